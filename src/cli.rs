@@ -1,0 +1,162 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::examine::rule::Severity;
+
+/// Finds, explains and repairs the known failures of an Evolution API Postgres database.
+#[derive(Debug, Parser)]
+#[command(name = "evodoctor", version, max_term_width = 110, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options of every command.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Examine a database; changes nothing
+    Check(Check),
+    /// Rehearse fixes, show the diff, roll back (--apply commits)
+    Fix(Fix),
+    /// Reverse an applied run (a dry run until --apply)
+    Undo(Undo),
+    /// List the applied runs
+    History,
+    /// Find requests that name instances wrongly, in a proxy's or the server's log
+    Logs(Logs),
+    /// Explain a code, or find the code for an error message
+    Explain(Explain),
+    /// See the whole story on a throwaway server
+    Demo,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Common options")]
+pub struct Common {
+    /// Connection string, as Evolution has it [env: DATABASE_CONNECTION_URI, then DATABASE_URL]
+    #[arg(long, global = true, value_name = "URL", conflicts_with = "env_file")]
+    pub database_url: Option<String>,
+    /// Take the connection string from Evolution's own .env
+    #[arg(long, global = true, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// The schema with Evolution's tables [default: the URL's, else the one that holds them]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub schema: Option<String>,
+    /// How to print the result
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+    /// Write the result to a file instead of stdout
+    #[arg(long, short, global = true, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Only these codes
+    #[arg(long, global = true, value_name = "CODE", value_delimiter = ',')]
+    pub select: Vec<String>,
+    /// Not these codes
+    #[arg(long, global = true, value_name = "CODE", value_delimiter = ',')]
+    pub ignore: Vec<String>,
+    /// The mildest severity that makes the exit code 1
+    #[arg(long, global = true, value_enum, default_value_t = FailOn::Warning)]
+    pub fail_on: FailOn,
+    /// Only the summary
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Say what is being done, on stderr (-vv: every SQL statement)
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// How to print a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people at a terminal
+    Human,
+    /// One JSON document
+    Json,
+}
+
+/// The mildest severity that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Only errors
+    Error,
+    /// Errors and warnings
+    Warning,
+    /// Everything
+    Advice,
+    /// Nothing
+    Never,
+}
+
+impl FailOn {
+    /// Whether a finding of this severity counts.
+    pub fn counts(self, severity: Severity) -> bool {
+        match self {
+            Self::Error => severity >= Severity::Error,
+            Self::Warning => severity >= Severity::Warning,
+            Self::Advice => true,
+            Self::Never => false,
+        }
+    }
+}
+
+/// `evodoctor check`.
+#[derive(Debug, Args)]
+pub struct Check {}
+
+/// `evodoctor fix`.
+#[derive(Debug, Args)]
+pub struct Fix {
+    /// The codes to fix, at any severity [default: everything that --fail-on counts]
+    #[arg(value_name = "CODE")]
+    pub codes: Vec<String>,
+    /// Commit instead of rolling back
+    #[arg(long)]
+    pub apply: bool,
+    /// Consent to a hazard that the plan names, such as deletes-rows
+    #[arg(long, value_name = "HAZARD", value_delimiter = ',')]
+    pub allow: Vec<String>,
+    /// Write the rehearsed plan to a file, for review
+    #[arg(long, value_name = "FILE", conflicts_with = "apply")]
+    pub plan_out: Option<PathBuf>,
+    /// Apply exactly this plan, or refuse
+    #[arg(long, value_name = "FILE", requires = "apply", conflicts_with = "codes")]
+    pub plan: Option<PathBuf>,
+}
+
+/// `evodoctor undo`.
+#[derive(Debug, Args)]
+pub struct Undo {
+    /// The run's number, from `evodoctor history`
+    #[arg(value_name = "RUN")]
+    pub run: i64,
+    /// Commit instead of rolling back
+    #[arg(long)]
+    pub apply: bool,
+}
+
+/// `evodoctor logs`.
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// Log files; - reads stdin
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// The JSON that GET /instance/fetchInstances returns, instead of a database
+    #[arg(long, value_name = "FILE")]
+    pub instances: Option<PathBuf>,
+}
+
+/// `evodoctor explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// A code, an error message, a constraint's name or a Prisma P-code [default: list every code]
+    #[arg(value_name = "CODE|TEXT")]
+    pub text: Vec<String>,
+}

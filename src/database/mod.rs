@@ -1,0 +1,4 @@
+//! Everything that talks to Postgres, or prepares to.
+
+pub mod quote;
+pub mod script;

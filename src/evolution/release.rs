@@ -1,0 +1,317 @@
+//! Evolution's releases, the migrations each added, and ranges of releases.
+//!
+//! Source of the facts: upstream's tags and `prisma/postgresql-migrations` of each; the SHA-256 of a migration
+//! file is what Prisma stores as `checksum`.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::LazyLock;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+/// The position of a release in the order they came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Release(usize);
+
+/// All that is known of releases and migrations.
+#[derive(Debug, Deserialize)]
+pub struct Facts {
+    releases: Vec<ReleaseFact>,
+    /// In the order that Prisma applies them.
+    pub migrations: Vec<Migration>,
+    /// Migrations of rolling images that no release kept.
+    pub withdrawn: Vec<Withdrawn>,
+    /// Names that were proposed or branched but never came out.
+    pub never_released: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ReleaseFact {
+    version: String,
+    date: String,
+}
+
+/// One of upstream's migrations.
+#[derive(Debug, Deserialize)]
+pub struct Migration {
+    /// The folder's name, which Prisma stores as `migration_name`.
+    pub name: String,
+    since: String,
+    /// Every content that a release shipped under this name.
+    pub contents: Vec<Content>,
+    /// Content that only rolling images had.
+    #[serde(default)]
+    pub unreleased: Vec<UnreleasedContent>,
+}
+
+/// A file's content, by its checksum.
+#[derive(Debug, Deserialize)]
+pub struct Content {
+    /// Hex SHA-256 of the file, as Prisma stores it.
+    pub sha256: String,
+    /// The releases that shipped it.
+    pub releases: String,
+}
+
+/// Content that no release shipped.
+#[derive(Debug, Deserialize)]
+pub struct UnreleasedContent {
+    /// Hex SHA-256 of the file.
+    pub sha256: String,
+    /// Where it was seen.
+    pub note: String,
+}
+
+/// A migration that came with a rolling image and was taken back.
+#[derive(Debug, Deserialize)]
+pub struct Withdrawn {
+    /// The folder's name.
+    pub name: String,
+    /// What it held.
+    pub contents: Vec<UnreleasedContent>,
+}
+
+static FACTS: LazyLock<Facts> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("facts/releases.json")).expect("facts/releases.json is well formed")
+});
+
+/// The embedded facts.
+pub fn facts() -> &'static Facts {
+    &FACTS
+}
+
+impl Release {
+    /// Every release, oldest first.
+    pub fn all() -> impl DoubleEndedIterator<Item = Self> {
+        (0..facts().releases.len()).map(Self)
+    }
+
+    /// The newest release that this build knows.
+    pub fn newest() -> Self {
+        Self(facts().releases.len() - 1)
+    }
+
+    /// The release with exactly this version.
+    pub fn find(version: &str) -> Option<Self> {
+        facts().releases.iter().position(|r| r.version == version).map(Self)
+    }
+
+    /// Its version, such as `2.3.7`.
+    pub fn version(self) -> &'static str {
+        &facts().releases[self.0].version
+    }
+
+    /// The day it came out, as `YYYY-MM-DD`.
+    pub fn date(self) -> &'static str {
+        &facts().releases[self.0].date
+    }
+
+    /// The migrations it ships, in order.
+    pub fn migrations(self) -> impl Iterator<Item = &'static Migration> {
+        facts().migrations.iter().filter(move |migration| migration.since() <= self)
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.version())
+    }
+}
+
+impl Migration {
+    /// The release that added it.
+    pub fn since(&self) -> Release {
+        Release::find(&self.since).expect("facts name known releases")
+    }
+
+    /// The checksum of the content that `release` ships.
+    pub fn checksum_in(&self, release: Release) -> Option<&str> {
+        let shipped = |content: &&Content| range_of(&content.releases).contains(release);
+        self.contents.iter().find(shipped).map(|content| content.sha256.as_str())
+    }
+
+    /// The first release that shipped this content, or `None` for content of no release.
+    pub fn content_since(&self, checksum: &str) -> Option<Release> {
+        self.contents.iter().find(|c| c.sha256 == checksum).map(|c| range_of(&c.releases).from)
+    }
+}
+
+/// Releases from one to another, both included; without an end it goes on into releases to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReleaseRange {
+    /// The first release.
+    pub from: Release,
+    /// The last release, or `None` for an open end.
+    pub to: Option<Release>,
+}
+
+impl ReleaseRange {
+    /// Reads `2.1.0..2.3.7` or `2.1.0..`. Where only a pre-release of a version exists (`2.0.3`), it is meant.
+    ///
+    /// # Errors
+    /// When a bound is no known release, or the range is empty.
+    pub fn parse(text: &str) -> Result<Self> {
+        let (from, to) = text.trim().split_once("..").context("a range is written FROM.. or FROM..TO")?;
+        let known = |version: &str| {
+            Release::find(version)
+                .or_else(|| Release::all().find(|r| r.version().split('-').next() == Some(version)))
+                .with_context(|| format!("{version} is no known release"))
+        };
+        let range = Self { from: known(from)?, to: (!to.is_empty()).then(|| known(to)).transpose()? };
+        anyhow::ensure!(range.to.is_none_or(|to| range.from <= to), "the range {text} is empty");
+        Ok(range)
+    }
+
+    /// Whether the release lies in it.
+    pub fn contains(&self, release: Release) -> bool {
+        self.from <= release && self.to.is_none_or(|to| release <= to)
+    }
+
+    /// Whether the two have a release in common.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.to.is_none_or(|to| other.from <= to) && other.to.is_none_or(|to| self.from <= to)
+    }
+}
+
+impl fmt::Display for ReleaseRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.to {
+            Some(to) if to == self.from => write!(f, "{to}"),
+            Some(to) => write!(f, "{} to {to}", self.from),
+            None => write!(f, "{} or later", self.from),
+        }
+    }
+}
+
+fn range_of(text: &str) -> ReleaseRange {
+    ReleaseRange::parse(text).expect("facts hold well-formed ranges")
+}
+
+/// A row of `_prisma_migrations`, as far as the release depends on it.
+#[derive(Debug, Clone)]
+pub struct HistoryRow {
+    /// `migration_name`.
+    pub name: String,
+    /// `checksum`, hex SHA-256.
+    pub checksum: String,
+    /// Whether `finished_at` is set.
+    pub finished: bool,
+    /// Whether `rolled_back_at` is set.
+    pub rolled_back: bool,
+}
+
+/// What the migration history says of a database.
+#[derive(Debug, Clone)]
+pub struct History {
+    /// The releases whose migrations these are; `None` when not even the first release is complete.
+    pub range: Option<ReleaseRange>,
+    /// Names applied, known or not, in order of the name.
+    pub applied: BTreeSet<String>,
+    /// Names still to come up to the newest known release, in order.
+    pub pending: Vec<&'static str>,
+    /// Names started and neither finished nor rolled back: Prisma's P3009.
+    pub failed: Vec<String>,
+    /// Applied names that no known release has.
+    pub unknown: Vec<String>,
+}
+
+impl History {
+    /// Reads the rows against the facts.
+    ///
+    /// The release is the last one whose migrations are all applied. Checksums narrow the lower end: content
+    /// that first came with 2.3.5 was not applied by an older server.
+    pub fn read(rows: &[HistoryRow]) -> Self {
+        let is_applied = |row: &&HistoryRow| row.finished && !row.rolled_back;
+        let applied: BTreeSet<String> = rows.iter().filter(is_applied).map(|r| r.name.clone()).collect();
+        let failed = rows
+            .iter()
+            .filter(|r| !r.finished && !r.rolled_back)
+            .map(|r| r.name.clone())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
+        let known = &facts().migrations;
+        let unknown: Vec<String> =
+            applied.iter().filter(|name| !known.iter().any(|m| &m.name == *name)).cloned().collect();
+        let pending = known.iter().map(|m| m.name.as_str()).filter(|n| !applied.contains(*n)).collect();
+
+        let complete = |release: &Release| release.migrations().all(|m| applied.contains(&m.name));
+        let last = Release::all().rev().find(complete);
+        let range = last.map(|last| {
+            let count = last.migrations().count();
+            let first = Release::all().find(|r| r.migrations().count() == count).unwrap_or(last);
+            let seen = rows.iter().filter(is_applied).filter_map(|row| {
+                known.iter().find(|m| m.name == row.name).and_then(|m| m.content_since(&row.checksum))
+            });
+            let from = seen.chain([first]).max().unwrap_or(first).min(last);
+            let newest = known.last().map(|m| m.name.as_str()).unwrap_or_default();
+            let goes_on = last == Release::newest() && unknown.iter().any(|name| name.as_str() > newest);
+            ReleaseRange { from, to: (!goes_on).then_some(last) }
+        });
+        Self { range, applied, pending, failed, unknown }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn applied_in(release: &str) -> Vec<HistoryRow> {
+        let release = Release::find(release).unwrap();
+        let row = |m: &Migration| HistoryRow {
+            name: m.name.clone(),
+            checksum: m.checksum_in(release).unwrap().to_owned(),
+            finished: true,
+            rolled_back: false,
+        };
+        release.migrations().map(row).collect()
+    }
+
+    #[test]
+    fn every_release_lies_in_the_range_read_from_its_own_history() {
+        for release in Release::all() {
+            let history = History::read(&applied_in(release.version()));
+            let range = history.range.expect("a full history has a range");
+            assert!(range.contains(release), "{release} is not in {range}");
+            assert!(history.unknown.is_empty() && history.failed.is_empty());
+        }
+    }
+
+    #[test]
+    fn checksums_narrow_the_range() {
+        assert_eq!(History::read(&applied_in("2.3.0")).range.unwrap().to_string(), "2.3.0 to 2.3.3");
+        assert_eq!(History::read(&applied_in("2.3.3")).range.unwrap().to_string(), "2.3.2 to 2.3.3");
+        assert_eq!(History::read(&applied_in("2.3.4")).range.unwrap().to_string(), "2.3.4 to 2.3.6");
+        assert_eq!(History::read(&applied_in("2.1.1")).range.unwrap().to_string(), "2.1.1");
+    }
+
+    #[test]
+    fn a_newer_name_opens_the_range_and_a_failed_one_is_not_applied() {
+        let mut rows = applied_in("2.4.0-rc2");
+        rows.push(HistoryRow {
+            name: "20990101000000_to_come".into(),
+            checksum: String::new(),
+            finished: true,
+            rolled_back: false,
+        });
+        let history = History::read(&rows);
+        assert_eq!(history.range.unwrap().to_string(), "2.4.0-rc1 or later");
+        assert_eq!(history.unknown, ["20990101000000_to_come"]);
+
+        let mut rows = applied_in("2.3.5");
+        rows.last_mut().unwrap().finished = false;
+        let history = History::read(&rows);
+        assert_eq!(history.range.unwrap().to_string(), "2.3.2 to 2.3.3");
+        assert_eq!(history.failed, ["20250918182355_add_kafka_integration"]);
+        assert_eq!(history.pending[0], "20250918182355_add_kafka_integration");
+    }
+
+    #[test]
+    fn ranges_are_read_with_known_bounds_only() {
+        assert_eq!(ReleaseRange::parse("2.0.3..").unwrap().from.version(), "2.0.3-beta");
+        assert!(ReleaseRange::parse("2.9.9..").is_err());
+        assert!(ReleaseRange::parse("2.3.0..2.1.0").is_err());
+        assert!(ReleaseRange::parse("2.3.0").is_err());
+    }
+}

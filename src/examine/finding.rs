@@ -1,0 +1,120 @@
+//! What an examination says: findings, and for each check how it came out.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::rule::{Applicability, Rule, Severity};
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    /// The rule's code, such as `EVO202`.
+    pub code: String,
+    /// The rule's name.
+    pub name: String,
+    /// How bad it is here, which may be milder than the rule's own severity.
+    pub severity: Severity,
+    /// The thing: a table, a constraint, an instance.
+    pub subject: String,
+    /// One sentence.
+    pub detail: String,
+    /// A `WHERE` clause that shows the rows, where there are rows.
+    pub predicate: Option<String>,
+    /// How many rows (for requests: how many requests).
+    pub count: i64,
+    /// At most five examples, secrets masked.
+    pub sample: Vec<Value>,
+    /// What a baseline remembers: the same on every run.
+    pub key: String,
+    /// The fix, where there is one.
+    pub fix: Option<FixSummary>,
+    /// Fields that only some commands add (`logs`: clients, endpoints, statuses, first and last time).
+    #[serde(flatten)]
+    pub extra: BTreeMap<&'static str, Value>,
+}
+
+impl Finding {
+    /// A finding of `rule` with nothing in it yet but the subject and the sentence.
+    pub fn new(rule: &Rule, subject: impl Into<String>, detail: impl Into<String>) -> Self {
+        let subject = subject.into();
+        Self {
+            code: rule.code.clone(),
+            name: rule.name.clone(),
+            severity: rule.severity,
+            key: subject.clone(),
+            subject,
+            detail: detail.into(),
+            predicate: None,
+            count: 1,
+            sample: Vec::new(),
+            fix: None,
+            extra: BTreeMap::new(),
+        }
+    }
+}
+
+/// What is known of a fix without running it.
+#[derive(Debug, Clone, Serialize)]
+pub struct FixSummary {
+    /// Raised when the fix's statements change.
+    pub version: u32,
+    /// How freely it may be applied.
+    pub applicability: Applicability,
+    /// What needs consent or patience: `deletes-rows`, `changes-rows`, `blocks-writes`, …
+    pub hazards: Vec<String>,
+}
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It ran to the end and found nothing.
+    Clean,
+    /// It found something.
+    Found,
+    /// It could not look everywhere and found nothing where it could.
+    Undecided,
+}
+
+/// One check's line in the report.
+#[derive(Debug, Clone, Serialize)]
+pub struct CheckReport {
+    /// The rule's code.
+    pub code: String,
+    /// The rule's name.
+    pub name: String,
+    /// How it came out.
+    pub outcome: Outcome,
+    /// Why it is undecided, wholly or in part.
+    pub reason: Option<String>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// Counts over a whole report.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Findings of severity error.
+    pub errors: usize,
+    /// Findings of severity warning.
+    pub warnings: usize,
+    /// Findings of severity advice.
+    pub advice: usize,
+    /// Checks that could not look everywhere.
+    pub undecided: usize,
+}
+
+impl Summary {
+    /// Counts findings, and the checks that have a reason to be undecided.
+    pub fn of(findings: &[Finding], checks: &[CheckReport]) -> Self {
+        let count = |severity| findings.iter().filter(|f| f.severity == severity).count();
+        Self {
+            errors: count(Severity::Error),
+            warnings: count(Severity::Warning),
+            advice: count(Severity::Advice),
+            undecided: checks.iter().filter(|check| check.reason.is_some()).count(),
+        }
+    }
+}

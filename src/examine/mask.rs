@@ -1,0 +1,103 @@
+//! Secrets stay secret: the one place that decides what is masked before a row leaves the database layer.
+
+use serde_json::Value;
+
+/// Column names, lower case, whose values are secrets in Evolution's tables, whatever the table: API keys,
+/// tokens, WhatsApp session credentials, passwords, and headers that carry `Authorization`.
+const SECRET: &[&str] = &[
+    "apikey",
+    "token",
+    "wavoiptoken",
+    "creds",
+    "password",
+    "basicauthpass",
+    "secret",
+    "headers",
+    "authorization",
+    "disconnectionobject",
+];
+
+/// Pusher's `key` is a secret, but `Message.key` is not; a bare string under `key` is masked, an object is not.
+const SECRET_IF_TEXT: &[&str] = &["key"];
+
+/// The longest text a sample shows before it is cut, in characters.
+const LONGEST: usize = 120;
+
+/// Shows enough of a secret to recognise it and too little to use it: `sk-a…f3`.
+pub fn secret(text: &str) -> String {
+    let characters: Vec<char> = text.chars().collect();
+    match characters.len() {
+        0 => String::new(),
+        1..=11 => "…".to_owned(),
+        length => {
+            let head: String = characters[..4].iter().collect();
+            let tail: String = characters[length - 2..].iter().collect();
+            format!("{head}…{tail}")
+        }
+    }
+}
+
+/// Masks every secret inside a row or sample, and cuts what is too long to read.
+pub fn value(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields.iter_mut() {
+                let name = name.to_ascii_lowercase();
+                let is_secret = SECRET.contains(&name.as_str())
+                    || (field.is_string() && SECRET_IF_TEXT.contains(&name.as_str()));
+                if is_secret { hide(field) } else { self::value(field) }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(self::value),
+        Value::String(text) => cut(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Masks a value of which every part is secret.
+fn hide(value: &mut Value) {
+    match value {
+        Value::Null | Value::Bool(_) => {}
+        Value::String(text) => *text = secret(text),
+        Value::Number(_) | Value::Array(_) | Value::Object(_) => *value = Value::from("…"),
+    }
+}
+
+fn cut(text: &mut String) {
+    if let Some((at, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(at);
+        text.push('…');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn secrets_are_masked_wherever_they_stand() {
+        let mut row = json!({
+            "id": "c1", "apiKey": "sk-abcdefghijklmf3", "token": "short", "creds": {"noiseKey": "x"},
+            "key": {"id": "3EB0"}, "nested": [{"Password": "correct horse battery"}], "none": null
+        });
+        value(&mut row);
+        assert_eq!(
+            row,
+            json!({
+                "id": "c1", "apiKey": "sk-a…f3", "token": "…", "creds": "…",
+                "key": {"id": "3EB0"}, "nested": [{"Password": "corr…ry"}], "none": null
+            })
+        );
+        let mut pusher = json!({"key": "0123456789abcdef"});
+        value(&mut pusher);
+        assert_eq!(pusher, json!({"key": "0123…ef"}));
+    }
+
+    #[test]
+    fn long_texts_are_cut() {
+        let mut text = json!("é".repeat(300));
+        value(&mut text);
+        assert_eq!(text.as_str().unwrap().chars().count(), LONGEST + 1);
+    }
+}

@@ -1,0 +1,135 @@
+//! Rules: what a code stands for, read from the headers of the files that carry it out.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use crate::database::script::Script;
+use crate::evolution::release::ReleaseRange;
+
+/// How bad a finding is. Ordered: advice is least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good to know; nothing is broken.
+    Advice,
+    /// Something does not work, or will not.
+    Warning,
+    /// Data is wrong or the server fails.
+    Error,
+}
+
+impl FromStr for Severity {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Ok(match text {
+            "advice" => Self::Advice,
+            "warning" => Self::Warning,
+            "error" => Self::Error,
+            other => bail!("{other:?} is no severity (error, warning, advice)"),
+        })
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Advice => "advice",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
+}
+
+/// How freely a fix may be applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Applicability {
+    /// No row is lost.
+    Safe,
+    /// Rows are removed or changed, kept in the quarantine, and `undo` brings them back.
+    Quarantine,
+    /// A person has to choose; the tool never runs it.
+    Manual,
+}
+
+impl FromStr for Applicability {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Ok(match text {
+            "safe" => Self::Safe,
+            "quarantine" => Self::Quarantine,
+            "manual" => Self::Manual,
+            other => bail!("{other:?} is no applicability (safe, quarantine, manual)"),
+        })
+    }
+}
+
+impl fmt::Display for Applicability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Safe => "safe",
+            Self::Quarantine => "quarantine",
+            Self::Manual => "manual",
+        })
+    }
+}
+
+/// What a code stands for.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// `EVO` and three digits; never reused.
+    pub code: String,
+    /// Words joined by hyphens.
+    pub name: String,
+    /// The severity of a finding that does not say its own.
+    pub severity: Severity,
+    /// Where it applies; `None` for rules about requests, which apply everywhere.
+    pub releases: Option<ReleaseRange>,
+    /// One line for tables.
+    pub summary: String,
+    /// What breaks for the user, in plain words.
+    pub why: String,
+    /// Whether there is a fix, and how freely it may be applied.
+    pub fix: Option<Applicability>,
+    /// Texts that lead `explain` here: constraint names, parts of error messages. `…` stands for anything.
+    pub matches: Vec<String>,
+}
+
+impl Rule {
+    /// Reads the header of a check file.
+    ///
+    /// # Errors
+    /// When a key is missing or its value is none of those allowed.
+    pub fn from_header(script: &Script) -> Result<Self> {
+        let need = |key: &str| {
+            script.get(key).filter(|v| !v.is_empty()).with_context(|| format!("the header lacks `{key}`"))
+        };
+        let code = need("code")?.to_owned();
+        if !is_code(&code) {
+            bail!("{code:?} is no code (EVO and three digits)");
+        }
+        Ok(Self {
+            code,
+            name: need("name")?.to_owned(),
+            severity: need("severity")?.parse()?,
+            releases: Some(ReleaseRange::parse(need("releases")?)?),
+            summary: need("summary")?.to_owned(),
+            why: need("why")?.to_owned(),
+            fix: match need("fix")? {
+                "none" => None,
+                other => Some(other.parse()?),
+            },
+            matches: script.header.iter().filter(|(k, _)| k == "matches").map(|(_, v)| v.clone()).collect(),
+        })
+    }
+}
+
+/// Whether the text has the form of a code: `EVO` and three digits.
+pub fn is_code(text: &str) -> bool {
+    text.strip_prefix("EVO").is_some_and(|n| n.len() == 3 && n.bytes().all(|b| b.is_ascii_digit()))
+}

@@ -1,0 +1,61 @@
+//! How a run ends: the exit codes that other people's scripts rest on, and errors that say what to do next.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// The outcome of a command, as its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: nothing at or above `--fail-on`; for `fix` nothing to do, or everything applied.
+    Clean,
+    /// 1: findings; for `fix` without `--apply` changes are pending.
+    Findings,
+    /// 2: the tool could not do its work.
+    Failed,
+    /// 3: no findings, but at least one check is undecided.
+    Undecided,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(match exit {
+            Exit::Clean => 0,
+            Exit::Findings => 1,
+            Exit::Failed => 2,
+            Exit::Undecided => 3,
+        })
+    }
+}
+
+/// An error that a person can act on: what is wrong, and what to type next.
+#[derive(Debug)]
+pub struct Failure {
+    message: String,
+    next: String,
+}
+
+impl Failure {
+    /// An error with the step that mends it. `anyhow::Error` carries it up to `main`.
+    pub fn new(message: impl Into<String>, next: impl Into<String>) -> anyhow::Error {
+        anyhow::Error::new(Self { message: message.into(), next: next.into() })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Writes an error to stderr: the chain of causes, then the next step where one is known.
+pub fn report(error: &anyhow::Error) {
+    eprintln!("error: {error}");
+    for cause in error.chain().skip(1) {
+        eprintln!("  because: {cause}");
+    }
+    if let Some(failure) = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()) {
+        eprintln!("  next: {}", failure.next);
+    }
+}

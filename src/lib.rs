@@ -1,0 +1,10 @@
+//! evodoctor: finds the known failures of an Evolution API Postgres database, explains them, and repairs them
+//! with fixes that are rehearsed inside a transaction, shown as a diff, and undoable.
+//!
+//! Arrows point one way: `commands` → `report` and `repair` → `examine` → `evolution` and `database`.
+
+pub mod cli;
+pub mod database;
+pub mod evolution;
+pub mod examine;
+pub mod exit;
