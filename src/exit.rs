@@ -34,11 +34,9 @@ pub struct Failure {
     next: String,
 }
 
-impl Failure {
-    /// An error with the step that mends it. `anyhow::Error` carries it up to `main`.
-    pub fn new(message: impl Into<String>, next: impl Into<String>) -> anyhow::Error {
-        anyhow::Error::new(Self { message: message.into(), next: next.into() })
-    }
+/// An error with the step that mends it. `anyhow::Error` carries it up to `main`.
+pub fn failure(message: impl Into<String>, next: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(Failure { message: message.into(), next: next.into() })
 }
 
 impl fmt::Display for Failure {
