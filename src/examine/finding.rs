@@ -30,6 +30,9 @@ pub struct Finding {
     pub key: String,
     /// The fix, where there is one.
     pub fix: Option<FixSummary>,
+    /// Whether the fix fits this finding; a thing in an unforeseen form is left to a person.
+    #[serde(skip)]
+    pub is_fixable: bool,
     /// Fields that only some commands add (`logs`: clients, endpoints, statuses, first and last time).
     #[serde(flatten)]
     pub extra: BTreeMap<&'static str, Value>,
@@ -50,6 +53,7 @@ impl Finding {
             count: 1,
             sample: Vec::new(),
             fix: None,
+            is_fixable: false,
             extra: BTreeMap::new(),
         }
     }

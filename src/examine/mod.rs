@@ -1,5 +1,8 @@
 //! Finding what is wrong: rules, the checks that carry them out, and what they found.
 
+pub mod check;
 pub mod finding;
 pub mod mask;
+pub mod references;
 pub mod rule;
+pub mod runner;

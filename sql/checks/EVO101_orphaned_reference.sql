@@ -1,0 +1,61 @@
+-- code: EVO101
+-- name: orphaned-reference
+-- severity: error
+-- releases: 2.0.0-beta..
+-- each: reference
+-- summary: rows refer to rows that do not exist
+-- why: The rows belong to something that is gone: messages of a deleted instance, settings of a deleted bot. The
+--   server still reads them, lists and counts come out wrong, and a dump of this database does not restore cleanly:
+--   pg_restore reports "violates foreign key constraint", goes on, and leaves the constraint out, so that the copy
+--   breaks further. Upgrades that rebuild a key fail on these rows too. They come from restores with triggers
+--   switched off, and from constraints that were dropped, declared NOT VALID or never created. What the catalog
+--   claims proves nothing, so every key that the release expects and every key that the database declares is
+--   compared row by row.
+-- fix: quarantine
+-- matches: P2003
+-- matches: violates foreign key constraint
+-- matches: Foreign key constraint failed
+-- matches: Foreign key constraint violated
+-- matches: is not present in table
+-- Run by hand for one key, for example:
+--   psql -v subject=Message.sessionId -v child='"public"."Message"' -v parent_name=IntegrationSession
+--        -v state='the constraint is missing' -v columns='"id", "sessionId"' -v order='"id"' -v reference='"sessionId"'
+--        -v predicate='"sessionId" IS NOT NULL AND NOT EXISTS (…)' -v where='"sessionId" IS NOT NULL AND NOT EXISTS (…)'
+SELECT
+    :'subject' AS subject,
+    pg_catalog.format(
+        '%s %s to %s of "%s" that %s not exist; %s',
+        found.count,
+        CASE WHEN found.count = 1 THEN 'row refers' ELSE 'rows refer' END,
+        CASE WHEN found.missing = 1 THEN 'a row' ELSE found.missing || ' rows' END,
+        :'parent_name',
+        CASE WHEN found.missing = 1 THEN 'does' ELSE 'do' END,
+        :'state'
+    ) AS detail,
+    :'where' AS predicate,
+    found.count AS count,
+    found.sample AS sample,
+    :'subject' AS key
+FROM
+    (
+        SELECT
+            pg_catalog.count(*) AS count,
+            pg_catalog.count(DISTINCT orphan."evodoctor reference") AS missing,
+            pg_catalog.jsonb_agg(
+                pg_catalog.to_jsonb(orphan) - 'evodoctor position' - 'evodoctor reference'
+                ORDER BY orphan."evodoctor position"
+            ) FILTER (WHERE orphan."evodoctor position" <= 5) AS sample
+        FROM
+            (
+                SELECT
+                    :columns,
+                    ROW(:reference)::text AS "evodoctor reference",
+                    pg_catalog.row_number() OVER (ORDER BY :order) AS "evodoctor position"
+                FROM
+                    :child
+                WHERE
+                    :predicate
+            ) AS orphan
+    ) AS found
+WHERE
+    found.count > 0;

@@ -1,0 +1,79 @@
+-- code: EVO202
+-- name: openai-api-key-unique-across-instances
+-- severity: warning
+-- releases: 2.0.3..
+-- summary: two instances cannot use the same OpenAI API key
+-- why: POST /openai/creds for a second instance with a key that another instance has is refused: 500 with P2002 on
+--   apiKey up to 2.2.3, 400 "This API key is already registered" from 2.3.0. The unique index
+--   "OpenaiCreds_apiKey_key" covers all instances of the server at once, although a company usually has one key for
+--   all its numbers.
+-- fix: safe
+-- matches: OpenaiCreds_apiKey_key
+-- matches: P2002 … apiKey
+-- matches: This API key is already registered
+WITH blocking AS (
+    SELECT
+        class.relname,
+        pg_catalog.pg_get_indexdef(index.indexrelid) AS definition,
+        -- The form that upstream creates is the one the fix can put back exactly.
+        class.relname = 'OpenaiCreds_apiKey_key' AND index.indisvalid
+            AND pg_catalog.obj_description(index.indexrelid, 'pg_class') IS NULL
+            AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE pg_constraint.conindid = index.indexrelid)
+            AND NOT EXISTS (
+                SELECT FROM pg_catalog.pg_class AS taken
+                WHERE taken.relnamespace = relation.relnamespace AND taken.relname = 'OpenaiCreds_instanceId_apiKey_key'
+            ) AS is_upstreams
+    FROM
+        pg_catalog.pg_index AS index
+        JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid
+        JOIN pg_catalog.pg_class AS relation ON relation.oid = index.indrelid
+        JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace
+        JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = relation.oid AND attribute.attnum = index.indkey[0]
+    WHERE
+        namespace.nspname = :'schema'
+        AND relation.relname = 'OpenaiCreds'
+        AND attribute.attname = 'apiKey'
+        AND index.indisunique
+        AND index.indnkeyatts = 1
+        AND index.indpred IS NULL
+),
+held AS (
+    SELECT
+        credential."id",
+        credential."name",
+        credential."apiKey",
+        COALESCE(instance."name", credential."instanceId") AS instance
+    FROM
+        :"schema"."OpenaiCreds" AS credential
+        LEFT JOIN :"schema"."Instance" AS instance ON instance."id" = credential."instanceId"
+    WHERE
+        credential."apiKey" IS NOT NULL
+)
+SELECT
+    pg_catalog.format('%I', blocking.relname) AS subject,
+    pg_catalog.concat(
+        CASE held.count
+            WHEN 0 THEN 'no credential holds a key yet; the first one could not be shared between instances'
+            WHEN 1 THEN '1 credential holds an API key that no second instance can be given'
+            ELSE pg_catalog.format('%s credentials hold API keys that no second instance can be given', held.count)
+        END,
+        CASE WHEN NOT blocking.is_upstreams THEN pg_catalog.format('; the index is not as upstream creates it (%s), or its new name is taken, so changing it is left to you', blocking.definition) END
+    ) AS detail,
+    '"apiKey" IS NOT NULL' AS predicate,
+    held.count AS count,
+    held.sample AS sample,
+    blocking.relname::text AS key,
+    CASE WHEN held.count = 0 THEN 'advice' ELSE 'warning' END AS severity,
+    blocking.is_upstreams AS fixable
+FROM
+    blocking
+    CROSS JOIN (
+        SELECT
+            pg_catalog.count(*) AS count,
+            (
+                SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example)), '[]'::jsonb)
+                FROM (SELECT * FROM held ORDER BY held."id" LIMIT 5) AS example
+            ) AS sample
+        FROM
+            held
+    ) AS held;

@@ -1,0 +1,75 @@
+-- code: EVO204
+-- name: openai-credential-single-setting
+-- severity: warning
+-- releases: 2.0.3..
+-- summary: only one instance can have its OpenAI settings on a credential
+-- why: POST /openai/settings fails (500, P2002 on openaiCredsId; P2011 from 2.3.0) when the settings of another instance
+--   use the credential already. The unique index "OpenaiSetting_openaiCredsId_key" turns what reads as "a credential
+--   has settings" into "a credential has at most one user".
+-- fix: safe
+-- matches: OpenaiSetting_openaiCredsId_key
+-- matches: P2002 … openaiCredsId
+-- matches: P2011 … openaiCredsId
+WITH blocking AS (
+    SELECT
+        class.relname,
+        pg_catalog.pg_get_indexdef(index.indexrelid) AS definition,
+        -- The form that upstream creates is the one the fix can put back exactly.
+        class.relname = 'OpenaiSetting_openaiCredsId_key' AND index.indisvalid
+            AND pg_catalog.obj_description(index.indexrelid, 'pg_class') IS NULL
+            AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE pg_constraint.conindid = index.indexrelid)
+            AND NOT EXISTS (
+                SELECT FROM pg_catalog.pg_class AS taken
+                WHERE taken.relnamespace = relation.relnamespace AND taken.relname = 'OpenaiSetting_openaiCredsId_idx'
+            ) AS is_upstreams
+    FROM
+        pg_catalog.pg_index AS index
+        JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid
+        JOIN pg_catalog.pg_class AS relation ON relation.oid = index.indrelid
+        JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace
+        JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = relation.oid AND attribute.attnum = index.indkey[0]
+    WHERE
+        namespace.nspname = :'schema'
+        AND relation.relname = 'OpenaiSetting'
+        AND attribute.attname = 'openaiCredsId'
+        AND index.indisunique
+        AND index.indnkeyatts = 1
+        AND index.indpred IS NULL
+),
+held AS (
+    SELECT
+        setting."id",
+        setting."openaiCredsId",
+        COALESCE(instance."name", setting."instanceId") AS instance
+    FROM
+        :"schema"."OpenaiSetting" AS setting
+        LEFT JOIN :"schema"."Instance" AS instance ON instance."id" = setting."instanceId"
+)
+SELECT
+    pg_catalog.format('%I', blocking.relname) AS subject,
+    pg_catalog.concat(
+        CASE held.count
+            WHEN 0 THEN 'no settings use a credential yet; the first one used could not be shared'
+            WHEN 1 THEN '1 credential is in use by settings and cannot be used by those of a second instance'
+            ELSE pg_catalog.format('%s credentials are in use by settings and cannot be used by those of a second instance', held.count)
+        END,
+        CASE WHEN NOT blocking.is_upstreams THEN pg_catalog.format('; the index is not as upstream creates it (%s), or its new name is taken, so changing it is left to you', blocking.definition) END
+    ) AS detail,
+    '"openaiCredsId" IS NOT NULL' AS predicate,
+    held.count AS count,
+    held.sample AS sample,
+    blocking.relname::text AS key,
+    CASE WHEN held.count = 0 THEN 'advice' ELSE 'warning' END AS severity,
+    blocking.is_upstreams AS fixable
+FROM
+    blocking
+    CROSS JOIN (
+        SELECT
+            pg_catalog.count(*) AS count,
+            (
+                SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example)), '[]'::jsonb)
+                FROM (SELECT * FROM held ORDER BY held."id" LIMIT 5) AS example
+            ) AS sample
+        FROM
+            held
+    ) AS held;

@@ -1,0 +1,34 @@
+-- The runs, newest first, with what each did.
+SELECT
+    run."run" AS run,
+    run."target_schema" AS target_schema,
+    pg_catalog.to_char(run."applied_at" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS applied_at,
+    run."applied_by" AS applied_by,
+    run."tool_version" AS tool_version,
+    run."release_from" AS release_from,
+    run."release_to" AS release_to,
+    run."plan_hash" AS plan_hash,
+    pg_catalog.to_char(run."undone_at" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS undone_at,
+    run."undone_by" AS undone_by,
+    fixes.list AS fixes,
+    (SELECT pg_catalog.count(*) FROM "evodoctor"."quarantine" AS kept WHERE kept."run" = run."run") AS quarantined
+FROM
+    "evodoctor"."run" AS run
+    CROSS JOIN LATERAL (
+        SELECT
+            COALESCE(
+                pg_catalog.jsonb_agg(
+                    pg_catalog.jsonb_build_object(
+                        'code', fix."code", 'version', fix."version", 'checksum', fix."checksum",
+                        'tables', fix."tables", 'ddl_before', fix."ddl_before", 'ddl_after', fix."ddl_after",
+                        'steps', fix."steps"
+                    )
+                    ORDER BY fix."position"
+                ),
+                '[]'::jsonb
+            ) AS list
+        FROM "evodoctor"."applied_fix" AS fix
+        WHERE fix."run" = run."run"
+    ) AS fixes
+ORDER BY
+    run."run" DESC;

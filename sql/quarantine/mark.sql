@@ -1,0 +1,56 @@
+-- Puts the rows of one table into the quarantine that refer to nothing, or to a row that is itself to be removed.
+-- Run again and again until it adds nothing: then whatever hangs on a removed row is here too. Nothing is touched yet.
+INSERT INTO "evodoctor"."quarantine" (
+    "run", "code", "table_schema", "table_name", "action", "columns", "key", "reason", "row", "literal"
+)
+SELECT
+    pg_catalog.current_setting('evodoctor.run')::bigint,
+    :'code',
+    :'schema',
+    :'table',
+    :'action',
+    ARRAY(SELECT pg_catalog.jsonb_array_elements_text(:'changed_columns'::jsonb)),
+    :child_key,
+    :'reason',
+    pg_catalog.to_jsonb(child.*),
+    CASE
+        WHEN pg_catalog.jsonb_populate_record(CAST(NULL AS :child), pg_catalog.to_jsonb(child.*))::text
+            IS DISTINCT FROM (child.*)::text
+            THEN (child.*)::text
+    END
+FROM
+    :child AS child
+WHERE
+    (:child_columns) IS NOT NULL
+    AND NOT EXISTS (
+        SELECT
+        FROM :parent AS parent
+        WHERE
+            (:parent_columns) = (:child_columns)
+            AND NOT EXISTS (
+                SELECT
+                FROM
+                    "evodoctor"."quarantine" AS removed
+                    CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(CAST(NULL AS :parent), removed."key") AS gone
+                WHERE
+                    removed."run" = pg_catalog.current_setting('evodoctor.run')::bigint
+                    AND removed."table_schema" = :'parent_schema'
+                    AND removed."table_name" = :'parent_table'
+                    AND removed."action" = 'removed'
+                    AND (:gone_parent_key) = (:parent_key)
+            )
+    )
+    -- A row that is removed anyway need not be changed first.
+    AND NOT EXISTS (
+        SELECT
+        FROM
+            "evodoctor"."quarantine" AS removed
+            CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(CAST(NULL AS :child), removed."key") AS gone
+        WHERE
+            removed."run" = pg_catalog.current_setting('evodoctor.run')::bigint
+            AND removed."table_schema" = :'schema'
+            AND removed."table_name" = :'table'
+            AND removed."action" = 'removed'
+            AND (:gone_child_key) = (:child_primary_key)
+    )
+ON CONFLICT DO NOTHING;

@@ -1,0 +1,59 @@
+-- What a run has in the quarantine: per table, action and reason how many rows, five of them, and a digest of all, so
+-- that two rehearsals on the same rows agree and on other rows do not.
+SELECT
+    grouped.code,
+    grouped.table_schema,
+    grouped.table_name,
+    grouped.action,
+    grouped.columns,
+    grouped.reason,
+    grouped.count,
+    grouped.digest,
+    (
+        SELECT
+            pg_catalog.jsonb_agg(
+                pg_catalog.jsonb_build_object('before', example."row", 'after', CASE
+                    WHEN example."action" = 'changed' THEN example."row" || (
+                        SELECT pg_catalog.jsonb_object_agg(name, NULL) FROM pg_catalog.unnest(example."columns") AS name
+                    )
+                END)
+                ORDER BY example."key"
+            )
+        FROM (
+            SELECT quarantine.*
+            FROM "evodoctor"."quarantine" AS quarantine
+            WHERE
+                quarantine."run" = pg_catalog.current_setting('evodoctor.run')::bigint
+                AND quarantine."code" = grouped.code
+                AND quarantine."table_schema" = grouped.table_schema
+                AND quarantine."table_name" = grouped.table_name
+                AND quarantine."action" = grouped.action
+                AND quarantine."columns" = grouped.columns
+                AND quarantine."reason" = grouped.reason
+            ORDER BY quarantine."key"
+            LIMIT 5
+        ) AS example
+    ) AS sample
+FROM
+    (
+        SELECT
+            quarantine."code" AS code,
+            quarantine."table_schema" AS table_schema,
+            quarantine."table_name" AS table_name,
+            quarantine."action" AS action,
+            quarantine."columns" AS columns,
+            quarantine."reason" AS reason,
+            pg_catalog.count(*) AS count,
+            pg_catalog.sum(
+                pg_catalog.hashtextextended(quarantine."row"::text || COALESCE(quarantine."literal", ''), 0)::numeric
+            )::text AS digest
+        FROM
+            "evodoctor"."quarantine" AS quarantine
+        WHERE
+            quarantine."run" = pg_catalog.current_setting('evodoctor.run')::bigint
+        GROUP BY
+            quarantine."code", quarantine."table_schema", quarantine."table_name", quarantine."action",
+            quarantine."columns", quarantine."reason"
+    ) AS grouped
+ORDER BY
+    grouped.code, grouped.table_schema, grouped.table_name, grouped.action, grouped.columns, grouped.reason;

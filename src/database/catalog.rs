@@ -1,0 +1,296 @@
+//! What the database declares: server, schema, tables, foreign keys, and the canonical DDL that diffs compare.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use sqlx::Row;
+use sqlx::postgres::{PgConnection, PgRow};
+
+use super::run::rows;
+use super::script::Variables;
+use crate::evolution::release::HistoryRow;
+use crate::exit::failure;
+
+/// The server and the session on it.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Such as `15.18 (Debian 15.18-0+deb12u1)`.
+    pub version: String,
+    /// The database's name.
+    pub database: String,
+    /// The database's oid, which a restored copy does not share.
+    pub database_oid: i64,
+    /// The role that asks.
+    pub role: String,
+    /// Whether this is a standby.
+    pub in_recovery: bool,
+    /// The cluster's identity, where the server tells it.
+    pub system_identifier: Option<String>,
+}
+
+impl Server {
+    /// Asks the server.
+    pub async fn read(connection: &mut PgConnection) -> Result<Self> {
+        let rows = rows(connection, "sql/catalog/server.sql", &Variables::default()).await?;
+        let row = rows.first().context("the server did not say what it is")?;
+        Ok(Self {
+            version: row.try_get("server_version")?,
+            database: row.try_get("database")?,
+            database_oid: row.try_get("database_oid")?,
+            role: row.try_get("role")?,
+            in_recovery: row.try_get("in_recovery")?,
+            system_identifier: row.try_get("system_identifier")?,
+        })
+    }
+}
+
+/// Decides which schema holds Evolution's tables: the one asked for, else the only one that has them.
+///
+/// # Errors
+/// When the one asked for has none of them, when none or several do; the message names the candidates.
+pub async fn find_schema(connection: &mut PgConnection, wanted: Option<&str>, database: &str) -> Result<String> {
+    let rows = rows(connection, "sql/catalog/candidate_schemas.sql", &Variables::default()).await?;
+    let candidates: Vec<String> = rows.iter().map(|row| row.try_get("schema")).collect::<Result<_, _>>()?;
+    let named = candidates.iter().map(|c| format!("{c:?}")).collect::<Vec<_>>().join(" and ");
+    match (wanted, candidates.as_slice()) {
+        (Some(wanted), _) if candidates.iter().any(|c| c == wanted) => Ok(wanted.to_owned()),
+        (Some(wanted), []) => Err(failure(
+            format!("schema {wanted:?} of database {database:?} holds no Evolution tables, and no other schema does"),
+            "check the database's name in the URL; a role sees only schemas that exist in the database it connects to",
+        )),
+        (Some(wanted), _) => Err(failure(
+            format!("schema {wanted:?} of database {database:?} holds no Evolution tables"),
+            format!("they are in {named}: name it with --schema"),
+        )),
+        (None, [only]) => Ok(only.clone()),
+        (None, []) => Err(failure(
+            format!("database {database:?} holds no Evolution tables in any schema"),
+            "check the database's name in the URL; a server that never started has created none yet",
+        )),
+        (None, _) => Err(failure(
+            format!("database {database:?} holds Evolution tables in more than one schema: {named}"),
+            "choose one with --schema NAME, or put schema=NAME into the URL",
+        )),
+    }
+}
+
+/// A table, or what stands in its place.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Its name.
+    pub name: String,
+    /// `r` for a table, `p` for a partitioned one, `v` for a view, …
+    pub kind: String,
+    /// The owner's role.
+    pub owner: String,
+    /// Whether the role that asks may alter it.
+    pub is_owned: bool,
+    /// Columns, in order.
+    pub columns: Vec<String>,
+    /// Columns that hold data of their own (not generated).
+    pub stored_columns: Vec<String>,
+    /// The primary key's columns; empty without one.
+    pub primary_key: Vec<String>,
+    /// Enabled triggers that are not the server's own.
+    pub triggers: Vec<String>,
+    not_null_columns: BTreeSet<String>,
+}
+
+impl Table {
+    /// Whether every one of the columns may be null.
+    pub fn all_nullable(&self, columns: &[String]) -> bool {
+        !columns.iter().any(|column| self.not_null_columns.contains(column))
+    }
+
+    fn read(row: &PgRow) -> Result<Self> {
+        Ok(Self {
+            name: row.try_get("name")?,
+            kind: row.try_get("kind")?,
+            owner: row.try_get("owner")?,
+            is_owned: row.try_get("is_owned")?,
+            columns: row.try_get("columns")?,
+            stored_columns: row.try_get("stored_columns")?,
+            primary_key: row.try_get("primary_key")?,
+            triggers: row.try_get("triggers")?,
+            not_null_columns: row.try_get::<Vec<String>, _>("not_null_columns")?.into_iter().collect(),
+        })
+    }
+}
+
+/// What a foreign key does when the row it refers to goes or changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Action {
+    /// `NO ACTION`.
+    #[serde(rename = "NO ACTION")]
+    NoAction,
+    /// `RESTRICT`.
+    #[serde(rename = "RESTRICT")]
+    Restrict,
+    /// `CASCADE`.
+    #[serde(rename = "CASCADE")]
+    Cascade,
+    /// `SET NULL`.
+    #[serde(rename = "SET NULL")]
+    SetNull,
+    /// `SET DEFAULT`.
+    #[serde(rename = "SET DEFAULT")]
+    SetDefault,
+}
+
+impl Action {
+    const ALL: [(&str, &str, Self); 5] = [
+        ("a", "NO ACTION", Self::NoAction),
+        ("r", "RESTRICT", Self::Restrict),
+        ("c", "CASCADE", Self::Cascade),
+        ("n", "SET NULL", Self::SetNull),
+        ("d", "SET DEFAULT", Self::SetDefault),
+    ];
+
+    /// As SQL writes it.
+    pub fn as_sql(self) -> &'static str {
+        Self::ALL.iter().find(|(_, _, action)| *action == self).map_or("", |(_, sql, _)| sql)
+    }
+
+    /// From SQL's words, or from the letter in `pg_constraint`.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(letter, sql, _)| *letter == text || *sql == text).map(|(_, _, action)| *action)
+    }
+}
+
+/// A foreign key that the database declares.
+#[derive(Debug, Clone)]
+pub struct DeclaredKey {
+    /// The constraint's name.
+    pub name: String,
+    /// The referencing table's schema.
+    pub child_schema: String,
+    /// The referencing table.
+    pub child_table: String,
+    /// Its columns.
+    pub child_columns: Vec<String>,
+    /// The referenced table's schema.
+    pub parent_schema: String,
+    /// The referenced table.
+    pub parent_table: String,
+    /// Its columns.
+    pub parent_columns: Vec<String>,
+    /// ON DELETE.
+    pub on_delete: Action,
+    /// ON UPDATE.
+    pub on_update: Action,
+    /// Whether it is MATCH FULL.
+    pub is_match_full: bool,
+    /// DEFERRABLE.
+    pub is_deferrable: bool,
+    /// INITIALLY DEFERRED.
+    pub is_deferred: bool,
+    /// What the catalog claims; after a restore with triggers off it claims it falsely.
+    pub is_validated: bool,
+    /// Whether the server enforces it (18 and later can switch that off).
+    pub is_enforced: bool,
+    /// Whether it compares periods (18 and later).
+    pub is_temporal: bool,
+    /// Its comment.
+    pub comment: Option<String>,
+}
+
+impl DeclaredKey {
+    fn read(row: &PgRow) -> Result<Self> {
+        let action = |column: &str| -> Result<Action> {
+            let letter: String = row.try_get(column)?;
+            Action::parse(&letter).with_context(|| format!("unknown key action {letter:?}"))
+        };
+        Ok(Self {
+            name: row.try_get("name")?,
+            child_schema: row.try_get("child_schema")?,
+            child_table: row.try_get("child_table")?,
+            child_columns: row.try_get("child_columns")?,
+            parent_schema: row.try_get("parent_schema")?,
+            parent_table: row.try_get("parent_table")?,
+            parent_columns: row.try_get("parent_columns")?,
+            on_delete: action("delete_action")?,
+            on_update: action("update_action")?,
+            is_match_full: row.try_get::<String, _>("match_type")? == "f",
+            is_deferrable: row.try_get("is_deferrable")?,
+            is_deferred: row.try_get("is_deferred")?,
+            is_validated: row.try_get("is_validated")?,
+            is_enforced: row.try_get("is_enforced")?,
+            is_temporal: row.try_get("is_temporal")?,
+            comment: row.try_get("comment")?,
+        })
+    }
+}
+
+/// The tables and keys of Evolution's schema.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    /// The schema's name.
+    pub schema: String,
+    /// Tables and views by name.
+    pub tables: BTreeMap<String, Table>,
+    /// Foreign keys declared in the schema.
+    pub foreign_keys: Vec<DeclaredKey>,
+    /// Foreign keys of other schemas' tables that refer into it.
+    pub incoming_keys: Vec<DeclaredKey>,
+}
+
+impl Catalog {
+    /// Reads the catalog.
+    pub async fn read(connection: &mut PgConnection, schema: &str) -> Result<Self> {
+        let variables = Variables::for_schema(schema);
+        let tables = rows(connection, "sql/catalog/tables.sql", &variables).await?;
+        let keys = rows(connection, "sql/catalog/foreign_keys.sql", &variables).await?;
+        let tables: Vec<Table> = tables.iter().map(Table::read).collect::<Result<_>>()?;
+        let keys: Vec<DeclaredKey> = keys.iter().map(DeclaredKey::read).collect::<Result<_>>()?;
+        let (foreign_keys, incoming_keys) = keys.into_iter().partition(|key| key.child_schema == schema);
+        Ok(Self {
+            schema: schema.to_owned(),
+            tables: tables.into_iter().map(|table| (table.name.clone(), table)).collect(),
+            foreign_keys,
+            incoming_keys,
+        })
+    }
+}
+
+/// The rows of `_prisma_migrations`, or `None` when there is no such table.
+pub async fn migration_history(connection: &mut PgConnection, catalog: &Catalog) -> Result<Option<Vec<HistoryRow>>> {
+    if !catalog.tables.contains_key("_prisma_migrations") {
+        return Ok(None);
+    }
+    let variables = Variables::for_schema(&catalog.schema);
+    let rows = rows(connection, "sql/catalog/migration_history.sql", &variables).await?;
+    let read = |row: &PgRow| -> Result<HistoryRow> {
+        Ok(HistoryRow {
+            name: row.try_get("name")?,
+            checksum: row.try_get("checksum")?,
+            finished: row.try_get("is_finished")?,
+            rolled_back: row.try_get("is_rolled_back")?,
+        })
+    };
+    rows.iter().map(read).collect::<Result<_>>().map(Some)
+}
+
+/// Canonical DDL of every table in the schema, by table.
+pub type Ddl = BTreeMap<String, String>;
+
+/// Reads the canonical DDL of the schema's tables.
+pub async fn ddl(connection: &mut PgConnection, schema: &str) -> Result<Ddl> {
+    let rows = rows(connection, "sql/catalog/ddl.sql", &Variables::for_schema(schema)).await?;
+    let mut columns: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut others: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in &rows {
+        let of = if row.try_get("is_column")? { &mut columns } else { &mut others };
+        of.entry(row.try_get("table_name")?).or_default().push(row.try_get("text")?);
+    }
+    let assemble = |(table, lines): (String, Vec<String>)| {
+        let name = super::quote::Fragment::qualified(schema, &table);
+        let mut text = format!("CREATE TABLE {name} (\n{}\n);\n", lines.join(",\n"));
+        for line in others.get(&table).into_iter().flatten() {
+            text.push_str(line);
+            text.push('\n');
+        }
+        (table, text)
+    };
+    Ok(columns.into_iter().map(assemble).collect())
+}

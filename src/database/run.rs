@@ -1,0 +1,59 @@
+//! Running this program's SQL on a connection. Statements are never named, so a pooler in between may hand the
+//! connection to anyone after the transaction.
+
+use anyhow::{Context, Result};
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, Executor};
+
+use super::script::{Script, Variables, file, render};
+
+/// The rows of the only statement in the file at `path`.
+///
+/// # Errors
+/// What the server says; the file's name is the context.
+pub async fn rows(connection: &mut PgConnection, path: &str, variables: &Variables) -> Result<Vec<PgRow>> {
+    let script = Script::parse(file(path));
+    let sql = script.single().and_then(|sql| render(sql, variables)).with_context(|| path.to_owned())?;
+    statement_rows(connection, sql).await.with_context(|| format!("while running {path}"))
+}
+
+/// The rows of one rendered statement.
+///
+/// # Errors
+/// What the server says, as it is: callers look at its SQLSTATE.
+pub async fn statement_rows(connection: &mut PgConnection, sql: String) -> sqlx::Result<Vec<PgRow>> {
+    tracing::trace!(target: "evodoctor::sql", "{sql}");
+    sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch_all(connection).await
+}
+
+/// Runs one rendered statement; returns how many rows it touched.
+///
+/// # Errors
+/// What the server says, as it is.
+pub async fn execute(connection: &mut PgConnection, sql: String) -> sqlx::Result<u64> {
+    tracing::trace!(target: "evodoctor::sql", "{sql}");
+    let done = connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
+    Ok(done.rows_affected())
+}
+
+/// Runs every statement of the file at `path`.
+///
+/// # Errors
+/// What the server says; the file's name is the context.
+pub async fn script(connection: &mut PgConnection, path: &str, variables: &Variables) -> Result<()> {
+    for statement in Script::parse(file(path)).statements {
+        let sql = render(&statement, variables).with_context(|| path.to_owned())?;
+        execute(connection, sql).await.with_context(|| format!("while running {path}"))?;
+    }
+    Ok(())
+}
+
+/// The SQLSTATE behind an error, where a server spoke.
+pub fn sql_state(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>()).and_then(state_of)
+}
+
+/// The SQLSTATE of an error of the driver.
+pub fn state_of(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error().and_then(|e| e.code()).map(|code| code.into_owned())
+}

@@ -1,0 +1,175 @@
+//! Every reference that should hold: the foreign keys that the release expects, and those that the database
+//! declares, whether or not a constraint exists, is validated or claims to be.
+
+use crate::database::catalog::{Action, Catalog, DeclaredKey};
+use crate::database::quote::Fragment;
+use crate::database::script::Variables;
+use crate::evolution::release::{Release, ReleaseRange};
+use crate::evolution::schema::schema;
+
+/// One reference from columns of a table in Evolution's schema to a table.
+#[derive(Debug, Clone)]
+pub struct Reference {
+    /// The referencing table, in Evolution's schema.
+    pub child_table: String,
+    /// Its columns.
+    pub child_columns: Vec<String>,
+    /// The referenced table's schema.
+    pub parent_schema: String,
+    /// The referenced table.
+    pub parent_table: String,
+    /// Its columns.
+    pub parent_columns: Vec<String>,
+    /// The constraint's name: the declared one, else the one upstream gives.
+    pub constraint: String,
+    /// ON DELETE: as declared, else as upstream has it.
+    pub on_delete: Action,
+    /// ON UPDATE, likewise.
+    pub on_update: Action,
+    /// The constraint, where one is declared.
+    pub declared: Option<DeclaredKey>,
+}
+
+impl Reference {
+    /// `Message.sessionId`: unique in a schema as long as a column refers to one table only, else with the table.
+    pub fn subject(&self) -> String {
+        format!("{}.{} → {}", self.child_table, self.child_columns.join("+"), self.parent_table)
+    }
+
+    /// What the catalog says of the constraint, in words.
+    pub fn state(&self) -> String {
+        match &self.declared {
+            None => format!("the constraint {:?} is missing", self.constraint),
+            Some(key) if !key.is_enforced => format!("the constraint {:?} is not enforced", self.constraint),
+            Some(key) if !key.is_validated => format!("the constraint {:?} is NOT VALID", self.constraint),
+            Some(_) => format!("the constraint {:?} claims to be valid", self.constraint),
+        }
+    }
+
+    /// Why rows cannot be compared, if they cannot.
+    pub fn obstacle(&self, catalog: &Catalog) -> Option<String> {
+        let declared = self.declared.as_ref();
+        if declared.is_some_and(|key| key.is_temporal) {
+            return Some(format!("{} compares periods", self.constraint));
+        }
+        if declared.is_some_and(|key| key.is_match_full && key.child_columns.len() > 1) {
+            return Some(format!("{} is MATCH FULL over several columns", self.constraint));
+        }
+        if self.parent_schema == catalog.schema {
+            let has_columns = |name: &str| match catalog.tables.get(name) {
+                Some(table) => self.parent_columns.iter().all(|column| table.columns.contains(column)),
+                None => false,
+            };
+            if !has_columns(&self.parent_table) {
+                return Some(format!(
+                    "{} refers to {}.{}, which does not exist",
+                    self.constraint,
+                    self.parent_table,
+                    self.parent_columns.join("+")
+                ));
+            }
+        }
+        None
+    }
+
+    /// The condition for a row that refers to nothing, over the child's own name or an alias of it.
+    pub fn orphan_predicate(&self, schema: &str) -> Fragment {
+        let child = Fragment::qualified(schema, &self.child_table);
+        let child_columns = Fragment::columns(Some(child.as_str()), &self.child_columns);
+        let parent_columns = Fragment::columns(Some("parent"), &self.parent_columns);
+        let parent = Fragment::qualified(&self.parent_schema, &self.parent_table);
+        let each_not_null = self
+            .child_columns
+            .iter()
+            .map(|column| format!("{child}.{} IS NOT NULL AND ", Fragment::ident(column)))
+            .collect::<String>();
+        Fragment::keyword(format!(
+            "{each_not_null}NOT EXISTS (SELECT FROM {parent} AS parent WHERE ({parent_columns}) = ({child_columns}))"
+        ))
+    }
+
+    /// The variables of `sql/checks/EVO101_orphaned_reference.sql`.
+    pub fn variables(&self, catalog: &Catalog) -> Variables {
+        let child = Fragment::qualified(&catalog.schema, &self.child_table);
+        let primary_key =
+            catalog.tables.get(&self.child_table).map(|t| t.primary_key.clone()).unwrap_or_default();
+        let mut shown = primary_key;
+        shown.extend(self.child_columns.iter().filter(|c| !shown.contains(c)).cloned().collect::<Vec<_>>());
+        let predicate = self.orphan_predicate(&catalog.schema);
+        let shown = Fragment::columns(Some(child.as_str()), &shown);
+        Variables::for_schema(&catalog.schema)
+            .text("subject", self.subject())
+            .text("parent_name", &self.parent_table)
+            .text("state", self.state())
+            .text("where", predicate.as_str())
+            .sql("reference", Fragment::columns(Some(child.as_str()), &self.child_columns))
+            .sql("order", shown.clone())
+            .sql("columns", shown)
+            .sql("predicate", predicate)
+            .sql("child", child)
+    }
+
+    /// Whether both stand for the same reference, whatever the constraint's name.
+    fn is_same(&self, key: &DeclaredKey) -> bool {
+        self.child_table == key.child_table
+            && self.child_columns == key.child_columns
+            && self.parent_schema == key.parent_schema
+            && self.parent_table == key.parent_table
+            && self.parent_columns == key.parent_columns
+    }
+}
+
+/// The references of a database, expected ones first. Expected ones whose table or column is not there hold no
+/// row, and are left out.
+pub fn references(catalog: &Catalog, range: Option<ReleaseRange>) -> Vec<Reference> {
+    let mut references = range.map(|range| expected(catalog, range)).unwrap_or_default();
+    for key in &catalog.foreign_keys {
+        match references.iter_mut().find(|reference| reference.is_same(key)) {
+            // Two constraints may say the same; the stricter one decides what can be kept, the first is as good.
+            Some(reference) if reference.declared.is_none() => {
+                reference.constraint = key.name.clone();
+                reference.on_delete = key.on_delete;
+                reference.on_update = key.on_update;
+                reference.declared = Some(key.clone());
+            }
+            Some(_) => {}
+            None => references.push(Reference {
+                child_table: key.child_table.clone(),
+                child_columns: key.child_columns.clone(),
+                parent_schema: key.parent_schema.clone(),
+                parent_table: key.parent_table.clone(),
+                parent_columns: key.parent_columns.clone(),
+                constraint: key.name.clone(),
+                on_delete: key.on_delete,
+                on_update: key.on_update,
+                declared: Some(key.clone()),
+            }),
+        }
+    }
+    references
+}
+
+fn expected(catalog: &Catalog, range: ReleaseRange) -> Vec<Reference> {
+    let release = range.to.unwrap_or_else(Release::newest);
+    let mut references = Vec::new();
+    for table in schema().tables(release) {
+        let Some(found) = catalog.tables.get(&table.name) else { continue };
+        for key in table.foreign_keys(release) {
+            if !key.columns.iter().all(|column| found.columns.contains(column)) {
+                continue;
+            }
+            references.push(Reference {
+                child_table: table.name.clone(),
+                child_columns: key.columns.clone(),
+                parent_schema: catalog.schema.clone(),
+                parent_table: key.references.clone(),
+                parent_columns: key.referenced_columns.clone(),
+                constraint: key.name.clone(),
+                on_delete: Action::parse(&key.on_delete).expect("facts name SQL's actions"),
+                on_update: Action::parse(&key.on_update).expect("facts name SQL's actions"),
+                declared: None,
+            });
+        }
+    }
+    references
+}

@@ -1,0 +1,174 @@
+//! Runs checks in the transaction that is open, each behind a savepoint, so that one that fails does not decide
+//! for the others.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use sqlx::Row;
+use sqlx::postgres::{PgConnection, PgRow};
+
+use super::check::{Check, checks};
+use super::finding::{CheckReport, Finding, Outcome};
+use super::mask;
+use super::references::{Reference, references};
+use crate::database::catalog::Catalog;
+use crate::database::run::{execute, statement_rows};
+use crate::evolution::release::ReleaseRange;
+
+/// What a check needs to know of the database.
+#[derive(Debug)]
+pub struct Scope<'a> {
+    /// Tables and keys.
+    pub catalog: &'a Catalog,
+    /// The releases it may be; `None` when the history does not tell.
+    pub range: Option<ReleaseRange>,
+    /// The references that should hold.
+    pub references: Vec<Reference>,
+    /// The role that asks, for messages.
+    pub role: &'a str,
+}
+
+impl<'a> Scope<'a> {
+    /// Gathers the references of the catalog.
+    pub fn new(catalog: &'a Catalog, range: Option<ReleaseRange>, role: &'a str) -> Self {
+        Self { catalog, range, references: references(catalog, range), role }
+    }
+
+    /// Whether a check speaks of any release that this database may be. An unknown release might be any.
+    pub fn applies(&self, check: &Check) -> bool {
+        match (self.range, check.rule.releases) {
+            (Some(range), Some(of_check)) => range.overlaps(&of_check),
+            _ => true,
+        }
+    }
+}
+
+/// Runs every check that applies and that `selected` lets through.
+///
+/// # Errors
+/// When the connection is lost. A query that fails makes its check undecided instead.
+pub async fn run(
+    connection: &mut PgConnection,
+    scope: &Scope<'_>,
+    selected: impl Fn(&Check) -> bool,
+) -> Result<(Vec<CheckReport>, Vec<Finding>)> {
+    let (mut reports, mut findings) = (Vec::new(), Vec::new());
+    for check in checks().iter().filter(|check| scope.applies(check) && selected(check)) {
+        let (report, found) = run_check(connection, scope, check).await?;
+        reports.push(report);
+        findings.extend(found);
+    }
+    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.code.cmp(&b.code)).then(b.count.cmp(&a.count)));
+    Ok((reports, findings))
+}
+
+/// Runs one check.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn run_check(
+    connection: &mut PgConnection,
+    scope: &Scope<'_>,
+    check: &Check,
+) -> Result<(CheckReport, Vec<Finding>)> {
+    let started = Instant::now();
+    tracing::debug!("check {}", check.rule.code);
+    let (mut findings, mut reasons) = (Vec::new(), Vec::new());
+    for query in check.queries(scope.catalog, &scope.references)? {
+        let prefix = if query.about.is_empty() { String::new() } else { format!("{}: ", query.about) };
+        match query.sql {
+            Err(obstacle) => reasons.push(format!("{prefix}{obstacle}")),
+            Ok(sql) => match guarded(connection, sql).await? {
+                Ok(rows) => {
+                    for row in rows {
+                        findings.push(finding(check, &row).with_context(|| check.stem.clone())?);
+                    }
+                }
+                Err(error) => reasons.push(format!("{prefix}{}", explain(&error, scope.role))),
+            },
+        }
+    }
+    if check.family() == super::check::Family::Reference && scope.range.is_none() {
+        reasons.push("the release is unknown, so only declared keys were compared".to_owned());
+    }
+    let outcome = match (findings.is_empty(), reasons.is_empty()) {
+        (false, _) => Outcome::Found,
+        (true, true) => Outcome::Clean,
+        (true, false) => Outcome::Undecided,
+    };
+    let report = CheckReport {
+        code: check.rule.code.clone(),
+        name: check.rule.name.clone(),
+        outcome,
+        reason: (!reasons.is_empty()).then(|| summarize(&reasons)),
+        duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+    };
+    Ok((report, findings))
+}
+
+/// Runs a query behind a savepoint. The outer error is a lost connection, the inner one the server's refusal.
+async fn guarded(connection: &mut PgConnection, sql: String) -> Result<sqlx::Result<Vec<PgRow>>> {
+    execute(connection, "SAVEPOINT evodoctor".into()).await.context("the connection was lost")?;
+    let result = statement_rows(connection, sql).await;
+    let after = match &result {
+        Ok(_) => "RELEASE SAVEPOINT evodoctor",
+        Err(sqlx::Error::Database(_)) => "ROLLBACK TO SAVEPOINT evodoctor",
+        Err(_) => return result.map(Ok).context("the connection was lost"),
+    };
+    execute(connection, after.into()).await.context("the connection was lost")?;
+    Ok(result)
+}
+
+/// Says what the server refused, and what would help.
+fn explain(error: &sqlx::Error, role: &str) -> String {
+    let Some(database) = error.as_database_error() else { return error.to_string() };
+    match database.code().as_deref() {
+        Some("42501") => format!("role {role:?} may not read it ({}); GRANT SELECT to it", database.message()),
+        Some("57014") => "the server's statement_timeout ended it".to_owned(),
+        Some("55P03") => "a lock stood in the way for longer than lock_timeout".to_owned(),
+        _ => database.message().to_owned(),
+    }
+}
+
+/// Joins reasons; many that differ only in what they are about become one.
+fn summarize(reasons: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let mut text = reasons.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ");
+    if reasons.len() > SHOWN {
+        text.push_str(&format!("; and {} more", reasons.len() - SHOWN));
+    }
+    text
+}
+
+/// Reads a row by the contract that all checks share.
+fn finding(check: &Check, row: &PgRow) -> Result<Finding> {
+    let mut finding = Finding::new(&check.rule, row.try_get::<String, _>("subject")?, row.try_get::<String, _>("detail")?);
+    finding.predicate = row.try_get("predicate")?;
+    finding.count = row.try_get("count")?;
+    finding.key = row.try_get("key")?;
+    let mut sample: Value = row.try_get("sample")?;
+    mask::value(&mut sample);
+    finding.sample = match sample {
+        Value::Array(items) => items,
+        Value::Null => Vec::new(),
+        other => vec![other],
+    };
+    if let Some(severity) = optional::<String>(row, "severity")? {
+        finding.severity = severity.parse()?;
+    }
+    finding.is_fixable = check.rule.fix.is_some() && optional::<bool>(row, "fixable")?.unwrap_or(true);
+    Ok(finding)
+}
+
+/// A column that a check may leave out.
+fn optional<'r, T>(row: &'r PgRow, column: &str) -> Result<Option<T>>
+where
+    T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+{
+    match row.try_get::<Option<T>, _>(column) {
+        Ok(value) => Ok(value),
+        Err(sqlx::Error::ColumnNotFound(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

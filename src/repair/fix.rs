@@ -1,0 +1,143 @@
+//! Fixes: a pair of SQL files with the stem of the check they serve, found by walking `sql/fixes/`.
+
+use std::sync::LazyLock;
+
+use anyhow::{Context, Result, ensure};
+use sha2::{Digest, Sha256};
+
+use crate::database::script::{FILES, Script};
+use crate::evolution::release::ReleaseRange;
+use crate::examine::check::{Family, checks};
+use crate::examine::finding::{Finding, FixSummary};
+use crate::examine::rule::Applicability;
+
+/// The hazards that a fix may have, and whether `--apply` needs consent to them. Those that destroy do.
+pub const HAZARDS: &[(&str, bool)] = &[
+    ("deletes-rows", true),
+    ("changes-rows", true),
+    ("blocks-writes", false),
+    ("rewrites-table", true),
+    ("limits-undo", false),
+];
+
+/// A versioned fix.
+#[derive(Debug)]
+pub struct Fix {
+    /// The code of the check it serves.
+    pub code: String,
+    /// Raised when the statements change.
+    pub version: u32,
+    /// How freely it may be applied.
+    pub applicability: Applicability,
+    /// What it may do that needs consent or patience.
+    pub hazards: Vec<String>,
+    /// The tables it alters.
+    pub tables: Vec<String>,
+    /// Upstream's migrations that touch the same objects, by the number in front of the name.
+    pub upstream: Vec<String>,
+    /// What the API does once this is applied, per range of releases.
+    pub after: Vec<(ReleaseRange, String)>,
+    /// The statements, with psql's variables.
+    pub up: Vec<String>,
+    /// The statements that reverse them.
+    pub down: Vec<String>,
+    /// What the statements are run for.
+    pub family: Family,
+    /// SHA-256 over both files: what the ledger compares.
+    pub checksum: String,
+}
+
+impl Fix {
+    /// Reads a pair of files.
+    ///
+    /// # Errors
+    /// When a header is incomplete or the two do not belong together.
+    pub fn parse(stem: &str, up: &str, down: &str) -> Result<Self> {
+        let checksum = Sha256::new().chain_update(up).chain_update([0]).chain_update(down).finalize();
+        let (up, down) = (Script::parse(up), Script::parse(down));
+        let need = |key: &str| up.get(key).with_context(|| format!("{stem}.up.sql: the header lacks `{key}`"));
+        let words = |key: &str| -> Vec<String> {
+            up.get(key).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+        };
+        let code = need("code")?.to_owned();
+        ensure!(down.get("code") == Some(&code), "{stem}: the two files name different codes");
+        ensure!(stem.starts_with(&format!("{code}_")), "{stem}: the header names {code}");
+        let hazards = words("hazards");
+        for hazard in &hazards {
+            ensure!(HAZARDS.iter().any(|(name, _)| name == hazard), "{stem}: {hazard:?} is no hazard");
+        }
+        let mut after = Vec::new();
+        for (key, text) in &up.header {
+            if let Some(range) = key.strip_prefix("after ") {
+                after.push((ReleaseRange::parse(range).with_context(|| stem.to_owned())?, text.clone()));
+            }
+        }
+        Ok(Self {
+            version: need("version")?.parse().with_context(|| format!("{stem}: version"))?,
+            applicability: need("applicability")?.parse()?,
+            tables: words("tables"),
+            upstream: words("upstream"),
+            family: if up.get("each") == Some("reference") { Family::Reference } else { Family::Once },
+            checksum: checksum.iter().map(|byte| format!("{byte:02x}")).collect(),
+            up: up.statements,
+            down: down.statements,
+            code,
+            hazards,
+            after,
+        })
+    }
+
+    /// What the API of any release in `range` does once this is applied.
+    pub fn notes(&self, range: Option<ReleaseRange>) -> Vec<String> {
+        let speaks = |of: &ReleaseRange| range.is_none_or(|range| range.overlaps(of));
+        self.after
+            .iter()
+            .filter(|(of, _)| speaks(of))
+            .map(|(of, text)| format!("on {of}: {text}"))
+            .collect()
+    }
+}
+
+static FIXES: LazyLock<Vec<Fix>> = LazyLock::new(|| {
+    let find = |path: &str| FILES.iter().find(|(name, _)| *name == path).map(|(_, text)| *text);
+    FILES
+        .iter()
+        .filter_map(|(path, up)| Some((path.strip_prefix("sql/fixes/")?.strip_suffix(".up.sql")?, up)))
+        .map(|(stem, up)| {
+            let down = find(&format!("sql/fixes/{stem}.down.sql")).unwrap_or_default();
+            Fix::parse(stem, up, down).expect("the tests keep every fix well formed")
+        })
+        .collect()
+});
+
+/// Every fix, by code.
+pub fn fixes() -> &'static [Fix] {
+    &FIXES
+}
+
+/// The fix for a code.
+pub fn find(code: &str) -> Option<&'static Fix> {
+    fixes().iter().find(|fix| fix.code == code)
+}
+
+/// Tells each finding which fix it has. One that is in an unforeseen form, and one without a fix of its own although
+/// a person could mend it, is manual.
+pub fn annotate(findings: &mut [Finding]) {
+    for finding in findings {
+        finding.fix = match find(&finding.code) {
+            Some(fix) if finding.is_fixable => Some(FixSummary {
+                version: fix.version,
+                applicability: fix.applicability,
+                hazards: fix.hazards.clone(),
+            }),
+            Some(fix) => Some(FixSummary {
+                version: fix.version,
+                applicability: Applicability::Manual,
+                hazards: Vec::new(),
+            }),
+            None => checks().iter().find(|c| c.rule.code == finding.code).and_then(|c| c.rule.fix).map(
+                |applicability| FixSummary { version: 0, applicability, hazards: Vec::new() },
+            ),
+        };
+    }
+}

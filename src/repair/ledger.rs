@@ -1,0 +1,191 @@
+//! The ledger: which fixes were applied, by whom, and what undo needs to know. It lives in the schema `evodoctor`.
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::Row;
+use sqlx::postgres::{PgConnection, PgRow};
+
+use super::orphans::Constraint;
+use crate::database::catalog::Ddl;
+use crate::database::run::{rows, script};
+use crate::database::script::Variables;
+use crate::evolution::release::ReleaseRange;
+use crate::exit::failure;
+
+const FORMAT: &str = "evodoctor ledger, format 1";
+
+/// A run that was applied.
+#[derive(Debug, Clone, Serialize)]
+pub struct Run {
+    /// Its number, from 1.
+    pub run: i64,
+    /// The schema it changed.
+    pub target_schema: String,
+    /// When, in UTC, as ISO 8601.
+    pub applied_at: String,
+    /// By which role.
+    pub applied_by: String,
+    /// With which version of this program.
+    pub tool_version: String,
+    /// The release found then.
+    pub release_from: Option<String>,
+    /// The release found then; `null` for an open end.
+    pub release_to: Option<String>,
+    /// The hash of its plan.
+    pub plan_hash: String,
+    /// When it was undone, in UTC.
+    pub undone_at: Option<String>,
+    /// By which role.
+    pub undone_by: Option<String>,
+    /// How many rows it holds in the quarantine.
+    pub quarantined: i64,
+    /// Its fixes, in the order they were applied.
+    pub fixes: Vec<AppliedFix>,
+}
+
+/// A fix of a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AppliedFix {
+    /// The code.
+    pub code: String,
+    /// The fix's version.
+    pub version: u32,
+    /// The checksum of its statements.
+    pub checksum: String,
+    /// The tables it locked.
+    pub tables: Vec<String>,
+    /// Canonical DDL of the tables that changed, before.
+    #[serde(skip_serializing)]
+    pub ddl_before: Ddl,
+    /// The same, after.
+    #[serde(skip_serializing)]
+    pub ddl_after: Ddl,
+    /// What undo needs besides the files.
+    #[serde(skip_serializing)]
+    pub steps: Steps,
+}
+
+/// What undo needs besides the files of the fix.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Steps {
+    /// Constraints that the fix dealt with.
+    #[serde(default)]
+    pub constraints: Vec<Constraint>,
+}
+
+/// Whether the ledger is there.
+///
+/// # Errors
+/// When something else has the name, or a newer version of this program made it.
+pub async fn exists(connection: &mut PgConnection) -> Result<bool> {
+    let rows = rows(connection, "sql/ledger/state.sql", &Variables::default()).await?;
+    let row = rows.first().context("the server did not answer")?;
+    let exists: bool = row.try_get("exists")?;
+    let comment: Option<String> = row.try_get("comment")?;
+    if exists && comment.as_deref() != Some(FORMAT) {
+        return Err(match comment {
+            Some(comment) if comment.starts_with("evodoctor ledger") => failure(
+                format!("the ledger in this database is of another format ({comment})"),
+                "use the version of evodoctor that wrote it, or a newer one",
+            ),
+            _ => failure(
+                "this database has a schema \"evodoctor\" that is not evodoctor's ledger",
+                "rename that schema: evodoctor keeps its ledger and quarantine under this name",
+            ),
+        });
+    }
+    if exists && !row.try_get::<bool, _>("is_usable")? {
+        let owner: String = row.try_get("owner")?;
+        return Err(failure(
+            "this role may not read evodoctor's ledger",
+            format!("connect as {owner:?}, who owns the schema \"evodoctor\""),
+        ));
+    }
+    Ok(exists)
+}
+
+/// Creates the ledger where it is missing, and takes the number of the run that begins.
+///
+/// # Errors
+/// When this role may not create or use it; the message says what to grant.
+pub async fn open(connection: &mut PgConnection, role: &str, database: &str) -> Result<i64> {
+    let exists = exists(connection).await?;
+    let state = rows(connection, "sql/ledger/state.sql", &Variables::default()).await?;
+    let row = state.first().context("the server did not answer")?;
+    if exists && !row.try_get::<bool, _>("is_owned")? {
+        let owner: String = row.try_get("owner")?;
+        return Err(failure(
+            format!("role {role:?} does not own the schema \"evodoctor\", where the ledger is"),
+            format!("connect as {owner:?}"),
+        ));
+    }
+    if !exists && !row.try_get::<bool, _>("can_create")? {
+        return Err(failure(
+            format!("role {role:?} may not create the schema \"evodoctor\", where the ledger and the quarantine go"),
+            format!("as the database's owner: GRANT CREATE ON DATABASE \"{database}\" TO \"{role}\""),
+        ));
+    }
+    if !exists {
+        script(connection, "sql/ledger/create.sql", &Variables::default()).await?;
+    }
+    let next = rows(connection, "sql/ledger/next_run.sql", &Variables::default()).await?;
+    Ok(next.first().context("a number is one row")?.try_get("run")?)
+}
+
+/// Writes the run and its fixes, in the transaction that applied them.
+pub async fn record(
+    connection: &mut PgConnection,
+    schema: &str,
+    range: Option<ReleaseRange>,
+    plan_hash: &str,
+    fixes: &[AppliedFix],
+) -> Result<()> {
+    let bound = |release: Option<_>| release.map(|r: crate::evolution::release::Release| r.version()).unwrap_or_default();
+    let variables = Variables::for_schema(schema)
+        .text("tool_version", env!("CARGO_PKG_VERSION"))
+        .text("release_from", bound(range.map(|r| r.from)))
+        .text("release_to", bound(range.and_then(|r| r.to)))
+        .text("plan_hash", plan_hash);
+    script(connection, "sql/ledger/record_run.sql", &variables).await?;
+    for (position, fix) in fixes.iter().enumerate() {
+        let variables = Variables::default()
+            .text("position", position.to_string())
+            .text("code", &fix.code)
+            .text("version", fix.version.to_string())
+            .text("checksum", &fix.checksum)
+            .text("tables", serde_json::to_string(&fix.tables)?)
+            .text("ddl_before", serde_json::to_string(&fix.ddl_before)?)
+            .text("ddl_after", serde_json::to_string(&fix.ddl_after)?)
+            .text("steps", serde_json::to_string(&fix.steps)?);
+        script(connection, "sql/ledger/record_fix.sql", &variables).await?;
+    }
+    Ok(())
+}
+
+/// Every run in the ledger, newest first; none when there is no ledger.
+pub async fn runs(connection: &mut PgConnection) -> Result<Vec<Run>> {
+    if !exists(connection).await? {
+        return Ok(Vec::new());
+    }
+    let found = rows(connection, "sql/ledger/runs.sql", &Variables::default()).await?;
+    found.iter().map(read_run).collect()
+}
+
+fn read_run(row: &PgRow) -> Result<Run> {
+    let fixes: Value = row.try_get("fixes")?;
+    Ok(Run {
+        run: row.try_get("run")?,
+        target_schema: row.try_get("target_schema")?,
+        applied_at: row.try_get("applied_at")?,
+        applied_by: row.try_get("applied_by")?,
+        tool_version: row.try_get("tool_version")?,
+        release_from: row.try_get("release_from")?,
+        release_to: row.try_get("release_to")?,
+        plan_hash: row.try_get("plan_hash")?,
+        undone_at: row.try_get("undone_at")?,
+        undone_by: row.try_get("undone_by")?,
+        quarantined: row.try_get("quarantined")?,
+        fixes: serde_json::from_value(fixes).context("the ledger holds a fix that cannot be read")?,
+    })
+}

@@ -1,0 +1,186 @@
+//! Locks: taken early, in one order, without standing in the queue for long; and a record of how long each was held.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use rand::Rng;
+use serde::Serialize;
+use sqlx::Row;
+use sqlx::postgres::PgConnection;
+
+use crate::database::quote::Fragment;
+use crate::database::run::{execute, rows, script, state_of};
+use crate::database::script::{Script, Variables, file, render};
+use crate::exit::failure;
+
+/// How long one attempt may wait in the lock queue. Others queue behind a waiting change, so each is short.
+const LADDER: [Duration; 6] = [
+    Duration::from_millis(500),
+    Duration::from_millis(750),
+    Duration::from_millis(1000),
+    Duration::from_millis(1500),
+    Duration::from_millis(2000),
+    Duration::from_millis(3000),
+];
+
+/// How often a transaction that met a lock is tried.
+pub const ATTEMPTS: usize = LADDER.len();
+
+/// A lock that did not come in time. The transaction has to be begun again.
+#[derive(Debug, thiserror::Error)]
+#[error("another transaction holds a lock on {}", tables.join(" or "))]
+pub struct LockTimeout {
+    /// The tables that were asked for.
+    pub tables: Vec<String>,
+}
+
+/// How strongly tables are locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// Others may read and not write.
+    ShareRowExclusive,
+    /// Others may do nothing.
+    AccessExclusive,
+}
+
+impl Mode {
+    fn as_sql(self) -> &'static str {
+        match self {
+            Self::ShareRowExclusive => "SHARE ROW EXCLUSIVE",
+            Self::AccessExclusive => "ACCESS EXCLUSIVE",
+        }
+    }
+}
+
+/// Begins the transaction of a change, with the settings and the two advisory locks that keep others out.
+///
+/// # Errors
+/// When another evodoctor, or Prisma's migrations, are at work; the message says which.
+pub async fn begin(connection: &mut PgConnection, attempt: usize) -> Result<()> {
+    execute(connection, "BEGIN ISOLATION LEVEL READ COMMITTED".into()).await?;
+    script(connection, "sql/ledger/begin.sql", &Variables::default()).await?;
+    let wait = LADDER[attempt.min(LADDER.len() - 1)];
+    execute(connection, format!("SET LOCAL lock_timeout = {}", wait.as_millis())).await?;
+    let rows = rows(connection, "sql/ledger/locks.sql", &Variables::default()).await?;
+    let row = rows.first().context("the server did not answer")?;
+    if !row.try_get::<bool, _>("is_ours")? {
+        return Err(failure(
+            "another evodoctor is changing this database right now; nothing has been changed by this one",
+            "wait until it has finished (see pg_stat_activity for application_name evodoctor), then try again",
+        ));
+    }
+    if !row.try_get::<bool, _>("is_prismas")? {
+        return Err(failure(
+            "prisma migrate is at work on this database right now; nothing has been changed",
+            "wait until the server has started and its migrations are done, then try again",
+        ));
+    }
+    Ok(())
+}
+
+/// Locks tables of one schema, all at once and in one order, so that two runs cannot stand in each other's way.
+///
+/// # Errors
+/// [`LockTimeout`] when they did not come in time.
+pub async fn lock(connection: &mut PgConnection, schema: &str, tables: &[String], mode: Mode) -> Result<()> {
+    if tables.is_empty() {
+        return Ok(());
+    }
+    let mut tables = tables.to_vec();
+    tables.sort();
+    tables.dedup();
+    let names: Vec<String> = tables.iter().map(|table| Fragment::qualified(schema, table).to_string()).collect();
+    let statement = Script::parse(file("sql/ledger/lock_tables.sql"));
+    let variables = Variables::default()
+        .sql("tables", Fragment::keyword(names.join(", ")))
+        .sql("mode", Fragment::keyword(mode.as_sql().to_owned()));
+    let sql = render(statement.single()?, &variables)?;
+    match execute(connection, sql).await {
+        Ok(_) => Ok(()),
+        Err(error) if is_lock_trouble(&error) => Err(LockTimeout { tables }.into()),
+        Err(error) => Err(error).context("while locking tables"),
+    }
+}
+
+/// Whether an error means: begin again.
+pub fn is_lock_trouble(error: &sqlx::Error) -> bool {
+    // lock_not_available, deadlock_detected
+    matches!(state_of(error).as_deref(), Some("55P03" | "40P01"))
+}
+
+/// Says who stands in the way, then waits a while that differs from everybody else's.
+pub async fn wait_for_others(
+    connection: &mut PgConnection,
+    schema: &str,
+    timeout: &LockTimeout,
+    attempt: usize,
+) -> Result<()> {
+    for line in blockers(connection, schema, timeout).await? {
+        eprintln!("waiting: {line}");
+    }
+    let base = LADDER[attempt.min(LADDER.len() - 1)].as_millis();
+    let base = u64::try_from(base).unwrap_or(u64::MAX);
+    let pause = rand::rng().random_range(base / 2..=base * 3 / 2);
+    eprintln!("waiting: attempt {} of {ATTEMPTS} in {:.1} s", attempt + 2, pause as f64 / 1000.0);
+    tokio::time::sleep(Duration::from_millis(pause)).await;
+    Ok(())
+}
+
+/// One line for each session that holds a lock on the tables asked for.
+pub async fn blockers(connection: &mut PgConnection, schema: &str, timeout: &LockTimeout) -> Result<Vec<String>> {
+    let variables = Variables::for_schema(schema).text("tables", serde_json::to_string(&timeout.tables)?);
+    let rows = rows(connection, "sql/catalog/blockers.sql", &variables).await?;
+    let mut lines = Vec::new();
+    for row in &rows {
+        lines.push(format!(
+            "{} is locked by process {} ({}, role {}, {}, transaction open for {})",
+            row.try_get::<String, _>("table_name")?,
+            row.try_get::<i32, _>("pid")?,
+            row.try_get::<String, _>("application")?,
+            row.try_get::<Option<String>, _>("role")?.unwrap_or_else(|| "unknown".into()),
+            row.try_get::<Option<String>, _>("state")?.unwrap_or_else(|| "state hidden".into()),
+            row.try_get::<Option<String>, _>("transaction_age")?.unwrap_or_else(|| "an unknown time".into()),
+        ));
+    }
+    Ok(lines)
+}
+
+/// A lock that a change held.
+#[derive(Debug, Clone, Serialize)]
+pub struct HeldLock {
+    /// The table, with its schema.
+    pub table: String,
+    /// Postgres's name of the mode, such as `AccessExclusiveLock`.
+    pub mode: String,
+    /// From when it was first seen until the transaction ended, in milliseconds.
+    pub held_ms: u64,
+}
+
+/// Watches which locks the transaction gathers.
+#[derive(Debug, Default)]
+pub struct LockWatch(BTreeMap<(String, String), Instant>);
+
+impl LockWatch {
+    /// Notes the locks held now. Those that come with merely looking are left out.
+    pub async fn look(&mut self, connection: &mut PgConnection) -> Result<()> {
+        let now = Instant::now();
+        for row in rows(connection, "sql/catalog/locks.sql", &Variables::default()).await? {
+            let mode: String = row.try_get("mode")?;
+            if mode != "AccessShareLock" {
+                self.0.entry((row.try_get("table_name")?, mode)).or_insert(now);
+            }
+        }
+        Ok(())
+    }
+
+    /// What was held, up to now.
+    pub fn held(&self) -> Vec<HeldLock> {
+        let line = |((table, mode), since): (&(String, String), &Instant)| HeldLock {
+            table: table.clone(),
+            mode: mode.clone(),
+            held_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
+        };
+        self.0.iter().map(line).collect()
+    }
+}

@@ -1,0 +1,12 @@
+//! Repairing what was found: versioned fixes that are rehearsed in a transaction, shown as a diff, recorded in a
+//! ledger, and undone from it.
+
+pub mod diff;
+pub mod fix;
+pub mod ledger;
+pub mod locks;
+pub mod orphans;
+pub mod plan;
+pub mod quarantine;
+pub mod rehearsal;
+pub mod undo;

@@ -1,0 +1,224 @@
+//! Plans: what a rehearsal showed, in a form that can be kept, reviewed, and held against the next rehearsal.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::locks::HeldLock;
+use super::quarantine::RowDiff;
+use crate::database::catalog::Server;
+use crate::examine::rule::Applicability;
+use crate::exit::failure;
+
+/// What one fix does to this database.
+#[derive(Debug, Clone, Serialize)]
+pub struct FixPlan {
+    /// The code.
+    pub code: String,
+    /// The rule's name.
+    pub name: String,
+    /// The fix's version.
+    pub version: u32,
+    /// The checksum of its files.
+    pub checksum: String,
+    /// How freely it may be applied.
+    pub applicability: Applicability,
+    /// What it really does here that needs consent or patience.
+    pub hazards: Vec<String>,
+    /// What the API does afterwards, and what to beware of.
+    pub notes: Vec<String>,
+    /// The statements that touched Evolution's tables, in order.
+    pub statements: Vec<String>,
+    /// Unified diff of canonical DDL.
+    pub schema_diff: String,
+    /// Rows removed, changed, or brought back.
+    pub row_diff: Vec<RowDiff>,
+    /// Locks taken.
+    pub locks: Vec<HeldLock>,
+    /// SHA-256 over everything above but the samples and the locks' times.
+    pub plan_hash: String,
+}
+
+impl FixPlan {
+    /// Fills in the hash.
+    #[must_use]
+    pub fn hashed(mut self) -> Self {
+        self.plan_hash = hash(&self.essence());
+        self
+    }
+
+    /// What the hash speaks of.
+    fn essence(&self) -> Value {
+        let rows: Vec<Value> = self
+            .row_diff
+            .iter()
+            .map(|rows| json!([rows.table, rows.action, rows.columns, rows.reason, rows.count, rows.digest]))
+            .collect();
+        json!([self.code, self.version, self.checksum, self.hazards, self.notes, self.statements, self.schema_diff, rows])
+    }
+}
+
+/// Which database a plan is for. A restored copy has another oid or another cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The cluster, where the server tells it.
+    pub system_identifier: Option<String>,
+    /// The database's name.
+    pub name: String,
+    /// The database's oid.
+    pub oid: i64,
+    /// Evolution's schema.
+    pub schema: String,
+}
+
+impl Identity {
+    /// Of the database in use.
+    pub fn of(server: &Server, schema: &str) -> Self {
+        Self {
+            system_identifier: server.system_identifier.clone(),
+            name: server.database.clone(),
+            oid: server.database_oid,
+            schema: schema.to_owned(),
+        }
+    }
+}
+
+/// The hash of a whole plan.
+pub fn plan_hash(identity: &Identity, fixes: &[FixPlan]) -> String {
+    hash(&json!([identity, fixes.iter().map(|fix| &fix.plan_hash).collect::<Vec<_>>()]))
+}
+
+fn hash(value: &Value) -> String {
+    Sha256::digest(value.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A plan file.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PlanFile {
+    evodoctor_plan: u32,
+    tool_version: String,
+    /// The hash of the whole plan.
+    pub plan_hash: String,
+    /// The database it is for.
+    pub database: Identity,
+    /// The codes to fix.
+    pub codes: Vec<String>,
+    /// Per code the hash of its part, to say what has changed.
+    pub parts: Vec<(String, String)>,
+    /// For the reader; `checksum` covers it.
+    fixes: Value,
+    /// SHA-256 over the rest of the file, so that an edited or torn file is noticed.
+    checksum: String,
+}
+
+impl PlanFile {
+    /// Makes a file of a rehearsal.
+    ///
+    /// # Errors
+    /// When a sample cannot be written as JSON.
+    pub fn new(identity: &Identity, fixes: &[FixPlan]) -> Result<Self> {
+        let mut file = Self {
+            evodoctor_plan: 1,
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            plan_hash: plan_hash(identity, fixes),
+            database: identity.clone(),
+            codes: fixes.iter().map(|fix| fix.code.clone()).collect(),
+            parts: fixes.iter().map(|fix| (fix.code.clone(), fix.plan_hash.clone())).collect(),
+            fixes: serde_json::to_value(fixes)?,
+            checksum: String::new(),
+        };
+        file.checksum = file.digest()?;
+        Ok(file)
+    }
+
+    fn digest(&self) -> Result<String> {
+        let mut value = serde_json::to_value(self)?;
+        value["checksum"] = Value::Null;
+        Ok(hash(&value))
+    }
+
+    /// Writes the file whole or not at all.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let write = || -> Result<()> {
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            serde_json::to_writer_pretty(&mut file, self)?;
+            file.write_all(b"\n")?;
+            file.as_file().sync_all()?;
+            file.persist(path)?;
+            Ok(())
+        };
+        write().with_context(|| format!("the plan could not be written to {}", path.display()))
+    }
+
+    /// Reads a file back.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no plan, was cut off or edited, or is of another version.
+    pub fn read(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let text = fs::read_to_string(path)
+            .map_err(|e| failure(format!("the plan {shown} cannot be read: {e}"), "check the file's name"))?;
+        let again = "make the plan again: evodoctor fix --plan-out FILE";
+        let value: Value = serde_json::from_str(&text)
+            .map_err(|e| failure(format!("{shown} is no plan, or only a part of one: {e}"), again))?;
+        if value["evodoctor_plan"] != json!(1) {
+            return Err(failure(format!("{shown} is no plan that this version of evodoctor can read"), again));
+        }
+        let file: Self = serde_json::from_value(value)
+            .map_err(|e| failure(format!("{shown} is not a whole plan: {e}"), again))?;
+        if file.digest()? != file.checksum {
+            return Err(failure(format!("{shown} has been changed since it was written; nothing was applied"), again));
+        }
+        Ok(file)
+    }
+
+    /// Refuses when the plan is for another database.
+    ///
+    /// # Errors
+    /// Says for which.
+    pub fn expect_database(&self, identity: &Identity) -> Result<()> {
+        if self.database == *identity {
+            return Ok(());
+        }
+        Err(failure(
+            format!(
+                "the plan was made for schema {:?} of another database ({:?}); nothing was applied",
+                self.database.schema, self.database.name
+            ),
+            "connect to that database, or make a plan for this one: evodoctor fix --plan-out FILE",
+        ))
+    }
+
+    /// Refuses when a rehearsal no longer shows what the plan shows.
+    ///
+    /// # Errors
+    /// Says which fixes differ.
+    pub fn expect_same(&self, fixes: &[FixPlan]) -> Result<()> {
+        if self.plan_hash == plan_hash(&self.database, fixes) {
+            return Ok(());
+        }
+        let mut differs: Vec<String> = Vec::new();
+        for (code, hash) in &self.parts {
+            match fixes.iter().find(|fix| fix.code == *code) {
+                None => differs.push(format!("{code} has nothing to do any more")),
+                Some(fix) if fix.plan_hash != *hash => differs.push(format!("{code} would now do something else")),
+                Some(_) => {}
+            }
+        }
+        let unplanned = fixes.iter().filter(|fix| !self.codes.contains(&fix.code));
+        differs.extend(unplanned.map(|fix| format!("{} was not in the plan", fix.code)));
+        Err(failure(
+            format!("the database has changed since the plan was made ({}); nothing was applied", differs.join(", ")),
+            "make a new plan and read what is different: evodoctor fix --plan-out FILE",
+        ))
+    }
+}

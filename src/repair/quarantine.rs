@@ -1,0 +1,125 @@
+//! The quarantine: every row that a fix removes or changes, kept in the same transaction.
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::Row;
+use sqlx::postgres::PgConnection;
+
+use crate::database::catalog::Table;
+use crate::database::quote::Fragment;
+use crate::database::run::{execute, rows};
+use crate::database::script::{Script, Variables, file, render};
+use crate::examine::mask;
+
+/// What happens to a marked row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RowAction {
+    /// It is removed.
+    Removed,
+    /// Some of its columns are emptied, or by undo filled again.
+    Changed,
+    /// Undo brings it back.
+    Restored,
+}
+
+impl RowAction {
+    /// As the quarantine writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Removed => "removed",
+            Self::Changed => "changed",
+            Self::Restored => "restored",
+        }
+    }
+}
+
+/// Rows of one table that are treated alike, for one reason.
+#[derive(Debug, Clone, Serialize)]
+pub struct RowDiff {
+    /// The table.
+    pub table: String,
+    /// What happens to the rows.
+    pub action: RowAction,
+    /// The columns that are emptied; none for removed rows.
+    pub columns: Vec<String>,
+    /// Why.
+    pub reason: String,
+    /// How many.
+    pub count: i64,
+    /// A digest over all of them, so that a plan notices other rows.
+    pub digest: String,
+    /// At most five, before and after, secrets masked.
+    pub sample: Vec<RowSample>,
+}
+
+/// One row before and after.
+#[derive(Debug, Clone, Serialize)]
+pub struct RowSample {
+    /// The row as it was.
+    pub before: Value,
+    /// The row as it is then; `null` when it is gone.
+    pub after: Value,
+}
+
+/// The fragments and names that every statement of the quarantine uses for a table.
+pub fn table_variables(schema: &str, table: &Table, code: &str) -> Variables {
+    Variables::for_schema(schema)
+        .text("code", code)
+        .text("table_name", &table.name)
+        .sql("table", Fragment::qualified(schema, &table.name))
+        .sql("key", Fragment::columns(Some("key"), &table.primary_key))
+        .sql("target_key", Fragment::columns(Some("target"), &table.primary_key))
+}
+
+/// Runs a file of `sql/quarantine/` that holds one statement; returns its text and how many rows it touched.
+pub async fn run(connection: &mut PgConnection, path: &str, variables: &Variables) -> Result<(String, u64)> {
+    let sql = render(Script::parse(file(path)).single()?, variables).with_context(|| path.to_owned())?;
+    let touched = execute(connection, sql.clone()).await.with_context(|| format!("while running {path}"))?;
+    Ok((sql, touched))
+}
+
+/// `"column" = value` for each column, where `value` is `NULL` or the column of an alias.
+pub fn assignments(columns: &[String], from: Option<&str>) -> Fragment {
+    let one = |column: &String| {
+        let column = Fragment::ident(column);
+        match from {
+            Some(alias) => format!("{column} = {alias}.{column}"),
+            None => format!("{column} = NULL"),
+        }
+    };
+    Fragment::keyword(columns.iter().map(one).collect::<Vec<_>>().join(", "))
+}
+
+/// What the current run has marked, by code.
+pub async fn summary(connection: &mut PgConnection) -> Result<Vec<(String, RowDiff)>> {
+    let mut diffs = Vec::new();
+    for row in rows(connection, "sql/quarantine/summary.sql", &Variables::default()).await? {
+        let action = match row.try_get::<String, _>("action")?.as_str() {
+            "removed" => RowAction::Removed,
+            _ => RowAction::Changed,
+        };
+        let sample: Option<Value> = row.try_get("sample")?;
+        let sample = match sample {
+            Some(Value::Array(items)) => items.into_iter().map(masked_sample).collect(),
+            _ => Vec::new(),
+        };
+        let diff = RowDiff {
+            table: row.try_get("table_name")?,
+            action,
+            columns: row.try_get("columns")?,
+            reason: row.try_get("reason")?,
+            count: row.try_get("count")?,
+            digest: row.try_get("digest")?,
+            sample,
+        };
+        diffs.push((row.try_get("code")?, diff));
+    }
+    Ok(diffs)
+}
+
+fn masked_sample(mut item: Value) -> RowSample {
+    mask::value(&mut item);
+    RowSample { before: item["before"].take(), after: item["after"].take() }
+}
