@@ -8,3 +8,4 @@ pub mod database;
 pub mod evolution;
 pub mod examine;
 pub mod exit;
+pub mod requests;
