@@ -4,8 +4,10 @@
 //! Arrows point one way: `commands` → `report` and `repair` → `examine` → `evolution` and `database`.
 
 pub mod cli;
+pub mod commands;
 pub mod database;
 pub mod evolution;
 pub mod examine;
 pub mod exit;
+pub mod report;
 pub mod requests;

@@ -75,8 +75,8 @@ mod tests {
             owner_jid: Some("5511@s.whatsapp.net".into()),
         };
         let flat = r#"{"id":"6f1b","name":"alpha","connectionStatus":"open","ownerJid":"5511@s.whatsapp.net","number":"5511","token":"t","_count":{"Message":1}}"#;
-        assert_eq!(read(&format!("[{flat}]")), [expected.clone()]);
-        assert_eq!(read(&format!("\u{FEFF}{flat}")), [expected.clone()]);
+        assert_eq!(read(&format!("[{flat}]")), std::slice::from_ref(&expected));
+        assert_eq!(read(&format!("\u{FEFF}{flat}")), std::slice::from_ref(&expected));
         let nested = r#"[{"instance":{"instanceName":"alpha","instanceId":"6f1b","owner":"5511@s.whatsapp.net","status":"open"},"hash":{"apikey":"t"}}]"#;
         assert_eq!(read(nested), [Instance { number: None, ..expected }]);
         let bare = read(r#"[{"name":" x ","number":null,"token":null}]"#);

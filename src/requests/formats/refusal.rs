@@ -106,7 +106,7 @@ mod tests {
         };
         assert_eq!(time("2026-11-21T04:07:09.123Z ").as_deref(), Some("2026-11-21T04:07:09Z"));
         assert_eq!(time("n8n-1 | 2026-11-21 04:07:09 error: ").as_deref(), Some("2026-11-21T04:07:09"));
-        assert_eq!(time("[2026-11-21T04:07:09+02:00] ").as_deref(), Some("2026-11-21T04:07:09+02:00"));
+        assert_eq!(time("[2026-11-21T04:07:09+02:00] ").as_deref(), Some("2026-11-21T02:07:09Z"));
         assert_eq!(time("{\"t\":\"2026-11-21T04:07:09Z\",\"b\":\""), Some("2026-11-21T04:07:09Z".into()));
         assert_eq!(time("a-b c-d "), None);
     }
