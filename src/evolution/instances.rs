@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 
 use strsim::osa_distance;
 
 use super::phone;
-use crate::examine::mask;
 
 /// One instance, as far as requests are concerned.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -39,14 +39,14 @@ impl fmt::Debug for Instance {
             .field("id", &self.id)
             .field("name", &self.name)
             .field("number", &self.number)
-            .field("token", &self.token.as_deref().map(mask::secret))
+            .field("token", &self.token.as_ref().map(|_| "…"))
             .field("owner_jid", &self.owner_jid)
             .finish()
     }
 }
 
 /// The shortest token that is looked for inside other text: shorter ones would blot out ordinary words.
-const SHORTEST_REDACTED: usize = 6;
+const SHORTEST_WITHIN: usize = 6;
 
 /// How many near names are worth reading.
 const MOST_NEAR: usize = 3;
@@ -96,7 +96,7 @@ impl Directory {
                 directory.secrets.push(trim(token).to_ascii_lowercase());
             }
         }
-        // A token that holds another one is masked whole.
+        // The longest first: of a token that holds another one, the whole is found.
         directory.secrets.sort_by_key(|token| std::cmp::Reverse(token.len()));
         directory.secrets.dedup();
         directory.instances = instances;
@@ -155,22 +155,23 @@ impl Directory {
         near.into_iter().take(MOST_NEAR).map(|(_, instance)| instance).collect()
     }
 
-    /// The text with every known token in it masked, whatever the case of its ASCII letters.
-    pub fn redact(&self, text: &str) -> String {
-        let mut text = text.to_owned();
+    /// Where in the text a known token stands, whatever the case of its ASCII letters; in order, none overlap.
+    pub fn tokens_within(&self, text: &str) -> Vec<Range<usize>> {
+        let lower = text.to_ascii_lowercase();
+        let mut found: Vec<Range<usize>> = Vec::new();
         for token in &self.secrets {
-            if token.len() < SHORTEST_REDACTED && !text.eq_ignore_ascii_case(token) {
+            if token.len() < SHORTEST_WITHIN && lower != *token {
                 continue;
             }
-            let mut from = 0;
-            while let Some(found) = text[from..].to_ascii_lowercase().find(token) {
-                let start = from + found;
-                let masked = mask::secret(&text[start..start + token.len()]);
-                text.replace_range(start..start + token.len(), &masked);
-                from = start + masked.len();
+            for (start, _) in lower.match_indices(token.as_str()) {
+                let range = start..start + token.len();
+                if found.iter().all(|other| range.end <= other.start || other.end <= range.start) {
+                    found.push(range);
+                }
             }
         }
-        text
+        found.sort_by_key(|range| range.start);
+        found
     }
 
     fn all(&self, found: Option<&Vec<usize>>) -> Vec<&Instance> {
@@ -249,12 +250,12 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_masked_inside_any_text() {
+    fn tokens_are_found_inside_any_text() {
         let directory = directory();
-        assert_eq!(directory.redact("curl token-of-ALPHA-1, TOKEN-OF-ALPHA-1"), "curl toke…-1, TOKE…-1");
-        assert_eq!(directory.redact("S3"), "…");
-        assert_eq!(directory.redact("aws s3 ls"), "aws s3 ls", "too short to look for inside a text");
-        assert_eq!(directory.redact("beta store"), "beta store", "a name hides nothing");
+        assert_eq!(directory.tokens_within("curl token-of-ALPHA-1, TOKEN-OF-ALPHA-1"), [5..21, 23..39]);
+        assert!(directory.tokens_within("S3").contains(&(0..2)));
+        assert!(directory.tokens_within("aws s3 ls").is_empty(), "too short to look for inside a text");
+        assert!(directory.tokens_within("beta store").is_empty(), "a name hides nothing");
         assert!(!format!("{directory:?}").contains("TOKEN-OF-ALPHA-1"));
     }
 

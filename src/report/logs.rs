@@ -20,6 +20,9 @@ const MOST_BLOCKS: usize = 20;
 /// Clients or routes shown for one finding; the others are only counted.
 const MOST_PARTS: usize = 8;
 
+/// Where the right name is not known.
+const UNKNOWN: &str = "?";
+
 /// Narrower than this nothing is laid out.
 const NARROWEST: usize = 40;
 
@@ -35,7 +38,7 @@ pub fn human(examined: &Examined, width: usize) -> String {
     }
     for finding in findings.iter().take(MOST_BLOCKS) {
         text.push('\n');
-        block(&mut text, finding, width);
+        block(&mut text, finding, examined.compared, width);
     }
     if findings.len() > MOST_BLOCKS {
         let more = grouped((findings.len() - MOST_BLOCKS) as u64);
@@ -96,11 +99,17 @@ fn footer(examined: &Examined) -> Vec<String> {
 }
 
 fn overview(text: &mut String, findings: &[Finding], width: usize) {
-    let row = |f: &Finding| {
-        vec![grouped(f.count.unsigned_abs()), f.code.clone(), with_ends(&f.subject), in_a_path(f)]
+    let mut head = vec!["requests", "code", "written", "write instead"];
+    // With no list of instances there is nothing to say here.
+    let columns = if findings.iter().all(|finding| in_a_path(finding) == UNKNOWN) { 3 } else { 4 };
+    head.truncate(columns);
+    let row = |finding: &Finding| {
+        let count = grouped(finding.count.unsigned_abs());
+        let mut row = vec![count, finding.code.clone(), with_ends(&finding.subject), in_a_path(finding)];
+        row.truncate(columns);
+        row
     };
-    let rows = findings.iter().take(MOST_ROWS).map(row).collect();
-    table(text, &["requests", "code", "written", "write instead"], rows, width);
+    table(text, &head, findings.iter().take(MOST_ROWS).map(row).collect(), width);
     if findings.len() > MOST_ROWS {
         let _ = writeln!(text, "  … {} more", grouped((findings.len() - MOST_ROWS) as u64));
     }
@@ -111,7 +120,7 @@ fn in_a_path(finding: &Finding) -> String {
     match (finding.extra.get("write_instead_encoded").and_then(Value::as_str), parts(finding, "candidates")) {
         (Some(encoded), _) => encoded.to_owned(),
         (None, [Value::String(name)]) => format!("perhaps {}", shown::visible(name)),
-        (None, []) => "?".to_owned(),
+        (None, []) => UNKNOWN.to_owned(),
         (None, several) => format!("one of {}", several.len()),
     }
 }
@@ -121,11 +130,11 @@ fn with_ends(text: &str) -> String {
     if text.is_empty() || text.trim() != text { quoted(text) } else { text.to_owned() }
 }
 
-fn block(text: &mut String, finding: &Finding, width: usize) {
+fn block(text: &mut String, finding: &Finding, compared: bool, width: usize) {
     let probable = if finding.extra.get("probable") == Some(&Value::Bool(true)) { ", probable" } else { "" };
-    let _ = writeln!(text, "{} {} ({}{probable})", finding.code, finding.name, finding.severity);
+    paragraph(text, &format!("{} {} ({}{probable})", finding.code, finding.name, finding.severity), width, 0);
     paragraph(text, &finding.detail, width, 2);
-    field(text, "write instead", &instead(finding), width);
+    field(text, "write instead", &instead(finding, compared), width);
     field(text, "requests", &how_often(finding), width);
     let hosts: Vec<String> = parts(finding, "hosts").iter().map(|host| string(host, "host")).collect();
     if !hosts.is_empty() {
@@ -171,7 +180,7 @@ fn more(text: &mut String, count: usize, what: &str) {
 }
 
 /// What to type in place of what was written.
-fn instead(finding: &Finding) -> String {
+fn instead(finding: &Finding, compared: bool) -> String {
     let text = |key| finding.extra.get(key).and_then(Value::as_str);
     if let Some(name) = text("write_instead") {
         let encoded = text("write_instead_encoded").unwrap_or(name);
@@ -187,7 +196,8 @@ fn instead(finding: &Finding) -> String {
         return format!("perhaps {}", candidates.join(" or "));
     }
     match finding.code.as_str() {
-        "EVO506" => "nothing is near: ask whoever runs the client".to_owned(),
+        "EVO506" if compared => "nothing is near: ask whoever runs the client".to_owned(),
+        "EVO503" => "the instance's name, encoded once".to_owned(),
         _ => "the instance's name".to_owned(),
     }
 }

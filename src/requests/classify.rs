@@ -38,7 +38,8 @@ const KEY_LENGTH: usize = 32;
 
 /// Says what a refused name was meant to be. Takes the name as the server saw it: decoded once.
 ///
-/// Without a directory nothing but the name's form can be judged.
+/// Without a directory nothing but the name's form can be judged. Costs a few look-ups, however many instances
+/// there are: which names are near an unknown one is asked later, of the directory, for those that matter.
 pub fn classify<'d>(name: &str, directory: Option<&'d Directory>) -> Verdict<'d> {
     let readings = readings(name);
     if let Some(directory) = directory {
@@ -50,20 +51,19 @@ pub fn classify<'d>(name: &str, directory: Option<&'d Directory>) -> Verdict<'d>
         }
     }
     let any = |is: fn(&str) -> bool| readings.iter().any(|reading| is(reading));
-    let near = directory.map(|directory| directory.nearest(trim(name))).unwrap_or_default();
     let by_form = if any(looks_like_token) {
         Some(Confusion::Token)
     } else if any(is_uuid) {
         Some(Confusion::Id)
-    } else if near.is_empty() && any(|reading| phone::read(reading).is_some_and(|phone| phone.is_sure())) {
+    } else if any(|reading| phone::read(reading).is_some_and(|phone| phone.is_sure())) {
         Some(Confusion::Phone)
+    } else if directory.is_none() && is_mangled(name) {
+        Some(Confusion::Encoding)
     } else {
         None
     };
-    Verdict::Wrong(match by_form {
-        Some(confusion) => Wrong { confusion, meant: Vec::new(), probable: true },
-        None => Wrong { confusion: Confusion::Unknown, meant: near, probable: false },
-    })
+    let (confusion, probable) = by_form.map_or((Confusion::Unknown, false), |confusion| (confusion, true));
+    Verdict::Wrong(Wrong { confusion, meant: Vec::new(), probable })
 }
 
 /// Looks the name up, each reading of it, by everything an instance has; secrets first.
@@ -115,6 +115,13 @@ fn looks_like_token(text: &str) -> bool {
     let text = trim(text);
     let is_key = text.len() >= KEY_LENGTH && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_key || is_uuid(text) && has(text, u8::is_ascii_uppercase) && !has(text, u8::is_ascii_lowercase)
+}
+
+/// Whether a name, decoded once, has space around it or is still encoded: hardly anybody names an instance so.
+fn is_mangled(name: &str) -> bool {
+    let clean = trim(name);
+    let is_encoded = *routes::decode_segment(name.as_bytes()) != *name.as_bytes();
+    !clean.is_empty() && (clean != name || is_encoded)
 }
 
 fn has(text: &str, is: fn(&u8) -> bool) -> bool {
@@ -200,12 +207,26 @@ mod tests {
             ("5511999990000", "EVO505 alpha"),
             ("+55 11 99999-0000", "EVO505 alpha"),
             ("551199990000@s.whatsapp.net", "EVO505 alpha"),
-            ("alfa", "EVO506 alpha"),
+            ("alfa", "EVO506"),
             ("gamma ray", "EVO506"),
             ("", "EVO506"),
         ] {
             assert_eq!(verdict(name, Some(&directory)), expected, "{name:?}");
         }
+    }
+
+    #[test]
+    fn without_a_list_a_mangled_name_is_judged_by_its_form() {
+        for (name, expected) in [
+            ("alpha ", "EVO503?"),
+            ("beta%20store", "EVO503?"),
+            ("beta+store", "EVO506"),
+            ("100%", "EVO506"),
+            (" ", "EVO506"),
+        ] {
+            assert_eq!(verdict(name, None), expected, "{name:?}");
+        }
+        assert_eq!(verdict("gamma ", Some(&directory())), "EVO506");
     }
 
     #[test]

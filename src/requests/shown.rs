@@ -2,6 +2,22 @@
 
 use std::fmt::Write;
 
+use crate::evolution::instances::Directory;
+use crate::examine::mask;
+
+/// Text of a client, fit to be kept and printed: known tokens masked, nothing a terminal would obey, and at most
+/// `longest` bytes of it.
+pub fn tidy(text: &[u8], longest: usize, directory: Option<&Directory>) -> String {
+    let mut text = String::from_utf8_lossy(text).into_owned();
+    let tokens = directory.map(|directory| directory.tokens_within(&text)).unwrap_or_default();
+    // From the last to the first, so that the places of those before stay.
+    for token in tokens.into_iter().rev() {
+        let masked = mask::secret(&text[token.clone()]);
+        text.replace_range(token, &masked);
+    }
+    cut(&visible(&text), longest)
+}
+
 /// The text with every character escaped that a terminal would obey or not show.
 pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -49,6 +65,17 @@ fn is_hidden(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evolution::instances::Instance;
+
+    #[test]
+    fn tokens_are_masked_before_the_text_is_cut() {
+        let token = Some("TOKEN-OF-ALPHA-1".to_owned());
+        let directory = Directory::new(vec![Instance { token, ..Instance::default() }]);
+        let text = b"curl token-of-alpha-1 and TOKEN-OF-ALPHA-1";
+        assert_eq!(tidy(text, 99, Some(&directory)), "curl toke…-1 and TOKE…-1");
+        assert_eq!(tidy(text, 14, Some(&directory)), "curl toke…-1…");
+        assert_eq!(tidy(b"\xff\n", 99, None), "\u{fffd}\\n");
+    }
 
     #[test]
     fn what_a_terminal_would_obey_is_escaped() {

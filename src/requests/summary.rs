@@ -1,5 +1,6 @@
 //! What all requests together say, in memory that does not grow with the input.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
@@ -8,7 +9,6 @@ use serde::Serialize;
 use super::classify::{Verdict, classify};
 use super::formats::{Asked, Request};
 use super::rules::Confusion;
-use super::shown;
 use super::tally::{Budget, Tally};
 use crate::evolution::instances::Directory;
 use crate::evolution::routes::{self, Template};
@@ -16,6 +16,13 @@ use crate::examine::finding::Finding;
 
 /// Different wrong names that are told apart; requests with any other are counted together.
 pub const MOST_NAMES: usize = 10_000;
+
+/// As [`MOST_NAMES`], for wrong names of which it is known whose they are. They have room of their own, so that
+/// a flood of unknown names cannot hide them.
+const MOST_MEANT: usize = 2_000;
+
+/// Unknown names for which near ones are looked for, those requested most often.
+const MOST_NEAR: usize = 1_000;
 
 /// Counts over all lines of all files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -43,6 +50,8 @@ pub struct Collector<'d> {
     hasher: RandomState,
     verdicts: HashMap<u64, Known>,
     tallies: Vec<Tally<'d>>,
+    /// How many of these are of names of which it is known whose they are.
+    meant: usize,
     beyond: Tally<'d>,
     budget: Budget,
     /// Names that were served, for when there is no directory to say which exist.
@@ -66,6 +75,7 @@ impl<'d> Collector<'d> {
             hasher: RandomState::new(),
             verdicts: HashMap::new(),
             tallies: Vec::new(),
+            meant: 0,
             beyond: Tally::of_the_rest(),
             budget: Budget::default(),
             served: HashSet::new(),
@@ -133,8 +143,17 @@ impl<'d> Collector<'d> {
         let name = String::from_utf8_lossy(name);
         let known = match classify(&name, self.directory) {
             Verdict::ExistsNow => Known::ExistsNow,
-            Verdict::Wrong(_) if self.tallies.len() >= MOST_NAMES => return None,
             Verdict::Wrong(wrong) => {
+                let is_meant = !wrong.meant.is_empty();
+                let has_room = if is_meant {
+                    self.meant < MOST_MEANT
+                } else {
+                    self.tallies.len() - self.meant < MOST_NAMES
+                };
+                if !has_room {
+                    return None;
+                }
+                self.meant += usize::from(is_meant);
                 self.tallies.push(Tally::new(&name, hash, wrong, self.directory));
                 Known::Wrong(self.tallies.len() - 1)
             }
@@ -145,6 +164,11 @@ impl<'d> Collector<'d> {
 
     /// The counts, and the findings with what hurts most first.
     pub fn finish(mut self) -> (RequestCounts, Vec<Finding>) {
+        if let Some(directory) = self.directory {
+            self.tallies.sort_by_key(|tally| Reverse(tally.count));
+            let unknown = self.tallies.iter_mut().filter(|tally| tally.confusion() == Confusion::Unknown);
+            unknown.take(MOST_NEAR).for_each(|tally| tally.look_near(directory));
+        }
         let mut findings = Vec::new();
         for tally in self.tallies {
             // Where the same log shows the name at work, something else was not found.
@@ -166,10 +190,3 @@ impl<'d> Collector<'d> {
 
 /// A verb, where it is known, on a route.
 pub(super) type Endpoint = (Option<&'static str>, &'static Template);
-
-/// Text of a client, fit to be kept and printed: no token in it, nothing a terminal would obey, not long.
-pub(super) fn tidy(text: &[u8], longest: usize, directory: Option<&Directory>) -> String {
-    let text = String::from_utf8_lossy(text);
-    let text = directory.map_or_else(|| text.to_string(), |directory| directory.redact(&text));
-    shown::cut(&shown::visible(&text), longest)
-}

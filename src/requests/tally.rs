@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 use super::classify::Wrong;
 use super::formats::Request;
 use super::rules::Confusion;
-use super::shown;
-use super::summary::{Endpoint, MOST_NAMES, tidy};
+use super::shown::{self, tidy};
+use super::summary::{Endpoint, MOST_NAMES};
 use super::time::Time;
 use crate::evolution::instances::{Directory, Instance, trim};
 use crate::evolution::routes;
@@ -37,7 +37,7 @@ pub(super) struct Budget(usize);
 
 impl Default for Budget {
     fn default() -> Self {
-        Self(4 * MOST_NAMES)
+        Self(MOST_NAMES)
     }
 }
 
@@ -101,13 +101,12 @@ impl<'d> Tally<'d> {
             _ if written != name => format!("{written}:{}", short_hash(name)),
             _ => written.clone(),
         };
-        let exact = wrong.meant.first().map_or("", |instance| &instance.name);
-        let reason = if trim(name).eq_ignore_ascii_case(trim(exact)) {
-            Reason::StraySpace
-        } else if name.contains('%') {
+        let reason = if *routes::decode_segment(name.as_bytes()) != *name.as_bytes() {
             Reason::EncodedTwice
-        } else {
+        } else if name.contains('+') && !wrong.meant.iter().any(|instance| instance.name.contains('+')) {
             Reason::Plus
+        } else {
+            Reason::StraySpace
         };
         Self { hash, wrong, written, reason, key, ..Self::of_the_rest() }
     }
@@ -128,6 +127,13 @@ impl<'d> Tally<'d> {
             hosts: HashMap::new(),
             first: None,
             last: None,
+        }
+    }
+
+    /// Looks for the names that an unknown one may have been meant to be.
+    pub fn look_near(&mut self, directory: &'d Directory) {
+        if self.wrong.confusion == Confusion::Unknown && self.reason != Reason::Rest {
+            self.wrong.meant = directory.nearest(&self.written);
         }
     }
 
@@ -262,12 +268,13 @@ impl<'d> Tally<'d> {
             (Confusion::LetterCase, _) => {
                 format!("\"{written}\" differs from {names} in letter case, which matters in names.")
             }
-            (Confusion::Encoding, _) => {
+            (Confusion::Encoding, no_name) => {
                 let reason = match self.reason {
                     Reason::Plus | Reason::Rest => "a space in a path is %20; a + stands for itself",
                     Reason::EncodedTwice => "it was encoded once too often",
-                    Reason::StraySpace => "there is a stray space around it",
+                    Reason::StraySpace => "there is a stray space or invisible character around it",
                 };
+                let names = if no_name { "an instance's name" } else { &names };
                 format!("\"{written}\" is not how a path spells {names}: {reason}.")
             }
             (Confusion::Token, false) => {
