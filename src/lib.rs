@@ -4,8 +4,11 @@
 //! Arrows point one way: `commands` → `report` and `repair` → `examine` → `evolution` and `database`.
 
 pub mod cli;
+pub mod commands;
 pub mod database;
 pub mod evolution;
 pub mod examine;
 pub mod exit;
 pub mod repair;
+pub mod report;
+pub mod requests;

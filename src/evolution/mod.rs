@@ -1,4 +1,8 @@
 //! What is known of Evolution API itself. Knows no SQL session.
 
+pub mod fetched;
+pub mod instances;
+pub mod phone;
 pub mod release;
+pub mod routes;
 pub mod schema;

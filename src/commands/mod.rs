@@ -1,0 +1,3 @@
+//! One file per subcommand: gather, call, report.
+
+pub mod logs;

@@ -1,0 +1,270 @@
+//! Which instances there are, and every way in which a client may mean one of them.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
+
+use strsim::osa_distance;
+
+use super::phone;
+
+/// One instance, as far as requests are concerned.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Instance {
+    /// `Instance.id`, a UUID.
+    pub id: String,
+    /// What a path has to name.
+    pub name: String,
+    /// The phone number its owner typed in.
+    pub number: Option<String>,
+    /// Its API key: a secret.
+    pub token: Option<String>,
+    /// The WhatsApp account that is logged in, such as `5511999990000@s.whatsapp.net`.
+    pub owner_jid: Option<String>,
+}
+
+impl Instance {
+    /// Whether a URL reaches it at all. Names with stray spaces, `/ ? % #` or control characters were accepted
+    /// until 2.4, are listed, and answer 404 under every spelling.
+    pub fn is_callable(&self) -> bool {
+        let odd = |c: char| matches!(c, '/' | '?' | '%' | '#') || c.is_control();
+        !self.name.is_empty() && self.name.trim() == self.name && !self.name.contains(odd)
+    }
+}
+
+impl fmt::Debug for Instance {
+    /// Everything but the token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instance")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("number", &self.number)
+            .field("token", &self.token.as_ref().map(|_| "…"))
+            .field("owner_jid", &self.owner_jid)
+            .finish()
+    }
+}
+
+/// The shortest token that is looked for inside other text: shorter ones would blot out ordinary words.
+const SHORTEST_WITHIN: usize = 6;
+
+/// How many near names are worth reading.
+const MOST_NEAR: usize = 3;
+
+/// All instances of one server, found by whatever a client may write for them.
+#[derive(Default)]
+pub struct Directory {
+    instances: Vec<Instance>,
+    names: HashMap<String, usize>,
+    spellings: HashMap<String, Vec<usize>>,
+    ids: HashMap<String, usize>,
+    tokens: HashMap<String, Vec<usize>>,
+    /// The tokens as they are searched for in text: ASCII letters lower case, so that offsets stay.
+    secrets: Vec<String>,
+    numbers: HashMap<String, Vec<usize>>,
+}
+
+impl fmt::Debug for Directory {
+    /// The instances; the indexes hold tokens.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.instances).finish()
+    }
+}
+
+impl Directory {
+    /// Indexes the instances.
+    pub fn new(instances: Vec<Instance>) -> Self {
+        let mut directory = Self::default();
+        for (at, instance) in instances.iter().enumerate() {
+            directory.names.entry(instance.name.clone()).or_insert(at);
+            directory.spellings.entry(spelling(&instance.name)).or_default().push(at);
+            directory.ids.entry(spelling(&instance.id)).or_insert(at);
+            let numbers = [&instance.number, &instance.owner_jid];
+            let mut keys: Vec<String> =
+                numbers.into_iter().flatten().filter_map(|n| phone::read(n)).map(|n| n.key()).collect();
+            keys.dedup();
+            for key in keys {
+                directory.numbers.entry(key).or_default().push(at);
+            }
+        }
+        directory.ids.remove("");
+        for (at, token) in instances.iter().enumerate().filter_map(|(at, i)| Some((at, i.token.as_ref()?))) {
+            let key = spelling(token);
+            // A token that is also somebody's name is in every path already and hides nothing.
+            if !key.is_empty() && !directory.spellings.contains_key(&key) {
+                directory.tokens.entry(key).or_default().push(at);
+                directory.secrets.push(trim(token).to_ascii_lowercase());
+            }
+        }
+        // The longest first: of a token that holds another one, the whole is found.
+        directory.secrets.sort_by_key(|token| std::cmp::Reverse(token.len()));
+        directory.secrets.dedup();
+        directory.instances = instances;
+        directory
+    }
+
+    /// Every instance, in the order given.
+    pub fn instances(&self) -> &[Instance] {
+        &self.instances
+    }
+
+    /// The instance with exactly this name: what the server does.
+    pub fn named(&self, name: &str) -> Option<&Instance> {
+        self.names.get(name).map(|&at| &self.instances[at])
+    }
+
+    /// The instances whose name differs in nothing but letter case and space around it.
+    pub fn spelled_like(&self, name: &str) -> Vec<&Instance> {
+        self.all(self.spellings.get(&spelling(name)))
+    }
+
+    /// The instance with this id, whatever the letter case and the space around it.
+    pub fn with_id(&self, id: &str) -> Option<&Instance> {
+        self.ids.get(&spelling(id)).map(|&at| &self.instances[at])
+    }
+
+    /// The instances with this token, whatever the letter case and the space around it.
+    pub fn with_token(&self, token: &str) -> Vec<&Instance> {
+        self.all(self.tokens.get(&spelling(token)))
+    }
+
+    /// The instances with this phone number or JID, however it is punctuated.
+    pub fn with_number(&self, number: &str) -> Vec<&Instance> {
+        phone::read(number).map(|number| self.all(self.numbers.get(&number.key()))).unwrap_or_default()
+    }
+
+    /// The instances whose names are a slip of the fingers away, the nearest first, at most three.
+    pub fn nearest(&self, name: &str) -> Vec<&Instance> {
+        let name = spelling(name);
+        let length = name.chars().count();
+        // One slip in three letters, never more than three: `alfa` is one from `alfe` and two from `alpha`.
+        let limit = match length {
+            0..3 => return Vec::new(),
+            3 => 1,
+            4..9 => 2,
+            _ => 3,
+        };
+        let mut near: Vec<(usize, &Instance)> = self
+            .instances
+            .iter()
+            .filter(|instance| instance.name.chars().count().abs_diff(length) <= limit)
+            .map(|instance| (osa_distance(&spelling(&instance.name), &name), instance))
+            .filter(|&(distance, _)| distance <= limit)
+            .collect();
+        near.sort_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
+        near.into_iter().take(MOST_NEAR).map(|(_, instance)| instance).collect()
+    }
+
+    /// Where in the text a known token stands, whatever the case of its ASCII letters; in order, none overlap.
+    pub fn tokens_within(&self, text: &str) -> Vec<Range<usize>> {
+        let lower = text.to_ascii_lowercase();
+        let mut found: Vec<Range<usize>> = Vec::new();
+        for token in &self.secrets {
+            if token.len() < SHORTEST_WITHIN && lower != *token {
+                continue;
+            }
+            for (start, _) in lower.match_indices(token.as_str()) {
+                let range = start..start + token.len();
+                if found.iter().all(|other| range.end <= other.start || other.end <= range.start) {
+                    found.push(range);
+                }
+            }
+        }
+        found.sort_by_key(|range| range.start);
+        found
+    }
+
+    fn all(&self, found: Option<&Vec<usize>>) -> Vec<&Instance> {
+        found.into_iter().flatten().map(|&at| &self.instances[at]).collect()
+    }
+}
+
+/// What names, ids and tokens are compared by when letter case and stray space do not matter.
+fn spelling(text: &str) -> String {
+    trim(text).to_lowercase()
+}
+
+/// The text without the spaces around it, those that take no room on a screen among them.
+pub fn trim(text: &str) -> &str {
+    text.trim_matches(|c: char| {
+        c.is_whitespace() || c.is_control() || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory() -> Directory {
+        let instance =
+            |id: &str, name: &str, number: Option<&str>, token: &str, owner: Option<&str>| Instance {
+                id: id.into(),
+                name: name.into(),
+                number: number.map(Into::into),
+                token: Some(token.into()),
+                owner_jid: owner.map(Into::into),
+            };
+        Directory::new(vec![
+            instance(
+                "6f1b2c3d-0000-4000-8000-000000000001",
+                "alpha",
+                Some("5511999990000"),
+                "TOKEN-OF-ALPHA-1",
+                None,
+            ),
+            instance(
+                "6f1b2c3d-0000-4000-8000-000000000002",
+                "Alpha",
+                None,
+                "s3",
+                Some("551188880000@s.whatsapp.net"),
+            ),
+            instance("6f1b2c3d-0000-4000-8000-000000000003", "beta store", None, "Beta Store", None),
+        ])
+    }
+
+    fn names<'d>(found: impl IntoIterator<Item = &'d Instance>) -> Vec<&'d str> {
+        found.into_iter().map(|instance| instance.name.as_str()).collect()
+    }
+
+    #[test]
+    fn each_way_of_meaning_an_instance_finds_it() {
+        let directory = directory();
+        assert_eq!(names(directory.named("Alpha")), ["Alpha"]);
+        assert!(directory.named("ALPHA").is_none());
+        assert_eq!(names(directory.spelled_like(" ALPHA\u{200B}")), ["alpha", "Alpha"]);
+        assert_eq!(names(directory.with_id("6F1B2C3D-0000-4000-8000-000000000003 ")), ["beta store"]);
+        assert_eq!(names(directory.with_token("token-of-alpha-1")), ["alpha"]);
+        assert_eq!(names(directory.with_number("+55 (11) 99999-0000")), ["alpha"]);
+        assert_eq!(names(directory.with_number("5511988880000")), ["Alpha"]);
+        assert!(directory.with_id("").is_none() && directory.with_number("").is_empty());
+    }
+
+    #[test]
+    fn near_names_are_near() {
+        let directory = directory();
+        assert_eq!(names(directory.nearest("alfa")), ["Alpha", "alpha"]);
+        assert_eq!(names(directory.nearest("beta-store")), ["beta store"]);
+        assert!(directory.nearest("al").is_empty());
+        assert!(directory.nearest("gamma ray").is_empty());
+    }
+
+    #[test]
+    fn tokens_are_found_inside_any_text() {
+        let directory = directory();
+        assert_eq!(directory.tokens_within("curl token-of-ALPHA-1, TOKEN-OF-ALPHA-1"), [5..21, 23..39]);
+        assert!(directory.tokens_within("S3").contains(&(0..2)));
+        assert!(directory.tokens_within("aws s3 ls").is_empty(), "too short to look for inside a text");
+        assert!(directory.tokens_within("beta store").is_empty(), "a name hides nothing");
+        assert!(!format!("{directory:?}").contains("TOKEN-OF-ALPHA-1"));
+    }
+
+    #[test]
+    fn names_that_no_url_reaches_are_known() {
+        let callable = |name: &str| Instance { name: name.into(), ..Instance::default() }.is_callable();
+        assert!(callable("beta store") && callable("joão+1"));
+        for name in ["", " alpha", "alpha ", "a/b", "a?b", "a%b", "a#b", "a\tb"] {
+            assert!(!callable(name), "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The routes of Evolution API, and how to find one in a request's path.
+//!
+//! Source of the facts: the routers of 2.1.1, 2.2.3, 2.3.7 and 2.4.0-rc2; how segments are matched and decoded
+//! was seen in runs of 2.1.1 and 2.3.7.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use memchr::{memchr2, memmem};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
+use serde::Deserialize;
+
+/// One verb on one path.
+#[derive(Debug, Deserialize)]
+pub struct Route {
+    /// The verb, upper case.
+    pub method: String,
+    /// The path, parameters written `:like`.
+    pub path: String,
+    /// The oldest release looked at that has it.
+    pub seen_since: String,
+}
+
+/// A path, with every verb it answers to.
+#[derive(Debug)]
+pub struct Template {
+    /// The path, parameters written `:like`.
+    pub path: &'static str,
+    methods: Vec<&'static str>,
+}
+
+impl Template {
+    /// The verb, if the server answers it here in any release known; it treats `HEAD` as `GET`.
+    ///
+    /// With another verb the server says `Cannot POST /…` and looks at no name at all.
+    pub fn verb(&self, method: &[u8]) -> Option<&'static str> {
+        if method.eq_ignore_ascii_case(b"HEAD") {
+            return self.methods.contains(&"GET").then_some("HEAD");
+        }
+        self.methods.iter().copied().find(|known| method.eq_ignore_ascii_case(known.as_bytes()))
+    }
+
+    /// Whether the last segment names an instance.
+    pub fn names_instance(&self) -> bool {
+        self.path.ends_with(INSTANCE)
+    }
+}
+
+/// What a request's path asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'p> {
+    /// The route's path.
+    pub template: &'static Template,
+    /// The segment that names the instance, still percent-encoded; `None` where the route has none.
+    pub instance: Option<&'p [u8]>,
+}
+
+const INSTANCE: &str = "/:instanceName";
+
+/// Longer than `resource/action` of any route.
+const LONGEST_KEY: usize = 64;
+
+static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("facts/routes.json")).expect("facts/routes.json is well formed")
+});
+
+/// Per `resource/action` in lower case: the path with no parameter, with one, and with two.
+static TEMPLATES: LazyLock<HashMap<Vec<u8>, [Option<Template>; 3]>> = LazyLock::new(|| {
+    let mut templates: HashMap<Vec<u8>, [Option<Template>; 3]> = HashMap::new();
+    for route in ROUTES.iter() {
+        let mut segments = route.path[1..].split('/');
+        let fixed: Vec<&str> = segments.by_ref().take(2).collect();
+        let slot = &mut templates.entry(fixed.join("/").to_ascii_lowercase().into_bytes()).or_default();
+        slot[segments.count()]
+            .get_or_insert_with(|| Template { path: &route.path, methods: Vec::new() })
+            .methods
+            .push(&route.method);
+    }
+    templates
+});
+
+/// Every route known.
+pub fn routes() -> &'static [Route] {
+    &ROUTES
+}
+
+/// The route that a path asks for, whatever stands before it.
+///
+/// Takes the path as a log holds it: percent-encoded, with or without a scheme and host, a reverse proxy's
+/// prefix, a query, a trailing slash; letter case in the route does not matter, as it does not to the server.
+/// `None` for anything else, the manager's pages among it.
+pub fn find(path: &[u8]) -> Option<Target<'_>> {
+    let path = without_origin(path);
+    let path = memchr2(b'?', b'#', path).map_or(path, |end| &path[..end]);
+    let path = path.strip_suffix(b"/").unwrap_or(path).strip_prefix(b"/")?;
+
+    let mut segments = path.rsplit(|&byte| byte == b'/');
+    let [last, third, second, first] = std::array::from_fn(|_| segments.next());
+    // The longest route first: what could be its head is otherwise taken for a proxy's prefix.
+    let readings = [(first, second, 2), (second, third, 1), (third, last, 0)];
+    for (resource, action, parameters) in readings {
+        let (Some(resource), Some(action)) = (resource, action) else { continue };
+        let Some(template) = template(resource, action, parameters) else { continue };
+        let mut prefix = path.rsplit(|&byte| byte == b'/').skip(2 + parameters);
+        if prefix.any(|segment| segment.eq_ignore_ascii_case(b"manager")) {
+            return None;
+        }
+        let instance = last.filter(|_| template.names_instance());
+        return (instance != Some(b"")).then_some(Target { template, instance });
+    }
+    None
+}
+
+fn template(resource: &[u8], action: &[u8], parameters: usize) -> Option<&'static Template> {
+    let length = resource.len() + 1 + action.len();
+    let mut key = [0; LONGEST_KEY];
+    let key = key.get_mut(..length)?;
+    key[..resource.len()].copy_from_slice(resource);
+    key[resource.len()] = b'/';
+    key[resource.len() + 1..].copy_from_slice(action);
+    key.make_ascii_lowercase();
+    TEMPLATES.get(&*key)?[parameters].as_ref()
+}
+
+/// Drops `https://host` from a request line in absolute form.
+fn without_origin(path: &[u8]) -> &[u8] {
+    if path.starts_with(b"/") {
+        return path;
+    }
+    let Some(scheme) = memmem::find(path, b"://").filter(|&at| at <= 5) else { return path };
+    let host = &path[scheme + 3..];
+    host.iter().position(|&byte| byte == b'/').map_or(&[], |slash| &host[slash..])
+}
+
+/// What `encodeURIComponent` leaves alone, and `+`, which stands for itself in a path.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'!')
+    .remove(b'~')
+    .remove(b'*')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'+');
+
+/// A name as a path has to spell it.
+pub fn encode_segment(name: &str) -> String {
+    utf8_percent_encode(name, SEGMENT).to_string()
+}
+
+/// The name that the server reads from a segment: `%20` is a space, `+` is a plus.
+pub fn decode_segment(segment: &[u8]) -> Cow<'_, [u8]> {
+    percent_decode(segment).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instance(path: &str) -> Option<&str> {
+        find(path.as_bytes()).and_then(|target| target.instance).map(|name| str::from_utf8(name).unwrap())
+    }
+
+    #[test]
+    fn every_route_finds_itself_behind_any_prefix_and_in_any_case() {
+        for route in routes() {
+            let path = route.path.replace(":instanceName", "beta%20store");
+            for path in [
+                path.clone(),
+                format!("/api{path}"),
+                format!("/evolution/v2{path}/?x=/a/b"),
+                format!(
+                    "https://wa.example.com{}",
+                    path.to_uppercase().replace("BETA%20STORE", "beta%20store")
+                ),
+            ] {
+                let target = find(path.as_bytes()).unwrap_or_else(|| panic!("{path} finds no route"));
+                assert_eq!(target.template.path, route.path, "{path}");
+                assert!(target.template.verb(route.method.as_bytes()).is_some());
+                let named = route.path.ends_with(INSTANCE).then_some(&b"beta%20store"[..]);
+                assert_eq!(target.instance, named, "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_instance_is_the_last_segment() {
+        assert_eq!(instance("/openai/delete/clx1/alpha"), Some("alpha"));
+        assert_eq!(instance("/api/openai/delete/clx1/alpha"), Some("alpha"));
+        assert_eq!(instance("/chatwoot/webhook/alpha"), Some("alpha"));
+        assert_eq!(instance("/evolution/chatwoot/webhook/evolution"), Some("evolution"));
+        assert_eq!(instance("/INSTANCE/ConnectionState/Alpha/"), Some("Alpha"));
+        assert_eq!(instance("/message/sendText/a%2Fb?x=1#y"), Some("a%2Fb"));
+        assert_eq!(instance("/instance/connect/manager"), Some("manager"));
+    }
+
+    #[test]
+    fn requests_without_an_instance_have_none() {
+        for path in [
+            "/instance/fetchInstances?instanceId=6f1b",
+            "/api/instance/fetchInstances/",
+            "/instance/create",
+            "/webhook/evolution",
+            "/evolution/webhook/meta",
+            "/manager",
+            "/manager/instance/6f1b/dashboard",
+            "/manager/instance/connect/alpha",
+            "/instance/connectionState",
+            "/instance/connectionState/",
+            "/instance/connectionState//",
+            "/instance/connectionState/a/b",
+            "/instance/nosuch/alpha",
+            "/",
+            "",
+            "*",
+            "ftp://",
+        ] {
+            assert_eq!(instance(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_verb_that_the_route_lacks_is_refused() {
+        let target = find(b"/instance/connectionState/alpha").unwrap();
+        assert_eq!(target.template.verb(b"get"), Some("GET"));
+        assert_eq!(target.template.verb(b"HEAD"), Some("HEAD"));
+        assert_eq!(target.template.verb(b"POST"), None);
+    }
+
+    #[test]
+    fn segments_are_spelled_as_a_url_wants_them() {
+        assert_eq!(encode_segment("beta store"), "beta%20store");
+        assert_eq!(encode_segment("a/b?c%d"), "a%2Fb%3Fc%25d");
+        assert_eq!(encode_segment("joão-1_x.y"), "jo%C3%A3o-1_x.y");
+        assert_eq!(&*decode_segment(b"beta%20store"), b"beta store");
+        assert_eq!(&*decode_segment(b"beta+store"), b"beta+store");
+        assert_eq!(&*decode_segment(b"beta%2520store"), b"beta%20store");
+    }
+}

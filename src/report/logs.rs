@@ -1,0 +1,305 @@
+//! What the logs say, for a person at a terminal.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+use tabled::builder::Builder;
+use tabled::settings::object::Columns;
+use tabled::settings::peaker::Priority;
+use tabled::settings::{Alignment, Modify, Style, Width};
+
+use crate::examine::finding::Finding;
+use crate::requests::{Examined, shown};
+
+/// Findings in the overview; the others are only counted.
+const MOST_ROWS: usize = 50;
+
+/// Findings that are told in full.
+const MOST_BLOCKS: usize = 20;
+
+/// Clients or routes shown for one finding; the others are only counted.
+const MOST_PARTS: usize = 8;
+
+/// Where the right name is not known.
+const UNKNOWN: &str = "?";
+
+/// Narrower than this nothing is laid out.
+const NARROWEST: usize = 40;
+
+/// The report, in lines of at most `width` columns: an overview, then each finding in full, what hurts most first.
+pub fn human(examined: &Examined, width: usize) -> String {
+    let width = width.max(NARROWEST);
+    let findings = &examined.findings;
+    let mut text = String::new();
+    paragraph(&mut text, &headline(examined), width, 0);
+    if findings.len() > 1 {
+        text.push('\n');
+        overview(&mut text, findings, width);
+    }
+    for finding in findings.iter().take(MOST_BLOCKS) {
+        text.push('\n');
+        block(&mut text, finding, examined.compared, width);
+    }
+    if findings.len() > MOST_BLOCKS {
+        let more = grouped((findings.len() - MOST_BLOCKS) as u64);
+        let _ = writeln!(text, "\n… {more} more; --format json tells them all in full");
+    }
+    text.push('\n');
+    for line in footer(examined) {
+        paragraph(&mut text, &line, width, 0);
+    }
+    text
+}
+
+fn headline(examined: &Examined) -> String {
+    let matched = requests(examined.requests.matched);
+    let wrong: i64 = examined.findings.iter().map(|finding| finding.count).sum();
+    let wrong = wrong.unsigned_abs();
+    match (examined.requests.matched, examined.findings.len() as u64) {
+        (0, _) => "No request in this log names an instance.".to_owned(),
+        (_, 0) => format!("{matched} named an instance, and none was refused for a wrong name."),
+        (_, names) => {
+            let were = if wrong == 1 { "was" } else { "were" };
+            let names = plural(names, "wrong name", "wrong names");
+            format!("{} of {matched} {were} refused because of {names}.", grouped(wrong))
+        }
+    }
+}
+
+fn footer(examined: &Examined) -> Vec<String> {
+    let counts = &examined.requests;
+    let mut lines = Vec::new();
+    if let Some(first) = examined.findings.first() {
+        lines.push(format!("next: evodoctor explain {}", first.code));
+    }
+    if !examined.compared {
+        lines.push(
+            "note: names were judged by their form alone. To see the right ones, give --database-url, or \
+             --instances with the JSON of GET /instance/fetchInstances."
+                .to_owned(),
+        );
+    }
+    if counts.names_that_exist_now > 0 {
+        lines.push(format!(
+            "note: {} got 404 although the name exists now: the instance is newer than the request, or another \
+             thing was not found.",
+            requests(counts.names_that_exist_now)
+        ));
+    }
+    for name in &examined.not_understood {
+        lines.push(format!("note: no line in {name} was understood."));
+    }
+    lines.push(format!(
+        "Read {}: {}, {} not understood.",
+        plural(counts.lines, "line", "lines"),
+        requests(counts.parsed),
+        grouped(counts.unparsed)
+    ));
+    lines
+}
+
+fn overview(text: &mut String, findings: &[Finding], width: usize) {
+    let mut head = vec!["requests", "code", "written", "write instead"];
+    // With no list of instances there is nothing to say here.
+    let columns = if findings.iter().all(|finding| in_a_path(finding) == UNKNOWN) { 3 } else { 4 };
+    head.truncate(columns);
+    let row = |finding: &Finding| {
+        let count = grouped(finding.count.unsigned_abs());
+        let mut row = vec![count, finding.code.clone(), with_ends(&finding.subject), in_a_path(finding)];
+        row.truncate(columns);
+        row
+    };
+    table(text, &head, findings.iter().take(MOST_ROWS).map(row).collect(), width);
+    if findings.len() > MOST_ROWS {
+        let _ = writeln!(text, "  … {} more", grouped((findings.len() - MOST_ROWS) as u64));
+    }
+}
+
+/// What the overview says to write: the right name as a path spells it.
+fn in_a_path(finding: &Finding) -> String {
+    match (finding.extra.get("write_instead_encoded").and_then(Value::as_str), parts(finding, "candidates")) {
+        (Some(encoded), _) => encoded.to_owned(),
+        (None, [Value::String(name)]) => format!("perhaps {}", shown::visible(name)),
+        (None, []) => UNKNOWN.to_owned(),
+        (None, several) => format!("one of {}", several.len()),
+    }
+}
+
+/// The text, in quotes where its ends would not be seen otherwise.
+fn with_ends(text: &str) -> String {
+    if text.is_empty() || text.trim() != text { quoted(text) } else { text.to_owned() }
+}
+
+fn block(text: &mut String, finding: &Finding, compared: bool, width: usize) {
+    let probable = if finding.extra.get("probable") == Some(&Value::Bool(true)) { ", probable" } else { "" };
+    paragraph(text, &format!("{} {} ({}{probable})", finding.code, finding.name, finding.severity), width, 0);
+    paragraph(text, &finding.detail, width, 2);
+    field(text, "write instead", &instead(finding, compared), width);
+    field(text, "requests", &how_often(finding), width);
+    let hosts: Vec<String> = parts(finding, "hosts").iter().map(|host| string(host, "host")).collect();
+    if !hosts.is_empty() {
+        field(text, "host", &hosts.join(", "), width);
+    }
+    for (at, endpoint) in parts(finding, "endpoints").iter().take(MOST_PARTS).enumerate() {
+        let label = if at == 0 { "route" } else { "" };
+        let (verb, path) = (string(endpoint, "method"), string(endpoint, "path"));
+        field(text, label, &format!("{verb} {path}  × {}", grouped(number(endpoint.get("count")))), width);
+    }
+    more(text, parts(finding, "endpoints").len(), "routes");
+    clients(text, finding, width);
+}
+
+fn clients(text: &mut String, finding: &Finding, width: usize) {
+    let clients = parts(finding, "clients");
+    let row = |client: &Value| {
+        vec![grouped(number(client.get("count"))), string(client, "address"), string(client, "user_agent")]
+    };
+    match clients {
+        [] => {}
+        [client] => {
+            let user_agent = client.get("user_agent").and_then(Value::as_str);
+            let agent = user_agent.map(|agent| format!("  {agent}")).unwrap_or_default();
+            field(text, "client", &format!("{}{agent}", string(client, "address")), width);
+        }
+        _ => {
+            let rows = clients.iter().take(MOST_PARTS).map(row).collect();
+            table(text, &["requests", "client", "user agent"], rows, width);
+        }
+    }
+    more(text, clients.len(), "clients");
+    let others = number(finding.extra.get("other_clients"));
+    if others > 0 {
+        let _ = writeln!(text, "  … {} of clients that were not told apart", requests(others));
+    }
+}
+
+fn more(text: &mut String, count: usize, what: &str) {
+    if count > MOST_PARTS {
+        let _ = writeln!(text, "  … {} more {what}", grouped((count - MOST_PARTS) as u64));
+    }
+}
+
+/// What to type in place of what was written.
+fn instead(finding: &Finding, compared: bool) -> String {
+    let text = |key| finding.extra.get(key).and_then(Value::as_str);
+    if let Some(name) = text("write_instead") {
+        let encoded = text("write_instead_encoded").unwrap_or(name);
+        let aside = if encoded == name { String::new() } else { format!("  (in a path: {encoded})") };
+        return format!("{}{aside}", shown::visible(name));
+    }
+    let candidates: Vec<String> = parts(finding, "candidates")
+        .iter()
+        .filter_map(Value::as_str)
+        .map(|name| quoted(&shown::visible(name)))
+        .collect();
+    if !candidates.is_empty() {
+        return format!("perhaps {}", candidates.join(" or "));
+    }
+    match finding.code.as_str() {
+        "EVO506" if compared => "nothing is near: ask whoever runs the client".to_owned(),
+        "EVO503" => "the instance's name, encoded once".to_owned(),
+        _ => "the instance's name".to_owned(),
+    }
+}
+
+fn how_often(finding: &Finding) -> String {
+    let text = |key| finding.extra.get(key).and_then(Value::as_str);
+    let count = grouped(finding.count.unsigned_abs());
+    match (text("first"), text("last")) {
+        (Some(first), Some(last)) if first == last => format!("{count}, at {first}"),
+        (Some(first), Some(last)) => format!("{count}, from {first} to {last}"),
+        _ => count,
+    }
+}
+
+/// A table of which the first column is a number.
+fn table(text: &mut String, head: &[&str], rows: Vec<Vec<String>>, width: usize) {
+    let mut builder = Builder::from_iter(rows);
+    builder.insert_record(0, head.iter().copied());
+    let mut table = builder.build();
+    table
+        .with(Style::psql())
+        .with(Modify::new(Columns::first()).with(Alignment::right()))
+        .with(Width::wrap(width - 2).priority(Priority::max(true)).keep_words(true));
+    for line in table.to_string().lines() {
+        let _ = writeln!(text, "  {}", line.trim_end());
+    }
+}
+
+/// A label and what it stands for; what does not fit goes on under itself.
+fn field(text: &mut String, label: &str, value: &str, width: usize) {
+    const INDENT: usize = 17;
+    for (at, line) in wrapped(value, width - INDENT).into_iter().enumerate() {
+        let label = if at == 0 { label } else { "" };
+        let _ = writeln!(text, "  {label:<13}  {line}");
+    }
+}
+
+fn paragraph(text: &mut String, sentence: &str, width: usize, indent: usize) {
+    for line in wrapped(sentence, width - indent) {
+        let _ = writeln!(text, "{:indent$}{line}", "");
+    }
+}
+
+/// Lines of at most `width` characters, broken at spaces where there are any.
+fn wrapped(sentence: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut used = 0;
+    for (at, word) in sentence.split(' ').enumerate() {
+        if at > 0 && used + 1 + word.chars().count() <= width {
+            line.push(' ');
+            used += 1;
+        } else if at > 0 {
+            lines.push(std::mem::take(&mut line));
+            used = 0;
+        }
+        for character in word.chars() {
+            if used == width {
+                lines.push(std::mem::take(&mut line));
+                used = 0;
+            }
+            line.push(character);
+            used += 1;
+        }
+    }
+    lines.push(line);
+    lines
+}
+
+fn parts<'f>(finding: &'f Finding, key: &str) -> &'f [Value] {
+    finding.extra.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn string(value: &Value, key: &str) -> String {
+    value.get(key).and_then(Value::as_str).unwrap_or("-").to_owned()
+}
+
+fn number(value: Option<&Value>) -> u64 {
+    value.and_then(Value::as_u64).unwrap_or(0)
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{text}\"")
+}
+
+fn requests(count: u64) -> String {
+    plural(count, "request", "requests")
+}
+
+fn plural(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(count), if count == 1 { one } else { many })
+}
+
+/// `1234567` as `1 234 567`.
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}

@@ -1,0 +1,3 @@
+//! Findings and diffs, written for whoever reads them.
+
+pub mod logs;

@@ -1,0 +1,113 @@
+//! The server's own words, wherever they were kept: a client's transcript, an error webhook, the console log.
+
+use std::borrow::Cow;
+
+use memchr::{memchr, memmem};
+
+use super::{Asked, Request};
+use crate::requests::time::Time;
+
+const AFTER: &[u8] = b" instance does not exist";
+
+/// How often a body may be wrapped in JSON strings, one in another.
+const DEEPEST: u32 = 3;
+
+/// How far into a line a time is looked for.
+const PREFIX: usize = 80;
+
+/// Reads the name out of `The "x" instance does not exist`, also with the quotes escaped for JSON, however often.
+///
+/// A line counts as one request: such texts often hold the body twice, as the message and as the response.
+pub(super) fn parse(line: &[u8]) -> Option<Request<'_>> {
+    let name = memmem::find_iter(line, AFTER).find_map(|at| quoted_before(&line[..at]))?;
+    let status = Some(404);
+    Some(Request { status, time: time(line), ..Request::of(Asked::Name(name)) })
+}
+
+fn quoted_before(text: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let text = text.strip_suffix(b"\"")?;
+    let backslashes = text.iter().rev().take_while(|&&byte| byte == b'\\').count();
+    // Each level of JSON doubles the backslashes and adds one: none, 1, 3, 7.
+    let levels = (0..=DEEPEST).find(|level| backslashes == (1 << level) - 1)?;
+    let escape = &text[text.len() - backslashes..];
+    let text = &text[..text.len() - backslashes];
+    let opening = [b"The ", escape, b"\""].concat();
+    let start = memmem::rfind(text, &opening)? + opening.len();
+    let mut name = Cow::Borrowed(&text[start..]);
+    for _ in 0..levels {
+        let Some(inner) = unescape(&name) else { break };
+        name = Cow::Owned(inner.into_bytes());
+    }
+    Some(name)
+}
+
+fn unescape(name: &[u8]) -> Option<String> {
+    memchr(b'\\', name)?;
+    serde_json::from_str(&format!("\"{}\"", str::from_utf8(name).ok()?)).ok()
+}
+
+/// A time near the beginning of the line, as `docker logs --timestamps` and most programs put it there.
+fn time(line: &[u8]) -> Option<Time> {
+    let head = String::from_utf8_lossy(&line[..line.len().min(PREFIX)]);
+    let starts = head.match_indices('-').filter_map(|(dash, _)| dash.checked_sub(4));
+    starts.filter_map(|start| head.get(start..)).find_map(|text| {
+        // `2026-11-21 03:59:12` has one space inside, and what follows the time is none of its business.
+        let words = text.match_indices([' ', ']', '"', '\'']).map(|(at, _)| at).take(2).chain([text.len()]);
+        words.filter_map(|end| Time::from_iso(&text[..end])).next()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(line: &str) -> Option<String> {
+        parse(line.as_bytes()).map(|request| match request.asked {
+            Asked::Name(name) => String::from_utf8_lossy(&name).into_owned(),
+            Asked::Path(path) => panic!("{path:?}"),
+        })
+    }
+
+    #[test]
+    fn the_name_is_found_however_often_it_was_wrapped() {
+        let body = r#"{"status":404,"error":"Not Found","response":{"message":["The \"g 1\" instance does not exist"]}}"#;
+        assert_eq!(name(r#"The "g 1" instance does not exist"#).as_deref(), Some("g 1"));
+        assert_eq!(name("  message: [ 'The \"g 1\" instance does not exist' ]").as_deref(), Some("g 1"));
+        let mut text = body.to_owned();
+        for _ in 0..3 {
+            assert_eq!(name(&text).as_deref(), Some("g 1"), "{text}");
+            text = serde_json::to_string(&text).unwrap();
+        }
+        assert_eq!(name(r#"[\"The \\\"a\\\"b\\\" instance does not exist\"]"#).as_deref(), Some("a\"b"));
+        assert_eq!(name(r#""The \"jo\u00e3o\" instance does not exist""#).as_deref(), Some("joão"));
+        assert_eq!(name(r#"The "" instance does not exist"#).as_deref(), Some(""));
+    }
+
+    #[test]
+    fn other_refusals_are_none() {
+        for line in [
+            "",
+            " instance does not exist",
+            "The instance does not exist",
+            "\" instance does not exist",
+            r#"{"message":["Cannot GET /instance/connectionState"]}"#,
+            r#"{"message":["Instance \"nosuch\" not found"]}"#,
+            r#"The \\"x\\" instance does not exist"#,
+        ] {
+            assert_eq!(name(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_time_at_the_beginning_is_read() {
+        let time = |prefix: &str| {
+            let line = format!("{prefix}The \"g1\" instance does not exist");
+            parse(line.as_bytes()).unwrap().time.map(|time| time.to_string())
+        };
+        assert_eq!(time("2026-11-21T04:07:09.123Z ").as_deref(), Some("2026-11-21T04:07:09Z"));
+        assert_eq!(time("n8n-1 | 2026-11-21 04:07:09 error: ").as_deref(), Some("2026-11-21T04:07:09"));
+        assert_eq!(time("[2026-11-21T04:07:09+02:00] ").as_deref(), Some("2026-11-21T02:07:09Z"));
+        assert_eq!(time("{\"t\":\"2026-11-21T04:07:09Z\",\"b\":\""), Some("2026-11-21T04:07:09Z".into()));
+        assert_eq!(time("a-b c-d "), None);
+    }
+}

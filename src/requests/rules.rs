@@ -1,0 +1,137 @@
+//! The rules about requests. They run on a log and not on a database, so they are no files under `sql/`.
+
+use std::sync::LazyLock;
+
+use crate::examine::rule::{Rule, Severity};
+
+/// What stands where an instance's name belongs. Ordered by code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Confusion {
+    /// The instance's id.
+    Id,
+    /// The name in other letter case.
+    LetterCase,
+    /// The name with stray spaces, or encoded wrongly.
+    Encoding,
+    /// A token.
+    Token,
+    /// A phone number or JID.
+    Phone,
+    /// A name that no instance has.
+    Unknown,
+}
+
+impl Confusion {
+    /// Its rule.
+    pub fn rule(self) -> &'static Rule {
+        &RULES[self as usize]
+    }
+}
+
+/// The rules about requests, by code.
+pub fn rules() -> &'static [Rule] {
+    &*RULES
+}
+
+static RULES: LazyLock<[Rule; 6]> = LazyLock::new(|| {
+    [
+        rule(
+            "EVO501",
+            "instance-id-as-name",
+            Severity::Warning,
+            "A client sends an instance's id where its name belongs",
+            "The dashboard shows the instance as connected, yet this client gets 404 `The \"…\" instance does not \
+             exist` for every request. The API finds instances by name alone; the id (a UUID, shown in the \
+             manager's address bar and in webhooks) is accepted in one place only, \
+             `GET /instance/fetchInstances?instanceId=`. The key does not matter: the name is looked at first, so a \
+             wrong name answers 404 even with a wrong key. Put the name in place of the id in the client's URL.",
+            &["The \"…\" instance does not exist", "instance does not exist"],
+        ),
+        rule(
+            "EVO502",
+            "instance-name-letter-case",
+            Severity::Warning,
+            "A client writes an instance's name in other letter case",
+            "The API ignores letter case in the route, so `/INSTANCE/ConnectionState/alpha` works, but not in the \
+             name: `Alpha` and `alpha` are two instances to it, and the one that is not there answers 404 \
+             `The \"…\" instance does not exist`. Write the name as it was created.",
+            &["The \"…\" instance does not exist"],
+        ),
+        rule(
+            "EVO503",
+            "instance-name-encoding",
+            Severity::Warning,
+            "A client encodes an instance's name wrongly, or adds a space to it",
+            "In a path a space is `%20`. `+` stands for itself there, `%2520` is a `%20` that was encoded a second \
+             time, and a space or line break copied along with the name is part of the name: each answers 404 \
+             `The \"…\" instance does not exist`. Encode the name once, with `encodeURIComponent` or what your \
+             language has for path segments, not with what it has for forms.",
+            &["The \"…\" instance does not exist"],
+        ),
+        rule(
+            "EVO504",
+            "token-as-instance-name",
+            Severity::Error,
+            "A client sends a token where an instance's name belongs, so the secret is in the log",
+            "The client gets 404 `The \"…\" instance does not exist`, and that is the smaller harm: whoever reads \
+             this log, or any log between client and server, can now act as the instance. Put the name in the URL \
+             and the token in the `apikey` header, give the instance a new token, and remove the old one from logs \
+             and their backups.",
+            &["The \"…\" instance does not exist"],
+        ),
+        rule(
+            "EVO505",
+            "phone-number-as-instance-name",
+            Severity::Warning,
+            "A client sends a phone number or a JID where an instance's name belongs",
+            "The number that an instance is logged in with is shown beside its name, but it does not name it: the \
+             API answers 404 `The \"…\" instance does not exist`. Put the name in the URL; the number of the person \
+             you write to goes into the request's body.",
+            &["The \"…\" instance does not exist"],
+        ),
+        rule(
+            "EVO506",
+            "unknown-instance-name",
+            Severity::Warning,
+            "A client names an instance that does not exist",
+            "The API answers 404 `The \"…\" instance does not exist` and looks at nothing else, not even at the key. \
+             The name is mistyped, or the instance was renamed or deleted, or it lives on another server. Where a \
+             name is near, it is shown; otherwise ask whoever runs the client, or stop it.",
+            &["The \"…\" instance does not exist"],
+        ),
+    ]
+});
+
+fn rule(code: &str, name: &str, severity: Severity, summary: &str, why: &str, matches: &[&str]) -> Rule {
+    Rule {
+        code: code.to_owned(),
+        name: name.to_owned(),
+        severity,
+        releases: None,
+        summary: summary.to_owned(),
+        why: why.to_owned(),
+        fix: None,
+        matches: matches.iter().map(|&text| text.to_owned()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::examine::rule::is_code;
+
+    #[test]
+    fn each_confusion_has_its_rule() {
+        use Confusion::{Encoding, Id, LetterCase, Phone, Token, Unknown};
+        let all = [Id, LetterCase, Encoding, Token, Phone, Unknown];
+        assert_eq!(all.len(), rules().len());
+        for (at, confusion) in all.into_iter().enumerate() {
+            let rule = confusion.rule();
+            assert!(is_code(&rule.code));
+            assert_eq!(rule.code, format!("EVO50{}", at + 1));
+            assert!(!rule.why.contains("  ") && !rule.matches.is_empty(), "{}", rule.code);
+        }
+        assert_eq!(Token.rule().name, "token-as-instance-name");
+        assert_eq!(Token.rule().severity, Severity::Error);
+    }
+}

@@ -1,0 +1,92 @@
+//! Text from a log, made safe to print: nothing in it may move the cursor, hide, or turn the line around.
+
+use std::fmt::Write;
+
+use crate::evolution::instances::Directory;
+use crate::examine::mask;
+
+/// Text of a client, fit to be kept and printed: known tokens masked, nothing a terminal would obey, and at most
+/// `longest` bytes of it.
+pub fn tidy(text: &[u8], longest: usize, directory: Option<&Directory>) -> String {
+    let mut text = String::from_utf8_lossy(text).into_owned();
+    let tokens = directory.map(|directory| directory.tokens_within(&text)).unwrap_or_default();
+    // From the last to the first, so that the places of those before stay.
+    for token in tokens.into_iter().rev() {
+        let masked = mask::secret(&text[token.clone()]);
+        text.replace_range(token, &masked);
+    }
+    cut(&visible(&text), longest)
+}
+
+/// The text with every character escaped that a terminal would obey or not show.
+pub fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' => shown.push_str("\\n"),
+            '\r' => shown.push_str("\\r"),
+            '\t' => shown.push_str("\\t"),
+            '\0'..='\u{1F}' | '\u{7F}' => {
+                write!(shown, "\\x{:02x}", u32::from(character)).unwrap_or_default()
+            }
+            _ if is_hidden(character) => {
+                write!(shown, "\\u{{{:x}}}", u32::from(character)).unwrap_or_default()
+            }
+            _ => shown.push(character),
+        }
+    }
+    shown
+}
+
+/// At most `longest` bytes of the text, with a mark where something is missing.
+pub fn cut(text: &str, longest: usize) -> String {
+    if text.len() <= longest {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(longest)])
+}
+
+fn is_hidden(character: char) -> bool {
+    let is_odd_space = character.is_whitespace() && character != ' ';
+    let is_mark = matches!(
+        character,
+        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{180E}'
+            | '\u{200B}'..='\u{200F}'
+            | '\u{202A}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}'
+            | '\u{FE00}'..='\u{FE0F}'
+            | '\u{FEFF}'
+            | '\u{FFF9}'..='\u{FFFB}'
+            | '\u{E0000}'..='\u{E0FFF}'
+    );
+    character.is_control() || is_odd_space || is_mark
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evolution::instances::Instance;
+
+    #[test]
+    fn tokens_are_masked_before_the_text_is_cut() {
+        let token = Some("TOKEN-OF-ALPHA-1".to_owned());
+        let directory = Directory::new(vec![Instance { token, ..Instance::default() }]);
+        let text = b"curl token-of-alpha-1 and TOKEN-OF-ALPHA-1";
+        assert_eq!(tidy(text, 99, Some(&directory)), "curl toke…-1 and TOKE…-1");
+        assert_eq!(tidy(text, 14, Some(&directory)), "curl toke…-1…");
+        assert_eq!(tidy(b"\xff\n", 99, None), "\u{fffd}\\n");
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped() {
+        assert_eq!(visible("joão 1"), "joão 1");
+        assert_eq!(visible("a\u{1b}[2Jb\n\t\0"), "a\\x1b[2Jb\\n\\t\\x00");
+        assert_eq!(visible("\u{202e}a\u{a0}b\u{200b}\u{9b}"), "\\u{202e}a\\u{a0}b\\u{200b}\\u{9b}");
+    }
+
+    #[test]
+    fn long_text_is_cut_between_characters() {
+        assert_eq!(cut("éé", 3), "é…");
+        assert_eq!(cut("éé", 4), "éé");
+    }
+}
