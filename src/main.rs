@@ -1,7 +1,39 @@
 //! Parses, dispatches, and turns the outcome into an exit code.
 
-use clap::Parser;
+use std::process::ExitCode;
 
-fn main() {
-    let _ = evodoctor::cli::Cli::parse();
+use clap::Parser;
+use evodoctor::cli::{Cli, Command};
+use evodoctor::commands::{check, explain, fix, history, undo};
+use evodoctor::exit::{self, Exit};
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let level = match cli.common.verbose {
+        0 => "error",
+        1 => "evodoctor=debug",
+        _ => "evodoctor=trace",
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(level))
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
+    let common = &cli.common;
+    let outcome = match &cli.command {
+        Command::Check(_) => check::run(common).await,
+        Command::Fix(args) => fix::run(args, common).await,
+        Command::Undo(args) => undo::run(args, common).await,
+        Command::History => history::run(common).await,
+        Command::Explain(args) => explain::run(args, common),
+        _ => todo!(),
+    };
+    outcome
+        .unwrap_or_else(|error| {
+            exit::report(&error);
+            Exit::Failed
+        })
+        .into()
 }

@@ -61,7 +61,7 @@ line AS (
     UNION ALL
     SELECT
         relation.relname, 4, 0, trigger.tgname,
-        pg_catalog.concat(pg_catalog.pg_get_triggerdef(trigger.oid), ';', CASE WHEN trigger.tgenabled <> 'O' THEN ' -- enabled: ' || trigger.tgenabled END)
+        pg_catalog.concat(pg_catalog.pg_get_triggerdef(trigger.oid), ';', CASE WHEN trigger.tgenabled <> 'O' THEN ' -- enabled: ' || trigger.tgenabled::text END)
     FROM
         relation
         JOIN pg_catalog.pg_trigger AS trigger ON trigger.tgrelid = relation.oid

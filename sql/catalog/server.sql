@@ -6,7 +6,6 @@ SELECT
     (SELECT database.oid::bigint FROM pg_catalog.pg_database AS database WHERE database.datname = pg_catalog.current_database()) AS database_oid,
     current_user::text AS role,
     pg_catalog.pg_is_in_recovery() AS in_recovery,
-    pg_catalog.pg_backend_pid() AS pid,
     CASE
         WHEN pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
             THEN (SELECT control.system_identifier::text FROM pg_catalog.pg_control_system() AS control)

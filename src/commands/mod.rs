@@ -1,3 +1,12 @@
-//! One file per subcommand: gather, call, report.
+//! One file per subcommand, each short: gather, call, report.
 
+pub mod change;
+pub mod check;
+pub mod demo;
+pub mod explain;
+pub mod fix;
+pub mod history;
 pub mod logs;
+pub mod open;
+pub mod select;
+pub mod undo;

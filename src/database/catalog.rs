@@ -9,6 +9,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 
 use super::run::rows;
 use super::script::Variables;
+use crate::evolution::instances::Instance;
 use crate::evolution::release::HistoryRow;
 use crate::exit::failure;
 
@@ -25,6 +26,7 @@ pub struct Server {
     pub role: String,
     /// Whether this is a standby.
     pub in_recovery: bool,
+
     /// The cluster's identity, where the server tells it.
     pub system_identifier: Option<String>,
 }
@@ -40,6 +42,7 @@ impl Server {
             database_oid: row.try_get("database_oid")?,
             role: row.try_get("role")?,
             in_recovery: row.try_get("in_recovery")?,
+
             system_identifier: row.try_get("system_identifier")?,
         })
     }
@@ -269,6 +272,21 @@ pub async fn migration_history(connection: &mut PgConnection, catalog: &Catalog)
         })
     };
     rows.iter().map(read).collect::<Result<_>>().map(Some)
+}
+
+/// The instances, by all that a client could mean one by. Tokens are in it.
+pub async fn instances(connection: &mut PgConnection, schema: &str) -> Result<Vec<Instance>> {
+    let rows = rows(connection, "sql/catalog/instances.sql", &Variables::for_schema(schema)).await?;
+    let read = |row: &PgRow| -> Result<Instance> {
+        Ok(Instance {
+            id: row.try_get("id")?,
+            name: row.try_get("name")?,
+            number: row.try_get("number")?,
+            token: row.try_get("token")?,
+            owner_jid: row.try_get("owner_jid")?,
+        })
+    };
+    rows.iter().map(read).collect()
 }
 
 /// Canonical DDL of every table in the schema, by table.

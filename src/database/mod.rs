@@ -1,6 +1,10 @@
 //! Everything that talks to Postgres, or prepares to.
 
+pub mod build;
 pub mod catalog;
 pub mod quote;
 pub mod run;
 pub mod script;
+pub mod server;
+pub mod session;
+pub mod url;

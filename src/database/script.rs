@@ -87,7 +87,7 @@ impl Script {
 }
 
 /// Reads `-- key: value` lines up to the first line that is no comment. Keys are words in lower case, perhaps
-/// with a release behind them (`after 2.3.0..`).
+/// with a release behind them (`after 2.3.0..`); a value goes on in lines that are indented.
 fn parse_header(text: &str) -> Vec<(String, String)> {
     let mut header: Vec<(String, String)> = Vec::new();
     for line in text.lines() {
@@ -95,7 +95,7 @@ fn parse_header(text: &str) -> Vec<(String, String)> {
         let line = line.strip_prefix(' ').unwrap_or(line);
         match line.split_once(':').filter(|(key, _)| is_key(key)) {
             Some((key, value)) => header.push((key.to_owned(), value.trim().to_owned())),
-            None => {
+            None if line.starts_with("  ") => {
                 if let Some((_, value)) = header.last_mut() {
                     if !value.is_empty() {
                         value.push(' ');
@@ -103,6 +103,7 @@ fn parse_header(text: &str) -> Vec<(String, String)> {
                     value.push_str(line.trim());
                 }
             }
+            None => {} // A comment for the reader.
         }
     }
     header
@@ -252,7 +253,7 @@ mod tests {
     #[test]
     fn the_header_joins_lines_and_ends_at_the_first_statement() {
         let script =
-            Script::parse("-- code: EVO1\n-- why: it\n--   hurts: much\n-- after 2.3.0..: no\nSELECT 1;");
+            Script::parse("-- code: EVO1\n-- Not a key.\n-- why: it\n--   hurts: much\n-- after 2.3.0..: no\nSELECT 1;");
         assert_eq!(script.get("code"), Some("EVO1"));
         assert_eq!(script.get("why"), Some("it hurts: much"));
         assert_eq!(script.get("after 2.3.0.."), Some("no"));

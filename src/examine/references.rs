@@ -72,19 +72,21 @@ impl Reference {
         None
     }
 
-    /// The condition for a row that refers to nothing, over the child's own name or an alias of it.
-    pub fn orphan_predicate(&self, schema: &str) -> Fragment {
-        let child = Fragment::qualified(schema, &self.child_table);
-        let child_columns = Fragment::columns(Some(child.as_str()), &self.child_columns);
-        let parent_columns = Fragment::columns(Some("parent"), &self.parent_columns);
-        let parent = Fragment::qualified(&self.parent_schema, &self.parent_table);
-        let each_not_null = self
-            .child_columns
-            .iter()
-            .map(|column| format!("{child}.{} IS NOT NULL AND ", Fragment::ident(column)))
-            .collect::<String>();
+    /// The condition for a row that refers to nothing, as one pastes it behind `FROM schema.table WHERE`.
+    pub fn orphan_predicate(&self) -> Fragment {
+        let child = Fragment::ident(&self.child_table);
+        let of_child = |column| format!("{child}.{}", Fragment::ident(column));
+        let pairs = self.child_columns.iter().zip(&self.parent_columns);
+        let not_null: Vec<String> =
+            self.child_columns.iter().map(|column| format!("{} IS NOT NULL", of_child(column))).collect();
+        let equal: Vec<String> = pairs
+            .map(|(column, parent)| format!("parent.{} = {}", Fragment::ident(parent), of_child(column)))
+            .collect();
         Fragment::keyword(format!(
-            "{each_not_null}NOT EXISTS (SELECT FROM {parent} AS parent WHERE ({parent_columns}) = ({child_columns}))"
+            "{} AND NOT EXISTS (SELECT FROM {} AS parent WHERE {})",
+            not_null.join(" AND "),
+            Fragment::qualified(&self.parent_schema, &self.parent_table),
+            equal.join(" AND ")
         ))
     }
 
@@ -95,7 +97,7 @@ impl Reference {
             catalog.tables.get(&self.child_table).map(|t| t.primary_key.clone()).unwrap_or_default();
         let mut shown = primary_key;
         shown.extend(self.child_columns.iter().filter(|c| !shown.contains(c)).cloned().collect::<Vec<_>>());
-        let predicate = self.orphan_predicate(&catalog.schema);
+        let predicate = self.orphan_predicate();
         let shown = Fragment::columns(Some(child.as_str()), &shown);
         Variables::for_schema(&catalog.schema)
             .text("subject", self.subject())

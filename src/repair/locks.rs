@@ -147,40 +147,68 @@ pub async fn blockers(connection: &mut PgConnection, schema: &str, timeout: &Loc
 }
 
 /// A lock that a change held.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HeldLock {
     /// The table, with its schema.
     pub table: String,
-    /// Postgres's name of the mode, such as `AccessExclusiveLock`.
+    /// Postgres's name of the mode, such as `AccessExclusiveLock`: the strongest one held.
     pub mode: String,
     /// From when it was first seen until the transaction ended, in milliseconds.
     pub held_ms: u64,
 }
 
-/// Watches which locks the transaction gathers.
+/// Postgres's table lock modes, from the weakest to the strongest.
+const MODES: [&str; 8] = [
+    "AccessShareLock",
+    "RowShareLock",
+    "RowExclusiveLock",
+    "ShareUpdateExclusiveLock",
+    "ShareLock",
+    "ShareRowExclusiveLock",
+    "ExclusiveLock",
+    "AccessExclusiveLock",
+];
+
+fn strength(mode: &str) -> usize {
+    MODES.iter().position(|known| *known == mode).unwrap_or(MODES.len())
+}
+
+/// Watches which locks the transaction gathers: per table the strongest, since when, and in which turn it came.
 #[derive(Debug, Default)]
-pub struct LockWatch(BTreeMap<(String, String), Instant>);
+pub struct LockWatch {
+    strongest: BTreeMap<String, (String, Instant, usize)>,
+    turn: usize,
+}
 
 impl LockWatch {
+    /// The next fix begins.
+    pub fn next_turn(&mut self) {
+        self.turn += 1;
+    }
+
     /// Notes the locks held now. Those that come with merely looking are left out.
     pub async fn look(&mut self, connection: &mut PgConnection) -> Result<()> {
         let now = Instant::now();
         for row in rows(connection, "sql/catalog/locks.sql", &Variables::default()).await? {
-            let mode: String = row.try_get("mode")?;
-            if mode != "AccessShareLock" {
-                self.0.entry((row.try_get("table_name")?, mode)).or_insert(now);
+            let (table, mode): (String, String) = (row.try_get("table_name")?, row.try_get("mode")?);
+            let known = self.strongest.get(&table).map_or(strength("AccessShareLock"), |(m, _, _)| strength(m));
+            if strength(&mode) > known {
+                self.strongest.insert(table, (mode, now, self.turn));
             }
         }
         Ok(())
     }
 
-    /// What was held, up to now.
-    pub fn held(&self) -> Vec<HeldLock> {
-        let line = |((table, mode), since): (&(String, String), &Instant)| HeldLock {
-            table: table.clone(),
-            mode: mode.clone(),
-            held_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
-        };
-        self.0.iter().map(line).collect()
+    /// What came in a turn (from 1), and is held up to now: every lock stays until the transaction ends.
+    pub fn held(&self, turn: usize) -> Vec<HeldLock> {
+        self.strongest
+            .iter()
+            .filter(|(_, (_, _, of))| *of == turn)
+            .map(|(table, (mode, since, _))| HeldLock {
+                table: table.clone(),
+                mode: mode.clone(),
+                held_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
+            })
+            .collect()
     }
 }

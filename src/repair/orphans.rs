@@ -262,7 +262,7 @@ impl Work<'_> {
             .text("table", &child.name)
             .text("action", action.as_str())
             .text("changed_columns", serde_json::to_string(changed)?)
-            .text("reason", format!("{} refers to nothing", reference.subject()))
+            .text("reason", format!("{} is gone", reference.subject()))
             .text("parent_schema", &reference.parent_schema)
             .text("parent_table", &reference.parent_table)
             .sql("child", Fragment::qualified(schema, &child.name))

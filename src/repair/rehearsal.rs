@@ -103,6 +103,7 @@ pub async fn rehearse(
         result.left.extend(left);
         let Some(fix) = fix::find(&check.rule.code).filter(|_| !chosen.is_empty()) else { continue };
 
+        watch.next_turn();
         let (plan, applied) = Turn { subject, scope: &scope, check, fix, chosen: &chosen }
             .carry_out(connection, &mut watch)
             .await
@@ -111,13 +112,8 @@ pub async fn rehearse(
         result.applied.push(applied);
         catalog = Catalog::read(connection, &subject.schema).await?;
     }
-    let held = watch.held();
-    for plan in &mut result.fixes {
-        for lock in &mut plan.locks {
-            // Every lock is held until the one transaction ends.
-            let whole = held.iter().find(|h| h.table == lock.table && h.mode == lock.mode);
-            lock.held_ms = whole.map_or(lock.held_ms, |h| h.held_ms);
-        }
+    for (position, plan) in result.fixes.iter_mut().enumerate() {
+        plan.locks = watch.held(position + 1);
     }
     result.plan_hash = plan_hash(&Identity::of(&subject.server, &subject.schema), &result.fixes);
     Ok(result)
@@ -213,7 +209,7 @@ impl Turn<'_> {
             statements,
             schema_diff: diff::schema(&before, &after),
             row_diff,
-            locks: watch.held(),
+            locks: Vec::new(),
             plan_hash: String::new(),
         };
         let changed = diff::changed_tables(&before, &after);

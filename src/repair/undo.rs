@@ -87,11 +87,15 @@ pub async fn rehearse(
     for applied in run.fixes.iter().rev() {
         let fix = same_version(applied)?;
         let catalog = Catalog::read(connection, &subject.schema).await?;
+        watch.next_turn();
         let plan = Reversal { subject, catalog: &catalog, fix, applied }
             .carry_out(connection, &mut watch)
             .await
             .with_context(|| format!("{} could not be undone; everything was rolled back", applied.code))?;
         fixes.push(plan);
+    }
+    for (position, plan) in fixes.iter_mut().enumerate() {
+        plan.locks = watch.held(position + 1);
     }
     script(connection, "sql/ledger/close_run.sql", &Variables::default()).await?;
     let plan_hash = plan_hash(&Identity::of(&subject.server, &subject.schema), &fixes);
@@ -150,7 +154,7 @@ impl Reversal<'_> {
             statements: executed,
             schema_diff: diff::schema(&before, &after),
             row_diff,
-            locks: watch.held(),
+            locks: Vec::new(),
             plan_hash: String::new(),
         };
         Ok(plan.hashed())

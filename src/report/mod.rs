@@ -1,3 +1,211 @@
-//! Findings and diffs, written for whoever reads them.
+//! Telling people and pipelines what was found and done. Knows findings and plans, not databases.
 
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::cli::{Common, Format};
+use crate::evolution::release::{History, ReleaseRange};
+use crate::examine::finding::{CheckReport, Finding, Summary};
+use crate::exit::Exit;
+use crate::repair::ledger::Run;
+use crate::repair::plan::FixPlan;
+use crate::requests::Examined;
+
+pub mod explain;
+pub mod human;
+pub mod layout;
 pub mod logs;
+
+/// One command's result.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    tool: Tool,
+    /// The command.
+    pub command: &'static str,
+    /// The database, where there was one.
+    pub database: Option<DatabaseInfo>,
+    /// What its migration history says, where there is one.
+    pub release: Option<ReleaseInfo>,
+    /// The checks that were run.
+    pub checks: Vec<CheckReport>,
+    /// What they found.
+    pub findings: Vec<Finding>,
+    /// Counts.
+    pub summary: Summary,
+    /// What only this command has to say.
+    #[serde(flatten)]
+    pub detail: Detail,
+}
+
+#[derive(Debug, Serialize)]
+struct Tool {
+    name: &'static str,
+    version: &'static str,
+}
+
+/// The database that a report speaks of. No secret is in it.
+#[derive(Debug, Clone, Serialize)]
+pub struct DatabaseInfo {
+    /// As the server calls it.
+    pub server_version: String,
+    /// Evolution's schema.
+    pub schema: String,
+    /// Host name or socket folder.
+    pub host: String,
+    /// The database's name.
+    pub name: String,
+}
+
+/// The release that a report speaks of, as a range.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReleaseInfo {
+    /// The first release it may be; `null` when the history tells none.
+    pub from: Option<String>,
+    /// The last; `null` when it may be a release newer than this program knows.
+    pub to: Option<String>,
+    /// The migrations behind that.
+    pub migrations: MigrationInfo,
+}
+
+/// What `_prisma_migrations` holds.
+#[derive(Debug, Clone, Serialize)]
+pub struct MigrationInfo {
+    /// How many are applied.
+    pub applied: usize,
+    /// Names still to come, up to the newest release known.
+    pub pending: Vec<String>,
+    /// Names started, and neither finished nor rolled back.
+    pub failed: Vec<String>,
+    /// Applied names that no known release has.
+    pub unknown: Vec<String>,
+}
+
+impl ReleaseInfo {
+    /// Of a history.
+    pub fn of(history: &History) -> Self {
+        Self {
+            from: history.range.map(|range| range.from.version().to_owned()),
+            to: history.range.and_then(|range| range.to).map(|to| to.version().to_owned()),
+            migrations: MigrationInfo {
+                applied: history.applied.len(),
+                pending: history.pending.iter().map(|name| (*name).to_owned()).collect(),
+                failed: history.failed.clone(),
+                unknown: history.unknown.clone(),
+            },
+        }
+    }
+}
+
+/// What only one command has to say.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Detail {
+    /// `check`: nothing more.
+    Check {},
+    /// `fix` and `undo`.
+    Change(Change),
+    /// `logs`.
+    Logs(Examined),
+    /// `history`.
+    History {
+        /// The runs, newest first.
+        runs: Vec<Run>,
+    },
+}
+
+/// A rehearsed or applied change.
+#[derive(Debug, Serialize)]
+pub struct Change {
+    /// The run.
+    pub run: RunInfo,
+    /// What each fix did, in order.
+    pub fixes: Vec<FixPlan>,
+    /// The hash of the whole plan.
+    pub plan_hash: String,
+    /// What the reader types next.
+    #[serde(skip)]
+    pub next: Vec<String>,
+    /// Findings that were asked for and are left to a person.
+    #[serde(skip)]
+    pub left: Vec<Finding>,
+}
+
+/// The run of a change.
+#[derive(Debug, Serialize)]
+pub struct RunInfo {
+    /// Its number in the ledger; `null` when nothing was applied.
+    pub id: Option<i64>,
+    /// Whether it was committed.
+    pub applied: bool,
+}
+
+impl Report {
+    /// A report of a command, as yet without findings.
+    pub fn new(command: &'static str, detail: Detail) -> Self {
+        Self {
+            tool: Tool { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
+            command,
+            database: None,
+            release: None,
+            checks: Vec::new(),
+            findings: Vec::new(),
+            summary: Summary::default(),
+            detail,
+        }
+    }
+
+    /// Adds what the checks said.
+    #[must_use]
+    pub fn with_examination(mut self, checks: Vec<CheckReport>, findings: Vec<Finding>) -> Self {
+        self.summary = Summary::of(&findings, &checks);
+        self.checks = checks;
+        self.findings = findings;
+        self
+    }
+
+    /// The exit code of an examination: findings that count, else undecided checks, else clean.
+    pub fn exit(&self, common: &Common) -> Exit {
+        if self.findings.iter().any(|finding| common.fail_on.counts(finding.severity)) {
+            Exit::Findings
+        } else if self.summary.undecided > 0 {
+            Exit::Undecided
+        } else {
+            Exit::Clean
+        }
+    }
+
+    /// Writes the report where and how the options say.
+    ///
+    /// # Errors
+    /// When the file cannot be written. A reader that went away is no error.
+    pub fn print(&self, common: &Common) -> Result<()> {
+        let text = match common.format {
+            Format::Json => serde_json::to_string_pretty(self)? + "\n",
+            Format::Human => human::render(self, common, layout::Page::for_output(common)),
+        };
+        print(&text, common.output.as_deref())
+    }
+}
+
+/// Writes text to stdout or a file.
+///
+/// # Errors
+/// When the file cannot be written. A reader that went away (`| head`) is no error.
+pub fn print(text: &str, output: Option<&Path>) -> Result<()> {
+    match output {
+        Some(path) => fs::write(path, text).with_context(|| format!("{} cannot be written", path.display())),
+        None => match std::io::stdout().lock().write_all(text.as_bytes()) {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.context("stdout cannot be written"),
+        },
+    }
+}
+
+/// A range of releases in words, or that it is unknown.
+pub fn release_words(range: Option<ReleaseRange>) -> String {
+    range.map_or_else(|| "unknown".to_owned(), |range| range.to_string())
+}

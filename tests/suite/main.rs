@@ -1,3 +1,7 @@
 //! One file per promise.
 
+mod checks;
+mod files;
+mod fixes;
 mod logs;
+mod support;

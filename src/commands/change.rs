@@ -1,0 +1,131 @@
+//! What `fix` and `undo` share: trying again when a table is busy, stopping on Ctrl-C, and committing so that one
+//! knows afterwards whether it was.
+
+use anyhow::{Context, Result};
+use sqlx::postgres::PgConnection;
+
+use super::open::Opened;
+use crate::database::run::execute;
+use crate::database::session::Session;
+use crate::exit::failure;
+use crate::repair::ledger;
+use crate::repair::locks::{self, ATTEMPTS, LockTimeout};
+use crate::repair::rehearsal::Subject;
+
+/// Whether a change was committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Committed {
+    /// It was.
+    Yes,
+    /// It was rolled back.
+    No,
+}
+
+/// Rehearses with `work`, again and again as long as tables are busy. The transaction stays open.
+///
+/// # Errors
+/// When it fails for another reason, when the tables stay busy, or on Ctrl-C. It is rolled back then.
+pub async fn rehearsed<T>(
+    opened: &mut Opened,
+    subject: &Subject,
+    work: impl AsyncFn(&mut PgConnection, usize) -> Result<T>,
+) -> Result<T> {
+    let result = tokio::select! {
+        result = attempts(&mut opened.session.connection, subject, work) => result,
+        _ = tokio::signal::ctrl_c() => Err(failure(
+            "interrupted; everything was rolled back and nothing has been changed",
+            "run it again when you like",
+        )),
+    };
+    if result.is_err() {
+        abandon(&mut opened.session.connection).await;
+    }
+    result
+}
+
+async fn attempts<T>(
+    connection: &mut PgConnection,
+    subject: &Subject,
+    work: impl AsyncFn(&mut PgConnection, usize) -> Result<T>,
+) -> Result<T> {
+    for attempt in 0..ATTEMPTS {
+        let error = match work(connection, attempt).await {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        let Some(timeout) = error.chain().find_map(|cause| cause.downcast_ref::<LockTimeout>()) else {
+            return Err(error);
+        };
+        execute(connection, "ROLLBACK".into()).await.context("the connection was lost; nothing was changed")?;
+        if attempt + 1 < ATTEMPTS {
+            locks::wait_for_others(connection, &subject.schema, timeout, attempt).await?;
+            continue;
+        }
+        let blockers = locks::blockers(connection, &subject.schema, timeout).await?;
+        let who = if blockers.is_empty() { timeout.to_string() } else { blockers.join("; ") };
+        return Err(failure(
+            format!("gave up waiting for a lock after {ATTEMPTS} attempts: {who}; nothing has been changed"),
+            "wait for that transaction to end, or end it (SELECT pg_terminate_backend(PID)), then try again",
+        ));
+    }
+    unreachable!("the last attempt returns")
+}
+
+/// Ends the transaction politely where the connection still answers. Where a statement is running, closing the
+/// connection ends it: `client_connection_check_interval` makes the server look.
+async fn abandon(connection: &mut PgConnection) {
+    let rolled_back = execute(connection, "ROLLBACK".into());
+    if !matches!(tokio::time::timeout(std::time::Duration::from_millis(200), rolled_back).await, Ok(Ok(_))) {
+        tracing::debug!("the connection is closed with its transaction open; the server rolls it back");
+    }
+}
+
+/// Rolls the rehearsal back.
+///
+/// # Errors
+/// When the connection is lost, which rolls back as well.
+pub async fn roll_back(opened: &mut Opened) -> Result<()> {
+    execute(&mut opened.session.connection, "ROLLBACK".into())
+        .await
+        .context("the connection was lost; the server rolls back by itself, nothing was changed")?;
+    Ok(())
+}
+
+/// What a lost connection while committing means.
+pub fn commit_in_doubt(error: sqlx::Error) -> anyhow::Error {
+    match error {
+        sqlx::Error::Database(_) => anyhow::Error::new(error).context("the server refused to commit; nothing was changed"),
+        _ => failure(
+            "the connection was lost while committing, so it is not known whether it was done",
+            "when the server is back: evodoctor history says whether; all of it is, or nothing",
+        ),
+    }
+}
+
+/// Commits with `work`. Where the connection breaks in that moment, the ledger is asked whether it was done.
+///
+/// # Errors
+/// When it was not committed, or nobody can tell.
+pub async fn commit(
+    opened: &mut Opened,
+    run: i64,
+    plan_hash: &str,
+    work: impl AsyncFnOnce(&mut PgConnection) -> Result<()>,
+) -> Result<Committed> {
+    let error = match work(&mut opened.session.connection).await {
+        Ok(()) => return Ok(Committed::Yes),
+        Err(error) => error,
+    };
+    let unknown = match error.downcast::<sqlx::Error>() {
+        Ok(sqlx::Error::Database(word)) => return Err(commit_in_doubt(sqlx::Error::Database(word))),
+        Ok(lost) => commit_in_doubt(lost),
+        Err(other) => other,
+    };
+    let Ok(mut other) = Session::open(&opened.target).await else { return Err(unknown) };
+    let Ok(runs) = ledger::runs(&mut other.connection).await else { return Err(unknown) };
+    if runs.iter().any(|r| r.run == run && r.plan_hash == plan_hash) {
+        opened.session = other;
+        return Ok(Committed::Yes);
+    }
+    Err(failure("the connection was lost before the commit; nothing was changed", "run it again"))
+}

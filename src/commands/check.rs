@@ -1,0 +1,32 @@
+//! `evodoctor check`: examines a database in one read-only snapshot.
+
+use anyhow::Result;
+
+use super::open::Opened;
+use super::select::Selection;
+use crate::cli::Common;
+use crate::examine::runner::{self, Scope};
+use crate::exit::Exit;
+use crate::repair::{fix, rehearsal};
+use crate::report::{Detail, Report};
+
+/// Examines and reports.
+///
+/// # Errors
+/// When there is no database to examine, or the connection is lost.
+pub async fn run(common: &Common) -> Result<Exit> {
+    let selection = Selection::new(common)?;
+    let mut opened = Opened::snapshot(common).await?;
+    let scope = Scope::new(&opened.catalog, opened.range(), &opened.server.role);
+    let selected = |check: &crate::examine::check::Check| selection.lets_through(&check.rule.code);
+    let (checks, mut findings) = runner::run(&mut opened.session.connection, &scope, selected).await?;
+    rehearsal::mark_untreatable(&mut findings, &scope);
+    fix::annotate(&mut findings);
+    opened.session.end().await?;
+
+    let mut report = Report::new("check", Detail::Check {}).with_examination(checks, findings);
+    report.database = Some(opened.database_info());
+    report.release = opened.release_info();
+    report.print(common)?;
+    Ok(report.exit(common))
+}

@@ -1,0 +1,105 @@
+//! `evodoctor demo`: the whole story on a throwaway server.
+
+use std::io::Write;
+
+use anyhow::{Context, Result, ensure};
+use sqlx::{ConnectOptions, Connection};
+
+use super::{check, fix, logs, undo};
+use crate::cli::{self, Common, Format};
+use crate::database::build;
+use crate::database::run;
+use crate::database::script::Variables;
+use crate::database::server::{Options, Server};
+use crate::evolution::release::Release;
+use crate::exit::{Exit, failure};
+use crate::report;
+
+const RELEASE: &str = "2.1.1";
+const SCHEMA: &str = "evolution_api";
+const LOG: &str = include_str!("access.log");
+
+/// Tells the story.
+///
+/// # Errors
+/// When there are no server programs on this machine (the next step installs them), on Ctrl-C, or when the story
+/// does not go as it should.
+pub async fn run(common: &Common) -> Result<Exit> {
+    tokio::select! {
+        outcome = tell(common) => outcome,
+        _ = tokio::signal::ctrl_c() => {
+            Err(failure("interrupted; the throwaway server is stopped and removed", "evodoctor demo starts it anew"))
+        }
+    }
+}
+
+async fn tell(common: &Common) -> Result<Exit> {
+    eprintln!("starting a throwaway PostgreSQL …");
+    let server = Server::start(Options::default()).await?;
+    fill(&server).await?;
+    let folder = tempfile::tempdir().context("a place for the demo's log")?;
+    let log = folder.path().join("access.log");
+    std::fs::write(&log, LOG).context("the demo's log")?;
+
+    let common = Common { database_url: Some(server.url("evolution")), format: Format::Human, ..common.clone() };
+    let consent = vec!["deletes-rows".to_owned(), "changes-rows".to_owned()];
+    let rehearse = cli::Fix { codes: Vec::new(), apply: false, allow: Vec::new(), plan_out: None, plan: None };
+    let apply = cli::Fix { apply: true, allow: consent, ..rehearse.clone() };
+
+    say(&format!(
+        "This is a database of Evolution API {RELEASE} that nobody has looked after. Its server starts, and a dump of \
+         it would not restore. First look, change nothing:"
+    ))?;
+    command("evodoctor check")?;
+    ensure!(check::run(&common).await? == Exit::Findings, "the demo's database should have findings");
+
+    say("Now rehearse every repair. It really happens, inside a transaction that is then rolled back:")?;
+    command("evodoctor fix")?;
+    ensure!(fix::run(&rehearse, &common).await? == Exit::Findings, "the demo should have something to repair");
+
+    say("Every removed or changed row goes into a quarantine, so consent is a small thing. The same again, for good:")?;
+    command("evodoctor fix --apply --allow deletes-rows,changes-rows --quiet")?;
+    let quiet = Common { quiet: true, ..common.clone() };
+    ensure!(fix::run(&apply, &quiet).await? == Exit::Clean, "the repairs should apply");
+    command("evodoctor check")?;
+    ensure!(check::run(&common).await? == Exit::Clean, "the repaired database should be clean");
+
+    say("The dashboard says connected and the clients get 404. The proxy's log knows who calls by the wrong name:")?;
+    command("evodoctor logs access.log")?;
+    let args = cli::Logs { files: vec![log], instances: None };
+    ensure!(logs::run(&args, &common).await? == Exit::Findings, "the demo's log should have findings");
+
+    say("And back: schema and rows become exactly what they were.")?;
+    command("evodoctor undo 1 --apply --quiet")?;
+    let args = cli::Undo { run: 1, apply: true };
+    ensure!(undo::run(&args, &quiet).await? == Exit::Clean, "the run should be undone");
+    command("evodoctor check --quiet")?;
+    ensure!(check::run(&quiet).await? == Exit::Findings, "the failures should be back");
+
+    say("The throwaway server is gone now. On your own database: evodoctor check --env-file /path/to/evolution/.env")?;
+    Ok(Exit::Clean)
+}
+
+/// Builds the release and lets two careless years pass.
+async fn fill(server: &Server) -> Result<()> {
+    let mut admin = server.connect_options("postgres").connect().await?;
+    run::execute(&mut admin, "CREATE DATABASE \"evolution\"".into()).await?;
+    admin.close().await?;
+    let mut connection = server.connect_options("evolution").connect().await?;
+    let release = Release::find(RELEASE).context("the facts know the demo's release")?;
+    build::evolution_schema(&mut connection, SCHEMA, release).await?;
+    run::script(&mut connection, "sql/demo/failures.sql", &Variables::for_schema(SCHEMA)).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+fn say(text: &str) -> Result<()> {
+    let page = report::layout::Page::for_stdout();
+    let line = "─".repeat(page.width.min(80));
+    report::print(&format!("\n{line}\n{}", page.wrap(text, 0)), None)
+}
+
+fn command(line: &str) -> Result<()> {
+    report::print(&format!("\n$ {line}\n"), None)?;
+    std::io::stdout().flush().context("stdout cannot be written")
+}

@@ -1,0 +1,24 @@
+//! `evodoctor history`: the applied runs.
+
+use anyhow::Result;
+
+use super::open::Opened;
+use crate::cli::Common;
+use crate::exit::Exit;
+use crate::repair::ledger;
+use crate::report::{Detail, Report};
+
+/// Lists the runs.
+///
+/// # Errors
+/// When there is no database, or the role may not read the ledger.
+pub async fn run(common: &Common) -> Result<Exit> {
+    let mut opened = Opened::snapshot(common).await?;
+    let runs = ledger::runs(&mut opened.session.connection).await?;
+    opened.session.end().await?;
+    let mut report = Report::new("history", Detail::History { runs });
+    report.database = Some(opened.database_info());
+    report.release = opened.release_info();
+    report.print(common)?;
+    Ok(Exit::Clean)
+}

@@ -1,0 +1,45 @@
+//! `evodoctor undo`: rehearses the reversal of a run, and with `--apply` commits it.
+
+use anyhow::Result;
+
+use super::change::{self, rehearsed};
+use super::open::Opened;
+use crate::cli::{self, Common};
+use crate::database::run::execute;
+use crate::exit::Exit;
+use crate::repair::undo;
+use crate::report::{Change, Detail, Report, RunInfo};
+
+/// Rehearses, and applies where asked.
+///
+/// # Errors
+/// When there is no such run, or rows no longer allow it: they are named, and nothing is changed.
+pub async fn run(args: &cli::Undo, common: &Common) -> Result<Exit> {
+    let mut opened = Opened::for_change(common).await?;
+    let subject = opened.subject();
+    let undone = rehearsed(&mut opened, &subject, async |connection, attempt| {
+        undo::rehearse(connection, &subject, attempt, args.run).await
+    })
+    .await?;
+    let mut next = Vec::new();
+    if args.apply {
+        // Undoing leaves its mark in the run's own line, so a lost connection is settled by `evodoctor history`.
+        execute(&mut opened.session.connection, "COMMIT".into()).await.map_err(change::commit_in_doubt)?;
+        next.push("evodoctor check".to_owned());
+    } else {
+        change::roll_back(&mut opened).await?;
+        next.push(format!("evodoctor undo {} --apply", args.run));
+    }
+    let change = Change {
+        run: RunInfo { id: Some(undone.run.run), applied: args.apply },
+        fixes: undone.fixes,
+        plan_hash: undone.plan_hash,
+        next,
+        left: Vec::new(),
+    };
+    let mut report = Report::new("undo", Detail::Change(change));
+    report.database = Some(opened.database_info());
+    report.release = opened.release_info();
+    report.print(common)?;
+    Ok(if args.apply { Exit::Clean } else { Exit::Findings })
+}

@@ -1,0 +1,80 @@
+//! Rules in full: what is wrong, why it matters, what the fix does.
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::layout::Page;
+use crate::examine::rule::Rule;
+use crate::repair::fix;
+
+/// Rules as text; a list has one line for each.
+pub fn human(rules: &[&Rule], is_list: bool, page: Page) -> String {
+    if is_list {
+        let row = |rule: &&Rule| vec![rule.code.clone(), rule.severity.to_string(), rule.summary.clone(), repair(rule)];
+        let rows: Vec<Vec<String>> = rules.iter().map(row).collect();
+        return page.table(&["code", "severity", "what", "fix"], &rows, 0) + "next: evodoctor explain CODE\n";
+    }
+    rules.iter().map(|rule| one(rule, page)).collect::<Vec<_>>().join("\n")
+}
+
+fn repair(rule: &Rule) -> String {
+    rule.fix.map_or_else(|| "none".to_owned(), |fix| fix.to_string())
+}
+
+fn one(rule: &Rule, page: Page) -> String {
+    let mut out = format!("{} {} ({})\n", rule.code, rule.name, rule.severity);
+    out.push_str(&page.wrap(&rule.summary, 2));
+    if let Some(releases) = rule.releases {
+        out.push_str(&format!("  releases: {releases}\n"));
+    }
+    out.push_str("\nwhy it matters\n");
+    out.push_str(&page.wrap(&rule.why, 2));
+    let Some(fix) = fix::find(&rule.code) else {
+        out.push_str("\nfix\n");
+        out.push_str(&page.wrap("none: there is nothing in the database to change", 2));
+        return out;
+    };
+    out.push_str(&format!("\nfix (version {}, {})\n", fix.version, fix.applicability));
+    out.push_str(&page.pairs(&[("hazards", fix.hazards.join(", "))], 2));
+    for note in fix.notes(None) {
+        out.push_str(&page.pairs(&[("after  ", note)], 2));
+    }
+    for (title, statements) in [("what it runs", &fix.up), ("what undo runs", &fix.down)] {
+        out.push_str(&format!("\n{title}\n"));
+        for statement in statements.iter().filter(|statement| !statement.starts_with("SELECT")) {
+            out.push_str(&statement.lines().map(|line| format!("  {line}\n")).collect::<String>());
+        }
+    }
+    out.push_str(&format!("\nnext: evodoctor fix {}    rehearses it on your database and shows the diff\n", rule.code));
+    out
+}
+
+/// Rules as JSON.
+///
+/// # Errors
+/// Never in practice: everything in a rule can be written as JSON.
+pub fn json(rules: &[&Rule]) -> Result<String> {
+    let one = |rule: &&Rule| {
+        let fix = fix::find(&rule.code);
+        json!({
+            "code": rule.code,
+            "name": rule.name,
+            "severity": rule.severity,
+            "releases": rule.releases.map(|releases| releases.to_string()),
+            "summary": rule.summary,
+            "why": rule.why,
+            "matches": rule.matches,
+            "fix": fix.map(|fix| json!({
+                "version": fix.version,
+                "applicability": fix.applicability,
+                "hazards": fix.hazards,
+                "after": fix.notes(None),
+                "up": fix.up,
+                "down": fix.down,
+            })),
+        })
+    };
+    let tool = json!({"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")});
+    let document = json!({"tool": tool, "command": "explain", "rules": rules.iter().map(one).collect::<Vec<_>>()});
+    Ok(serde_json::to_string_pretty(&document)? + "\n")
+}

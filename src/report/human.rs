@@ -1,0 +1,309 @@
+//! For the terminal: what is wrong, what it means, what to type next.
+
+use serde_json::Value;
+
+use crate::cli::Common;
+use crate::examine::check::checks;
+use crate::examine::finding::{Finding, Outcome};
+use crate::examine::rule::Severity;
+use crate::repair::ledger::Run;
+use crate::repair::plan::FixPlan;
+use crate::repair::quarantine::RowAction;
+
+use super::layout::{Page, count, shown};
+use super::{Change, Detail, Report, logs};
+
+/// The report as text for a page.
+pub fn render(report: &Report, common: &Common, page: Page) -> String {
+    let mut out = String::new();
+    if !common.quiet {
+        out.push_str(&heading(report, page));
+    }
+    match &report.detail {
+        Detail::Check {} => {
+            if !common.quiet {
+                out.push_str(&findings(&report.findings, page));
+                out.push_str(&undecided(report, page));
+            }
+            out.push_str(&summary(report));
+            if !common.quiet {
+                out.push_str(&next_after_check(report, common, page));
+            }
+        }
+        Detail::Change(change) => out.push_str(&self::change(report, change, common, page)),
+        Detail::Logs(examined) => out.push_str(&logs::human(examined, &report.findings, page.width)),
+        Detail::History { runs } => out.push_str(&history(runs, page)),
+    }
+    out
+}
+
+fn heading(report: &Report, page: Page) -> String {
+    let mut lines = Vec::new();
+    if let Some(database) = &report.database {
+        lines.push((
+            "database",
+            format!(
+                "{} on {}, schema {}, PostgreSQL {}",
+                database.name, database.host, database.schema, database.server_version
+            ),
+        ));
+    }
+    if let Some(release) = &report.release {
+        let of = match (&release.from, &release.to) {
+            (Some(from), Some(to)) if from == to => from.clone(),
+            (Some(from), Some(to)) => format!("{from} to {to}"),
+            (Some(from), None) => format!("{from} or later"),
+            (None, _) => "unknown".to_owned(),
+        };
+        let migrations = &release.migrations;
+        let mut text = format!("{of} ({} applied, {} pending", count(migrations.applied, "migration"), migrations.pending.len());
+        if !migrations.failed.is_empty() {
+            text.push_str(&format!(", FAILED: {}", migrations.failed.join(", ")));
+        }
+        if !migrations.unknown.is_empty() {
+            text.push_str(&format!(", {} unknown to this evodoctor", migrations.unknown.len()));
+        }
+        text.push(')');
+        lines.push(("release", text));
+    } else if report.database.is_some() {
+        lines.push(("release", "unknown: there is no _prisma_migrations table".to_owned()));
+    }
+    if lines.is_empty() { String::new() } else { page.pairs(&lines, 0) + "\n" }
+}
+
+fn findings(findings: &[Finding], page: Page) -> String {
+    let mut out = String::new();
+    let mut last_code = "";
+    for finding in findings {
+        if finding.code != last_code {
+            out.push_str(&format!("{} {} {}\n", finding.severity, finding.code, finding.name));
+            if let Some(check) = checks().iter().find(|check| check.rule.code == finding.code) {
+                out.push_str(&page.wrap(&check.rule.summary, 2));
+            }
+            last_code = &finding.code;
+        }
+        out.push_str(&one_finding(finding, page));
+        let is_last = findings.iter().rposition(|f| f.code == finding.code) == findings.iter().position(|f| std::ptr::eq(f, finding));
+        if is_last {
+            out.push_str(&format!("  {}\n\n", next_for(finding)));
+        }
+    }
+    out
+}
+
+fn one_finding(finding: &Finding, page: Page) -> String {
+    let mut pairs = vec![("found", finding.detail.clone())];
+    if let Some(first) = finding.sample.first() {
+        let more = finding.sample.len() - 1;
+        let more = if more == 0 { String::new() } else { format!(" and {more} more in --format json") };
+        pairs.push(("example", format!("{first}{more}")));
+    }
+    if let Some(predicate) = &finding.predicate {
+        pairs.push(("where", predicate.clone()));
+    }
+    format!("  {}\n{}", shown(&finding.subject), page.pairs(&pairs, 4))
+}
+
+fn next_for(finding: &Finding) -> String {
+    let explain = format!("evodoctor explain {}", finding.code);
+    match &finding.fix {
+        Some(fix) if fix.applicability.to_string() != "manual" => {
+            format!("next: evodoctor fix {}, or {explain}", finding.code)
+        }
+        _ => format!("next: {explain}"),
+    }
+}
+
+fn undecided(report: &Report, page: Page) -> String {
+    let mut out = String::new();
+    for check in &report.checks {
+        let Some(reason) = &check.reason else { continue };
+        let how = if check.outcome == Outcome::Undecided { "undecided" } else { "partly undecided" };
+        out.push_str(&format!("{how} {} {}\n", check.code, check.name));
+        out.push_str(&page.wrap(reason, 2));
+        out.push('\n');
+    }
+    out
+}
+
+fn summary(report: &Report) -> String {
+    let summary = report.summary;
+    let checks = count(report.checks.len(), "check");
+    if summary == Default::default() {
+        return format!("clean: {checks}, nothing found\n");
+    }
+    let undecided =
+        if summary.undecided > 0 { format!(", {} undecided", summary.undecided) } else { String::new() };
+    format!(
+        "{checks}: {}, {}, {} advice{undecided}\n",
+        count(summary.errors, "error"),
+        count(summary.warnings, "warning"),
+        summary.advice,
+    )
+}
+
+fn next_after_check(report: &Report, common: &Common, page: Page) -> String {
+    let fixable = report.findings.iter().any(|finding| {
+        common.fail_on.counts(finding.severity)
+            && finding.fix.as_ref().is_some_and(|fix| fix.applicability.to_string() != "manual")
+    });
+    if fixable {
+        page.wrap("next: evodoctor fix    rehearses every repair in a transaction, shows the diff, and rolls back", 0)
+    } else if report.findings.iter().all(|finding| finding.severity == Severity::Advice) && !report.findings.is_empty() {
+        page.wrap("Advice needs no action. To repair one anyway, name it: evodoctor fix CODE", 0)
+    } else {
+        String::new()
+    }
+}
+
+fn change(report: &Report, change: &Change, common: &Common, page: Page) -> String {
+    let mut out = String::new();
+    if change.fixes.is_empty() && change.left.is_empty() {
+        out.push_str("nothing to do\n");
+        out.push_str(&undecided(report, page));
+        return out;
+    }
+    if !common.quiet {
+        for fix in &change.fixes {
+            out.push_str(&one_fix(fix, page));
+        }
+        for finding in &change.left {
+            out.push_str(&format!("left to you: {} {}\n", finding.code, shown(&finding.subject)));
+            out.push_str(&page.wrap(&shown(&finding.detail), 2));
+            out.push('\n');
+        }
+        out.push_str(&undecided(report, page));
+    }
+    let what = if report.command == "undo" { "undone" } else { "applied" };
+    match change.run.id {
+        Some(run) if change.run.applied => out.push_str(&format!("{what}: run {run}, committed\n")),
+        _ if change.fixes.is_empty() => {}
+        _ => {
+            let how = format!("rehearsed and rolled back: nothing has been changed (plan {})\n", &change.plan_hash[..12]);
+            out.push_str(&page.wrap(&how, 0));
+        }
+    }
+    for next in &change.next {
+        out.push_str(&page.wrap(&format!("next: {next}"), 0));
+    }
+    out
+}
+
+fn one_fix(fix: &FixPlan, page: Page) -> String {
+    let hazards = if fix.hazards.is_empty() { "none".to_owned() } else { fix.hazards.join(", ") };
+    let mut out = format!("{} {}\n", fix.code, fix.name);
+    out.push_str(&page.pairs(
+        &[("fix", format!("version {}, {}", fix.version, fix.applicability)), ("hazards", hazards)],
+        2,
+    ));
+    for note in &fix.notes {
+        out.push_str(&page.pairs(&[("note   ", note.clone())], 2));
+    }
+    if !fix.row_diff.is_empty() {
+        out.push_str("\n  rows\n");
+        let rows: Vec<Vec<String>> = fix
+            .row_diff
+            .iter()
+            .map(|diff| {
+                let action = match diff.action {
+                    RowAction::Changed => format!("changed: {}", diff.columns.join(", ")),
+                    other => other.as_str().to_owned(),
+                };
+                vec![diff.table.clone(), action, diff.count.to_string(), diff.reason.clone()]
+            })
+            .collect();
+        out.push_str(&page.table(&["table", "action", "rows", "because"], &rows, 4));
+        out.push_str(&row_samples(fix, page));
+    }
+    if !fix.schema_diff.is_empty() {
+        out.push_str("\n  schema\n");
+        out.push_str(&fix.schema_diff.lines().map(|line| format!("    {}\n", shown(line))).collect::<String>());
+    }
+    if !fix.statements.is_empty() {
+        out.push_str("\n  statements\n");
+        for statement in &fix.statements {
+            out.push_str(&one_statement(statement));
+        }
+    }
+    if !fix.locks.is_empty() {
+        out.push_str("\n  locks\n");
+        let rows: Vec<Vec<String>> =
+            fix.locks.iter().map(|l| vec![l.table.clone(), l.mode.clone(), format!("{} ms", l.held_ms)]).collect();
+        out.push_str(&page.table(&["table", "mode", "held"], &rows, 4));
+    }
+    out.push('\n');
+    out
+}
+
+/// A statement in full, or of a long one the first line: the rows it treats stand above.
+fn one_statement(statement: &str) -> String {
+    const LONG: usize = 6;
+    let lines: Vec<&str> = statement.lines().collect();
+    if lines.len() > LONG {
+        let first = lines.first().copied().unwrap_or_default();
+        return format!("    {} …  -- the rows above; in full with --format json\n", shown(first));
+    }
+    let text = lines.iter().map(|line| format!("    {}", shown(line))).collect::<Vec<_>>().join("\n");
+    format!("{text};\n")
+}
+
+/// A row before as `-`, after as `+`, cut to one line each.
+fn row_samples(fix: &FixPlan, page: Page) -> String {
+    let mut out = String::new();
+    for diff in &fix.row_diff {
+        for sample in diff.sample.iter().take(2) {
+            for (sign, row) in [('-', &sample.before), ('+', &sample.after)] {
+                if row.is_null() {
+                    continue;
+                }
+                let row = compact(row, diff.action, &diff.columns).to_string();
+                let room = page.width.saturating_sub(8 + diff.table.chars().count());
+                out.push_str(&format!("    {sign} {} {}\n", diff.table, fitted(&shown(&row), room)));
+            }
+        }
+    }
+    out
+}
+
+/// Of a changed row the id and what changed, of any other what is not null.
+fn compact(row: &Value, action: RowAction, changed: &[String]) -> Value {
+    let Value::Object(fields) = row else { return row.clone() };
+    let tells = |name: &String, value: &Value| match action {
+        RowAction::Changed => name == "id" || changed.contains(name),
+        RowAction::Removed | RowAction::Restored => !value.is_null(),
+    };
+    fields.iter().filter(|(name, value)| tells(name, value)).map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+fn fitted(text: &str, width: usize) -> String {
+    match text.char_indices().nth(width.saturating_sub(1)) {
+        Some((at, _)) if text.chars().count() > width => format!("{}…", &text[..at]),
+        _ => text.to_owned(),
+    }
+}
+
+fn history(runs: &[Run], page: Page) -> String {
+    if runs.is_empty() {
+        return "no run has been applied to this database\n".to_owned();
+    }
+    let rows: Vec<Vec<String>> = runs
+        .iter()
+        .map(|run| {
+            vec![
+                run.run.to_string(),
+                run.applied_at.clone(),
+                run.applied_by.clone(),
+                run.target_schema.clone(),
+                run.fixes.iter().map(|fix| format!("{} v{}", fix.code, fix.version)).collect::<Vec<_>>().join(", "),
+                run.quarantined.to_string(),
+                run.undone_at.clone().unwrap_or_else(|| "no".to_owned()),
+            ]
+        })
+        .collect();
+    let head = ["run", "applied", "by", "schema", "fixes", "rows kept", "undone"];
+    let mut out = page.table(&head, &rows, 0);
+    if let Some(newest) = runs.iter().find(|run| run.undone_at.is_none()) {
+        out.push_str(&format!("next: evodoctor undo {}    shows what undoing the newest run would do\n", newest.run));
+    }
+    out
+}

@@ -1,0 +1,98 @@
+//! Each check finds what its bad fixture shows, and nothing in the good one.
+
+use evodoctor::examine::check::checks;
+use serde_json::Value;
+
+use crate::support::fixtures::{Expected, Fixture, names};
+use crate::support::program::evodoctor;
+
+fn found(report: &Value, code: &str) -> Vec<Expected> {
+    let mine = |finding: &&Value| finding["code"] == code;
+    let mut found: Vec<Expected> = report["findings"]
+        .as_array()
+        .expect("findings are a list")
+        .iter()
+        .filter(mine)
+        .map(|finding| Expected {
+            key: finding["key"].as_str().expect("a key").to_owned(),
+            count: finding["count"].as_i64().expect("a count"),
+            severity: finding["severity"].as_str().expect("a severity").to_owned(),
+            is_manual: finding["fix"]["applicability"] == "manual",
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// Runs every fixture of the codes with this prefix, in this schema.
+async fn every_fixture(prefix: &str, schema: &str) {
+    let mut count = 0;
+    for check in checks().iter().filter(|check| check.rule.code.starts_with(prefix)) {
+        for name in names(&check.stem) {
+            let mut fixture = Fixture::read(&check.stem, &name);
+            let database = fixture.database(schema).await;
+            let run = evodoctor(&["check", "--format", "json", "--database-url", &database.url()]);
+            let code = &check.rule.code;
+            fixture.finds.sort();
+            assert_eq!(found(&run.json(), code), fixture.finds, "{code} on {name}.sql in {schema}");
+            for finding in run.json()["findings"].as_array().expect("a list") {
+                assert!(finding["sample"].as_array().expect("a list").len() <= 5);
+                assert!(!finding["detail"].as_str().expect("a sentence").is_empty());
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 0, "no check has a code {prefix}…");
+}
+
+#[tokio::test]
+async fn data_checks_find_what_their_fixtures_show() {
+    every_fixture("EVO1", "evolution_api").await;
+}
+
+#[tokio::test]
+async fn schema_checks_find_what_their_fixtures_show() {
+    every_fixture("EVO2", "public").await;
+}
+
+#[tokio::test]
+async fn names_that_need_quoting_are_quoted() {
+    every_fixture("EVO", "we\"ird").await;
+}
+
+/// The predicate of a finding selects the rows that it counted.
+#[tokio::test]
+async fn predicates_can_be_pasted() {
+    use sqlx::{AssertSqlSafe, Row};
+    let database = Fixture::read("EVO101_orphaned_reference", "bad").database("evolution_api").await;
+    let run = evodoctor(&["check", "--select", "EVO101", "--format", "json", "--database-url", &database.url()]);
+    let mut connection = database.connect().await;
+    let report = run.json();
+    let findings = report["findings"].as_array().expect("a list");
+    assert_eq!(findings.len(), 5);
+    for finding in findings {
+        let table = finding["subject"].as_str().unwrap().split('.').next().unwrap();
+        let predicate = finding["predicate"].as_str().unwrap();
+        let sql = format!("SELECT count(*) FROM evolution_api.\"{table}\" WHERE {predicate}");
+        let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(&mut connection).await.expect("it runs");
+        assert_eq!(row.get::<i64, _>(0), finding["count"].as_i64().unwrap(), "{predicate}");
+    }
+}
+
+/// No false alarm: a freshly migrated database of every release has advice at most.
+#[tokio::test]
+async fn a_fresh_database_of_every_release_is_clean() {
+    use evodoctor::evolution::release::Release;
+    for release in Release::all() {
+        let database = crate::support::database::TestDatabase::new(release.version(), "evolution_api").await;
+        let run = evodoctor(&["check", "--format", "json", "--database-url", &database.url()]);
+        assert_eq!(run.code, Some(0), "{release}: {}{}", run.stdout, run.stderr);
+        let report = run.json();
+        assert_eq!(report["summary"]["errors"], 0, "{release}");
+        assert_eq!(report["summary"]["warnings"], 0, "{release}");
+        assert_eq!(report["summary"]["undecided"], 0, "{release}");
+        let (from, to) = (report["release"]["from"].as_str().unwrap(), report["release"]["to"].as_str().unwrap());
+        let (from, to) = (Release::find(from).unwrap(), Release::find(to).unwrap());
+        assert!(from <= release && release <= to, "{release} is not in {from} to {to}");
+    }
+}

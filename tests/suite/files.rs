@@ -1,0 +1,131 @@
+//! Walks the folders: every SQL file is well formed, named after its header, and has what belongs to it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use evodoctor::database::script::{FILES, Script};
+use evodoctor::evolution::release::facts;
+use evodoctor::examine::check::Check;
+use evodoctor::examine::rule::{Applicability, is_code};
+use evodoctor::repair::fix::Fix;
+
+use crate::support::fixtures::Fixture;
+
+fn under(folder: &str) -> Vec<(&'static str, &'static str)> {
+    FILES.iter().filter(|(path, _)| path.starts_with(folder)).copied().collect()
+}
+
+fn stems(folder: &str, ending: &str) -> BTreeSet<String> {
+    let stem = |path: &str| Some(path.strip_prefix(folder)?.strip_suffix(ending)?.to_owned());
+    under(folder).iter().filter_map(|(path, _)| stem(path)).collect()
+}
+
+#[test]
+fn every_check_is_well_formed_and_its_code_is_its_own() {
+    let mut codes = BTreeSet::new();
+    for (path, text) in under("sql/checks/") {
+        let check = Check::parse(path, text).unwrap_or_else(|error| panic!("{error:#}"));
+        assert!(codes.insert(check.rule.code.clone()), "{} is used twice", check.rule.code);
+        assert!(check.rule.summary.len() <= 80, "{path}: the summary is one line of at most 80 characters");
+        assert!(check.rule.why.len() >= 80, "{path}: the header's `why` says what the user sees");
+        assert!(!check.rule.matches.is_empty(), "{path}: no text leads explain here");
+    }
+    assert!(codes.len() >= 5);
+}
+
+#[test]
+fn a_bad_header_is_refused() {
+    let good = "-- code: EVO999\n-- name: a-name\n-- severity: error\n-- releases: 2.0.0-beta..\n-- summary: s\n-- why: w\n-- fix: none\nSELECT 1;";
+    let path = "sql/checks/EVO999_a_name.sql";
+    Check::parse(path, good).expect("the example is good");
+    for (from, to) in [
+        ("EVO999", "EV999"),
+        ("a-name", "another-name"),
+        ("severity: error", "severity: fatal"),
+        ("2.0.0-beta..", "2.9.9.."),
+        ("-- why: w\n", ""),
+        ("fix: none", "fix: perhaps"),
+        ("SELECT 1;", "SELECT 1; SELECT 2;"),
+    ] {
+        assert!(Check::parse(path, &good.replacen(from, to, 1)).is_err(), "{from} → {to} was accepted");
+    }
+}
+
+#[test]
+fn every_fix_is_a_pair_with_the_stem_of_a_check_that_announces_it() {
+    let checks = stems("sql/checks/", ".sql");
+    let (ups, downs) = (stems("sql/fixes/", ".up.sql"), stems("sql/fixes/", ".down.sql"));
+    assert_eq!(ups, downs, "a fix without its way back, or the other way round");
+    assert_eq!(ups.len() + downs.len(), under("sql/fixes/").len(), "a file that is neither up nor down");
+    for stem in &ups {
+        assert!(checks.contains(stem), "{stem} serves no check");
+        let text = |ending: &str| {
+            let path = format!("sql/fixes/{stem}.{ending}.sql");
+            FILES.iter().find(|(name, _)| *name == path).expect("listed above").1
+        };
+        let fix = Fix::parse(stem, text("up"), text("down")).unwrap_or_else(|error| panic!("{error:#}"));
+        assert!(!fix.after.is_empty(), "{stem}: the plan must say what the API does afterwards");
+        for number in &fix.upstream {
+            let known = facts().migrations.iter().any(|m| m.name.starts_with(&format!("{number}_")));
+            assert!(known, "{stem}: {number} is no migration of upstream's");
+        }
+    }
+    for (path, text) in under("sql/checks/") {
+        let rule = Check::parse(path, text).expect("tested above").rule;
+        let stem = path.trim_start_matches("sql/checks/").trim_end_matches(".sql");
+        let can_be_run = matches!(rule.fix, Some(Applicability::Safe | Applicability::Quarantine));
+        assert_eq!(can_be_run, ups.contains(stem), "{stem}: the header's `fix` and sql/fixes disagree");
+    }
+}
+
+#[test]
+fn every_check_has_a_bad_and_a_good_fixture() {
+    let checks = stems("sql/checks/", ".sql");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/databases");
+    for entry in fs::read_dir(&folder).expect("there are fixtures") {
+        let name = entry.expect("readable").file_name().into_string().expect("UTF-8");
+        assert!(checks.contains(&name), "fixtures/databases/{name} serves no check");
+    }
+    for stem in &checks {
+        let bad = Fixture::read(stem, "bad");
+        assert!(!bad.finds.is_empty(), "{stem}/bad.sql says of nothing that it is found");
+        assert!(Fixture::read(stem, "good").finds.is_empty(), "{stem}/good.sql is not good");
+    }
+}
+
+#[test]
+fn every_file_has_a_purpose_and_every_statement_ends() {
+    for (path, text) in FILES {
+        let script = Script::parse(text);
+        assert!(!script.statements.is_empty(), "{path} holds no statement");
+        assert!(text.trim_end().ends_with(';'), "{path}: psql -f would wait for a semicolon");
+        let says_why = script.statements.len() > 1 || text.starts_with("--") || text.len() < 900;
+        assert!(says_why, "{path} does not say what it is for");
+        assert!(text.lines().all(|line| line.chars().count() <= 200), "{path} has a line that nobody can read");
+    }
+}
+
+/// With an empty search_path nothing can be looked up by accident; only catalogs may be named without a schema.
+#[test]
+fn relations_are_named_with_their_schema() {
+    for (path, text) in FILES {
+        let bare: String =
+            text.lines().filter(|line| !line.trim_start().starts_with("--")).collect::<Vec<_>>().join("\n");
+        for keyword in ["FROM \"", "JOIN \"", "INTO \"", "UPDATE \"", "TABLE \""] {
+            for (at, _) in bare.match_indices(keyword) {
+                let name = &bare[at + keyword.len() - 1..];
+                let end = name[1..].find('"').expect("quotes are closed") + 2;
+                assert!(name[end..].starts_with('.'), "{path}: {} stands without its schema", &name[..end]);
+            }
+        }
+    }
+}
+
+#[test]
+fn codes_have_one_form() {
+    assert!(is_code("EVO101"));
+    for text in ["EVO1", "EVO1011", "evo101", "EVOabc", ""] {
+        assert!(!is_code(text), "{text}");
+    }
+}

@@ -1,0 +1,88 @@
+//! Every fix, from the rehearsal to the undo: promises 2, 5 and 6 of the design, on the fixture of each.
+
+use evodoctor::repair::fix::fixes;
+use evodoctor::examine::check::checks;
+
+use crate::support::fixtures::Fixture;
+use crate::support::program::evodoctor;
+use crate::support::state::state;
+
+const CONSENT: &str = "deletes-rows,changes-rows";
+
+#[tokio::test]
+async fn every_fix_rehearses_applies_and_undoes() {
+    for fix in fixes() {
+        let check = checks().iter().find(|check| check.rule.code == fix.code).expect("tested with the files");
+        let fixture = Fixture::read(&check.stem, "bad");
+        let database = fixture.database("evolution_api").await;
+        let (url, code) = (database.url(), fix.code.as_str());
+        let mut connection = database.connect().await;
+        let before = state(&mut connection, &[]).await;
+
+        // Promise 2: a dry run is dry, and says so with its exit code.
+        let run = evodoctor(&["fix", code, "--database-url", &url]);
+        assert_eq!(run.code, Some(1), "{code}: {}{}", run.stdout, run.stderr);
+        assert_eq!(state(&mut connection, &[]).await, before, "{code}: the dry run left something behind");
+
+        // It applies, and the check is clean.
+        let run = evodoctor(&["fix", code, "--apply", "--allow", CONSENT, "--format", "json", "--database-url", &url]);
+        assert_eq!(run.code, Some(0), "{code}: {}{}", run.stdout, run.stderr);
+        assert_eq!(run.json()["run"]["applied"], true);
+        let number = run.json()["run"]["id"].to_string();
+        let run = evodoctor(&["check", "--select", code, "--fail-on", "advice", "--database-url", &url]);
+        assert_eq!(run.code, Some(0), "{code} is still found: {}", run.stdout);
+        let repaired = state(&mut connection, &[]).await;
+        assert_ne!(repaired, before);
+
+        // Promise 6: a second time there is nothing to do.
+        let run = evodoctor(&["fix", code, "--apply", "--allow", CONSENT, "--database-url", &url]);
+        assert_eq!(run.code, Some(0), "{code}: {}", run.stderr);
+        assert!(run.stdout.contains("nothing to do"), "{}", run.stdout);
+        assert_eq!(state(&mut connection, &[]).await, repaired, "{code}: the second run changed something");
+
+        // Undo is rehearsed as dryly as the fix, then restores schema and rows identically.
+        let run = evodoctor(&["undo", &number, "--database-url", &url]);
+        assert_eq!(run.code, Some(1), "{code}: {}{}", run.stdout, run.stderr);
+        assert_eq!(state(&mut connection, &[]).await, repaired, "{code}: the undo's dry run left something");
+        let run = evodoctor(&["undo", &number, "--apply", "--database-url", &url]);
+        assert_eq!(run.code, Some(0), "{code}: {}{}", run.stdout, run.stderr);
+        assert_eq!(state(&mut connection, &["evodoctor"]).await, before, "{code}: undo did not restore everything");
+    }
+}
+
+#[tokio::test]
+async fn all_fixes_together_compose_and_undo_in_reverse() {
+    let database = Fixture::read("EVO101_orphaned_reference", "bad").database("we\"ird").await;
+    let url = database.url();
+    let mut connection = database.connect().await;
+    let before = state(&mut connection, &[]).await;
+    let run = evodoctor(&["fix", "--apply", "--allow", CONSENT, "--format", "json", "--database-url", &url]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let report = run.json();
+    let codes: Vec<&str> =
+        report["fixes"].as_array().unwrap().iter().map(|fix| fix["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["EVO101", "EVO201", "EVO202", "EVO203", "EVO204"]);
+    assert_eq!(evodoctor(&["check", "--fail-on", "advice", "--database-url", &url]).code, Some(0));
+    let run = evodoctor(&["undo", "1", "--apply", "--database-url", &url]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert_eq!(state(&mut connection, &["evodoctor"]).await, before);
+}
+
+/// A finding in a form that the fix could not put back is left alone, and said.
+#[tokio::test]
+async fn what_is_unforeseen_is_left_alone() {
+    for stem in [
+        "EVO201_openai_credential_delete_blocked",
+        "EVO202_openai_api_key_unique_across_instances",
+        "EVO203_openai_credential_name_unique_across_instances",
+        "EVO204_openai_credential_single_setting",
+    ] {
+        let database = Fixture::read(stem, "unforeseen").database("evolution_api").await;
+        let mut connection = database.connect().await;
+        let before = state(&mut connection, &[]).await;
+        let run = evodoctor(&["fix", &stem[..6], "--apply", "--database-url", &database.url()]);
+        assert_eq!(run.code, Some(1), "{stem}: {}{}", run.stdout, run.stderr);
+        assert!(run.stdout.contains("left to you"), "{}", run.stdout);
+        assert_eq!(state(&mut connection, &[]).await, before, "{stem}");
+    }
+}
