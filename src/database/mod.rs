@@ -1,5 +1,6 @@
 //! Everything that talks to Postgres, or prepares to.
 
+pub mod build;
 pub mod quote;
 pub mod script;
 pub mod server;
