@@ -1,1 +1,6 @@
 //! One file per promise.
+
+mod build;
+mod cli;
+mod server;
+mod support;

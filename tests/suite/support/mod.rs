@@ -1,0 +1,5 @@
+//! What the tests share: one server for all of them, databases cut from templates, and the program itself.
+
+pub mod cluster;
+pub mod database;
+pub mod program;

@@ -1,0 +1,66 @@
+//! Runs the program as a user would: the built binary, with a clean environment.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// A run of the program, being prepared.
+pub struct Evodoctor {
+    command: Command,
+    input: Vec<u8>,
+}
+
+/// What a run left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// The exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// What went to stdout.
+    pub stdout: String,
+    /// What went to stderr.
+    pub stderr: String,
+}
+
+impl Evodoctor {
+    /// The program with these arguments. No variable of the caller reaches it except PATH.
+    pub fn new<I, S>(arguments: I) -> Self
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_evodoctor"));
+        let path: OsString = std::env::var_os("PATH").unwrap_or_default();
+        command.args(arguments).env_clear().env("PATH", path).env("HOME", env!("CARGO_TARGET_TMPDIR"));
+        Self { command, input: Vec::new() }
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Gives it something to read on stdin.
+    #[must_use]
+    pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
+        self.input = input.into();
+        self
+    }
+
+    /// Runs it to its end.
+    pub fn run(mut self) -> Run {
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().expect("the program starts");
+        let mut stdin = child.stdin.take().expect("piped");
+        // A thread of its own: a large input and a large output must not wait for each other.
+        let feeder = std::thread::spawn(move || drop(stdin.write_all(&self.input)));
+        let output = child.wait_with_output().expect("the program ends");
+        feeder.join().expect("writing does not panic");
+        Run {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("stdout is UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("stderr is UTF-8"),
+        }
+    }
+}
