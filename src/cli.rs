@@ -112,7 +112,7 @@ impl FailOn {
 pub struct Check {}
 
 /// `evodoctor fix`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Fix {
     /// The codes to fix, at any severity [default: everything that --fail-on counts]
     #[arg(value_name = "CODE")]

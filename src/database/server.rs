@@ -54,7 +54,9 @@ pub struct Options {
     /// Files laid into the server's own directory, readable by the server only: name and content. A setting
     /// reaches them as `../name` (TLS files) or `name` (`hba_file`).
     pub files: Vec<(String, Vec<u8>)>,
-    /// Whether to listen on a free port of 127.0.0.1 too, with a random password.
+    /// Where to make its directory; `None` is the system's place for temporary files.
+    pub parent: Option<PathBuf>,
+    /// Whether to listen on a free port of 127.0.0.1 as well, with a random password.
     pub tcp: bool,
 }
 
@@ -81,7 +83,7 @@ impl Server {
             Some(directory) => binaries::check(directory)?,
             None => binaries::find()?,
         };
-        let directory = private_directory()?;
+        let directory = private_directory(&options.parent.clone().unwrap_or_else(env::temp_dir))?;
         // Postgres refuses to run as root.
         let user = if directory.path().metadata()?.uid() == 0 { Some(unprivileged_user()?) } else { None };
         let port = if options.tcp { free_port()? } else { 5432 };
@@ -194,18 +196,21 @@ impl Drop for Server {
     }
 }
 
-/// A directory that only its owner may enter, with a short path.
-fn private_directory() -> Result<TempDir> {
+/// A directory that only its owner may enter, below `parent` unless that makes its socket's path too long or
+/// is closed to the server's user.
+fn private_directory(parent: &Path) -> Result<TempDir> {
     let private = fs::Permissions::from_mode(0o700);
     let make = |parent: &Path| {
-        tempfile::Builder::new().prefix("evodoctor-").permissions(private.clone()).tempdir_in(parent)
+        let directory =
+            tempfile::Builder::new().prefix("evodoctor-").permissions(private.clone()).tempdir_in(parent);
+        directory.with_context(|| format!("no directory can be made in {}", parent.display()))
     };
-    let directory = make(&env::temp_dir()).context("no temporary directory can be made")?;
+    let directory = make(parent)?;
     let socket = directory.path().join(".s.PGSQL.65535");
-    if socket.as_os_str().len() <= SOCKET_PATH_LIMIT && is_open_to_others(&env::temp_dir()) {
+    if socket.as_os_str().len() <= SOCKET_PATH_LIMIT && is_open_to_others(parent) {
         return Ok(directory);
     }
-    make(Path::new("/tmp")).context("no directory can be made in /tmp")
+    make(Path::new("/tmp"))
 }
 
 /// Whether another user may reach what lies below: as root the server runs as one.

@@ -30,6 +30,11 @@ impl Page {
         Self::new(common.output.is_none() && std::io::stdout().is_terminal())
     }
 
+    /// The page that stdout is.
+    pub fn for_stdout() -> Self {
+        Self::new(std::io::stdout().is_terminal())
+    }
+
     /// Wraps text to the page at words, each line behind `indent` spaces.
     pub fn wrap(self, text: &str, indent: usize) -> String {
         let width = self.width.saturating_sub(indent).max(20);
