@@ -56,7 +56,9 @@ async fn attempts<T>(
         let Some(timeout) = error.chain().find_map(|cause| cause.downcast_ref::<LockTimeout>()) else {
             return Err(error);
         };
-        execute(connection, "ROLLBACK".into()).await.context("the connection was lost; nothing was changed")?;
+        execute(connection, "ROLLBACK".into())
+            .await
+            .context("the connection was lost; nothing was changed")?;
         if attempt + 1 < ATTEMPTS {
             locks::wait_for_others(connection, &subject.schema, timeout, attempt).await?;
             continue;
@@ -94,7 +96,9 @@ pub async fn roll_back(opened: &mut Opened) -> Result<()> {
 /// What a lost connection while committing means.
 pub fn commit_in_doubt(error: sqlx::Error) -> anyhow::Error {
     match error {
-        sqlx::Error::Database(_) => anyhow::Error::new(error).context("the server refused to commit; nothing was changed"),
+        sqlx::Error::Database(_) => {
+            anyhow::Error::new(error).context("the server refused to commit; nothing was changed")
+        }
         _ => failure(
             "the connection was lost while committing, so it is not known whether it was done",
             "when the server is back: evodoctor history says whether; all of it is, or nothing",

@@ -50,7 +50,10 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
     }
     if will_commit && !missing.is_empty() {
         return Err(failure(
-            format!("the plan has hazards that nobody consented to: {}; nothing has been changed", missing.join(", ")),
+            format!(
+                "the plan has hazards that nobody consented to: {}; nothing has been changed",
+                missing.join(", ")
+            ),
             format!("read it (evodoctor fix), then add --allow {}", missing.join(",")),
         ));
     }
@@ -119,8 +122,8 @@ fn allow(missing: &[String]) -> String {
 /// could look, but it could not look everywhere.
 fn exit(report: &Report, apply: bool) -> Exit {
     let Detail::Change(change) = &report.detail else { return Exit::Failed };
-    let pending = !change.fixes.is_empty() && !(apply && change.run.applied);
-    if pending || !change.left.is_empty() {
+    let is_done = change.fixes.is_empty() || (apply && change.run.applied);
+    if !is_done || !change.left.is_empty() {
         Exit::Findings
     } else if report.summary.undecided > 0 {
         Exit::Undecided

@@ -32,9 +32,9 @@ pub async fn run(args: &cli::Logs, common: &Common) -> Result<Exit> {
     let mut examined = requests::examine(&args.files, directory.as_ref())?;
     examined.findings.retain(|finding| selection.lets_through(&finding.code));
 
-    let findings = std::mem::take(&mut examined.findings);
+    let findings = examined.findings.clone();
     let checks = checks(&findings, &selection);
-    let mut report = Report::new("logs", Detail::Logs(examined)).with_examination(checks, findings);
+    let mut report = Report::new("logs", Detail::Logs(examined.into())).with_examination(checks, findings);
     if let Some(opened) = opened {
         report.database = Some(opened.database_info());
         report.release = opened.release_info();

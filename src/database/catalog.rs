@@ -52,14 +52,20 @@ impl Server {
 ///
 /// # Errors
 /// When the one asked for has none of them, when none or several do; the message names the candidates.
-pub async fn find_schema(connection: &mut PgConnection, wanted: Option<&str>, database: &str) -> Result<String> {
+pub async fn find_schema(
+    connection: &mut PgConnection,
+    wanted: Option<&str>,
+    database: &str,
+) -> Result<String> {
     let rows = rows(connection, "sql/catalog/candidate_schemas.sql", &Variables::default()).await?;
     let candidates: Vec<String> = rows.iter().map(|row| row.try_get("schema")).collect::<Result<_, _>>()?;
     let named = candidates.iter().map(|c| format!("{c:?}")).collect::<Vec<_>>().join(" and ");
     match (wanted, candidates.as_slice()) {
         (Some(wanted), _) if candidates.iter().any(|c| c == wanted) => Ok(wanted.to_owned()),
         (Some(wanted), []) => Err(failure(
-            format!("schema {wanted:?} of database {database:?} holds no Evolution tables, and no other schema does"),
+            format!(
+                "schema {wanted:?} of database {database:?} holds no Evolution tables, and no other schema does"
+            ),
             "check the database's name in the URL; a role sees only schemas that exist in the database it connects to",
         )),
         (Some(wanted), _) => Err(failure(
@@ -157,7 +163,10 @@ impl Action {
 
     /// From SQL's words, or from the letter in `pg_constraint`.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(letter, sql, _)| *letter == text || *sql == text).map(|(_, _, action)| *action)
+        Self::ALL
+            .iter()
+            .find(|(letter, sql, _)| *letter == text || *sql == text)
+            .map(|(_, _, action)| *action)
     }
 }
 
@@ -257,7 +266,10 @@ impl Catalog {
 }
 
 /// The rows of `_prisma_migrations`, or `None` when there is no such table.
-pub async fn migration_history(connection: &mut PgConnection, catalog: &Catalog) -> Result<Option<Vec<HistoryRow>>> {
+pub async fn migration_history(
+    connection: &mut PgConnection,
+    catalog: &Catalog,
+) -> Result<Option<Vec<HistoryRow>>> {
     if !catalog.tables.contains_key("_prisma_migrations") {
         return Ok(None);
     }

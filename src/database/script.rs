@@ -252,8 +252,9 @@ mod tests {
 
     #[test]
     fn the_header_joins_lines_and_ends_at_the_first_statement() {
-        let script =
-            Script::parse("-- code: EVO1\n-- Not a key.\n-- why: it\n--   hurts: much\n-- after 2.3.0..: no\nSELECT 1;");
+        let script = Script::parse(
+            "-- code: EVO1\n-- Not a key.\n-- why: it\n--   hurts: much\n-- after 2.3.0..: no\nSELECT 1;",
+        );
         assert_eq!(script.get("code"), Some("EVO1"));
         assert_eq!(script.get("why"), Some("it hurts: much"));
         assert_eq!(script.get("after 2.3.0.."), Some("no"));

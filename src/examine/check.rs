@@ -48,7 +48,10 @@ impl Check {
         let script = Script::parse(text);
         let rule = Rule::from_header(&script).with_context(|| path.to_owned())?;
         let stem = format!("{}_{}", rule.code, rule.name.replace('-', "_"));
-        ensure!(path == format!("sql/checks/{stem}.sql"), "{path} should be named {stem}.sql after its header");
+        ensure!(
+            path == format!("sql/checks/{stem}.sql"),
+            "{path} should be named {stem}.sql after its header"
+        );
         let family = match script.get("each") {
             None => Family::Once,
             Some("reference") => Family::Reference,

@@ -59,7 +59,9 @@ pub async fn run(
         reports.push(report);
         findings.extend(found);
     }
-    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.code.cmp(&b.code)).then(b.count.cmp(&a.count)));
+    findings.sort_by(|a, b| {
+        b.severity.cmp(&a.severity).then_with(|| a.code.cmp(&b.code)).then(b.count.cmp(&a.count))
+    });
     Ok((reports, findings))
 }
 
@@ -124,7 +126,9 @@ async fn guarded(connection: &mut PgConnection, sql: String) -> Result<sqlx::Res
 fn explain(error: &sqlx::Error, role: &str) -> String {
     let Some(database) = error.as_database_error() else { return error.to_string() };
     match database.code().as_deref() {
-        Some("42501") => format!("role {role:?} may not read it ({}); GRANT SELECT to it", database.message()),
+        Some("42501") => {
+            format!("role {role:?} may not read it ({}); GRANT SELECT to it", database.message())
+        }
         Some("57014") => "the server's statement_timeout ended it".to_owned(),
         Some("55P03") => "a lock stood in the way for longer than lock_timeout".to_owned(),
         _ => database.message().to_owned(),
@@ -143,7 +147,8 @@ fn summarize(reasons: &[String]) -> String {
 
 /// Reads a row by the contract that all checks share.
 fn finding(check: &Check, row: &PgRow) -> Result<Finding> {
-    let mut finding = Finding::new(&check.rule, row.try_get::<String, _>("subject")?, row.try_get::<String, _>("detail")?);
+    let mut finding =
+        Finding::new(&check.rule, row.try_get::<String, _>("subject")?, row.try_get::<String, _>("detail")?);
     finding.predicate = row.try_get("predicate")?;
     finding.count = row.try_get("count")?;
     finding.key = row.try_get("key")?;

@@ -14,7 +14,11 @@ pub fn schema(before: &Ddl, after: &Ddl) -> String {
         let (old, new) = (before.get(&table).unwrap_or(&empty), after.get(&table).unwrap_or(&empty));
         let diff = TextDiff::from_lines(old, new);
         text.push_str(
-            &diff.unified_diff().context_radius(2).header(&format!("a/{table}"), &format!("b/{table}")).to_string(),
+            &diff
+                .unified_diff()
+                .context_radius(2)
+                .header(&format!("a/{table}"), &format!("b/{table}"))
+                .to_string(),
         );
     }
     text

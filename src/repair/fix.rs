@@ -55,7 +55,8 @@ impl Fix {
     pub fn parse(stem: &str, up: &str, down: &str) -> Result<Self> {
         let checksum = Sha256::new().chain_update(up).chain_update([0]).chain_update(down).finalize();
         let (up, down) = (Script::parse(up), Script::parse(down));
-        let need = |key: &str| up.get(key).with_context(|| format!("{stem}.up.sql: the header lacks `{key}`"));
+        let need =
+            |key: &str| up.get(key).with_context(|| format!("{stem}.up.sql: the header lacks `{key}`"));
         let words = |key: &str| -> Vec<String> {
             up.get(key).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
         };
@@ -90,11 +91,7 @@ impl Fix {
     /// What the API of any release in `range` does once this is applied.
     pub fn notes(&self, range: Option<ReleaseRange>) -> Vec<String> {
         let speaks = |of: &ReleaseRange| range.is_none_or(|range| range.overlaps(of));
-        self.after
-            .iter()
-            .filter(|(of, _)| speaks(of))
-            .map(|(of, text)| format!("on {of}: {text}"))
-            .collect()
+        self.after.iter().filter(|(of, _)| speaks(of)).map(|(of, text)| format!("on {of}: {text}")).collect()
     }
 }
 
@@ -135,9 +132,11 @@ pub fn annotate(findings: &mut [Finding]) {
                 applicability: Applicability::Manual,
                 hazards: Vec::new(),
             }),
-            None => checks().iter().find(|c| c.rule.code == finding.code).and_then(|c| c.rule.fix).map(
-                |applicability| FixSummary { version: 0, applicability, hazards: Vec::new() },
-            ),
+            None => checks()
+                .iter()
+                .find(|c| c.rule.code == finding.code)
+                .and_then(|c| c.rule.fix)
+                .map(|applicability| FixSummary { version: 0, applicability, hazards: Vec::new() }),
         };
     }
 }

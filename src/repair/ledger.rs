@@ -122,7 +122,9 @@ pub async fn open(connection: &mut PgConnection, role: &str, database: &str) -> 
     }
     if !exists && !row.try_get::<bool, _>("can_create")? {
         return Err(failure(
-            format!("role {role:?} may not create the schema \"evodoctor\", where the ledger and the quarantine go"),
+            format!(
+                "role {role:?} may not create the schema \"evodoctor\", where the ledger and the quarantine go"
+            ),
             format!("as the database's owner: GRANT CREATE ON DATABASE \"{database}\" TO \"{role}\""),
         ));
     }
@@ -141,7 +143,9 @@ pub async fn record(
     plan_hash: &str,
     fixes: &[AppliedFix],
 ) -> Result<()> {
-    let bound = |release: Option<_>| release.map(|r: crate::evolution::release::Release| r.version()).unwrap_or_default();
+    let bound = |release: Option<_>| {
+        release.map(|r: crate::evolution::release::Release| r.version()).unwrap_or_default()
+    };
     let variables = Variables::for_schema(schema)
         .text("tool_version", env!("CARGO_PKG_VERSION"))
         .text("release_from", bound(range.map(|r| r.from)))

@@ -90,7 +90,8 @@ pub async fn lock(connection: &mut PgConnection, schema: &str, tables: &[String]
     let mut tables = tables.to_vec();
     tables.sort();
     tables.dedup();
-    let names: Vec<String> = tables.iter().map(|table| Fragment::qualified(schema, table).to_string()).collect();
+    let names: Vec<String> =
+        tables.iter().map(|table| Fragment::qualified(schema, table).to_string()).collect();
     let statement = Script::parse(file("sql/ledger/lock_tables.sql"));
     let variables = Variables::default()
         .sql("tables", Fragment::keyword(names.join(", ")))
@@ -128,7 +129,11 @@ pub async fn wait_for_others(
 }
 
 /// One line for each session that holds a lock on the tables asked for.
-pub async fn blockers(connection: &mut PgConnection, schema: &str, timeout: &LockTimeout) -> Result<Vec<String>> {
+pub async fn blockers(
+    connection: &mut PgConnection,
+    schema: &str,
+    timeout: &LockTimeout,
+) -> Result<Vec<String>> {
     let variables = Variables::for_schema(schema).text("tables", serde_json::to_string(&timeout.tables)?);
     let rows = rows(connection, "sql/catalog/blockers.sql", &variables).await?;
     let mut lines = Vec::new();
@@ -191,7 +196,8 @@ impl LockWatch {
         let now = Instant::now();
         for row in rows(connection, "sql/catalog/locks.sql", &Variables::default()).await? {
             let (table, mode): (String, String) = (row.try_get("table_name")?, row.try_get("mode")?);
-            let known = self.strongest.get(&table).map_or(strength("AccessShareLock"), |(m, _, _)| strength(m));
+            let known =
+                self.strongest.get(&table).map_or(strength("AccessShareLock"), |(m, _, _)| strength(m));
             if strength(&mode) > known {
                 self.strongest.insert(table, (mode, now, self.turn));
             }

@@ -92,7 +92,11 @@ impl Constraint {
             self.on_update.as_sql(),
         );
         if self.is_deferrable {
-            definition.push_str(if self.is_deferred { " DEFERRABLE INITIALLY DEFERRED" } else { " DEFERRABLE" });
+            definition.push_str(if self.is_deferred {
+                " DEFERRABLE INITIALLY DEFERRED"
+            } else {
+                " DEFERRABLE"
+            });
         }
         Variables::for_schema(schema)
             .text("constraint", &self.name)
@@ -146,7 +150,8 @@ pub fn tables(references: &[&Reference], all: &[Reference], catalog: &Catalog) -
         }
     }
     while let Some(parent) = losing.pop() {
-        for reference in all.iter().filter(|r| r.parent_schema == catalog.schema && r.parent_table == parent) {
+        for reference in all.iter().filter(|r| r.parent_schema == catalog.schema && r.parent_table == parent)
+        {
             if touched.insert(reference.child_table.clone())
                 && treatment(reference, catalog) == Ok(Treatment::Remove)
             {
@@ -237,7 +242,12 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn mark_one(&self, connection: &mut PgConnection, reference: &Reference, treatment: Treatment) -> Result<u64> {
+    async fn mark_one(
+        &self,
+        connection: &mut PgConnection,
+        reference: &Reference,
+        treatment: Treatment,
+    ) -> Result<u64> {
         let schema = &self.catalog.schema;
         let child = self.table(&reference.child_table)?;
         // A parent outside the schema loses no rows here; any column serves to say so.
@@ -346,9 +356,9 @@ impl Work<'_> {
 pub fn children_first(mut tables: Vec<String>, refers: impl Fn(&str, &str) -> bool) -> Vec<String> {
     let mut ordered = Vec::with_capacity(tables.len());
     while !tables.is_empty() {
-        let free = tables.iter().position(|parent| {
-            !tables.iter().any(|child| child != parent && refers(child, parent))
-        });
+        let free = tables
+            .iter()
+            .position(|parent| !tables.iter().any(|child| child != parent && refers(child, parent)));
         ordered.push(tables.remove(free.unwrap_or(0)));
     }
     ordered
@@ -360,7 +370,9 @@ fn counted((sql, touched): (String, u64), expected: i64, table: &str) -> Result<
         return Ok(sql);
     }
     Err(failure(
-        format!("{expected} rows of {table} were to be treated, but the server treated {touched}; all was rolled back"),
+        format!(
+            "{expected} rows of {table} were to be treated, but the server treated {touched}; all was rolled back"
+        ),
         format!("look for triggers or rules on {table:?} (\\d in psql) that keep rows from changing"),
     ))
 }

@@ -59,7 +59,16 @@ impl FixPlan {
             .iter()
             .map(|rows| json!([rows.table, rows.action, rows.columns, rows.reason, rows.count, rows.digest]))
             .collect();
-        json!([self.code, self.version, self.checksum, self.hazards, self.notes, self.statements, self.schema_diff, rows])
+        json!([
+            self.code,
+            self.version,
+            self.checksum,
+            self.hazards,
+            self.notes,
+            self.statements,
+            self.schema_diff,
+            rows
+        ])
     }
 }
 
@@ -171,12 +180,18 @@ impl PlanFile {
         let value: Value = serde_json::from_str(&text)
             .map_err(|e| failure(format!("{shown} is no plan, or only a part of one: {e}"), again))?;
         if value["evodoctor_plan"] != json!(1) {
-            return Err(failure(format!("{shown} is no plan that this version of evodoctor can read"), again));
+            return Err(failure(
+                format!("{shown} is no plan that this version of evodoctor can read"),
+                again,
+            ));
         }
         let file: Self = serde_json::from_value(value)
             .map_err(|e| failure(format!("{shown} is not a whole plan: {e}"), again))?;
         if file.digest()? != file.checksum {
-            return Err(failure(format!("{shown} has been changed since it was written; nothing was applied"), again));
+            return Err(failure(
+                format!("{shown} has been changed since it was written; nothing was applied"),
+                again,
+            ));
         }
         Ok(file)
     }
@@ -210,14 +225,19 @@ impl PlanFile {
         for (code, hash) in &self.parts {
             match fixes.iter().find(|fix| fix.code == *code) {
                 None => differs.push(format!("{code} has nothing to do any more")),
-                Some(fix) if fix.plan_hash != *hash => differs.push(format!("{code} would now do something else")),
+                Some(fix) if fix.plan_hash != *hash => {
+                    differs.push(format!("{code} would now do something else"))
+                }
                 Some(_) => {}
             }
         }
         let unplanned = fixes.iter().filter(|fix| !self.codes.contains(&fix.code));
         differs.extend(unplanned.map(|fix| format!("{} was not in the plan", fix.code)));
         Err(failure(
-            format!("the database has changed since the plan was made ({}); nothing was applied", differs.join(", ")),
+            format!(
+                "the database has changed since the plan was made ({}); nothing was applied",
+                differs.join(", ")
+            ),
             "make a new plan and read what is different: evodoctor fix --plan-out FILE",
         ))
     }

@@ -268,7 +268,11 @@ pub struct Executed {
 ///
 /// # Errors
 /// A refusal with everything that stands in the way; [`LockTimeout`]; or what the server says.
-pub async fn statements(connection: &mut PgConnection, templates: &[String], schema: &str) -> Result<Executed> {
+pub async fn statements(
+    connection: &mut PgConnection,
+    templates: &[String],
+    schema: &str,
+) -> Result<Executed> {
     let mut done = Executed::default();
     for template in templates {
         let sql = render(template, &Variables::for_schema(schema))?;
@@ -316,7 +320,8 @@ async fn run_statement(connection: &mut PgConnection, sql: &str) -> Result<()> {
 }
 
 fn expect_owned(catalog: &Catalog, tables: &[String], role: &str) -> Result<()> {
-    let foreign: Vec<_> = tables.iter().filter_map(|t| catalog.tables.get(t)).filter(|t| !t.is_owned).collect();
+    let foreign: Vec<_> =
+        tables.iter().filter_map(|t| catalog.tables.get(t)).filter(|t| !t.is_owned).collect();
     let Some(first) = foreign.first() else { return Ok(()) };
     let names = foreign.iter().map(|table| format!("{:?}", table.name)).collect::<Vec<_>>().join(", ");
     Err(failure(

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
+use super::diff;
 use super::fix::{self, Fix};
 use super::ledger::{self, AppliedFix, Run};
 use super::locks::{self, LockWatch, Mode};
@@ -13,7 +14,6 @@ use super::orphans::{Before, Constraint, children_first};
 use super::plan::{FixPlan, Identity, plan_hash};
 use super::quarantine::{self, RowAction, RowDiff, RowSample, assignments, table_variables};
 use super::rehearsal::{Subject, can_replicate, refuse, statements};
-use super::diff;
 use crate::database::catalog::{self, Catalog, Ddl};
 use crate::database::quote::Fragment;
 use crate::database::run::{execute, rows, script, state_of};
@@ -108,7 +108,10 @@ fn same_version(applied: &AppliedFix) -> Result<&'static Fix> {
         .filter(|fix| fix.version == applied.version && fix.checksum == applied.checksum)
         .ok_or_else(|| {
             failure(
-                format!("version {} of the fix for {} is not in this evodoctor", applied.version, applied.code),
+                format!(
+                    "version {} of the fix for {} is not in this evodoctor",
+                    applied.version, applied.code
+                ),
                 "use the version of evodoctor that applied it (evodoctor history names it)",
             )
         })
@@ -165,9 +168,14 @@ impl Reversal<'_> {
         for (table, was) in &self.applied.ddl_before {
             let untouched = self.applied.ddl_after.get(table) == before.get(table);
             if !untouched {
-                notes.push(format!("{table} was changed by others since the run; only the fix's own part was reversed"));
+                notes.push(format!(
+                    "{table} was changed by others since the run; only the fix's own part was reversed"
+                ));
             } else if after.get(table) != Some(was) && !notes.iter().any(|note| note.contains("NOT VALID")) {
-                let left = diff::schema(&[(table.clone(), was.clone())].into(), &after.clone().into_iter().filter(|(t, _)| t == table).collect());
+                let left = diff::schema(
+                    &[(table.clone(), was.clone())].into(),
+                    &after.clone().into_iter().filter(|(t, _)| t == table).collect(),
+                );
                 bail!("{table} would not be what it was:\n{left}");
             }
         }
@@ -220,9 +228,11 @@ impl Reversal<'_> {
     }
 
     fn must_drop(&self, constraint: &Constraint, replicate: bool) -> bool {
-        let is_there = self.catalog.foreign_keys.iter().any(|key| {
-            key.name == constraint.name && key.child_table == constraint.child_table
-        });
+        let is_there = self
+            .catalog
+            .foreign_keys
+            .iter()
+            .any(|key| key.name == constraint.name && key.child_table == constraint.child_table);
         let stands_in_the_way = match constraint.before {
             Before::Absent | Before::NotValid => true,
             Before::ClaimedValid => !replicate,
@@ -264,7 +274,8 @@ impl Reversal<'_> {
             let table = self.catalog.tables.get(&name).context("conflicts were looked for in it")?;
             let variables = table_variables(&self.subject.schema, table, &self.fix.code);
             let kept = rows(connection, "sql/quarantine/columns.sql", &variables).await?;
-            let kept: Vec<String> = kept.first().context("the quarantine holds rows of it")?.try_get("columns")?;
+            let kept: Vec<String> =
+                kept.first().context("the quarantine holds rows of it")?.try_get("columns")?;
             let lost: Vec<&String> = kept.iter().filter(|column| !table.columns.contains(column)).collect();
             if !lost.is_empty() {
                 bail!("{name} no longer has the columns {lost:?} that the removed rows had");
@@ -276,8 +287,11 @@ impl Reversal<'_> {
             let done = quarantine::run(connection, "sql/quarantine/restore_removed.sql", &variables).await;
             executed.push(done.map_err(|error| explain_restore(error, &name))?.0);
         }
-        let changed: BTreeSet<(&String, &Vec<String>)> =
-            marked.iter().filter(|d| d.action == RowAction::Changed).map(|d| (&d.table, &d.columns)).collect();
+        let changed: BTreeSet<(&String, &Vec<String>)> = marked
+            .iter()
+            .filter(|d| d.action == RowAction::Changed)
+            .map(|d| (&d.table, &d.columns))
+            .collect();
         for (name, columns) in changed {
             let table = self.catalog.tables.get(name).context("conflicts were looked for in it")?;
             let variables = table_variables(&self.subject.schema, table, &self.fix.code)

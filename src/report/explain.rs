@@ -10,7 +10,9 @@ use crate::repair::fix;
 /// Rules as text; a list has one line for each.
 pub fn human(rules: &[&Rule], is_list: bool, page: Page) -> String {
     if is_list {
-        let row = |rule: &&Rule| vec![rule.code.clone(), rule.severity.to_string(), rule.summary.clone(), repair(rule)];
+        let row = |rule: &&Rule| {
+            vec![rule.code.clone(), rule.severity.to_string(), rule.summary.clone(), repair(rule)]
+        };
         let rows: Vec<Vec<String>> = rules.iter().map(row).collect();
         return page.table(&["code", "severity", "what", "fix"], &rows, 0) + "next: evodoctor explain CODE\n";
     }
@@ -45,7 +47,10 @@ fn one(rule: &Rule, page: Page) -> String {
             out.push_str(&statement.lines().map(|line| format!("  {line}\n")).collect::<String>());
         }
     }
-    out.push_str(&format!("\nnext: evodoctor fix {}    rehearses it on your database and shows the diff\n", rule.code));
+    out.push_str(&format!(
+        "\nnext: evodoctor fix {}    rehearses it on your database and shows the diff\n",
+        rule.code
+    ));
     out
 }
 
@@ -75,6 +80,7 @@ pub fn json(rules: &[&Rule]) -> Result<String> {
         })
     };
     let tool = json!({"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")});
-    let document = json!({"tool": tool, "command": "explain", "rules": rules.iter().map(one).collect::<Vec<_>>()});
+    let document =
+        json!({"tool": tool, "command": "explain", "rules": rules.iter().map(one).collect::<Vec<_>>()});
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }

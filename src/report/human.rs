@@ -9,8 +9,9 @@ use crate::examine::rule::Severity;
 use crate::repair::ledger::Run;
 use crate::repair::plan::FixPlan;
 use crate::repair::quarantine::RowAction;
+use crate::requests::shown::visible;
 
-use super::layout::{Page, count, shown};
+use super::layout::{Page, count};
 use super::{Change, Detail, Report, logs};
 
 /// The report as text for a page.
@@ -31,7 +32,7 @@ pub fn render(report: &Report, common: &Common, page: Page) -> String {
             }
         }
         Detail::Change(change) => out.push_str(&self::change(report, change, common, page)),
-        Detail::Logs(examined) => out.push_str(&logs::human(examined, &report.findings, page.width)),
+        Detail::Logs(logs) => out.push_str(&logs::human(&logs.examined, page.width)),
         Detail::History { runs } => out.push_str(&history(runs, page)),
     }
     out
@@ -56,7 +57,11 @@ fn heading(report: &Report, page: Page) -> String {
             (None, _) => "unknown".to_owned(),
         };
         let migrations = &release.migrations;
-        let mut text = format!("{of} ({} applied, {} pending", count(migrations.applied, "migration"), migrations.pending.len());
+        let mut text = format!(
+            "{of} ({} applied, {} pending",
+            count(migrations.applied, "migration"),
+            migrations.pending.len()
+        );
         if !migrations.failed.is_empty() {
             text.push_str(&format!(", FAILED: {}", migrations.failed.join(", ")));
         }
@@ -83,7 +88,8 @@ fn findings(findings: &[Finding], page: Page) -> String {
             last_code = &finding.code;
         }
         out.push_str(&one_finding(finding, page));
-        let is_last = findings.iter().rposition(|f| f.code == finding.code) == findings.iter().position(|f| std::ptr::eq(f, finding));
+        let is_last = findings.iter().rposition(|f| f.code == finding.code)
+            == findings.iter().position(|f| std::ptr::eq(f, finding));
         if is_last {
             out.push_str(&format!("  {}\n\n", next_for(finding)));
         }
@@ -101,7 +107,7 @@ fn one_finding(finding: &Finding, page: Page) -> String {
     if let Some(predicate) = &finding.predicate {
         pairs.push(("where", predicate.clone()));
     }
-    format!("  {}\n{}", shown(&finding.subject), page.pairs(&pairs, 4))
+    format!("  {}\n{}", visible(&finding.subject), page.pairs(&pairs, 4))
 }
 
 fn next_for(finding: &Finding) -> String {
@@ -148,8 +154,13 @@ fn next_after_check(report: &Report, common: &Common, page: Page) -> String {
             && finding.fix.as_ref().is_some_and(|fix| fix.applicability.to_string() != "manual")
     });
     if fixable {
-        page.wrap("next: evodoctor fix    rehearses every repair in a transaction, shows the diff, and rolls back", 0)
-    } else if report.findings.iter().all(|finding| finding.severity == Severity::Advice) && !report.findings.is_empty() {
+        page.wrap(
+            "next: evodoctor fix    rehearses every repair in a transaction, shows the diff, and rolls back",
+            0,
+        )
+    } else if report.findings.iter().all(|finding| finding.severity == Severity::Advice)
+        && !report.findings.is_empty()
+    {
         page.wrap("Advice needs no action. To repair one anyway, name it: evodoctor fix CODE", 0)
     } else {
         String::new()
@@ -168,8 +179,8 @@ fn change(report: &Report, change: &Change, common: &Common, page: Page) -> Stri
             out.push_str(&one_fix(fix, page));
         }
         for finding in &change.left {
-            out.push_str(&format!("left to you: {} {}\n", finding.code, shown(&finding.subject)));
-            out.push_str(&page.wrap(&shown(&finding.detail), 2));
+            out.push_str(&format!("left to you: {} {}\n", finding.code, visible(&finding.subject)));
+            out.push_str(&page.wrap(&visible(&finding.detail), 2));
             out.push('\n');
         }
         out.push_str(&undecided(report, page));
@@ -179,7 +190,10 @@ fn change(report: &Report, change: &Change, common: &Common, page: Page) -> Stri
         Some(run) if change.run.applied => out.push_str(&format!("{what}: run {run}, committed\n")),
         _ if change.fixes.is_empty() => {}
         _ => {
-            let how = format!("rehearsed and rolled back: nothing has been changed (plan {})\n", &change.plan_hash[..12]);
+            let how = format!(
+                "rehearsed and rolled back: nothing has been changed (plan {})\n",
+                &change.plan_hash[..12]
+            );
             out.push_str(&page.wrap(&how, 0));
         }
     }
@@ -217,7 +231,9 @@ fn one_fix(fix: &FixPlan, page: Page) -> String {
     }
     if !fix.schema_diff.is_empty() {
         out.push_str("\n  schema\n");
-        out.push_str(&fix.schema_diff.lines().map(|line| format!("    {}\n", shown(line))).collect::<String>());
+        out.push_str(
+            &fix.schema_diff.lines().map(|line| format!("    {}\n", visible(line))).collect::<String>(),
+        );
     }
     if !fix.statements.is_empty() {
         out.push_str("\n  statements\n");
@@ -227,8 +243,11 @@ fn one_fix(fix: &FixPlan, page: Page) -> String {
     }
     if !fix.locks.is_empty() {
         out.push_str("\n  locks\n");
-        let rows: Vec<Vec<String>> =
-            fix.locks.iter().map(|l| vec![l.table.clone(), l.mode.clone(), format!("{} ms", l.held_ms)]).collect();
+        let rows: Vec<Vec<String>> = fix
+            .locks
+            .iter()
+            .map(|l| vec![l.table.clone(), l.mode.clone(), format!("{} ms", l.held_ms)])
+            .collect();
         out.push_str(&page.table(&["table", "mode", "held"], &rows, 4));
     }
     out.push('\n');
@@ -241,9 +260,9 @@ fn one_statement(statement: &str) -> String {
     let lines: Vec<&str> = statement.lines().collect();
     if lines.len() > LONG {
         let first = lines.first().copied().unwrap_or_default();
-        return format!("    {} …  -- the rows above; in full with --format json\n", shown(first));
+        return format!("    {} …  -- the rows above; in full with --format json\n", visible(first));
     }
-    let text = lines.iter().map(|line| format!("    {}", shown(line))).collect::<Vec<_>>().join("\n");
+    let text = lines.iter().map(|line| format!("    {}", visible(line))).collect::<Vec<_>>().join("\n");
     format!("{text};\n")
 }
 
@@ -258,7 +277,7 @@ fn row_samples(fix: &FixPlan, page: Page) -> String {
                 }
                 let row = compact(row, diff.action, &diff.columns).to_string();
                 let room = page.width.saturating_sub(8 + diff.table.chars().count());
-                out.push_str(&format!("    {sign} {} {}\n", diff.table, fitted(&shown(&row), room)));
+                out.push_str(&format!("    {sign} {} {}\n", diff.table, fitted(&visible(&row), room)));
             }
         }
     }
@@ -294,7 +313,11 @@ fn history(runs: &[Run], page: Page) -> String {
                 run.applied_at.clone(),
                 run.applied_by.clone(),
                 run.target_schema.clone(),
-                run.fixes.iter().map(|fix| format!("{} v{}", fix.code, fix.version)).collect::<Vec<_>>().join(", "),
+                run.fixes
+                    .iter()
+                    .map(|fix| format!("{} v{}", fix.code, fix.version))
+                    .collect::<Vec<_>>()
+                    .join(", "),
                 run.quarantined.to_string(),
                 run.undone_at.clone().unwrap_or_else(|| "no".to_owned()),
             ]
@@ -303,7 +326,10 @@ fn history(runs: &[Run], page: Page) -> String {
     let head = ["run", "applied", "by", "schema", "fixes", "rows kept", "undone"];
     let mut out = page.table(&head, &rows, 0);
     if let Some(newest) = runs.iter().find(|run| run.undone_at.is_none()) {
-        out.push_str(&format!("next: evodoctor undo {}    shows what undoing the newest run would do\n", newest.run));
+        out.push_str(&format!(
+            "next: evodoctor undo {}    shows what undoing the newest run would do\n",
+            newest.run
+        ));
     }
     out
 }

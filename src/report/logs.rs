@@ -8,6 +8,7 @@ use tabled::settings::object::Columns;
 use tabled::settings::peaker::Priority;
 use tabled::settings::{Alignment, Modify, Style, Width};
 
+use super::layout::wrapped;
 use crate::examine::finding::Finding;
 use crate::requests::{Examined, shown};
 
@@ -239,32 +240,6 @@ fn paragraph(text: &mut String, sentence: &str, width: usize, indent: usize) {
     for line in wrapped(sentence, width - indent) {
         let _ = writeln!(text, "{:indent$}{line}", "");
     }
-}
-
-/// Lines of at most `width` characters, broken at spaces where there are any.
-fn wrapped(sentence: &str, width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    let mut used = 0;
-    for (at, word) in sentence.split(' ').enumerate() {
-        if at > 0 && used + 1 + word.chars().count() <= width {
-            line.push(' ');
-            used += 1;
-        } else if at > 0 {
-            lines.push(std::mem::take(&mut line));
-            used = 0;
-        }
-        for character in word.chars() {
-            if used == width {
-                lines.push(std::mem::take(&mut line));
-                used = 0;
-            }
-            line.push(character);
-            used += 1;
-        }
-    }
-    lines.push(line);
-    lines
 }
 
 fn parts<'f>(finding: &'f Finding, key: &str) -> &'f [Value] {

@@ -14,6 +14,7 @@ use crate::exit::Exit;
 use crate::repair::ledger::Run;
 use crate::repair::plan::FixPlan;
 use crate::requests::Examined;
+use crate::requests::summary::RequestCounts;
 
 pub mod explain;
 pub mod human;
@@ -109,12 +110,34 @@ pub enum Detail {
     /// `fix` and `undo`.
     Change(Change),
     /// `logs`.
-    Logs(Examined),
+    Logs(Logs),
     /// `history`.
     History {
         /// The runs, newest first.
         runs: Vec<Run>,
     },
+}
+
+/// What the logs say, besides the findings.
+#[derive(Debug, Serialize)]
+pub struct Logs {
+    requests: RequestCounts,
+    not_understood: Vec<String>,
+    compared: bool,
+    /// All of it, for people.
+    #[serde(skip)]
+    pub examined: Examined,
+}
+
+impl From<Examined> for Logs {
+    fn from(examined: Examined) -> Self {
+        Self {
+            requests: examined.requests,
+            not_understood: examined.not_understood.clone(),
+            compared: examined.compared,
+            examined,
+        }
+    }
 }
 
 /// A rehearsed or applied change.

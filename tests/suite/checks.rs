@@ -65,7 +65,8 @@ async fn names_that_need_quoting_are_quoted() {
 async fn predicates_can_be_pasted() {
     use sqlx::{AssertSqlSafe, Row};
     let database = Fixture::read("EVO101_orphaned_reference", "bad").database("evolution_api").await;
-    let run = evodoctor(&["check", "--select", "EVO101", "--format", "json", "--database-url", &database.url()]);
+    let run =
+        evodoctor(&["check", "--select", "EVO101", "--format", "json", "--database-url", &database.url()]);
     let mut connection = database.connect().await;
     let report = run.json();
     let findings = report["findings"].as_array().expect("a list");
@@ -91,7 +92,8 @@ async fn a_fresh_database_of_every_release_is_clean() {
         assert_eq!(report["summary"]["errors"], 0, "{release}");
         assert_eq!(report["summary"]["warnings"], 0, "{release}");
         assert_eq!(report["summary"]["undecided"], 0, "{release}");
-        let (from, to) = (report["release"]["from"].as_str().unwrap(), report["release"]["to"].as_str().unwrap());
+        let (from, to) =
+            (report["release"]["from"].as_str().unwrap(), report["release"]["to"].as_str().unwrap());
         let (from, to) = (Release::find(from).unwrap(), Release::find(to).unwrap());
         assert!(from <= release && release <= to, "{release} is not in {from} to {to}");
     }

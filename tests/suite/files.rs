@@ -102,7 +102,10 @@ fn every_file_has_a_purpose_and_every_statement_ends() {
         assert!(text.trim_end().ends_with(';'), "{path}: psql -f would wait for a semicolon");
         let says_why = script.statements.len() > 1 || text.starts_with("--") || text.len() < 900;
         assert!(says_why, "{path} does not say what it is for");
-        assert!(text.lines().all(|line| line.chars().count() <= 200), "{path} has a line that nobody can read");
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 200),
+            "{path} has a line that nobody can read"
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! Every fix, from the rehearsal to the undo: promises 2, 5 and 6 of the design, on the fixture of each.
 
-use evodoctor::repair::fix::fixes;
 use evodoctor::examine::check::checks;
+use evodoctor::repair::fix::fixes;
 
 use crate::support::fixtures::Fixture;
 use crate::support::program::evodoctor;
@@ -25,7 +25,17 @@ async fn every_fix_rehearses_applies_and_undoes() {
         assert_eq!(state(&mut connection, &[]).await, before, "{code}: the dry run left something behind");
 
         // It applies, and the check is clean.
-        let run = evodoctor(&["fix", code, "--apply", "--allow", CONSENT, "--format", "json", "--database-url", &url]);
+        let run = evodoctor(&[
+            "fix",
+            code,
+            "--apply",
+            "--allow",
+            CONSENT,
+            "--format",
+            "json",
+            "--database-url",
+            &url,
+        ]);
         assert_eq!(run.code, Some(0), "{code}: {}{}", run.stdout, run.stderr);
         assert_eq!(run.json()["run"]["applied"], true);
         let number = run.json()["run"]["id"].to_string();
@@ -46,7 +56,11 @@ async fn every_fix_rehearses_applies_and_undoes() {
         assert_eq!(state(&mut connection, &[]).await, repaired, "{code}: the undo's dry run left something");
         let run = evodoctor(&["undo", &number, "--apply", "--database-url", &url]);
         assert_eq!(run.code, Some(0), "{code}: {}{}", run.stdout, run.stderr);
-        assert_eq!(state(&mut connection, &["evodoctor"]).await, before, "{code}: undo did not restore everything");
+        assert_eq!(
+            state(&mut connection, &["evodoctor"]).await,
+            before,
+            "{code}: undo did not restore everything"
+        );
     }
 }
 

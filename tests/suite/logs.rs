@@ -4,16 +4,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
-use evodoctor::cli::{Cli, Command};
-use evodoctor::commands::logs;
+use evodoctor::evolution::fetched;
 use evodoctor::evolution::instances::{Directory, Instance};
 use evodoctor::examine::finding::Finding;
-use evodoctor::exit::Exit;
 use evodoctor::report::logs::human;
 use evodoctor::requests::{self, Examined};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+
+use crate::support::program::evodoctor;
 
 const TOKENS: [&str; 3] = [
     "B4C1D2E3-F4A5-4B6C-8D7E-0F1A2B3C4D5E",
@@ -26,7 +25,8 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn directory() -> Directory {
-    logs::instances(&fixture("fetchInstances.json")).unwrap()
+    let json = fs::read(fixture("fetchInstances.json")).unwrap();
+    Directory::new(fetched::instances(&json).unwrap())
 }
 
 fn examine(names: &[&str]) -> Examined {
@@ -224,14 +224,12 @@ fn the_exit_code_follows_fail_on() {
     let exit = |log: &str, fail_on: &str| {
         let [log, instances] = [fixture(log), fixture("fetchInstances.json")];
         let (log, instances) = (log.to_str().unwrap(), instances.to_str().unwrap());
-        let cli = Cli::parse_from(["evodoctor", "logs", log, "--instances", instances, "--fail-on", fail_on]);
-        let Command::Logs(args) = &cli.command else { panic!("logs") };
-        logs::run(args, &cli.common, None).unwrap().1
+        evodoctor(&["logs", log, "--instances", instances, "--fail-on", fail_on]).code
     };
-    assert_eq!(exit("traefik.json", "error"), Exit::Findings);
-    assert_eq!(exit("caddy.json", "error"), Exit::Clean);
-    assert_eq!(exit("caddy.json", "warning"), Exit::Findings);
-    assert_eq!(exit("caddy.json", "never"), Exit::Clean);
+    assert_eq!(exit("traefik.json", "error"), Some(1));
+    assert_eq!(exit("caddy.json", "error"), Some(0));
+    assert_eq!(exit("caddy.json", "warning"), Some(1));
+    assert_eq!(exit("caddy.json", "never"), Some(0));
 }
 
 #[test]

@@ -41,9 +41,11 @@ async fn tell(common: &Common) -> Result<Exit> {
     let log = folder.path().join("access.log");
     std::fs::write(&log, LOG).context("the demo's log")?;
 
-    let common = Common { database_url: Some(server.url("evolution")), format: Format::Human, ..common.clone() };
+    let common =
+        Common { database_url: Some(server.url("evolution")), format: Format::Human, ..common.clone() };
     let consent = vec!["deletes-rows".to_owned(), "changes-rows".to_owned()];
-    let rehearse = cli::Fix { codes: Vec::new(), apply: false, allow: Vec::new(), plan_out: None, plan: None };
+    let rehearse =
+        cli::Fix { codes: Vec::new(), apply: false, allow: Vec::new(), plan_out: None, plan: None };
     let apply = cli::Fix { apply: true, allow: consent, ..rehearse.clone() };
 
     say(&format!(
@@ -55,16 +57,23 @@ async fn tell(common: &Common) -> Result<Exit> {
 
     say("Now rehearse every repair. It really happens, inside a transaction that is then rolled back:")?;
     command("evodoctor fix")?;
-    ensure!(fix::run(&rehearse, &common).await? == Exit::Findings, "the demo should have something to repair");
+    ensure!(
+        fix::run(&rehearse, &common).await? == Exit::Findings,
+        "the demo should have something to repair"
+    );
 
-    say("Every removed or changed row goes into a quarantine, so consent is a small thing. The same again, for good:")?;
+    say(
+        "Every removed or changed row goes into a quarantine, so consent is a small thing. The same again, for good:",
+    )?;
     command("evodoctor fix --apply --allow deletes-rows,changes-rows --quiet")?;
     let quiet = Common { quiet: true, ..common.clone() };
     ensure!(fix::run(&apply, &quiet).await? == Exit::Clean, "the repairs should apply");
     command("evodoctor check")?;
     ensure!(check::run(&common).await? == Exit::Clean, "the repaired database should be clean");
 
-    say("The dashboard says connected and the clients get 404. The proxy's log knows who calls by the wrong name:")?;
+    say(
+        "The dashboard says connected and the clients get 404. The proxy's log knows who calls by the wrong name:",
+    )?;
     command("evodoctor logs access.log")?;
     let args = cli::Logs { files: vec![log], instances: None };
     ensure!(logs::run(&args, &common).await? == Exit::Findings, "the demo's log should have findings");
@@ -76,7 +85,9 @@ async fn tell(common: &Common) -> Result<Exit> {
     command("evodoctor check --quiet")?;
     ensure!(check::run(&quiet).await? == Exit::Findings, "the failures should be back");
 
-    say("The throwaway server is gone now. On your own database: evodoctor check --env-file /path/to/evolution/.env")?;
+    say(
+        "The throwaway server is gone now. On your own database: evodoctor check --env-file /path/to/evolution/.env",
+    )?;
     Ok(Exit::Clean)
 }
 

@@ -54,7 +54,8 @@ impl Fixture {
     /// Runs its statements on a database that has the release's tables.
     pub async fn fill(&self, connection: &mut PgConnection, schema: &str) {
         for statement in &self.statements {
-            let sql = render(statement, &Variables::for_schema(schema)).expect("fixtures know the schema only");
+            let sql =
+                render(statement, &Variables::for_schema(schema)).expect("fixtures know the schema only");
             let done = connection.execute(sqlx::raw_sql(AssertSqlSafe(sql.clone()))).await;
             done.unwrap_or_else(|error| panic!("{error}\n{sql}"));
         }
@@ -64,7 +65,9 @@ impl Fixture {
 impl Expected {
     fn parse(text: &str) -> Self {
         let parts: Vec<&str> = text.split(", ").collect();
-        let [key, count, severity, rest @ ..] = parts.as_slice() else { panic!("finds: KEY, COUNT, SEVERITY") };
+        let [key, count, severity, rest @ ..] = parts.as_slice() else {
+            panic!("finds: KEY, COUNT, SEVERITY")
+        };
         Self {
             key: (*key).to_owned(),
             count: count.parse().expect("a number"),
