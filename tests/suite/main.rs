@@ -3,6 +3,9 @@
 mod build;
 mod checks;
 mod cli;
+mod contract;
+mod demo;
+mod explain;
 mod files;
 mod fixes;
 mod logs;
