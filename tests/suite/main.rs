@@ -4,6 +4,7 @@ mod build;
 mod checks;
 mod cli;
 mod contract;
+mod credentials;
 mod demo;
 mod explain;
 mod files;
