@@ -228,8 +228,8 @@ pub fn refuse(refusals: &[String]) -> Result<()> {
         return Ok(());
     }
     Err(failure(
-        format!("rows stand in the way, so nothing was changed:\n    {}", refusals.join("\n    ")),
-        "change or remove those rows, then try again",
+        format!("something stands in the way, so nothing was changed:\n    {}", refusals.join("\n    ")),
+        "mend what is named above, then try again",
     ))
 }
 
