@@ -1,6 +1,8 @@
 //! Everything that talks to Postgres, or prepares to.
 
 pub mod build;
+pub mod env_file;
 pub mod quote;
 pub mod script;
 pub mod server;
+pub mod url;
