@@ -5,4 +5,5 @@ pub mod env_file;
 pub mod quote;
 pub mod script;
 pub mod server;
+pub mod session;
 pub mod url;
