@@ -2,5 +2,6 @@
 
 mod build;
 mod cli;
+mod connect;
 mod server;
 mod support;
