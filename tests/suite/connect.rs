@@ -168,7 +168,7 @@ async fn what_cannot_be_reached_is_told_apart() {
 async fn a_full_server_and_a_refusing_rule_are_told_apart() {
     let hba = "local all postgres trust\nlocal all guest trust\nhost all guest 127.0.0.1/32 reject\n";
     let settings =
-        [("hba_file", "hba.conf"), ("max_connections", "4"), ("superuser_reserved_connections", "2")];
+        [("hba_file", "hba.conf"), ("max_connections", "10"), ("superuser_reserved_connections", "3")];
     let server = start(Options {
         tcp: true,
         files: vec![("hba.conf".to_owned(), hba.into())],
@@ -186,7 +186,7 @@ async fn a_full_server_and_a_refusing_rule_are_told_apart() {
     assert!(message.contains("GRANT CONNECT"), "{message}");
     let mut held = Vec::new();
     let message = loop {
-        assert!(held.len() < 6, "the server is never full");
+        assert!(held.len() < 12, "the server is never full");
         match open(&guest("postgres")).await {
             Ok(session) => held.push(session),
             Err(error) => break format!("{error:#} {:?}", error.downcast_ref::<Failure>()),
