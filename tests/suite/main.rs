@@ -3,6 +3,7 @@
 mod build;
 mod checks;
 mod cli;
+mod connect;
 mod contract;
 mod credentials;
 mod demo;
