@@ -1,10 +1,20 @@
 //! One file per promise.
 
+mod atomic;
+mod bad_input;
+mod behaviour;
 mod build;
 mod checks;
 mod cli;
+mod consent;
 mod files;
 mod fixes;
 mod logs;
+mod own_schema;
+mod plan;
+mod read_only;
+mod secrets;
 mod server;
 mod support;
+mod undo;
+mod waiting;
