@@ -10,6 +10,7 @@
 -- fix: safe
 -- matches: OpenaiCreds_apiKey_key
 -- matches: P2002 … apiKey
+-- matches: Unique constraint failed … `apiKey`
 -- matches: This API key is already registered
 WITH blocking AS (
     SELECT

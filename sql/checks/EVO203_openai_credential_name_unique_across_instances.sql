@@ -7,7 +7,8 @@
 --   "default" for example. The unique index "OpenaiCreds_name_key" covers all instances at once.
 -- fix: safe
 -- matches: OpenaiCreds_name_key
--- matches: P2002 … (`name`)
+-- matches: Unique constraint failed … `name`
+-- matches: P2002 … `name`
 -- matches: P2002 … OpenaiCreds … name
 WITH blocking AS (
     SELECT

@@ -8,6 +8,7 @@
 --   has settings" into "a credential has at most one user".
 -- fix: safe
 -- matches: OpenaiSetting_openaiCredsId_key
+-- matches: Unique constraint failed … `openaiCredsId`
 -- matches: P2002 … openaiCredsId
 -- matches: P2011 … openaiCredsId
 WITH blocking AS (

@@ -48,7 +48,9 @@ CREATE TABLE IF NOT EXISTS "evodoctor"."quarantine" (
     -- server's own text of the row.
     "row" jsonb NOT NULL,
     "literal" text,
-    PRIMARY KEY ("run", "table_schema", "table_name", "action", "columns", "key")
+    -- The new values of the changed columns.
+    "change" jsonb,
+    PRIMARY KEY ("run", "code", "table_schema", "table_name", "action", "columns", "key")
 );
 
 REVOKE ALL ON ALL TABLES IN SCHEMA "evodoctor" FROM PUBLIC;

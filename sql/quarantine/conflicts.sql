@@ -1,5 +1,5 @@
--- Rows of one table that stand in the way of an undo: removed ones whose key somebody used again, and emptied columns
--- that somebody filled since.
+-- Rows of one table that stand in the way of an undo: removed ones whose key somebody used again, and changed columns
+-- that somebody changed since.
 SELECT
     CASE kept."action"
         WHEN 'removed' THEN pg_catalog.format('a row with the key %s is in %s again', kept."key", :'table_name')
@@ -11,6 +11,7 @@ FROM
     JOIN :table AS target ON (:key) = (:target_key)
 WHERE
     kept."run" = pg_catalog.current_setting('evodoctor.run')::bigint
+    AND kept."code" = :'code'
     AND kept."table_schema" = :'schema'
     AND kept."table_name" = :'table_name'
     AND (
@@ -18,7 +19,7 @@ WHERE
         OR EXISTS (
             SELECT
             FROM pg_catalog.unnest(kept."columns") AS changed (name)
-            WHERE pg_catalog.to_jsonb(target.*) ->> changed.name IS NOT NULL
+            WHERE pg_catalog.to_jsonb(target.*) -> changed.name IS DISTINCT FROM kept."change" -> changed.name
         )
     )
 ORDER BY

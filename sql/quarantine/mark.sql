@@ -1,7 +1,7 @@
 -- Puts the rows of one table into the quarantine that refer to nothing, or to a row that is itself to be removed.
 -- Run again and again until it adds nothing: then whatever hangs on a removed row is here too. Nothing is touched yet.
 INSERT INTO "evodoctor"."quarantine" (
-    "run", "code", "table_schema", "table_name", "action", "columns", "key", "reason", "row", "literal"
+    "run", "code", "table_schema", "table_name", "action", "columns", "key", "reason", "row", "literal", "change"
 )
 SELECT
     pg_catalog.current_setting('evodoctor.run')::bigint,
@@ -9,7 +9,7 @@ SELECT
     :'schema',
     :'table',
     :'action',
-    ARRAY(SELECT pg_catalog.jsonb_array_elements_text(:'changed_columns'::jsonb)),
+    ARRAY(SELECT pg_catalog.jsonb_object_keys(NULLIF(:'change', '')::jsonb)),
     :child_key,
     :'reason',
     pg_catalog.to_jsonb(child.*),
@@ -17,7 +17,8 @@ SELECT
         WHEN pg_catalog.jsonb_populate_record(CAST(NULL AS :child), pg_catalog.to_jsonb(child.*))::text
             IS DISTINCT FROM (child.*)::text
             THEN (child.*)::text
-    END
+    END,
+    NULLIF(:'change', '')::jsonb
 FROM
     :child AS child
 WHERE

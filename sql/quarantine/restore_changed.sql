@@ -1,11 +1,18 @@
--- Puts the old values back into the columns that were emptied.
+-- Puts the old values back into the columns that were changed.
 UPDATE :table AS target
 SET
     :assignments
 FROM
     "evodoctor"."quarantine" AS kept
     CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(CAST(NULL AS :table), kept."key") AS key
-    CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(CAST(NULL AS :table), kept."row") AS restored
+    CROSS JOIN LATERAL (
+        SELECT (
+            CASE
+                WHEN kept."literal" IS NULL THEN pg_catalog.jsonb_populate_record(CAST(NULL AS :table), kept."row")
+                ELSE CAST(kept."literal" AS :table)
+            END
+        ).*
+    ) AS restored
 WHERE
     kept."run" = pg_catalog.current_setting('evodoctor.run')::bigint
     AND kept."code" = :'code'

@@ -13,9 +13,7 @@ SELECT
         SELECT
             pg_catalog.jsonb_agg(
                 pg_catalog.jsonb_build_object('before', example."row", 'after', CASE
-                    WHEN example."action" = 'changed' THEN example."row" || (
-                        SELECT pg_catalog.jsonb_object_agg(name, NULL) FROM pg_catalog.unnest(example."columns") AS name
-                    )
+                    WHEN example."action" = 'changed' THEN example."row" || example."change"
                 END)
                 ORDER BY example."key"
             )
@@ -45,7 +43,7 @@ FROM
             quarantine."reason" AS reason,
             pg_catalog.count(*) AS count,
             pg_catalog.sum(
-                pg_catalog.hashtextextended(quarantine."row"::text || COALESCE(quarantine."literal", ''), 0)::numeric
+                pg_catalog.hashtextextended(pg_catalog.concat(quarantine."row", quarantine."literal", quarantine."change"), 0)::numeric
             )::text AS digest
         FROM
             "evodoctor"."quarantine" AS quarantine

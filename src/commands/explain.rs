@@ -31,10 +31,9 @@ pub fn run(args: &cli::Explain, common: &Common) -> Result<Exit> {
         }
         found
     };
-    let is_list = text.trim().is_empty();
     let text = match common.format {
         Format::Json => explain::json(&wanted)?,
-        Format::Human => explain::human(&wanted, is_list, report::layout::Page::for_output(common)),
+        Format::Human => explain::human(&wanted, report::layout::Page::for_output(common)),
     };
     report::print(&text, common.output.as_deref())?;
     Ok(Exit::Clean)
@@ -71,15 +70,8 @@ fn matching(text: &str) -> Vec<&'static Rule> {
     scored.into_iter().filter(|(score, _)| *score * 2 > best).map(|(_, rule)| rule).collect()
 }
 
-/// Whether the text holds the parts of the pattern in order, whatever the case; `…` stands for anything.
+/// Whether the text holds every part of the pattern, in any order and case; `…` stands between parts.
 fn holds(text: &str, pattern: &str) -> bool {
     let text = text.to_lowercase();
-    let mut rest = text.as_str();
-    for part in pattern.to_lowercase().split('…') {
-        match rest.find(part.trim()) {
-            Some(at) => rest = &rest[at + part.trim().len()..],
-            None => return false,
-        }
-    }
-    true
+    pattern.to_lowercase().split('…').all(|part| text.contains(part.trim()))
 }

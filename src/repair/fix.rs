@@ -1,5 +1,10 @@
-//! Fixes: a pair of SQL files with the stem of the check they serve, found by walking `sql/fixes/`.
+//! Fixes: SQL files with the stem of the check they serve, found by walking `sql/fixes/`.
+//!
+//! A fix has a pair of files, `.up.sql` and `.down.sql`, or a query `.rows.sql` that selects the rows to remove or
+//! change, or both; rows come first. What happens to rows goes through the quarantine and needs no way back of its own.
+//! The header stands in the up file, where there is one.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use anyhow::{Context, Result, ensure};
@@ -37,38 +42,51 @@ pub struct Fix {
     pub upstream: Vec<String>,
     /// What the API does once this is applied, per range of releases.
     pub after: Vec<(ReleaseRange, String)>,
+    /// The query for the rows to remove or change: `table`, `key`, `change`, `reason`.
+    pub rows: Option<String>,
     /// The statements, with psql's variables.
     pub up: Vec<String>,
     /// The statements that reverse them.
     pub down: Vec<String>,
     /// What the statements are run for.
     pub family: Family,
-    /// SHA-256 over both files: what the ledger compares.
+    /// SHA-256 over all its files: what the ledger compares.
     pub checksum: String,
 }
 
 impl Fix {
-    /// Reads a pair of files.
+    /// Reads the files of a fix, by what stands between the stem and `.sql`; empty text for a file that is missing.
     ///
     /// # Errors
-    /// When a header is incomplete or the two do not belong together.
-    pub fn parse(stem: &str, up: &str, down: &str) -> Result<Self> {
-        let checksum = Sha256::new().chain_update(up).chain_update([0]).chain_update(down).finalize();
-        let (up, down) = (Script::parse(up), Script::parse(down));
-        let need =
-            |key: &str| up.get(key).with_context(|| format!("{stem}.up.sql: the header lacks `{key}`"));
+    /// When a header is incomplete or the files do not belong together.
+    pub fn parse(stem: &str, rows: &str, up: &str, down: &str) -> Result<Self> {
+        let mut checksum = Sha256::new();
+        for text in [rows, up, down] {
+            checksum.update(text);
+            checksum.update([0]);
+        }
+        let checksum = checksum.finalize();
+        let [rows, up, down] = [rows, up, down].map(Script::parse);
+        ensure!(
+            up.statements.is_empty() == down.statements.is_empty(),
+            "{stem}: no way without its way back"
+        );
+        let first = if up.header.is_empty() { &rows } else { &up };
+        let need = |key: &str| first.get(key).with_context(|| format!("{stem}: the header lacks `{key}`"));
         let words = |key: &str| -> Vec<String> {
-            up.get(key).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+            first.get(key).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
         };
         let code = need("code")?.to_owned();
-        ensure!(down.get("code") == Some(&code), "{stem}: the two files name different codes");
+        for other in [&rows, &up, &down].into_iter().filter(|script| !script.statements.is_empty()) {
+            ensure!(other.get("code") == Some(&code), "{stem}: the files name different codes");
+        }
         ensure!(stem.starts_with(&format!("{code}_")), "{stem}: the header names {code}");
         let hazards = words("hazards");
         for hazard in &hazards {
             ensure!(HAZARDS.iter().any(|(name, _)| name == hazard), "{stem}: {hazard:?} is no hazard");
         }
         let mut after = Vec::new();
-        for (key, text) in &up.header {
+        for (key, text) in &first.header {
             if let Some(range) = key.strip_prefix("after ") {
                 after.push((ReleaseRange::parse(range).with_context(|| stem.to_owned())?, text.clone()));
             }
@@ -78,7 +96,8 @@ impl Fix {
             applicability: need("applicability")?.parse()?,
             tables: words("tables"),
             upstream: words("upstream"),
-            family: if up.get("each") == Some("reference") { Family::Reference } else { Family::Once },
+            family: if first.get("each") == Some("reference") { Family::Reference } else { Family::Once },
+            rows: if rows.statements.is_empty() { None } else { Some(rows.single()?.to_owned()) },
             checksum: checksum.iter().map(|byte| format!("{byte:02x}")).collect(),
             up: up.statements,
             down: down.statements,
@@ -96,16 +115,26 @@ impl Fix {
 }
 
 static FIXES: LazyLock<Vec<Fix>> = LazyLock::new(|| {
-    let find = |path: &str| FILES.iter().find(|(name, _)| *name == path).map(|(_, text)| *text);
-    FILES
-        .iter()
-        .filter_map(|(path, up)| Some((path.strip_prefix("sql/fixes/")?.strip_suffix(".up.sql")?, up)))
-        .map(|(stem, up)| {
-            let down = find(&format!("sql/fixes/{stem}.down.sql")).unwrap_or_default();
-            Fix::parse(stem, up, down).expect("the tests keep every fix well formed")
-        })
-        .collect()
+    stems().into_iter().map(|stem| load(stem).expect("the tests keep every fix well formed")).collect()
 });
+
+/// The stems of all fixes, in order.
+pub fn stems() -> BTreeSet<&'static str> {
+    let stem = |path: &'static str| path.strip_prefix("sql/fixes/")?.split('.').next();
+    FILES.iter().filter_map(|(path, _)| stem(path)).collect()
+}
+
+/// Reads the embedded files of a fix.
+///
+/// # Errors
+/// As [`Fix::parse`].
+pub fn load(stem: &str) -> Result<Fix> {
+    let text = |kind: &str| {
+        let path = format!("sql/fixes/{stem}.{kind}.sql");
+        FILES.iter().find(|(name, _)| *name == path).map_or("", |(_, text)| text)
+    };
+    Fix::parse(stem, text("rows"), text("up"), text("down"))
+}
 
 /// Every fix, by code.
 pub fn fixes() -> &'static [Fix] {

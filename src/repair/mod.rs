@@ -9,4 +9,5 @@ pub mod orphans;
 pub mod plan;
 pub mod quarantine;
 pub mod rehearsal;
+pub mod rows;
 pub mod undo;

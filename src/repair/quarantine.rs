@@ -80,15 +80,9 @@ pub async fn run(connection: &mut PgConnection, path: &str, variables: &Variable
     Ok((sql, touched))
 }
 
-/// `"column" = value` for each column, where `value` is `NULL` or the column of an alias.
-pub fn assignments(columns: &[String], from: Option<&str>) -> Fragment {
-    let one = |column: &String| {
-        let column = Fragment::ident(column);
-        match from {
-            Some(alias) => format!("{column} = {alias}.{column}"),
-            None => format!("{column} = NULL"),
-        }
-    };
+/// `"column" = alias."column"` for each column.
+pub fn assignments(columns: &[String], alias: &str) -> Fragment {
+    let one = |column: &String| format!("{column} = {alias}.{column}", column = Fragment::ident(column));
     Fragment::keyword(columns.iter().map(one).collect::<Vec<_>>().join(", "))
 }
 

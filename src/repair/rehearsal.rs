@@ -10,7 +10,7 @@ use super::ledger::{self, AppliedFix, Steps};
 use super::locks::{self, LockTimeout, LockWatch, Mode};
 use super::plan::{FixPlan, Identity, plan_hash};
 use super::quarantine::{self, RowAction, RowDiff};
-use super::{diff, orphans};
+use super::{diff, orphans, rows};
 use crate::database::catalog::{self, Catalog, Ddl, Server};
 use crate::database::run::{execute, rows, state_of, statement_rows};
 use crate::database::script::{Variables, render};
@@ -123,7 +123,7 @@ pub async fn rehearse(
 pub fn mark_untreatable(findings: &mut [Finding], scope: &Scope<'_>) {
     for finding in findings {
         let reference = scope.references.iter().find(|reference| reference.subject() == finding.key);
-        if let Some(Err(reason)) = reference.map(|reference| orphans::treatment(reference, scope.catalog)) {
+        if let Some(Err(reason)) = reference.map(|reference| rows::treatment(reference, scope.catalog)) {
             finding.is_fixable = false;
             finding.detail.push_str(&format!("; what to do with the rows is left to you: {reason}"));
         }
@@ -153,14 +153,16 @@ impl Turn<'_> {
             .filter(|reference| self.chosen.iter().any(|finding| finding.key == reference.subject()))
             .collect();
         let tables = match self.fix.family {
-            Family::Once => self.fix.tables.clone(),
+            Family::Once => {
+                let losing = if self.fix.rows.is_some() { self.fix.tables.clone() } else { Vec::new() };
+                rows::reach(self.fix.tables.clone(), losing, &self.scope.references, self.scope.catalog)
+            }
             Family::Reference => orphans::tables(&orphaned, &self.scope.references, self.scope.catalog),
         };
         expect_owned(self.scope.catalog, &tables, &self.subject.server.role)?;
-        let mode = match self.fix.family {
-            Family::Once => Mode::AccessExclusive,
-            Family::Reference => Mode::ShareRowExclusive,
-        };
+        // Readers need not wait where only rows change.
+        let alters = self.fix.family == Family::Once && !self.fix.up.is_empty();
+        let mode = if alters { Mode::AccessExclusive } else { Mode::ShareRowExclusive };
         locks::lock(connection, schema, &tables, mode).await?;
         watch.look(connection).await?;
 
@@ -169,9 +171,11 @@ impl Turn<'_> {
         let mut steps = Steps::default();
         let statements = match self.fix.family {
             Family::Once => {
+                let mut executed = self.treat_rows(connection).await?;
                 let done = statements(connection, &self.fix.up, schema).await?;
                 notes.extend(done.notes);
-                done.executed
+                executed.extend(done.executed);
+                executed
             }
             Family::Reference => {
                 let all = &self.scope.references;
@@ -226,6 +230,17 @@ impl Turn<'_> {
         Ok((plan.hashed(), applied))
     }
 
+    /// Removes and changes the rows that the fix's own query selects.
+    async fn treat_rows(&self, connection: &mut PgConnection) -> Result<Vec<String>> {
+        let Some(query) = &self.fix.rows else { return Ok(Vec::new()) };
+        let selection = render(query, &Variables::for_schema(&self.subject.schema))?;
+        let work =
+            rows::Work { code: &self.fix.code, catalog: self.scope.catalog, all: &self.scope.references };
+        work.mark_selected(connection, &selection).await?;
+        work.guard(connection).await?;
+        work.treat(connection).await
+    }
+
     /// Sqitch's third step: what was wrong must now be right.
     async fn verify(&self, connection: &mut PgConnection) -> Result<()> {
         let catalog = Catalog::read(connection, &self.subject.schema).await?;
@@ -247,6 +262,7 @@ impl Turn<'_> {
         let is_real = |hazard: &&String| match hazard.as_str() {
             "deletes-rows" => has(RowAction::Removed),
             "changes-rows" => has(RowAction::Changed),
+            // Said of undo by the files of a fix, and of orphans only where it is so.
             "limits-undo" => self.fix.family == Family::Once || !undo_is_exact,
             _ => true,
         };

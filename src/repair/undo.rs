@@ -10,10 +10,11 @@ use super::diff;
 use super::fix::{self, Fix};
 use super::ledger::{self, AppliedFix, Run};
 use super::locks::{self, LockWatch, Mode};
-use super::orphans::{Before, Constraint, children_first};
+use super::orphans::{Before, Constraint};
 use super::plan::{FixPlan, Identity, plan_hash};
 use super::quarantine::{self, RowAction, RowDiff, RowSample, assignments, table_variables};
 use super::rehearsal::{Subject, can_replicate, refuse, statements};
+use super::rows::children_first;
 use crate::database::catalog::{self, Catalog, Ddl};
 use crate::database::quote::Fragment;
 use crate::database::run::{execute, rows, script, state_of};
@@ -138,7 +139,10 @@ impl Reversal<'_> {
             Family::Once => {
                 let done = statements(connection, &self.fix.down, schema).await?;
                 notes.extend(done.notes);
-                (done.executed, Vec::new())
+                let mut executed = done.executed;
+                let marked = self.marked(connection).await?;
+                self.restore_rows(connection, &marked, &mut executed).await?;
+                (executed, marked.into_iter().map(reversed).collect())
             }
             Family::Reference => self.restore(connection, &mut notes).await?,
         };
@@ -190,10 +194,7 @@ impl Reversal<'_> {
     ) -> Result<(Vec<String>, Vec<RowDiff>)> {
         let [drop] = self.fix.down.as_slice() else { bail!("EVO101's undo holds one statement") };
         let [add, _] = self.fix.up.as_slice() else { bail!("EVO101's fix holds two statements") };
-        let mine = |(code, _): &(String, RowDiff)| *code == self.fix.code;
-        let marked: Vec<RowDiff> =
-            quarantine::summary(connection).await?.into_iter().filter(mine).map(|(_, diff)| diff).collect();
-        self.expect_no_conflict(connection, &marked).await?;
+        let marked = self.marked(connection).await?;
 
         let mut executed = Vec::new();
         let replicate = can_replicate(connection).await?;
@@ -225,6 +226,15 @@ impl Reversal<'_> {
             }
         }
         Ok((executed, marked.into_iter().map(reversed).collect()))
+    }
+
+    /// What this fix has in the quarantine; nothing of it may stand in the way of coming back.
+    async fn marked(&self, connection: &mut PgConnection) -> Result<Vec<RowDiff>> {
+        let mine = |(code, _): &(String, RowDiff)| *code == self.fix.code;
+        let marked: Vec<RowDiff> =
+            quarantine::summary(connection).await?.into_iter().filter(mine).map(|(_, diff)| diff).collect();
+        self.expect_no_conflict(connection, &marked).await?;
+        Ok(marked)
     }
 
     fn must_drop(&self, constraint: &Constraint, replicate: bool) -> bool {
@@ -296,7 +306,7 @@ impl Reversal<'_> {
             let table = self.catalog.tables.get(name).context("conflicts were looked for in it")?;
             let variables = table_variables(&self.subject.schema, table, &self.fix.code)
                 .text("changed_columns", serde_json::to_string(columns)?)
-                .sql("assignments", assignments(columns, Some("restored")));
+                .sql("assignments", assignments(columns, "restored"));
             let done = quarantine::run(connection, "sql/quarantine/restore_changed.sql", &variables).await;
             executed.push(done.map_err(|error| explain_restore(error, name))?.0);
         }

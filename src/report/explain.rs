@@ -7,14 +7,24 @@ use super::layout::Page;
 use crate::examine::rule::Rule;
 use crate::repair::fix;
 
-/// Rules as text; a list has one line for each.
-pub fn human(rules: &[&Rule], is_list: bool, page: Page) -> String {
-    if is_list {
+/// More rules than these are listed, not told.
+const TOLD: usize = 2;
+
+/// Rules as text: all of one or two, of more a line each.
+pub fn human(rules: &[&Rule], page: Page) -> String {
+    if rules.len() > TOLD {
         let row = |rule: &&Rule| {
             vec![rule.code.clone(), rule.severity.to_string(), rule.summary.clone(), repair(rule)]
         };
         let rows: Vec<Vec<String>> = rules.iter().map(row).collect();
-        return page.table(&["code", "severity", "what", "fix"], &rows, 0) + "next: evodoctor explain CODE\n";
+        let mut out =
+            page.table(&["code", "severity", "what", "fix"], &rows, 0) + "next: evodoctor explain CODE\n";
+        if rules.iter().all(|rule| rule.releases.is_none()) {
+            out.push_str(
+                "which of these it is: evodoctor logs FILE, with the log of the proxy before the API\n",
+            );
+        }
+        return out;
     }
     rules.iter().map(|rule| one(rule, page)).collect::<Vec<_>>().join("\n")
 }
@@ -42,7 +52,7 @@ fn one(rule: &Rule, page: Page) -> String {
         out.push_str(&page.pairs(&[("after  ", note)], 2));
     }
     for (title, statements) in [("what it runs", &fix.up), ("what undo runs", &fix.down)] {
-        out.push_str(&format!("\n{title}\n"));
+        out.push_str(&format!("\n{title} (in psql: -v schema=NAME)\n"));
         for statement in statements.iter().filter(|statement| !statement.starts_with("SELECT")) {
             out.push_str(&statement.lines().map(|line| format!("  {line}\n")).collect::<String>());
         }

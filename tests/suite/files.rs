@@ -8,7 +8,7 @@ use evodoctor::database::script::{FILES, Script};
 use evodoctor::evolution::release::facts;
 use evodoctor::examine::check::Check;
 use evodoctor::examine::rule::{Applicability, is_code};
-use evodoctor::repair::fix::Fix;
+use evodoctor::repair::fix;
 
 use crate::support::fixtures::Fixture;
 
@@ -53,18 +53,16 @@ fn a_bad_header_is_refused() {
 }
 
 #[test]
-fn every_fix_is_a_pair_with_the_stem_of_a_check_that_announces_it() {
+fn every_fix_has_the_stem_of_a_check_that_announces_it() {
     let checks = stems("sql/checks/", ".sql");
-    let (ups, downs) = (stems("sql/fixes/", ".up.sql"), stems("sql/fixes/", ".down.sql"));
-    assert_eq!(ups, downs, "a fix without its way back, or the other way round");
-    assert_eq!(ups.len() + downs.len(), under("sql/fixes/").len(), "a file that is neither up nor down");
-    for stem in &ups {
-        assert!(checks.contains(stem), "{stem} serves no check");
-        let text = |ending: &str| {
-            let path = format!("sql/fixes/{stem}.{ending}.sql");
-            FILES.iter().find(|(name, _)| *name == path).expect("listed above").1
-        };
-        let fix = Fix::parse(stem, text("up"), text("down")).unwrap_or_else(|error| panic!("{error:#}"));
+    let fixes = fix::stems();
+    for (path, _) in under("sql/fixes/") {
+        let kind = path.split_once('.').expect("an ending").1;
+        assert!(["rows.sql", "up.sql", "down.sql"].contains(&kind), "{path} is neither rows nor up nor down");
+    }
+    for stem in &fixes {
+        assert!(checks.contains(*stem), "{stem} serves no check");
+        let fix = fix::load(stem).unwrap_or_else(|error| panic!("{error:#}"));
         assert!(!fix.after.is_empty(), "{stem}: the plan must say what the API does afterwards");
         for number in &fix.upstream {
             let known = facts().migrations.iter().any(|m| m.name.starts_with(&format!("{number}_")));
@@ -75,7 +73,7 @@ fn every_fix_is_a_pair_with_the_stem_of_a_check_that_announces_it() {
         let rule = Check::parse(path, text).expect("tested above").rule;
         let stem = path.trim_start_matches("sql/checks/").trim_end_matches(".sql");
         let can_be_run = matches!(rule.fix, Some(Applicability::Safe | Applicability::Quarantine));
-        assert_eq!(can_be_run, ups.contains(stem), "{stem}: the header's `fix` and sql/fixes disagree");
+        assert_eq!(can_be_run, fixes.contains(stem), "{stem}: the header's `fix` and sql/fixes disagree");
     }
 }
 

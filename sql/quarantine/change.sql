@@ -1,10 +1,11 @@
--- Sets the referencing columns of one table to null where they are marked so.
+-- Gives the marked rows of one table the new values of their columns.
 UPDATE :table AS target
 SET
     :assignments
 FROM
     "evodoctor"."quarantine" AS marked
     CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(CAST(NULL AS :table), marked."key") AS key
+    CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(CAST(NULL AS :table), marked."change") AS changed
 WHERE
     marked."run" = pg_catalog.current_setting('evodoctor.run')::bigint
     AND marked."code" = :'code'

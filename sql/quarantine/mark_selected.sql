@@ -1,0 +1,27 @@
+-- Puts the rows of one table into the quarantine that a fix's own query selects, with their new values.
+INSERT INTO "evodoctor"."quarantine" (
+    "run", "code", "table_schema", "table_name", "action", "columns", "key", "reason", "row", "literal", "change"
+)
+SELECT
+    pg_catalog.current_setting('evodoctor.run')::bigint,
+    :'code',
+    :'schema',
+    :'table_name',
+    CASE WHEN selected."change" IS NULL THEN 'removed' ELSE 'changed' END,
+    ARRAY(SELECT name FROM pg_catalog.jsonb_object_keys(selected."change") AS name ORDER BY name),
+    :target_key_object,
+    selected."reason",
+    pg_catalog.to_jsonb(target.*),
+    CASE
+        WHEN pg_catalog.jsonb_populate_record(CAST(NULL AS :table), pg_catalog.to_jsonb(target.*))::text
+            IS DISTINCT FROM (target.*)::text
+            THEN (target.*)::text
+    END,
+    selected."change"
+FROM
+    (:selection) AS selected
+    CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(CAST(NULL AS :table), selected."key") AS key
+    JOIN :table AS target ON (:key) = (:target_key)
+WHERE
+    selected."table" = :'table_name'
+ON CONFLICT DO NOTHING;

@@ -1,0 +1,320 @@
+//! Rows that a fix removes or changes: marked in the quarantine with whatever hangs on them, then treated, children
+//! before parents.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result, bail};
+use sqlx::Row;
+use sqlx::postgres::PgConnection;
+
+use super::quarantine::{self, RowAction, assignments, run, table_variables};
+use crate::database::catalog::{Action, Catalog, DeclaredKey, Table};
+use crate::database::quote::Fragment;
+use crate::database::run::rows;
+use crate::database::script::Variables;
+use crate::examine::references::Reference;
+use crate::exit::failure;
+
+/// What is done to a row whose reference is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Treatment {
+    /// It is removed.
+    Remove,
+    /// Its referencing columns are emptied.
+    Empty,
+}
+
+/// What is done to a row whose reference is gone, or why nothing can be done.
+pub fn treatment(reference: &Reference, catalog: &Catalog) -> Result<Treatment, String> {
+    let table = match catalog.tables.get(&reference.child_table) {
+        Some(table) if matches!(table.kind.as_str(), "r" | "p") => table,
+        _ => return Err(format!("{} is no table", reference.child_table)),
+    };
+    if table.primary_key.is_empty() {
+        return Err(format!("{} has no primary key to recognise its rows by", table.name));
+    }
+    if reference.declared.as_ref().is_some_and(|key| key.comment.is_some() && !key.is_validated) {
+        return Err(format!("{} carries a comment that undo could not put back", reference.constraint));
+    }
+    let nullable = table.all_nullable(&reference.child_columns);
+    match reference.on_delete {
+        Action::Cascade => Ok(Treatment::Remove),
+        Action::SetNull | Action::Restrict | Action::NoAction if nullable => Ok(Treatment::Empty),
+        Action::SetNull | Action::Restrict | Action::NoAction => Ok(Treatment::Remove),
+        Action::SetDefault => Err(format!("{} is ON DELETE SET DEFAULT", reference.constraint)),
+    }
+}
+
+/// The tables that treating rows may touch or must keep still: `touched` themselves, and whatever hangs on those of
+/// them that lose rows.
+pub fn reach(
+    touched: Vec<String>,
+    mut losing: Vec<String>,
+    all: &[Reference],
+    catalog: &Catalog,
+) -> Vec<String> {
+    let mut touched: BTreeSet<String> = touched.into_iter().collect();
+    while let Some(parent) = losing.pop() {
+        for reference in all.iter().filter(|r| r.parent_schema == catalog.schema && r.parent_table == parent)
+        {
+            if touched.insert(reference.child_table.clone())
+                && treatment(reference, catalog) == Ok(Treatment::Remove)
+            {
+                losing.push(reference.child_table.clone());
+            }
+        }
+    }
+    touched.retain(|table| catalog.tables.get(table).is_some_and(|t| matches!(t.kind.as_str(), "r" | "p")));
+    touched.into_iter().collect()
+}
+
+/// The rows of one fix.
+pub struct Work<'a> {
+    /// The fix's code.
+    pub code: &'a str,
+    /// Tables and keys.
+    pub catalog: &'a Catalog,
+    /// Every reference that should hold.
+    pub all: &'a [Reference],
+}
+
+impl Work<'_> {
+    /// Marks the rows that refer to nothing, and whatever hangs on those of them that are removed.
+    ///
+    /// # Errors
+    /// When a reference cannot be treated.
+    pub async fn mark_orphans(&self, connection: &mut PgConnection, orphaned: &[&Reference]) -> Result<()> {
+        let mut waiting: Vec<(&Reference, Treatment)> = Vec::new();
+        for reference in orphaned {
+            match treatment(reference, self.catalog) {
+                Ok(treatment) => waiting.push((reference, treatment)),
+                Err(reason) => bail!("{} cannot be repaired: {reason}", reference.subject()),
+            }
+        }
+        self.spread(connection, waiting).await
+    }
+
+    /// Marks the rows that a fix's own query selects, and whatever hangs on those that are removed. The query returns
+    /// `table`, `key` (the primary key as jsonb), `change` (the new values as jsonb; null removes the row), `reason`.
+    pub async fn mark_selected(&self, connection: &mut PgConnection, selection: &str) -> Result<()> {
+        let selection = Fragment::keyword(selection.to_owned());
+        let named = Variables::default().sql("selection", selection.clone());
+        for row in rows(connection, "sql/quarantine/selected_tables.sql", &named).await? {
+            let table = self.table(&row.try_get::<String, _>("table")?)?;
+            let variables = table_variables(&self.catalog.schema, table, self.code)
+                .sql("selection", selection.clone())
+                .sql("target_key_object", key_object("target", table));
+            run(connection, "sql/quarantine/mark_selected.sql", &variables).await?;
+        }
+        let lost = quarantine::summary(connection).await?;
+        let lost: BTreeSet<String> = lost
+            .into_iter()
+            .filter(|(code, diff)| code == self.code && diff.action == RowAction::Removed)
+            .map(|(_, diff)| diff.table)
+            .collect();
+        let waiting = self.hanging_on(&lost);
+        self.spread(connection, waiting).await
+    }
+
+    /// The references into tables that lost rows, and what is done to theirs. Of those that cannot be treated
+    /// `guard` looks whether any row really hangs on one.
+    fn hanging_on(&self, lost: &BTreeSet<String>) -> Vec<(&Reference, Treatment)> {
+        self.all
+            .iter()
+            .filter(|r| r.parent_schema == self.catalog.schema && lost.contains(&r.parent_table))
+            .filter_map(|reference| Some((reference, treatment(reference, self.catalog).ok()?)))
+            .collect()
+    }
+
+    /// Marks along references until nothing new turns up; what is only emptied comes last, when it is known which
+    /// rows stay.
+    async fn spread(
+        &self,
+        connection: &mut PgConnection,
+        mut waiting: Vec<(&Reference, Treatment)>,
+    ) -> Result<()> {
+        let mut emptying: Vec<&Reference> = Vec::new();
+        while !waiting.is_empty() {
+            let mut lost: BTreeSet<String> = BTreeSet::new();
+            for (reference, treatment) in waiting.drain(..) {
+                if treatment == Treatment::Empty {
+                    emptying.push(reference);
+                } else if self.mark_one(connection, reference, treatment).await? > 0 {
+                    lost.insert(reference.child_table.clone());
+                }
+            }
+            waiting = self.hanging_on(&lost);
+        }
+        for reference in emptying {
+            self.mark_one(connection, reference, Treatment::Empty).await?;
+        }
+        Ok(())
+    }
+
+    async fn mark_one(
+        &self,
+        connection: &mut PgConnection,
+        reference: &Reference,
+        treatment: Treatment,
+    ) -> Result<u64> {
+        let schema = &self.catalog.schema;
+        let child = self.table(&reference.child_table)?;
+        // A parent outside the schema loses no rows here; any column serves to say so.
+        let parent_key = match self.catalog.tables.get(&reference.parent_table) {
+            Some(parent) if reference.parent_schema == *schema && !parent.primary_key.is_empty() => {
+                parent.primary_key.clone()
+            }
+            _ => reference.parent_columns.clone(),
+        };
+        let (action, changed): (_, &[String]) = match treatment {
+            Treatment::Remove => (RowAction::Removed, &[]),
+            Treatment::Empty => (RowAction::Changed, &reference.child_columns),
+        };
+        let change: BTreeMap<&String, ()> = changed.iter().map(|column| (column, ())).collect();
+        let variables = Variables::for_schema(schema)
+            .text("code", self.code)
+            .text("table", &child.name)
+            .text("action", action.as_str())
+            .text("change", if changed.is_empty() { String::new() } else { serde_json::to_string(&change)? })
+            .text("reason", format!("{} is gone", reference.subject()))
+            .text("parent_schema", &reference.parent_schema)
+            .text("parent_table", &reference.parent_table)
+            .sql("child", Fragment::qualified(schema, &child.name))
+            .sql("parent", Fragment::qualified(&reference.parent_schema, &reference.parent_table))
+            .sql("child_columns", Fragment::columns(Some("child"), &reference.child_columns))
+            .sql("parent_columns", Fragment::columns(Some("parent"), &reference.parent_columns))
+            .sql("child_key", key_object("child", child))
+            .sql("child_primary_key", Fragment::columns(Some("child"), &child.primary_key))
+            .sql("gone_child_key", Fragment::columns(Some("gone"), &child.primary_key))
+            .sql("parent_key", Fragment::columns(Some("parent"), &parent_key))
+            .sql("gone_parent_key", Fragment::columns(Some("gone"), &parent_key));
+        Ok(run(connection, "sql/quarantine/mark.sql", &variables).await?.1)
+    }
+
+    /// Refuses when a row that cannot be quarantined hangs on one that is to be removed: the server would remove or
+    /// change it silently.
+    pub async fn guard(&self, connection: &mut PgConnection) -> Result<()> {
+        let untreatable = self
+            .all
+            .iter()
+            .filter(|r| treatment(r, self.catalog).is_err())
+            .filter_map(|reference| reference.declared.as_ref())
+            .chain(&self.catalog.incoming_keys);
+        for key in untreatable.filter(|key| key.parent_schema == self.catalog.schema) {
+            let count = hanging_on(connection, key).await?;
+            if count > 0 {
+                return Err(failure(
+                    format!(
+                        "{count} rows of {}.{} refer to rows that would be removed ({}), and evodoctor cannot put \
+                         them back: they are in another schema or have no primary key",
+                        key.child_schema, key.child_table, key.name
+                    ),
+                    "remove or repoint those rows yourself, then run the fix again",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes rows, then removes rows, children first. Returns the statements.
+    pub async fn treat(&self, connection: &mut PgConnection) -> Result<Vec<String>> {
+        let mut statements = Vec::new();
+        let marked = quarantine::summary(connection).await?;
+        let mut to_change: BTreeMap<(String, Vec<String>), i64> = BTreeMap::new();
+        let mut to_remove: BTreeMap<String, i64> = BTreeMap::new();
+        for (_, diff) in marked.into_iter().filter(|(code, _)| code == self.code) {
+            if diff.action == RowAction::Removed {
+                *to_remove.entry(diff.table).or_default() += diff.count;
+            } else {
+                *to_change.entry((diff.table, diff.columns)).or_default() += diff.count;
+            }
+        }
+        for ((table, columns), count) in to_change {
+            let variables = table_variables(&self.catalog.schema, self.table(&table)?, self.code)
+                .text("changed_columns", serde_json::to_string(&columns)?)
+                .sql("assignments", assignments(&columns, "changed"));
+            let done = run(connection, "sql/quarantine/change.sql", &variables).await?;
+            statements.push(counted(done, count, &table)?);
+        }
+        for table in self.children_first(to_remove.keys().cloned().collect()) {
+            let variables = table_variables(&self.catalog.schema, self.table(&table)?, self.code);
+            let done = run(connection, "sql/quarantine/remove.sql", &variables).await?;
+            statements.push(counted(done, to_remove[&table], &table)?);
+        }
+        Ok(statements)
+    }
+
+    /// Orders tables so that whatever refers to a table comes before it.
+    fn children_first(&self, tables: Vec<String>) -> Vec<String> {
+        children_first(tables, |child, parent| {
+            self.all.iter().any(|r| r.child_table == child && r.parent_table == parent)
+        })
+    }
+
+    fn table(&self, name: &str) -> Result<&Table> {
+        self.catalog.tables.get(name).with_context(|| format!("there is no table {name:?}"))
+    }
+}
+
+/// Orders tables so that whatever refers to a table comes before it; tables in a circle keep their order.
+pub fn children_first(mut tables: Vec<String>, refers: impl Fn(&str, &str) -> bool) -> Vec<String> {
+    let mut ordered = Vec::with_capacity(tables.len());
+    while !tables.is_empty() {
+        let free = tables
+            .iter()
+            .position(|parent| !tables.iter().any(|child| child != parent && refers(child, parent)));
+        ordered.push(tables.remove(free.unwrap_or(0)));
+    }
+    ordered
+}
+
+/// A statement that touched another number of rows than were marked must not stand: a trigger or a rule interfered.
+fn counted((sql, touched): (String, u64), expected: i64, table: &str) -> Result<String> {
+    if i64::try_from(touched).is_ok_and(|touched| touched == expected) {
+        return Ok(sql);
+    }
+    Err(failure(
+        format!(
+            "{expected} rows of {table} were to be treated, but the server treated {touched}; all was rolled back"
+        ),
+        format!("look for triggers or rules on {table:?} (\\d in psql) that keep rows from changing"),
+    ))
+}
+
+async fn hanging_on(connection: &mut PgConnection, key: &DeclaredKey) -> Result<i64> {
+    let variables = Variables::default()
+        .text("parent_schema", &key.parent_schema)
+        .text("parent_table", &key.parent_table)
+        .sql("child", Fragment::qualified(&key.child_schema, &key.child_table))
+        .sql("parent", Fragment::qualified(&key.parent_schema, &key.parent_table))
+        .sql("child_columns", Fragment::columns(Some("child"), &key.child_columns))
+        .sql("parent_columns", Fragment::columns(Some("parent"), &key.parent_columns));
+    let rows = rows(connection, "sql/quarantine/hangs_on_removed.sql", &variables).await?;
+    Ok(rows.first().context("a count is one row")?.try_get("count")?)
+}
+
+/// The primary key of `alias` as a jsonb object.
+fn key_object(alias: &str, table: &Table) -> Fragment {
+    let pair =
+        |column: &String| format!("{}, {alias}.{}", Fragment::literal(column), Fragment::ident(column));
+    let pairs: Vec<String> = table.primary_key.iter().map(pair).collect();
+    Fragment::keyword(format!("pg_catalog.jsonb_build_object({})", pairs.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn children_come_before_parents() {
+        let edges = [("Media", "Message"), ("MessageUpdate", "Message"), ("Message", "IntegrationSession")];
+        let refers = |child: &str, parent: &str| edges.contains(&(child, parent));
+        let tables = ["IntegrationSession", "Message", "Media", "MessageUpdate"].map(String::from).to_vec();
+        assert_eq!(
+            children_first(tables, refers),
+            ["Media", "MessageUpdate", "Message", "IntegrationSession"]
+        );
+        let circle = ["A", "B"].map(String::from).to_vec();
+        assert_eq!(children_first(circle, |_, _| true).len(), 2);
+    }
+}
