@@ -12,7 +12,7 @@ use crate::exit::{Exit, failure};
 use crate::repair::fix::HAZARDS;
 use crate::repair::plan::{FixPlan, Identity, PlanFile};
 use crate::repair::rehearsal::{Rehearsal, rehearse};
-use crate::report::{Change, Detail, Report, RunInfo};
+use crate::report::{self, Change, Detail, Report, RunInfo};
 
 /// Rehearses, and applies where asked.
 ///
@@ -26,6 +26,7 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
         None => select::fixable(&args.codes)?,
     };
     let selection = Selection::new(common)?;
+    report::expect_writable(common.output.as_deref())?;
     let mut opened = Opened::for_change(common).await?;
     let subject = opened.subject();
     let identity = Identity::of(&subject.server, &subject.schema);

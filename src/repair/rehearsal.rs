@@ -7,8 +7,8 @@ use sqlx::postgres::PgConnection;
 
 use super::fix::{self, Fix};
 use super::ledger::{self, AppliedFix, Steps};
-use super::locks::{self, LockTimeout, LockWatch, Mode};
-use super::plan::{FixPlan, Identity, plan_hash};
+use super::locks::{self, LockWatch, Mode};
+use super::plan::{FixPlan, Identity, base, plan_hash};
 use super::quarantine::{self, RowAction, RowDiff};
 use super::{diff, orphans, rows};
 use crate::database::catalog::{self, Catalog, Ddl, Server};
@@ -67,7 +67,7 @@ impl Rehearsal {
 /// key can be built on clean data. Each check is run when its turn comes, on what the fixes before it left.
 ///
 /// # Errors
-/// [`LockTimeout`] when a table was busy: roll back and begin again. Everything else is final; the caller rolls back.
+/// [`locks::LockTimeout`] when a table was busy: roll back and begin again. Everything else is final; the caller rolls back.
 pub async fn rehearse(
     connection: &mut PgConnection,
     subject: &Subject,
@@ -89,11 +89,15 @@ pub async fn rehearse(
     };
     let mut catalog = Catalog::read(connection, &subject.schema).await?;
     for check in checks().iter().filter(|check| considered(check)) {
-        let scope = Scope::new(&catalog, subject.range, &subject.server.role);
+        let mut scope = Scope::new(&catalog, subject.range, &subject.server.role);
+        scope.gives_way = true;
         if !scope.applies(check) {
             continue;
         }
-        let (report, mut findings) = run_check(connection, &scope, check).await?;
+        let (report, mut findings) = run_check(connection, &scope, check).await.map_err(|error| {
+            let every: Vec<String> = catalog.tables.keys().cloned().collect();
+            locks::as_timeout(error, &every, Mode::AccessShare)
+        })?;
         result.checks.push(report);
         mark_untreatable(&mut findings, &scope);
         fix::annotate(&mut findings);
@@ -145,7 +149,6 @@ impl Turn<'_> {
         connection: &mut PgConnection,
         watch: &mut LockWatch,
     ) -> Result<(FixPlan, AppliedFix)> {
-        let schema = &self.subject.schema;
         let orphaned: Vec<&Reference> = self
             .scope
             .references
@@ -163,8 +166,21 @@ impl Turn<'_> {
         // Readers need not wait where only rows change.
         let alters = self.fix.family == Family::Once && !self.fix.up.is_empty();
         let mode = if alters { Mode::AccessExclusive } else { Mode::ShareRowExclusive };
-        locks::lock(connection, schema, &tables, mode).await?;
+        locks::lock(connection, &self.subject.schema, &tables, mode).await?;
         watch.look(connection).await?;
+        // What the lock does not keep away, such as a row that somebody holds FOR UPDATE, may still be waited for.
+        let done = self.on_locked(connection, watch, &tables, &orphaned).await;
+        done.map_err(|error| locks::as_timeout(error, &tables, mode))
+    }
+
+    async fn on_locked(
+        &self,
+        connection: &mut PgConnection,
+        watch: &mut LockWatch,
+        tables: &[String],
+        orphaned: &[&Reference],
+    ) -> Result<(FixPlan, AppliedFix)> {
+        let schema = &self.subject.schema;
 
         let before = catalog::ddl(connection, schema).await?;
         let mut notes = self.fix.notes(self.subject.range);
@@ -180,7 +196,7 @@ impl Turn<'_> {
             Family::Reference => {
                 let all = &self.scope.references;
                 let (statements, constraints) =
-                    orphans::apply(connection, self.fix, self.scope.catalog, &orphaned, all).await?;
+                    orphans::apply(connection, self.fix, self.scope.catalog, orphaned, all).await?;
                 steps.constraints = constraints;
                 statements
             }
@@ -214,6 +230,7 @@ impl Turn<'_> {
             schema_diff: diff::schema(&before, &after),
             row_diff,
             locks: Vec::new(),
+            base: base(&before, tables),
             plan_hash: String::new(),
         };
         let changed = diff::changed_tables(&before, &after);
@@ -222,7 +239,7 @@ impl Turn<'_> {
             code: self.fix.code.clone(),
             version: self.fix.version,
             checksum: self.fix.checksum.clone(),
-            tables,
+            tables: tables.to_vec(),
             ddl_before: only(before),
             ddl_after: only(after),
             steps,
@@ -283,7 +300,7 @@ pub struct Executed {
 /// stops everything.
 ///
 /// # Errors
-/// A refusal with everything that stands in the way; [`LockTimeout`]; or what the server says.
+/// A refusal with everything that stands in the way; or what the server says.
 pub async fn statements(
     connection: &mut PgConnection,
     templates: &[String],
@@ -326,7 +343,6 @@ pub fn refuse(refusals: &[String]) -> Result<()> {
 async fn run_statement(connection: &mut PgConnection, sql: &str) -> Result<()> {
     match execute(connection, sql.to_owned()).await {
         Ok(_) => Ok(()),
-        Err(error) if locks::is_lock_trouble(&error) => Err(LockTimeout { tables: Vec::new() }.into()),
         Err(error) if state_of(&error).as_deref() == Some("23503") => Err(failure(
             "rows that refer to nothing keep the key from being built",
             "let EVO101 treat them in the same run: name both codes, EVO101 first",
