@@ -29,6 +29,9 @@ pub enum Command {
     Undo(Undo),
     /// List the applied runs
     History,
+    /// Who holds which OpenAI credential; share a key, free a credential
+    #[command(subcommand)]
+    Credentials(Credentials),
     /// Find requests that name instances wrongly, in a proxy's or the server's log
     Logs(Logs),
     /// Explain a code, or find the code for an error message
@@ -140,6 +143,43 @@ pub struct Undo {
     /// Commit instead of rolling back
     #[arg(long)]
     pub apply: bool,
+}
+
+/// `evodoctor credentials`.
+#[derive(Debug, Subcommand)]
+pub enum Credentials {
+    /// Each credential, its instance, and the settings and bots that hold it
+    List,
+    /// Give another instance a credential of its own with the same key (a dry run until --apply)
+    Share {
+        /// The credential's id, from `evodoctor credentials list`
+        #[arg(value_name = "CREDENTIAL")]
+        credential: String,
+        /// The name of the instance that gets one
+        #[arg(value_name = "INSTANCE")]
+        instance: String,
+        /// The new credential's name [default: the same]
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// Commit instead of rolling back
+        #[arg(long)]
+        apply: bool,
+    },
+    /// Free a credential from the settings and bots that hold it (a dry run until --apply)
+    Release {
+        /// The credential's id, from `evodoctor credentials list`
+        #[arg(value_name = "CREDENTIAL")]
+        credential: String,
+        /// The credential that takes its place [default: settings and bots are removed]
+        #[arg(long, value_name = "CREDENTIAL")]
+        to: Option<String>,
+        /// Commit instead of rolling back
+        #[arg(long)]
+        apply: bool,
+        /// Consent to a hazard that the plan names, such as deletes-rows
+        #[arg(long, value_name = "HAZARD", value_delimiter = ',')]
+        allow: Vec<String>,
+    },
 }
 
 /// `evodoctor logs`.

@@ -8,9 +8,11 @@ use super::open::Opened;
 use crate::database::run::execute;
 use crate::database::session::Session;
 use crate::exit::failure;
+use crate::repair::fix::HAZARDS;
 use crate::repair::ledger;
 use crate::repair::locks::{self, ATTEMPTS, LockTimeout};
-use crate::repair::rehearsal::Subject;
+use crate::repair::plan::FixPlan;
+use crate::repair::rehearsal::{Rehearsal, Subject};
 
 /// Whether a change was committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +95,50 @@ pub async fn roll_back(opened: &mut Opened) -> Result<()> {
     Ok(())
 }
 
+/// Commits what was rehearsed where that is asked for and every hazard has consent; otherwise rolls it back.
+///
+/// # Errors
+/// When consent is missing, or it was not committed.
+pub async fn settle(
+    opened: &mut Opened,
+    subject: &Subject,
+    rehearsal: &Rehearsal,
+    apply: bool,
+    allowed: &[String],
+) -> Result<Committed> {
+    if !apply || rehearsal.fixes.is_empty() {
+        roll_back(opened).await?;
+        return Ok(Committed::No);
+    }
+    let mut missing = needs_consent(&rehearsal.fixes);
+    missing.retain(|hazard| !allowed.contains(hazard));
+    if !missing.is_empty() {
+        roll_back(opened).await?;
+        let names = missing.join(", ");
+        return Err(failure(
+            format!("the plan has hazards that nobody consented to: {names}; nothing has been changed"),
+            format!("read it (the same without --apply), then add --allow {}", missing.join(",")),
+        ));
+    }
+    let work = async |connection: &mut PgConnection| rehearsal.commit(connection, subject).await;
+    commit(opened, rehearsal.run, &rehearsal.plan_hash, work).await
+}
+
+/// The hazards of a plan that need consent.
+pub fn needs_consent(fixes: &[FixPlan]) -> Vec<String> {
+    let is_there = |hazard: &str| fixes.iter().any(|fix| fix.hazards.iter().any(|h| h == hazard));
+    let needed = HAZARDS.iter().filter(|(name, needs_consent)| *needs_consent && is_there(name));
+    needed.map(|(name, _)| (*name).to_owned()).collect()
+}
+
+/// `--apply`, with the consent that the plan needs.
+pub fn apply_words(fixes: &[FixPlan]) -> String {
+    match needs_consent(fixes).as_slice() {
+        [] => " --apply".to_owned(),
+        hazards => format!(" --apply --allow {}", hazards.join(",")),
+    }
+}
+
 /// What a lost connection while committing means.
 pub fn commit_in_doubt(error: sqlx::Error) -> anyhow::Error {
     match error {
@@ -110,7 +156,7 @@ pub fn commit_in_doubt(error: sqlx::Error) -> anyhow::Error {
 ///
 /// # Errors
 /// When it was not committed, or nobody can tell.
-pub async fn commit(
+async fn commit(
     opened: &mut Opened,
     run: i64,
     plan_hash: &str,

@@ -8,11 +8,10 @@ use super::select::{self, Selection};
 use crate::cli::{self, Common};
 use crate::examine::check::Check;
 use crate::examine::finding::Finding;
-use crate::exit::{Exit, failure};
-use crate::repair::fix::HAZARDS;
-use crate::repair::plan::{FixPlan, Identity, PlanFile};
+use crate::exit::Exit;
+use crate::repair::plan::{Identity, PlanFile};
 use crate::repair::rehearsal::{Rehearsal, rehearse};
-use crate::report::{self, Change, Detail, Report, RunInfo};
+use crate::report::{Change, Detail, Report, RunInfo};
 
 /// Rehearses, and applies where asked.
 ///
@@ -26,7 +25,6 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
         None => select::fixable(&args.codes)?,
     };
     let selection = Selection::new(common)?;
-    report::expect_writable(common.output.as_deref())?;
     let mut opened = Opened::for_change(common).await?;
     let subject = opened.subject();
     let identity = Identity::of(&subject.server, &subject.schema);
@@ -44,62 +42,30 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
     })
     .await?;
 
-    let missing = missing_consent(&rehearsal.fixes, &allowed);
-    let will_commit = args.apply && !rehearsal.fixes.is_empty();
     if let Some(plan) = &plan {
         plan.expect_same(&rehearsal.fixes)?;
-    }
-    if will_commit && !missing.is_empty() {
-        return Err(failure(
-            format!(
-                "the plan has hazards that nobody consented to: {}; nothing has been changed",
-                missing.join(", ")
-            ),
-            format!("read it (evodoctor fix), then add --allow {}", missing.join(",")),
-        ));
     }
     if let Some(path) = &args.plan_out {
         PlanFile::new(&identity, &rehearsal.fixes)?.write(path)?;
     }
-    let committed = if will_commit {
-        let run = rehearsal.run;
-        let commit = async |connection: &mut _| rehearsal.commit(connection, &subject).await;
-        change::commit(&mut opened, run, &rehearsal.plan_hash, commit).await?
-    } else {
-        change::roll_back(&mut opened).await?;
-        Committed::No
-    };
-    let report = report(&opened, rehearsal, committed, args, &missing);
+    let committed = change::settle(&mut opened, &subject, &rehearsal, args.apply, &allowed).await?;
+    let report = report(&opened, rehearsal, committed, args);
     report.print(common)?;
     Ok(exit(&report, args.apply))
 }
 
-fn missing_consent(fixes: &[FixPlan], allowed: &[String]) -> Vec<String> {
-    HAZARDS
-        .iter()
-        .filter(|(_, needs_consent)| *needs_consent)
-        .map(|(name, _)| (*name).to_owned())
-        .filter(|hazard| fixes.iter().any(|fix| fix.hazards.contains(hazard)) && !allowed.contains(hazard))
-        .collect()
-}
-
-fn report(
-    opened: &Opened,
-    rehearsal: Rehearsal,
-    committed: Committed,
-    args: &cli::Fix,
-    missing: &[String],
-) -> Report {
+fn report(opened: &Opened, rehearsal: Rehearsal, committed: Committed, args: &cli::Fix) -> Report {
     let applied = committed == Committed::Yes;
     let id = applied.then_some(rehearsal.run);
     let mut next = Vec::new();
     if let Some(run) = id {
         next.push(format!("evodoctor undo {run}    shows what undoing it would do"));
-    } else if let (false, Some(path)) = (rehearsal.fixes.is_empty(), &args.plan_out) {
-        next.push(format!("evodoctor fix --apply --plan {}{}", path.display(), allow(missing)));
     } else if !rehearsal.fixes.is_empty() {
-        let codes: String = args.codes.iter().map(|code| format!(" {code}")).collect();
-        next.push(format!("evodoctor fix{codes} --apply{}", allow(missing)));
+        let what = match &args.plan_out {
+            Some(path) => format!(" --plan {}", path.display()),
+            None => args.codes.iter().map(|code| format!(" {code}")).collect(),
+        };
+        next.push(format!("evodoctor fix{what}{}", change::apply_words(&rehearsal.fixes)));
     }
     let change = Change {
         run: RunInfo { id, applied },
@@ -113,10 +79,6 @@ fn report(
     report.database = Some(opened.database_info());
     report.release = opened.release_info();
     report
-}
-
-fn allow(missing: &[String]) -> String {
-    if missing.is_empty() { String::new() } else { format!(" --allow {}", missing.join(",")) }
 }
 
 /// 0: nothing to do, or everything asked for is applied. 1: something is pending or left. 3: nothing to do where it

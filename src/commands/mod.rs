@@ -2,6 +2,7 @@
 
 pub mod change;
 pub mod check;
+pub mod credentials;
 pub mod demo;
 pub mod explain;
 pub mod fix;

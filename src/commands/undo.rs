@@ -8,14 +8,13 @@ use crate::cli::{self, Common};
 use crate::database::run::execute;
 use crate::exit::Exit;
 use crate::repair::undo;
-use crate::report::{self, Change, Detail, Report, RunInfo};
+use crate::report::{Change, Detail, Report, RunInfo};
 
 /// Rehearses, and applies where asked.
 ///
 /// # Errors
 /// When there is no such run, or rows no longer allow it: they are named, and nothing is changed.
 pub async fn run(args: &cli::Undo, common: &Common) -> Result<Exit> {
-    report::expect_writable(common.output.as_deref())?;
     let mut opened = Opened::for_change(common).await?;
     let subject = opened.subject();
     let undone = rehearsed(&mut opened, &subject, async |connection, attempt| {

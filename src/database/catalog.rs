@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
@@ -317,6 +318,21 @@ pub async fn instances(connection: &mut PgConnection, schema: &str) -> Result<Ve
             token: row.try_get("token")?,
             owner_jid: row.try_get("owner_jid")?,
         })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// The OpenAI credentials and what holds them, as JSON with the key in it: mask it before it leaves.
+pub async fn credentials(connection: &mut PgConnection, schema: &str) -> Result<Vec<Value>> {
+    let rows = rows(connection, "sql/credentials/list.sql", &Variables::for_schema(schema)).await?;
+    let read = |row: &PgRow| -> Result<Value> {
+        Ok(json!({
+            "id": row.try_get::<String, _>("id")?,
+            "name": row.try_get::<Option<String>, _>("name")?,
+            "apiKey": row.try_get::<Option<String>, _>("api_key")?,
+            "instance": row.try_get::<String, _>("instance")?,
+            "holders": row.try_get::<Value, _>("holders")?,
+        }))
     };
     rows.iter().map(read).collect()
 }

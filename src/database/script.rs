@@ -23,7 +23,7 @@ pub fn file(path: &str) -> &'static str {
 
 /// What the variables of a script stand for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Variables(BTreeMap<&'static str, Variable>);
+pub struct Variables(BTreeMap<String, Variable>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Variable {
@@ -39,17 +39,23 @@ impl Variables {
         Self::default().text("schema", schema)
     }
 
+    /// Adds strings, for an operation that takes arguments.
+    #[must_use]
+    pub fn texts(self, values: &BTreeMap<String, String>) -> Self {
+        values.iter().fold(self, |variables, (name, value)| variables.text(name, value))
+    }
+
     /// Adds a string for `:"name"` and `:'name'`.
     #[must_use]
-    pub fn text(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.0.insert(name, Variable::Text(value.into()));
+    pub fn text(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.0.insert(name.to_owned(), Variable::Text(value.into()));
         self
     }
 
     /// Adds SQL for `:name`.
     #[must_use]
-    pub fn sql(mut self, name: &'static str, fragment: Fragment) -> Self {
-        self.0.insert(name, Variable::Sql(fragment));
+    pub fn sql(mut self, name: &str, fragment: Fragment) -> Self {
+        self.0.insert(name.to_owned(), Variable::Sql(fragment));
         self
     }
 }

@@ -1,7 +1,8 @@
-//! Fixes: SQL files with the stem of the check they serve, found by walking `sql/fixes/`.
+//! Fixes: SQL files with the stem of the check they serve, found by walking `sql/fixes/`; and operations, which are made
+//! alike but are asked for by a command and take arguments (`sql/credentials/`).
 //!
 //! A fix has a pair of files, `.up.sql` and `.down.sql`, or a query `.rows.sql` that selects the rows to remove or
-//! change, or both; rows come first. What happens to rows goes through the quarantine and needs no way back of its own.
+//! change, or both; rows come first. Queries before that one speak, as they do in the up file. What happens to rows goes through the quarantine and needs no way back of its own.
 //! The header stands in the up file, where there is one.
 
 use std::collections::BTreeSet;
@@ -28,7 +29,7 @@ pub const HAZARDS: &[(&str, bool)] = &[
 /// A versioned fix.
 #[derive(Debug)]
 pub struct Fix {
-    /// The code of the check it serves.
+    /// The code of the check it serves, or the operation's name.
     pub code: String,
     /// Raised when the statements change.
     pub version: u32,
@@ -44,6 +45,8 @@ pub struct Fix {
     pub after: Vec<(ReleaseRange, String)>,
     /// The query for the rows to remove or change: `table`, `key`, `change`, `reason`.
     pub rows: Option<String>,
+    /// Queries that speak before it.
+    pub before_rows: Vec<String>,
     /// The statements, with psql's variables.
     pub up: Vec<String>,
     /// The statements that reverse them.
@@ -66,7 +69,7 @@ impl Fix {
             checksum.update([0]);
         }
         let checksum = checksum.finalize();
-        let [rows, up, down] = [rows, up, down].map(Script::parse);
+        let [mut rows, up, down] = [rows, up, down].map(Script::parse);
         ensure!(
             up.statements.is_empty() == down.statements.is_empty(),
             "{stem}: no way without its way back"
@@ -80,7 +83,7 @@ impl Fix {
         for other in [&rows, &up, &down].into_iter().filter(|script| !script.statements.is_empty()) {
             ensure!(other.get("code") == Some(&code), "{stem}: the files name different codes");
         }
-        ensure!(stem.starts_with(&format!("{code}_")), "{stem}: the header names {code}");
+        ensure!(stem.split('_').next() == Some(&code), "{stem}: the header names {code}");
         let hazards = words("hazards");
         for hazard in &hazards {
             ensure!(HAZARDS.iter().any(|(name, _)| name == hazard), "{stem}: {hazard:?} is no hazard");
@@ -97,7 +100,8 @@ impl Fix {
             tables: words("tables"),
             upstream: words("upstream"),
             family: if first.get("each") == Some("reference") { Family::Reference } else { Family::Once },
-            rows: if rows.statements.is_empty() { None } else { Some(rows.single()?.to_owned()) },
+            rows: rows.statements.pop(),
+            before_rows: rows.statements,
             checksum: checksum.iter().map(|byte| format!("{byte:02x}")).collect(),
             up: up.statements,
             down: down.statements,
@@ -114,13 +118,31 @@ impl Fix {
     }
 }
 
-static FIXES: LazyLock<Vec<Fix>> = LazyLock::new(|| {
-    stems().into_iter().map(|stem| load(stem).expect("the tests keep every fix well formed")).collect()
-});
+static FIXES: LazyLock<Vec<Fix>> = LazyLock::new(|| all_in(FIX_FILES));
 
-/// The stems of all fixes, in order.
-pub fn stems() -> BTreeSet<&'static str> {
-    let stem = |path: &'static str| path.strip_prefix("sql/fixes/")?.split('.').next();
+static OPERATIONS: LazyLock<Vec<Fix>> = LazyLock::new(|| all_in(OPERATION_FILES));
+
+/// Where the fixes are.
+pub const FIX_FILES: &str = "sql/fixes/";
+
+/// Where the operations are.
+pub const OPERATION_FILES: &str = "sql/credentials/";
+
+fn all_in(folder: &str) -> Vec<Fix> {
+    stems(folder)
+        .into_iter()
+        .map(|stem| load(folder, stem).expect("the tests keep every fix well formed"))
+        .collect()
+}
+
+/// The stems of all fixes in a folder, in order.
+pub fn stems(folder: &str) -> BTreeSet<&'static str> {
+    // `stem.kind.sql`; a file without a kind is a query of its own.
+    let stem = |path: &'static str| {
+        let mut parts = path.strip_prefix(folder)?.split('.');
+        let stem = parts.next();
+        if parts.count() == 2 { stem } else { None }
+    };
     FILES.iter().filter_map(|(path, _)| stem(path)).collect()
 }
 
@@ -128,9 +150,9 @@ pub fn stems() -> BTreeSet<&'static str> {
 ///
 /// # Errors
 /// As [`Fix::parse`].
-pub fn load(stem: &str) -> Result<Fix> {
+pub fn load(folder: &str, stem: &str) -> Result<Fix> {
     let text = |kind: &str| {
-        let path = format!("sql/fixes/{stem}.{kind}.sql");
+        let path = format!("{folder}{stem}.{kind}.sql");
         FILES.iter().find(|(name, _)| *name == path).map_or("", |(_, text)| text)
     };
     Fix::parse(stem, text("rows"), text("up"), text("down"))
@@ -144,6 +166,11 @@ pub fn fixes() -> &'static [Fix] {
 /// The fix for a code.
 pub fn find(code: &str) -> Option<&'static Fix> {
     fixes().iter().find(|fix| fix.code == code)
+}
+
+/// The operation of a name.
+pub fn operation(name: &str) -> Option<&'static Fix> {
+    OPERATIONS.iter().find(|operation| operation.code == name)
 }
 
 /// Tells each finding which fix it has. One that is in an unforeseen form, and one without a fix of its own although

@@ -1,5 +1,7 @@
 //! The ledger: which fixes were applied, by whom, and what undo needs to know. It lives in the schema `evodoctor`.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -72,6 +74,9 @@ pub struct Steps {
     /// Constraints that the fix dealt with.
     #[serde(default)]
     pub constraints: Vec<Constraint>,
+    /// The arguments of an operation.
+    #[serde(default)]
+    pub arguments: BTreeMap<String, String>,
 }
 
 /// Whether the ledger is there.

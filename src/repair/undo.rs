@@ -13,8 +13,9 @@ use super::locks::{self, LockWatch, Mode};
 use super::orphans::{Before, Constraint};
 use super::plan::{FixPlan, Identity, base, plan_hash};
 use super::quarantine::{self, RowAction, RowDiff, RowSample, table_variables};
-use super::rehearsal::{Subject, can_replicate, refuse, statements};
+use super::rehearsal::Subject;
 use super::rows::children_first;
+use super::turn::{can_replicate, refuse, statements};
 use crate::database::catalog::{self, Catalog, Ddl, DeclaredKey};
 use crate::database::quote::Fragment;
 use crate::database::run::{execute, rows, script, state_of};
@@ -106,6 +107,7 @@ pub async fn rehearse(
 /// Undo is only as good as the knowledge of what was done.
 fn same_version(applied: &AppliedFix) -> Result<&'static Fix> {
     fix::find(&applied.code)
+        .or_else(|| fix::operation(&applied.code))
         .filter(|fix| fix.version == applied.version && fix.checksum == applied.checksum)
         .ok_or_else(|| {
             failure(
@@ -149,7 +151,7 @@ impl Reversal<'_> {
         let mut notes = Vec::new();
         let (executed, row_diff) = match self.fix.family {
             Family::Once => {
-                let done = statements(connection, &self.fix.down, schema).await?;
+                let done = statements(connection, &self.fix.down, &self.variables()).await?;
                 notes.extend(done.notes);
                 let mut executed = done.executed;
                 let marked = self.marked(connection).await?;
@@ -178,6 +180,10 @@ impl Reversal<'_> {
             plan_hash: String::new(),
         };
         Ok(plan.hashed())
+    }
+
+    fn variables(&self) -> Variables {
+        Variables::for_schema(&self.subject.schema).texts(&self.applied.steps.arguments)
     }
 
     /// The tables must again be what they were, unless somebody else changed them in between.

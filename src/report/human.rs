@@ -32,6 +32,7 @@ pub fn render(report: &Report, common: &Common, page: Page) -> String {
             }
         }
         Detail::Change(change) => out.push_str(&self::change(report, change, common, page)),
+        Detail::Credentials { credentials } => out.push_str(&self::credentials(credentials, page)),
         Detail::Logs(logs) => out.push_str(&logs::human(&logs.examined, page.width)),
         Detail::History { runs } => out.push_str(&history(runs, page)),
     }
@@ -299,6 +300,31 @@ fn fitted(text: &str, width: usize) -> String {
         Some((at, _)) if text.chars().count() > width => format!("{}…", &text[..at]),
         _ => text.to_owned(),
     }
+}
+
+fn credentials(credentials: &[Value], page: Page) -> String {
+    if credentials.is_empty() {
+        return "there is no OpenAI credential\n".to_owned();
+    }
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let holder = |holder: &Value| {
+        let foreign = if holder["is_foreign"] == true { " (another instance)" } else { "" };
+        format!("{} of {}{foreign}", text(&holder["kind"]), text(&holder["instance"]))
+    };
+    let rows: Vec<Vec<String>> = credentials
+        .iter()
+        .map(|credential| {
+            let holders = credential["holders"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let holders: Vec<String> = holders.iter().map(holder).collect();
+            let holders = if holders.is_empty() { "nothing".to_owned() } else { holders.join(", ") };
+            let mut row: Vec<String> =
+                ["id", "name", "instance", "apiKey"].iter().map(|field| text(&credential[*field])).collect();
+            row.push(holders);
+            row
+        })
+        .collect();
+    page.table(&["credential", "name", "instance", "key", "held by"], &rows, 0)
+        + "next: evodoctor credentials share CREDENTIAL INSTANCE, or release CREDENTIAL\n"
 }
 
 fn history(runs: &[Run], page: Page) -> String {

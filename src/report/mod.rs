@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::cli::{Common, Format};
 use crate::evolution::release::{History, ReleaseRange};
@@ -109,6 +110,11 @@ pub enum Detail {
     Check {},
     /// `fix` and `undo`.
     Change(Change),
+    /// `credentials list`.
+    Credentials {
+        /// Each credential and what holds it, keys masked.
+        credentials: Vec<Value>,
+    },
     /// `logs`.
     Logs(Logs),
     /// `history`.

@@ -14,7 +14,7 @@ use crate::support::database::{TestDatabase, execute};
 const CATALOG: &str = r#"
     SELECT format('enum %s: %s', t.typname, string_agg(e.enumlabel, ', ' ORDER BY e.enumsortorder))
     FROM pg_type t JOIN pg_enum e ON e.enumtypid = t.oid
-    WHERE t.typnamespace = $1::regnamespace GROUP BY t.oid
+    WHERE t.typnamespace = $1::regnamespace GROUP BY t.oid, t.typname
   UNION ALL
     SELECT format('column %s.%s: %s%s%s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
                   CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END,

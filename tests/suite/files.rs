@@ -55,14 +55,14 @@ fn a_bad_header_is_refused() {
 #[test]
 fn every_fix_has_the_stem_of_a_check_that_announces_it() {
     let checks = stems("sql/checks/", ".sql");
-    let fixes = fix::stems();
+    let fixes = fix::stems(fix::FIX_FILES);
     for (path, _) in under("sql/fixes/") {
         let kind = path.split_once('.').expect("an ending").1;
         assert!(["rows.sql", "up.sql", "down.sql"].contains(&kind), "{path} is neither rows nor up nor down");
     }
     for stem in &fixes {
         assert!(checks.contains(*stem), "{stem} serves no check");
-        let fix = fix::load(stem).unwrap_or_else(|error| panic!("{error:#}"));
+        let fix = fix::load(fix::FIX_FILES, stem).unwrap_or_else(|error| panic!("{error:#}"));
         assert!(!fix.after.is_empty(), "{stem}: the plan must say what the API does afterwards");
         for number in &fix.upstream {
             let known = facts().migrations.iter().any(|m| m.name.starts_with(&format!("{number}_")));

@@ -8,6 +8,7 @@ mod checks;
 mod cli;
 mod consent;
 mod contract;
+mod credentials;
 mod demo;
 mod explain;
 mod files;

@@ -1,0 +1,111 @@
+//! `evodoctor credentials`: who holds which OpenAI credential, sharing a key, and freeing a credential.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+
+use super::change::{self, Committed, rehearsed};
+use super::open::Opened;
+use super::select;
+use crate::cli::{self, Common};
+use crate::database::catalog;
+use crate::examine::mask;
+use crate::exit::Exit;
+use crate::repair::{fix, rehearsal};
+use crate::report::{Change, Detail, Report, RunInfo};
+
+/// Lists, or rehearses an operation and applies it where asked.
+///
+/// # Errors
+/// When something stands in the way; it is named, and nothing is changed.
+pub async fn run(action: &cli::Credentials, common: &Common) -> Result<Exit> {
+    match action {
+        cli::Credentials::List => list(common).await,
+        cli::Credentials::Share { credential, instance, name, apply } => {
+            let arguments = [
+                ("credential", credential.clone()),
+                ("instance", instance.clone()),
+                ("name", name.clone().unwrap_or_default()),
+                ("new_id", derived_id(credential, instance)),
+            ];
+            let again = format!("share {} {}", quoted(credential), quoted(instance));
+            let name = name.as_ref().map(|name| format!(" --name {}", quoted(name))).unwrap_or_default();
+            operate("share", &arguments, &(again + &name), *apply, &[], common).await
+        }
+        cli::Credentials::Release { credential, to, apply, allow } => {
+            let arguments = [("credential", credential.clone()), ("to", to.clone().unwrap_or_default())];
+            let again = format!("release {}", quoted(credential));
+            let to = to.as_ref().map(|to| format!(" --to {}", quoted(to))).unwrap_or_default();
+            operate("release", &arguments, &(again + &to), *apply, allow, common).await
+        }
+    }
+}
+
+async fn list(common: &Common) -> Result<Exit> {
+    let mut opened = Opened::snapshot(common).await?;
+    let mut credentials = catalog::credentials(&mut opened.session.connection, &opened.schema).await?;
+    credentials.iter_mut().for_each(mask::value);
+    opened.session.end().await?;
+    let mut report = Report::new("credentials", Detail::Credentials { credentials });
+    report.database = Some(opened.database_info());
+    report.release = opened.release_info();
+    report.print(common)?;
+    Ok(Exit::Clean)
+}
+
+async fn operate(
+    name: &str,
+    arguments: &[(&str, String)],
+    again: &str,
+    apply: bool,
+    allow: &[String],
+    common: &Common,
+) -> Result<Exit> {
+    let allowed = select::hazards(allow)?;
+    let operation = fix::operation(name).with_context(|| format!("there is no operation {name}"))?;
+    let arguments: BTreeMap<String, String> =
+        arguments.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let mut opened = Opened::for_change(common).await?;
+    let subject = opened.subject();
+    let rehearsal = rehearsed(&mut opened, &subject, async |connection, attempt| {
+        rehearsal::operate(connection, &subject, attempt, operation, &arguments).await
+    })
+    .await?;
+    let committed = change::settle(&mut opened, &subject, &rehearsal, apply, &allowed).await?;
+    let applied = committed == Committed::Yes;
+    let id = applied.then_some(rehearsal.run);
+    let next = match id {
+        Some(run) => format!("evodoctor undo {run}    shows what undoing it would do"),
+        None => format!("evodoctor credentials {again}{}", change::apply_words(&rehearsal.fixes)),
+    };
+    let change = Change {
+        run: RunInfo { id, applied },
+        fixes: rehearsal.fixes,
+        plan_hash: rehearsal.plan_hash,
+        next: vec![next],
+        left: Vec::new(),
+    };
+    let mut report = Report::new("credentials", Detail::Change(change));
+    report.database = Some(opened.database_info());
+    report.release = opened.release_info();
+    report.print(common)?;
+    Ok(if applied { Exit::Clean } else { Exit::Findings })
+}
+
+/// An id in the form of Prisma's cuids, made from what is shared with whom: the rehearsal and the real run agree.
+fn derived_id(credential: &str, instance: &str) -> String {
+    let digest = Sha256::new().chain_update(credential).chain_update([0]).chain_update(instance).finalize();
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("c{}", &hex[..24])
+}
+
+/// As a shell takes it.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
