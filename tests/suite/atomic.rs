@@ -191,3 +191,33 @@ async fn a_fix_that_is_cut_off_is_all_or_nothing() {
 async fn an_undo_that_is_cut_off_is_all_or_nothing() {
     interrupted(21, true).await;
 }
+
+/// The moment that matters most, held still: the rows are treated, and the ledger is about to say so.
+#[tokio::test]
+async fn rows_and_ledger_are_one() {
+    let mut patient = Patient::new().await;
+    // Makes the ledger.
+    patient.run(&FIX);
+    patient.after = state(&mut patient.connection, &["evodoctor"]).await;
+    patient.run(&["undo", "1", "--apply"]);
+    let waits =
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'evodoctor.run'::regclass)";
+    for end in ENDS {
+        // It may be read and not written.
+        execute(&mut patient.connection, "BEGIN; LOCK TABLE evodoctor.run IN SHARE MODE").await;
+        let child = start_on(&patient.database.url(), &FIX);
+        while !sqlx::query_scalar::<_, bool>(waits)
+            .fetch_one(&mut patient.connection)
+            .await
+            .expect("readable")
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let run = patient.end(child, end).await;
+        execute(&mut patient.connection, "COMMIT").await;
+        assert_ne!(run.code, Some(0), "{run:?}");
+        assert!(!patient.is_fixed().await, "{end:?}");
+    }
+    patient.run(&FIX);
+    assert!(patient.is_fixed().await);
+}
