@@ -18,5 +18,6 @@ WHERE
     AND relation.relkind IN ('r', 'p')
     AND namespace.nspname = :'schema'
     AND relation.relname IN (SELECT pg_catalog.jsonb_array_elements_text(:'tables'::jsonb))
+    AND lock.mode IN (SELECT pg_catalog.jsonb_array_elements_text(:'modes'::jsonb))
 ORDER BY
     transaction_age DESC, pid;

@@ -4,6 +4,7 @@ SELECT
     relation.relkind::text AS kind,
     pg_catalog.pg_get_userbyid(relation.relowner)::text AS owner,
     pg_catalog.pg_has_role(relation.relowner, 'USAGE') AS is_owned,
+    pg_catalog.has_table_privilege(relation.oid, 'SELECT') AS is_readable,
     ARRAY(
         SELECT attribute.attname::text
         FROM pg_catalog.pg_attribute AS attribute
@@ -24,6 +25,13 @@ SELECT
             AND attribute.attgenerated = ''
         ORDER BY attribute.attnum
     ) AS stored_columns,
+    ARRAY(
+        SELECT pg_catalog.format_type(attribute.atttypid, attribute.atttypmod)
+        FROM pg_catalog.pg_attribute AS attribute
+        WHERE attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
+            AND attribute.attgenerated = ''
+        ORDER BY attribute.attnum
+    ) AS stored_types,
     ARRAY(
         SELECT attribute.attname::text
         FROM

@@ -44,10 +44,10 @@ CREATE TABLE IF NOT EXISTS "evodoctor"."quarantine" (
     -- The primary key's columns and values.
     "key" jsonb NOT NULL,
     "reason" text NOT NULL,
-    -- The row before. Where jsonb cannot hold it exactly (a JSON null is not an SQL NULL), "literal" has it as the
-    -- server's own text of the row.
+    -- The row before. Where jsonb cannot hold a value exactly (a JSON null is not an SQL NULL), "literal" has the
+    -- server's own text of it, by column.
     "row" jsonb NOT NULL,
-    "literal" text,
+    "literal" jsonb,
     -- The new values of the changed columns.
     "change" jsonb,
     PRIMARY KEY ("run", "code", "table_schema", "table_name", "action", "columns", "key")

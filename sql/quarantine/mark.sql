@@ -13,11 +13,13 @@ SELECT
     :child_key,
     :'reason',
     pg_catalog.to_jsonb(child.*),
-    CASE
-        WHEN pg_catalog.jsonb_populate_record(CAST(NULL AS :child), pg_catalog.to_jsonb(child.*))::text
-            IS DISTINCT FROM (child.*)::text
-            THEN (child.*)::text
-    END,
+    (
+        SELECT pg_catalog.jsonb_object_agg(value.name, value.text)
+        FROM
+            pg_catalog.jsonb_populate_record(CAST(NULL AS :child), pg_catalog.to_jsonb(child.*)) AS again
+            CROSS JOIN LATERAL (VALUES :texts) AS value (name, text, again)
+        WHERE value.text IS DISTINCT FROM value.again
+    ),
     NULLIF(:'change', '')::jsonb
 FROM
     :child AS child
@@ -54,4 +56,6 @@ WHERE
             AND removed."action" = 'removed'
             AND (:gone_child_key) = (:child_primary_key)
     )
+-- Held from here on, so that no row elsewhere can come to hang on one of these after the guard has looked.
+FOR UPDATE OF child
 ON CONFLICT DO NOTHING;

@@ -12,11 +12,13 @@ SELECT
     :target_key_object,
     selected."reason",
     pg_catalog.to_jsonb(target.*),
-    CASE
-        WHEN pg_catalog.jsonb_populate_record(CAST(NULL AS :table), pg_catalog.to_jsonb(target.*))::text
-            IS DISTINCT FROM (target.*)::text
-            THEN (target.*)::text
-    END,
+    (
+        SELECT pg_catalog.jsonb_object_agg(value.name, value.text)
+        FROM
+            pg_catalog.jsonb_populate_record(CAST(NULL AS :table), pg_catalog.to_jsonb(target.*)) AS again
+            CROSS JOIN LATERAL (VALUES :texts) AS value (name, text, again)
+        WHERE value.text IS DISTINCT FROM value.again
+    ),
     selected."change"
 FROM
     (:selection) AS selected
@@ -24,4 +26,5 @@ FROM
     JOIN :table AS target ON (:key) = (:target_key)
 WHERE
     selected."table" = :'table_name'
+FOR UPDATE OF target
 ON CONFLICT DO NOTHING;

@@ -5,14 +5,7 @@ SET
 FROM
     "evodoctor"."quarantine" AS kept
     CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(CAST(NULL AS :table), kept."key") AS key
-    CROSS JOIN LATERAL (
-        SELECT (
-            CASE
-                WHEN kept."literal" IS NULL THEN pg_catalog.jsonb_populate_record(CAST(NULL AS :table), kept."row")
-                ELSE CAST(kept."literal" AS :table)
-            END
-        ).*
-    ) AS restored
+    CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(CAST(NULL AS :table), kept."row") AS restored
 WHERE
     kept."run" = pg_catalog.current_setting('evodoctor.run')::bigint
     AND kept."code" = :'code'

@@ -172,6 +172,13 @@ async fn commit(
         Err(other) => other,
     };
     let Ok(mut other) = Session::open(&opened.target).await else { return Err(unknown) };
+    // The server may still be at it: only when its locks are gone does the ledger tell the end.
+    if locks::wait_until_ended(other.connection()).await.is_err() {
+        return Err(unknown);
+    }
+    if other.begin_snapshot().await.is_err() {
+        return Err(unknown);
+    }
     let Ok(runs) = ledger::runs(other.connection()).await else { return Err(unknown) };
     if runs.iter().any(|r| r.run == run && r.plan_hash == plan_hash) {
         opened.session = other;

@@ -9,7 +9,7 @@ use crate::database::url::Target;
 use crate::evolution::release::{History, ReleaseRange};
 use crate::exit::failure;
 use crate::repair::rehearsal::Subject;
-use crate::report::{DatabaseInfo, ReleaseInfo};
+use crate::report::{DatabaseInfo, ReleaseInfo, expect_writable};
 
 /// An open database and what it is.
 pub struct Opened {
@@ -48,8 +48,9 @@ impl Opened {
     /// The same, with the snapshot ended, for a command that changes something.
     ///
     /// # Errors
-    /// Also when the server is a standby.
+    /// Also when the server is a standby, and when the report could not be written afterwards.
     pub async fn for_change(common: &Common) -> Result<Self> {
+        expect_writable(common.output.as_deref())?;
         let mut opened = Self::snapshot(common).await?;
         opened.session.end_snapshot().await?;
         if opened.server.in_recovery {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
+use super::quote::Fragment;
 use super::run::rows;
 use super::script::Variables;
 use super::session::Session;
@@ -96,10 +97,14 @@ pub struct Table {
     pub owner: String,
     /// Whether the role that asks may alter it.
     pub is_owned: bool,
+    /// Whether the role that asks may read it.
+    pub is_readable: bool,
     /// Columns, in order.
     pub columns: Vec<String>,
     /// Columns that hold data of their own (not generated).
     pub stored_columns: Vec<String>,
+    /// Their types, as SQL writes them.
+    pub stored_types: Vec<String>,
     /// The primary key's columns; empty without one.
     pub primary_key: Vec<String>,
     /// Enabled triggers that are not the server's own.
@@ -119,8 +124,10 @@ impl Table {
             kind: row.try_get("kind")?,
             owner: row.try_get("owner")?,
             is_owned: row.try_get("is_owned")?,
+            is_readable: row.try_get("is_readable")?,
             columns: row.try_get("columns")?,
             stored_columns: row.try_get("stored_columns")?,
+            stored_types: row.try_get("stored_types")?,
             primary_key: row.try_get("primary_key")?,
             triggers: row.try_get("triggers")?,
             not_null_columns: row.try_get::<Vec<String>, _>("not_null_columns")?.into_iter().collect(),
@@ -209,6 +216,19 @@ pub struct DeclaredKey {
 }
 
 impl DeclaredKey {
+    /// Both ends, as `child` and `parent`.
+    pub fn variables(&self) -> Variables {
+        Variables::default()
+            .text("child_schema", &self.child_schema)
+            .text("child_table", &self.child_table)
+            .text("parent_schema", &self.parent_schema)
+            .text("parent_table", &self.parent_table)
+            .sql("child", Fragment::qualified(&self.child_schema, &self.child_table))
+            .sql("parent", Fragment::qualified(&self.parent_schema, &self.parent_table))
+            .sql("child_columns", Fragment::columns(Some("child"), &self.child_columns))
+            .sql("parent_columns", Fragment::columns(Some("parent"), &self.parent_columns))
+    }
+
     fn read(row: &PgRow) -> Result<Self> {
         let action = |column: &str| -> Result<Action> {
             let letter: String = row.try_get(column)?;
@@ -266,12 +286,12 @@ impl Catalog {
     }
 }
 
-/// The rows of `_prisma_migrations`, or `None` when there is no such table.
+/// The rows of `_prisma_migrations`, or `None` when there is no such table, or none that this role may read.
 pub async fn migration_history(
     connection: &mut PgConnection,
     catalog: &Catalog,
 ) -> Result<Option<Vec<HistoryRow>>> {
-    if !catalog.tables.contains_key("_prisma_migrations") {
+    if !catalog.tables.get("_prisma_migrations").is_some_and(|table| table.is_readable) {
         return Ok(None);
     }
     let variables = Variables::for_schema(&catalog.schema);

@@ -64,6 +64,12 @@ pub fn sql_state(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>()).and_then(state_of)
 }
 
+/// Whether an error means: others hold a lock, begin again.
+pub fn is_lock_trouble(error: &sqlx::Error) -> bool {
+    // lock_not_available, deadlock_detected
+    matches!(state_of(error).as_deref(), Some("55P03" | "40P01"))
+}
+
 /// The SQLSTATE of an error of the driver.
 pub fn state_of(error: &sqlx::Error) -> Option<String> {
     error.as_database_error().and_then(|e| e.code()).map(|code| code.into_owned())

@@ -49,7 +49,12 @@ pub fn value(value: &mut Value) {
             }
         }
         Value::Array(items) => items.iter_mut().for_each(self::value),
-        Value::String(text) => cut(text),
+        Value::String(text) => {
+            if text.contains("://") {
+                *text = without_credentials(text);
+            }
+            cut(text);
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
@@ -61,6 +66,38 @@ fn hide(value: &mut Value) {
         Value::String(text) => *text = secret(text),
         Value::Number(_) | Value::Array(_) | Value::Object(_) => *value = Value::from("…"),
     }
+}
+
+/// Hides what stands before the `@` of every URL in a text, and the values of parameters that are named like secrets.
+fn without_credentials(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(['/', '?', '#', '"', ' ', '\n']).unwrap_or(part.len());
+        let (authority, rest) = part.split_at(end);
+        out.push_str("://");
+        match authority.rsplit_once('@') {
+            Some((_, host)) => out.push_str(&format!("…@{host}")),
+            None => out.push_str(authority),
+        }
+        for piece in rest.split_inclusive(['?', '&', '#', '"', ' ', '\n']) {
+            out.push_str(&match piece.split_once('=') {
+                Some((name, value)) if is_secret_parameter(name) => {
+                    format!(
+                        "{name}=…{}",
+                        value.strip_suffix(|c| "&#\" \n".contains(c)).map_or("", |v| &value[v.len()..])
+                    )
+                }
+                _ => piece.to_owned(),
+            });
+        }
+    }
+    out
+}
+
+fn is_secret_parameter(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace(['_', '-'], "");
+    SECRET.contains(&name.as_str()) || SECRET_IF_TEXT.contains(&name.as_str()) || name.ends_with("token")
 }
 
 fn cut(text: &mut String) {
@@ -92,6 +129,22 @@ mod tests {
         let mut pusher = json!({"key": "0123456789abcdef"});
         value(&mut pusher);
         assert_eq!(pusher, json!({"key": "0123…ef"}));
+    }
+
+    #[test]
+    fn credentials_in_urls_are_masked() {
+        let mut row = json!({
+            "url": "https://user:pa@ss@bot.example/x?a=1&token=abc&api_key=d#e", "plain": "https://bot.example/a?b=c",
+            "text": "see http://u:p@h and amqp://x:y@z/v, mail a@b.c"
+        });
+        value(&mut row);
+        assert_eq!(
+            row,
+            json!({
+                "url": "https://…@bot.example/x?a=1&token=…&api_key=…#e", "plain": "https://bot.example/a?b=c",
+                "text": "see http://…@h and amqp://…@z/v, mail a@b.c"
+            })
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::finding::{CheckReport, Finding, Outcome};
 use super::mask;
 use super::references::{Reference, references};
 use crate::database::catalog::Catalog;
-use crate::database::run::{execute, statement_rows};
+use crate::database::run::{execute, is_lock_trouble, statement_rows};
 use crate::evolution::release::ReleaseRange;
 
 /// What a check needs to know of the database.
@@ -27,12 +27,14 @@ pub struct Scope<'a> {
     pub references: Vec<Reference>,
     /// The role that asks, for messages.
     pub role: &'a str,
+    /// Whether a lock that others hold ends the examination: a change begins again, where a check is undecided.
+    pub gives_way: bool,
 }
 
 impl<'a> Scope<'a> {
     /// Gathers the references of the catalog.
     pub fn new(catalog: &'a Catalog, range: Option<ReleaseRange>, role: &'a str) -> Self {
-        Self { catalog, range, references: references(catalog, range), role }
+        Self { catalog, range, references: references(catalog, range), role, gives_way: false }
     }
 
     /// Whether a check speaks of any release that this database may be. An unknown release might be any.
@@ -53,6 +55,8 @@ pub async fn run(
     scope: &Scope<'_>,
     selected: impl Fn(&Check) -> bool,
 ) -> Result<(Vec<CheckReport>, Vec<Finding>)> {
+    // A policy that hides rows makes a query fail instead of finding nothing.
+    execute(connection, "SET LOCAL row_security = off".into()).await?;
     let (mut reports, mut findings) = (Vec::new(), Vec::new());
     for check in checks().iter().filter(|check| scope.applies(check) && selected(check)) {
         let (report, found) = run_check(connection, scope, check).await?;
@@ -68,7 +72,7 @@ pub async fn run(
 /// Runs one check.
 ///
 /// # Errors
-/// When the connection is lost.
+/// When the connection is lost. Where the scope gives way, also when others hold a lock for too long.
 pub async fn run_check(
     connection: &mut PgConnection,
     scope: &Scope<'_>,
@@ -87,12 +91,15 @@ pub async fn run_check(
                         findings.push(finding(check, &row).with_context(|| check.stem.clone())?);
                     }
                 }
+                Err(error) if scope.gives_way && is_lock_trouble(&error) => return Err(error.into()),
                 Err(error) => reasons.push(format!("{prefix}{}", explain(&error, scope.role))),
             },
         }
     }
     if check.family() == super::check::Family::Reference && scope.range.is_none() {
-        reasons.push("the release is unknown, so only declared keys were compared".to_owned());
+        let hidden = scope.catalog.tables.get("_prisma_migrations").is_some_and(|table| !table.is_readable);
+        let why = if hidden { " (this role may not read \"_prisma_migrations\")" } else { "" };
+        reasons.push(format!("the release is unknown{why}, so only declared keys were compared"));
     }
     let outcome = match (findings.is_empty(), reasons.is_empty()) {
         (false, _) => Outcome::Found,
@@ -126,6 +133,11 @@ async fn guarded(connection: &mut PgConnection, sql: String) -> Result<sqlx::Res
 fn explain(error: &sqlx::Error, role: &str) -> String {
     let Some(database) = error.as_database_error() else { return error.to_string() };
     match database.code().as_deref() {
+        Some("42501") if database.message().contains("row-level security") => format!(
+            "row-level security would hide rows from role {role:?} ({}); ask as the table's owner, or as a role with \
+             BYPASSRLS",
+            database.message()
+        ),
         Some("42501") => {
             format!("role {role:?} may not read it ({}); GRANT SELECT to it", database.message())
         }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use rand::Rng;
 use serde::Serialize;
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
 use crate::database::quote::Fragment;
-use crate::database::run::{self, execute, rows, script, state_of};
+use crate::database::run::{self, execute, is_lock_trouble, rows, script};
 use crate::database::script::{Script, Variables, file, render};
 use crate::exit::failure;
 
@@ -33,11 +33,24 @@ pub const ATTEMPTS: usize = LADDER.len();
 pub struct LockTimeout {
     /// The tables that were asked for.
     pub tables: Vec<String>,
+    /// How strongly.
+    pub mode: Mode,
+}
+
+/// Whatever statement met a lock for too long: it means the same as a table that is busy.
+pub fn as_timeout(error: anyhow::Error, tables: &[String], mode: Mode) -> anyhow::Error {
+    let causes = || error.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>());
+    if causes().any(is_lock_trouble) {
+        return LockTimeout { tables: tables.to_vec(), mode }.into();
+    }
+    error
 }
 
 /// How strongly tables are locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mode {
+    /// For a query: only what others do exclusively stands in its way.
+    AccessShare,
     /// Others may read and not write.
     ShareRowExclusive,
     /// Others may do nothing.
@@ -47,8 +60,19 @@ pub enum Mode {
 impl Mode {
     fn as_sql(self) -> &'static str {
         match self {
+            Self::AccessShare => "ACCESS SHARE",
             Self::ShareRowExclusive => "SHARE ROW EXCLUSIVE",
             Self::AccessExclusive => "ACCESS EXCLUSIVE",
+        }
+    }
+
+    /// The modes of others that it has to wait for.
+    fn conflicts(self) -> &'static [&'static str] {
+        match self {
+            Self::AccessShare => &MODES[7..],
+            // A reader is no hindrance; SELECT … FOR UPDATE is one to removing the row.
+            Self::ShareRowExclusive => &MODES[1..],
+            Self::AccessExclusive => &MODES,
         }
     }
 }
@@ -79,6 +103,24 @@ pub async fn begin(connection: &mut PgConnection, attempt: usize) -> Result<()> 
     Ok(())
 }
 
+/// Waits until the change that runs on this database has ended, one way or the other.
+///
+/// # Errors
+/// When it has not after ten seconds.
+pub async fn wait_until_ended(connection: &mut PgConnection) -> Result<()> {
+    for _ in 0..100 {
+        execute(connection, "BEGIN".into()).await?;
+        let rows = rows(connection, "sql/ledger/locks.sql", &Variables::default()).await?;
+        let is_free = rows.first().context("the server did not answer")?.try_get("is_ours")?;
+        execute(connection, "ROLLBACK".into()).await?;
+        if is_free {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    bail!("a change is still running")
+}
+
 /// Locks tables of one schema, all at once and in one order, so that two runs cannot stand in each other's way.
 ///
 /// # Errors
@@ -99,15 +141,9 @@ pub async fn lock(connection: &mut PgConnection, schema: &str, tables: &[String]
     let sql = render(statement.single()?, &variables)?;
     match execute(connection, sql).await {
         Ok(_) => Ok(()),
-        Err(error) if is_lock_trouble(&error) => Err(LockTimeout { tables }.into()),
+        Err(error) if is_lock_trouble(&error) => Err(LockTimeout { tables, mode }.into()),
         Err(error) => Err(error).context("while locking tables"),
     }
-}
-
-/// Whether an error means: begin again.
-pub fn is_lock_trouble(error: &sqlx::Error) -> bool {
-    // lock_not_available, deadlock_detected
-    matches!(state_of(error).as_deref(), Some("55P03" | "40P01"))
 }
 
 /// Says who stands in the way, then waits a while that differs from everybody else's.
@@ -134,8 +170,13 @@ pub async fn blockers(
     schema: &str,
     timeout: &LockTimeout,
 ) -> Result<Vec<String>> {
-    let variables = Variables::for_schema(schema).text("tables", serde_json::to_string(&timeout.tables)?);
+    let variables = Variables::for_schema(schema)
+        .text("tables", serde_json::to_string(&timeout.tables)?)
+        .text("modes", serde_json::to_string(timeout.mode.conflicts())?);
+    // In a transaction: outside of one a pooler may send each message of a query to another server.
+    run::begin(connection, "BEGIN READ ONLY").await?;
     let rows = rows(connection, "sql/catalog/blockers.sql", &variables).await?;
+    execute(connection, "ROLLBACK".into()).await?;
     let mut lines = Vec::new();
     for row in &rows {
         lines.push(format!(

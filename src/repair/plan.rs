@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::locks::HeldLock;
 use super::quarantine::RowDiff;
-use crate::database::catalog::Server;
+use crate::database::catalog::{Ddl, Server};
 use crate::examine::rule::Applicability;
 use crate::exit::failure;
 
@@ -40,6 +40,9 @@ pub struct FixPlan {
     pub row_diff: Vec<RowDiff>,
     /// Locks taken.
     pub locks: Vec<HeldLock>,
+    /// SHA-256 over the canonical DDL of its tables before: what the plan was made on, also where no diff shows it.
+    #[serde(skip)]
+    pub base: String,
     /// SHA-256 over everything above but the samples and the locks' times.
     pub plan_hash: String,
 }
@@ -67,6 +70,7 @@ impl FixPlan {
             self.notes,
             self.statements,
             self.schema_diff,
+            self.base,
             rows
         ])
     }
@@ -95,6 +99,11 @@ impl Identity {
             schema: schema.to_owned(),
         }
     }
+}
+
+/// What a fix is built on: the DDL of the tables it locks.
+pub fn base(before: &Ddl, tables: &[String]) -> String {
+    hash(&json!(tables.iter().map(|table| (table, before.get(table))).collect::<Vec<_>>()))
 }
 
 /// The hash of a whole plan.

@@ -86,6 +86,39 @@ pub fn assignments(columns: &[String], alias: &str) -> Fragment {
     Fragment::keyword(columns.iter().map(one).collect::<Vec<_>>().join(", "))
 }
 
+/// `"column" = value` for each column, where the values are those of before.
+pub fn restoring_assignments(table: &Table, columns: &[String]) -> Fragment {
+    let one = |column: &String| format!("{} = {}", Fragment::ident(column), restored(table, column));
+    Fragment::keyword(columns.iter().map(one).collect::<Vec<_>>().join(", "))
+}
+
+/// The values of before of each column.
+pub fn restored_values(table: &Table, columns: &[&String]) -> Fragment {
+    Fragment::keyword(columns.iter().map(|column| restored(table, column)).collect::<Vec<_>>().join(", "))
+}
+
+/// The value of before: the server's own text where jsonb could not hold it.
+fn restored(table: &Table, column: &String) -> String {
+    let position = table.stored_columns.iter().position(|stored| stored == column);
+    let (name, value) = (Fragment::literal(column), Fragment::ident(column));
+    match position.and_then(|position| table.stored_types.get(position)) {
+        None => format!("restored.{value}"),
+        Some(of_type) => format!(
+            "CASE WHEN kept.\"literal\" ? {name} THEN CAST(kept.\"literal\" ->> {name} AS {of_type}) \
+             ELSE restored.{value} END"
+        ),
+    }
+}
+
+/// Each stored column's name, its text, and its text after a way through jsonb: `('a', child."a"::text, …), …`.
+pub fn texts(alias: &str, table: &Table) -> Fragment {
+    let one = |column: &String| {
+        let (name, value) = (Fragment::literal(column), Fragment::ident(column));
+        format!("({name}, {alias}.{value}::text, again.{value}::text)")
+    };
+    Fragment::keyword(table.stored_columns.iter().map(one).collect::<Vec<_>>().join(", "))
+}
+
 /// What the current run has marked, by code.
 pub async fn summary(connection: &mut PgConnection) -> Result<Vec<(String, RowDiff)>> {
     let mut diffs = Vec::new();

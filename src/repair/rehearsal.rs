@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnection;
 
 use super::fix::{self, Fix};
 use super::ledger::{self, AppliedFix};
-use super::locks::{self, LockWatch};
+use super::locks::{self, LockWatch, Mode};
 use super::plan::{FixPlan, Identity, plan_hash};
 use super::rows;
 use super::turn::Turn;
@@ -99,11 +99,15 @@ pub async fn rehearse(
     let mut result = Rehearsal::begun(run);
     let mut catalog = Catalog::read(connection, &subject.schema).await?;
     for check in checks().iter().filter(|check| considered(check)) {
-        let scope = Scope::new(&catalog, subject.range, &subject.server.role);
+        let mut scope = Scope::new(&catalog, subject.range, &subject.server.role);
+        scope.gives_way = true;
         if !scope.applies(check) {
             continue;
         }
-        let (report, mut findings) = run_check(connection, &scope, check).await?;
+        let (report, mut findings) = run_check(connection, &scope, check).await.map_err(|error| {
+            let every: Vec<String> = catalog.tables.keys().cloned().collect();
+            locks::as_timeout(error, &every, Mode::AccessShare)
+        })?;
         result.checks.push(report);
         mark_untreatable(&mut findings, &scope);
         fix::annotate(&mut findings);

@@ -54,11 +54,14 @@ pub fn reach(
     catalog: &Catalog,
 ) -> Vec<String> {
     let mut touched: BTreeSet<String> = touched.into_iter().collect();
+    let mut lost: BTreeSet<String> = losing.iter().cloned().collect();
     while let Some(parent) = losing.pop() {
         for reference in all.iter().filter(|r| r.parent_schema == catalog.schema && r.parent_table == parent)
         {
-            if touched.insert(reference.child_table.clone())
-                && treatment(reference, catalog) == Ok(Treatment::Remove)
+            touched.insert(reference.child_table.clone());
+            // A table may be known for another reason, and still lose rows only now.
+            if treatment(reference, catalog) == Ok(Treatment::Remove)
+                && lost.insert(reference.child_table.clone())
             {
                 losing.push(reference.child_table.clone());
             }
@@ -103,6 +106,7 @@ impl Work<'_> {
             let table = self.table(&row.try_get::<String, _>("table")?)?;
             let variables = table_variables(&self.catalog.schema, table, self.code)
                 .sql("selection", selection.clone())
+                .sql("texts", quarantine::texts("target", table))
                 .sql("target_key_object", key_object("target", table));
             run(connection, "sql/quarantine/mark_selected.sql", &variables).await?;
         }
@@ -183,6 +187,7 @@ impl Work<'_> {
             .sql("parent", Fragment::qualified(&reference.parent_schema, &reference.parent_table))
             .sql("child_columns", Fragment::columns(Some("child"), &reference.child_columns))
             .sql("parent_columns", Fragment::columns(Some("parent"), &reference.parent_columns))
+            .sql("texts", quarantine::texts("child", child))
             .sql("child_key", key_object("child", child))
             .sql("child_primary_key", Fragment::columns(Some("child"), &child.primary_key))
             .sql("gone_child_key", Fragment::columns(Some("gone"), &child.primary_key))
@@ -282,14 +287,7 @@ fn counted((sql, touched): (String, u64), expected: i64, table: &str) -> Result<
 }
 
 async fn hanging_on(connection: &mut PgConnection, key: &DeclaredKey) -> Result<i64> {
-    let variables = Variables::default()
-        .text("parent_schema", &key.parent_schema)
-        .text("parent_table", &key.parent_table)
-        .sql("child", Fragment::qualified(&key.child_schema, &key.child_table))
-        .sql("parent", Fragment::qualified(&key.parent_schema, &key.parent_table))
-        .sql("child_columns", Fragment::columns(Some("child"), &key.child_columns))
-        .sql("parent_columns", Fragment::columns(Some("parent"), &key.parent_columns));
-    let rows = rows(connection, "sql/quarantine/hangs_on_removed.sql", &variables).await?;
+    let rows = rows(connection, "sql/quarantine/hangs_on_removed.sql", &key.variables()).await?;
     Ok(rows.first().context("a count is one row")?.try_get("count")?)
 }
 

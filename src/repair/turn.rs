@@ -8,8 +8,8 @@ use sqlx::postgres::PgConnection;
 
 use super::fix::Fix;
 use super::ledger::{AppliedFix, Steps};
-use super::locks::{self, LockTimeout, LockWatch, Mode};
-use super::plan::FixPlan;
+use super::locks::{self, LockWatch, Mode};
+use super::plan::{FixPlan, base};
 use super::quarantine::{self, RowAction, RowDiff};
 use super::rehearsal::Subject;
 use super::{diff, orphans, rows};
@@ -42,13 +42,12 @@ impl Turn<'_> {
     /// Carries it out. Returns what it did, for the plan and for the ledger.
     ///
     /// # Errors
-    /// [`LockTimeout`] when a table was busy; otherwise what stands in the way.
+    /// [`locks::LockTimeout`] when a table was busy; otherwise what stands in the way.
     pub async fn carry_out(
         &self,
         connection: &mut PgConnection,
         watch: &mut LockWatch,
     ) -> Result<(FixPlan, AppliedFix)> {
-        let schema = &self.subject.schema;
         let orphaned: Vec<&Reference> = self
             .scope
             .references
@@ -66,8 +65,21 @@ impl Turn<'_> {
         // Readers need not wait where only rows change.
         let alters = self.fix.family == Family::Once && !self.fix.up.is_empty();
         let mode = if alters { Mode::AccessExclusive } else { Mode::ShareRowExclusive };
-        locks::lock(connection, schema, &tables, mode).await?;
+        locks::lock(connection, &self.subject.schema, &tables, mode).await?;
         watch.look(connection).await?;
+        // What the lock does not keep away, such as a row that somebody holds FOR UPDATE, may still be waited for.
+        let done = self.on_locked(connection, watch, &tables, &orphaned).await;
+        done.map_err(|error| locks::as_timeout(error, &tables, mode))
+    }
+
+    async fn on_locked(
+        &self,
+        connection: &mut PgConnection,
+        watch: &mut LockWatch,
+        tables: &[String],
+        orphaned: &[&Reference],
+    ) -> Result<(FixPlan, AppliedFix)> {
+        let schema = &self.subject.schema;
 
         let before = catalog::ddl(connection, schema).await?;
         let mut notes = self.fix.notes(self.subject.range);
@@ -84,7 +96,7 @@ impl Turn<'_> {
             Family::Reference => {
                 let all = &self.scope.references;
                 let (statements, constraints) =
-                    orphans::apply(connection, self.fix, self.scope.catalog, &orphaned, all).await?;
+                    orphans::apply(connection, self.fix, self.scope.catalog, orphaned, all).await?;
                 steps.constraints = constraints;
                 statements
             }
@@ -118,6 +130,7 @@ impl Turn<'_> {
             schema_diff: diff::schema(&before, &after),
             row_diff,
             locks: Vec::new(),
+            base: base(&before, tables),
             plan_hash: String::new(),
         };
         let changed = diff::changed_tables(&before, &after);
@@ -126,7 +139,7 @@ impl Turn<'_> {
             code: self.fix.code.clone(),
             version: self.fix.version,
             checksum: self.fix.checksum.clone(),
-            tables,
+            tables: tables.to_vec(),
             ddl_before: only(before),
             ddl_after: only(after),
             steps,
@@ -193,7 +206,7 @@ pub struct Executed {
 /// stops everything.
 ///
 /// # Errors
-/// A refusal with everything that stands in the way; [`LockTimeout`]; or what the server says.
+/// A refusal with everything that stands in the way; or what the server says.
 pub async fn statements(
     connection: &mut PgConnection,
     templates: &[String],
@@ -236,7 +249,6 @@ pub fn refuse(refusals: &[String]) -> Result<()> {
 async fn run_statement(connection: &mut PgConnection, sql: &str) -> Result<()> {
     match execute(connection, sql.to_owned()).await {
         Ok(_) => Ok(()),
-        Err(error) if locks::is_lock_trouble(&error) => Err(LockTimeout { tables: Vec::new() }.into()),
         Err(error) if state_of(&error).as_deref() == Some("23503") => Err(failure(
             "rows that refer to nothing keep the key from being built",
             "let EVO101 treat them in the same run: name both codes, EVO101 first",

@@ -11,12 +11,12 @@ use super::fix::{self, Fix};
 use super::ledger::{self, AppliedFix, Run};
 use super::locks::{self, LockWatch, Mode};
 use super::orphans::{Before, Constraint};
-use super::plan::{FixPlan, Identity, plan_hash};
-use super::quarantine::{self, RowAction, RowDiff, RowSample, assignments, table_variables};
+use super::plan::{FixPlan, Identity, base, plan_hash};
+use super::quarantine::{self, RowAction, RowDiff, RowSample, table_variables};
 use super::rehearsal::Subject;
 use super::rows::children_first;
 use super::turn::{can_replicate, refuse, statements};
-use crate::database::catalog::{self, Catalog, Ddl};
+use crate::database::catalog::{self, Catalog, Ddl, DeclaredKey};
 use crate::database::quote::Fragment;
 use crate::database::run::{execute, rows, script, state_of};
 use crate::database::script::{Variables, render};
@@ -132,8 +132,20 @@ impl Reversal<'_> {
         let schema = &self.subject.schema;
         let there = self.applied.tables.iter().filter(|table| self.catalog.tables.contains_key(*table));
         let tables: Vec<String> = there.cloned().collect();
-        locks::lock(connection, schema, &tables, Mode::AccessExclusive).await?;
+        let mode = Mode::AccessExclusive;
+        locks::lock(connection, schema, &tables, mode).await?;
         watch.look(connection).await?;
+        let done = self.on_locked(connection, watch, &tables).await;
+        done.map_err(|error| locks::as_timeout(error, &tables, mode))
+    }
+
+    async fn on_locked(
+        &self,
+        connection: &mut PgConnection,
+        watch: &mut LockWatch,
+        tables: &[String],
+    ) -> Result<FixPlan> {
+        let schema = &self.subject.schema;
         let before = catalog::ddl(connection, schema).await?;
 
         let mut notes = Vec::new();
@@ -143,7 +155,7 @@ impl Reversal<'_> {
                 notes.extend(done.notes);
                 let mut executed = done.executed;
                 let marked = self.marked(connection).await?;
-                self.restore_rows(connection, &marked, &mut executed).await?;
+                self.restore_rows(connection, &marked, &mut executed, &mut notes).await?;
                 (executed, marked.into_iter().map(reversed).collect())
             }
             Family::Reference => self.restore(connection, &mut notes).await?,
@@ -164,6 +176,7 @@ impl Reversal<'_> {
             schema_diff: diff::schema(&before, &after),
             row_diff,
             locks: Vec::new(),
+            base: base(&before, tables),
             plan_hash: String::new(),
         };
         Ok(plan.hashed())
@@ -214,9 +227,10 @@ impl Reversal<'_> {
             // The rows return as they once came, past a constraint that goes on claiming to be valid.
             run_sql(connection, &mut executed, "SET LOCAL session_replication_role = replica".into()).await?;
         }
-        self.restore_rows(connection, &marked, &mut executed).await?;
+        self.restore_rows(connection, &marked, &mut executed, notes).await?;
         if claimed && replicate {
             run_sql(connection, &mut executed, "SET LOCAL session_replication_role = origin".into()).await?;
+            self.expect_no_new_orphans(connection).await?;
         }
         for constraint in constraints.iter().filter(|c| self.must_drop(c, replicate)) {
             if constraint.before != Before::Absent {
@@ -232,6 +246,22 @@ impl Reversal<'_> {
             }
         }
         Ok((executed, marked.into_iter().map(reversed).collect()))
+    }
+
+    /// Rows that came back past their constraints must refer to nothing that is gone, except where they did before.
+    async fn expect_no_new_orphans(&self, connection: &mut PgConnection) -> Result<()> {
+        let of_run = |key: &DeclaredKey| {
+            let constraints = &self.applied.steps.constraints;
+            constraints.iter().any(|c| c.name == key.name && c.child_table == key.child_table)
+        };
+        for key in self.catalog.foreign_keys.iter().filter(|key| key.is_enforced && !of_run(key)) {
+            let variables = key.variables().text("code", &self.fix.code);
+            let found = rows(connection, "sql/quarantine/dangling.sql", &variables).await?;
+            if found.first().context("a count is one row")?.try_get::<i64, _>("count")? > 0 {
+                return Err(refers_to_gone(&key.child_table));
+            }
+        }
+        Ok(())
     }
 
     /// What this fix has in the quarantine; nothing of it may stand in the way of coming back.
@@ -277,6 +307,7 @@ impl Reversal<'_> {
         connection: &mut PgConnection,
         marked: &[RowDiff],
         executed: &mut Vec<String>,
+        notes: &mut Vec<String>,
     ) -> Result<()> {
         let removed: BTreeSet<String> =
             marked.iter().filter(|d| d.action == RowAction::Removed).map(|d| d.table.clone()).collect();
@@ -299,7 +330,7 @@ impl Reversal<'_> {
             let columns: Vec<&String> = table.stored_columns.iter().filter(|c| kept.contains(c)).collect();
             let variables = variables
                 .sql("columns", Fragment::columns(None, &columns))
-                .sql("restored_columns", Fragment::columns(Some("restored"), &columns));
+                .sql("restored_columns", quarantine::restored_values(table, &columns));
             let done = quarantine::run(connection, "sql/quarantine/restore_removed.sql", &variables).await;
             executed.push(done.map_err(|error| explain_restore(error, &name))?.0);
         }
@@ -312,9 +343,19 @@ impl Reversal<'_> {
             let table = self.catalog.tables.get(name).context("conflicts were looked for in it")?;
             let variables = table_variables(&self.subject.schema, table, &self.fix.code)
                 .text("changed_columns", serde_json::to_string(columns)?)
-                .sql("assignments", assignments(columns, "restored"));
+                .sql("assignments", quarantine::restoring_assignments(table, columns));
             let done = quarantine::run(connection, "sql/quarantine/restore_changed.sql", &variables).await;
-            executed.push(done.map_err(|error| explain_restore(error, name))?.0);
+            let (sql, touched) = done.map_err(|error| explain_restore(error, name))?;
+            executed.push(sql);
+            let of_these =
+                |d: &&RowDiff| d.action == RowAction::Changed && d.table == *name && d.columns == *columns;
+            let count: i64 = marked.iter().filter(of_these).map(|diff| diff.count).sum();
+            let gone = count - i64::try_from(touched)?;
+            if gone > 0 {
+                notes.push(format!(
+                    "of the {count} changed rows of {name}, {gone} were deleted since and stay so"
+                ));
+            }
         }
         Ok(())
     }
@@ -333,12 +374,16 @@ fn explain_restore(error: anyhow::Error, table: &str) -> anyhow::Error {
             format!("rows written since take the place of removed rows of {table} under a unique index"),
             format!("compare {table} with evodoctor.quarantine, remove what is in the way, then try again"),
         ),
-        Some("23503") => failure(
-            format!("removed rows of {table} refer to rows that are gone by now"),
-            format!("compare {table} with evodoctor.quarantine; what they refer to has to come back first"),
-        ),
+        Some("23503") => refers_to_gone(table),
         _ => error,
     }
+}
+
+fn refers_to_gone(table: &str) -> anyhow::Error {
+    failure(
+        format!("removed rows of {table} refer to rows that are gone by now"),
+        format!("compare {table} with evodoctor.quarantine; what they refer to has to come back first"),
+    )
 }
 
 /// A row diff as undo shows it: what was removed comes back, what was emptied is filled.

@@ -220,6 +220,16 @@ impl Report {
     }
 }
 
+/// Refuses a file that cannot be written before a change is made, not after.
+///
+/// # Errors
+/// Names the file.
+pub fn expect_writable(output: Option<&Path>) -> Result<()> {
+    let Some(path) = output else { return Ok(()) };
+    let opened = fs::OpenOptions::new().create(true).append(true).open(path);
+    opened.map(drop).with_context(|| format!("{} cannot be written", path.display()))
+}
+
 /// Writes text to stdout or a file.
 ///
 /// # Errors

@@ -1,9 +1,13 @@
 //! One file per promise.
 
+mod atomic;
+mod bad_input;
+mod behaviour;
 mod build;
 mod checks;
 mod cli;
 mod connect;
+mod consent;
 mod contract;
 mod credentials;
 mod demo;
@@ -11,5 +15,11 @@ mod explain;
 mod files;
 mod fixes;
 mod logs;
+mod own_schema;
+mod plan;
+mod read_only;
+mod secrets;
 mod server;
 mod support;
+mod undo;
+mod waiting;

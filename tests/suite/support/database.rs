@@ -46,6 +46,11 @@ impl TestDatabase {
         self.cluster.url(&self.name)
     }
 
+    /// Its connection string for another role.
+    pub fn url_as(&self, role: &str) -> String {
+        self.url().replacen("postgres@", &format!("{role}@"), 1)
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name

@@ -4,4 +4,5 @@ pub mod cluster;
 pub mod database;
 pub mod fixtures;
 pub mod program;
+pub mod roles;
 pub mod state;

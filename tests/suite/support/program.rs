@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// A run of the program, being prepared.
 pub struct Evodoctor {
@@ -48,6 +48,12 @@ impl Evodoctor {
         self
     }
 
+    /// Starts it and leaves it running, with its output in pipes: [`ended`] waits for it.
+    pub fn spawn(mut self) -> Child {
+        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.command.spawn().expect("the program starts")
+    }
+
     /// Runs it to its end.
     pub fn run(mut self) -> Run {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -55,17 +61,41 @@ impl Evodoctor {
         let mut stdin = child.stdin.take().expect("piped");
         // A thread of its own: a large input and a large output must not wait for each other.
         let feeder = std::thread::spawn(move || drop(stdin.write_all(&self.input)));
-        let output = child.wait_with_output().expect("the program ends");
+        let run = ended(child);
         feeder.join().expect("writing does not panic");
-        Run {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).expect("stdout is UTF-8"),
-            stderr: String::from_utf8(output.stderr).expect("stderr is UTF-8"),
-        }
+        run
+    }
+}
+
+/// Waits for a program to end.
+pub fn ended(child: Child) -> Run {
+    let output = child.wait_with_output().expect("the program ends");
+    Run {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).expect("stdout is UTF-8"),
+        stderr: String::from_utf8(output.stderr).expect("stderr is UTF-8"),
     }
 }
 
 impl Run {
+    /// Expects an exit code; the panic shows what the program said.
+    #[track_caller]
+    pub fn ends(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Expects every one of the texts on stderr.
+    #[track_caller]
+    pub fn complains(self, texts: &[&str]) -> Self {
+        // Long lines may be wrapped, and names are quoted as the sentence needs it.
+        let said = self.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        for text in texts {
+            assert!(said.contains(text), "no {text:?} in:\n{}\nstdout:\n{}", self.stderr, self.stdout);
+        }
+        self
+    }
+
     /// What went to stdout, as JSON.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout)
@@ -76,4 +106,14 @@ impl Run {
 /// Runs the program with these arguments.
 pub fn evodoctor(arguments: &[&str]) -> Run {
     Evodoctor::new(arguments).run()
+}
+
+/// Runs the program on the database at `url`.
+pub fn on(url: &str, arguments: &[&str]) -> Run {
+    Evodoctor::new(arguments.iter().copied().chain(["--database-url", url])).run()
+}
+
+/// Starts the program on the database at `url`, and leaves it running.
+pub fn start_on(url: &str, arguments: &[&str]) -> Child {
+    Evodoctor::new(arguments.iter().copied().chain(["--database-url", url])).spawn()
 }

@@ -1,0 +1,154 @@
+//! Promise 1: `check` changes nothing, and needs nothing but to read. What it may not read is undecided, never clean.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use evodoctor::database::build::evolution_schema;
+use evodoctor::database::server::{Options, Server};
+use evodoctor::evolution::release::Release;
+use serde_json::Value;
+use sqlx::ConnectOptions;
+use tempfile::TempDir;
+
+use crate::support::database::{TestDatabase, execute};
+use crate::support::fixtures::Fixture;
+use crate::support::program::on;
+use crate::support::roles;
+use crate::support::state::state;
+
+fn check<'a>(report: &'a Value, code: &str) -> &'a Value {
+    let checks = report["checks"].as_array().expect("a list");
+    checks.iter().find(|check| check["code"] == code).expect("the check was run")
+}
+
+#[tokio::test]
+async fn a_role_that_may_only_select_is_enough() {
+    let database = Fixture::read("EVO101_orphaned_reference", "bad").database("evolution_api").await;
+    let mut connection = database.connect().await;
+    let role = roles::reader(&mut connection, "evolution_api").await;
+    let before = state(&mut connection, &[]).await;
+    let report = on(&database.url_as(&role), &["check", "--format", "json"]).ends(1).json();
+    let powerful = on(&database.url(), &["check", "--format", "json"]).ends(1).json();
+    assert_eq!(report["findings"], powerful["findings"], "a reader sees less than a superuser");
+    assert_eq!(report["summary"]["undecided"], 0);
+    on(&database.url_as(&role), &["history"]).ends(0);
+    assert_eq!(state(&mut connection, &[]).await, before);
+}
+
+#[tokio::test]
+async fn a_table_that_may_not_be_read_is_undecided() {
+    let database = TestDatabase::new("2.3.7", "evolution_api").await;
+    let mut connection = database.connect().await;
+    let role = roles::reader(&mut connection, "evolution_api").await;
+    execute(&mut connection, &format!(r#"REVOKE SELECT ON evolution_api."OpenaiCreds" FROM {role}"#)).await;
+    let report = on(&database.url_as(&role), &["check", "--format", "json"]).ends(3).json();
+    for code in ["EVO101", "EVO202", "EVO203"] {
+        let check = check(&report, code);
+        assert_eq!(check["outcome"], "undecided", "{check}");
+        let reason = check["reason"].as_str().expect("a reason");
+        assert!(reason.contains(&role) && reason.contains("OpenaiCreds"), "{reason}");
+        assert!(reason.contains("GRANT SELECT"), "{reason}");
+    }
+    // The others still run: it is advice on an empty database.
+    assert_eq!(check(&report, "EVO204")["outcome"], "found");
+
+    // What can be read is compared, and counts.
+    execute(
+        &mut connection,
+        r#"SET session_replication_role = replica;
+        INSERT INTO evolution_api."Session" ("id", "sessionId") VALUES ('x', 'gone')"#,
+    )
+    .await;
+    let report = on(&database.url_as(&role), &["check", "--format", "json"]).ends(1).json();
+    let orphans = check(&report, "EVO101");
+    assert_eq!(orphans["outcome"], "found");
+    assert!(orphans["reason"].as_str().expect("not all was compared").contains("OpenaiCreds"), "{orphans}");
+}
+
+/// Without Prisma's record the release is unknown, which is no reason to look at nothing.
+#[tokio::test]
+async fn a_history_that_may_not_be_read_is_an_unknown_release() {
+    let database = TestDatabase::new("2.3.7", "evolution_api").await;
+    let mut connection = database.connect().await;
+    let role = roles::reader(&mut connection, "evolution_api").await;
+    execute(&mut connection, &format!(r#"REVOKE SELECT ON evolution_api."_prisma_migrations" FROM {role}"#))
+        .await;
+    let report = on(&database.url_as(&role), &["check", "--format", "json"]).ends(3).json();
+    assert_eq!(check(&report, "EVO101")["outcome"], "undecided");
+    assert_eq!(check(&report, "EVO202")["outcome"], "found");
+}
+
+#[tokio::test]
+async fn rows_behind_a_policy_are_undecided() {
+    let database = TestDatabase::new("2.3.7", "evolution_api").await;
+    let mut connection = database.connect().await;
+    let role = roles::reader(&mut connection, "evolution_api").await;
+    // The orphan is the row that the policy hides.
+    execute(
+        &mut connection,
+        r#"SET session_replication_role = replica;
+        INSERT INTO evolution_api."Session" ("id", "sessionId") VALUES ('x', 'gone');
+        INSERT INTO evolution_api."Session" ("id", "sessionId") VALUES ('y', 'seen');
+        ALTER TABLE evolution_api."Session" ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY visible ON evolution_api."Session" FOR SELECT USING ("id" = 'y');
+        INSERT INTO evolution_api."Instance" ("id", "name") VALUES ('seen', 'alpha')"#,
+    )
+    .await;
+    let report = on(&database.url_as(&role), &["check", "--format", "json"]).ends(3).json();
+    let orphans = check(&report, "EVO101");
+    assert_eq!(orphans["outcome"], "undecided", "{orphans}");
+    let reason = orphans["reason"].as_str().expect("a reason");
+    assert!(reason.contains("Session") && reason.contains("row-level security"), "{reason}");
+    assert!(!reason.contains("GRANT SELECT"), "a grant does not help: {reason}");
+    on(&database.url(), &["check"]).ends(1);
+}
+
+#[tokio::test]
+async fn a_standby_can_be_checked_and_not_changed() {
+    let (_primary, standby, _folder) = standby().await;
+    let url = standby.url("postgres");
+    let report = on(&url, &["check", "--format", "json"]).ends(1).json();
+    assert_eq!(report["summary"]["undecided"], 0, "{report}");
+    on(&url, &["history"]).ends(0);
+    let consent = ["fix", "--apply", "--allow", "deletes-rows,changes-rows"];
+    for arguments in [&["fix"][..], &consent, &["undo", "1"], &["undo", "1", "--apply"]] {
+        on(&url, arguments).ends(2).complains(&["standby", "connect to the primary"]);
+    }
+}
+
+/// A server in recovery, with a broken database: a copy of an idle primary's files, started as a standby.
+async fn standby() -> (Server, Server, TempDir) {
+    let binaries = std::env::var_os("EVODOCTOR_TEST_PG_BIN").map(PathBuf::from);
+    let options = Options { binaries, ..Options::default() };
+    let primary = Server::start(options).await.expect("a primary");
+    let mut connection = primary.connect_options("postgres").connect().await.expect("it answers");
+    let fixture = Fixture::read("EVO101_orphaned_reference", "bad");
+    let release = Release::find(&fixture.release).expect("known");
+    evolution_schema(&mut connection, "evolution_api", release).await.expect("built");
+    fixture.fill(&mut connection, "evolution_api").await;
+    execute(&mut connection, "CHECKPOINT").await;
+    let programs: String = sqlx::query_scalar("SELECT setting FROM pg_config WHERE name = 'BINDIR'")
+        .fetch_one(&mut connection)
+        .await
+        .expect("a superuser may ask");
+
+    // The programs that the second server is told to use: its `initdb` copies the primary.
+    let folder = TempDir::new().expect("a folder for two scripts");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("ours");
+    let copy = format!(
+        "data=${{1#--pgdata=}} && cp -R '{}/data' \"$data\" && rm -f \"$data/postmaster.pid\" && \
+         : >\"$data/standby.signal\" && chmod 700 \"$data\"",
+        primary.directory().display()
+    );
+    write_program(&folder.path().join("initdb"), &copy);
+    write_program(&folder.path().join("postgres"), &format!("exec '{programs}/postgres' \"$@\""));
+    let options = Options { binaries: Some(folder.path().to_owned()), ..Options::default() };
+    let standby = Server::start(options).await.expect("a standby");
+    (primary, standby, folder)
+}
+
+fn write_program(path: &Path, body: &str) {
+    fs::write(path, format!("#!/bin/sh\n{body}\n")).expect("writable");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("ours");
+}
