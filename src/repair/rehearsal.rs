@@ -17,6 +17,7 @@ use crate::database::script::{Variables, render};
 use crate::evolution::release::ReleaseRange;
 use crate::examine::check::{Check, Family, checks};
 use crate::examine::finding::{CheckReport, Finding};
+use crate::examine::parts;
 use crate::examine::references::Reference;
 use crate::examine::runner::{Scope, run_check};
 use crate::exit::failure;
@@ -112,11 +113,34 @@ pub async fn rehearse(
         result.applied.push(applied);
         catalog = Catalog::read(connection, &subject.schema).await?;
     }
+    look_again(connection, subject, &catalog, &mut result, &wanted).await?;
     for (position, plan) in result.fixes.iter_mut().enumerate() {
         plan.locks = watch.held(position + 1);
     }
     result.plan_hash = plan_hash(&Identity::of(&subject.server, &subject.schema), &result.fixes);
     Ok(result)
+}
+
+/// What was left to a person is looked at again, because a later fix may have taken the harm out of it.
+async fn look_again(
+    connection: &mut PgConnection,
+    subject: &Subject,
+    catalog: &Catalog,
+    result: &mut Rehearsal,
+    wanted: impl Fn(&Finding) -> bool,
+) -> Result<()> {
+    if result.fixes.is_empty() {
+        return Ok(());
+    }
+    let scope = Scope::new(catalog, subject.range, &subject.server.role);
+    let before = std::mem::take(&mut result.left);
+    for check in checks().iter().filter(|check| before.iter().any(|left| left.code == check.rule.code)) {
+        let (_, mut findings) = run_check(connection, &scope, check).await?;
+        mark_untreatable(&mut findings, &scope);
+        fix::annotate(&mut findings);
+        result.left.extend(findings.into_iter().filter(|found| wanted(found) && !found.is_fixable));
+    }
+    Ok(())
 }
 
 /// Findings about references whose rows cannot be treated are left to a person.
@@ -233,7 +257,8 @@ impl Turn<'_> {
     /// Removes and changes the rows that the fix's own query selects.
     async fn treat_rows(&self, connection: &mut PgConnection) -> Result<Vec<String>> {
         let Some(query) = &self.fix.rows else { return Ok(Vec::new()) };
-        let selection = render(query, &Variables::for_schema(&self.subject.schema))?;
+        let query = parts::fitting(query, self.scope.catalog, self.scope.range);
+        let selection = render(&query, &Variables::for_schema(&self.subject.schema))?;
         let work =
             rows::Work { code: &self.fix.code, catalog: self.scope.catalog, all: &self.scope.references };
         work.mark_selected(connection, &selection).await?;
