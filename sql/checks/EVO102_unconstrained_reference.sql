@@ -32,7 +32,7 @@ WITH bot AS (
 lost (key, what, predicate, id, row) AS (
     SELECT
         'Chat.labels → Label',
-        'have labels that their instance does not have',
+        'labels that the instance does not have',
         pg_catalog.format(
             'EXISTS (SELECT FROM pg_catalog.jsonb_array_elements(CASE WHEN pg_catalog.jsonb_typeof("labels") = ''array'' THEN "labels" ELSE ''[]'' END)'
                 ' AS element (value) WHERE pg_catalog.jsonb_typeof(element.value) NOT IN (''object'', ''array'') AND NOT EXISTS (SELECT FROM %1$I."Label" AS label'
@@ -58,7 +58,7 @@ lost (key, what, predicate, id, row) AS (
     UNION ALL
     SELECT
         'MessageUpdate.keyId → Message',
-        'tell the status of messages that are gone',
+        'messages that are gone',
         pg_catalog.format(
             'NOT EXISTS (SELECT FROM %I."Message" AS message WHERE message."key" ->> ''id'' = "MessageUpdate"."keyId" AND message."instanceId" = "MessageUpdate"."instanceId")',
             :'schema'
@@ -76,7 +76,7 @@ lost (key, what, predicate, id, row) AS (
     UNION ALL
     SELECT
         'IntegrationSession.botId → bot',
-        'belong to bots that were deleted',
+        'bots that were deleted',
         pg_catalog.concat(
             '"type" IN (''typebot'', ''openai'', ''dify'', ''evolution'', ''flowise'', ''n8n'', ''evoai'') AND "botId" NOT IN (',
             (SELECT pg_catalog.string_agg(pg_catalog.format('SELECT "id" FROM %I.%I', :'schema', relname), ' UNION ALL ')
@@ -98,7 +98,7 @@ lost (key, what, predicate, id, row) AS (
 )
 SELECT
     numbered.key AS subject,
-    pg_catalog.format('%s rows %s', pg_catalog.count(*), numbered.what) AS detail,
+    pg_catalog.format('%s to %s', CASE pg_catalog.count(*) WHEN 1 THEN '1 row refers' ELSE pg_catalog.count(*) || ' rows refer' END, numbered.what) AS detail,
     numbered.predicate AS predicate,
     pg_catalog.count(*) AS count,
     pg_catalog.jsonb_agg(numbered.row ORDER BY numbered.position) FILTER (WHERE numbered.position <= 5) AS sample,

@@ -33,10 +33,10 @@ SELECT
     'Chat.labels' AS subject,
     pg_catalog.format(
         CASE
-            WHEN numbered.is_plain THEN 'the labels of %s chats are a single value or a JSON null instead of an array'
-            ELSE 'the labels of %s chats are an object, a truth value or JSON inside of text; which labels are meant is left to you'
+            WHEN numbered.is_plain THEN 'the labels of %s are a single value or a JSON null instead of an array'
+            ELSE 'the labels of %s are an object, a truth value or JSON inside of text; which labels are meant is left to you'
         END,
-        pg_catalog.count(*)
+        CASE pg_catalog.count(*) WHEN 1 THEN '1 chat' ELSE pg_catalog.count(*) || ' chats' END
     ) AS detail,
     CASE
         WHEN numbered.is_plain THEN

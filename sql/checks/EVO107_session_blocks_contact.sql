@@ -28,13 +28,10 @@ WITH bot AS (
 blocking AS (
     SELECT
         session."botId" IS NULL AS is_without_bot,
-        COALESCE(instance."name", session."instanceId") AS instance,
-        session."remoteJid",
         pg_catalog.to_jsonb(session) - 'parameters' - 'context' AS row,
         pg_catalog.row_number() OVER (PARTITION BY session."botId" IS NULL ORDER BY session."id") AS position
     FROM
         :"schema"."IntegrationSession" AS session
-        LEFT JOIN :"schema"."Instance" AS instance ON instance."id" = session."instanceId"
     WHERE
         session."status" <> 'closed'
         AND (
@@ -46,10 +43,12 @@ blocking AS (
 SELECT
     'IntegrationSession' AS subject,
     pg_catalog.format(
-        'sessions that are not closed and %s keep bots from answering %s contacts of %s instances',
-        CASE WHEN blocking.is_without_bot THEN 'name no bot' ELSE 'name a deleted bot' END,
-        pg_catalog.count(DISTINCT (blocking.instance, blocking."remoteJid")),
-        pg_catalog.count(DISTINCT blocking.instance)
+        '%s not closed and %s, so no bot answers the contact',
+        CASE pg_catalog.count(*) WHEN 1 THEN '1 session is' ELSE pg_catalog.count(*) || ' sessions are' END,
+        CASE
+            WHEN blocking.is_without_bot THEN CASE pg_catalog.count(*) WHEN 1 THEN 'names no bot' ELSE 'name no bot' END
+            ELSE CASE pg_catalog.count(*) WHEN 1 THEN 'names a deleted bot' ELSE 'name deleted bots' END
+        END
     ) AS detail,
     '"status" <> ''closed'' AND ' || CASE
         WHEN blocking.is_without_bot THEN '"botId" IS NULL'

@@ -56,6 +56,11 @@ async fn schema_checks_find_what_their_fixtures_show() {
 }
 
 #[tokio::test]
+async fn instance_checks_find_what_their_fixtures_show() {
+    every_fixture("EVO4", "public").await;
+}
+
+#[tokio::test]
 async fn names_that_need_quoting_are_quoted() {
     every_fixture("EVO", "we\"ird").await;
 }
