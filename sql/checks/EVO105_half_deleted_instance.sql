@@ -13,14 +13,21 @@
 -- matches: Instance deleted
 -- matches: deleted instance … still
 -- matches: 403 … is already in use
-WITH empty AS MATERIALIZED (
+WITH bare AS MATERIALIZED (
     SELECT instance."id", instance."name", instance."updatedAt"
     FROM :"schema"."Instance" AS instance
     WHERE
         instance."connectionStatus" = 'close'
         AND NOT EXISTS (SELECT FROM :"schema"."Setting" AS setting WHERE setting."instanceId" = instance."id")
         AND NOT EXISTS (SELECT FROM :"schema"."Session" AS session WHERE session."sessionId" = instance."id")
-        AND NOT EXISTS (SELECT FROM :"schema"."Message" AS message WHERE message."instanceId" = instance."id")
+),
+-- The large tables are read once, not once for each instance, and not at all where there is nothing to ask.
+empty AS MATERIALIZED (
+    SELECT bare.*
+    FROM
+        bare
+        LEFT JOIN (SELECT DISTINCT "instanceId" FROM :"schema"."Message" WHERE EXISTS (SELECT FROM bare)) AS used ON used."instanceId" = bare."id"
+    WHERE used."instanceId" IS NULL
 ),
 belonging (relation, id) AS (
     SELECT 'Chat', "instanceId" FROM :"schema"."Chat"
@@ -54,8 +61,7 @@ belonging (relation, id) AS (
     UNION ALL SELECT 'Flowise', "instanceId" FROM :"schema"."Flowise"
     -- end
     -- only with N8n
-    UNION ALL SELECT 'N8n', "instanceId" FROM :"schema"."N8n"
-    UNION ALL SELECT 'Evoai', "instanceId" FROM :"schema"."Evoai"
+    UNION ALL SELECT 'N8n', "instanceId" FROM :"schema"."N8n" UNION ALL SELECT 'Evoai', "instanceId" FROM :"schema"."Evoai"
     -- end
 ),
 remains AS (
@@ -63,11 +69,12 @@ remains AS (
         counted.id,
         pg_catalog.string_agg(pg_catalog.format('%s %s', counted.count, counted.relation), ', ' ORDER BY counted.count DESC, counted.relation) AS list,
         pg_catalog.jsonb_object_agg(counted.relation, counted.count) AS counts
-    FROM (
-        SELECT belonging.id, belonging.relation, pg_catalog.count(*) AS count
-        FROM empty JOIN belonging ON belonging.id = empty."id"
-        GROUP BY belonging.id, belonging.relation
-    ) AS counted
+    FROM
+        (
+            SELECT belonging.id, belonging.relation, pg_catalog.count(*) AS count FROM belonging
+            WHERE EXISTS (SELECT FROM empty) GROUP BY belonging.id, belonging.relation
+        ) AS counted
+        JOIN empty ON empty."id" = counted.id
     GROUP BY counted.id
 ),
 held (relation, holder, owner) AS (
