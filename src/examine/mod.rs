@@ -6,3 +6,4 @@ pub mod mask;
 pub mod references;
 pub mod rule;
 pub mod runner;
+pub mod unique_indexes;

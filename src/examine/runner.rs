@@ -8,10 +8,11 @@ use serde_json::Value;
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
-use super::check::{Check, checks};
+use super::check::{Check, Family, checks};
 use super::finding::{CheckReport, Finding, Outcome};
 use super::mask;
 use super::references::{Reference, references};
+use super::unique_indexes::{UniqueIndex, unique_indexes};
 use crate::database::catalog::Catalog;
 use crate::database::run::{execute, statement_rows};
 use crate::evolution::release::ReleaseRange;
@@ -25,14 +26,17 @@ pub struct Scope<'a> {
     pub range: Option<ReleaseRange>,
     /// The references that should hold.
     pub references: Vec<Reference>,
+    /// The unique indexes that should hold.
+    pub unique_indexes: Vec<UniqueIndex>,
     /// The role that asks, for messages.
     pub role: &'a str,
 }
 
 impl<'a> Scope<'a> {
-    /// Gathers the references of the catalog.
+    /// Gathers the references and the unique indexes of the catalog.
     pub fn new(catalog: &'a Catalog, range: Option<ReleaseRange>, role: &'a str) -> Self {
-        Self { catalog, range, references: references(catalog, range), role }
+        let (references, unique_indexes) = (references(catalog, range), unique_indexes(catalog, range));
+        Self { catalog, range, references, unique_indexes, role }
     }
 
     /// Whether a check speaks of any release that this database may be. An unknown release might be any.
@@ -77,7 +81,7 @@ pub async fn run_check(
     let started = Instant::now();
     tracing::debug!("check {}", check.rule.code);
     let (mut findings, mut reasons) = (Vec::new(), Vec::new());
-    for query in check.queries(scope.catalog, &scope.references)? {
+    for query in check.queries(scope)? {
         let prefix = if query.about.is_empty() { String::new() } else { format!("{}: ", query.about) };
         match query.sql {
             Err(obstacle) => reasons.push(format!("{prefix}{obstacle}")),
@@ -91,8 +95,18 @@ pub async fn run_check(
             },
         }
     }
-    if check.family() == super::check::Family::Reference && scope.range.is_none() {
-        reasons.push("the release is unknown, so only declared keys were compared".to_owned());
+    if scope.range.is_none() {
+        match check.family() {
+            Family::Once => {}
+            Family::Reference => {
+                reasons.push("the release is unknown, so only declared keys were compared".to_owned());
+            }
+            Family::UniqueIndex => {
+                reasons.push(
+                    "the release is unknown, so only the newest one's indexes were compared".to_owned(),
+                );
+            }
+        }
     }
     let outcome = match (findings.is_empty(), reasons.is_empty()) {
         (false, _) => Outcome::Found,

@@ -7,6 +7,7 @@ use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use super::orphans::Constraint;
+use super::statements::WayBack;
 use crate::database::catalog::Ddl;
 use crate::database::run::{rows, script};
 use crate::database::script::Variables;
@@ -72,6 +73,9 @@ pub struct Steps {
     /// Constraints that the fix dealt with.
     #[serde(default)]
     pub constraints: Vec<Constraint>,
+    /// How to reverse the statements that queries wrote.
+    #[serde(default)]
+    pub ways_back: Vec<WayBack>,
 }
 
 /// Whether the ledger is there.

@@ -7,18 +7,20 @@ use sqlx::postgres::PgConnection;
 
 use super::fix::{self, Fix};
 use super::ledger::{self, AppliedFix, Steps};
-use super::locks::{self, LockTimeout, LockWatch, Mode};
+use super::locks::{self, LockWatch, Mode};
 use super::plan::{FixPlan, Identity, plan_hash};
 use super::quarantine::{self, RowAction, RowDiff};
+use super::statements::{self, statements};
 use super::{diff, orphans, rows};
 use crate::database::catalog::{self, Catalog, Ddl, Server};
-use crate::database::run::{execute, rows, state_of, statement_rows};
+use crate::database::run::{execute, rows};
 use crate::database::script::{Variables, render};
 use crate::evolution::release::ReleaseRange;
 use crate::examine::check::{Check, Family, checks};
 use crate::examine::finding::{CheckReport, Finding};
 use crate::examine::references::Reference;
 use crate::examine::runner::{Scope, run_check};
+use crate::examine::unique_indexes::UniqueIndex;
 use crate::exit::failure;
 
 /// The database that is to be changed.
@@ -67,7 +69,7 @@ impl Rehearsal {
 /// key can be built on clean data. Each check is run when its turn comes, on what the fixes before it left.
 ///
 /// # Errors
-/// [`LockTimeout`] when a table was busy: roll back and begin again. Everything else is final; the caller rolls back.
+/// [`locks::LockTimeout`] when a table was busy: roll back and begin again. Everything else is final; the caller rolls back.
 pub async fn rehearse(
     connection: &mut PgConnection,
     subject: &Subject,
@@ -153,15 +155,16 @@ impl Turn<'_> {
             .filter(|reference| self.chosen.iter().any(|finding| finding.key == reference.subject()))
             .collect();
         let tables = match self.fix.family {
-            Family::Once => {
-                let losing = if self.fix.rows.is_some() { self.fix.tables.clone() } else { Vec::new() };
-                rows::reach(self.fix.tables.clone(), losing, &self.scope.references, self.scope.catalog)
+            Family::Once | Family::UniqueIndex => {
+                let touched = self.touched();
+                let losing = if self.fix.rows.is_some() { touched.clone() } else { Vec::new() };
+                rows::reach(touched, losing, &self.scope.references, self.scope.catalog)
             }
             Family::Reference => orphans::tables(&orphaned, &self.scope.references, self.scope.catalog),
         };
         expect_owned(self.scope.catalog, &tables, &self.subject.server.role)?;
         // Readers need not wait where only rows change.
-        let alters = self.fix.family == Family::Once && !self.fix.up.is_empty();
+        let alters = self.fix.family != Family::Reference && !self.fix.up.is_empty();
         let mode = if alters { Mode::AccessExclusive } else { Mode::ShareRowExclusive };
         locks::lock(connection, schema, &tables, mode).await?;
         watch.look(connection).await?;
@@ -170,11 +173,13 @@ impl Turn<'_> {
         let mut notes = self.fix.notes(self.subject.range);
         let mut steps = Steps::default();
         let statements = match self.fix.family {
-            Family::Once => {
+            Family::Once | Family::UniqueIndex => {
                 let mut executed = self.treat_rows(connection).await?;
-                let done = statements(connection, &self.fix.up, schema).await?;
+                let variables = statements::variables(self.subject)?;
+                let done = statements(connection, &self.fix.up, &variables).await?;
                 notes.extend(done.notes);
                 executed.extend(done.executed);
+                steps.ways_back = done.ways_back;
                 executed
             }
             Family::Reference => {
@@ -230,13 +235,44 @@ impl Turn<'_> {
         Ok((plan.hashed(), applied))
     }
 
-    /// Removes and changes the rows that the fix's own query selects.
+    /// The tables that the fix names, and those that its findings are about.
+    fn touched(&self) -> Vec<String> {
+        let mut touched = self.fix.tables.clone();
+        touched.extend(self.indexes().iter().map(|index| index.table.clone()));
+        if self.fix.alters_found {
+            let subjects = self.chosen.iter().filter_map(|finding| finding.subject.split('.').next());
+            touched.extend(subjects.map(str::to_owned));
+        }
+        touched
+    }
+
+    /// The unique indexes whose duplicates the fix's query selects.
+    fn indexes(&self) -> Vec<&UniqueIndex> {
+        let is_chosen = |index: &&UniqueIndex| match (&self.fix.rows_of_index, self.fix.family) {
+            (Some(name), _) => index.name == *name,
+            (None, Family::UniqueIndex) => self.chosen.iter().any(|finding| finding.key == index.name),
+            (None, _) => false,
+        };
+        self.scope.unique_indexes.iter().filter(is_chosen).collect()
+    }
+
+    /// Removes and changes the rows that the fix's query selects.
     async fn treat_rows(&self, connection: &mut PgConnection) -> Result<Vec<String>> {
         let Some(query) = &self.fix.rows else { return Ok(Vec::new()) };
-        let selection = render(query, &Variables::for_schema(&self.subject.schema))?;
-        let work =
-            rows::Work { code: &self.fix.code, catalog: self.scope.catalog, all: &self.scope.references };
-        work.mark_selected(connection, &selection).await?;
+        let catalog = self.scope.catalog;
+        let work = rows::Work { code: &self.fix.code, catalog, all: &self.scope.references };
+        let is_once = self.fix.family == Family::Once && self.fix.rows_of_index.is_none();
+        let selections = match is_once {
+            true => vec![render(query, &statements::variables(self.subject)?)?],
+            false => self
+                .indexes()
+                .into_iter()
+                .map(|index| render(query, &index.variables(catalog)))
+                .collect::<Result<_>>()?,
+        };
+        for selection in selections {
+            work.mark_selected(connection, &selection).await?;
+        }
         work.guard(connection).await?;
         work.treat(connection).await
     }
@@ -263,75 +299,10 @@ impl Turn<'_> {
             "deletes-rows" => has(RowAction::Removed),
             "changes-rows" => has(RowAction::Changed),
             // Said of undo by the files of a fix, and of orphans only where it is so.
-            "limits-undo" => self.fix.family == Family::Once || !undo_is_exact,
+            "limits-undo" => self.fix.family != Family::Reference || !undo_is_exact,
             _ => true,
         };
         self.fix.hazards.iter().filter(is_real).cloned().collect()
-    }
-}
-
-/// What running a fix's statements gave.
-#[derive(Debug, Default)]
-pub struct Executed {
-    /// The statements that changed something.
-    pub executed: Vec<String>,
-    /// What the file's queries had to say.
-    pub notes: Vec<String>,
-}
-
-/// Runs the statements of a fix file. A query in it speaks: a column `note` goes into the plan, a column `refusal`
-/// stops everything.
-///
-/// # Errors
-/// A refusal with everything that stands in the way; [`LockTimeout`]; or what the server says.
-pub async fn statements(
-    connection: &mut PgConnection,
-    templates: &[String],
-    schema: &str,
-) -> Result<Executed> {
-    let mut done = Executed::default();
-    for template in templates {
-        let sql = render(template, &Variables::for_schema(schema))?;
-        if !sql.starts_with("SELECT") {
-            run_statement(connection, &sql).await?;
-            done.executed.push(sql);
-            continue;
-        }
-        let mut refusals: Vec<String> = Vec::new();
-        for row in statement_rows(connection, sql).await? {
-            match row.try_get::<String, _>("refusal") {
-                Ok(refusal) => refusals.push(refusal),
-                Err(_) => done.notes.push(row.try_get("note")?),
-            }
-        }
-        refuse(&refusals)?;
-    }
-    Ok(done)
-}
-
-/// Stops when anything stands in the way.
-///
-/// # Errors
-/// Names it all.
-pub fn refuse(refusals: &[String]) -> Result<()> {
-    if refusals.is_empty() {
-        return Ok(());
-    }
-    Err(failure(
-        format!("rows stand in the way, so nothing was changed:\n    {}", refusals.join("\n    ")),
-        "change or remove those rows, then try again",
-    ))
-}
-
-async fn run_statement(connection: &mut PgConnection, sql: &str) -> Result<()> {
-    match execute(connection, sql.to_owned()).await {
-        Ok(_) => Ok(()),
-        Err(error) if locks::is_lock_trouble(&error) => Err(LockTimeout { tables: Vec::new() }.into()),
-        Err(error) if state_of(&error).as_deref() == Some("23503") => Err(failure(
-            "rows that refer to nothing keep the key from being built",
-            "let EVO101 treat them in the same run: name both codes, EVO101 first",
-        )),
-        Err(error) => Err(error).with_context(|| format!("the server refused: {sql}")),
     }
 }
 

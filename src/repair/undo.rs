@@ -13,8 +13,9 @@ use super::locks::{self, LockWatch, Mode};
 use super::orphans::{Before, Constraint};
 use super::plan::{FixPlan, Identity, plan_hash};
 use super::quarantine::{self, RowAction, RowDiff, RowSample, assignments, table_variables};
-use super::rehearsal::{Subject, can_replicate, refuse, statements};
+use super::rehearsal::{Subject, can_replicate};
 use super::rows::children_first;
+use super::statements::{self, refuse, reverse, statements};
 use crate::database::catalog::{self, Catalog, Ddl};
 use crate::database::quote::Fragment;
 use crate::database::run::{execute, rows, script, state_of};
@@ -136,10 +137,13 @@ impl Reversal<'_> {
 
         let mut notes = Vec::new();
         let (executed, row_diff) = match self.fix.family {
-            Family::Once => {
-                let done = statements(connection, &self.fix.down, schema).await?;
-                notes.extend(done.notes);
+            Family::Once | Family::UniqueIndex => {
+                let variables = statements::variables(self.subject)?;
+                let done = statements(connection, &self.fix.down, &variables).await?;
+                let back = reverse(connection, &self.applied.steps.ways_back).await?;
+                notes.extend(done.notes.into_iter().chain(back.notes));
                 let mut executed = done.executed;
+                executed.extend(back.executed);
                 let marked = self.marked(connection).await?;
                 self.restore_rows(connection, &marked, &mut executed).await?;
                 (executed, marked.into_iter().map(reversed).collect())
@@ -175,7 +179,7 @@ impl Reversal<'_> {
                 notes.push(format!(
                     "{table} was changed by others since the run; only the fix's own part was reversed"
                 ));
-            } else if after.get(table) != Some(was) && !notes.iter().any(|note| note.contains("NOT VALID")) {
+            } else if after.get(table) != Some(was) && !self.is_limited(notes) {
                 let left = diff::schema(
                     &[(table.clone(), was.clone())].into(),
                     &after.clone().into_iter().filter(|(t, _)| t == table).collect(),
@@ -184,6 +188,12 @@ impl Reversal<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether it was said that something stays, which only a superuser could put back.
+    fn is_limited(&self, notes: &[String]) -> bool {
+        notes.iter().any(|note| note.contains("NOT VALID"))
+            || self.applied.steps.ways_back.iter().any(|way_back| way_back.stays.is_some())
     }
 
     /// Brings rows and constraints back: constraints off, rows in (parents first), constraints as they were.
