@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use super::rule::Rule;
 use super::runner::Scope;
 use crate::database::script::{FILES, Script, Variables, render};
+use crate::evolution::schema::schema;
 
 /// A rule and the query that carries it out.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub struct Check {
 /// What a check's query is run for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
-    /// Once.
+    /// Once. Besides the schema such a check knows the names of all tables that any release has (`:'tables'`).
     Once,
     /// For every reference (`each: reference`).
     Reference,
@@ -86,7 +87,10 @@ impl Check {
         let rendered = |variables: &Variables| render(&self.query, variables).context(self.stem.clone());
         match self.family {
             Family::Once => {
-                let sql = rendered(&Variables::for_schema(&catalog.schema))?;
+                let tables: Vec<&str> = schema().tables.iter().map(|table| table.name.as_str()).collect();
+                let variables =
+                    Variables::for_schema(&catalog.schema).text("tables", serde_json::to_string(&tables)?);
+                let sql = rendered(&variables)?;
                 Ok(vec![Query { about: String::new(), sql: Ok(sql) }])
             }
             Family::Reference => scope

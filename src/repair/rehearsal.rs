@@ -175,7 +175,7 @@ impl Turn<'_> {
         let statements = match self.fix.family {
             Family::Once | Family::UniqueIndex => {
                 let mut executed = self.treat_rows(connection).await?;
-                let variables = statements::variables(self.subject)?;
+                let variables = statements::variables(self.subject, self.chosen)?;
                 let done = statements(connection, &self.fix.up, &variables).await?;
                 notes.extend(done.notes);
                 executed.extend(done.executed);
@@ -263,7 +263,7 @@ impl Turn<'_> {
         let work = rows::Work { code: &self.fix.code, catalog, all: &self.scope.references };
         let is_once = self.fix.family == Family::Once && self.fix.rows_of_index.is_none();
         let selections = match is_once {
-            true => vec![render(query, &statements::variables(self.subject)?)?],
+            true => vec![render(query, &statements::variables(self.subject, self.chosen)?)?],
             false => self
                 .indexes()
                 .into_iter()

@@ -10,6 +10,7 @@ use super::rehearsal::Subject;
 use crate::database::run::{execute, state_of, statement_rows};
 use crate::database::script::{Variables, render};
 use crate::evolution::release::Migration;
+use crate::examine::finding::Finding;
 use crate::exit::failure;
 
 /// What running a fix's statements gave.
@@ -32,13 +33,17 @@ pub struct WayBack {
     pub stays: Option<String>,
 }
 
-/// The variables of a fix's files: the schema, and the names of the upstream migrations that the release has.
-pub fn variables(subject: &Subject) -> Result<Variables> {
+/// The variables of a fix's files: the schema, the names of the upstream migrations that the release has, and the keys
+/// of the findings to repair.
+pub fn variables(subject: &Subject, found: &[Finding]) -> Result<Variables> {
     let applied: Vec<&str> = match subject.range {
         Some(range) => range.from.migrations().map(|migration: &Migration| migration.name.as_str()).collect(),
         None => Vec::new(),
     };
-    Ok(Variables::for_schema(&subject.schema).text("migrations", serde_json::to_string(&applied)?))
+    let keys: Vec<&str> = found.iter().map(|finding| finding.key.as_str()).collect();
+    Ok(Variables::for_schema(&subject.schema)
+        .text("migrations", serde_json::to_string(&applied)?)
+        .text("found", serde_json::to_string(&keys)?))
 }
 
 /// Runs the statements of a fix file. A query in it speaks: a column `note` goes into the plan, a column `refusal`

@@ -138,7 +138,7 @@ impl Reversal<'_> {
         let mut notes = Vec::new();
         let (executed, row_diff) = match self.fix.family {
             Family::Once | Family::UniqueIndex => {
-                let variables = statements::variables(self.subject)?;
+                let variables = statements::variables(self.subject, &[])?;
                 let done = statements(connection, &self.fix.down, &variables).await?;
                 let back = reverse(connection, &self.applied.steps.ways_back).await?;
                 notes.extend(done.notes.into_iter().chain(back.notes));

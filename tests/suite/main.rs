@@ -9,5 +9,6 @@ mod explain;
 mod files;
 mod fixes;
 mod logs;
+mod merges;
 mod server;
 mod support;
