@@ -10,5 +10,6 @@ mod files;
 mod fixes;
 mod logs;
 mod merges;
+mod owner;
 mod server;
 mod support;

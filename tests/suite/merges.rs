@@ -5,6 +5,7 @@ use sqlx::{PgConnection, Row};
 use crate::support::database::{TestDatabase, execute};
 use crate::support::fixtures::Fixture;
 use crate::support::program::evodoctor;
+use crate::support::state::state;
 
 const UPSERT: &str = r#"INSERT INTO public."Chat" ("id", "remoteJid", "instanceId", "labels")
     VALUES ('new', '5511999990001@s.whatsapp.net', 'i1', '["9"]')
@@ -79,4 +80,34 @@ async fn a_dropped_chat_index_returns_under_its_own_name() {
     let sql =
         "SELECT indexname::text FROM pg_indexes WHERE tablename = 'Chat' AND indexdef ~ 'UNIQUE' ORDER BY 1";
     assert_eq!(texts(&mut connection, sql).await, ["Chat_instanceId_remoteJid_key", "Chat_pkey"]);
+}
+
+/// An index that was built on duplicates and failed: one run merges them and rebuilds it, and undo takes both back.
+#[tokio::test]
+async fn duplicates_under_an_invalid_index_are_merged_and_the_index_rebuilt() {
+    let database = TestDatabase::new("2.3.7", "public").await;
+    let mut connection = database.connect().await;
+    execute(
+        &mut connection,
+        r#"UPDATE pg_index SET indisvalid = false, indisready = false
+               WHERE indexrelid = 'public."Chat_instanceId_remoteJid_key"'::regclass;
+           INSERT INTO public."Instance" ("id", "name") VALUES ('i1', 'alpha');
+           INSERT INTO public."Chat" ("id", "remoteJid", "instanceId", "updatedAt")
+               SELECT n::text, (n / 2)::text, 'i1', '2025-01-01'::timestamp + n * interval '1 day'
+               FROM generate_series(1, 2000) AS n"#,
+    )
+    .await;
+    let url = database.url();
+    let before = state(&mut connection, &[]).await;
+    let run =
+        evodoctor(&["fix", "--apply", "--allow", "deletes-rows", "--format", "json", "--database-url", &url]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let report = run.json();
+    let codes: Vec<&str> =
+        report["fixes"].as_array().unwrap().iter().map(|fix| fix["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["EVO103", "EVO208"]);
+    assert_eq!(evodoctor(&["check", "--database-url", &url]).code, Some(0));
+    let run = evodoctor(&["undo", "1", "--apply", "--database-url", &url]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert_eq!(state(&mut connection, &["evodoctor"]).await, before);
 }
