@@ -5,11 +5,10 @@ use std::sync::LazyLock;
 use anyhow::{Context, Result, ensure};
 
 use super::parts;
-use super::references::Reference;
 use super::rule::Rule;
-use crate::database::catalog::Catalog;
+use super::runner::Scope;
 use crate::database::script::{FILES, Script, Variables, render};
-use crate::evolution::release::ReleaseRange;
+use crate::evolution::schema::schema;
 
 /// A rule and the query that carries it out.
 #[derive(Debug)]
@@ -25,10 +24,27 @@ pub struct Check {
 /// What a check's query is run for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
-    /// Once.
+    /// Once. Besides the schema such a check knows the names of all tables that any release has (`:'tables'`).
     Once,
     /// For every reference (`each: reference`).
     Reference,
+    /// For every unique index (`each: unique-index`).
+    UniqueIndex,
+}
+
+impl Family {
+    /// What a header says in `each`.
+    ///
+    /// # Errors
+    /// When nothing can be run for it.
+    pub fn parse(each: Option<&str>) -> Result<Self> {
+        Ok(match each {
+            None => Self::Once,
+            Some("reference") => Self::Reference,
+            Some("unique-index") => Self::UniqueIndex,
+            Some(other) => anyhow::bail!("{other:?} is nothing that could be done for each"),
+        })
+    }
 }
 
 /// One query of a check, ready to run.
@@ -54,11 +70,7 @@ impl Check {
             path == format!("sql/checks/{stem}.sql"),
             "{path} should be named {stem}.sql after its header"
         );
-        let family = match script.get("each") {
-            None => Family::Once,
-            Some("reference") => Family::Reference,
-            Some(other) => anyhow::bail!("{path}: {other:?} is nothing a check can be run for"),
-        };
+        let family = Family::parse(script.get("each")).with_context(|| path.to_owned())?;
         Ok(Self { rule, stem, family, query: script.single().with_context(|| path.to_owned())?.to_owned() })
     }
 
@@ -71,20 +83,20 @@ impl Check {
     ///
     /// # Errors
     /// When the file uses a variable that nobody sets.
-    pub fn queries(
-        &self,
-        catalog: &Catalog,
-        range: Option<ReleaseRange>,
-        references: &[Reference],
-    ) -> Result<Vec<Query>> {
-        let query = parts::fitting(&self.query, catalog, range);
+    pub fn queries(&self, scope: &Scope<'_>) -> Result<Vec<Query>> {
+        let catalog = scope.catalog;
+        let query = parts::fitting(&self.query, catalog, scope.range);
         let rendered = |variables: &Variables| render(&query, variables).context(self.stem.clone());
         match self.family {
             Family::Once => {
-                let sql = rendered(&Variables::for_schema(&catalog.schema))?;
+                let tables: Vec<&str> = schema().tables.iter().map(|table| table.name.as_str()).collect();
+                let variables =
+                    Variables::for_schema(&catalog.schema).text("tables", serde_json::to_string(&tables)?);
+                let sql = rendered(&variables)?;
                 Ok(vec![Query { about: String::new(), sql: Ok(sql) }])
             }
-            Family::Reference => references
+            Family::Reference => scope
+                .references
                 .iter()
                 .map(|reference| {
                     let sql = match reference.obstacle(catalog) {
@@ -92,6 +104,13 @@ impl Check {
                         None => Ok(rendered(&reference.variables(catalog))?),
                     };
                     Ok(Query { about: reference.subject(), sql })
+                })
+                .collect(),
+            Family::UniqueIndex => scope
+                .unique_indexes
+                .iter()
+                .map(|index| {
+                    Ok(Query { about: index.subject(), sql: Ok(rendered(&index.variables(catalog))?) })
                 })
                 .collect(),
         }

@@ -7,3 +7,4 @@ pub mod parts;
 pub mod references;
 pub mod rule;
 pub mod runner;
+pub mod unique_indexes;

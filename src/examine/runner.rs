@@ -8,11 +8,12 @@ use serde_json::Value;
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
-use super::check::{Check, checks};
+use super::check::{Check, Family, checks};
 use super::finding::{CheckReport, Finding, Outcome};
 use super::mask;
 use super::references::{Reference, references};
 use super::rule::Applicability;
+use super::unique_indexes::{UniqueIndex, unique_indexes};
 use crate::database::catalog::Catalog;
 use crate::database::run::{execute, is_lock_trouble, statement_rows};
 use crate::evolution::release::ReleaseRange;
@@ -26,6 +27,8 @@ pub struct Scope<'a> {
     pub range: Option<ReleaseRange>,
     /// The references that should hold.
     pub references: Vec<Reference>,
+    /// The unique indexes that should hold.
+    pub unique_indexes: Vec<UniqueIndex>,
     /// The role that asks, for messages.
     pub role: &'a str,
     /// Whether a lock that others hold ends the examination: a change begins again, where a check is undecided.
@@ -33,9 +36,10 @@ pub struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    /// Gathers the references of the catalog.
+    /// Gathers the references and the unique indexes of the catalog.
     pub fn new(catalog: &'a Catalog, range: Option<ReleaseRange>, role: &'a str) -> Self {
-        Self { catalog, range, references: references(catalog, range), role, gives_way: false }
+        let (references, unique_indexes) = (references(catalog, range), unique_indexes(catalog, range));
+        Self { catalog, range, references, unique_indexes, role, gives_way: false }
     }
 
     /// Whether a check speaks of any release that this database may be. An unknown release might be any.
@@ -82,7 +86,7 @@ pub async fn run_check(
     let started = Instant::now();
     tracing::debug!("check {}", check.rule.code);
     let (mut findings, mut reasons) = (Vec::new(), Vec::new());
-    for query in check.queries(scope.catalog, scope.range, &scope.references)? {
+    for query in check.queries(scope)? {
         let prefix = if query.about.is_empty() { String::new() } else { format!("{}: ", query.about) };
         match query.sql {
             Err(obstacle) => reasons.push(format!("{prefix}{obstacle}")),
@@ -97,10 +101,15 @@ pub async fn run_check(
             },
         }
     }
-    if check.family() == super::check::Family::Reference && scope.range.is_none() {
+    if scope.range.is_none() {
         let hidden = scope.catalog.tables.get("_prisma_migrations").is_some_and(|table| !table.is_readable);
         let why = if hidden { " (this role may not read \"_prisma_migrations\")" } else { "" };
-        reasons.push(format!("the release is unknown{why}, so only declared keys were compared"));
+        let compared = match check.family() {
+            Family::Once => None,
+            Family::Reference => Some("only declared keys"),
+            Family::UniqueIndex => Some("only the newest one's indexes"),
+        };
+        reasons.extend(compared.map(|what| format!("the release is unknown{why}, so {what} were compared")));
     }
     let outcome = match (findings.is_empty(), reasons.is_empty()) {
         (false, _) => Outcome::Found,

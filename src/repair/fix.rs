@@ -2,7 +2,9 @@
 //! alike but are asked for by a command and take arguments (`sql/credentials/`).
 //!
 //! A fix has a pair of files, `.up.sql` and `.down.sql`, or a query `.rows.sql` that selects the rows to remove or
-//! change, or both; rows come first. Queries before that one speak, as they do in the up file. What happens to rows goes through the quarantine and needs no way back of its own.
+//! change, or both; rows come first. Queries before that one speak, as they do in the up file. What happens to rows goes
+//! through the quarantine and needs no way back of its own. Statements that an up file's query writes bring their way back
+//! along: a file of such queries needs no down file.
 //! The header stands in the up file, where there is one.
 
 use std::collections::BTreeSet;
@@ -11,6 +13,7 @@ use std::sync::LazyLock;
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
+use super::statements::is_query;
 use crate::database::script::{FILES, Script};
 use crate::evolution::release::ReleaseRange;
 use crate::examine::check::{Family, checks};
@@ -39,6 +42,9 @@ pub struct Fix {
     pub hazards: Vec<String>,
     /// The tables it alters.
     pub tables: Vec<String>,
+    /// Whether it alters the tables that its findings are about (`tables: found`): what stands before the first dot of
+    /// their subject.
+    pub alters_found: bool,
     /// Upstream's migrations that touch the same objects, by the number in front of the name.
     pub upstream: Vec<String>,
     /// What the API does once this is applied, per range of releases.
@@ -47,6 +53,8 @@ pub struct Fix {
     pub rows: Option<String>,
     /// Queries that speak before it.
     pub before_rows: Vec<String>,
+    /// The unique index that the rows are about, where the query is that of another fix (`rows: CODE INDEX`).
+    pub rows_of_index: Option<String>,
     /// The statements, with psql's variables.
     pub up: Vec<String>,
     /// The statements that reverse them.
@@ -70,18 +78,24 @@ impl Fix {
         }
         let checksum = checksum.finalize();
         let [mut rows, up, down] = [rows, up, down].map(Script::parse);
+        let brings_its_way_back = up.statements.iter().all(|statement| is_query(statement));
         ensure!(
-            up.statements.is_empty() == down.statements.is_empty(),
+            down.statements.is_empty() == up.statements.is_empty()
+                || (down.statements.is_empty() && brings_its_way_back),
             "{stem}: no way without its way back"
         );
         let first = if up.header.is_empty() { &rows } else { &up };
         let need = |key: &str| first.get(key).with_context(|| format!("{stem}: the header lacks `{key}`"));
+        let header = |key: &str| first.get(key);
         let words = |key: &str| -> Vec<String> {
             first.get(key).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
         };
         let code = need("code")?.to_owned();
-        for other in [&rows, &up, &down].into_iter().filter(|script| !script.statements.is_empty()) {
-            ensure!(other.get("code") == Some(&code), "{stem}: the files name different codes");
+        let (rows_of, rows_of_index) = borrowed(&up).unzip();
+        let rows_code = rows_of.unwrap_or(code.clone());
+        for (script, code) in [(&rows, &rows_code), (&up, &code), (&down, &code)] {
+            let is_right = script.statements.is_empty() || script.get("code") == Some(code);
+            ensure!(is_right, "{stem}: the files name different codes");
         }
         ensure!(stem.split('_').next() == Some(&code), "{stem}: the header names {code}");
         let hazards = words("hazards");
@@ -97,11 +111,13 @@ impl Fix {
         Ok(Self {
             version: need("version")?.parse().with_context(|| format!("{stem}: version"))?,
             applicability: need("applicability")?.parse()?,
-            tables: words("tables"),
+            alters_found: header("tables") == Some("found"),
+            tables: words("tables").into_iter().filter(|table| table != "found").collect(),
             upstream: words("upstream"),
-            family: if first.get("each") == Some("reference") { Family::Reference } else { Family::Once },
+            family: Family::parse(header("each")).with_context(|| stem.to_owned())?,
             rows: rows.statements.pop(),
             before_rows: rows.statements,
+            rows_of_index,
             checksum: checksum.iter().map(|byte| format!("{byte:02x}")).collect(),
             up: up.statements,
             down: down.statements,
@@ -116,6 +132,12 @@ impl Fix {
         let speaks = |of: &ReleaseRange| range.is_none_or(|range| range.overlaps(of));
         self.after.iter().filter(|(of, _)| speaks(of)).map(|(of, text)| format!("on {of}: {text}")).collect()
     }
+}
+
+/// `rows: CODE INDEX` in an up file: the rows are those that the query of that code selects for that unique index.
+fn borrowed(up: &Script) -> Option<(String, String)> {
+    let (code, index) = up.get("rows")?.split_once(' ')?;
+    Some((code.to_owned(), index.to_owned()))
 }
 
 static FIXES: LazyLock<Vec<Fix>> = LazyLock::new(|| all_in(FIX_FILES));
@@ -151,11 +173,19 @@ pub fn stems(folder: &str) -> BTreeSet<&'static str> {
 /// # Errors
 /// As [`Fix::parse`].
 pub fn load(folder: &str, stem: &str) -> Result<Fix> {
-    let text = |kind: &str| {
+    let text = |stem: &str, kind: &str| {
         let path = format!("{folder}{stem}.{kind}.sql");
         FILES.iter().find(|(name, _)| *name == path).map_or("", |(_, text)| text)
     };
-    Fix::parse(stem, text("rows"), text("up"), text("down"))
+    let (rows, up, down) = (text(stem, "rows"), text(stem, "up"), text(stem, "down"));
+    let rows = match borrowed(&Script::parse(up)) {
+        None => rows,
+        Some((code, _)) => {
+            let lender = stems(folder).into_iter().find(|other| other.starts_with(&format!("{code}_")));
+            text(lender.with_context(|| format!("{stem}: {code} has no rows to lend"))?, "rows")
+        }
+    };
+    Fix::parse(stem, rows, up, down)
 }
 
 /// Every fix, by code.

@@ -9,6 +9,7 @@ use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use super::orphans::Constraint;
+use super::statements::WayBack;
 use crate::database::catalog::Ddl;
 use crate::database::run::{rows, script};
 use crate::database::script::Variables;
@@ -77,6 +78,9 @@ pub struct Steps {
     /// The arguments of an operation.
     #[serde(default)]
     pub arguments: BTreeMap<String, String>,
+    /// How to reverse the statements that queries wrote.
+    #[serde(default)]
+    pub ways_back: Vec<WayBack>,
 }
 
 /// Whether the ledger is there.

@@ -10,5 +10,6 @@ pub mod plan;
 pub mod quarantine;
 pub mod rehearsal;
 pub mod rows;
+pub mod statements;
 pub mod turn;
 pub mod undo;

@@ -12,15 +12,16 @@ use super::locks::{self, LockWatch, Mode};
 use super::plan::{FixPlan, base};
 use super::quarantine::{self, RowAction, RowDiff};
 use super::rehearsal::Subject;
+use super::statements::{self, statements};
 use super::{diff, orphans, rows};
 use crate::database::catalog::{self, Catalog, Ddl};
-use crate::database::run::{execute, state_of, statement_rows};
 use crate::database::script::{Variables, render};
 use crate::examine::check::{Check, Family};
 use crate::examine::finding::Finding;
 use crate::examine::parts;
 use crate::examine::references::Reference;
 use crate::examine::runner::{Scope, run_check};
+use crate::examine::unique_indexes::UniqueIndex;
 use crate::exit::failure;
 
 /// One fix's turn.
@@ -56,15 +57,16 @@ impl Turn<'_> {
             .filter(|reference| self.chosen.iter().any(|finding| finding.key == reference.subject()))
             .collect();
         let tables = match self.fix.family {
-            Family::Once => {
-                let losing = if self.fix.rows.is_some() { self.fix.tables.clone() } else { Vec::new() };
-                rows::reach(self.fix.tables.clone(), losing, &self.scope.references, self.scope.catalog)
+            Family::Once | Family::UniqueIndex => {
+                let touched = self.touched();
+                let losing = if self.fix.rows.is_some() { touched.clone() } else { Vec::new() };
+                rows::reach(touched, losing, &self.scope.references, self.scope.catalog)
             }
             Family::Reference => orphans::tables(&orphaned, &self.scope.references, self.scope.catalog),
         };
         expect_owned(self.scope.catalog, &tables, &self.subject.server.role)?;
         // Readers need not wait where only rows change.
-        let alters = self.fix.family == Family::Once && !self.fix.up.is_empty();
+        let alters = self.fix.family != Family::Reference && !self.fix.up.is_empty();
         let mode = if alters { Mode::AccessExclusive } else { Mode::ShareRowExclusive };
         locks::lock(connection, &self.subject.schema, &tables, mode).await?;
         watch.look(connection).await?;
@@ -86,12 +88,14 @@ impl Turn<'_> {
         let mut notes = self.fix.notes(self.subject.range);
         let mut steps = Steps { arguments: self.arguments.cloned().unwrap_or_default(), ..Steps::default() };
         let statements = match self.fix.family {
-            Family::Once => {
-                let spoken = statements(connection, &self.fix.before_rows, &self.variables()).await?;
+            Family::Once | Family::UniqueIndex => {
+                let variables = self.variables()?;
+                let spoken = statements(connection, &self.fix.before_rows, &variables).await?;
                 let mut executed = self.treat_rows(connection).await?;
-                let done = statements(connection, &self.fix.up, &self.variables()).await?;
+                let done = statements(connection, &self.fix.up, &variables).await?;
                 notes.extend(spoken.notes.into_iter().chain(done.notes));
                 executed.extend(done.executed);
+                steps.ways_back = done.ways_back;
                 executed
             }
             Family::Reference => {
@@ -148,19 +152,53 @@ impl Turn<'_> {
         Ok((plan.hashed(), applied))
     }
 
-    fn variables(&self) -> Variables {
-        let variables = Variables::for_schema(&self.subject.schema);
-        self.arguments.map_or(variables.clone(), |arguments| variables.texts(arguments))
+    fn variables(&self) -> Result<Variables> {
+        let variables = statements::variables(self.subject, self.chosen)?;
+        Ok(match self.arguments {
+            Some(arguments) => variables.texts(arguments),
+            None => variables,
+        })
     }
 
-    /// Removes and changes the rows that the fix's own query selects.
+    /// The tables that the fix names, and those that its findings are about.
+    fn touched(&self) -> Vec<String> {
+        let mut touched = self.fix.tables.clone();
+        touched.extend(self.indexes().iter().map(|index| index.table.clone()));
+        if self.fix.alters_found {
+            let subjects = self.chosen.iter().filter_map(|finding| finding.subject.split('.').next());
+            touched.extend(subjects.map(str::to_owned));
+        }
+        touched
+    }
+
+    /// The unique indexes whose duplicates the fix's query selects.
+    fn indexes(&self) -> Vec<&UniqueIndex> {
+        let is_chosen = |index: &&UniqueIndex| match (&self.fix.rows_of_index, self.fix.family) {
+            (Some(name), _) => index.name == *name,
+            (None, Family::UniqueIndex) => self.chosen.iter().any(|finding| finding.key == index.name),
+            (None, _) => false,
+        };
+        self.scope.unique_indexes.iter().filter(is_chosen).collect()
+    }
+
+    /// Removes and changes the rows that the fix's query selects.
     async fn treat_rows(&self, connection: &mut PgConnection) -> Result<Vec<String>> {
         let Some(query) = &self.fix.rows else { return Ok(Vec::new()) };
-        let query = parts::fitting(query, self.scope.catalog, self.scope.range);
-        let selection = render(&query, &self.variables())?;
-        let work =
-            rows::Work { code: &self.fix.code, catalog: self.scope.catalog, all: &self.scope.references };
-        work.mark_selected(connection, &selection).await?;
+        let catalog = self.scope.catalog;
+        let query = parts::fitting(query, catalog, self.scope.range);
+        let work = rows::Work { code: &self.fix.code, catalog, all: &self.scope.references };
+        let is_once = self.fix.family == Family::Once && self.fix.rows_of_index.is_none();
+        let selections = match is_once {
+            true => vec![render(&query, &self.variables()?)?],
+            false => self
+                .indexes()
+                .into_iter()
+                .map(|index| render(&query, &index.variables(catalog)))
+                .collect::<Result<_>>()?,
+        };
+        for selection in selections {
+            work.mark_selected(connection, &selection).await?;
+        }
         work.guard(connection).await?;
         work.treat(connection).await
     }
@@ -188,74 +226,10 @@ impl Turn<'_> {
             "deletes-rows" => has(RowAction::Removed),
             "changes-rows" => has(RowAction::Changed),
             // Said of undo by the files of a fix, and of orphans only where it is so.
-            "limits-undo" => self.fix.family == Family::Once || !undo_is_exact,
+            "limits-undo" => self.fix.family != Family::Reference || !undo_is_exact,
             _ => true,
         };
         self.fix.hazards.iter().filter(is_real).cloned().collect()
-    }
-}
-
-/// What running a fix's statements gave.
-#[derive(Debug, Default)]
-pub struct Executed {
-    /// The statements that changed something.
-    pub executed: Vec<String>,
-    /// What the file's queries had to say.
-    pub notes: Vec<String>,
-}
-
-/// Runs the statements of a fix file. A query in it speaks: a column `note` goes into the plan, a column `refusal`
-/// stops everything.
-///
-/// # Errors
-/// A refusal with everything that stands in the way; or what the server says.
-pub async fn statements(
-    connection: &mut PgConnection,
-    templates: &[String],
-    variables: &Variables,
-) -> Result<Executed> {
-    let mut done = Executed::default();
-    for template in templates {
-        let sql = render(template, variables)?;
-        if !sql.starts_with("SELECT") {
-            run_statement(connection, &sql).await?;
-            done.executed.push(sql);
-            continue;
-        }
-        let mut refusals: Vec<String> = Vec::new();
-        for row in statement_rows(connection, sql).await? {
-            match row.try_get::<String, _>("refusal") {
-                Ok(refusal) => refusals.push(refusal),
-                Err(_) => done.notes.push(row.try_get("note")?),
-            }
-        }
-        refuse(&refusals)?;
-    }
-    Ok(done)
-}
-
-/// Stops when anything stands in the way.
-///
-/// # Errors
-/// Names it all.
-pub fn refuse(refusals: &[String]) -> Result<()> {
-    if refusals.is_empty() {
-        return Ok(());
-    }
-    Err(failure(
-        format!("something stands in the way, so nothing was changed:\n    {}", refusals.join("\n    ")),
-        "mend what is named above, then try again",
-    ))
-}
-
-async fn run_statement(connection: &mut PgConnection, sql: &str) -> Result<()> {
-    match execute(connection, sql.to_owned()).await {
-        Ok(_) => Ok(()),
-        Err(error) if state_of(&error).as_deref() == Some("23503") => Err(failure(
-            "rows that refer to nothing keep the key from being built",
-            "let EVO101 treat them in the same run: name both codes, EVO101 first",
-        )),
-        Err(error) => Err(error).with_context(|| format!("the server refused: {sql}")),
     }
 }
 

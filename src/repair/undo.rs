@@ -15,7 +15,8 @@ use super::plan::{FixPlan, Identity, base, plan_hash};
 use super::quarantine::{self, RowAction, RowDiff, RowSample, table_variables};
 use super::rehearsal::Subject;
 use super::rows::children_first;
-use super::turn::{can_replicate, refuse, statements};
+use super::statements::{self, refuse, reverse, statements};
+use super::turn::can_replicate;
 use crate::database::catalog::{self, Catalog, Ddl, DeclaredKey};
 use crate::database::quote::Fragment;
 use crate::database::run::{execute, rows, script, state_of};
@@ -150,10 +151,12 @@ impl Reversal<'_> {
 
         let mut notes = Vec::new();
         let (executed, row_diff) = match self.fix.family {
-            Family::Once => {
-                let done = statements(connection, &self.fix.down, &self.variables()).await?;
-                notes.extend(done.notes);
+            Family::Once | Family::UniqueIndex => {
+                let done = statements(connection, &self.fix.down, &self.variables()?).await?;
+                let back = reverse(connection, &self.applied.steps.ways_back).await?;
+                notes.extend(done.notes.into_iter().chain(back.notes));
                 let mut executed = done.executed;
+                executed.extend(back.executed);
                 let marked = self.marked(connection).await?;
                 self.restore_rows(connection, &marked, &mut executed, &mut notes).await?;
                 (executed, marked.into_iter().map(reversed).collect())
@@ -182,8 +185,8 @@ impl Reversal<'_> {
         Ok(plan.hashed())
     }
 
-    fn variables(&self) -> Variables {
-        Variables::for_schema(&self.subject.schema).texts(&self.applied.steps.arguments)
+    fn variables(&self) -> Result<Variables> {
+        Ok(statements::variables(self.subject, &[])?.texts(&self.applied.steps.arguments))
     }
 
     /// The tables must again be what they were, unless somebody else changed them in between.
@@ -194,7 +197,7 @@ impl Reversal<'_> {
                 notes.push(format!(
                     "{table} was changed by others since the run; only the fix's own part was reversed"
                 ));
-            } else if after.get(table) != Some(was) && !notes.iter().any(|note| note.contains("NOT VALID")) {
+            } else if after.get(table) != Some(was) && !self.is_limited(notes) {
                 let left = diff::schema(
                     &[(table.clone(), was.clone())].into(),
                     &after.clone().into_iter().filter(|(t, _)| t == table).collect(),
@@ -203,6 +206,12 @@ impl Reversal<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether it was said that something stays, which only a superuser could put back.
+    fn is_limited(&self, notes: &[String]) -> bool {
+        notes.iter().any(|note| note.contains("NOT VALID"))
+            || self.applied.steps.ways_back.iter().any(|way_back| way_back.stays.is_some())
     }
 
     /// Brings rows and constraints back: constraints off, rows in (parents first), constraints as they were.

@@ -45,6 +45,16 @@ fn pasted_errors_find_their_rule() {
             "insert or update on table \"Message\" violates foreign key constraint \"Message_sessionId_fkey\"",
             "EVO101",
         ),
+        (
+            "ERROR: could not create unique index \"Contact_remoteJid_instanceId_key\" DETAIL: Key is duplicated.",
+            "EVO103",
+        ),
+        (
+            "code: '42P10', message: 'there is no unique or exclusion constraint matching the ON CONFLICT specification'",
+            "EVO205",
+        ),
+        ("Foreign key constraint violated on the constraint: `Setting_instanceId_fkey`", "EVO211"),
+        ("The column `new` does not exist in the current database.", "EVO210"),
         ("{\"response\":{\"message\":[\"The \\\"store\\\" instance does not exist\"]}}", "EVO501"),
     ] {
         assert_eq!(leads_to(text).first().map(String::as_str), Some(code), "{text}");

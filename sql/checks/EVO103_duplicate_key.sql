@@ -1,0 +1,108 @@
+-- code: EVO103
+-- name: duplicate-key
+-- severity: error
+-- releases: 2.0.0-beta..
+-- each: unique-index
+-- summary: rows that a unique index of the release, or of the newest one, refuses
+-- why: Two rows stand for one thing: a chat twice, a contact twice, two settings of one instance. Lists show it double
+--   (thousands of chats for hundreds of contacts), the server reads now one row and now the other, and what it writes to
+--   one is missing in the other. The index that forbids it cannot be built: CREATE UNIQUE INDEX, REINDEX and the
+--   migrations of an upgrade stop with 23505 "could not create unique index", the container restarts for ever with
+--   P3009, and a dump is restored without the index. Upstream's own migration to 2.3.7 does remove duplicate chats, but
+--   keeps the wrong row: one that was never updated wins over the newest, and the labels of the others are lost.
+--   Duplicates come from releases before the index, from restores, and from an index that was dropped or built invalid.
+-- fix: quarantine
+-- matches: could not create unique index
+-- matches: Chat_instanceId_remoteJid_key
+-- matches: Contact_remoteJid_instanceId_key
+-- matches: Label_labelId_instanceId_key
+-- matches: is duplicated
+-- Run by hand for one index, for example:
+--   psql -v schema=public -v subject='Contact (remoteJid, instanceId)' -v index=Contact_remoteJid_instanceId_key
+--        -v table_name=Contact -v table='"public"."Contact"' -v columns='"remoteJid", "instanceId"'
+--        -v column_names='["remoteJid", "instanceId"]' -v expected_by=release -v where='(…) IN (…)'
+WITH standing AS (
+    SELECT
+        pg_catalog.bool_or(index.indisvalid AND index.columns <@ wanted.columns) AS holds,
+        pg_catalog.bool_or(NOT index.indisvalid AND index.columns = wanted.columns) AS is_invalid
+    FROM
+        (SELECT ARRAY(SELECT pg_catalog.jsonb_array_elements_text(:'column_names'::jsonb) AS name ORDER BY name) AS columns) AS wanted
+        CROSS JOIN LATERAL (
+            SELECT
+                index.indisvalid,
+                ARRAY(
+                    SELECT attribute.attname::text AS name
+                    FROM pg_catalog.pg_attribute AS attribute
+                    WHERE attribute.attrelid = index.indrelid AND attribute.attnum = ANY ((index.indkey::int2[])[0 : index.indnkeyatts - 1])
+                    ORDER BY name
+                ) AS columns
+            FROM
+                pg_catalog.pg_index AS index
+            WHERE
+                index.indrelid = pg_catalog.format('%I.%I', :'schema', :'table_name')::pg_catalog.regclass
+                AND index.indisunique
+                AND index.indpred IS NULL
+                AND index.indexprs IS NULL
+        ) AS index
+),
+-- Under a valid index there are none, and the table is not read.
+twice AS (
+    SELECT
+        :columns,
+        pg_catalog.count(*) AS "evodoctor rows"
+    FROM
+        :table
+    WHERE
+        (:columns) IS NOT NULL
+        AND NOT (SELECT COALESCE(standing.holds, false) FROM standing)
+        -- EVO202, EVO203 and EVO204 take these away on purpose.
+        AND :'index' NOT IN ('OpenaiCreds_apiKey_key', 'OpenaiCreds_name_key', 'OpenaiSetting_openaiCredsId_key')
+    GROUP BY
+        :columns
+    HAVING
+        pg_catalog.count(*) > 1
+)
+SELECT
+    :'subject' AS subject,
+    pg_catalog.concat(
+        pg_catalog.format('%s rows of "%s" stand for %s that may exist once; ', found.count, :'table_name', CASE found.things WHEN 1 THEN 'one thing' ELSE found.things || ' things' END),
+        pg_catalog.format(
+            CASE
+                WHEN standing.is_invalid THEN 'the unique index "%s" is there, but invalid'
+                WHEN :'expected_by' = 'release' THEN 'the unique index "%s" of this release is missing'
+                ELSE 'a later release builds the unique index "%s"'
+            END,
+            :'index'
+        ),
+        CASE
+            WHEN NOT merge.is_known THEN '; which of the rows is right is not for a program to say, so merging them is left to you'
+            WHEN merge.is_referred_to THEN '; a foreign key refers to this table, so merging them is left to you'
+        END
+    ) AS detail,
+    :'where' AS predicate,
+    found.count::bigint AS count,
+    found.sample AS sample,
+    :'index' AS key,
+    CASE WHEN :'expected_by' = 'release' THEN 'error' ELSE 'warning' END AS severity,
+    merge.is_known AND NOT merge.is_referred_to AS fixable
+FROM
+    standing
+    CROSS JOIN (
+        SELECT
+            pg_catalog.sum(twice."evodoctor rows") AS count,
+            pg_catalog.count(*) AS things,
+            (
+                SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example) - 'evodoctor rows' || pg_catalog.jsonb_build_object('rows', example."evodoctor rows"))
+                FROM (SELECT * FROM twice ORDER BY twice."evodoctor rows" DESC, :columns LIMIT 5) AS example
+            ) AS sample
+        FROM
+            twice
+    ) AS found
+    CROSS JOIN (
+        SELECT
+            -- Where two rows of a key are the same thing for certain. Two media of one file name are two messages' media.
+            :'index' IN ('Chat_instanceId_remoteJid_key', 'Contact_remoteJid_instanceId_key', 'Label_labelId_instanceId_key', 'IsOnWhatsapp_remoteJid_key') AS is_known,
+            EXISTS (SELECT FROM pg_catalog.pg_constraint AS key WHERE key.contype = 'f' AND key.confrelid = pg_catalog.format('%I.%I', :'schema', :'table_name')::pg_catalog.regclass) AS is_referred_to
+    ) AS merge
+WHERE
+    found.count > 0;

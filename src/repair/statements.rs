@@ -1,0 +1,143 @@
+//! The statements of a fix's files, and of its way back.
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use sqlx::Row;
+use sqlx::postgres::{PgConnection, PgRow};
+
+use super::rehearsal::Subject;
+use crate::database::run::{execute, state_of, statement_rows};
+use crate::database::script::{Variables, render};
+use crate::evolution::release::Migration;
+use crate::examine::finding::Finding;
+use crate::exit::failure;
+
+/// What running a fix's statements gave.
+#[derive(Debug, Default)]
+pub struct Executed {
+    /// The statements that changed something.
+    pub executed: Vec<String>,
+    /// What the file's queries had to say.
+    pub notes: Vec<String>,
+    /// How to reverse the statements that queries wrote, in the order they were run.
+    pub ways_back: Vec<WayBack>,
+}
+
+/// How to reverse one statement that a query wrote.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WayBack {
+    /// The statement that does it; `None` where nothing can.
+    pub sql: Option<String>,
+    /// What stays then, said by undo.
+    pub stays: Option<String>,
+}
+
+/// The variables of a fix's files: the schema, the names of the upstream migrations that the release has, and the keys
+/// of the findings to repair.
+pub fn variables(subject: &Subject, found: &[Finding]) -> Result<Variables> {
+    let applied: Vec<&str> = match subject.range {
+        Some(range) => range.from.migrations().map(|migration: &Migration| migration.name.as_str()).collect(),
+        None => Vec::new(),
+    };
+    let keys: Vec<&str> = found.iter().map(|finding| finding.key.as_str()).collect();
+    Ok(Variables::for_schema(&subject.schema)
+        .text("migrations", serde_json::to_string(&applied)?)
+        .text("found", serde_json::to_string(&keys)?))
+}
+
+/// Runs the statements of a fix file. A query in it speaks: a column `note` goes into the plan, a column `refusal`
+/// stops everything, a column `statement` is run, and is reversed by the column `undo` beside it or, where that is
+/// null, stays as the column `stays` says.
+///
+/// # Errors
+/// A refusal with everything that stands in the way; or what the server says.
+pub async fn statements(
+    connection: &mut PgConnection,
+    templates: &[String],
+    variables: &Variables,
+) -> Result<Executed> {
+    let mut done = Executed::default();
+    for template in templates {
+        let sql = render(template, variables)?;
+        if !is_query(&sql) {
+            run_statement(connection, &sql).await?;
+            done.executed.push(sql);
+            continue;
+        }
+        let mut refusals: Vec<String> = Vec::new();
+        for row in statement_rows(connection, sql).await? {
+            if let Ok(refusal) = row.try_get::<String, _>("refusal") {
+                refusals.push(refusal);
+            } else if row.try_get::<String, _>("statement").is_ok() {
+                written(connection, &row, &mut done).await?;
+            } else {
+                done.notes.push(row.try_get("note")?);
+            }
+        }
+        refuse(&refusals)?;
+    }
+    Ok(done)
+}
+
+/// Whether a statement of a fix file only asks.
+pub fn is_query(sql: &str) -> bool {
+    sql.starts_with("SELECT") || sql.starts_with("WITH")
+}
+
+/// Runs a statement that a query wrote.
+async fn written(connection: &mut PgConnection, row: &PgRow, done: &mut Executed) -> Result<()> {
+    let sql: String = row.try_get("statement")?;
+    run_statement(connection, &sql).await?;
+    done.executed.push(sql);
+    let stays = match row.try_get("stays") {
+        Err(sqlx::Error::ColumnNotFound(_)) => None,
+        other => other?,
+    };
+    done.ways_back.push(WayBack { sql: row.try_get("undo")?, stays });
+    Ok(())
+}
+
+/// Reverses statements that queries wrote, the last one first.
+///
+/// # Errors
+/// As [`statements`].
+pub async fn reverse(connection: &mut PgConnection, ways_back: &[WayBack]) -> Result<Executed> {
+    let mut done = Executed::default();
+    for way_back in ways_back.iter().rev() {
+        if let Some(sql) = &way_back.sql {
+            run_statement(connection, sql).await?;
+            done.executed.push(sql.clone());
+        }
+        done.notes.extend(way_back.stays.clone());
+    }
+    Ok(done)
+}
+
+/// Stops when anything stands in the way.
+///
+/// # Errors
+/// Names it all.
+pub fn refuse(refusals: &[String]) -> Result<()> {
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    Err(failure(
+        format!("something stands in the way, so nothing was changed:\n    {}", refusals.join("\n    ")),
+        "mend what is named above, then try again",
+    ))
+}
+
+async fn run_statement(connection: &mut PgConnection, sql: &str) -> Result<()> {
+    let Err(error) = execute(connection, sql.to_owned()).await else { return Ok(()) };
+    match state_of(&error).as_deref() {
+        Some("23503") => Err(failure(
+            "rows that refer to nothing keep the key from being built",
+            "let EVO101 treat them in the same run: name both codes, EVO101 first",
+        )),
+        Some("23505") => Err(failure(
+            format!("duplicate rows keep a unique index from being built ({sql})"),
+            "EVO103 names them: let it merge them in the same run, or merge by hand what it leaves to you",
+        )),
+        _ => Err(error).with_context(|| format!("the server refused: {sql}")),
+    }
+}
