@@ -12,7 +12,7 @@
 WITH ranked AS (
     SELECT
         :key AS key,
-        pg_catalog.jsonb_build_array(:target_columns) AS thing,
+        pg_catalog.dense_rank() OVER (ORDER BY :target_columns) AS thing,
         pg_catalog.to_jsonb(target.*) AS data,
         pg_catalog.row_number() OVER (
             PARTITION BY :target_columns
