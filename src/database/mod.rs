@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod catalog;
+pub mod objects;
 pub mod quote;
 pub mod run;
 pub mod script;

@@ -4,10 +4,12 @@ use std::sync::LazyLock;
 
 use anyhow::{Context, Result, ensure};
 
+use super::facts;
 use super::references::Reference;
 use super::rule::Rule;
 use crate::database::catalog::Catalog;
 use crate::database::script::{FILES, Script, Variables, render};
+use crate::evolution::release::ReleaseRange;
 
 /// A rule and the query that carries it out.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub enum Family {
     Once,
     /// For every reference (`each: reference`).
     Reference,
+    /// For every finding, with the statements that the check itself gives (`each: finding`); fixes only.
+    Finding,
 }
 
 /// One query of a check, ready to run.
@@ -65,16 +69,24 @@ impl Check {
         self.family
     }
 
-    /// The queries that carry it out on this database.
+    /// The queries that carry it out on this database, which may be any release in `range`.
     ///
     /// # Errors
     /// When the file uses a variable that nobody sets.
-    pub fn queries(&self, catalog: &Catalog, references: &[Reference]) -> Result<Vec<Query>> {
+    pub fn queries(
+        &self,
+        catalog: &Catalog,
+        references: &[Reference],
+        range: Option<ReleaseRange>,
+    ) -> Result<Vec<Query>> {
         let rendered = |variables: &Variables| render(&self.query, variables).context(self.stem.clone());
         match self.family {
-            Family::Once => {
-                let sql = rendered(&Variables::for_schema(&catalog.schema))?;
-                Ok(vec![Query { about: String::new(), sql: Ok(sql) }])
+            Family::Once | Family::Finding => {
+                let sql = match facts::variables(&self.query, catalog, range)? {
+                    Ok(variables) => Ok(rendered(&variables)?),
+                    Err(obstacle) => Err(obstacle),
+                };
+                Ok(vec![Query { about: String::new(), sql }])
             }
             Family::Reference => references
                 .iter()

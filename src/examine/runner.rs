@@ -9,7 +9,7 @@ use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use super::check::{Check, checks};
-use super::finding::{CheckReport, Finding, Outcome};
+use super::finding::{CheckReport, Finding, Outcome, Repair};
 use super::mask;
 use super::references::{Reference, references};
 use crate::database::catalog::Catalog;
@@ -77,7 +77,7 @@ pub async fn run_check(
     let started = Instant::now();
     tracing::debug!("check {}", check.rule.code);
     let (mut findings, mut reasons) = (Vec::new(), Vec::new());
-    for query in check.queries(scope.catalog, &scope.references)? {
+    for query in check.queries(scope.catalog, &scope.references, scope.range)? {
         let prefix = if query.about.is_empty() { String::new() } else { format!("{}: ", query.about) };
         match query.sql {
             Err(obstacle) => reasons.push(format!("{prefix}{obstacle}")),
@@ -163,6 +163,8 @@ fn finding(check: &Check, row: &PgRow) -> Result<Finding> {
         finding.severity = severity.parse()?;
     }
     finding.is_fixable = check.rule.fix.is_some() && optional::<bool>(row, "fixable")?.unwrap_or(true);
+    let texts = |column| optional::<Vec<String>>(row, column).map(Option::unwrap_or_default);
+    finding.repair = Repair { tables: texts("tables")?, statements: texts("repair")?, undo: texts("undo")? };
     Ok(finding)
 }
 

@@ -3,11 +3,15 @@
 //! A fix has a pair of files, `.up.sql` and `.down.sql`, or a query `.rows.sql` that selects the rows to remove or
 //! change, or both; rows come first. What happens to rows goes through the quarantine and needs no way back of its own.
 //! The header stands in the up file, where there is one.
+//!
+//! A fix with `each: finding` in its header is run for every finding, with the statements that the check returns beside
+//! it: columns `repair`, `undo` and `tables` (text[]), the variables `:repair` and `:undo` here. The statements for the
+//! way back are kept in the ledger, since a later check could not know them.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
 use crate::database::script::{FILES, Script};
@@ -96,7 +100,12 @@ impl Fix {
             applicability: need("applicability")?.parse()?,
             tables: words("tables"),
             upstream: words("upstream"),
-            family: if first.get("each") == Some("reference") { Family::Reference } else { Family::Once },
+            family: match first.get("each") {
+                None => Family::Once,
+                Some("reference") => Family::Reference,
+                Some("finding") => Family::Finding,
+                Some(other) => bail!("{stem}: {other:?} is nothing a fix can be run for"),
+            },
             rows: if rows.statements.is_empty() { None } else { Some(rows.single()?.to_owned()) },
             checksum: checksum.iter().map(|byte| format!("{byte:02x}")).collect(),
             up: up.statements,

@@ -72,6 +72,9 @@ pub struct Steps {
     /// Constraints that the fix dealt with.
     #[serde(default)]
     pub constraints: Vec<Constraint>,
+    /// The statements that reverse what was done for single findings, in the order to run them.
+    #[serde(default)]
+    pub undo: Vec<String>,
 }
 
 /// Whether the ledger is there.

@@ -10,4 +10,5 @@ pub mod plan;
 pub mod quarantine;
 pub mod rehearsal;
 pub mod rows;
+pub mod statements;
 pub mod undo;

@@ -7,12 +7,13 @@ use sqlx::postgres::PgConnection;
 
 use super::fix::{self, Fix};
 use super::ledger::{self, AppliedFix, Steps};
-use super::locks::{self, LockTimeout, LockWatch, Mode};
+use super::locks::{self, LockWatch, Mode};
 use super::plan::{FixPlan, Identity, plan_hash};
 use super::quarantine::{self, RowAction, RowDiff};
+use super::statements::{each_finding, statements};
 use super::{diff, orphans, rows};
 use crate::database::catalog::{self, Catalog, Ddl, Server};
-use crate::database::run::{execute, rows, state_of, statement_rows};
+use crate::database::run::{execute, rows};
 use crate::database::script::{Variables, render};
 use crate::evolution::release::ReleaseRange;
 use crate::examine::check::{Check, Family, checks};
@@ -67,7 +68,7 @@ impl Rehearsal {
 /// key can be built on clean data. Each check is run when its turn comes, on what the fixes before it left.
 ///
 /// # Errors
-/// [`LockTimeout`] when a table was busy: roll back and begin again. Everything else is final; the caller rolls back.
+/// [`locks::LockTimeout`] when a table was busy: roll back and begin again. Everything else is final; the caller rolls back.
 pub async fn rehearse(
     connection: &mut PgConnection,
     subject: &Subject,
@@ -158,10 +159,14 @@ impl Turn<'_> {
                 rows::reach(self.fix.tables.clone(), losing, &self.scope.references, self.scope.catalog)
             }
             Family::Reference => orphans::tables(&orphaned, &self.scope.references, self.scope.catalog),
+            Family::Finding => {
+                let named = self.chosen.iter().flat_map(|finding| finding.repair.tables.clone());
+                rows::reach(named.collect(), Vec::new(), &self.scope.references, self.scope.catalog)
+            }
         };
         expect_owned(self.scope.catalog, &tables, &self.subject.server.role)?;
         // Readers need not wait where only rows change.
-        let alters = self.fix.family == Family::Once && !self.fix.up.is_empty();
+        let alters = self.fix.family != Family::Reference && !self.fix.up.is_empty();
         let mode = if alters { Mode::AccessExclusive } else { Mode::ShareRowExclusive };
         locks::lock(connection, schema, &tables, mode).await?;
         watch.look(connection).await?;
@@ -183,6 +188,13 @@ impl Turn<'_> {
                     orphans::apply(connection, self.fix, self.scope.catalog, &orphaned, all).await?;
                 steps.constraints = constraints;
                 statements
+            }
+            Family::Finding => {
+                let done = each_finding(connection, &self.fix.up, "repair", self.repairs()).await?;
+                notes.extend(done.notes);
+                steps.undo =
+                    self.chosen.iter().rev().flat_map(|finding| finding.repair.undo.clone()).collect();
+                done.executed
             }
         };
         watch.look(connection).await?;
@@ -218,6 +230,9 @@ impl Turn<'_> {
         };
         let changed = diff::changed_tables(&before, &after);
         let only = |ddl: Ddl| ddl.into_iter().filter(|(table, _)| changed.contains(table)).collect();
+        // What was made here is touched too, though it could not be locked beforehand.
+        let mut tables = tables;
+        tables.extend(changed.iter().filter(|table| !tables.contains(table)).cloned().collect::<Vec<_>>());
         let applied = AppliedFix {
             code: self.fix.code.clone(),
             version: self.fix.version,
@@ -230,10 +245,18 @@ impl Turn<'_> {
         Ok((plan.hashed(), applied))
     }
 
-    /// Removes and changes the rows that the fix's own query selects.
+    /// The statements that the check gave for the findings to repair, in its order.
+    fn repairs(&self) -> impl Iterator<Item = &String> {
+        self.chosen.iter().flat_map(|finding| &finding.repair.statements)
+    }
+
+    /// Removes and changes the rows that the fix's own query selects; `:'keys'` are the keys of the findings to repair.
     async fn treat_rows(&self, connection: &mut PgConnection) -> Result<Vec<String>> {
         let Some(query) = &self.fix.rows else { return Ok(Vec::new()) };
-        let selection = render(query, &Variables::for_schema(&self.subject.schema))?;
+        let keys: Vec<&String> = self.chosen.iter().map(|finding| &finding.key).collect();
+        let variables =
+            Variables::for_schema(&self.subject.schema).text("keys", serde_json::to_string(&keys)?);
+        let selection = render(query, &variables)?;
         let work =
             rows::Work { code: &self.fix.code, catalog: self.scope.catalog, all: &self.scope.references };
         work.mark_selected(connection, &selection).await?;
@@ -267,71 +290,6 @@ impl Turn<'_> {
             _ => true,
         };
         self.fix.hazards.iter().filter(is_real).cloned().collect()
-    }
-}
-
-/// What running a fix's statements gave.
-#[derive(Debug, Default)]
-pub struct Executed {
-    /// The statements that changed something.
-    pub executed: Vec<String>,
-    /// What the file's queries had to say.
-    pub notes: Vec<String>,
-}
-
-/// Runs the statements of a fix file. A query in it speaks: a column `note` goes into the plan, a column `refusal`
-/// stops everything.
-///
-/// # Errors
-/// A refusal with everything that stands in the way; [`LockTimeout`]; or what the server says.
-pub async fn statements(
-    connection: &mut PgConnection,
-    templates: &[String],
-    schema: &str,
-) -> Result<Executed> {
-    let mut done = Executed::default();
-    for template in templates {
-        let sql = render(template, &Variables::for_schema(schema))?;
-        if !sql.starts_with("SELECT") {
-            run_statement(connection, &sql).await?;
-            done.executed.push(sql);
-            continue;
-        }
-        let mut refusals: Vec<String> = Vec::new();
-        for row in statement_rows(connection, sql).await? {
-            match row.try_get::<String, _>("refusal") {
-                Ok(refusal) => refusals.push(refusal),
-                Err(_) => done.notes.push(row.try_get("note")?),
-            }
-        }
-        refuse(&refusals)?;
-    }
-    Ok(done)
-}
-
-/// Stops when anything stands in the way.
-///
-/// # Errors
-/// Names it all.
-pub fn refuse(refusals: &[String]) -> Result<()> {
-    if refusals.is_empty() {
-        return Ok(());
-    }
-    Err(failure(
-        format!("rows stand in the way, so nothing was changed:\n    {}", refusals.join("\n    ")),
-        "change or remove those rows, then try again",
-    ))
-}
-
-async fn run_statement(connection: &mut PgConnection, sql: &str) -> Result<()> {
-    match execute(connection, sql.to_owned()).await {
-        Ok(_) => Ok(()),
-        Err(error) if locks::is_lock_trouble(&error) => Err(LockTimeout { tables: Vec::new() }.into()),
-        Err(error) if state_of(&error).as_deref() == Some("23503") => Err(failure(
-            "rows that refer to nothing keep the key from being built",
-            "let EVO101 treat them in the same run: name both codes, EVO101 first",
-        )),
-        Err(error) => Err(error).with_context(|| format!("the server refused: {sql}")),
     }
 }
 

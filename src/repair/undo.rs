@@ -13,8 +13,9 @@ use super::locks::{self, LockWatch, Mode};
 use super::orphans::{Before, Constraint};
 use super::plan::{FixPlan, Identity, plan_hash};
 use super::quarantine::{self, RowAction, RowDiff, RowSample, assignments, table_variables};
-use super::rehearsal::{Subject, can_replicate, refuse, statements};
+use super::rehearsal::{Subject, can_replicate};
 use super::rows::children_first;
+use super::statements::{each_finding, refuse, statements};
 use crate::database::catalog::{self, Catalog, Ddl};
 use crate::database::quote::Fragment;
 use crate::database::run::{execute, rows, script, state_of};
@@ -145,6 +146,12 @@ impl Reversal<'_> {
                 (executed, marked.into_iter().map(reversed).collect())
             }
             Family::Reference => self.restore(connection, &mut notes).await?,
+            Family::Finding => {
+                let undo = self.applied.steps.undo.iter();
+                let done = each_finding(connection, &self.fix.down, "undo", undo).await?;
+                notes.extend(done.notes);
+                (done.executed, Vec::new())
+            }
         };
         watch.look(connection).await?;
         let after = catalog::ddl(connection, schema).await?;
