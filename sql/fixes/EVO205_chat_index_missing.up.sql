@@ -20,7 +20,7 @@ FROM
     (
         SELECT
             CASE
-                WHEN pg_catalog.jsonb_exists(:'migrations'::jsonb, '20251122003044_add_chat_instance_remotejid_unique')
+                WHEN pg_catalog.jsonb_exists(:'release_migrations'::jsonb, '20251122003044_add_chat_instance_remotejid_unique')
                     THEN 'Chat_instanceId_remoteJid_key'
                 ELSE 'Chat_instanceId_remoteJid_evodoctor_key'
             END AS name

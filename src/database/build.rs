@@ -3,8 +3,6 @@
 //! Names, types and actions are the ones that Prisma's migrations produce, so that a catalog read from here and
 //! one read from a user's database differ only where the user's differs from upstream.
 
-use std::fmt::Write;
-
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -12,7 +10,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use super::quote::Fragment;
 use super::script::{self, Script, Variables};
 use crate::evolution::release::{Migration, Release};
-use crate::evolution::schema::{Column, ForeignKey, Index, Table, schema as facts};
+use crate::evolution::schema::{Column, Enum, ForeignKey, Index, Table, schema as facts};
 
 /// Makes the schema (unless it exists) and in it everything that `release` has once its last migration is
 /// applied: enums, tables, indexes, foreign keys, and Prisma's record of the migrations. All or nothing.
@@ -32,57 +30,51 @@ pub async fn evolution_schema(connection: &mut PgConnection, schema: &str, relea
 
 /// The statements that make a release's tables, without Prisma's own.
 fn ddl(schema: &str, release: Release) -> String {
-    let mut builder = Builder { schema, release, sql: String::new() };
-    builder.statement(format_args!("CREATE SCHEMA IF NOT EXISTS {}", Fragment::ident(schema)));
-    builder.enums();
+    let builder = Builder { schema, release };
+    let mut statements = vec![format!("CREATE SCHEMA IF NOT EXISTS {}", Fragment::ident(schema))];
+    statements.extend(facts().enums(release).map(|kind| builder.enumeration(kind)));
     for table in facts().tables(release) {
-        builder.table(table);
-        for index in table.indexes(release) {
-            builder.index(table, index);
-        }
+        statements.push(builder.table(table));
+        statements.extend(table.indexes(release).map(|index| builder.index(table, index)));
     }
     // After all tables: keys point both ways in the alphabet.
     for table in facts().tables(release) {
-        for key in table.foreign_keys(release) {
-            builder.foreign_key(table, key);
-        }
+        statements.extend(table.foreign_keys(release).map(|key| builder.foreign_key(table, key)));
     }
-    builder.sql
+    statements.iter().map(|statement| format!("{statement};\n")).collect()
 }
 
-struct Builder<'a> {
-    schema: &'a str,
-    release: Release,
-    sql: String,
+/// Writes the statements that make one thing of a release in a schema.
+pub struct Builder<'a> {
+    /// Evolution's schema.
+    pub schema: &'a str,
+    /// The release that has the thing.
+    pub release: Release,
 }
 
 impl Builder<'_> {
-    fn statement(&mut self, statement: std::fmt::Arguments<'_>) {
-        writeln!(self.sql, "{statement};").expect("writing to a string");
-    }
-
-    fn qualified(&self, name: &str) -> Fragment {
+    /// `"schema"."name"`.
+    pub fn qualified(&self, name: &str) -> Fragment {
         Fragment::qualified(self.schema, name)
     }
 
-    fn enums(&mut self) {
-        for kind in facts().enums(self.release) {
-            let labels: Vec<_> = kind.values.iter().map(|v| Fragment::literal(v).to_string()).collect();
-            let name = self.qualified(&kind.name);
-            self.statement(format_args!("CREATE TYPE {name} AS ENUM ({})", labels.join(", ")));
-        }
+    /// `CREATE TYPE … AS ENUM`.
+    pub fn enumeration(&self, kind: &Enum) -> String {
+        let labels: Vec<_> = kind.values.iter().map(|v| Fragment::literal(v).to_string()).collect();
+        format!("CREATE TYPE {} AS ENUM ({})", self.qualified(&kind.name), labels.join(", "))
     }
 
-    fn table(&mut self, table: &Table) {
+    /// `CREATE TABLE`, with columns and primary key.
+    pub fn table(&self, table: &Table) -> String {
         let mut parts: Vec<_> = table.columns(self.release).map(|c| self.column(table, c)).collect();
         let key = Fragment::ident(&format!("{}_pkey", table.name));
         let columns = Fragment::columns(None, &table.primary_key);
         parts.push(format!("CONSTRAINT {key} PRIMARY KEY ({columns})"));
-        let name = self.qualified(&table.name);
-        self.statement(format_args!("CREATE TABLE {name} (\n    {}\n)", parts.join(",\n    ")));
+        format!("CREATE TABLE {} (\n    {}\n)", self.qualified(&table.name), parts.join(",\n    "))
     }
 
-    fn column(&self, table: &Table, column: &Column) -> String {
+    /// A column's part of `CREATE TABLE` or `ADD COLUMN`.
+    pub fn column(&self, table: &Table, column: &Column) -> String {
         let name = Fragment::ident(&column.name);
         let sequence = format!("nextval('\"{}_{}_seq\"'::regclass)", table.name, column.name);
         let (data_type, default) = match &column.default {
@@ -96,22 +88,24 @@ impl Builder<'_> {
     }
 
     /// A type or default of the facts, with the names of enums qualified: no search_path is relied on.
-    fn enums_qualified(&self, text: &str) -> String {
+    pub fn enums_qualified(&self, text: &str) -> String {
         facts().enums(self.release).fold(text.to_owned(), |text, kind| {
             text.replace(Fragment::ident(&kind.name).as_str(), self.qualified(&kind.name).as_str())
         })
     }
 
-    fn index(&mut self, table: &Table, index: &Index) {
+    /// `CREATE INDEX`.
+    pub fn index(&self, table: &Table, index: &Index) -> String {
         let unique = if index.unique { "UNIQUE " } else { "" };
         let (name, table) = (Fragment::ident(&index.name), self.qualified(&table.name));
         let columns = Fragment::columns(None, &index.columns);
-        self.statement(format_args!("CREATE {unique}INDEX {name} ON {table} ({columns})"));
+        format!("CREATE {unique}INDEX {name} ON {table} ({columns})")
     }
 
-    fn foreign_key(&mut self, table: &Table, key: &ForeignKey) {
+    /// `ALTER TABLE … ADD CONSTRAINT … FOREIGN KEY`.
+    pub fn foreign_key(&self, table: &Table, key: &ForeignKey) -> String {
         let (table, referenced) = (self.qualified(&table.name), self.qualified(&key.references));
-        self.statement(format_args!(
+        format!(
             "ALTER TABLE {table} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {referenced} ({}) \
              ON DELETE {} ON UPDATE {}",
             Fragment::ident(&key.name),
@@ -119,7 +113,7 @@ impl Builder<'_> {
             Fragment::columns(None, &key.referenced_columns),
             key.on_delete,
             key.on_update,
-        ));
+        )
     }
 }
 

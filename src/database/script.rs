@@ -149,6 +149,11 @@ pub fn render(sql: &str, variables: &Variables) -> Result<String> {
     Ok(out)
 }
 
+/// Whether `sql` uses the variable, in any of its forms.
+pub fn uses(sql: &str, variable: &str) -> bool {
+    tokens(sql).any(|token| matches!(token, Token::Variable { name, .. } if name == variable))
+}
+
 /// Splits at the semicolons outside of quotes and comments; drops comments that stand before a statement.
 fn split(text: &str) -> Vec<String> {
     let mut statements = Vec::new();

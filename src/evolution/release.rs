@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use anyhow::{Context, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The position of a release in the order they came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,7 +55,7 @@ pub struct Content {
 }
 
 /// Content that no release shipped.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct UnreleasedContent {
     /// Hex SHA-256 of the file.
     pub sha256: String,
@@ -64,7 +64,7 @@ pub struct UnreleasedContent {
 }
 
 /// A migration that came with a rolling image and was taken back.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Withdrawn {
     /// The folder's name.
     pub name: String,

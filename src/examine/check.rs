@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use anyhow::{Context, Result, ensure};
 
+use super::facts;
 use super::parts;
 use super::rule::Rule;
 use super::runner::Scope;
@@ -30,6 +31,8 @@ pub enum Family {
     Reference,
     /// For every unique index (`each: unique-index`).
     UniqueIndex,
+    /// For every finding, with the statements that the check itself gives (`each: finding`); fixes only.
+    Finding,
 }
 
 impl Family {
@@ -42,6 +45,7 @@ impl Family {
             None => Self::Once,
             Some("reference") => Self::Reference,
             Some("unique-index") => Self::UniqueIndex,
+            Some("finding") => Self::Finding,
             Some(other) => anyhow::bail!("{other:?} is nothing that could be done for each"),
         })
     }
@@ -79,7 +83,7 @@ impl Check {
         self.family
     }
 
-    /// The queries that carry it out on this database.
+    /// The queries that carry it out on this database, which may be any release in `range`.
     ///
     /// # Errors
     /// When the file uses a variable that nobody sets.
@@ -88,12 +92,15 @@ impl Check {
         let query = parts::fitting(&self.query, catalog, scope.range);
         let rendered = |variables: &Variables| render(&query, variables).context(self.stem.clone());
         match self.family {
-            Family::Once => {
+            Family::Once | Family::Finding => {
                 let tables: Vec<&str> = schema().tables.iter().map(|table| table.name.as_str()).collect();
-                let variables =
-                    Variables::for_schema(&catalog.schema).text("tables", serde_json::to_string(&tables)?);
-                let sql = rendered(&variables)?;
-                Ok(vec![Query { about: String::new(), sql: Ok(sql) }])
+                let sql = match facts::variables(&query, catalog, scope.range)? {
+                    Ok(variables) => {
+                        Ok(rendered(&variables.text("tables", serde_json::to_string(&tables)?))?)
+                    }
+                    Err(obstacle) => Err(obstacle),
+                };
+                Ok(vec![Query { about: String::new(), sql }])
             }
             Family::Reference => scope
                 .references

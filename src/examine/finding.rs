@@ -33,6 +33,9 @@ pub struct Finding {
     /// Whether the fix fits this finding; a thing in an unforeseen form is left to a person.
     #[serde(skip)]
     pub is_fixable: bool,
+    /// The statements that repair just this, where the check gives them.
+    #[serde(skip)]
+    pub repair: Repair,
     /// Fields that only some commands add (`logs`: clients, endpoints, statuses, first and last time).
     #[serde(flatten)]
     pub extra: BTreeMap<&'static str, Value>,
@@ -54,9 +57,21 @@ impl Finding {
             sample: Vec::new(),
             fix: None,
             is_fixable: false,
+            repair: Repair::default(),
             extra: BTreeMap::new(),
         }
     }
+}
+
+/// What repairs one finding, for a fix that is run for each (`each: finding`).
+#[derive(Debug, Clone, Default)]
+pub struct Repair {
+    /// The tables to lock, as far as they are there.
+    pub tables: Vec<String>,
+    /// The statements, in order.
+    pub statements: Vec<String>,
+    /// The statements that reverse them, in order.
+    pub undo: Vec<String>,
 }
 
 /// What is known of a fix without running it.

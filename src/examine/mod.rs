@@ -1,6 +1,7 @@
 //! Finding what is wrong: rules, the checks that carry them out, and what they found.
 
 pub mod check;
+pub mod facts;
 pub mod finding;
 pub mod mask;
 pub mod parts;

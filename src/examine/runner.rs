@@ -9,7 +9,7 @@ use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use super::check::{Check, Family, checks};
-use super::finding::{CheckReport, Finding, Outcome};
+use super::finding::{CheckReport, Finding, Outcome, Repair};
 use super::mask;
 use super::references::{Reference, references};
 use super::rule::Applicability;
@@ -105,7 +105,7 @@ pub async fn run_check(
         let hidden = scope.catalog.tables.get("_prisma_migrations").is_some_and(|table| !table.is_readable);
         let why = if hidden { " (this role may not read \"_prisma_migrations\")" } else { "" };
         let compared = match check.family() {
-            Family::Once => None,
+            Family::Once | Family::Finding => None,
             Family::Reference => Some("only declared keys"),
             Family::UniqueIndex => Some("only the newest one's indexes"),
         };
@@ -186,6 +186,8 @@ fn finding(check: &Check, row: &PgRow) -> Result<Finding> {
     }
     let has_fix = matches!(check.rule.fix, Some(Applicability::Safe | Applicability::Quarantine));
     finding.is_fixable = has_fix && optional::<bool>(row, "fixable")?.unwrap_or(true);
+    let texts = |column| optional::<Vec<String>>(row, column).map(Option::unwrap_or_default);
+    finding.repair = Repair { tables: texts("tables")?, statements: texts("repair")?, undo: texts("undo")? };
     Ok(finding)
 }
 

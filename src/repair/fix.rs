@@ -6,6 +6,10 @@
 //! through the quarantine and needs no way back of its own. Statements that an up file's query writes bring their way back
 //! along: a file of such queries needs no down file.
 //! The header stands in the up file, where there is one.
+//!
+//! A fix with `each: finding` in its header is run for every finding, with the statements that the check returns beside
+//! it: columns `repair`, `undo` and `tables` (text[]), the variables `:repair` and `:undo` here. The statements for the
+//! way back are kept in the ledger, since a later check could not know them.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

@@ -6,6 +6,7 @@ use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use super::rehearsal::Subject;
+use crate::database::quote::Fragment;
 use crate::database::run::{execute, state_of, statement_rows};
 use crate::database::script::{Variables, render};
 use crate::evolution::release::Migration;
@@ -32,6 +33,13 @@ pub struct WayBack {
     pub stays: Option<String>,
 }
 
+impl WayBack {
+    /// A way back that leaves nothing.
+    pub fn by(sql: &String) -> Self {
+        Self { sql: Some(sql.clone()), stays: None }
+    }
+}
+
 /// The variables of a fix's files: the schema, the names of the upstream migrations that the release has, and the keys
 /// of the findings to repair.
 pub fn variables(subject: &Subject, found: &[Finding]) -> Result<Variables> {
@@ -41,7 +49,7 @@ pub fn variables(subject: &Subject, found: &[Finding]) -> Result<Variables> {
     };
     let keys: Vec<&str> = found.iter().map(|finding| finding.key.as_str()).collect();
     Ok(Variables::for_schema(&subject.schema)
-        .text("migrations", serde_json::to_string(&applied)?)
+        .text("release_migrations", serde_json::to_string(&applied)?)
         .text("found", serde_json::to_string(&keys)?))
 }
 
@@ -56,9 +64,34 @@ pub async fn statements(
     templates: &[String],
     variables: &Variables,
 ) -> Result<Executed> {
+    let rendered: Result<Vec<String>> =
+        templates.iter().map(|template| render(template, variables)).collect();
+    run_each(connection, rendered?).await
+}
+
+/// Runs statements that belong to single findings through the fix's own file, which splices each in as `:name`.
+///
+/// # Errors
+/// As [`statements`].
+pub async fn each_finding(
+    connection: &mut PgConnection,
+    templates: &[String],
+    name: &str,
+    given: impl Iterator<Item = &String>,
+) -> Result<Executed> {
+    let mut rendered = Vec::new();
+    for statement in given {
+        let variables = Variables::default().sql(name, Fragment::keyword(statement.clone()));
+        for template in templates {
+            rendered.push(render(template, &variables)?);
+        }
+    }
+    run_each(connection, rendered).await
+}
+
+async fn run_each(connection: &mut PgConnection, rendered: Vec<String>) -> Result<Executed> {
     let mut done = Executed::default();
-    for template in templates {
-        let sql = render(template, variables)?;
+    for sql in rendered {
         if !is_query(&sql) {
             run_statement(connection, &sql).await?;
             done.executed.push(sql);

@@ -12,7 +12,7 @@ use super::locks::{self, LockWatch, Mode};
 use super::plan::{FixPlan, base};
 use super::quarantine::{self, RowAction, RowDiff};
 use super::rehearsal::Subject;
-use super::statements::{self, statements};
+use super::statements::{self, WayBack, statements};
 use super::{diff, orphans, rows};
 use crate::database::catalog::{self, Catalog, Ddl};
 use crate::database::script::{Variables, render};
@@ -63,6 +63,10 @@ impl Turn<'_> {
                 rows::reach(touched, losing, &self.scope.references, self.scope.catalog)
             }
             Family::Reference => orphans::tables(&orphaned, &self.scope.references, self.scope.catalog),
+            Family::Finding => {
+                let named = self.chosen.iter().flat_map(|finding| finding.repair.tables.clone());
+                rows::reach(named.collect(), Vec::new(), &self.scope.references, self.scope.catalog)
+            }
         };
         expect_owned(self.scope.catalog, &tables, &self.subject.server.role)?;
         // Readers need not wait where only rows change.
@@ -105,6 +109,15 @@ impl Turn<'_> {
                 steps.constraints = constraints;
                 statements
             }
+            Family::Finding => {
+                let repairs = self.chosen.iter().flat_map(|finding| &finding.repair.statements);
+                let done = statements::each_finding(connection, &self.fix.up, "repair", repairs).await?;
+                notes.extend(done.notes);
+                // Undo goes through them from the last to the first.
+                let undo = self.chosen.iter().flat_map(|finding| finding.repair.undo.iter().rev());
+                steps.ways_back = undo.map(WayBack::by).collect();
+                done.executed
+            }
         };
         watch.look(connection).await?;
         self.verify(connection).await?;
@@ -140,11 +153,14 @@ impl Turn<'_> {
         };
         let changed = diff::changed_tables(&before, &after);
         let only = |ddl: Ddl| ddl.into_iter().filter(|(table, _)| changed.contains(table)).collect();
+        // What was made here is touched too, though it could not be locked beforehand.
+        let mut tables = tables.to_vec();
+        tables.extend(changed.iter().filter(|table| !tables.contains(table)).cloned().collect::<Vec<_>>());
         let applied = AppliedFix {
             code: self.fix.code.clone(),
             version: self.fix.version,
             checksum: self.fix.checksum.clone(),
-            tables: tables.to_vec(),
+            tables,
             ddl_before: only(before),
             ddl_after: only(after),
             steps,

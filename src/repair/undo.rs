@@ -15,7 +15,7 @@ use super::plan::{FixPlan, Identity, base, plan_hash};
 use super::quarantine::{self, RowAction, RowDiff, RowSample, table_variables};
 use super::rehearsal::Subject;
 use super::rows::children_first;
-use super::statements::{self, refuse, reverse, statements};
+use super::statements::{self, each_finding, refuse, reverse, statements};
 use super::turn::can_replicate;
 use crate::database::catalog::{self, Catalog, Ddl, DeclaredKey};
 use crate::database::quote::Fragment;
@@ -162,6 +162,13 @@ impl Reversal<'_> {
                 (executed, marked.into_iter().map(reversed).collect())
             }
             Family::Reference => self.restore(connection, &mut notes).await?,
+            Family::Finding => {
+                let ways_back = self.applied.steps.ways_back.iter().rev();
+                let undo = ways_back.filter_map(|way_back| way_back.sql.as_ref());
+                let done = each_finding(connection, &self.fix.down, "undo", undo).await?;
+                notes.extend(done.notes);
+                (done.executed, Vec::new())
+            }
         };
         watch.look(connection).await?;
         let after = catalog::ddl(connection, schema).await?;

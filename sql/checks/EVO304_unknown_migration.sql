@@ -1,0 +1,60 @@
+-- code: EVO304
+-- name: unknown-migration
+-- severity: warning
+-- releases: 2.0.0-beta..
+-- summary: a migration was applied that no release has
+-- why: The record names a migration that is in no release: of a fork, of a pull request that was tried out, of a rolling
+--   image that upstream took back, or of a release newer than this program. prisma migrate deploy ignores it and the
+--   server starts, but the tables may have what no release expects: a later migration that makes the same stops with
+--   42P07 or 42701 (P3018), and prisma migrate status says "The migrations from the database are not found locally".
+-- fix: none
+-- matches: The migrations from the database are not found locally
+-- matches: migration … from the database … not found locally
+-- Run by hand: psql -v schema=public -v history='"public"."_prisma_migrations"' -v migrations='{"known": […], "withdrawn": […],
+--   "never_released": […]}' (as src/database/objects.rs makes it)
+WITH applied AS (
+    SELECT history."migration_name"::text AS name, history."checksum"::text AS checksum, history."finished_at"
+    FROM :history AS history
+    WHERE history."finished_at" IS NOT NULL AND history."rolled_back_at" IS NULL
+),
+known AS (
+    SELECT known.name
+    FROM pg_catalog.jsonb_to_recordset(:'migrations'::jsonb -> 'known') AS known (name text)
+),
+withdrawn AS (
+    SELECT withdrawn.name, content.sha256, content.note
+    FROM
+        pg_catalog.jsonb_to_recordset(:'migrations'::jsonb -> 'withdrawn') AS withdrawn (name text, contents jsonb)
+        CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset(withdrawn.contents) AS content (sha256 text, note text)
+),
+judged AS (
+    SELECT
+        applied.*,
+        CASE
+            WHEN EXISTS (SELECT FROM withdrawn WHERE withdrawn.name = applied.name) THEN 'withdrawn'
+            WHEN :'migrations'::jsonb -> 'never_released' @> pg_catalog.to_jsonb(applied.name) THEN 'proposed'
+            WHEN applied.name COLLATE "C" > (SELECT pg_catalog.max(known.name COLLATE "C") FROM known) THEN 'newer'
+            ELSE 'foreign'
+        END AS origin
+    FROM applied
+    WHERE NOT EXISTS (SELECT FROM known WHERE known.name = applied.name)
+)
+SELECT
+    judged.name AS subject,
+    CASE judged.origin
+        WHEN 'withdrawn' THEN
+            'came with a rolling image and was taken back before a release; '
+            || COALESCE((SELECT pg_catalog.min(withdrawn.note) FROM withdrawn WHERE withdrawn.sha256 = judged.checksum), 'its content is not one that the image had')
+        WHEN 'proposed' THEN 'was proposed to upstream, or stood on a branch, and never came out; EVO206 says what is in the tables beside the release''s'
+        WHEN 'newer' THEN 'is newer than every migration that this evodoctor knows: of a newer release, or of somebody''s own'
+        ELSE 'is in no release: of a fork, or of somebody''s own; EVO206 says what is in the tables beside the release''s'
+    END AS detail,
+    pg_catalog.format('"migration_name" = %L', judged.name) AS predicate,
+    1::bigint AS count,
+    pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object('checksum', judged.checksum, 'finished_at', judged."finished_at")) AS sample,
+    judged.name AS key,
+    CASE WHEN judged.origin IN ('newer', 'withdrawn') THEN 'advice' ELSE 'warning' END AS severity
+FROM
+    judged
+ORDER BY
+    judged.name;

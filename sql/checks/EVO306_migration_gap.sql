@@ -1,0 +1,53 @@
+-- code: EVO306
+-- name: migration-gap
+-- severity: warning
+-- releases: 2.0.0-beta..
+-- summary: a migration was left out, although later ones are applied
+-- why: The next start of a server applies it after those that were written to follow it. If what it makes is there already,
+--   made by hand or by prisma db push, it stops with 42P07 or 42701 and the container restarts in a loop (P3018, then
+--   P3009); if it removes or rewrites something, it does so to data of a later form. Such gaps come from rows of
+--   _prisma_migrations that somebody deleted, from resolve --rolled-back where --applied was meant, and from partial
+--   restores. Until it is closed the release counts as the last one that is complete.
+-- fix: manual
+-- matches: P3018
+-- matches: A migration failed to apply. New migrations cannot be applied before the error is recovered from
+-- Run by hand: psql -v schema=public -v history='"public"."_prisma_migrations"' -v migrations='{"known": […]}'
+-- (as src/database/objects.rs makes it)
+WITH known AS (
+    SELECT
+        known.*,
+        EXISTS (
+            SELECT FROM :history AS history
+            WHERE history."migration_name" = known.name AND history."finished_at" IS NOT NULL AND history."rolled_back_at" IS NULL
+        ) AS is_applied
+    FROM
+        pg_catalog.jsonb_to_recordset(:'migrations'::jsonb -> 'known') AS known (position int, name text, since text)
+)
+SELECT
+    known.name AS subject,
+    pg_catalog.format(
+        'came with %s and is not applied, although %s, the first of them %s; if the tables have what it makes: '
+        'npx prisma migrate resolve --applied %s; if not, the next start runs it',
+        known.since, CASE later.count WHEN 1 THEN 'a later one is' ELSE later.count || ' later ones are' END, later.first, known.name
+    ) AS detail,
+    pg_catalog.format('"migration_name" = %L', known.name) AS predicate,
+    later.count AS count,
+    pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object('missing', known.name, 'later', later.first)) AS sample,
+    known.name AS key
+FROM
+    known
+    CROSS JOIN LATERAL (
+        SELECT pg_catalog.count(*) AS count, pg_catalog.min(other.name COLLATE "C") AS first
+        FROM known AS other
+        WHERE other.is_applied AND other.position > known.position
+    ) AS later
+WHERE
+    NOT known.is_applied
+    AND later.count > 0
+    -- One that failed and is open is EVO301's.
+    AND NOT EXISTS (
+        SELECT FROM :history AS history
+        WHERE history."migration_name" = known.name AND history."finished_at" IS NULL AND history."rolled_back_at" IS NULL
+    )
+ORDER BY
+    known.position;

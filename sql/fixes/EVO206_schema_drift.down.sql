@@ -1,0 +1,3 @@
+-- code: EVO206
+-- The way back that the check gave, kept in the ledger.
+:undo;
