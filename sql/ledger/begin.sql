@@ -1,17 +1,4 @@
--- The settings of a transaction that changes something. Nothing is looked up by search_path, no row hides behind a
--- policy, and no statement stands in a lock queue for long.
-SET LOCAL search_path = pg_catalog, pg_temp;
-
-SET LOCAL row_security = off;
-
-SET LOCAL standard_conforming_strings = on;
-
-SET LOCAL "DateStyle" = 'ISO, MDY';
-
-SET LOCAL "TimeZone" = 'UTC';
-
-SET LOCAL extra_float_digits = 1;
-
+-- What a transaction that changes something needs besides the settings of every session.
 SET LOCAL synchronous_commit = on;
 
 -- A client that is gone ends its statement within a second (14 and later; before, when the statement ends).

@@ -33,14 +33,14 @@ pub async fn rehearsed<T>(
     work: impl AsyncFn(&mut PgConnection, usize) -> Result<T>,
 ) -> Result<T> {
     let result = tokio::select! {
-        result = attempts(&mut opened.session.connection, subject, work) => result,
+        result = attempts(opened.session.connection(), subject, work) => result,
         _ = tokio::signal::ctrl_c() => Err(failure(
             "interrupted; everything was rolled back and nothing has been changed",
             "run it again when you like",
         )),
     };
     if result.is_err() {
-        abandon(&mut opened.session.connection).await;
+        abandon(opened.session.connection()).await;
     }
     result
 }
@@ -89,7 +89,7 @@ async fn abandon(connection: &mut PgConnection) {
 /// # Errors
 /// When the connection is lost, which rolls back as well.
 pub async fn roll_back(opened: &mut Opened) -> Result<()> {
-    execute(&mut opened.session.connection, "ROLLBACK".into())
+    execute(opened.session.connection(), "ROLLBACK".into())
         .await
         .context("the connection was lost; the server rolls back by itself, nothing was changed")?;
     Ok(())
@@ -162,7 +162,7 @@ async fn commit(
     plan_hash: &str,
     work: impl AsyncFnOnce(&mut PgConnection) -> Result<()>,
 ) -> Result<Committed> {
-    let error = match work(&mut opened.session.connection).await {
+    let error = match work(opened.session.connection()).await {
         Ok(()) => return Ok(Committed::Yes),
         Err(error) => error,
     };
@@ -173,10 +173,10 @@ async fn commit(
     };
     let Ok(mut other) = Session::open(&opened.target).await else { return Err(unknown) };
     // The server may still be at it: only when its locks are gone does the ledger tell the end.
-    if locks::wait_until_ended(&mut other.connection).await.is_err() {
+    if locks::wait_until_ended(other.connection()).await.is_err() {
         return Err(unknown);
     }
-    let Ok(runs) = ledger::runs(&mut other.connection).await else { return Err(unknown) };
+    let Ok(runs) = ledger::runs(other.connection()).await else { return Err(unknown) };
     if runs.iter().any(|r| r.run == run && r.plan_hash == plan_hash) {
         opened.session = other;
         return Ok(Committed::Yes);

@@ -19,10 +19,10 @@ pub async fn run(common: &Common) -> Result<Exit> {
     let mut opened = Opened::snapshot(common).await?;
     let scope = Scope::new(&opened.catalog, opened.range(), &opened.server.role);
     let selected = |check: &crate::examine::check::Check| selection.lets_through(&check.rule.code);
-    let (checks, mut findings) = runner::run(&mut opened.session.connection, &scope, selected).await?;
+    let (checks, mut findings) = runner::run(opened.session.connection(), &scope, selected).await?;
     rehearsal::mark_untreatable(&mut findings, &scope);
     fix::annotate(&mut findings);
-    opened.session.end().await?;
+    opened.session.end_snapshot().await?;
 
     let mut report = Report::new("check", Detail::Check {}).with_examination(checks, findings);
     report.database = Some(opened.database_info());

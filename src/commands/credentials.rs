@@ -44,9 +44,9 @@ pub async fn run(action: &cli::Credentials, common: &Common) -> Result<Exit> {
 
 async fn list(common: &Common) -> Result<Exit> {
     let mut opened = Opened::snapshot(common).await?;
-    let mut credentials = catalog::credentials(&mut opened.session.connection, &opened.schema).await?;
+    let mut credentials = catalog::credentials(opened.session.connection(), &opened.schema).await?;
     credentials.iter_mut().for_each(mask::value);
-    opened.session.end().await?;
+    opened.session.end_snapshot().await?;
     let mut report = Report::new("credentials", Detail::Credentials { credentials });
     report.database = Some(opened.database_info());
     report.release = opened.release_info();

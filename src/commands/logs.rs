@@ -57,8 +57,8 @@ fn checks(findings: &[Finding], selection: &Selection) -> Vec<CheckReport> {
 
 async fn from_database(common: &Common, opened: &mut Option<Opened>) -> Result<Directory> {
     let mut found = Opened::snapshot(common).await?;
-    let instances = catalog::instances(&mut found.session.connection, &found.schema).await?;
-    found.session.end().await?;
+    let instances = catalog::instances(found.session.connection(), &found.schema).await?;
+    found.session.end_snapshot().await?;
     *opened = Some(found);
     Ok(Directory::new(instances))
 }

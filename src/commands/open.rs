@@ -36,10 +36,9 @@ impl Opened {
         let target = session::choose(common)?;
         let mut session = Session::open(&target).await?;
         session.begin_snapshot().await?;
-        let connection = &mut session.connection;
-        let server = Server::read(connection).await?;
-        let wanted = common.schema.as_deref().or(target.schema.as_deref());
-        let schema = catalog::find_schema(connection, wanted, &server.database).await?;
+        let server = Server::read(&mut session).await?;
+        let connection = session.connection();
+        let schema = catalog::find_schema(connection, target.schema.as_deref(), &server.database).await?;
         let catalog = Catalog::read(connection, &schema).await?;
         let history = catalog::migration_history(connection, &catalog).await?;
         let history = history.map(|rows| History::read(&rows));
@@ -53,7 +52,7 @@ impl Opened {
     pub async fn for_change(common: &Common) -> Result<Self> {
         expect_writable(common.output.as_deref())?;
         let mut opened = Self::snapshot(common).await?;
-        opened.session.end().await?;
+        opened.session.end_snapshot().await?;
         if opened.server.in_recovery {
             return Err(failure(
                 "this server is a standby (in recovery): nothing can be changed on it, not even in a rehearsal",
@@ -78,7 +77,7 @@ impl Opened {
         DatabaseInfo {
             server_version: self.server.version.clone(),
             schema: self.schema.clone(),
-            host: self.target.host(),
+            host: self.session.server.clone(),
             name: self.server.database.clone(),
         }
     }

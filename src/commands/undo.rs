@@ -24,7 +24,7 @@ pub async fn run(args: &cli::Undo, common: &Common) -> Result<Exit> {
     let mut next = Vec::new();
     if args.apply {
         // Undoing leaves its mark in the run's own line, so a lost connection is settled by `evodoctor history`.
-        execute(&mut opened.session.connection, "COMMIT".into()).await.map_err(change::commit_in_doubt)?;
+        execute(opened.session.connection(), "COMMIT".into()).await.map_err(change::commit_in_doubt)?;
         next.push("evodoctor check".to_owned());
     } else {
         change::roll_back(&mut opened).await?;

@@ -11,6 +11,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use super::quote::Fragment;
 use super::run::rows;
 use super::script::Variables;
+use super::session::Session;
 use crate::evolution::instances::Instance;
 use crate::evolution::release::HistoryRow;
 use crate::exit::failure;
@@ -34,17 +35,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Asks the server.
-    pub async fn read(connection: &mut PgConnection) -> Result<Self> {
-        let rows = rows(connection, "sql/catalog/server.sql", &Variables::default()).await?;
+    /// What the session knows already, and what tells this database from a copy of it.
+    pub async fn read(session: &mut Session) -> Result<Self> {
+        let rows = rows(session.connection(), "sql/catalog/identity.sql", &Variables::default()).await?;
         let row = rows.first().context("the server did not say what it is")?;
         Ok(Self {
-            version: row.try_get("server_version")?,
-            database: row.try_get("database")?,
+            version: session.server_version.clone(),
+            database: session.database.clone(),
             database_oid: row.try_get("database_oid")?,
-            role: row.try_get("role")?,
-            in_recovery: row.try_get("in_recovery")?,
-
+            role: session.role.clone(),
+            in_recovery: session.is_in_recovery,
             system_identifier: row.try_get("system_identifier")?,
         })
     }

@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod catalog;
+pub mod env_file;
 pub mod quote;
 pub mod run;
 pub mod script;

@@ -48,6 +48,17 @@ pub async fn script(connection: &mut PgConnection, path: &str, variables: &Varia
     Ok(())
 }
 
+/// Begins a transaction with the settings under which a query means the same everywhere.
+///
+/// # Errors
+/// When the connection is lost, or a transaction is open already.
+pub async fn begin(connection: &mut PgConnection, how: &'static str) -> Result<()> {
+    execute(connection, how.into()).await?;
+    let settings = Script::parse(file("sql/catalog/session_settings.sql")).statements.join(";\n");
+    execute(connection, settings).await.context("while running sql/catalog/session_settings.sql")?;
+    Ok(())
+}
+
 /// The SQLSTATE behind an error, where a server spoke.
 pub fn sql_state(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>()).and_then(state_of)

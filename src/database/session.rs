@@ -1,30 +1,222 @@
-use super::url::Target;
-use crate::cli::Common;
+//! A connection to the database that is examined: which one, how it is opened, and the snapshot of the checks.
+
+mod refusal;
+
+use std::env;
+use std::fs::File;
+
 use anyhow::Result;
-use sqlx::ConnectOptions;
-use sqlx::postgres::*;
-pub struct Session {
-    pub connection: PgConnection,
-}
-pub fn choose(common: &Common) -> Result<Target> {
-    Ok(Target { options: common.database_url.as_deref().unwrap().parse()?, schema: None })
-}
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{ConnectOptions, Connection, PgConnection, Row};
+
+use super::env_file;
+use super::run;
+use super::url::{Fallback, Target};
+use crate::cli::Common;
+use crate::exit::failure;
+use refusal::Refusal;
+
+/// Whether the command line or the environment names a database at all.
 pub fn is_named(common: &Common) -> bool {
-    common.database_url.is_some()
+    let is_set = |name: &&str| env::var(name).is_ok_and(|value| !value.trim().is_empty());
+    common.database_url.is_some() || common.env_file.is_some() || env_file::NAMES.iter().any(is_set)
 }
+
+/// The database that the command line and the environment name: `--database-url`, else `--env-file`, else
+/// `DATABASE_CONNECTION_URI`, else `DATABASE_URL`. `--schema` wins over the connection string's. An empty
+/// variable is as good as none.
+///
+/// # Errors
+/// When there is none, or its connection string cannot be used.
+pub fn choose(common: &Common) -> Result<Target> {
+    choose_with(common, |name| env::var(name).ok())
+}
+
+fn choose_with(common: &Common, variable: impl Fn(&str) -> Option<String>) -> Result<Target> {
+    let from_environment = |name: &&str| {
+        let value = variable(name).filter(|value| !value.trim().is_empty())?;
+        Some((value, format!("from the variable {name}")))
+    };
+    let (text, origin) = if let Some(text) = &common.database_url {
+        (text.clone(), "from --database-url".to_owned())
+    } else if let Some(path) = &common.env_file {
+        (env_file::connection_string(path)?, format!("from {}", path.display()))
+    } else if let Some(found) = env_file::NAMES.iter().find_map(from_environment) {
+        found
+    } else {
+        return Err(failure(
+            "no database is named",
+            "give --database-url URL, or --env-file FILE (Evolution's .env), or set DATABASE_CONNECTION_URI or \
+             DATABASE_URL",
+        ));
+    };
+    tracing::debug!(origin, "connection string");
+    let mut target = Target::parse(&text).map_err(|error| error.context(origin))?;
+    if let Some(schema) = &common.schema {
+        target.schema = Some(schema.clone());
+    }
+    Ok(target)
+}
+
+/// An open connection to the examined database.
+#[derive(Debug)]
+pub struct Session {
+    connection: PgConnection,
+    /// As the server names it, such as `15.14 (Debian 15.14-0+deb12u1)`.
+    pub server_version: String,
+    /// As a number, such as 150014.
+    pub server_version_num: i32,
+    /// Whether the server is a standby, which takes no changes.
+    pub is_in_recovery: bool,
+    /// The server as a person would name it: `host:port`, or the path of the socket.
+    pub server: String,
+    /// The database's name.
+    pub database: String,
+    /// The role that all statements run as.
+    pub role: String,
+}
+
 impl Session {
-    pub async fn open(t: &Target) -> Result<Self> {
-        Ok(Self { connection: t.options.connect().await? })
+    /// Connects.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or does not let us in: the message says which, the next step what to
+    /// do. No error shows a password.
+    pub async fn open(target: &Target) -> Result<Self> {
+        for (parameter, path) in &target.files {
+            File::open(path).map_err(|error| {
+                failure(
+                    format!("{parameter} names {}, which cannot be read: {error}", path.display()),
+                    "give the path of a PEM file, absolute or from the working directory",
+                )
+            })?;
+        }
+        let mut connection = match connect(target, target.options.clone()).await {
+            Ok(connection) => connection,
+            Err(refusal) => match second_way(target, &refusal) {
+                Some(options) => {
+                    tracing::debug!(fallback = ?target.fallback, "the first way to connect is refused");
+                    connect(target, options).await.map_err(|second| second.explain(target))?
+                }
+                None => return Err(refusal.explain(target)),
+            },
+        };
+        // The simple protocol: outside of a transaction, PgBouncer may send each message to another server.
+        let row = sqlx::raw_sql(
+            "SELECT current_setting('server_version'), current_setting('server_version_num')::integer, \
+             pg_catalog.pg_is_in_recovery(), current_database()::text, current_user::text",
+        )
+        .fetch_one(&mut connection)
+        .await
+        .map_err(|error| Refusal::from(error).explain(target))?;
+        Ok(Self {
+            connection,
+            server_version: row.try_get(0)?,
+            server_version_num: row.try_get(1)?,
+            is_in_recovery: row.try_get(2)?,
+            server: target.server(),
+            database: row.try_get(3)?,
+            role: row.try_get(4)?,
+        })
     }
+
+    /// The connection, for statements. They must be unnamed (`persistent(false)`, or `raw_sql`).
+    pub fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+
+    /// Begins the read-only snapshot that all checks share, with settings under which a query means the same on
+    /// every server.
+    ///
+    /// # Errors
+    /// When the connection is lost, or a transaction is open already.
     pub async fn begin_snapshot(&mut self) -> Result<()> {
-        super::run::execute(&mut self.connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".into())
-            .await?;
-        super::run::execute(&mut self.connection, "SET LOCAL search_path = pg_catalog, pg_temp".into())
-            .await?;
+        run::begin(&mut self.connection, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await
+    }
+
+    /// Ends the snapshot; its settings end with it.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn end_snapshot(&mut self) -> Result<()> {
+        sqlx::raw_sql("ROLLBACK").execute(&mut self.connection).await?;
         Ok(())
     }
-    pub async fn end(&mut self) -> Result<()> {
-        super::run::execute(&mut self.connection, "ROLLBACK".into()).await?;
-        Ok(())
+
+    /// Takes leave of the server. Dropping the session does too, less politely.
+    ///
+    /// # Errors
+    /// When the connection was lost before.
+    pub async fn close(self) -> Result<()> {
+        Ok(self.connection.close().await?)
+    }
+}
+
+async fn connect(target: &Target, options: PgConnectOptions) -> Result<PgConnection, Refusal> {
+    let connecting = options.connect();
+    match target.connect_timeout {
+        Some(limit) => tokio::time::timeout(limit, connecting)
+            .await
+            .map_err(|_| Refusal::TimedOut(limit))?
+            .map_err(Refusal::from),
+        None => connecting.await.map_err(Refusal::from),
+    }
+}
+
+/// How else to connect after this refusal, where the target's TLS mode allows two ways.
+fn second_way(target: &Target, refusal: &Refusal) -> Option<PgConnectOptions> {
+    let mode = match target.fallback? {
+        Fallback::Encrypted if refusal.is_by_rule() => PgSslMode::Require,
+        Fallback::Plain if refusal.is_by_rule() || refusal.is_tls() => PgSslMode::Disable,
+        Fallback::PlainWithoutServerTls if refusal.is_missing_tls() => PgSslMode::Disable,
+        _ => return None,
+    };
+    Some(target.options.clone().ssl_mode(mode))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::Cli;
+    use crate::exit::Failure;
+
+    fn chosen(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Target> {
+        let cli = Cli::parse_from(["evodoctor", "check"].iter().chain(arguments));
+        let variable = |name: &str| {
+            let found = variables.iter().find(|(variable, _)| *variable == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        choose_with(&cli.common, variable)
+    }
+
+    #[test]
+    fn the_nearest_word_wins() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "DATABASE_CONNECTION_URI='postgresql://u@file/d?schema=s'").unwrap();
+        let file = file.path().to_str().unwrap();
+        let both =
+            [("DATABASE_CONNECTION_URI", "postgresql://u@uri/d"), ("DATABASE_URL", "postgresql://u@url/d")];
+        let server = |arguments: &[&str], variables| chosen(arguments, variables).unwrap().server();
+        assert_eq!(server(&["--database-url", "postgresql://u@option/d"], &both), "option:5432");
+        assert_eq!(server(&["--env-file", file], &both), "file:5432");
+        assert_eq!(server(&[], &both), "uri:5432");
+        assert_eq!(server(&[], &[("DATABASE_CONNECTION_URI", " "), both[1]]), "url:5432");
+        assert_eq!(chosen(&["--env-file", file], &[]).unwrap().schema.as_deref(), Some("s"));
+        assert_eq!(chosen(&["--env-file", file, "--schema", "t"], &[]).unwrap().schema.as_deref(), Some("t"));
+    }
+
+    #[test]
+    fn without_a_database_the_failure_names_every_way() {
+        let error = chosen(&[], &[("DATABASE_URL", "")]).unwrap_err();
+        let error = format!("{:?}", error.downcast_ref::<Failure>());
+        for way in ["--database-url", "--env-file", "DATABASE_CONNECTION_URI", "DATABASE_URL"] {
+            assert!(error.contains(way), "{error}");
+        }
+        let error = format!("{:#}", chosen(&[], &[("DATABASE_URL", "mysql://u:p@h/d")]).unwrap_err());
+        assert!(error.contains("DATABASE_URL") && error.contains("MySQL"), "{error}");
     }
 }

@@ -10,7 +10,7 @@ use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
 use crate::database::quote::Fragment;
-use crate::database::run::{execute, is_lock_trouble, rows, script};
+use crate::database::run::{self, execute, is_lock_trouble, rows, script};
 use crate::database::script::{Script, Variables, file, render};
 use crate::exit::failure;
 
@@ -82,7 +82,7 @@ impl Mode {
 /// # Errors
 /// When another evodoctor, or Prisma's migrations, are at work; the message says which.
 pub async fn begin(connection: &mut PgConnection, attempt: usize) -> Result<()> {
-    execute(connection, "BEGIN ISOLATION LEVEL READ COMMITTED".into()).await?;
+    run::begin(connection, "BEGIN ISOLATION LEVEL READ COMMITTED").await?;
     script(connection, "sql/ledger/begin.sql", &Variables::default()).await?;
     let wait = LADDER[attempt.min(LADDER.len() - 1)];
     execute(connection, format!("SET LOCAL lock_timeout = {}", wait.as_millis())).await?;

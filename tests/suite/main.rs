@@ -6,6 +6,7 @@ mod behaviour;
 mod build;
 mod checks;
 mod cli;
+mod connect;
 mod consent;
 mod contract;
 mod credentials;

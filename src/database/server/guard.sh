@@ -12,33 +12,29 @@ binaries=$2
 shift 2
 
 exec 3<&0
-trap : QUIT
 
-(
-    "$binaries/initdb" --pgdata="$directory/data" --username=postgres --pwfile="$directory/password" \
-        --auth-local=trust --auth-host=scram-sha-256 --encoding=UTF8 --no-locale -N &&
-        exec "$binaries/postgres" -D "$directory/data" "$@"
-) </dev/null >"$directory/log" 2>&1 3<&- &
-server=$!
+# initdb is never cut short: its servers, unlike a real one, would leave shared memory behind. It takes a second.
+if "$binaries/initdb" --pgdata="$directory/data" --username=postgres --pwfile="$directory/password" \
+    --auth-local=trust --auth-host=scram-sha-256 --encoding=UTF8 --no-locale -N \
+    </dev/null >"$directory/log" 2>&1 3<&-; then
+    "$binaries/postgres" -D "$directory/data" "$@" </dev/null >>"$directory/log" 2>&1 3<&- &
+    server=$!
 
-# SIGQUIT is Postgres's immediate shutdown, and initdb obeys it too. It is repeated because a process that has
-# just been started may still ignore it.
-(
-    read -r _ <&3
-    while :; do
-        kill -QUIT 0
-        sleep 1
-    done
-) &
-watch=$!
+    # SIGQUIT is an immediate shutdown. It is repeated because a process that has just been started may still
+    # ignore it.
+    (
+        read -r _ <&3
+        while kill -QUIT "$server"; do
+            sleep 1
+        done
+    ) &
+    watch=$!
 
-# The trap interrupts wait, hence the loop.
-while kill -0 "$server" 2>/dev/null; do
     wait "$server"
-done
-: >"$directory/ended"
+    kill "$watch"
+fi
 
 # A server that ended by itself leaves its log for the owner to read.
+: >"$directory/ended"
 read -r _ <&3
-kill "$watch"
 rm -rf -- "$directory"

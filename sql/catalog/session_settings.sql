@@ -1,0 +1,21 @@
+-- What a query means must not depend on the role's or the database's own settings. Names resolve to the catalog first,
+-- rows that row security would hide raise an error instead, and values are written the same on every server. All of it
+-- ends with the transaction.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+SET LOCAL row_security = off;
+
+SET LOCAL extra_float_digits = 1;
+
+SET LOCAL "DateStyle" = 'ISO, MDY';
+
+SET LOCAL "IntervalStyle" = 'postgres';
+
+SET LOCAL "TimeZone" = 'UTC';
+
+SET LOCAL bytea_output = 'hex';
+
+SET LOCAL standard_conforming_strings = on;
+
+-- A slow check leaves the session waiting between queries.
+SET LOCAL idle_in_transaction_session_timeout = 0;
