@@ -9,6 +9,14 @@ VALUES
     ('c2d84b1e-6f0d-47f7-a2a5-2f8f0f6f7b22', 'beta store', 'open', '5511999990002', '9B7D5F3E-DEMO-4C2A-8E66-1A2B3C4D5E6F', 'evolution', '5511999990002@s.whatsapp.net'),
     ('e91b7a60-3b5c-4b0e-9d43-8f1d2f3a4c33', 'Billing', 'close', '5511999990003', '1F2E3D4C-DEMO-4B5A-9788-6A5B4C3D2E1F', 'evolution', NULL);
 
+INSERT INTO :"schema"."Setting" (
+    "id", "rejectCall", "groupsIgnore", "alwaysOnline", "readMessages", "readStatus", "syncFullHistory", "updatedAt", "instanceId"
+)
+SELECT
+    'cm2settings' || instance."name", false, false, false, false, false, false, '2024-10-01', instance."id"
+FROM
+    :"schema"."Instance" AS instance;
+
 INSERT INTO :"schema"."OpenaiCreds" ("id", "name", "apiKey", "updatedAt", "instanceId")
 VALUES
     ('cm2credential0001', 'default', 'sk-demo-3f9b2c7a51d04e86', '2024-10-01', '7a0f3c52-9a1e-4a35-8c0b-54e1b86f0d11'),

@@ -176,6 +176,9 @@ async fn commit(
     if locks::wait_until_ended(other.connection()).await.is_err() {
         return Err(unknown);
     }
+    if other.begin_snapshot().await.is_err() {
+        return Err(unknown);
+    }
     let Ok(runs) = ledger::runs(other.connection()).await else { return Err(unknown) };
     if runs.iter().any(|r| r.run == run && r.plan_hash == plan_hash) {
         opened.session = other;

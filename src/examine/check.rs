@@ -4,10 +4,12 @@ use std::sync::LazyLock;
 
 use anyhow::{Context, Result, ensure};
 
+use super::parts;
 use super::references::Reference;
 use super::rule::Rule;
 use crate::database::catalog::Catalog;
 use crate::database::script::{FILES, Script, Variables, render};
+use crate::evolution::release::ReleaseRange;
 
 /// A rule and the query that carries it out.
 #[derive(Debug)]
@@ -69,8 +71,14 @@ impl Check {
     ///
     /// # Errors
     /// When the file uses a variable that nobody sets.
-    pub fn queries(&self, catalog: &Catalog, references: &[Reference]) -> Result<Vec<Query>> {
-        let rendered = |variables: &Variables| render(&self.query, variables).context(self.stem.clone());
+    pub fn queries(
+        &self,
+        catalog: &Catalog,
+        range: Option<ReleaseRange>,
+        references: &[Reference],
+    ) -> Result<Vec<Query>> {
+        let query = parts::fitting(&self.query, catalog, range);
+        let rendered = |variables: &Variables| render(&query, variables).context(self.stem.clone());
         match self.family {
             Family::Once => {
                 let sql = rendered(&Variables::for_schema(&catalog.schema))?;

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod finding;
 pub mod mask;
+pub mod parts;
 pub mod references;
 pub mod rule;
 pub mod runner;

@@ -12,6 +12,7 @@ use super::check::{Check, checks};
 use super::finding::{CheckReport, Finding, Outcome};
 use super::mask;
 use super::references::{Reference, references};
+use super::rule::Applicability;
 use crate::database::catalog::Catalog;
 use crate::database::run::{execute, is_lock_trouble, statement_rows};
 use crate::evolution::release::ReleaseRange;
@@ -79,7 +80,7 @@ pub async fn run_check(
     let started = Instant::now();
     tracing::debug!("check {}", check.rule.code);
     let (mut findings, mut reasons) = (Vec::new(), Vec::new());
-    for query in check.queries(scope.catalog, &scope.references)? {
+    for query in check.queries(scope.catalog, scope.range, &scope.references)? {
         let prefix = if query.about.is_empty() { String::new() } else { format!("{}: ", query.about) };
         match query.sql {
             Err(obstacle) => reasons.push(format!("{prefix}{obstacle}")),
@@ -172,7 +173,8 @@ fn finding(check: &Check, row: &PgRow) -> Result<Finding> {
     if let Some(severity) = optional::<String>(row, "severity")? {
         finding.severity = severity.parse()?;
     }
-    finding.is_fixable = check.rule.fix.is_some() && optional::<bool>(row, "fixable")?.unwrap_or(true);
+    let has_fix = matches!(check.rule.fix, Some(Applicability::Safe | Applicability::Quarantine));
+    finding.is_fixable = has_fix && optional::<bool>(row, "fixable")?.unwrap_or(true);
     Ok(finding)
 }
 

@@ -173,7 +173,10 @@ pub async fn blockers(
     let variables = Variables::for_schema(schema)
         .text("tables", serde_json::to_string(&timeout.tables)?)
         .text("modes", serde_json::to_string(timeout.mode.conflicts())?);
+    // In a transaction: outside of one a pooler may send each message of a query to another server.
+    run::begin(connection, "BEGIN READ ONLY").await?;
     let rows = rows(connection, "sql/catalog/blockers.sql", &variables).await?;
+    execute(connection, "ROLLBACK".into()).await?;
     let mut lines = Vec::new();
     for row in &rows {
         lines.push(format!(

@@ -129,6 +129,7 @@ pub async fn rehearse(
         result.applied.push(applied);
         catalog = Catalog::read(connection, &subject.schema).await?;
     }
+    look_again(connection, subject, &catalog, &mut result, &wanted).await?;
     Ok(result.finished(&watch, subject))
 }
 
@@ -156,6 +157,28 @@ pub async fn operate(
     result.fixes.push(plan);
     result.applied.push(applied);
     Ok(result.finished(&watch, subject))
+}
+
+/// What was left to a person is looked at again, because a later fix may have taken the harm out of it.
+async fn look_again(
+    connection: &mut PgConnection,
+    subject: &Subject,
+    catalog: &Catalog,
+    result: &mut Rehearsal,
+    wanted: impl Fn(&Finding) -> bool,
+) -> Result<()> {
+    if result.fixes.is_empty() {
+        return Ok(());
+    }
+    let scope = Scope::new(catalog, subject.range, &subject.server.role);
+    let before = std::mem::take(&mut result.left);
+    for check in checks().iter().filter(|check| before.iter().any(|left| left.code == check.rule.code)) {
+        let (_, mut findings) = run_check(connection, &scope, check).await?;
+        mark_untreatable(&mut findings, &scope);
+        fix::annotate(&mut findings);
+        result.left.extend(findings.into_iter().filter(|found| wanted(found) && !found.is_fixable));
+    }
+    Ok(())
 }
 
 /// Findings about references whose rows cannot be treated are left to a person.

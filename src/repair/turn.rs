@@ -18,6 +18,7 @@ use crate::database::run::{execute, state_of, statement_rows};
 use crate::database::script::{Variables, render};
 use crate::examine::check::{Check, Family};
 use crate::examine::finding::Finding;
+use crate::examine::parts;
 use crate::examine::references::Reference;
 use crate::examine::runner::{Scope, run_check};
 use crate::exit::failure;
@@ -155,7 +156,8 @@ impl Turn<'_> {
     /// Removes and changes the rows that the fix's own query selects.
     async fn treat_rows(&self, connection: &mut PgConnection) -> Result<Vec<String>> {
         let Some(query) = &self.fix.rows else { return Ok(Vec::new()) };
-        let selection = render(query, &self.variables())?;
+        let query = parts::fitting(query, self.scope.catalog, self.scope.range);
+        let selection = render(&query, &self.variables())?;
         let work =
             rows::Work { code: &self.fix.code, catalog: self.scope.catalog, all: &self.scope.references };
         work.mark_selected(connection, &selection).await?;

@@ -12,7 +12,7 @@ use crate::support::fixtures::Fixture;
 use crate::support::program::{Run, ended, on, start_on};
 use crate::support::state::state;
 
-const FIX: [&str; 4] = ["fix", "--apply", "--allow", "deletes-rows,changes-rows"];
+const FIX: [&str; 5] = ["fix", "EVO101", "--apply", "--allow", "deletes-rows,changes-rows"];
 
 /// How a run ends before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,8 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use evodoctor::database::script::{FILES, Script};
-use evodoctor::evolution::release::facts;
+use evodoctor::evolution::release::{Release, facts};
+use evodoctor::evolution::schema::schema;
 use evodoctor::examine::check::Check;
+use evodoctor::examine::parts;
 use evodoctor::examine::rule::{Applicability, is_code};
 use evodoctor::repair::fix;
 
@@ -89,6 +91,24 @@ fn every_check_has_a_bad_and_a_good_fixture() {
         let bad = Fixture::read(stem, "bad");
         assert!(!bad.finds.is_empty(), "{stem}/bad.sql says of nothing that it is found");
         assert!(Fixture::read(stem, "good").finds.is_empty(), "{stem}/good.sql is not good");
+    }
+}
+
+/// A name that nobody has would leave its part out everywhere, silently.
+#[test]
+fn parts_need_what_some_release_has() {
+    let tables =
+        || Release::all().flat_map(|release| schema().tables(release).map(move |table| (table, release)));
+    for (path, text) in FILES {
+        for needed in parts::needs(text).unwrap_or_else(|error| panic!("{path}: {error}")) {
+            let (table, column) = needed.split_once('.').map_or((needed, None), |(t, c)| (t, Some(c)));
+            let known = tables().filter(|(known, _)| known.name == table).any(|(known, release)| {
+                column.is_none_or(|column| known.columns(release).any(|existing| existing.name == column))
+            });
+            assert!(known, "{path}: no release has {needed}");
+            let takes_parts = path.starts_with("sql/checks/") || path.ends_with(".rows.sql");
+            assert!(takes_parts, "{path}: parts are for checks and for rows of fixes");
+        }
     }
 }
 

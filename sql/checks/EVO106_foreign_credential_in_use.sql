@@ -1,0 +1,83 @@
+-- code: EVO106
+-- name: foreign-credential-in-use
+-- severity: warning
+-- releases: 2.0.3-beta..
+-- summary: settings or bots use the OpenAI credential of another instance
+-- why: They work, but they hang on an instance that knows nothing of them. Where the key to the credential blocks
+--   (EVO201), deleting the owner answers 200 "Instance deleted" and leaves it behind half empty: no state, 404 in
+--   fetchInstances, 403 when it is created again. Where the key cascades, the settings or bots vanish silently with the
+--   owner, or with its credential. Sharing one on purpose and by mistake look alike, so it is left to you: give the
+--   instance a credential of its own with the same key (evodoctor credentials share, after EVO202's fix), or point at
+--   another one: UPDATE "OpenaiSetting" SET "openaiCredsId" = 'CREDENTIAL' WHERE "id" = 'ID' (likewise "OpenaiBot").
+-- fix: manual
+-- matches: openaiCredsId … another instance
+-- matches: Instance deleted … still there
+-- matches: OpenaiBot_openaiCredsId_fkey
+WITH held AS (
+    SELECT 'OpenaiSetting' AS relation, "id", "instanceId", "openaiCredsId" FROM :"schema"."OpenaiSetting"
+    UNION ALL SELECT 'OpenaiBot', "id", "instanceId", "openaiCredsId" FROM :"schema"."OpenaiBot"
+),
+blocked AS (
+    SELECT child.relname
+    FROM
+        pg_catalog.pg_constraint AS key
+        JOIN pg_catalog.pg_class AS child ON child.oid = key.conrelid
+        JOIN pg_catalog.pg_class AS parent ON parent.oid = key.confrelid
+        JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = child.relnamespace
+    WHERE
+        namespace.nspname = :'schema' AND parent.relname = 'OpenaiCreds' AND key.contype = 'f' AND key.confdeltype IN ('r', 'a')
+),
+crossing AS (
+    SELECT
+        held.relation,
+        COALESCE(owner."name", credential."instanceId") AS owner,
+        pg_catalog.jsonb_build_object(
+            'id', held."id",
+            'instance', COALESCE(holder."name", held."instanceId"),
+            'credential', credential."id",
+            'credential_name', credential."name",
+            'apiKey', credential."apiKey",
+            'credential_of', COALESCE(owner."name", credential."instanceId")
+        ) AS row,
+        pg_catalog.row_number() OVER (PARTITION BY held.relation ORDER BY held."id") AS position
+    FROM
+        held
+        JOIN :"schema"."OpenaiCreds" AS credential ON credential."id" = held."openaiCredsId"
+        LEFT JOIN :"schema"."Instance" AS owner ON owner."id" = credential."instanceId"
+        LEFT JOIN :"schema"."Instance" AS holder ON holder."id" = held."instanceId"
+    WHERE
+        held."instanceId" <> credential."instanceId"
+),
+found AS (
+    SELECT
+        crossing.relation,
+        crossing.relation IN (SELECT blocked.relname FROM blocked) AS is_blocking,
+        pg_catalog.count(*) AS count,
+        pg_catalog.string_agg(DISTINCT pg_catalog.format('%I', crossing.owner), ', ') AS owners,
+        pg_catalog.jsonb_agg(crossing.row ORDER BY crossing.position) FILTER (WHERE crossing.position <= 5) AS sample
+    FROM
+        crossing
+    GROUP BY
+        crossing.relation
+)
+SELECT
+    found.relation AS subject,
+    pg_catalog.format(
+        '%s a credential of another instance (%s); deleting that instance %s',
+        CASE
+            WHEN found.relation = 'OpenaiBot' THEN CASE found.count WHEN 1 THEN '1 bot uses' ELSE found.count || ' bots use' END
+            ELSE CASE found.count WHEN 1 THEN 'the settings of 1 instance use' ELSE pg_catalog.format('the settings of %s instances use', found.count) END
+        END,
+        CASE WHEN pg_catalog.length(found.owners) > 100 THEN pg_catalog.left(found.owners, 100) || '…' ELSE found.owners END,
+        CASE WHEN found.is_blocking THEN 'stops half-way' ELSE 'takes them along' END
+    ) AS detail,
+    pg_catalog.format(
+        'EXISTS (SELECT FROM %I."OpenaiCreds" AS credential WHERE credential."id" = %I."openaiCredsId" AND credential."instanceId" <> %I."instanceId")',
+        :'schema', found.relation, found.relation
+    ) AS predicate,
+    found.count AS count,
+    found.sample AS sample,
+    found.relation AS key,
+    CASE WHEN found.is_blocking THEN 'warning' ELSE 'advice' END AS severity
+FROM
+    found;

@@ -1,0 +1,71 @@
+-- code: EVO107
+-- name: session-blocks-contact
+-- severity: warning
+-- releases: 2.1.0..
+-- summary: a bot session without a bot keeps every bot from answering a contact
+-- why: The contact writes and no bot answers, for ever, and nothing is logged. The server finds a session of the contact
+--   that is not closed, and leaves the answer to that session's bot; but the session names no bot, or one that was
+--   deleted. Sessions without a bot come from the upgrade to 2.1.0, which dropped the columns that named it without
+--   copying them; those of deleted bots from deleting a bot while people talk to it. Sessions of a type that Evolution
+--   does not know are judged only when they name no bot.
+-- fix: quarantine
+-- matches: bot does not answer
+-- matches: bot ignores contact
+-- matches: bot stopped answering
+WITH bot AS (
+    SELECT "id" FROM :"schema"."Typebot"
+    UNION ALL SELECT "id" FROM :"schema"."OpenaiBot"
+    UNION ALL SELECT "id" FROM :"schema"."Dify"
+    UNION ALL SELECT "id" FROM :"schema"."EvolutionBot"
+    UNION ALL SELECT "id" FROM :"schema"."Flowise"
+    -- only with N8n
+    UNION ALL SELECT "id" FROM :"schema"."N8n"
+    -- end
+    -- only with Evoai
+    UNION ALL SELECT "id" FROM :"schema"."Evoai"
+    -- end
+),
+blocking AS (
+    SELECT
+        session."botId" IS NULL AS is_without_bot,
+        pg_catalog.to_jsonb(session) - 'parameters' - 'context' AS row,
+        pg_catalog.row_number() OVER (PARTITION BY session."botId" IS NULL ORDER BY session."id") AS position
+    FROM
+        :"schema"."IntegrationSession" AS session
+    WHERE
+        session."status" <> 'closed'
+        AND (
+            session."botId" IS NULL
+            OR session."type" IN ('typebot', 'openai', 'dify', 'evolution', 'flowise', 'n8n', 'evoai')
+            AND NOT EXISTS (SELECT FROM bot WHERE bot."id" = session."botId")
+        )
+)
+SELECT
+    'IntegrationSession' AS subject,
+    pg_catalog.format(
+        '%s not closed and %s, so no bot answers the contact',
+        CASE pg_catalog.count(*) WHEN 1 THEN '1 session is' ELSE pg_catalog.count(*) || ' sessions are' END,
+        CASE
+            WHEN blocking.is_without_bot THEN CASE pg_catalog.count(*) WHEN 1 THEN 'names no bot' ELSE 'name no bot' END
+            ELSE CASE pg_catalog.count(*) WHEN 1 THEN 'names a deleted bot' ELSE 'name deleted bots' END
+        END
+    ) AS detail,
+    '"status" <> ''closed'' AND ' || CASE
+        WHEN blocking.is_without_bot THEN '"botId" IS NULL'
+        ELSE pg_catalog.concat(
+            '"type" IN (''typebot'', ''openai'', ''dify'', ''evolution'', ''flowise'', ''n8n'', ''evoai'') AND "botId" NOT IN (',
+            (SELECT pg_catalog.string_agg(pg_catalog.format('SELECT "id" FROM %I.%I', :'schema', relname), ' UNION ALL ')
+            FROM pg_catalog.pg_class
+            WHERE
+                relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = :'schema') AND relkind IN ('r', 'p')
+                AND relname IN ('Typebot', 'OpenaiBot', 'Dify', 'EvolutionBot', 'Flowise', 'N8n', 'Evoai')),
+            ')'
+        )
+    END AS predicate,
+    pg_catalog.count(*) AS count,
+    pg_catalog.jsonb_agg(blocking.row ORDER BY blocking.position) FILTER (WHERE blocking.position <= 5) AS sample,
+    CASE WHEN blocking.is_without_bot THEN 'no bot' ELSE 'deleted bot' END AS key
+FROM
+    blocking
+GROUP BY
+    blocking.is_without_bot;

@@ -1,0 +1,47 @@
+-- code: EVO108
+-- name: numeric-message-status
+-- severity: warning
+-- releases: 2.1.2..
+-- summary: messages have a number as their status instead of a word
+-- why: Counts of unread messages are wrong, and a message that was read long ago shows as if it had no status: the server
+--   compares with PENDING, READ and the like and knows no numbers. They come from the upgrade to 2.1.2, which turned the
+--   numbers 0 to 5 into the texts "0" to "5". They mean ERROR, PENDING, SERVER_ACK, DELIVERY_ACK, READ and PLAYED. Any
+--   other number means nothing, so what becomes of it is left to you:
+--   UPDATE "Message" SET "status" = 'READ' WHERE "id" = 'ID'.
+-- fix: quarantine
+-- matches: unread count … wrong
+-- matches: unreadMessages
+-- matches: status … cannot be cast
+WITH numeric AS (
+    SELECT
+        message."id",
+        message."status",
+        message."instanceId",
+        message."status" IN ('0', '1', '2', '3', '4', '5') AS is_known
+    FROM
+        :"schema"."Message" AS message
+    WHERE
+        message."status" ~ '^-?[0-9]+$'
+)
+SELECT
+    'Message.status' AS subject,
+    pg_catalog.format(
+        'the status of %s is %s',
+        CASE pg_catalog.count(*) WHEN 1 THEN '1 message' ELSE pg_catalog.count(*) || ' messages' END,
+        CASE
+            WHEN numbered.is_known THEN 'a number from 0 to 5 instead of the word for it'
+            ELSE 'a number that means nothing; what it should be is left to you'
+        END
+    ) AS detail,
+    CASE
+        WHEN numbered.is_known THEN '"status" IN (''0'', ''1'', ''2'', ''3'', ''4'', ''5'')'
+        ELSE '"status" ~ ''^-?[0-9]+$'' AND "status" NOT IN (''0'', ''1'', ''2'', ''3'', ''4'', ''5'')'
+    END AS predicate,
+    pg_catalog.count(*) AS count,
+    pg_catalog.jsonb_agg(pg_catalog.to_jsonb(numbered) - 'position' - 'is_known' ORDER BY numbered.position) FILTER (WHERE numbered.position <= 5) AS sample,
+    CASE WHEN numbered.is_known THEN '0 to 5' ELSE 'other numbers' END AS key,
+    numbered.is_known AS fixable
+FROM
+    (SELECT numeric.*, pg_catalog.row_number() OVER (PARTITION BY numeric.is_known ORDER BY numeric."id") AS position FROM numeric) AS numbered
+GROUP BY
+    numbered.is_known;

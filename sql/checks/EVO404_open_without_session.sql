@@ -1,0 +1,53 @@
+-- code: EVO404
+-- name: open-without-session
+-- severity: warning
+-- releases: 2.0.0-beta..
+-- summary: an instance says it is connected, but there is no session to restore
+-- why: GET /instance/fetchInstances shows the instance as open, messages fail, and after the next start of the server it
+--   asks for a QR code: its row says open, but the keys of its WhatsApp session are not in "Session". Only instances
+--   on Baileys are judged, for others keep no session. Where no instance at all has a session here, the server probably
+--   keeps them in Redis (CACHE_REDIS_SAVE_INSTANCES) or in files, and this is advice only. Otherwise log the instance
+--   out and in again: DELETE /instance/logout/INSTANCE, then GET /instance/connect/INSTANCE and scan the code.
+-- fix: manual
+-- matches: Connection Closed
+-- matches: instance … open … QR code
+-- matches: state open … not connected
+WITH stored AS (
+    SELECT session."sessionId"
+    FROM :"schema"."Session" AS session
+    WHERE pg_catalog.length(session."creds") > 0
+),
+lost AS (
+    SELECT
+        instance."id",
+        instance."name",
+        instance."connectionStatus",
+        instance."integration",
+        pg_catalog.row_number() OVER (ORDER BY instance."name", instance."id") AS position
+    FROM
+        :"schema"."Instance" AS instance
+    WHERE
+        instance."connectionStatus" = 'open'
+        AND instance."integration" = 'WHATSAPP-BAILEYS'
+        AND NOT EXISTS (SELECT FROM stored WHERE stored."sessionId" = instance."id")
+)
+SELECT
+    'Instance' AS subject,
+    pg_catalog.concat(
+        CASE pg_catalog.count(*) WHEN 1 THEN '1 instance says' ELSE pg_catalog.count(*) || ' instances say' END,
+        ' open without a session in this database',
+        CASE WHEN EXISTS (SELECT FROM stored) THEN ', although other instances have theirs here' ELSE '; nor has any other, so the server may keep sessions elsewhere' END
+    ) AS detail,
+    pg_catalog.format(
+        '"connectionStatus" = ''open'' AND "integration" = ''WHATSAPP-BAILEYS'' AND NOT EXISTS ('
+            'SELECT FROM %I."Session" AS session WHERE session."sessionId" = "Instance"."id" AND session."creds" <> '''')',
+        :'schema'
+    ) AS predicate,
+    pg_catalog.count(*) AS count,
+    pg_catalog.jsonb_agg(pg_catalog.to_jsonb(lost) - 'position' ORDER BY lost.position) FILTER (WHERE lost.position <= 5) AS sample,
+    'open without session' AS key,
+    CASE WHEN EXISTS (SELECT FROM stored) THEN 'warning' ELSE 'advice' END AS severity
+FROM
+    lost
+HAVING
+    pg_catalog.count(*) > 0;

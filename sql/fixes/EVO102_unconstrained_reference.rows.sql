@@ -1,0 +1,82 @@
+-- code: EVO102
+-- version: 1
+-- applicability: quarantine
+-- hazards: deletes-rows changes-rows
+-- tables: Chat IntegrationSession MessageUpdate
+-- after 2.0.9..: chats show the labels that exist; a contact whose bot was deleted starts anew with the bots that are there.
+--   Nothing has to be restarted.
+-- Other elements of "labels" than texts and numbers are not known to be labels and stay.
+WITH bot AS (
+    SELECT "id" FROM :"schema"."Typebot"
+    UNION ALL SELECT "id" FROM :"schema"."OpenaiBot"
+    UNION ALL SELECT "id" FROM :"schema"."Dify"
+    -- only with EvolutionBot
+    UNION ALL SELECT "id" FROM :"schema"."EvolutionBot"
+    -- end
+    -- only with Flowise
+    UNION ALL SELECT "id" FROM :"schema"."Flowise"
+    -- end
+    -- only with N8n
+    UNION ALL SELECT "id" FROM :"schema"."N8n"
+    -- end
+    -- only with Evoai
+    UNION ALL SELECT "id" FROM :"schema"."Evoai"
+    -- end
+)
+SELECT
+    'Chat' AS "table",
+    pg_catalog.jsonb_build_object('id', chat."id") AS "key",
+    pg_catalog.jsonb_build_object('labels', kept.labels) AS "change",
+    'labels that are gone are taken out' AS "reason"
+FROM
+    :"schema"."Chat" AS chat
+    CROSS JOIN LATERAL (
+        SELECT
+            COALESCE(
+                pg_catalog.jsonb_agg(element.value ORDER BY element.position) FILTER (WHERE element.is_kept), '[]'
+            ) AS labels,
+            pg_catalog.count(*) FILTER (WHERE NOT element.is_kept) AS gone
+        FROM (
+            SELECT
+                value,
+                position,
+                pg_catalog.jsonb_typeof(value) IN ('object', 'array')
+                    OR EXISTS (
+                        SELECT FROM :"schema"."Label" AS label
+                        WHERE label."instanceId" = chat."instanceId" AND label."labelId" = value #>> '{}'
+                    ) AS is_kept
+            FROM
+                pg_catalog.jsonb_array_elements(CASE WHEN pg_catalog.jsonb_typeof(chat."labels") = 'array' THEN chat."labels" ELSE '[]' END)
+                    WITH ORDINALITY AS element (value, position)
+        ) AS element
+    ) AS kept
+WHERE
+    kept.gone > 0
+UNION ALL
+SELECT
+    'MessageUpdate',
+    pg_catalog.jsonb_build_object('id', entry."id"),
+    NULL,
+    'its message is gone'
+FROM
+    :"schema"."MessageUpdate" AS entry
+WHERE
+    NOT EXISTS (
+        SELECT FROM :"schema"."Message" AS message
+        WHERE message."key" ->> 'id' = entry."keyId" AND message."instanceId" = entry."instanceId"
+    )
+-- only with IntegrationSession.botId
+UNION ALL
+SELECT
+    'IntegrationSession',
+    pg_catalog.jsonb_build_object('id', session."id"),
+    NULL,
+    'its bot was deleted'
+FROM
+    :"schema"."IntegrationSession" AS session
+WHERE
+    session."type" IN ('typebot', 'openai', 'dify', 'evolution', 'flowise', 'n8n', 'evoai')
+    AND session."botId" IS NOT NULL
+    AND NOT EXISTS (SELECT FROM bot WHERE bot."id" = session."botId")
+-- end
+;
