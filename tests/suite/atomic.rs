@@ -5,14 +5,14 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 
 use crate::support::database::{TestDatabase, execute};
 use crate::support::fixtures::Fixture;
 use crate::support::program::{Run, ended, on, start_on};
 use crate::support::state::state;
 
-const FIX: [&str; 4] = ["fix", "--apply", "--allow", "deletes-rows,changes-rows"];
+const FIX: [&str; 5] = ["fix", "EVO101", "--apply", "--allow", "deletes-rows,changes-rows"];
 
 /// How a run ends before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,12 @@ struct Patient {
     connection: PgConnection,
     before: String,
     after: String,
+    /// A session that is none of the program's.
+    spared: i32,
+}
+
+async fn backend(connection: &mut PgConnection) -> i32 {
+    sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(connection).await.expect("a number")
 }
 
 impl Patient {
@@ -49,7 +55,7 @@ impl Patient {
         )
         .await;
         let before = state(&mut connection, &["evodoctor"]).await;
-        Self { database, connection, before, after: String::new() }
+        Self { database, connection, before, after: String::new(), spared: 0 }
     }
 
     fn run(&self, arguments: &[&str]) -> Run {
@@ -76,11 +82,13 @@ impl Patient {
     /// Waits until the server has no other session here: then nothing of ours is at work or holds a lock.
     async fn quiet(&mut self) {
         let others = "SELECT count(*) FROM pg_stat_activity
-            WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
+            WHERE datname = current_database() AND pid NOT IN (pg_backend_pid(), $1)
+            AND backend_type = 'client backend'";
         let started = Instant::now();
-        while sqlx::query_scalar::<_, i64>(others).fetch_one(&mut self.connection).await.expect("readable")
-            > 0
-        {
+        let left = async |connection: &mut PgConnection, spared: i32| -> i64 {
+            sqlx::query_scalar(others).bind(spared).fetch_one(connection).await.expect("readable")
+        };
+        while left(&mut self.connection, self.spared).await > 0 {
             assert!(started.elapsed() < Duration::from_secs(10), "a session of ours stays");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -94,12 +102,12 @@ impl Patient {
                 let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).output();
             }
             End::Disconnected => {
-                execute(
-                    &mut self.connection,
+                let sql = format!(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
-                     AND pid <> pg_backend_pid() AND backend_type = 'client backend'",
-                )
-                .await;
+                     AND pid NOT IN (pg_backend_pid(), {}) AND backend_type = 'client backend'",
+                    self.spared
+                );
+                execute(&mut self.connection, &sql).await;
             }
         }
         let run = tokio::task::spawn_blocking(|| ended(child)).await.expect("it ends");
@@ -204,7 +212,9 @@ async fn rows_and_ledger_are_one() {
         "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'evodoctor.run'::regclass)";
     for end in ENDS {
         // It may be read and not written.
-        execute(&mut patient.connection, "BEGIN; LOCK TABLE evodoctor.run IN SHARE MODE").await;
+        let mut reader = patient.database.connect().await;
+        execute(&mut reader, "BEGIN; LOCK TABLE evodoctor.run IN SHARE MODE").await;
+        patient.spared = backend(&mut reader).await;
         let child = start_on(&patient.database.url(), &FIX);
         while !sqlx::query_scalar::<_, bool>(waits)
             .fetch_one(&mut patient.connection)
@@ -214,7 +224,8 @@ async fn rows_and_ledger_are_one() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let run = patient.end(child, end).await;
-        execute(&mut patient.connection, "COMMIT").await;
+        execute(&mut reader, "COMMIT").await;
+        reader.close().await.expect("it is ours to close");
         assert_ne!(run.code, Some(0), "{run:?}");
         assert!(!patient.is_fixed().await, "{end:?}");
     }
