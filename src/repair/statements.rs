@@ -35,8 +35,8 @@ pub struct WayBack {
 
 impl WayBack {
     /// A way back that leaves nothing.
-    pub fn by(sql: &String) -> Self {
-        Self { sql: Some(sql.clone()), stays: None }
+    pub fn by(sql: impl Into<String>) -> Self {
+        Self { sql: Some(sql.into()), stays: None }
     }
 }
 
