@@ -112,7 +112,11 @@ impl FailOn {
 
 /// `evodoctor check`.
 #[derive(Debug, Args)]
-pub struct Check {}
+pub struct Check {
+    /// Trust no index and read the tables themselves: slower, and finds what a corrupt index hides
+    #[arg(long)]
+    pub paranoid: bool,
+}
 
 /// `evodoctor fix`.
 #[derive(Debug, Clone, Args)]

@@ -23,7 +23,7 @@ async fn main() -> ExitCode {
         .init();
     let common = &cli.common;
     let outcome = match &cli.command {
-        Command::Check(_) => check::run(common).await,
+        Command::Check(args) => check::run(args, common).await,
         Command::Fix(args) => fix::run(args, common).await,
         Command::Undo(args) => undo::run(args, common).await,
         Command::History => history::run(common).await,

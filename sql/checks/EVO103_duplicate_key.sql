@@ -20,7 +20,7 @@
 -- Run by hand for one index, for example:
 --   psql -v schema=public -v subject='Contact (remoteJid, instanceId)' -v index=Contact_remoteJid_instanceId_key
 --        -v table_name=Contact -v table='"public"."Contact"' -v columns='"remoteJid", "instanceId"'
---        -v column_names='["remoteJid", "instanceId"]' -v expected_by=release -v where='(…) IN (…)'
+--        -v column_names='["remoteJid", "instanceId"]' -v expected_by=release -v paranoid=no -v where='(…) IN (…)'
 WITH standing AS (
     SELECT
         pg_catalog.bool_or(index.indisvalid AND index.columns <@ wanted.columns) AS holds,
@@ -45,7 +45,7 @@ WITH standing AS (
                 AND index.indexprs IS NULL
         ) AS index
 ),
--- Under a valid index there are none, and the table is not read.
+-- Under a valid index there are none, and the table is not read, unless nobody is to be believed.
 twice AS (
     SELECT
         :columns,
@@ -54,7 +54,7 @@ twice AS (
         :table
     WHERE
         (:columns) IS NOT NULL
-        AND NOT (SELECT COALESCE(standing.holds, false) FROM standing)
+        AND (:'paranoid' = 'yes' OR NOT (SELECT COALESCE(standing.holds, false) FROM standing))
         -- EVO202, EVO203 and EVO204 take these away on purpose.
         AND :'index' NOT IN ('OpenaiCreds_apiKey_key', 'OpenaiCreds_name_key', 'OpenaiSetting_openaiCredsId_key')
     GROUP BY
@@ -68,6 +68,7 @@ SELECT
         pg_catalog.format('%s rows of "%s" stand for %s that may exist once; ', found.count, :'table_name', CASE found.things WHEN 1 THEN 'one thing' ELSE found.things || ' things' END),
         pg_catalog.format(
             CASE
+                WHEN standing.holds THEN 'the unique index "%s" claims to be valid and is corrupt: merge them by hand, then REINDEX it'
                 WHEN standing.is_invalid THEN 'the unique index "%s" is there, but invalid'
                 WHEN :'expected_by' = 'release' THEN 'the unique index "%s" of this release is missing'
                 ELSE 'a later release builds the unique index "%s"'
@@ -84,7 +85,7 @@ SELECT
     found.sample AS sample,
     :'index' AS key,
     CASE WHEN :'expected_by' = 'release' THEN 'error' ELSE 'warning' END AS severity,
-    merge.is_known AND NOT merge.is_referred_to AS fixable
+    merge.is_known AND NOT merge.is_referred_to AND NOT COALESCE(standing.holds, false) AS fixable
 FROM
     standing
     CROSS JOIN (

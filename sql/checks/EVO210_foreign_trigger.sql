@@ -9,7 +9,7 @@
 --   drops or renames a column breaks it. It may well do what somebody wants: whether it does is not for a program to say.
 -- fix: manual
 -- matches: The column `new` does not exist
--- matches: The column … new … does not exist
+-- matches: The column … new … does not exist in the current database
 -- matches: P2022
 -- matches: tuple to be updated was already modified by an operation triggered by the current command
 SELECT

@@ -30,7 +30,9 @@ SELECT
         'npx prisma migrate resolve --applied %s; if not, the next start runs it',
         known.since, CASE later.count WHEN 1 THEN 'a later one is' ELSE later.count || ' later ones are' END, later.first, known.name
     ) AS detail,
-    pg_catalog.format('"migration_name" = %L', known.name) AS predicate,
+    pg_catalog.format(
+        '"migration_name" COLLATE "C" > %L AND "finished_at" IS NOT NULL AND "rolled_back_at" IS NULL', known.name
+    ) AS predicate,
     later.count AS count,
     pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object('missing', known.name, 'later', later.first)) AS sample,
     known.name AS key

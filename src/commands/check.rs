@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::open::Opened;
 use super::select::Selection;
-use crate::cli::Common;
+use crate::cli::{self, Common};
 use crate::examine::runner::{self, Scope};
 use crate::exit::Exit;
 use crate::repair::{fix, rehearsal};
@@ -14,10 +14,11 @@ use crate::report::{Detail, Report};
 ///
 /// # Errors
 /// When there is no database to examine, or the connection is lost.
-pub async fn run(common: &Common) -> Result<Exit> {
+pub async fn run(args: &cli::Check, common: &Common) -> Result<Exit> {
     let selection = Selection::new(common)?;
     let mut opened = Opened::snapshot(common).await?;
-    let scope = Scope::new(&opened.catalog, opened.range(), &opened.server.role);
+    let mut scope = Scope::new(&opened.catalog, opened.range(), &opened.server.role);
+    scope.paranoid = args.paranoid;
     let selected = |check: &crate::examine::check::Check| selection.lets_through(&check.rule.code);
     let (checks, mut findings) = runner::run(opened.session.connection(), &scope, selected).await?;
     rehearsal::mark_untreatable(&mut findings, &scope);

@@ -117,7 +117,9 @@ impl Check {
                 .unique_indexes
                 .iter()
                 .map(|index| {
-                    Ok(Query { about: index.subject(), sql: Ok(rendered(&index.variables(catalog))?) })
+                    let paranoid = if scope.paranoid { "yes" } else { "no" };
+                    let variables = index.variables(catalog).text("paranoid", paranoid);
+                    Ok(Query { about: index.subject(), sql: Ok(rendered(&variables)?) })
                 })
                 .collect(),
         }

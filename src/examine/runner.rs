@@ -15,7 +15,8 @@ use super::references::{Reference, references};
 use super::rule::Applicability;
 use super::unique_indexes::{UniqueIndex, unique_indexes};
 use crate::database::catalog::Catalog;
-use crate::database::run::{execute, is_lock_trouble, statement_rows};
+use crate::database::run::{execute, is_lock_trouble, script, statement_rows};
+use crate::database::script::Variables;
 use crate::evolution::release::ReleaseRange;
 
 /// What a check needs to know of the database.
@@ -33,13 +34,15 @@ pub struct Scope<'a> {
     pub role: &'a str,
     /// Whether a lock that others hold ends the examination: a change begins again, where a check is undecided.
     pub gives_way: bool,
+    /// Whether no index is trusted.
+    pub paranoid: bool,
 }
 
 impl<'a> Scope<'a> {
     /// Gathers the references and the unique indexes of the catalog.
     pub fn new(catalog: &'a Catalog, range: Option<ReleaseRange>, role: &'a str) -> Self {
         let (references, unique_indexes) = (references(catalog, range), unique_indexes(catalog, range));
-        Self { catalog, range, references, unique_indexes, role, gives_way: false }
+        Self { catalog, range, references, unique_indexes, role, gives_way: false, paranoid: false }
     }
 
     /// Whether a check speaks of any release that this database may be. An unknown release might be any.
@@ -60,6 +63,9 @@ pub async fn run(
     scope: &Scope<'_>,
     selected: impl Fn(&Check) -> bool,
 ) -> Result<(Vec<CheckReport>, Vec<Finding>)> {
+    if scope.paranoid {
+        script(connection, "sql/catalog/heap_only.sql", &Variables::default()).await?;
+    }
     let (mut reports, mut findings) = (Vec::new(), Vec::new());
     for check in checks().iter().filter(|check| scope.applies(check) && selected(check)) {
         let (report, found) = run_check(connection, scope, check).await?;

@@ -121,7 +121,9 @@ async fn an_unknown_release_is_undecided() {
     let database = TestDatabase::new("2.1.1", "evolution_api").await;
     let mut connection = database.connect().await;
     execute(&mut connection, "DROP TABLE evolution_api.\"_prisma_migrations\"").await;
-    let report = on(&database.url(), &["check", "--format", "json"]).ends(3).json();
+    // That there is no history is a finding of its own; without it nothing is found, and not everything was looked at.
+    on(&database.url(), &["check"]).ends(1);
+    let report = on(&database.url(), &["check", "--ignore", "EVO302", "--format", "json"]).ends(3).json();
     let orphans = check(&report, "EVO101");
     assert_eq!(orphans["outcome"], "undecided");
     assert!(orphans["reason"].as_str().unwrap().contains("release is unknown"), "{orphans}");
@@ -133,7 +135,7 @@ async fn an_unknown_release_is_undecided() {
         VALUES ('x', 'gone')"#,
     )
     .await;
-    on(&database.url(), &["check"]).ends(1);
+    on(&database.url(), &["check", "--ignore", "EVO302"]).ends(1);
 }
 
 fn check<'a>(report: &'a Value, code: &str) -> &'a Value {

@@ -61,6 +61,11 @@ async fn instance_checks_find_what_their_fixtures_show() {
 }
 
 #[tokio::test]
+async fn history_checks_find_what_their_fixtures_show() {
+    every_fixture("EVO3", "evolution_api").await;
+}
+
+#[tokio::test]
 async fn names_that_need_quoting_are_quoted() {
     every_fixture("EVO", "we\"ird").await;
 }
@@ -77,7 +82,8 @@ async fn predicates_can_be_pasted() {
         let mut connection = database.connect().await;
         for finding in run.json()["findings"].as_array().expect("a list") {
             let Some(predicate) = finding["predicate"].as_str() else { continue };
-            let table = finding["subject"].as_str().unwrap().split(['.', ' ']).next().unwrap();
+            let subject = finding["subject"].as_str().unwrap().split(['.', ' ']).next().unwrap();
+            let table = if code.starts_with("EVO3") { "_prisma_migrations" } else { subject };
             let sql = format!("SELECT count(*) FROM evolution_api.\"{table}\" WHERE {predicate}");
             let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(&mut connection).await;
             let row = row.unwrap_or_else(|error| panic!("{code}: {error}: {predicate}"));
@@ -103,4 +109,24 @@ async fn a_fresh_database_of_every_release_is_clean() {
         let (from, to) = (Release::find(from).unwrap(), Release::find(to).unwrap());
         assert!(from <= release && release <= to, "{release} is not in {from} to {to}");
     }
+}
+
+/// A hoster's server: thousands of instances, each with its own of everything, are no finding and no burden.
+#[tokio::test]
+async fn instances_by_the_thousand_are_fine() {
+    use sqlx::Executor;
+    let database = crate::support::database::TestDatabase::new("2.3.7", "evolution_api").await;
+    let mut connection = database.connect().await;
+    let sql = r#"SET search_path = evolution_api;
+        INSERT INTO "Instance" ("id", "name", "connectionStatus", "token", "integration", "clientName")
+            SELECT gen_random_uuid()::text, 'store ' || n, 'open', md5(n::text), 'WHATSAPP-BAILEYS', 'evolution'
+            FROM generate_series(1, 5000) AS n;
+        INSERT INTO "Setting" ("id", "updatedAt", "instanceId") SELECT 'se' || "id", now(), "id" FROM "Instance";
+        INSERT INTO "Session" ("id", "sessionId", "creds") SELECT 'ss' || "id", "id", '{}' FROM "Instance";
+        INSERT INTO "Chat" ("id", "remoteJid", "instanceId")
+            SELECT md5(random()::text || n), 'jid' || n, "id" FROM "Instance", generate_series(1, 4) AS n;"#;
+    connection.execute(sqlx::raw_sql(sql)).await.expect("the rows go in");
+    let run = evodoctor(&["check", "--format", "json", "--database-url", &database.url()]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert_eq!(run.json()["summary"]["warnings"], 0);
 }

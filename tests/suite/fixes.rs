@@ -107,6 +107,33 @@ async fn fixes_of_rows_compose_and_undo_in_reverse() {
     assert_eq!(state(&mut connection, &["evodoctor"]).await, before);
 }
 
+/// Every failure at once ends clean in one run, in an order that the tool works out, and comes back in one undo.
+#[tokio::test]
+async fn everything_at_once_ends_clean_and_is_undone() {
+    for schema in ["evolution_api", "we\"ird"] {
+        let database = Fixture::read("EVO101_orphaned_reference", "everything").database(schema).await;
+        let url = database.url();
+        let mut connection = database.connect().await;
+        let before = state(&mut connection, &[]).await;
+        let run =
+            evodoctor(&["fix", "--apply", "--allow", CONSENT, "--format", "json", "--database-url", &url]);
+        assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+        let report = run.json();
+        let codes: Vec<&str> =
+            report["fixes"].as_array().unwrap().iter().map(|fix| fix["code"].as_str().unwrap()).collect();
+        let all = [
+            "EVO101", "EVO102", "EVO103", "EVO104", "EVO107", "EVO108", "EVO109", "EVO201", "EVO202",
+            "EVO203", "EVO204", "EVO205", "EVO206", "EVO207", "EVO208", "EVO211", "EVO301", "EVO305",
+        ];
+        assert_eq!(codes, all);
+        let run = evodoctor(&["check", "--database-url", &url]);
+        assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+        let run = evodoctor(&["undo", "1", "--apply", "--database-url", &url]);
+        assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+        assert_eq!(state(&mut connection, &["evodoctor"]).await, before);
+    }
+}
+
 /// A finding in a form that the fix could not put back is left alone, and said.
 #[tokio::test]
 async fn what_is_unforeseen_is_left_alone() {

@@ -111,3 +111,27 @@ async fn duplicates_under_an_invalid_index_are_merged_and_the_index_rebuilt() {
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     assert_eq!(state(&mut connection, &["evodoctor"]).await, before);
 }
+
+/// An index that is corrupt hides duplicates from everybody who trusts it.
+#[tokio::test]
+async fn paranoia_finds_what_a_corrupt_index_hides() {
+    let database = TestDatabase::new("2.3.7", "public").await;
+    let mut connection = database.connect().await;
+    // A plain index that is then declared unique, as a change of the collation leaves one.
+    execute(
+        &mut connection,
+        r#"DROP INDEX public."Chat_instanceId_remoteJid_key";
+        CREATE INDEX "Chat_instanceId_remoteJid_key" ON public."Chat" ("instanceId", "remoteJid");
+        INSERT INTO public."Instance" ("id", "name", "connectionStatus") VALUES ('i1', 'alpha', 'open');
+        INSERT INTO public."Setting" ("id", "updatedAt", "instanceId") VALUES ('s1', now(), 'i1');
+        INSERT INTO public."Chat" ("id", "remoteJid", "instanceId") VALUES ('c1', 'a', 'i1'), ('c2', 'a', 'i1');
+        UPDATE pg_index SET indisunique = true WHERE indexrelid = 'public."Chat_instanceId_remoteJid_key"'::regclass"#,
+    )
+    .await;
+    let url = database.url();
+    let trusting = evodoctor(&["check", "--select", "EVO103", "--database-url", &url]);
+    assert_eq!(trusting.code, Some(0), "{}", trusting.stdout);
+    let run = evodoctor(&["check", "--paranoid", "--select", "EVO103", "--database-url", &url]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stdout.contains("claims to be valid and is corrupt"), "{}", run.stdout);
+}

@@ -43,6 +43,7 @@ async fn tell(common: &Common) -> Result<Exit> {
 
     let common =
         Common { database_url: Some(server.url("evolution")), format: Format::Human, ..common.clone() };
+    let look = cli::Check { paranoid: false };
     let consent = vec!["deletes-rows".to_owned(), "changes-rows".to_owned()];
     let rehearse =
         cli::Fix { codes: Vec::new(), apply: false, allow: Vec::new(), plan_out: None, plan: None };
@@ -53,7 +54,7 @@ async fn tell(common: &Common) -> Result<Exit> {
          it would not restore. First look, change nothing:"
     ))?;
     command("evodoctor check")?;
-    ensure!(check::run(&common).await? == Exit::Findings, "the demo's database should have findings");
+    ensure!(check::run(&look, &common).await? == Exit::Findings, "the demo's database should have findings");
 
     say("Now rehearse every repair. It really happens, inside a transaction that is then rolled back:")?;
     command("evodoctor fix")?;
@@ -69,7 +70,7 @@ async fn tell(common: &Common) -> Result<Exit> {
     let quiet = Common { quiet: true, ..common.clone() };
     ensure!(fix::run(&apply, &quiet).await? == Exit::Clean, "the repairs should apply");
     command("evodoctor check")?;
-    ensure!(check::run(&common).await? == Exit::Clean, "the repaired database should be clean");
+    ensure!(check::run(&look, &common).await? == Exit::Clean, "the repaired database should be clean");
 
     say(
         "The dashboard says connected and the clients get 404. The proxy's log knows who calls by the wrong name:",
@@ -83,7 +84,7 @@ async fn tell(common: &Common) -> Result<Exit> {
     let args = cli::Undo { run: 1, apply: true };
     ensure!(undo::run(&args, &quiet).await? == Exit::Clean, "the run should be undone");
     command("evodoctor check --quiet")?;
-    ensure!(check::run(&quiet).await? == Exit::Findings, "the failures should be back");
+    ensure!(check::run(&look, &quiet).await? == Exit::Findings, "the failures should be back");
 
     say(
         "The throwaway server is gone now. On your own database: evodoctor check --env-file /path/to/evolution/.env",
