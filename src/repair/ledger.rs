@@ -114,6 +114,25 @@ pub async fn exists(connection: &mut PgConnection) -> Result<bool> {
     Ok(exists)
 }
 
+/// Refuses to run statements that the ledger holds for anybody but its owner: whoever may write there could otherwise
+/// have a superuser run them.
+///
+/// # Errors
+/// Names the owner.
+pub async fn expect_own(connection: &mut PgConnection, role: &str) -> Result<()> {
+    let state = rows(connection, "sql/ledger/state.sql", &Variables::default()).await?;
+    let owner: String = state.first().context("the server did not answer")?.try_get("owner")?;
+    if owner == role {
+        return Ok(());
+    }
+    Err(failure(
+        format!(
+            "the way back is kept in the ledger, which belongs to {owner:?}, and runs with that role's rights only"
+        ),
+        format!("connect as {owner:?} to undo this run"),
+    ))
+}
+
 /// Creates the ledger where it is missing, and takes the number of the run that begins.
 ///
 /// # Errors

@@ -82,6 +82,9 @@ pub async fn rehearse(
     locks::begin(connection, attempt).await?;
     let runs = ledger::runs(connection).await?;
     let run = choose(&runs, wanted, &subject.schema)?;
+    if run.fixes.iter().any(|fix| !fix.steps.ways_back.is_empty()) {
+        ledger::expect_own(connection, &subject.server.role).await?;
+    }
     let number = Variables::default().text("run", run.run.to_string());
     rows(connection, "sql/ledger/resume_run.sql", &number).await?;
 

@@ -70,3 +70,15 @@ async fn keys_are_validated_and_triggers_left_to_a_superuser() {
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     give_back(&database).await;
 }
+
+/// Whoever may write to the ledger could put statements there for a superuser to run.
+#[tokio::test]
+async fn a_superuser_does_not_run_what_the_ledger_of_another_role_holds() {
+    let (database, url) = owned("EVO208_invalid_index").await;
+    assert_eq!(apply("EVO208", &url).code, Some(0));
+    let run = evodoctor(&["undo", "1", "--apply", "--database-url", &database.url()]);
+    assert_eq!(run.code, Some(2), "{}", run.stdout);
+    let owner = format!("owner_of_{}", database.name());
+    assert!(run.stderr.contains(&format!("connect as {owner:?}")), "{}", run.stderr);
+    give_back(&database).await;
+}
