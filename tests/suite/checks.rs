@@ -130,3 +130,45 @@ async fn instances_by_the_thousand_are_fine() {
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     assert_eq!(run.json()["summary"]["warnings"], 0);
 }
+
+/// A check is a file that a DBA can run by hand, and gets the same rows from.
+#[tokio::test]
+async fn checks_run_under_psql() {
+    use evodoctor::database::script::{FILES, Script, Variables, render};
+    let database = Fixture::read("EVO101_orphaned_reference", "everything").database("we\"ird").await;
+    let report = evodoctor(&["check", "--format", "json", "--database-url", &database.url()]).json();
+    let mut count = 0;
+    for check in checks() {
+        let path = format!("sql/checks/{}.sql", check.stem);
+        let text = FILES.iter().find(|(name, _)| *name == path).expect("a file").1;
+        // The others take what only the program knows, such as the release's own tables.
+        let query = Script::parse(text).single().expect("one query").to_owned();
+        if render(&query, &Variables::for_schema("x")).is_err() {
+            continue;
+        }
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(&path);
+        let run = std::process::Command::new("psql")
+            .args([
+                "-X",
+                "-q",
+                "-t",
+                "-A",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-v",
+                "schema=we\"ird",
+                "-d",
+                &database.url(),
+                "-f",
+            ])
+            .arg(file)
+            .output()
+            .expect("psql is installed by tests/setup.sh");
+        let error = String::from_utf8_lossy(&run.stderr);
+        assert!(run.status.success(), "{path}: {error}");
+        let rows = String::from_utf8_lossy(&run.stdout).lines().filter(|line| !line.is_empty()).count();
+        assert_eq!(rows, found(&report, &check.rule.code).len(), "{path}");
+        count += 1;
+    }
+    assert!(count >= 15, "only {count} checks need no more than the schema");
+}

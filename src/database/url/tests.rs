@@ -144,6 +144,8 @@ proptest! {
 
     #[test]
     fn a_round_trip_keeps_every_name(user in "\\PC{1,12}", database in "\\PC{1,12}", schema in "\\PC{1,12}") {
+        // The rules for URLs take these two out of any path, encoded or not: Prisma cannot name them either.
+        prop_assume!(database != "." && database != "..");
         let encode = |text: &str| {
             percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
         };
