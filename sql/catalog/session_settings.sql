@@ -19,3 +19,6 @@ SET LOCAL standard_conforming_strings = on;
 
 -- A slow check leaves the session waiting between queries.
 SET LOCAL idle_in_transaction_session_timeout = 0;
+
+-- Many different queries, each run once: compiling them takes longer than running them.
+SET LOCAL jit = off;

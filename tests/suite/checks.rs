@@ -119,7 +119,7 @@ async fn instances_by_the_thousand_are_fine() {
     let mut connection = database.connect().await;
     let sql = r#"SET search_path = evolution_api;
         INSERT INTO "Instance" ("id", "name", "connectionStatus", "token", "integration", "clientName")
-            SELECT gen_random_uuid()::text, 'store ' || n, 'open', md5(n::text), 'WHATSAPP-BAILEYS', 'evolution'
+            SELECT md5('id' || n)::uuid::text, 'store ' || n, 'open', md5(n::text), 'WHATSAPP-BAILEYS', 'evolution'
             FROM generate_series(1, 5000) AS n;
         INSERT INTO "Setting" ("id", "updatedAt", "instanceId") SELECT 'se' || "id", now(), "id" FROM "Instance";
         INSERT INTO "Session" ("id", "sessionId", "creds") SELECT 'ss' || "id", "id", '{}' FROM "Instance";
