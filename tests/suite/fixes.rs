@@ -84,29 +84,6 @@ async fn all_fixes_together_compose_and_undo_in_reverse() {
     assert_eq!(state(&mut connection, &["evodoctor"]).await, before);
 }
 
-/// Several failures in the same rows: what one fix leaves is no finding of another, whichever came first.
-#[tokio::test]
-async fn fixes_of_rows_compose_and_undo_in_reverse() {
-    let database =
-        Fixture::read("EVO102_unconstrained_reference", "all_at_once").database("evolution_api").await;
-    let url = database.url();
-    let mut connection = database.connect().await;
-    let before = state(&mut connection, &[]).await;
-    let run = evodoctor(&["fix", "--apply", "--allow", CONSENT, "--format", "json", "--database-url", &url]);
-    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
-    let report = run.json();
-    let codes: Vec<&str> =
-        report["fixes"].as_array().unwrap().iter().map(|fix| fix["code"].as_str().unwrap()).collect();
-    for code in ["EVO101", "EVO102", "EVO104", "EVO107", "EVO108", "EVO109"] {
-        assert!(codes.contains(&code), "{code} is not in {codes:?}");
-    }
-    let run = evodoctor(&["check", "--database-url", &url]);
-    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
-    let run = evodoctor(&["undo", "1", "--apply", "--database-url", &url]);
-    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
-    assert_eq!(state(&mut connection, &["evodoctor"]).await, before);
-}
-
 /// Every failure at once ends clean in one run, in an order that the tool works out, and comes back in one undo.
 #[tokio::test]
 async fn everything_at_once_ends_clean_and_is_undone() {
