@@ -11,6 +11,7 @@
 -- fix: safe
 -- matches: OpenaiSetting_openaiCredsId_fkey
 -- matches: P2003 … openaiCredsId
+-- matches: violates RESTRICT setting of foreign key constraint … OpenaiSetting
 -- matches: update or delete on table "OpenaiCreds" violates
 WITH blocking AS (
     SELECT

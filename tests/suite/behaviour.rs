@@ -51,7 +51,9 @@ const SAME_KEY: &str = "sk-alpha-000000000001";
 async fn a_credential_in_use_can_be_deleted_and_takes_what_the_plan_said() {
     for release in ["2.1.1", "2.3.7"] {
         let (database, mut connection) = database(release).await;
-        assert_eq!(refusal(&mut connection, DELETE).await.as_deref(), Some("23503"), "{release}");
+        let refused = refusal(&mut connection, DELETE).await;
+        // A state of its own since PostgreSQL 18: restrict_violation.
+        assert!(matches!(refused.as_deref(), Some("23503" | "23001")), "{release}: {refused:?}");
         let report = on(&database.url(), &["fix", "EVO201", "--apply", "--format", "json"]).ends(0).json();
         let notes = notes(&report);
         assert!(notes.contains("deleting credential c1 (default, of instance alpha)"), "{notes}");
