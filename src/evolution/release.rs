@@ -214,6 +214,8 @@ pub struct History {
     pub failed: Vec<String>,
     /// Applied names that no known release has.
     pub unknown: Vec<String>,
+    /// Applied in a content that was issued anew since, with where that content came from. No fault of the database.
+    pub reissued: Vec<String>,
 }
 
 impl History {
@@ -249,8 +251,21 @@ impl History {
             let goes_on = last == Release::newest() && unknown.iter().any(|name| name.as_str() > newest);
             ReleaseRange { from, to: (!goes_on).then_some(last) }
         });
-        Self { range, applied, pending, failed, unknown }
+        let reissued = rows.iter().filter(is_applied).filter_map(reissue).collect();
+        Self { range, applied, pending, failed, unknown, reissued }
     }
+}
+
+/// Where the content of an applied migration came from, if there is a newer one under the same name.
+fn reissue(row: &HistoryRow) -> Option<String> {
+    let migration = facts().migrations.iter().find(|migration| migration.name == row.name)?;
+    if let Some(content) = migration.unreleased.iter().find(|content| content.sha256 == row.checksum) {
+        return Some(format!("{}: {}", row.name, content.note));
+    }
+    let (newest, older) = migration.contents.split_last()?;
+    let content =
+        older.iter().find(|content| content.sha256 == row.checksum && content.sha256 != newest.sha256)?;
+    Some(format!("{}: as {} had it", row.name, range_of(&content.releases)))
 }
 
 #[cfg(test)]
@@ -284,6 +299,17 @@ mod tests {
         assert_eq!(History::read(&applied_in("2.3.3")).range.unwrap().to_string(), "2.3.2 to 2.3.3");
         assert_eq!(History::read(&applied_in("2.3.4")).range.unwrap().to_string(), "2.3.4 to 2.3.6");
         assert_eq!(History::read(&applied_in("2.1.1")).range.unwrap().to_string(), "2.1.1");
+    }
+
+    #[test]
+    fn content_that_was_issued_anew_is_named_with_its_release() {
+        let named = History::read(&applied_in("2.3.4")).reissued;
+        assert_eq!(named, ["20250918182355_add_kafka_integration: as 2.3.4 had it"]);
+        assert_eq!(
+            History::read(&applied_in("2.1.2")).reissued,
+            ["20241006130306_alter_status_on_message_table: as 2.1.2 had it"]
+        );
+        assert!(History::read(&applied_in("2.3.7")).reissued.is_empty());
     }
 
     #[test]

@@ -71,6 +71,7 @@ fn heading(report: &Report, page: Page) -> String {
         }
         text.push(')');
         lines.push(("release", text));
+        lines.extend(migrations.reissued.iter().map(|content| ("content", content.clone())));
     } else if report.database.is_some() {
         lines.push(("release", "unknown: there is no _prisma_migrations table".to_owned()));
     }

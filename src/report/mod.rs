@@ -84,6 +84,8 @@ pub struct MigrationInfo {
     pub failed: Vec<String>,
     /// Applied names that no known release has.
     pub unknown: Vec<String>,
+    /// Applied in a content that was issued anew since, with where that content came from.
+    pub reissued: Vec<String>,
 }
 
 impl ReleaseInfo {
@@ -97,6 +99,7 @@ impl ReleaseInfo {
                 pending: history.pending.iter().map(|name| (*name).to_owned()).collect(),
                 failed: history.failed.clone(),
                 unknown: history.unknown.clone(),
+                reissued: history.reissued.clone(),
             },
         }
     }
