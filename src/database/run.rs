@@ -59,11 +59,6 @@ pub async fn begin(connection: &mut PgConnection, how: &'static str) -> Result<(
     Ok(())
 }
 
-/// The SQLSTATE behind an error, where a server spoke.
-pub fn sql_state(error: &anyhow::Error) -> Option<String> {
-    error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>()).and_then(state_of)
-}
-
 /// Whether an error means: others hold a lock, begin again.
 pub fn is_lock_trouble(error: &sqlx::Error) -> bool {
     // lock_not_available, deadlock_detected

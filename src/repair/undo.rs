@@ -11,10 +11,12 @@ use super::diff;
 use super::fix::{self, Fix};
 use super::ledger::{self, AppliedFix, Run};
 use super::locks::{self, LockWatch, Mode};
+use super::orphans::Before;
 use super::plan::{FixPlan, Identity, base, plan_hash};
 use super::quarantine::{RowAction, RowDiff, RowSample};
 use super::rehearsal::Subject;
 use super::statements::{self, each_finding, reverse, statements};
+use super::turn::can_replicate;
 use crate::database::catalog::{self, Catalog, Ddl};
 use crate::database::run::{rows, script};
 use crate::database::script::Variables;
@@ -172,7 +174,8 @@ impl Reversal<'_> {
         };
         watch.look(connection).await?;
         let after = catalog::ddl(connection, schema).await?;
-        self.compare(&before, &after, &mut notes)?;
+        let is_exact = self.is_exact(connection).await?;
+        self.compare(&before, &after, is_exact, &mut notes)?;
         let rule = checks().iter().find(|check| check.rule.code == self.fix.code);
         let plan = FixPlan {
             code: self.fix.code.clone(),
@@ -197,14 +200,14 @@ impl Reversal<'_> {
     }
 
     /// The tables must again be what they were, unless somebody else changed them in between.
-    fn compare(&self, before: &Ddl, after: &Ddl, notes: &mut Vec<String>) -> Result<()> {
+    fn compare(&self, before: &Ddl, after: &Ddl, is_exact: bool, notes: &mut Vec<String>) -> Result<()> {
         for (table, was) in &self.applied.ddl_before {
             let untouched = self.applied.ddl_after.get(table) == before.get(table);
             if !untouched {
                 notes.push(format!(
                     "{table} was changed by others since the run; only the fix's own part was reversed"
                 ));
-            } else if after.get(table) != Some(was) && !self.is_limited(notes) {
+            } else if is_exact && after.get(table) != Some(was) {
                 let left = diff::schema(
                     &[(table.clone(), was.clone())].into(),
                     &after.clone().into_iter().filter(|(t, _)| t == table).collect(),
@@ -215,10 +218,13 @@ impl Reversal<'_> {
         Ok(())
     }
 
-    /// Whether it was said that something stays, which only a superuser could put back.
-    fn is_limited(&self, notes: &[String]) -> bool {
-        notes.iter().any(|note| note.contains("NOT VALID"))
-            || self.applied.steps.ways_back.iter().any(|way_back| way_back.stays.is_some())
+    /// Whether everything comes back as it was; the claim of a constraint to be valid, and some flags of the catalog,
+    /// only a superuser can put back.
+    async fn is_exact(&self, connection: &mut PgConnection) -> Result<bool> {
+        let steps = &self.applied.steps;
+        let claimed = steps.constraints.iter().any(|constraint| constraint.before == Before::ClaimedValid);
+        let something_stays = steps.ways_back.iter().any(|way_back| way_back.stays.is_some());
+        Ok(!something_stays && (!claimed || can_replicate(connection).await?))
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cli::{Common, Format};
-use crate::evolution::release::{History, ReleaseRange};
+use crate::evolution::release::History;
 use crate::examine::finding::{CheckReport, Finding, Summary};
 use crate::exit::Exit;
 use crate::repair::ledger::Run;
@@ -245,9 +245,4 @@ pub fn print(text: &str, output: Option<&Path>) -> Result<()> {
             other => other.context("stdout cannot be written"),
         },
     }
-}
-
-/// A range of releases in words, or that it is unknown.
-pub fn release_words(range: Option<ReleaseRange>) -> String {
-    range.map_or_else(|| "unknown".to_owned(), |range| range.to_string())
 }
