@@ -187,14 +187,39 @@ pub enum Credentials {
 }
 
 /// `evodoctor logs`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Logs {
-    /// Log files; - reads stdin
+    /// Log files, packed by gzip or zstd or not; - reads stdin
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+    /// Read every line as of this kind [default: whatever each line looks like]
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub log_format: Option<LogFormat>,
+    /// Read on as the files grow, and say what is wrong as it comes; Ctrl-C ends with the report
+    #[arg(long)]
+    pub follow: bool,
     /// The JSON that GET /instance/fetchInstances returns, instead of a database
     #[arg(long, value_name = "FILE")]
     pub instances: Option<PathBuf>,
+}
+
+/// Kinds of log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Common or combined: nginx, Apache, Traefik
+    #[value(aliases = ["common", "nginx", "apache"])]
+    Combined,
+    /// One JSON object per line: Traefik, Caddy, nginx, Cloudflare, Docker
+    #[value(aliases = ["traefik", "caddy", "cloudflare", "docker"])]
+    Json,
+    /// HAProxy's HTTP log
+    Haproxy,
+    /// AWS application and classic load balancers
+    #[value(aliases = ["elb", "aws"])]
+    Alb,
+    /// Any text with a path and its status, or with the API's 404 body: n8n, curl, Evolution's own log
+    #[value(aliases = ["evolution", "console", "n8n", "curl"])]
+    Text,
 }
 
 /// `evodoctor explain`.

@@ -33,12 +33,12 @@ impl Packing {
 ///
 /// # Errors
 /// When the first bytes cannot be read.
-pub fn reader<'a>(mut source: impl BufRead + 'a) -> io::Result<(Box<dyn Read + 'a>, Packing)> {
+pub fn reader<'a>(mut source: impl BufRead + Send + 'a) -> io::Result<(Box<dyn Read + Send + 'a>, Packing)> {
     let mut head = Vec::with_capacity(4);
     source.by_ref().take(4).read_to_end(&mut head)?;
     let packing = Packing::of(&head);
     let whole = Cursor::new(head).chain(source);
-    let reader: Box<dyn Read + 'a> = match packing {
+    let reader: Box<dyn Read + Send + 'a> = match packing {
         Packing::None => Box::new(whole),
         Packing::Gzip => Box::new(MultiGzDecoder::new(whole)),
         Packing::Zstd => Box::new(zstd::Decoder::with_buffer(whole)?),

@@ -2,19 +2,31 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tokio::signal::ctrl_c;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
+use super::bar::Bar;
 use super::open::Opened;
 use super::select::Selection;
-use crate::cli::{self, Common};
+use crate::cli::{self, Common, Format, LogFormat};
 use crate::database::{catalog, session};
 use crate::evolution::fetched;
 use crate::evolution::instances::Directory;
 use crate::examine::finding::{CheckReport, Finding, Outcome};
 use crate::exit::Exit;
 use crate::report::{Detail, Report};
-use crate::requests::{self, rules::rules};
+use crate::requests::progress::Progress;
+use crate::requests::rules::rules;
+use crate::requests::{self, Examined, Options};
+
+/// How often the progress is shown anew.
+const TICK: Duration = Duration::from_millis(200);
 
 /// Examines the logs. Names are compared with `--instances` where it is given, else with the database where one is
 /// named, else judged by their form.
@@ -29,7 +41,7 @@ pub async fn run(args: &cli::Logs, common: &Common) -> Result<Exit> {
         None if session::is_named(common) => Some(from_database(common, &mut opened).await?),
         None => None,
     };
-    let mut examined = requests::examine(&args.files, directory.as_ref())?;
+    let mut examined = examine(args, common, directory).await?;
     examined.findings.retain(|finding| selection.lets_through(&finding.code));
 
     let findings = examined.findings.clone();
@@ -41,6 +53,47 @@ pub async fn run(args: &cli::Logs, common: &Common) -> Result<Exit> {
     }
     report.print(common)?;
     Ok(report.exit(common))
+}
+
+/// Reads the logs beside everything else, so that Ctrl-C ends the reading and not the report.
+async fn examine(args: &cli::Logs, common: &Common, directory: Option<Directory>) -> Result<Examined> {
+    let progress = Arc::new(Progress::default());
+    // Who follows a log is told what comes, and waits for no end.
+    let shown = Bar::new(!args.follow && !common.quiet);
+    let (args, tells) =
+        (args.clone(), args.follow && common.format == Format::Human && common.output.is_none());
+    let reading = Arc::clone(&progress);
+    let mut examined = spawn_blocking(move || {
+        let tell = |line: &str| println!("{line}");
+        let options = Options {
+            format: args.log_format.map_or(requests::formats::Format::Any, kind),
+            follow: args.follow,
+            progress: &reading,
+            told: if tells { Some(&tell) } else { None },
+        };
+        requests::examine(&args.files, directory.as_ref(), &options)
+    });
+    loop {
+        tokio::select! {
+            examined = &mut examined => {
+                shown.end();
+                return examined.context("the reading ended early")?;
+            }
+            _ = ctrl_c() => progress.stop.store(true, Relaxed),
+            () = sleep(TICK) => shown.update(&progress),
+        }
+    }
+}
+
+fn kind(format: LogFormat) -> requests::formats::Format {
+    use requests::formats::Format;
+    match format {
+        LogFormat::Combined => Format::Combined,
+        LogFormat::Json => Format::Json,
+        LogFormat::Haproxy => Format::Haproxy,
+        LogFormat::Alb => Format::Balancer,
+        LogFormat::Text => Format::Text,
+    }
 }
 
 /// One line for each rule that was looked for.

@@ -9,6 +9,7 @@ use tabled::settings::peaker::Priority;
 use tabled::settings::{Alignment, Modify, Style, Width};
 
 use super::layout::wrapped;
+use super::sparkline;
 use crate::examine::finding::Finding;
 use crate::requests::{Examined, shown};
 
@@ -54,17 +55,31 @@ pub fn human(examined: &Examined, width: usize) -> String {
 
 fn headline(examined: &Examined) -> String {
     let matched = requests(examined.requests.matched);
-    let wrong: i64 = examined.findings.iter().map(|finding| finding.count).sum();
-    let wrong = wrong.unsigned_abs();
-    match (examined.requests.matched, examined.findings.len() as u64) {
+    let count = |is: fn(&Finding) -> bool| {
+        let found: Vec<_> = examined.findings.iter().filter(|finding| is(finding)).collect();
+        (found.iter().map(|finding| finding.count.unsigned_abs()).sum::<u64>(), found.len() as u64)
+    };
+    let (wrong, names) = count(is_refused_name);
+    let (others, _) = count(|finding| !is_refused_name(finding));
+    let were = if wrong == 1 { "was" } else { "were" };
+    let refused = match (examined.requests.matched, names) {
         (0, _) => "No request in this log names an instance.".to_owned(),
         (_, 0) => format!("{matched} named an instance, and none was refused for a wrong name."),
         (_, names) => {
-            let were = if wrong == 1 { "was" } else { "were" };
             let names = plural(names, "wrong name", "wrong names");
             format!("{} of {matched} {were} refused because of {names}.", grouped(wrong))
         }
+    };
+    if others == 0 {
+        return refused;
     }
+    let have = if others == 1 { "has" } else { "have" };
+    format!("{refused} {} {have} another fault.", plural(others, "request", "requests"))
+}
+
+/// Whether it speaks of a name that was refused: not of two names, a wrong route, or a name that passed.
+fn is_refused_name(finding: &Finding) -> bool {
+    !matches!(finding.code.as_str(), "EVO507" | "EVO508" | "EVO509")
 }
 
 fn footer(examined: &Examined) -> Vec<String> {
@@ -87,8 +102,21 @@ fn footer(examined: &Examined) -> Vec<String> {
             requests(counts.names_that_exist_now)
         ));
     }
+    if counts.unauthorized > 0 {
+        lines.push(format!(
+            "note: {} with a wrong name got 401 or 403, and never 404: something before the API looked at the key. With \
+             the right key they will get 404.",
+            requests(counts.unauthorized)
+        ));
+    }
     for name in &examined.not_understood {
         lines.push(format!("note: no line in {name} was understood."));
+    }
+    for name in &examined.cut_short {
+        lines.push(format!("note: {name} ends in the middle; what it holds up to there was read."));
+    }
+    if examined.interrupted {
+        lines.push("note: stopped before the end; this is what was read until then.".to_owned());
     }
     lines.push(format!(
         "Read {}: {}, {} not understood.",
@@ -118,7 +146,8 @@ fn overview(text: &mut String, findings: &[Finding], width: usize) {
 
 /// What the overview says to write: the right name as a path spells it.
 fn in_a_path(finding: &Finding) -> String {
-    match (finding.extra.get("write_instead_encoded").and_then(Value::as_str), parts(finding, "candidates")) {
+    let text = |key| finding.extra.get(key).and_then(Value::as_str);
+    match (text("write_instead_encoded").or(text("write_instead")), parts(finding, "candidates")) {
         (Some(encoded), _) => encoded.to_owned(),
         (None, [Value::String(name)]) => format!("perhaps {}", shown::visible(name)),
         (None, []) => UNKNOWN.to_owned(),
@@ -137,9 +166,23 @@ fn block(text: &mut String, finding: &Finding, compared: bool, width: usize) {
     paragraph(text, &finding.detail, width, 2);
     field(text, "write instead", &instead(finding, compared), width);
     field(text, "requests", &how_often(finding), width);
-    let hosts: Vec<String> = parts(finding, "hosts").iter().map(|host| string(host, "host")).collect();
-    if !hosts.is_empty() {
-        field(text, "host", &hosts.join(", "), width);
+    let statuses = finding.extra.get("statuses").and_then(Value::as_object);
+    if let Some(statuses) = statuses.filter(|statuses| !statuses.is_empty()) {
+        let each =
+            statuses.iter().map(|(status, count)| format!("{status} × {}", grouped(number(Some(count)))));
+        field(text, "answered", &each.collect::<Vec<_>>().join(", "), width);
+    }
+    if let Some(timeline) =
+        finding.extra.get("timeline").and_then(|timeline| sparkline::of(timeline, width - 19))
+    {
+        field(text, "when", &timeline, width);
+    }
+    for kind in ["host", "router"] {
+        let named = parts(finding, if kind == "host" { "hosts" } else { "routers" });
+        let named: Vec<String> = named.iter().take(MOST_PARTS).map(|part| string(part, kind)).collect();
+        if !named.is_empty() {
+            field(text, kind, &named.join(", "), width);
+        }
     }
     for (at, endpoint) in parts(finding, "endpoints").iter().take(MOST_PARTS).enumerate() {
         let label = if at == 0 { "route" } else { "" };
@@ -153,24 +196,40 @@ fn block(text: &mut String, finding: &Finding, compared: bool, width: usize) {
 fn clients(text: &mut String, finding: &Finding, width: usize) {
     let clients = parts(finding, "clients");
     let row = |client: &Value| {
-        vec![grouped(number(client.get("count"))), string(client, "address"), string(client, "user_agent")]
+        let share = share(client).unwrap_or_default();
+        vec![
+            grouped(number(client.get("count"))),
+            share,
+            string(client, "address"),
+            string(client, "user_agent"),
+        ]
     };
     match clients {
         [] => {}
         [client] => {
             let user_agent = client.get("user_agent").and_then(Value::as_str);
             let agent = user_agent.map(|agent| format!("  {agent}")).unwrap_or_default();
-            field(text, "client", &format!("{}{agent}", string(client, "address")), width);
+            let share = share(client).map(|share| format!("  ({share} of its requests)")).unwrap_or_default();
+            field(text, "client", &format!("{}{agent}{share}", string(client, "address")), width);
         }
         _ => {
             let rows = clients.iter().take(MOST_PARTS).map(row).collect();
-            table(text, &["requests", "client", "user agent"], rows, width);
+            table(text, &["requests", "of its own", "client", "user agent"], rows, width);
         }
     }
     more(text, clients.len(), "clients");
     let others = number(finding.extra.get("other_clients"));
     if others > 0 {
         let _ = writeln!(text, "  … {} of clients that were not told apart", requests(others));
+    }
+}
+
+/// How much of a client's traffic this is.
+fn share(client: &Value) -> Option<String> {
+    let (count, all) = (number(client.get("count")), number(client.get("requests_in_all")));
+    match (count * 100).checked_div(all)? {
+        0 => Some("< 1 %".to_owned()),
+        percent => Some(format!("{percent} %")),
     }
 }
 
@@ -185,7 +244,11 @@ fn instead(finding: &Finding, compared: bool) -> String {
     let text = |key| finding.extra.get(key).and_then(Value::as_str);
     if let Some(name) = text("write_instead") {
         let encoded = text("write_instead_encoded").unwrap_or(name);
-        let aside = if encoded == name { String::new() } else { format!("  (in a path: {encoded})") };
+        let aside = if encoded == name || text("write_instead_encoded").is_none() {
+            String::new()
+        } else {
+            format!("  (in a path: {encoded})")
+        };
         return format!("{}{aside}", shown::visible(name));
     }
     let candidates: Vec<String> = parts(finding, "candidates")
@@ -197,6 +260,7 @@ fn instead(finding: &Finding, compared: bool) -> String {
         return format!("perhaps {}", candidates.join(" or "));
     }
     match finding.code.as_str() {
+        "EVO507" => "the path alone, without ?instanceName=".to_owned(),
         "EVO506" if compared => "nothing is near: ask whoever runs the client".to_owned(),
         "EVO503" => "the instance's name, encoded once".to_owned(),
         _ => "the instance's name".to_owned(),

@@ -14,13 +14,13 @@ use crate::examine::finding::{CheckReport, Finding, Summary};
 use crate::exit::Exit;
 use crate::repair::ledger::Run;
 use crate::repair::plan::FixPlan;
-use crate::requests::Examined;
-use crate::requests::summary::RequestCounts;
+use crate::requests::{Examined, RequestCounts};
 
 pub mod explain;
 pub mod human;
 pub mod layout;
 pub mod logs;
+mod sparkline;
 
 /// One command's result.
 #[derive(Debug, Serialize)]
@@ -132,7 +132,9 @@ pub enum Detail {
 pub struct Logs {
     requests: RequestCounts,
     not_understood: Vec<String>,
+    cut_short: Vec<String>,
     compared: bool,
+    interrupted: bool,
     /// All of it, for people.
     #[serde(skip)]
     pub examined: Examined,
@@ -143,6 +145,8 @@ impl From<Examined> for Logs {
         Self {
             requests: examined.requests,
             not_understood: examined.not_understood.clone(),
+            cut_short: examined.cut_short.clone(),
+            interrupted: examined.interrupted,
             compared: examined.compared,
             examined,
         }

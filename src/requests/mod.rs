@@ -1,23 +1,40 @@
 //! Requests in a log that name instances wrongly: bytes → request → verdict → findings.
+//!
+//! `source` gives blocks of lines, `formats` reads the request that a line tells of, `watch` counts what is in order,
+//! `collect` keeps what is not, in a `tally` for each thing that is wrong, `classify` says what a wrong name was meant
+//! to be, and `wording` says it in words. `scan` does this on every core.
 
+mod announce;
 pub mod classify;
+mod collect;
 pub mod formats;
+pub mod progress;
+pub mod request;
 pub mod rules;
-pub mod scanner;
+mod scan;
 pub mod shown;
-pub mod summary;
+pub mod source;
 mod tally;
 pub mod time;
+pub mod timeline;
+mod watch;
+mod wording;
 
-use std::fs::File;
-use std::io::{self, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use foldhash::fast::RandomState;
 use serde::Serialize;
 
-use self::scanner::{BUFFER, Scanned};
-use self::summary::{Collector, RequestCounts};
+use self::collect::Collector;
+pub use self::collect::RequestCounts;
+use self::formats::Format;
+use self::progress::Progress;
+use self::scan::{Open, Scanned};
+use self::source::Source;
 use crate::evolution::instances::Directory;
 use crate::examine::finding::Finding;
 use crate::exit::failure;
@@ -31,46 +48,66 @@ pub struct Examined {
     pub findings: Vec<Finding>,
     /// Files in which no line was understood, where others were.
     pub not_understood: Vec<String>,
+    /// Packed files that end in the middle.
+    pub cut_short: Vec<String>,
     /// Whether there was a list of instances to compare names with.
     pub compared: bool,
+    /// Whether it was stopped before the end.
+    pub interrupted: bool,
+}
+
+/// How to read logs.
+pub struct Options<'o> {
+    /// The only kind of line to read.
+    pub format: Format,
+    /// Whether files are read on as they grow.
+    pub follow: bool,
+    /// How far it is, and when to stop.
+    pub progress: &'o Arc<Progress>,
+    /// Told of every wrong thing, once for each client, when it is first seen.
+    pub told: Option<&'o (dyn Fn(&str) + Sync)>,
 }
 
 /// Reads the logs, `-` for stdin, and says which requests name instances wrongly.
 ///
 /// # Errors
 /// When a file cannot be read or is no text, or when no line in any file tells of a request.
-pub fn examine(files: &[PathBuf], directory: Option<&Directory>) -> Result<Examined> {
-    let mut collector = Collector::new(directory);
-    let mut scanned = Vec::new();
-    for file in files {
-        let name = shown::visible(&file.display().to_string());
-        let counts = scan_file(file, &mut collector).with_context(|| format!("cannot read {name}"))?;
-        tracing::info!("{name}: {} lines, {} requests", counts.lines, counts.parsed);
-        scanned.push((name, counts));
+pub fn examine(files: &[PathBuf], directory: Option<&Directory>, options: &Options<'_>) -> Result<Examined> {
+    let open = |file: &PathBuf| Source::open(file, options.follow, options.progress).map(Open::new);
+    let logs: Vec<Open> = files.iter().map(open).collect::<Result<_>>()?;
+    let hasher = RandomState::default();
+    let collector = Mutex::new(Collector::new(directory, &hasher));
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    // A thread that waits for a file to grow does nothing else.
+    let threads = if options.follow { cores.max(logs.len()) } else { cores };
+    let (scanned, watch) = scan::scan(&logs, threads, options, &hasher, &collector)?;
+
+    let sources: Vec<Source> = logs.into_iter().map(Open::into_source).collect();
+    let interrupted = options.progress.stop.load(Relaxed);
+    if scanned.iter().all(|log| log.parsed == 0) && !interrupted {
+        return Err(no_requests(&sources, &scanned));
     }
-    if scanned.iter().all(|(_, counts)| counts.parsed == 0) {
-        return Err(no_requests(&scanned));
-    }
-    let not_understood = scanned
-        .into_iter()
-        .filter(|(_, counts)| counts.lines > 0 && counts.parsed == 0)
-        .map(|(name, _)| name);
-    let (requests, findings) = collector.finish();
-    let not_understood = not_understood.collect();
-    Ok(Examined { requests, findings, not_understood, compared: directory.is_some() })
+    let collector = collector.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (requests, findings) = collector.finish(&watch);
+    let lines = scanned.iter().map(|log| log.lines).sum();
+    let parsed = scanned.iter().map(|log| log.parsed).sum();
+    let names = |is: fn(&Source, &Scanned) -> bool| {
+        let chosen = sources.iter().zip(&scanned).filter(|(source, log)| is(source, log));
+        chosen.map(|(source, _)| source.name.clone()).collect()
+    };
+    Ok(Examined {
+        requests: RequestCounts { lines, parsed, unparsed: lines - parsed, ..requests },
+        findings,
+        not_understood: names(|_, log| log.lines > 0 && log.parsed == 0),
+        cut_short: names(|source, _| source.is_cut_short),
+        compared: directory.is_some(),
+        interrupted,
+    })
 }
 
-fn scan_file(file: &Path, collector: &mut Collector) -> Result<Scanned> {
-    if file == Path::new("-") {
-        scanner::scan(BufReader::with_capacity(BUFFER, io::stdin().lock()), collector)
-    } else {
-        scanner::scan(BufReader::with_capacity(BUFFER, File::open(file)?), collector)
-    }
-}
-
-fn no_requests(scanned: &[(String, Scanned)]) -> anyhow::Error {
-    let names: Vec<&str> = scanned.iter().map(|(name, _)| name.as_str()).collect();
-    let lines: u64 = scanned.iter().map(|(_, counts)| counts.lines).sum();
+fn no_requests(sources: &[Source], scanned: &[Scanned]) -> anyhow::Error {
+    let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+    let lines: u64 = scanned.iter().map(|log| log.lines).sum();
     let verb = if names.len() == 1 { "holds" } else { "hold" };
     let names = names.join(", ");
     if lines == 0 {
@@ -80,7 +117,7 @@ fn no_requests(scanned: &[(String, Scanned)]) -> anyhow::Error {
         );
     }
     let message = format!("{names} {verb} no requests: none of {lines} lines was understood");
-    if scanned.iter().any(|(_, counts)| counts.is_console) {
+    if scanned.iter().any(|log| log.is_console) {
         let next =
             "Evolution's own log does not list requests; give the access log of the proxy in front of it";
         return failure(message, next);

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use crate::examine::rule::{Rule, Severity};
 
-/// What stands where an instance's name belongs. Ordered by code.
+/// What is wrong with a request: for the most part, what stands where an instance's name belongs. Ordered by code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Confusion {
     /// The instance's id.
@@ -19,6 +19,12 @@ pub enum Confusion {
     Phone,
     /// A name that no instance has.
     Unknown,
+    /// Two names: one in the path, another in the query.
+    Crossed,
+    /// A verb or a path that the API does not have.
+    Route,
+    /// A name that no instance has, and that the server did not refuse.
+    Unguarded,
 }
 
 impl Confusion {
@@ -33,7 +39,7 @@ pub fn rules() -> &'static [Rule] {
     &*RULES
 }
 
-static RULES: LazyLock<[Rule; 6]> = LazyLock::new(|| {
+static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
     [
         rule(
             "EVO501",
@@ -99,6 +105,38 @@ static RULES: LazyLock<[Rule; 6]> = LazyLock::new(|| {
              name is near, it is shown; otherwise ask whoever runs the client, or stop it.",
             &["The \"…\" instance does not exist"],
         ),
+        rule(
+            "EVO507",
+            "request-crosses-instances",
+            Severity::Error,
+            "A request names one instance in its path and another in its query, and is served as the other",
+            "The API checks the key for the instance in the path and then serves the one in `?instanceName=`: whoever \
+             holds one instance's key so reads and writes as any other. A client that does this by mistake sends \
+             messages from the wrong number; one that does it on purpose is an attack. Remove the parameter from the \
+             client, and let the proxy refuse requests that have it on any path but `/instance/fetchInstances`.",
+            &["instanceName="],
+        ),
+        rule(
+            "EVO508",
+            "no-such-route",
+            Severity::Warning,
+            "A client calls with a verb or a path that the API does not have",
+            "The API answers 404 `Cannot GET /…`. It looks like an instance that is missing, and is none: the verb is \
+             another one (POST for GET), the instance's name is missing at the end of the path, or the path is \
+             misspelled. Letter case does not matter in a route, everything else does.",
+            &["Cannot GET", "Cannot POST", "Cannot PUT", "Cannot DELETE"],
+        ),
+        rule(
+            "EVO509",
+            "unknown-name-answered-500",
+            Severity::Warning,
+            "The server answered 500 where it should have said that there is no such instance",
+            "With Redis and `CACHE_REDIS_SAVE_INSTANCES` an id, or the name of a deleted instance, passes the guard \
+             that would answer 404, and the request then fails inside the server: 500 `Cannot read properties of \
+             undefined (reading 'textMessage')`. To the client it looks like a fault of the server; it is a wrong \
+             name. Put the right name in the URL, and remove what Redis still holds of deleted instances.",
+            &["Cannot read properties of undefined", "reading 'textMessage'"],
+        ),
     ]
 });
 
@@ -122,8 +160,8 @@ mod tests {
 
     #[test]
     fn each_confusion_has_its_rule() {
-        use Confusion::{Encoding, Id, LetterCase, Phone, Token, Unknown};
-        let all = [Id, LetterCase, Encoding, Token, Phone, Unknown];
+        use Confusion::{Crossed, Encoding, Id, LetterCase, Phone, Route, Token, Unguarded, Unknown};
+        let all = [Id, LetterCase, Encoding, Token, Phone, Unknown, Crossed, Route, Unguarded];
         assert_eq!(all.len(), rules().len());
         for (at, confusion) in all.into_iter().enumerate() {
             let rule = confusion.rule();

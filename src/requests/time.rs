@@ -14,7 +14,106 @@ pub struct Time {
 const MONTHS: [&str; 12] =
     ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
+/// The length of `21/Nov/2026:03:59:12 +0000`.
+pub const CLF_LENGTH: usize = 26;
+
+/// Reads moments, and remembers the last one: neighbouring lines mostly have the same.
+#[derive(Debug, Default)]
+pub struct Clock {
+    clf: Last,
+    iso: Last,
+}
+
+#[derive(Debug, Default)]
+struct Last {
+    text: Vec<u8>,
+    time: Option<Time>,
+}
+
+impl Clock {
+    /// [`Time::from_clf`] of bytes.
+    pub fn clf(&mut self, text: &[u8]) -> Option<Time> {
+        self.clf.or_read(text, |text| {
+            Time::from_fixed_clf(text).or_else(|| Time::from_clf(str::from_utf8(text).ok()?))
+        })
+    }
+
+    /// [`Time::from_iso`] of bytes.
+    pub fn iso(&mut self, text: &[u8]) -> Option<Time> {
+        self.iso.or_read(text, |text| {
+            Time::from_fixed_iso(text).or_else(|| Time::from_iso(str::from_utf8(text).ok()?))
+        })
+    }
+}
+
+impl Last {
+    fn or_read(&mut self, text: &[u8], read: impl Fn(&[u8]) -> Option<Time>) -> Option<Time> {
+        // No moment is written longer; what is remembered must not grow.
+        const LONGEST: usize = 64;
+        if text != self.text {
+            let time = read(text);
+            if text.len() > LONGEST {
+                return time;
+            }
+            self.time = time;
+            self.text.clear();
+            self.text.extend_from_slice(text);
+        }
+        self.time
+    }
+}
+
 impl Time {
+    /// Milliseconds since 1970; where no zone was written, as if it had been UTC.
+    pub fn millis(self) -> i64 {
+        self.millis
+    }
+
+    /// Whether it is known in which zone it was written.
+    pub fn has_zone(self) -> bool {
+        self.is_utc
+    }
+
+    /// The moment so many milliseconds after 1970, on the same clock as this one.
+    #[must_use]
+    pub fn at(self, millis: i64) -> Self {
+        Self { millis, ..self }
+    }
+
+    /// The usual form with two digits everywhere and a zone, without looking for its parts.
+    fn from_fixed_clf(text: &[u8]) -> Option<Self> {
+        let text: &[u8; CLF_LENGTH] = text.try_into().ok()?;
+        if [text[2], text[6], text[11], text[14], text[17], text[20]] != *b"//::: " {
+            return None;
+        }
+        let sign = match text[21] {
+            b'+' => 1,
+            b'-' => -1,
+            _ => return None,
+        };
+        let month = month(str::from_utf8(&text[3..6]).ok()?)?;
+        let date = [two(text, 7)? * 100 + two(text, 9)?, month, two(text, 0)?];
+        let clock = [two(text, 12)?, two(text, 15)?, two(text, 18)?];
+        let (hours, minutes) = (two(text, 22)?, two(text, 24).filter(|&minutes| minutes < 60)?);
+        Self::checked(date, clock, 0, Some(sign * (hours * 60 + minutes)))
+    }
+
+    /// `2026-11-21T03:59:12Z`, with or without a fraction.
+    fn from_fixed_iso(text: &[u8]) -> Option<Self> {
+        let (clock, fraction) = text.strip_suffix(b"Z")?.split_at_checked(19)?;
+        if [clock[4], clock[7], clock[10], clock[13], clock[16]] != *b"--T::" {
+            return None;
+        }
+        let digits = match fraction {
+            [] => fraction,
+            [b'.', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => digits,
+            _ => return None,
+        };
+        let millis = digits.iter().chain(b"000").take(3).fold(0, |sum, b| sum * 10 + i64::from(b - b'0'));
+        let date = [two(clock, 0)? * 100 + two(clock, 2)?, two(clock, 5)?, two(clock, 8)?];
+        Self::checked(date, [two(clock, 11)?, two(clock, 14)?, two(clock, 17)?], millis, Some(0))
+    }
+
     /// Reads `21/Nov/2026:03:59:12 +0000`, as nginx and Apache write it.
     pub fn from_clf(text: &str) -> Option<Self> {
         let (moment, zone) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
@@ -55,29 +154,43 @@ impl Time {
         })
     }
 
-    /// Seconds since 1970.
-    pub fn from_unix(seconds: f64) -> Option<Self> {
-        let in_range = seconds.is_finite() && (0.0..253_402_300_800.0).contains(&seconds);
+    /// Seconds since 1970; numbers too large for that are milli-, micro- or nanoseconds.
+    pub fn from_unix(number: f64) -> Option<Self> {
+        const YEAR_10000: f64 = 253_402_300_800.0;
+        let units = [1.0, 1e3, 1e6, 1e9].into_iter().map(|unit| number / unit);
+        let seconds = units.into_iter().find(|seconds| *seconds < YEAR_10000)?;
+        let in_range = seconds.is_finite() && seconds >= 0.0;
         in_range.then_some(Self { millis: (seconds * 1000.0) as i64, is_utc: true })
     }
 
-    fn of([year, month, day]: [i64; 3], clock: &str, offset: Option<i16>) -> Option<Self> {
+    fn of(date: [i64; 3], clock: &str, offset: Option<i64>) -> Option<Self> {
         let (clock, fraction) = clock.split_once(['.', ',']).unwrap_or((clock, ""));
         let mut clock = clock.splitn(3, ':').map(number);
-        let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
+        let clock = [clock.next()??, clock.next()??, clock.next()??];
+        if !fraction.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let millis = fraction.bytes().chain(*b"000").take(3).fold(0, |sum, b| sum * 10 + i64::from(b - b'0'));
+        Self::checked(date, clock, millis, offset)
+    }
+
+    /// Year, month and day; hour, minute and second; the zone in minutes.
+    fn checked(
+        [year, month, day]: [i64; 3],
+        [hour, minute, second]: [i64; 3],
+        millis: i64,
+        offset: Option<i64>,
+    ) -> Option<Self> {
         let possible = (1970..10_000).contains(&year)
             && (1..=12).contains(&month)
             && (1..=31).contains(&day)
             && hour < 24
             && minute < 60
-            && second < 61;
-        if !possible || !fraction.bytes().all(|b| b.is_ascii_digit()) {
-            return None;
-        }
-        let millis = fraction.bytes().chain(*b"000").take(3).fold(0, |sum, b| sum * 10 + i64::from(b - b'0'));
+            && second < 61
+            && offset.unwrap_or(0).abs() < 24 * 60;
         let seconds = days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
-        let seconds = seconds - i64::from(offset.unwrap_or(0)) * 60;
-        Some(Self { millis: seconds * 1000 + millis, is_utc: offset.is_some() })
+        let seconds = seconds - offset.unwrap_or(0) * 60;
+        possible.then_some(Self { millis: seconds * 1000 + millis, is_utc: offset.is_some() })
     }
 }
 
@@ -104,8 +217,14 @@ fn month(name: &str) -> Option<i64> {
     i64::try_from(at + 1).ok()
 }
 
+/// Two digits.
+fn two(text: &[u8], at: usize) -> Option<i64> {
+    let (tens, ones) = (text[at], text[at + 1]);
+    (tens.is_ascii_digit() && ones.is_ascii_digit()).then(|| i64::from((tens - b'0') * 10 + (ones - b'0')))
+}
+
 /// `Z`, `+0200`, `+02:00` or `+02`, in minutes.
-fn offset(zone: &str) -> Option<i16> {
+fn offset(zone: &str) -> Option<i64> {
     if zone.eq_ignore_ascii_case("Z") {
         return Some(0);
     }
@@ -115,7 +234,7 @@ fn offset(zone: &str) -> Option<i16> {
         _ => return None,
     };
     let digits = digits.replacen(':', "", 1);
-    let value = i16::try_from(number(&digits)?).ok()?;
+    let value = number(&digits)?;
     let (hours, minutes) = if digits.len() <= 2 { (value, 0) } else { (value / 100, value % 100) };
     (hours < 24 && minutes < 60).then_some(sign * (hours * 60 + minutes))
 }
@@ -153,7 +272,9 @@ mod tests {
         let expected = Some("2026-11-21T03:59:12Z".to_owned());
         assert_eq!(shown(Time::from_clf("21/Nov/2026:03:59:12 +0000")), expected);
         assert_eq!(shown(Time::from_iso("2026-11-21T03:59:12.123456789Z")), expected);
-        assert_eq!(shown(Time::from_unix(1_795_233_552.5)), expected);
+        for number in [1_795_233_552.5, 1_795_233_552_500.0, 1_795_233_552_500_000_000.0] {
+            assert_eq!(shown(Time::from_unix(number)), expected);
+        }
         let local = Some("2026-11-21T03:59:12".to_owned());
         let line = "[Evolution API]  11559 - Sat Nov 21 2026 03:59:12   LOG  [SERVER] [string] HTTP";
         assert_eq!(shown(Time::from_console(line)), local);
@@ -177,6 +298,20 @@ mod tests {
     }
 
     proptest! {
+        /// The quick ways agree with the general ones.
+        #[test]
+        fn a_clock_reads_what_time_reads(texts in prop::collection::vec(
+            "[0-4][0-9]/(Nov|feb|xyz)/(2026|0001):[0-2][0-9]:[0-6][0-9]:[0-6][0-9] [+-][0-9]{4}\
+             |[0-2]{4}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{0,9})?(Z|[+-]0[0-9]:?00)?|.{0,30}",
+            1..6,
+        )) {
+            let mut clock = Clock::default();
+            for text in texts.iter().flat_map(|text| [text, text]) {
+                prop_assert_eq!(clock.clf(text.as_bytes()), Time::from_clf(text), "{}", text);
+                prop_assert_eq!(clock.iso(text.as_bytes()), Time::from_iso(text), "{}", text);
+            }
+        }
+
         #[test]
         fn what_is_shown_reads_back(seconds in 0_i64..253_402_300_800, is_utc in any::<bool>()) {
             let time = Time { millis: seconds * 1000, is_utc };

@@ -1,14 +1,21 @@
 //! Promise: `evodoctor logs` says which requests name instances wrongly and what to write instead, and gives no
 //! secret away while doing so.
 
+mod formats;
+mod live;
+mod reference;
+
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use evodoctor::evolution::fetched;
 use evodoctor::evolution::instances::{Directory, Instance};
 use evodoctor::examine::finding::Finding;
 use evodoctor::report::logs::human;
-use evodoctor::requests::{self, Examined};
+use evodoctor::requests::formats::Format;
+use evodoctor::requests::progress::Progress;
+use evodoctor::requests::{self, Examined, Options};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -29,9 +36,15 @@ fn directory() -> Directory {
     Directory::new(fetched::instances(&json).unwrap())
 }
 
+fn read(files: &[PathBuf], directory: Option<&Directory>) -> anyhow::Result<Examined> {
+    let progress = Arc::new(Progress::default());
+    let options = Options { format: Format::Any, follow: false, progress: &progress, told: None };
+    requests::examine(files, directory, &options)
+}
+
 fn examine(names: &[&str]) -> Examined {
     let files: Vec<PathBuf> = names.iter().map(|name| fixture(name)).collect();
-    requests::examine(&files, Some(&directory())).unwrap()
+    read(&files, Some(&directory())).unwrap()
 }
 
 /// A file that goes with the test.
@@ -42,7 +55,7 @@ fn file(bytes: &[u8]) -> tempfile::NamedTempFile {
 }
 
 fn examine_text(text: &str, directory: Option<&Directory>) -> Examined {
-    requests::examine(&[file(text.as_bytes()).path().to_owned()], directory).unwrap()
+    read(&[file(text.as_bytes()).path().to_owned()], directory).unwrap()
 }
 
 /// `code subject → what to write instead × how often`, in the order of the report.
@@ -63,6 +76,7 @@ fn a_combined_log_tells_every_confusion() {
             "EVO504 B4C1…5E → alpha × 1",
             "EVO504 corr…le → suporte × 1",
             "EVO501 6f1b2c3d-0a4b-4c5d-8e6f-000000000001 → alpha × 3",
+            "EVO508 GET /chat/findChats/:instanceName → POST /chat/findChats/:instanceName × 2",
             "EVO502 Alpha → alpha × 1",
             "EVO503 alpha%20 → alpha × 1",
             "EVO503 beta%2520store → beta store × 1",
@@ -71,12 +85,13 @@ fn a_combined_log_tells_every_confusion() {
             "EVO505 5511999990000 → alpha × 1",
             "EVO506 gone → ? × 1",
             "EVO506 suport → ? × 1",
+            "EVO508 GET /instance/connectionState → GET /instance/connectionState/:instanceName × 1",
         ]
     );
     let counts = serde_json::to_value(examined.requests).unwrap();
     assert_eq!(
         counts,
-        json!({"lines": 25, "parsed": 24, "unparsed": 1, "matched": 17, "refused": 14, "names_that_exist_now": 1})
+        json!({"lines": 25, "parsed": 24, "unparsed": 1, "matched": 17, "refused": 14, "names_that_exist_now": 1, "unauthorized": 1})
     );
     let id = &examined.findings[2];
     assert_eq!(
@@ -87,8 +102,8 @@ fn a_combined_log_tells_every_confusion() {
             "write_instead_encoded": "alpha",
             "candidates": [],
             "clients": [
-                {"address": "203.0.113.7", "user_agent": "n8n", "count": 2},
-                {"address": "198.51.100.20", "user_agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36", "count": 1}
+                {"address": "203.0.113.7", "user_agent": "n8n", "count": 2, "requests_in_all": 3},
+                {"address": "198.51.100.20", "user_agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36", "count": 1, "requests_in_all": 1}
             ],
             "other_clients": 0,
             "endpoints": [
@@ -96,9 +111,13 @@ fn a_combined_log_tells_every_confusion() {
                 {"method": "GET", "path": "/instance/connectionState/:instanceName", "count": 1}
             ],
             "hosts": [],
+            "routers": [],
             "statuses": {"404": 3},
             "first": "2026-11-21T03:59:13Z",
-            "last": "2026-11-21T04:00:01Z"
+            "last": "2026-11-21T04:00:01Z",
+            "worked_until": null,
+            "deleted_at": null,
+            "timeline": {"from": "2026-11-21T03:59:12Z", "seconds": 2, "counts": [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1]}
         })
     );
     let suport = examined.findings.iter().find(|f| f.subject == "suport").unwrap();
@@ -122,7 +141,11 @@ fn every_other_format_is_read() {
     assert_eq!(console.findings[0].extra["first"], json!("2026-11-21T04:07:09"));
     assert_eq!(
         told(&examine(&["client-transcript.txt"])),
-        ["EVO504 0A1B…3D → beta store × 1", "EVO501 6f1b2c3d-0a4b-4c5d-8e6f-000000000002 → beta store × 1"]
+        [
+            "EVO504 0A1B…3D → beta store × 1",
+            "EVO501 6f1b2c3d-0a4b-4c5d-8e6f-000000000002 → beta store × 1",
+            "EVO508 GET /instance/connectionState → GET /instance/connectionState/:instanceName × 1"
+        ]
     );
 }
 
@@ -200,22 +223,23 @@ fn hostile_names_neither_fill_the_memory_nor_reach_the_terminal() {
 fn what_is_no_log_says_what_it_is_and_what_to_do() {
     let error = |bytes: &[u8]| {
         let file = file(bytes);
-        format!("{:#}", requests::examine(&[file.path().to_owned()], None).unwrap_err())
+        format!("{:#}", read(&[file.path().to_owned()], None).unwrap_err())
     };
     assert!(error(b"\x7fELF\0\0\0").contains("binary"));
-    assert!(error(b"\x1f\x8b\x08\0").contains("compressed"));
+    assert!(error(b"BZh91AY").contains("compressed"));
+    assert!(error(b"\x1f\x8b\x08\0").contains("nothing in it"), "a packed file that ends at once");
     assert!(error(b"").contains("holds no requests: there is nothing in it"));
     assert!(error(b"hello\nworld\n").contains("holds no requests: none of 2 lines"));
-    let missing = requests::examine(&[PathBuf::from("no/such.log")], None).unwrap_err();
+    let missing = read(&[PathBuf::from("no/such.log")], None).unwrap_err();
     assert!(format!("{missing:#}").starts_with("cannot read no/such.log: No such file"), "{missing:#}");
-    let folder = requests::examine(&[fixture("")], None).unwrap_err();
+    let folder = read(&[fixture("")], None).unwrap_err();
     assert!(format!("{folder:#}").contains("directory"), "{folder:#}");
 
     // One unreadable file among several is an error; one without requests is named, and the others count.
     let good = fixture("caddy.json");
-    assert!(requests::examine(&[good.clone(), PathBuf::from("no/such.log")], None).is_err());
+    assert!(read(&[good.clone(), PathBuf::from("no/such.log")], None).is_err());
     let prose = file(b"hello\n");
-    let examined = requests::examine(&[good, prose.path().to_owned()], None).unwrap();
+    let examined = read(&[good, prose.path().to_owned()], None).unwrap();
     assert_eq!(examined.not_understood, [prose.path().display().to_string()]);
 }
 

@@ -1,41 +1,64 @@
 //! Access logs in the common and combined formats: nginx, Apache, and Traefik's default.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use memchr::{memchr, memmem, memrchr};
 
-use super::{Asked, Request};
-use crate::requests::time::Time;
+use crate::requests::request::{Asked, More, Request};
+use crate::requests::time::{CLF_LENGTH, Clock};
 
-/// Reads `client - user [time] "GET /path HTTP/1.1" 404 91 "referer" "user agent"` with anything behind it.
-pub(super) fn parse(line: &[u8]) -> Option<Request<'_>> {
-    // The bracket and quote belong together: a user's name may hold either alone.
-    let end_of_time = memmem::find(line, b"] \"")?;
-    let start_of_time = memrchr(b'[', &line[..end_of_time])?;
-    let time = str::from_utf8(&line[start_of_time + 1..end_of_time]).ok().and_then(Time::from_clf)?;
-
+/// Reads `client - user [time] "GET /path HTTP/1.1" 404 91 "referer" "user agent"` with anything behind it, and a
+/// virtual host, the addresses of `X-Forwarded-For`, or the name of a compose service before it.
+pub(super) fn parse<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Request<'l>> {
+    let (start_of_time, end_of_time) = time(line)?;
+    let time = clock.clf(&line[start_of_time + 1..end_of_time])?;
     let (asked, rest) = quoted(&line[end_of_time + 2..])?;
     let (method, path) = request_line(asked);
-    let mut fields = rest.splitn(4, |&byte| byte == b' ').skip(1);
-    let status =
-        str::from_utf8(fields.next()?).ok()?.parse().ok().filter(|code| (100..600).contains(code))?;
-    let after_size = fields.nth(1).unwrap_or_default();
-    let user_agent = quoted(after_size).and_then(|(_referer, rest)| quoted(rest.strip_prefix(b" ")?));
-
+    let status = status(rest.get(..4)?)?;
+    let after_status = &rest[4..];
+    // Behind the status come a space, the size and a space; a line may end after either.
+    let after_size = after_status
+        .strip_prefix(b" ")
+        .and_then(|size| memchr(b' ', size).map(|space| &size[space + 1..]))
+        .unwrap_or_default();
+    if !(after_status.is_empty() || after_status.starts_with(b" ")) {
+        return None;
+    }
     let (client, host) = client(&line[..start_of_time]);
     Some(Request {
         method: method.map(Cow::Borrowed),
         status: Some(status),
         time: Some(time),
-        client: client.map(Cow::Borrowed),
-        user_agent: user_agent.map(|(agent, _)| unescape(agent)).filter(|agent| **agent != *b"-"),
+        client: forwarded_for(after_size).or(client).map(Cow::Borrowed),
         host: host.map(Cow::Borrowed),
+        more: More::Combined(after_size),
         ..Request::of(Asked::Path(unescape(path)))
     })
 }
 
+/// Where the brackets around the time are. Bracket and quote belong together: a user's name may hold either alone.
+fn time(line: &[u8]) -> Option<(usize, usize)> {
+    const BEFORE_REQUEST: &[u8] = b"] \"";
+    if let Some(start) = memchr(b'[', line) {
+        let end = start + 1 + CLF_LENGTH;
+        if line.get(end..end + BEFORE_REQUEST.len()) == Some(BEFORE_REQUEST) {
+            return Some((start, end));
+        }
+    }
+    let end = memmem::find(line, BEFORE_REQUEST)?;
+    Some((memrchr(b'[', &line[..end])?, end))
+}
+
+/// ` 404`
+fn status(text: &[u8]) -> Option<u16> {
+    let &[b' ', hundreds @ b'1'..=b'5', tens, ones] = text else { return None };
+    (tens.is_ascii_digit() && ones.is_ascii_digit())
+        .then(|| [hundreds, tens, ones].into_iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')))
+}
+
 /// The inside of a quoted field that the text begins with, and what follows it.
-fn quoted(text: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn quoted(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let text = text.strip_prefix(b"\"")?;
     let mut from = 0;
     loop {
@@ -62,23 +85,61 @@ pub(super) fn request_line(line: &[u8]) -> (Option<&[u8]>, &[u8]) {
 
 /// Address and virtual host from what stands before the time: `host? address ident user`.
 fn client(text: &[u8]) -> (Option<&[u8]>, Option<&[u8]>) {
-    // docker compose puts the service's name and a bar before each line.
-    let text = memmem::rfind(text, b"| ").map_or(text, |bar| &text[bar + 2..]);
     let mut words = text.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
-    let (first, second) = (words.next(), words.next());
+    let (mut first, mut second) = (words.next(), words.next());
+    // docker compose puts the service's name and a bar before each line.
+    if second == Some(b"|") {
+        (first, second) = (words.next(), words.next());
+    }
     match (first, second) {
-        (Some(host), Some(address)) if !is_address(host) && is_address(address) => (second, first),
-        _ => (first, None),
+        // By far the most lines, decided without reading an address.
+        (first, Some(b"-")) => (first.map(bare), None),
+        (Some(host), Some(address)) if !is_address(host) && is_address(address) => {
+            (Some(bare(address)), first.filter(|host| *host != b"-"))
+        }
+        _ => (first.map(bare), None),
     }
 }
 
+/// The client's own address, where the last quoted field lists those of `X-Forwarded-For`, as nginx's `main` does.
+fn forwarded_for(tail: &[u8]) -> Option<&[u8]> {
+    let inner = tail.strip_suffix(b"\"")?;
+    let first = inner[memrchr(b'"', inner)? + 1..].split(|&byte| byte == b' ').next()?;
+    is_address(first).then(|| bare(first))
+}
+
+/// The word without the comma and the quotes that lists of addresses have.
+fn bare(word: &[u8]) -> &[u8] {
+    let word = word.strip_prefix(b"\"").unwrap_or(word);
+    let word = word.strip_suffix(b"\"").unwrap_or(word);
+    word.strip_suffix(b",").unwrap_or(word)
+}
+
 fn is_address(word: &[u8]) -> bool {
-    let word = word.strip_suffix(b",").unwrap_or(word);
-    str::from_utf8(word).is_ok_and(|word| word.parse::<std::net::IpAddr>().is_ok())
+    let word = bare(word);
+    let is_possible = |&byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':');
+    word.iter().all(is_possible) && str::from_utf8(word).is_ok_and(|word| word.parse::<IpAddr>().is_ok())
+}
+
+/// The user agent of what stands behind the size.
+pub(in crate::requests) fn user_agent(tail: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let (_referer, rest) = quoted(tail)?;
+    let (agent, _) = quoted(rest.strip_prefix(b" ")?)?;
+    Some(unescape(agent)).filter(|agent| !matches!(&**agent, b"-" | b""))
+}
+
+/// Traefik's router, of `"referer" "user agent" 7 "router@provider" "http://backend" 3ms`.
+pub(in crate::requests) fn router(tail: &[u8]) -> Option<&[u8]> {
+    let (_referer, rest) = quoted(tail)?;
+    let (_agent, rest) = quoted(rest.strip_prefix(b" ")?)?;
+    let rest = rest.strip_prefix(b" ")?;
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (router, rest) = quoted(rest[digits..].strip_prefix(b" ").filter(|_| digits > 0)?)?;
+    (rest.starts_with(b" \"") && !matches!(router, b"-" | b"")).then_some(router)
 }
 
 /// Undoes `\xE3` (nginx) and `\"`, `\\` (Apache).
-fn unescape(field: &[u8]) -> Cow<'_, [u8]> {
+pub(super) fn unescape(field: &[u8]) -> Cow<'_, [u8]> {
     if memchr(b'\\', field).is_none() {
         return Cow::Borrowed(field);
     }
@@ -127,14 +188,16 @@ mod tests {
         let text = |bytes: Option<Cow<[u8]>>| {
             bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
         };
-        let request = parse(line.as_bytes())?;
-        let Asked::Path(path) = request.asked else { panic!("a path") };
+        let mut clock = Clock::default();
+        let request = parse(line.as_bytes(), &mut clock)?;
+        let Asked::Path(path) = request.asked.clone() else { panic!("a path") };
+        let user_agent = request.user_agent().map(Cow::into_owned).map(Cow::Owned);
         Some(Seen {
             method: text(request.method),
             path: text(Some(path)),
             status: request.status.unwrap(),
             client: text(request.client),
-            user_agent: text(request.user_agent),
+            user_agent: text(user_agent),
             host: text(request.host),
         })
     }

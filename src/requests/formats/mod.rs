@@ -1,111 +1,121 @@
 //! One line of a log to one request, whatever wrote the line.
 
-mod combined;
+mod balancer;
+pub(super) mod combined;
+mod haproxy;
 mod json;
 mod refusal;
-
-use std::borrow::Cow;
+mod text;
 
 use memchr::memmem;
 
-use super::time::Time;
+use self::text::Transcript;
+use super::request::Request;
+use super::time::{Clock, Time};
 
 /// What the logs that are understood are called, for messages.
-pub const KNOWN: &str = "nginx or Apache common/combined, Traefik or Caddy JSON, or any text that holds Evolution's \
-                         404 body (The \"…\" instance does not exist)";
+pub const KNOWN: &str = "nginx or Apache common/combined, Traefik, Caddy, nginx or Cloudflare JSON, HAProxy HTTP, AWS ALB, \
+                         or any text that holds a path with its status or Evolution's 404 body (The \"…\" instance \
+                         does not exist)";
 
-/// What a line says was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked<'l> {
-    /// A request's path, percent-encoded, with its query.
-    Path(Cow<'l, [u8]>),
-    /// The name that the server's 404 body quotes, decoded; such a line says nothing of the path.
-    Name(Cow<'l, [u8]>),
+/// The kinds of log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// Whatever a line looks like.
+    #[default]
+    Any,
+    /// The common and combined formats of nginx, Apache and Traefik.
+    Combined,
+    /// One JSON object per line.
+    Json,
+    /// HAProxy's HTTP log.
+    Haproxy,
+    /// AWS's load balancers.
+    Balancer,
+    /// Any text that holds a path with its status, or the server's 404 body: its console log among them.
+    Text,
 }
 
-/// What one line says of one request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request<'l> {
-    /// The path, or the name that was refused.
-    pub asked: Asked<'l>,
-    /// The verb.
-    pub method: Option<Cow<'l, [u8]>>,
-    /// What the API answered; `None` where it is unknown or the proxy answered by itself.
-    pub status: Option<u16>,
-    /// When.
-    pub time: Option<Time>,
-    /// The client's address.
-    pub client: Option<Cow<'l, [u8]>>,
-    /// The client's `User-Agent`.
-    pub user_agent: Option<Cow<'l, [u8]>>,
-    /// The host that was called.
-    pub host: Option<Cow<'l, [u8]>>,
-}
-
-impl<'l> Request<'l> {
-    /// A request of which nothing is known but what it asked for.
-    fn of(asked: Asked<'l>) -> Self {
-        Self { asked, method: None, status: None, time: None, client: None, user_agent: None, host: None }
-    }
-
-    /// The same, holding its own bytes.
-    fn into_owned(self) -> Request<'static> {
-        let own = |field: Option<Cow<'l, [u8]>>| field.map(|bytes| Cow::Owned(bytes.into_owned()));
-        Request {
-            asked: match self.asked {
-                Asked::Path(path) => Asked::Path(Cow::Owned(path.into_owned())),
-                Asked::Name(name) => Asked::Name(Cow::Owned(name.into_owned())),
-            },
-            method: own(self.method),
-            status: self.status,
-            time: self.time,
-            client: own(self.client),
-            user_agent: own(self.user_agent),
-            host: own(self.host),
-        }
+impl Format {
+    fn may_be(self, other: Self) -> bool {
+        self == Self::Any || self == other
     }
 }
 
 /// Reads the lines of one file, in order.
 #[derive(Debug, Default)]
 pub struct Parser {
+    format: Format,
     /// When Evolution's console log last began a record: the lines that follow carry no time of their own.
-    record: Option<Time>,
+    pub record: Option<Time>,
     /// Whether any line came from Evolution's console log.
     pub saw_console: bool,
+    clock: Clock,
+    transcript: Transcript,
 }
 
-const CONSOLE: &[u8] = b"[Evolution API]";
+/// What begins every record of Evolution's console log.
+pub const CONSOLE: &[u8] = b"[Evolution API]";
 
 impl Parser {
+    /// Reads lines of this kind only.
+    pub fn of(format: Format) -> Self {
+        Self { format, ..Self::default() }
+    }
+
     /// The request that a line, without its newline, tells of; `None` for anything else.
     pub fn parse<'l>(&mut self, line: &'l [u8]) -> Option<Request<'l>> {
-        let start = line.iter().position(|byte| !byte.is_ascii_whitespace())?;
-        if line[start] == b'{' {
-            match json::parse(&line[start..]) {
-                json::Line::Request(request) => return Some(request),
-                // Docker's log files wrap each line of a container in an object.
-                json::Line::Wrapped { line, time } => {
-                    let request = self.parse_text(&line)?.into_owned();
-                    return Some(Request { time: request.time.or(time), ..request });
-                }
-                json::Line::Other => {}
-            }
+        if line.first() == Some(&b'{') || line.trim_ascii_start().first() == Some(&b'{') {
+            return self.parse_object(line);
         }
-        self.parse_text(line)
+        self.parse_line(line)
+    }
+
+    fn parse_object<'l>(&mut self, line: &'l [u8]) -> Option<Request<'l>> {
+        match json::parse(line.trim_ascii_start(), &mut self.clock) {
+            json::Line::Request(request) if self.format.may_be(Format::Json) => Some(request),
+            // Docker's log files wrap each line of a container in an object.
+            json::Line::Wrapped { line, time } => {
+                let request = self.parse(&line)?.into_owned();
+                // Docker's time has a zone, which a console record's has not.
+                let own = request.time.filter(|own| own.has_zone() || time.is_none());
+                Some(Request { time: own.or(time), ..request })
+            }
+            _ => self.parse_line(line),
+        }
+    }
+
+    fn parse_line<'l>(&mut self, line: &'l [u8]) -> Option<Request<'l>> {
+        let (format, clock) = (self.format, &mut self.clock);
+        let mut read = |kind: Format, parse: fn(&'l [u8], &mut Clock) -> Option<Request<'l>>| {
+            if format.may_be(kind) { parse(line, clock) } else { None }
+        };
+        read(Format::Combined, combined::parse)
+            .or_else(|| read(Format::Haproxy, haproxy::parse))
+            .or_else(|| read(Format::Balancer, balancer::parse))
+            .or_else(|| if format.may_be(Format::Text) { self.parse_text(line) } else { None })
     }
 
     fn parse_text<'l>(&mut self, line: &'l [u8]) -> Option<Request<'l>> {
-        if let Some(request) = combined::parse(line) {
-            return Some(request);
-        }
         if memmem::find(line, CONSOLE).is_some() {
             self.saw_console = true;
-            self.record = Time::from_console(&without_colour(&String::from_utf8_lossy(line)));
+            self.record = record_time(line);
         }
-        let request = refusal::parse(line)?;
+        if let Some(of_transcript) = self.transcript.line(line) {
+            return of_transcript;
+        }
+        let request = match refusal::parse(line) {
+            Some(_) if self.transcript.takes_body() => return None,
+            Some(refusal) => refusal,
+            None => text::parse(line)?,
+        };
         Some(Request { time: request.time.or(self.record), ..request })
     }
+}
+
+/// When the record of the console log that a line begins was written.
+pub fn record_time(line: &[u8]) -> Option<Time> {
+    Time::from_console(&without_colour(&String::from_utf8_lossy(line)))
 }
 
 /// The text without ANSI escape sequences, each of which leaves a space.
@@ -123,7 +133,10 @@ fn without_colour(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
+    use crate::requests::request::Asked;
     use proptest::prelude::*;
 
     fn parse(line: &str) -> Option<Request<'_>> {

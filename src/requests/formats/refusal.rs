@@ -1,13 +1,15 @@
 //! The server's own words, wherever they were kept: a client's transcript, an error webhook, the console log.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use memchr::{memchr, memmem};
 
-use super::{Asked, Request};
+use crate::requests::request::{Asked, Request};
 use crate::requests::time::Time;
 
-const AFTER: &[u8] = b" instance does not exist";
+static AFTER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(" instance does not exist"));
 
 /// How often a body may be wrapped in JSON strings, one in another.
 const DEEPEST: u32 = 3;
@@ -19,7 +21,7 @@ const PREFIX: usize = 80;
 ///
 /// A line counts as one request: such texts often hold the body twice, as the message and as the response.
 pub(super) fn parse(line: &[u8]) -> Option<Request<'_>> {
-    let name = memmem::find_iter(line, AFTER).find_map(|at| quoted_before(&line[..at]))?;
+    let name = AFTER.find_iter(line).find_map(|at| quoted_before(&line[..at]))?;
     let status = Some(404);
     Some(Request { status, time: time(line), ..Request::of(Asked::Name(name)) })
 }
@@ -47,7 +49,7 @@ fn unescape(name: &[u8]) -> Option<String> {
 }
 
 /// A time near the beginning of the line, as `docker logs --timestamps` and most programs put it there.
-fn time(line: &[u8]) -> Option<Time> {
+pub(super) fn time(line: &[u8]) -> Option<Time> {
     let head = String::from_utf8_lossy(&line[..line.len().min(PREFIX)]);
     let starts = head.match_indices('-').filter_map(|(dash, _)| dash.checked_sub(4));
     starts.filter_map(|start| head.get(start..)).find_map(|text| {

@@ -1,0 +1,54 @@
+//! Counts over time in one line of text.
+
+use serde_json::Value;
+
+/// The columns that the scale behind the line takes.
+const SCALE: usize = "  (a column is 120 min)".len();
+
+/// The counts of a timeline, each column as high as its share of the highest, and how long a column lasts; `None` where
+/// there is nothing to compare.
+pub fn of(timeline: &Value, width: usize) -> Option<String> {
+    const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let mut counts: Vec<u64> = timeline.get("counts")?.as_array()?.iter().filter_map(Value::as_u64).collect();
+    let mut seconds = timeline.get("seconds")?.as_u64()?;
+    if counts.len() < 2 {
+        return None;
+    }
+    // Two columns become one until they fit beside the scale.
+    while counts.len() > 1 && counts.len() + SCALE > width {
+        counts = counts.chunks(2).map(|pair| pair.iter().sum()).collect();
+        seconds *= 2;
+    }
+    let highest = *counts.iter().max()?;
+    let column = |&count: &u64| match (count * 7).checked_div(highest) {
+        Some(height) if count > 0 => HEIGHTS[height as usize],
+        _ => ' ',
+    };
+    let line: String = counts.iter().map(column).collect();
+    Some(format!("{}  (a column is {})", line.replace(' ', "·"), duration(seconds)))
+}
+
+/// `90` as `90 s`, `7200` as `2 h`.
+fn duration(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds.div_ceil(60)),
+        7200..172_800 => format!("{} h", seconds.div_ceil(3600)),
+        _ => format!("{} days", seconds.div_ceil(86_400)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn columns_are_as_high_as_their_counts_and_fit() {
+        let timeline = json!({"from": "", "seconds": 64, "counts": [1, 0, 4, 8]});
+        assert_eq!(of(&timeline, 80).unwrap(), "▁·▄█  (a column is 64 s)");
+        assert_eq!(of(&timeline, 25).unwrap(), "▁█  (a column is 3 min)");
+        assert_eq!(of(&json!({"from": "", "seconds": 1, "counts": [3]}), 80), None);
+        assert_eq!(of(&Value::Null, 80), None);
+    }
+}

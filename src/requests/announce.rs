@@ -1,0 +1,20 @@
+//! One line for a wrong request, as it comes: what `--follow` prints.
+
+use super::request::Request;
+use super::shown::{tidy, visible};
+use super::tally::Tally;
+use crate::evolution::instances::Directory;
+
+/// How much of an address or a user agent is shown, in bytes.
+const LONGEST_TEXT: usize = 80;
+
+/// `2026-11-21T03:59:13Z  EVO501  203.0.113.7  n8n  6f1b… → alpha`
+pub(super) fn line(tally: &Tally<'_>, request: &Request<'_>, directory: Option<&Directory>) -> String {
+    let text = |bytes: &[u8]| tidy(bytes, LONGEST_TEXT, directory);
+    let time = request.time.map_or_else(|| "-".to_owned(), |time| time.to_string());
+    let client = request.client.as_deref().map_or_else(|| "-".to_owned(), text);
+    let agent = request.user_agent().as_deref().map_or_else(|| "-".to_owned(), text);
+    let instead = tally.what.instead().map_or_else(|| "?".to_owned(), visible);
+    let code = &tally.what.confusion().rule().code;
+    format!("{time}  {code}  {client}  {agent}  {} → {instead}", tally.written)
+}

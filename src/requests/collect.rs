@@ -1,0 +1,351 @@
+//! What all requests that are not in order say together, in memory that does not grow with the input.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::classify::{Verdict, classify};
+use super::request::{Asked, Request};
+use super::rules::Confusion;
+use super::shown::{self, tidy};
+use super::tally::{Budget, Context, Endpoint, Past, Tally};
+use super::watch::{Event, Place, Watch};
+use super::wording::{Reason, What};
+use crate::evolution::instances::{Directory, trim};
+use crate::evolution::routes::{self, Fault, Template};
+use crate::examine::finding::Finding;
+use crate::examine::mask;
+
+/// Different wrong names that are told apart; requests with any other are counted together.
+pub const MOST_NAMES: usize = 10_000;
+
+/// As [`MOST_NAMES`], for wrong names of which it is known whose they are. They have room of their own, so that a flood
+/// of unknown names cannot hide them.
+const MOST_MEANT: usize = 2_000;
+
+/// Different pairs of names, and wrong routes, that are told apart.
+const MOST_OTHERS: usize = 1_000;
+
+/// Unknown names for which near ones are looked for, those requested most often.
+const MOST_NEAR: usize = 1_000;
+
+/// How much of a name is shown, in bytes.
+const LONGEST_NAME: usize = 200;
+
+/// Counts over all lines of all files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct RequestCounts {
+    /// Lines with anything in them.
+    pub lines: u64,
+    /// Lines that tell of a request.
+    pub parsed: u64,
+    /// Lines that do not.
+    pub unparsed: u64,
+    /// Requests that name an instance.
+    pub matched: u64,
+    /// Of these, those that the server refused with 404, for want of the instance or another thing.
+    pub refused: u64,
+    /// Of these, those that name an instance exactly as it is named now: it may have been created since.
+    pub names_that_exist_now: u64,
+    /// Requests with a wrong name that were refused with 401 or 403, where nothing but that was seen of the name. The
+    /// API itself looks at the name first, so something before it looked at the key.
+    pub unauthorized: u64,
+}
+
+/// Takes what is not in order, one by one, and keeps what the findings need.
+#[derive(Debug)]
+pub(super) struct Collector<'d> {
+    directory: Option<&'d Directory>,
+    /// Things are told apart by a hash with a secret seed, so no name, secret or huge, is kept for it.
+    hasher: RandomState,
+    verdicts: HashMap<u64, Known, RandomState>,
+    tallies: Vec<Tally<'d>>,
+    /// How many of these are of names of which it is known whose they are.
+    meant: usize,
+    /// How many are of no refused name.
+    others: usize,
+    beyond: Tally<'d>,
+    budget: Budget,
+    refused: u64,
+    names_that_exist_now: u64,
+}
+
+/// What is known of a name that was looked at before.
+#[derive(Debug, Clone, Copy)]
+enum Known {
+    ExistsNow,
+    /// Wrong, counted in the tally with this number.
+    Wrong(usize),
+}
+
+/// What tallies of one name are about.
+#[derive(Hash)]
+enum Kind {
+    Name,
+    Unguarded,
+    Crossed,
+    Route,
+}
+
+impl<'d> Collector<'d> {
+    /// An empty one. Without a directory names are judged by their form.
+    pub fn new(directory: Option<&'d Directory>, hasher: &RandomState) -> Self {
+        Self {
+            directory,
+            hasher: hasher.clone(),
+            verdicts: HashMap::with_hasher(hasher.clone()),
+            tallies: Vec::new(),
+            meant: 0,
+            others: 0,
+            beyond: Tally::of_the_rest(),
+            budget: Budget::default(),
+            refused: 0,
+            names_that_exist_now: 0,
+        }
+    }
+
+    /// The instances that names are compared with.
+    pub fn directory(&self) -> Option<&'d Directory> {
+        self.directory
+    }
+
+    /// Takes a request. The finding it belongs to, where it is the first of its client.
+    pub fn take(&mut self, event: &Event<'_>) -> Option<&Tally<'d>> {
+        let request = &event.request;
+        let verb = |template: &Template| request.method.as_deref().map(|method| template.verb(method));
+        match (event.place, &request.asked) {
+            (Place::Elsewhere, _) => None,
+            (Place::Missed(missed), Asked::Path(path)) => {
+                let method = request.method.as_deref().and_then(|method| missed.meant.verb(method));
+                self.route(missed.written(path), missed.meant, method, Some(missed.fault), request)
+            }
+            // With another verb the server looks at no name at all.
+            (Place::Named(template, _) | Place::Nameless(template), Asked::Path(_))
+                if verb(template) == Some(None) =>
+            {
+                self.route(template.path.to_owned(), template, None, None, request)
+            }
+            (Place::Named(template, hash), Asked::Path(path)) => {
+                let name = routes::find(path)?.instance.map(routes::decode_segment)?;
+                let endpoint = (verb(template).flatten(), template);
+                let query = path.iter().position(|&byte| byte == b'?').map_or(&[][..], |at| &path[at + 1..]);
+                match routes::instance_in_query(query) {
+                    Some(other) if other != name => self.crossed(&name, &other, endpoint, request),
+                    _ => self.named(hash, &name, Some(endpoint), request),
+                }
+            }
+            (Place::Quoted(hash), Asked::Name(name)) => self.named(hash, name, None, request),
+            _ => None,
+        }
+    }
+
+    /// Counts a request whose name, as the server sees it, may be wrong.
+    fn named(
+        &mut self,
+        hash: u64,
+        name: &[u8],
+        endpoint: Option<Endpoint>,
+        request: &Request<'_>,
+    ) -> Option<&Tally<'d>> {
+        let kind = match request.status {
+            Some(404) => Kind::Name,
+            Some(500) => Kind::Unguarded,
+            Some(401 | 403) => Kind::Name,
+            _ => return None,
+        };
+        let is_refused = request.status == Some(404);
+        self.refused += u64::from(is_refused);
+        let key = self.hasher.hash_one((&kind, hash));
+        let known = match self.verdicts.get(&key) {
+            Some(&known) => Some(known),
+            None => self.judge(key, hash, name, &kind),
+        };
+        let at = match known {
+            Some(Known::ExistsNow) => {
+                self.names_that_exist_now += u64::from(is_refused);
+                return None;
+            }
+            Some(Known::Wrong(at)) => at,
+            None if is_refused => return self.count_beyond(endpoint, request),
+            None => return None,
+        };
+        match request.status {
+            Some(status @ (401 | 403)) => {
+                self.tallies[at].add_unauthorized(status);
+                None
+            }
+            _ => self.count(at, endpoint, request),
+        }
+    }
+
+    /// Judges a name seen for the first time; `None` where it is wrong and there is no room to tell it apart.
+    fn judge(&mut self, key: u64, hash: u64, name: &[u8], kind: &Kind) -> Option<Known> {
+        let name = String::from_utf8_lossy(name);
+        let known = match classify(&name, self.directory) {
+            Verdict::ExistsNow => Known::ExistsNow,
+            // Nothing says that the name is wrong.
+            Verdict::Wrong(wrong)
+                if matches!(kind, Kind::Unguarded)
+                    && self.directory.is_none()
+                    && wrong.confusion == Confusion::Unknown =>
+            {
+                Known::ExistsNow
+            }
+            Verdict::Wrong(wrong) => {
+                let is_meant = !wrong.meant.is_empty();
+                let has_room = if is_meant {
+                    self.meant < MOST_MEANT
+                } else {
+                    self.tallies.len() - self.meant - self.others < MOST_NAMES
+                };
+                if !has_room {
+                    return None;
+                }
+                self.meant += usize::from(is_meant);
+                let (written, key) = self.shown(&name, wrong.confusion);
+                let what = match kind {
+                    Kind::Unguarded => What::Unguarded(wrong),
+                    _ => {
+                        let reason = Reason::of(&name, &wrong);
+                        What::Name(wrong, reason)
+                    }
+                };
+                self.tallies.push(Tally::new(what, written, key, hash));
+                Known::Wrong(self.tallies.len() - 1)
+            }
+        };
+        self.verdicts.insert(key, known);
+        Some(known)
+    }
+
+    /// Counts a request that names two instances.
+    fn crossed(
+        &mut self,
+        name: &[u8],
+        other: &[u8],
+        endpoint: Endpoint,
+        request: &Request<'_>,
+    ) -> Option<&Tally<'d>> {
+        let key = self.hasher.hash_one((Kind::Crossed, name, other));
+        let at = self.other(key, |collector| {
+            let [name, other] = [name, other].map(|name| {
+                let name = String::from_utf8_lossy(name);
+                let is_token = matches!(classify(&name, collector.directory),
+                    Verdict::Wrong(wrong) if wrong.confusion == Confusion::Token);
+                collector.shown(&name, if is_token { Confusion::Token } else { Confusion::Unknown })
+            });
+            let written = format!("{}?instanceName={}", name.0, other.0);
+            Tally::new(What::Crossed, written, format!("{}?{}", name.1, other.1), 0)
+        })?;
+        self.count(at, Some(endpoint), request)
+    }
+
+    /// Counts a request of a verb or path that the server does not have. `method` is the verb, where it is right.
+    fn route(
+        &mut self,
+        written: String,
+        meant: &'static Template,
+        method: Option<&'static str>,
+        fault: Option<Fault>,
+        request: &Request<'_>,
+    ) -> Option<&Tally<'d>> {
+        let key = self.hasher.hash_one((Kind::Route, &written, &request.method));
+        let at = self.other(key, |collector| {
+            let verb = request.method.as_deref().map(|method| tidy(method, 20, collector.directory));
+            let path = tidy(written.as_bytes(), LONGEST_NAME, collector.directory);
+            let written = verb.map_or(path.clone(), |verb| format!("{verb} {path}"));
+            let meant = format!("{} {}", method.unwrap_or_else(|| meant.verbs()[0]), meant.path);
+            Tally::new(What::Route { meant, fault }, written.clone(), written, 0)
+        })?;
+        self.count(at, None, request)
+    }
+
+    /// The tally with this key, or a new one where there is room.
+    fn other(&mut self, key: u64, new: impl FnOnce(&Self) -> Tally<'d>) -> Option<usize> {
+        if let Some(Known::Wrong(at)) = self.verdicts.get(&key) {
+            return Some(*at);
+        }
+        if self.others >= MOST_OTHERS {
+            return None;
+        }
+        let tally = new(self);
+        self.others += 1;
+        self.tallies.push(tally);
+        self.verdicts.insert(key, Known::Wrong(self.tallies.len() - 1));
+        Some(self.tallies.len() - 1)
+    }
+
+    fn count(&mut self, at: usize, endpoint: Option<Endpoint>, request: &Request<'_>) -> Option<&Tally<'d>> {
+        let context = Context { directory: self.directory, hasher: &self.hasher, budget: &mut self.budget };
+        let is_new = self.tallies[at].add(endpoint, request, context);
+        is_new.then_some(&self.tallies[at])
+    }
+
+    fn count_beyond(&mut self, endpoint: Option<Endpoint>, request: &Request<'_>) -> Option<&Tally<'d>> {
+        let context = Context { directory: self.directory, hasher: &self.hasher, budget: &mut self.budget };
+        self.beyond.add(endpoint, request, context);
+        None
+    }
+
+    /// A name as it may be printed, and a key for it: a secret masked, a wrong encoding as the path had it.
+    fn shown(&self, name: &str, confusion: Confusion) -> (String, String) {
+        let written = match confusion {
+            Confusion::Token => shown::visible(&mask::secret(trim(name))),
+            Confusion::Encoding => shown::cut(&routes::encode_segment(name), LONGEST_NAME),
+            _ => tidy(name.as_bytes(), LONGEST_NAME, self.directory),
+        };
+        // A name that was masked or cut is told apart by a hash, which gives nothing of it away.
+        let key = match confusion {
+            Confusion::Token => format!("token:{}", short_hash(name)),
+            _ if written != name => format!("{written}:{}", short_hash(name)),
+            _ => written.clone(),
+        };
+        (written, key)
+    }
+
+    /// The counts, and the findings with what hurts most first.
+    pub fn finish(mut self, watch: &Watch) -> (RequestCounts, Vec<Finding>) {
+        let mut counts = RequestCounts {
+            matched: watch.matched,
+            refused: self.refused,
+            names_that_exist_now: self.names_that_exist_now,
+            ..RequestCounts::default()
+        };
+        if let Some(directory) = self.directory {
+            self.tallies.sort_by_key(|tally| Reverse(tally.count));
+            self.tallies.iter_mut().take(MOST_NEAR).for_each(|tally| tally.look_near(directory));
+        }
+        let listed = self.directory.is_some();
+        let mut findings = Vec::new();
+        for tally in self.tallies {
+            if tally.count == 0 {
+                counts.unauthorized += tally.unauthorized;
+                continue;
+            }
+            let served = watch.served.get(&tally.name).filter(|_| matches!(tally.what, What::Name(..)));
+            let past = tally.past(served);
+            // Where the same log shows the name still at work, something else was not found.
+            if served.is_some() && !past.is_gone && !listed && tally.what.confusion() == Confusion::Unknown {
+                counts.names_that_exist_now += tally.count;
+            } else {
+                findings.push(tally.finding(listed, &past, &watch.traffic));
+            }
+        }
+        if self.beyond.count > 0 {
+            findings.push(self.beyond.finding(listed, &Past::default(), &watch.traffic));
+        }
+        findings.sort_by(|a, b| {
+            (b.severity, b.count, &a.code, &a.key).cmp(&(a.severity, a.count, &b.code, &b.key))
+        });
+        (counts, findings)
+    }
+}
+
+/// Twelve hexadecimal digits that stand for a text and do not give it away.
+fn short_hash(text: &str) -> String {
+    Sha256::digest(text.as_bytes())[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+}

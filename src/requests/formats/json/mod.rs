@@ -1,0 +1,147 @@
+//! Access logs with one JSON object per line: Traefik, Caddy, Cloudflare, and nginx with the usual field names.
+
+mod fields;
+mod scan;
+
+use std::borrow::Cow;
+
+use self::fields::{Fields, Slot, Value};
+use super::combined;
+use crate::requests::request::{Asked, More, Request};
+use crate::requests::time::{Clock, Time};
+
+/// What a line of JSON turned out to be.
+pub(super) enum Line<'l> {
+    /// A request.
+    Request(Request<'l>),
+    /// Another log's line inside an object, as Docker's `json-file` driver writes it.
+    Wrapped {
+        /// The line inside, without its newline.
+        line: Cow<'l, [u8]>,
+        /// When Docker took it.
+        time: Option<Time>,
+    },
+    /// No JSON, or none that tells of a request.
+    Other,
+}
+
+/// Reads a line that begins with a brace.
+pub(super) fn parse<'l>(line: &'l [u8], clock: &mut Clock) -> Line<'l> {
+    let Some(mut fields) = scan::fields(line).or_else(|| really_parsed(line)) else { return Line::Other };
+    let time = fields.take(Slot::Time).and_then(|value| time(&value, clock));
+    if let Some(request) = request(&mut fields, time) {
+        return Line::Request(request);
+    }
+    match fields.text(Slot::Line) {
+        Some(Cow::Borrowed(inner)) => Line::Wrapped { line: Cow::Borrowed(inner.trim_ascii_end()), time },
+        Some(Cow::Owned(inner)) => Line::Wrapped { line: Cow::Owned(inner.trim_ascii_end().to_vec()), time },
+        None => Line::Other,
+    }
+}
+
+fn really_parsed(line: &[u8]) -> Option<Fields<'static>> {
+    serde_json::from_str(&String::from_utf8_lossy(line)).ok().map(|json| Fields::of(&json))
+}
+
+fn request<'l>(fields: &mut Fields<'l>, time: Option<Time>) -> Option<Request<'l>> {
+    let (method, path) = match fields.text(Slot::Path) {
+        Some(path) => (fields.text(Slot::Method), path),
+        None => match fields.text(Slot::RequestLine)? {
+            Cow::Borrowed(line) => {
+                let (method, path) = combined::request_line(line);
+                (method.map(Cow::Borrowed), Cow::Borrowed(path))
+            }
+            Cow::Owned(line) => {
+                let (method, path) = combined::request_line(&line);
+                (method.map(|method| Cow::Owned(method.to_vec())), Cow::Owned(path.to_vec()))
+            }
+        },
+    };
+    let status = match fields.take(Slot::OriginStatus).as_ref().and_then(status) {
+        // No server behind the proxy was asked: the 404 is then the proxy's own and says nothing of a name.
+        Some(0) => None,
+        Some(origin) => Some(origin),
+        None => fields.take(Slot::Status).as_ref().and_then(status),
+    };
+    // Without a verb and without an answer it is some other event that mentions a path.
+    if method.is_none() && status.is_none() {
+        return None;
+    }
+    Some(Request {
+        method,
+        status,
+        time,
+        client: fields.text(Slot::Client),
+        host: fields.text(Slot::Host),
+        more: More::Known { user_agent: fields.text(Slot::UserAgent), router: fields.text(Slot::Router) },
+        ..Request::of(Asked::Path(path))
+    })
+}
+
+fn status(value: &Value<'_>) -> Option<u16> {
+    let (Value::Number(text) | Value::Text(text)) = value;
+    str::from_utf8(text).ok()?.parse().ok()
+}
+
+fn time(value: &Value<'_>, clock: &mut Clock) -> Option<Time> {
+    let seconds = |text: &[u8]| Time::from_unix(str::from_utf8(text).ok()?.parse().ok()?);
+    match value {
+        Value::Text(text) => clock.iso(text).or_else(|| clock.clf(text)).or_else(|| seconds(text)),
+        Value::Number(number) => seconds(number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Option<Request<'_>> {
+        match parse(line.as_bytes(), &mut Clock::default()) {
+            Line::Request(request) => Some(request),
+            Line::Wrapped { .. } | Line::Other => None,
+        }
+    }
+
+    fn is(field: Option<&[u8]>, text: &str) -> bool {
+        field == Some(text.as_bytes())
+    }
+
+    #[test]
+    fn each_program_s_fields_are_found() {
+        let traefik = r#"{"ClientAddr":"203.0.113.7:5123","ClientHost":"203.0.113.7","DownstreamStatus":404,"OriginStatus":404,"RequestHost":"wa.example.com","RequestMethod":"GET","RequestPath":"/instance/connect/x","RouterName":"evo@docker","StartUTC":"2026-11-21T03:59:12.5Z","request_User-Agent":"axios/1.7"}"#;
+        let caddy = r#"{"level":"info","ts":1795233552.5,"logger":"http.log.access","request":{"remote_ip":"203.0.113.7","client_ip":"203.0.113.7","method":"GET","host":"wa.example.com","uri":"/instance/connect/x","headers":{"User-Agent":["axios/1.7"]}},"status":404}"#;
+        let nginx = r#"{"time_iso8601":"2026-11-21T03:59:12+00:00","remote_addr":"203.0.113.7","request":"GET /instance/connect/x HTTP/1.1","status":"404","http_user_agent":"axios/1.7","host":"wa.example.com"}"#;
+        for line in [traefik, caddy, nginx] {
+            let request = read(line).unwrap_or_else(|| panic!("{line}"));
+            assert_eq!(request.asked, Asked::Path(Cow::Borrowed(b"/instance/connect/x")));
+            assert!(
+                is(request.method.as_deref(), "GET") && is(request.client.as_deref(), "203.0.113.7"),
+                "{request:?}"
+            );
+            assert!(
+                is(request.user_agent().as_deref(), "axios/1.7")
+                    && is(request.host.as_deref(), "wa.example.com"),
+                "{request:?}"
+            );
+            assert_eq!(request.status, Some(404));
+            assert_eq!(request.time.unwrap().to_string(), "2026-11-21T03:59:12Z");
+        }
+    }
+
+    #[test]
+    fn a_404_of_the_proxy_itself_says_nothing_of_the_api() {
+        let line = r#"{"DownstreamStatus":404,"OriginStatus":0,"RequestMethod":"GET","RequestPath":"/instance/connect/x"}"#;
+        assert_eq!(read(line).unwrap().status, None);
+        let line = r#"{"DownstreamStatus":404,"RequestMethod":"GET","RequestPath":"/instance/connect/x"}"#;
+        assert_eq!(read(line).unwrap().status, Some(404));
+    }
+
+    #[test]
+    fn other_json_is_no_request() {
+        for line in
+            ["{", "{}", r#"{"uri":"/x"}"#, r#"{"uri":7,"method":"GET"}"#, r#"{"request":{"uri":null}}"#]
+        {
+            assert!(read(line).is_none(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What one line of a log says of one request.
+
+use std::borrow::Cow;
+
+use super::formats::combined;
+use super::time::Time;
+
+/// What a line says was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked<'l> {
+    /// A request's path, percent-encoded, with its query.
+    Path(Cow<'l, [u8]>),
+    /// The name that the server's 404 body quotes, decoded; such a line says nothing of the path.
+    Name(Cow<'l, [u8]>),
+}
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request<'l> {
+    /// The path, or the name that was refused.
+    pub asked: Asked<'l>,
+    /// The verb.
+    pub method: Option<Cow<'l, [u8]>>,
+    /// What the API answered; `None` where it is unknown or the proxy answered by itself.
+    pub status: Option<u16>,
+    /// When.
+    pub time: Option<Time>,
+    /// The client's address.
+    pub client: Option<Cow<'l, [u8]>>,
+    /// The host that was called.
+    pub host: Option<Cow<'l, [u8]>>,
+    /// What only a request that is reported needs.
+    pub more: More<'l>,
+}
+
+/// Fields that cost time to find in a line, and are asked of few.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum More<'l> {
+    /// Found already.
+    Known {
+        /// The client's `User-Agent`.
+        user_agent: Option<Cow<'l, [u8]>>,
+        /// What the proxy calls the way that the request took: Traefik's router, HAProxy's frontend and backend.
+        router: Option<Cow<'l, [u8]>>,
+    },
+    /// What stands behind the size in a combined line: `"referer" "user agent"`, and what a program adds.
+    Combined(&'l [u8]),
+}
+
+impl More<'_> {
+    /// Nothing more is known.
+    pub const NONE: Self = Self::Known { user_agent: None, router: None };
+}
+
+impl<'l> Request<'l> {
+    /// A request of which nothing is known but what it asked for.
+    pub fn of(asked: Asked<'l>) -> Self {
+        Self { asked, method: None, status: None, time: None, client: None, host: None, more: More::NONE }
+    }
+
+    /// The client's `User-Agent`.
+    pub fn user_agent(&self) -> Option<Cow<'_, [u8]>> {
+        match &self.more {
+            More::Known { user_agent, .. } => user_agent.as_deref().map(Cow::Borrowed),
+            More::Combined(tail) => combined::user_agent(tail),
+        }
+    }
+
+    /// What the proxy calls the way that the request took.
+    pub fn router(&self) -> Option<Cow<'_, [u8]>> {
+        match &self.more {
+            More::Known { router, .. } => router.as_deref().map(Cow::Borrowed),
+            More::Combined(tail) => combined::router(tail).map(Cow::Borrowed),
+        }
+    }
+
+    /// The same, holding its own bytes.
+    pub fn into_owned(self) -> Request<'static> {
+        let own = |field: Option<Cow<'_, [u8]>>| field.map(|bytes| Cow::Owned(bytes.into_owned()));
+        let more = More::Known { user_agent: own(self.user_agent()), router: own(self.router()) };
+        Request {
+            asked: match self.asked {
+                Asked::Path(path) => Asked::Path(Cow::Owned(path.into_owned())),
+                Asked::Name(name) => Asked::Name(Cow::Owned(name.into_owned())),
+            },
+            method: own(self.method),
+            status: self.status,
+            time: self.time,
+            client: own(self.client),
+            host: own(self.host),
+            more,
+        }
+    }
+}

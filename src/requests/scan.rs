@@ -1,0 +1,158 @@
+//! Reads logs on every core: each thread takes a block of lines, reads the requests in it, counts what is in order, and
+//! hands the rest to the one who collects.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use anyhow::Result;
+use foldhash::fast::RandomState;
+
+use super::collect::Collector;
+use super::formats::{Format, Parser};
+use super::progress::Progress;
+use super::source::{Block, Source};
+use super::watch::Watch;
+use super::{Options, announce};
+
+/// What was in one file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Scanned {
+    /// Lines with anything in them.
+    pub lines: u64,
+    /// Lines that tell of a request.
+    pub parsed: u64,
+    /// Whether it holds Evolution's own console log.
+    pub is_console: bool,
+}
+
+/// A log that is open, and whether it has ended.
+pub(super) struct Open {
+    source: Mutex<Source>,
+    has_ended: AtomicBool,
+}
+
+impl Open {
+    pub fn new(source: Source) -> Self {
+        Self { source: Mutex::new(source), has_ended: AtomicBool::new(false) }
+    }
+
+    pub fn into_source(self) -> Source {
+        self.source.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads all logs to their ends. Per log what was in it, and what all threads together saw in order.
+///
+/// # Errors
+/// When a log cannot be read.
+pub(super) fn scan<'d>(
+    logs: &[Open],
+    threads: usize,
+    options: &Options<'_>,
+    hasher: &RandomState,
+    collector: &Mutex<Collector<'d>>,
+) -> Result<(Vec<Scanned>, Watch)> {
+    let work = || {
+        let result = Worker::new(logs.len(), options.format, hasher).run(logs, options, collector);
+        if result.is_err() {
+            options.progress.stop.store(true, Relaxed);
+        }
+        result
+    };
+    let results: Vec<Result<Worker>> = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let own = work();
+        let joined = others
+            .into_iter()
+            .map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        std::iter::once(own).chain(joined).collect()
+    });
+    let mut all = Worker::new(logs.len(), options.format, hasher);
+    for worker in results {
+        all.merge(worker?);
+    }
+    Ok((all.scanned, all.watch))
+}
+
+struct Worker {
+    parsers: Vec<Parser>,
+    scanned: Vec<Scanned>,
+    watch: Watch,
+}
+
+impl Worker {
+    fn new(logs: usize, format: Format, hasher: &RandomState) -> Self {
+        let parsers = std::iter::repeat_with(|| Parser::of(format)).take(logs).collect();
+        Self { parsers, scanned: vec![Scanned::default(); logs], watch: Watch::new(hasher) }
+    }
+
+    fn run(mut self, logs: &[Open], options: &Options<'_>, collector: &Mutex<Collector<'_>>) -> Result<Self> {
+        let mut block = Block::default();
+        while let Some(at) = next_block(logs, &mut block, options.progress)? {
+            self.parsers[at].record = block.record;
+            self.read(at, &block, options, collector);
+        }
+        Ok(self)
+    }
+
+    fn read(&mut self, at: usize, block: &Block, options: &Options<'_>, collector: &Mutex<Collector<'_>>) {
+        let (parser, scanned) = (&mut self.parsers[at], &mut self.scanned[at]);
+        let mut events = Vec::new();
+        for line in block.lines() {
+            if let Some(request) = parser.parse(line) {
+                scanned.parsed += 1;
+                events.extend(self.watch.take(request));
+            } else if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            scanned.lines += 1;
+        }
+        scanned.is_console |= parser.saw_console;
+        if events.is_empty() {
+            return;
+        }
+        let mut collector = lock(collector);
+        let directory = collector.directory();
+        for event in &events {
+            let fresh = collector.take(event);
+            if let (Some(tally), Some(told)) = (fresh, options.told) {
+                told(&announce::line(tally, &event.request, directory));
+            }
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        for (own, other) in self.scanned.iter_mut().zip(other.scanned) {
+            own.lines += other.lines;
+            own.parsed += other.parsed;
+            own.is_console |= other.is_console;
+        }
+        self.watch.merge(other.watch);
+    }
+}
+
+/// Fills the block from any log that has more and that no other thread reads. The log's number; `None` when all have
+/// ended, or it is time to stop.
+fn next_block(logs: &[Open], block: &mut Block, progress: &Progress) -> Result<Option<usize>> {
+    while !progress.is_stopped() {
+        let open = || logs.iter().enumerate().filter(|(_, log)| !log.has_ended.load(Relaxed));
+        let free = open().find_map(|(at, log)| Some((at, log, log.source.try_lock().ok()?)));
+        // Where others read all of them, wait for the first: they give a block at a time.
+        let chosen = free.or_else(|| open().next().map(|(at, log)| (at, log, lock(&log.source))));
+        let Some((at, log, mut source)) = chosen else { return Ok(None) };
+        if log.has_ended.load(Relaxed) {
+            continue;
+        }
+        if source.fill(block)? {
+            return Ok(Some(at));
+        }
+        log.has_ended.store(true, Relaxed);
+    }
+    Ok(None)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

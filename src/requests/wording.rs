@@ -1,0 +1,194 @@
+//! What a finding says: what is wrong with what was written, in a sentence or two, and what to write instead.
+
+use super::classify::Wrong;
+use super::collect::MOST_NAMES;
+use super::rules::Confusion;
+use super::shown;
+use super::tally::Past;
+use crate::evolution::instances::Instance;
+use crate::evolution::routes::{self, Fault};
+
+/// What a tally is about.
+#[derive(Debug)]
+pub(super) enum What<'d> {
+    /// A name that the server refused.
+    Name(Wrong<'d>, Reason),
+    /// A path and a query that name different instances.
+    Crossed,
+    /// A verb or path that the server does not have.
+    Route {
+        /// What was meant, as `GET /path`.
+        meant: String,
+        /// What is wrong with the path; `None` where it is the verb.
+        fault: Option<Fault>,
+    },
+    /// A name that the server should have refused.
+    Unguarded(Wrong<'d>),
+    /// Names for which there was no room.
+    Rest,
+}
+
+/// In what way a spelling is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    Plus,
+    EncodedTwice,
+    StraySpace,
+}
+
+impl Reason {
+    /// Why the server did not find the name, should it be one that is merely spelled wrongly.
+    pub fn of(name: &str, wrong: &Wrong<'_>) -> Self {
+        if *routes::decode_segment(name.as_bytes()) != *name.as_bytes() {
+            Self::EncodedTwice
+        } else if name.contains('+') && !wrong.meant.iter().any(|instance| instance.name.contains('+')) {
+            Self::Plus
+        } else {
+            Self::StraySpace
+        }
+    }
+}
+
+impl<'d> What<'d> {
+    /// Its rule.
+    pub fn confusion(&self) -> Confusion {
+        match self {
+            Self::Name(wrong, _) => wrong.confusion,
+            Self::Crossed => Confusion::Crossed,
+            Self::Route { .. } => Confusion::Route,
+            Self::Unguarded(_) => Confusion::Unguarded,
+            Self::Rest => Confusion::Unknown,
+        }
+    }
+
+    /// Whether it was judged by its form alone.
+    pub fn is_probable(&self) -> bool {
+        match self {
+            Self::Name(wrong, _) | Self::Unguarded(wrong) => wrong.probable,
+            Self::Rest => true,
+            Self::Crossed | Self::Route { .. } => false,
+        }
+    }
+
+    /// The instances that may have been meant.
+    pub fn meant(&self) -> &[&'d Instance] {
+        match self {
+            Self::Name(wrong, _) | Self::Unguarded(wrong) => &wrong.meant,
+            _ => &[],
+        }
+    }
+
+    /// The right name, where there is one and a URL can reach it; the right verb and path, where those are wrong.
+    pub fn instead(&self) -> Option<&str> {
+        match self {
+            Self::Route { meant, .. } => Some(meant),
+            // A near name is a guess, and nobody should paste a guess.
+            Self::Name(wrong, _) | Self::Unguarded(wrong) if wrong.confusion != Confusion::Unknown => {
+                match wrong.meant.as_slice() {
+                    [instance] if instance.is_callable() => Some(&instance.name),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// What is wrong. `listed` says whether there was a list of instances to compare with.
+    pub fn detail(&self, written: &str, listed: bool, past: &Past) -> String {
+        match self {
+            Self::Name(wrong, reason) => {
+                let what = name(wrong, *reason, written, listed);
+                format!("{what}{}", ending(wrong)) + &history(past, wrong.confusion)
+            }
+            Self::Crossed => format!(
+                "\"{written}\" names one instance in the path and another in the query: the key of the first was \
+                 checked, and the other was served."
+            ),
+            Self::Route { fault: None, .. } => {
+                format!("The API has no {written}; this path takes another verb.")
+            }
+            Self::Route { fault: Some(Fault::Segments), .. } => {
+                format!("The API has no {written}: a part of the path is missing, or there is one too many.")
+            }
+            Self::Route { fault: Some(Fault::Spelling), .. } => {
+                format!("The API has no {written}: the path is misspelled.")
+            }
+            Self::Unguarded(wrong) => {
+                let what = name(wrong, Reason::StraySpace, written, listed);
+                format!("{what}{} The server answered 500 instead of saying so.", ending(wrong))
+            }
+            Self::Rest => format!("More than {MOST_NAMES} different wrong names: these are not told apart."),
+        }
+    }
+}
+
+fn name(wrong: &Wrong<'_>, reason: Reason, written: &str, listed: bool) -> String {
+    let names = either(&wrong.meant);
+    match (wrong.confusion, wrong.meant.is_empty()) {
+        (Confusion::Id, false) => format!("{written} is the id of the instance {names}, not its name."),
+        (Confusion::Id, true) if listed => {
+            format!("{written} has the form of an id, but no instance listed has it: it may be deleted.")
+        }
+        (Confusion::Id, true) => format!("{written} has the form of an instance's id, not of a name."),
+        (Confusion::LetterCase, _) => {
+            format!("\"{written}\" differs from {names} in letter case, which matters in names.")
+        }
+        (Confusion::Encoding, no_name) => {
+            let reason = match reason {
+                Reason::Plus => "a space in a path is %20; a + stands for itself",
+                Reason::EncodedTwice => "it was encoded once too often",
+                Reason::StraySpace => "there is a stray space or invisible character around it",
+            };
+            let names = if no_name { "an instance's name" } else { &names };
+            format!("\"{written}\" is not how a path spells {names}: {reason}.")
+        }
+        (Confusion::Token, false) => {
+            format!("{written} is the token of the instance {names}: a secret, and this log holds it.")
+        }
+        (Confusion::Token, true) => {
+            format!(
+                "{written} has the form of a token or key: a secret, if it is one, and this log holds it."
+            )
+        }
+        (Confusion::Phone, false) => {
+            format!("{written} is the phone number of the instance {names}, not its name.")
+        }
+        (Confusion::Phone, true) => format!("{written} has the form of a phone number or WhatsApp id."),
+        (_, false) => format!("No instance is named \"{written}\"; near is {names}."),
+        (_, true) if listed => format!("No instance is named \"{written}\", and no name is near."),
+        (_, true) => format!("The server has no instance named \"{written}\"."),
+    }
+}
+
+/// What else there is to say of the instances that were meant.
+fn ending(wrong: &Wrong<'_>) -> &'static str {
+    match (wrong.confusion, wrong.meant.as_slice()) {
+        (Confusion::Unknown, _) | (_, []) => "",
+        (_, [instance]) if !instance.is_callable() => {
+            " No URL reaches that name either: the instance has to be renamed."
+        }
+        (_, [_]) => "",
+        _ => " Which of them is meant, the client's owner has to say.",
+    }
+}
+
+/// What the log itself shows of a name that is gone.
+fn history(past: &Past, confusion: Confusion) -> String {
+    if confusion != Confusion::Unknown {
+        return String::new();
+    }
+    match (past.deleted, past.worked_until.filter(|_| past.is_gone)) {
+        (Some(time), _) => format!(" It was deleted at {time}, as this log shows."),
+        (None, Some(time)) => {
+            format!(" It worked until {time}, as this log shows: it was deleted or renamed since.")
+        }
+        (None, None) => String::new(),
+    }
+}
+
+/// Names in quotes, joined by "or".
+fn either(instances: &[&Instance]) -> String {
+    let names: Vec<String> =
+        instances.iter().map(|instance| format!("\"{}\"", shown::visible(&instance.name))).collect();
+    names.join(" or ")
+}

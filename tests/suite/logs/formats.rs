@@ -1,0 +1,171 @@
+//! What people run in front of the API writes its log in many ways, and each is read.
+
+use std::fs;
+use std::io::Write;
+
+use evodoctor::report::logs::human;
+use flate2::write::GzEncoder;
+use serde_json::json;
+
+use super::{examine, examine_text, file, fixture, read, told};
+use crate::support::program::evodoctor;
+
+const ID: &str = "6f1b2c3d-0a4b-4c5d-8e6f-000000000001";
+
+#[test]
+fn haproxy_names_the_way_and_its_own_answers_do_not_count() {
+    let examined = examine(&["haproxy.log"]);
+    assert_eq!(told(&examined), [format!("EVO501 {ID} → alpha × 1")]);
+    assert_eq!(examined.findings[0].extra["routers"], json!([{"router": "http-in evo/srv1", "count": 1}]));
+    assert_eq!(examined.findings[0].extra["clients"][0]["address"], "203.0.113.7");
+    assert_eq!((examined.requests.lines, examined.requests.parsed), (4, 3));
+}
+
+#[test]
+fn load_balancers_of_aws_are_read_both_kinds() {
+    let examined = examine(&["alb.log"]);
+    assert_eq!(
+        told(&examined),
+        [format!("EVO501 {ID} → alpha × 1"), "EVO502 Beta Store → beta store × 1".into()]
+    );
+    assert_eq!(examined.findings[1].extra["routers"][0]["router"], "classic-evo");
+}
+
+#[test]
+fn cloudflare_shows_a_request_that_crosses_instances() {
+    let examined = examine(&["cloudflare.json"]);
+    assert_eq!(
+        told(&examined),
+        ["EVO507 alpha?instanceName=beta store → ? × 1".to_owned(), format!("EVO501 {ID} → alpha × 1")]
+    );
+    assert_eq!(examined.findings[0].severity.to_string(), "error");
+    assert_eq!(examined.findings[0].extra["first"], "2026-11-21T03:59:12Z");
+    let text = human(&examined, 100);
+    assert!(text.contains("the path alone, without ?instanceName="), "{text}");
+    assert!(text.contains("1 request has another fault."), "{text}");
+
+    // The same instance twice is odd, and harmless; one that was refused did no harm either.
+    let log = fs::read_to_string(fixture("cloudflare.json")).unwrap();
+    let first = log.lines().next().unwrap();
+    assert!(examine_text(&first.replace("beta%20store", "alpha"), None).findings.is_empty());
+    let refused = examine_text(&first.replace("201", "401"), None);
+    assert_eq!(refused.findings[0].severity.to_string(), "warning");
+}
+
+#[test]
+fn a_deleted_instance_a_500_and_a_misspelled_route_are_told_apart() {
+    let examined = examine(&["nginx.json"]);
+    assert_eq!(
+        told(&examined),
+        [
+            "EVO506 retired → ? × 1",
+            "EVO508 GET /message/send-text/:instanceName → POST /message/sendText/:instanceName × 1",
+            "EVO509 6f1b2c3d-0a4b-4c5d-8e6f-000000000002 → beta store × 1",
+        ]
+    );
+    let detail = |at: usize| examined.findings[at].detail.as_str();
+    assert!(
+        detail(0).ends_with("It was deleted at 2026-11-21T03:59:12Z, as this log shows."),
+        "{}",
+        detail(0)
+    );
+    assert!(detail(1).contains("misspelled"), "{}", detail(1));
+    assert!(detail(2).contains("answered 500 instead of saying so"), "{}", detail(2));
+    assert_eq!(examined.requests.unauthorized, 1, "a wrong name that got 401 is no 404");
+    assert!(human(&examined, 80).contains("got 401 or 403"));
+}
+
+#[test]
+fn a_name_that_worked_until_a_moment_is_gone_and_one_that_works_on_is_not() {
+    let line = |clock: &str, status: u16| {
+        format!(
+            "203.0.113.7 - - [21/Nov/2026:{clock} +0000] \"GET /instance/connect/shop HTTP/1.1\" {status} 1\n"
+        )
+    };
+    let gone = examine_text(&[line("03:00:00", 200), line("04:00:00", 404)].concat(), None);
+    assert_eq!(gone.findings[0].extra["worked_until"], "2026-11-21T03:00:00Z");
+    assert!(
+        gone.findings[0].detail.contains("It worked until 2026-11-21T03:00:00Z"),
+        "{}",
+        gone.findings[0].detail
+    );
+    let works = [line("03:00:00", 200), line("04:00:00", 404), line("05:00:00", 200)].concat();
+    assert!(examine_text(&works, None).findings.is_empty());
+}
+
+#[test]
+fn docker_s_own_files_hold_any_other_log() {
+    let examined = examine(&["docker.json"]);
+    assert_eq!(told(&examined), ["EVO502 ALPHA → alpha × 1", "EVO506 suport → ? × 1"]);
+    assert_eq!(
+        examined.findings[1].extra["first"], "2026-11-21T04:07:09Z",
+        "Docker's own time, which has a zone"
+    );
+}
+
+#[test]
+fn the_client_is_found_behind_any_proxy() {
+    let examined = examine(&["nginx-variants.log"]);
+    let clients = examined.findings[0].extra["clients"].as_array().unwrap();
+    assert_eq!(clients.len(), 1, "{clients:?}");
+    assert_eq!(
+        clients[0],
+        json!({"address": "203.0.113.7", "user_agent": "n8n", "count": 6, "requests_in_all": 6})
+    );
+    assert_eq!(examined.findings[0].extra["routers"], json!([{"router": "evolution@docker", "count": 1}]));
+    assert_eq!(examined.findings[0].extra["hosts"], json!([{"host": "wa.example.com", "count": 1}]));
+}
+
+#[test]
+fn any_text_with_a_path_and_its_answer_is_read() {
+    let examined = examine(&["n8n.txt"]);
+    assert_eq!(told(&examined), [format!("EVO501 {ID} → alpha × 1"), "EVO502 Alpha → alpha × 1".into()]);
+    assert_eq!(examined.findings[0].extra["first"], "2026-11-21T04:10:00Z");
+}
+
+#[test]
+fn packed_files_are_read_as_they_were_also_several_members_in_one() {
+    let log = fs::read(fixture("nginx-combined.log")).unwrap();
+    let gzip = |text: &[u8]| {
+        let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    };
+    let plain = told(&examine(&["nginx-combined.log"]));
+    let (head, tail) = log.split_at(700);
+    for packed in [gzip(&log), [gzip(head), gzip(tail)].concat(), zstd::encode_all(&log[..], 3).unwrap()] {
+        let packed_log = file(&packed);
+        let examined = read(&[packed_log.path().to_owned()], Some(&super::directory())).unwrap();
+        assert_eq!(told(&examined), plain);
+        assert!(examined.cut_short.is_empty());
+        // What a machine that lost power leaves behind.
+        let cut = file(&packed[..packed.len() - 20]);
+        let examined = read(&[cut.path().to_owned(), fixture("caddy.json")], None).unwrap();
+        assert_eq!(examined.cut_short, [cut.path().display().to_string()]);
+    }
+}
+
+#[test]
+fn a_kind_that_is_forced_is_the_only_one_read() {
+    let parsed = |log: &str, kind: &str| {
+        let log = fixture(log);
+        let run = evodoctor(&["logs", log.to_str().unwrap(), "--log-format", kind, "--format", "json"]);
+        match run.code {
+            Some(2) => 0,
+            _ => run.json()["requests"]["parsed"].as_u64().unwrap(),
+        }
+    };
+    for (log, kind, count) in [
+        ("nginx-combined.log", "nginx", 24),
+        ("traefik.json", "traefik", 3),
+        ("haproxy.log", "haproxy", 3),
+        ("alb.log", "alb", 3),
+        ("n8n.txt", "text", 2),
+    ] {
+        assert_eq!(parsed(log, kind), count, "{log} as {kind}");
+    }
+    for (log, kind) in [("nginx-combined.log", "json"), ("haproxy.log", "combined"), ("traefik.json", "alb")]
+    {
+        assert_eq!(parsed(log, kind), 0, "{log} as {kind}");
+    }
+}
