@@ -190,11 +190,27 @@ pub enum Credentials {
 #[derive(Debug, Args)]
 pub struct Logs {
     /// Log files; - reads stdin
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "emit")]
     pub files: Vec<PathBuf>,
     /// The JSON that GET /instance/fetchInstances returns, instead of a database
     #[arg(long, value_name = "FILE")]
     pub instances: Option<PathBuf>,
+    /// Print a configuration that lets a proxy put ids and letter case right, for every instance or those in the logs
+    #[arg(long, value_enum, value_name = "PROXY", conflicts_with = "format")]
+    pub emit: Option<Proxy>,
+}
+
+/// A proxy that can put names right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Proxy {
+    /// A file for nginx's `http` block
+    Nginx,
+    /// A dynamic configuration for Traefik's file provider
+    Traefik,
+    /// A file for `import` in Caddy's site block
+    Caddy,
+    /// A map for HAProxy
+    Haproxy,
 }
 
 /// `evodoctor explain`.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::emit;
 use super::open::Opened;
 use super::select::Selection;
 use crate::cli::{self, Common};
@@ -23,12 +24,10 @@ use crate::requests::{self, rules::rules};
 /// When a file cannot be read or understood, or a database that is named cannot be reached.
 pub async fn run(args: &cli::Logs, common: &Common) -> Result<Exit> {
     let selection = Selection::new(common)?;
-    let mut opened = None;
-    let directory = match &args.instances {
-        Some(file) => Some(from_file(file)?),
-        None if session::is_named(common) => Some(from_database(common, &mut opened).await?),
-        None => None,
-    };
+    if let Some(proxy) = args.emit {
+        return emit::run(proxy, args, common, &selection).await;
+    }
+    let (directory, opened) = directory(args, common).await?;
     let mut examined = requests::examine(&args.files, directory.as_ref())?;
     examined.findings.retain(|finding| selection.lets_through(&finding.code));
 
@@ -43,6 +42,21 @@ pub async fn run(args: &cli::Logs, common: &Common) -> Result<Exit> {
     Ok(report.exit(common))
 }
 
+/// The instances to compare names with, and the database where they are from one.
+///
+/// # Errors
+/// When a file cannot be read or understood, or a database that is named cannot be reached.
+pub async fn directory(args: &cli::Logs, common: &Common) -> Result<(Option<Directory>, Option<Opened>)> {
+    if let Some(file) = &args.instances {
+        return Ok((Some(from_file(file)?), None));
+    }
+    if !session::is_named(common) {
+        return Ok((None, None));
+    }
+    let (directory, opened) = from_database(common).await?;
+    Ok((Some(directory), Some(opened)))
+}
+
 /// One line for each rule that was looked for.
 fn checks(findings: &[Finding], selection: &Selection) -> Vec<CheckReport> {
     let report = |rule: &crate::examine::rule::Rule| CheckReport {
@@ -55,12 +69,11 @@ fn checks(findings: &[Finding], selection: &Selection) -> Vec<CheckReport> {
     rules().iter().filter(|rule| selection.lets_through(&rule.code)).map(report).collect()
 }
 
-async fn from_database(common: &Common, opened: &mut Option<Opened>) -> Result<Directory> {
-    let mut found = Opened::snapshot(common).await?;
-    let instances = catalog::instances(found.session.connection(), &found.schema).await?;
-    found.session.end_snapshot().await?;
-    *opened = Some(found);
-    Ok(Directory::new(instances))
+async fn from_database(common: &Common) -> Result<(Directory, Opened)> {
+    let mut opened = Opened::snapshot(common).await?;
+    let instances = catalog::instances(opened.session.connection(), &opened.schema).await?;
+    opened.session.end_snapshot().await?;
+    Ok((Directory::new(instances), opened))
 }
 
 /// The instances in a file that holds what `GET /instance/fetchInstances` returns.

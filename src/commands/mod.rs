@@ -4,6 +4,7 @@ pub mod change;
 pub mod check;
 pub mod credentials;
 pub mod demo;
+pub mod emit;
 pub mod explain;
 pub mod fix;
 pub mod history;

@@ -21,6 +21,7 @@ pub mod explain;
 pub mod human;
 pub mod layout;
 pub mod logs;
+pub mod proxies;
 
 /// One command's result.
 #[derive(Debug, Serialize)]

@@ -2,6 +2,7 @@
 
 pub mod classify;
 pub mod formats;
+pub mod rewrites;
 pub mod rules;
 pub mod scanner;
 pub mod shown;
