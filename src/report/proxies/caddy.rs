@@ -4,10 +4,9 @@
 //! each instance is tried in turn. The names of the placeholders hold a colon because Caddy refuses a map whose values
 //! contain the name of one, and no encoded name contains a colon.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::spelling::{encoded, expression};
+use super::spelling::{encoded, expressions};
 use crate::evolution::route_pattern::{MANAGER, before_instance};
 use crate::requests::rewrites::Rewrites;
 
@@ -18,7 +17,7 @@ pub fn directions() -> String {
      \x20   import /etc/caddy/evodoctor-names.caddy\n\
      \n\
      Then: caddy validate --config /etc/caddy/Caddyfile && systemctl reload caddy. To take it out: remove the line and the\n\
-     file, and reload. Inside a route block, the line has to stand before reverse_proxy. Needs Caddy 2.6.\n"
+     file, and reload. Inside a route block, the line has to stand before reverse_proxy. Tested with Caddy 2.6.\n"
         .to_owned()
 }
 
@@ -36,7 +35,7 @@ pub fn body(rewrites: &Rewrites) -> String {
          # The name that is meant.\n\
          map {{evodoctor:written}} {{evodoctor:name}} {{\n"
     );
-    for (name, written) in by_name(rewrites) {
+    for (name, written) in expressions(rewrites) {
         let _ = writeln!(text, "\t`~(?i)^(?:{})$` {}", written.join("|"), encoded(name));
     }
     text.push_str(
@@ -48,13 +47,4 @@ pub fn body(rewrites: &Rewrites) -> String {
          uri @evodoctor path_regexp ^(.*)/[^/]+(/?)$ $1/{evodoctor:name}$2\n",
     );
     text
-}
-
-/// For each name the expressions for what is written instead, in the order of the names.
-pub fn by_name<'d>(rewrites: &Rewrites<'d>) -> BTreeMap<&'d str, Vec<String>> {
-    let mut names: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for rewrite in &rewrites.safe {
-        names.entry(rewrite.name).or_default().push(expression(rewrite.written));
-    }
-    names
 }

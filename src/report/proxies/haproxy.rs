@@ -18,7 +18,7 @@ pub fn directions() -> String {
         "To include it: save it as {PLACE} and copy the lines marked with a bar into the frontend or backend\n\
          of Evolution, above its other http-request lines. This prints them: sed -n 's/^# | //p' {PLACE}\n\
          Then: haproxy -c -f /etc/haproxy/haproxy.cfg && systemctl reload haproxy. To take it out: remove the lines and the\n\
-         file, and reload. Needs HAProxy 2.4.\n\
+         file, and reload. Tested with HAProxy 2.6.\n\
          \n"
     );
     for line in lines() {

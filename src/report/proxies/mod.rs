@@ -54,7 +54,8 @@ fn left(rewrites: &Rewrites) -> String {
         text.push_str(" Also left, because a rewrite would not help or might go astray:");
     }
     for left in &rewrites.left {
-        let _ = write!(text, "\n  {} {}", left.instance, left.reason);
+        // Traefik fills in `{{ }}` and Caddy `{$ }` even in comments.
+        let _ = write!(text, "\n  {} {}", left.instance.replace('{', "\\x7b"), left.reason);
     }
     text
 }

@@ -15,8 +15,11 @@ const USE: &str = "if ($evodoctor_path) { rewrite ^ $evodoctor_path; }";
 /// A key of this many bytes is the longest that fits into nginx's default bucket of 64.
 const LONGEST_DEFAULT: usize = 46;
 
-/// More keys than this, and nginx warns about its default `map_hash_max_size`.
-const MOST_DEFAULT: usize = 500;
+/// So many keys find places of their own in nginx's default table of 2048; of twice as many it warns.
+const MOST_DEFAULT: usize = 64;
+
+/// With buckets for so many of the longest keys, nginx finds an even table of about one place for each key.
+const KEYS_IN_BUCKET: usize = 8;
 
 /// How to use it.
 pub fn directions() -> String {
@@ -26,8 +29,8 @@ pub fn directions() -> String {
          \n\
          \x20   {USE}\n\
          \n\
-         Then: nginx -t && nginx -s reload. To take it out: remove the line and the file, and reload. Needs nginx 1.11.7.\n\
-         A rewritten path is encoded anew by nginx; a query and every other request stay as they came.\n"
+         Then: nginx -t && nginx -s reload. To take it out: remove the line and the file, and reload. Needs nginx 1.11.7, tested\n\
+         with 1.22. A rewritten path is encoded anew by nginx; a query and every other request stay as they came.\n"
     )
 }
 
@@ -77,7 +80,7 @@ fn hash_sizes(rewrites: &Rewrites) -> String {
     if longest <= LONGEST_DEFAULT && count <= MOST_DEFAULT {
         return String::new();
     }
-    let bucket = (longest + 32).next_power_of_two().max(512);
+    let bucket = (KEYS_IN_BUCKET * (longest + 24)).next_power_of_two();
     let size = count.next_power_of_two().max(2048);
     format!(
         "# If this configuration sets these two already, keep the larger values there and remove them here.\n\

@@ -1,8 +1,11 @@
 //! Names as paths spell them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::requests::rewrites::Rewrites;
 
 /// What no encoder encodes (RFC 3986, unreserved). HAProxy's `url_enc` leaves the same alone.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -18,7 +21,7 @@ pub fn encoded(name: &str) -> String {
 /// A regular expression for every spelling that clients give a name; letter case is left to the caller.
 ///
 /// Free of quotes and spaces, so that every quoting of a configuration takes it as it is.
-pub fn expression(name: &str) -> String {
+fn expression(name: &str) -> String {
     let mut expression = String::with_capacity(name.len());
     for byte in name.bytes() {
         let _ = match byte {
@@ -31,6 +34,15 @@ pub fn expression(name: &str) -> String {
         };
     }
     expression
+}
+
+/// For each name the expressions for what is written instead, in the order of the names.
+pub fn expressions<'d>(rewrites: &Rewrites<'d>) -> BTreeMap<&'d str, Vec<String>> {
+    let mut names: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for rewrite in &rewrites.safe {
+        names.entry(rewrite.name).or_default().push(expression(rewrite.written));
+    }
+    names
 }
 
 #[cfg(test)]

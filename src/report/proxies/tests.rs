@@ -55,7 +55,8 @@ fn read_back(proxy: Proxy, text: &str) -> Vec<(String, String)> {
 }
 
 fn instances() -> impl Strategy<Value = Vec<Instance>> {
-    let name = prop_oneof![".{0,12}", "[ -~]{1,12}", "[a-z\"'$;{}\\\\~#%+\n\r\u{85}\u{2028}]{1,8}"];
+    let name =
+        prop_oneof![".{0,12}", "/[{$ }]{1,6}", "[ -~]{1,12}", "[a-z\"'$;{}\\\\~#%+\n\r\u{85}\u{2028}]{1,8}"];
     let id = "[0-9a-fA-F]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}";
     let instance = (id, name, "[!-~]{16,20}");
     let instance = instance.prop_map(|(id, name, token)| Instance {
@@ -133,6 +134,8 @@ proptest! {
             // Whatever a name holds, a comment stays one.
             let head: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).collect();
             prop_assert!(head.iter().all(|line| line.starts_with('#')));
+            let filled_in = ["{{", "{$"].into_iter().find(|braces| text.contains(braces));
+            prop_assert!(proxy == Proxy::Nginx || filled_in.is_none());
         }
     }
 }

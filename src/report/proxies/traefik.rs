@@ -7,8 +7,7 @@
 
 use std::fmt::Write;
 
-use super::caddy::by_name;
-use super::spelling::encoded;
+use super::spelling::{encoded, expressions};
 use crate::evolution::route_pattern::{MANAGER, before_instance};
 use crate::requests::rewrites::Rewrites;
 
@@ -42,7 +41,7 @@ pub fn body(rewrites: &Rewrites) -> String {
         ),
         ("manager".to_owned(), format!("(?i)^(.*{MANAGER}.*){MARK}([^/]+/?)$"), "${1}${2}".to_owned()),
     ];
-    for (at, (name, written)) in by_name(rewrites).into_iter().enumerate() {
+    for (at, (name, written)) in expressions(rewrites).into_iter().enumerate() {
         let regex = format!("/{MARK}(?i:{})(/?)$", written.join("|"));
         middlewares.push((format!("{}", at + 1), regex, format!("/{}${{1}}", encoded(name))));
     }
