@@ -168,6 +168,7 @@ fn expect_right_names(forwards: &dyn Fn(&str) -> String) {
         &format!("/socket.io/?EIO=4&path=/{}", id(1)),
         "/",
         "/evodoctor-names:x/y",
+        "/manager/EVODOCTOR-NAMES:x",
     ] {
         assert_eq!(forwards(untouched), untouched);
     }

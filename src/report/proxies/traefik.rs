@@ -39,7 +39,7 @@ pub fn body(rewrites: &Rewrites) -> String {
             format!("(?i)^(?P<before>{before})(?P<name>[^/]+/?)$"),
             format!("${{before}}{MARK}${{name}}"),
         ),
-        ("manager".to_owned(), format!("(?i)^(.*{MANAGER}.*){MARK}([^/]+/?)$"), "${1}${2}".to_owned()),
+        ("manager".to_owned(), format!("^((?i:.*{MANAGER}).*){MARK}([^/]+/?)$"), "${1}${2}".to_owned()),
     ];
     for (at, (name, written)) in expressions(rewrites).into_iter().enumerate() {
         let regex = format!("/{MARK}(?i:{})(/?)$", written.join("|"));
