@@ -190,7 +190,7 @@ pub enum Credentials {
 #[derive(Debug, Clone, Args)]
 pub struct Logs {
     /// Log files, packed by gzip or zstd or not; - reads stdin
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "emit")]
     pub files: Vec<PathBuf>,
     /// Read every line as of this kind [default: whatever each line looks like]
     #[arg(long, value_enum, value_name = "KIND")]
@@ -201,6 +201,22 @@ pub struct Logs {
     /// The JSON that GET /instance/fetchInstances returns, instead of a database
     #[arg(long, value_name = "FILE")]
     pub instances: Option<PathBuf>,
+    /// Print a configuration that lets a proxy put ids and letter case right, for every instance or those in the logs
+    #[arg(long, value_enum, value_name = "PROXY", conflicts_with_all = ["format", "follow"])]
+    pub emit: Option<Proxy>,
+}
+
+/// A proxy that can put names right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Proxy {
+    /// A file for nginx's `http` block
+    Nginx,
+    /// A dynamic configuration for Traefik's file provider
+    Traefik,
+    /// A file for `import` in Caddy's site block
+    Caddy,
+    /// A map for HAProxy
+    Haproxy,
 }
 
 /// Kinds of log.

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the tests need and this machine lacks: Postgres's server programs, PgBouncer and openssl.
-# Debian and Ubuntu. Does nothing, and asks no network, when all is there.
+# Installs what the tests need and this machine lacks: Postgres's server programs, PgBouncer, openssl, and the proxies
+# nginx, HAProxy and Caddy. Debian and Ubuntu. Starts no service. Does nothing, and asks no network, when all is there.
 set -eu
 
 has_server() {
@@ -19,6 +19,9 @@ has_server || missing="$missing postgresql"
 command -v psql >/dev/null || missing="$missing postgresql-client"
 command -v pgbouncer >/dev/null || missing="$missing pgbouncer"
 command -v openssl >/dev/null || missing="$missing openssl"
+command -v nginx >/dev/null || missing="$missing nginx-light"
+command -v haproxy >/dev/null || missing="$missing haproxy"
+command -v caddy >/dev/null || missing="$missing caddy"
 
 if [ -z "$missing" ]; then
     echo "setup: all is there"
@@ -37,6 +40,14 @@ elif command -v sudo >/dev/null; then
 else
     echo "setup: run as root, or install sudo" >&2
     exit 2
+fi
+
+# Debian's packages start what they install, unless this file says no: the tests need programs, and ports stay free.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap '$as_root rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+    $as_root chmod 755 "$policy"
 fi
 
 $as_root apt-get update -qq

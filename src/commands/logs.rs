@@ -3,30 +3,21 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tokio::signal::ctrl_c;
-use tokio::task::spawn_blocking;
-use tokio::time::sleep;
 
-use super::bar::Bar;
+use super::emit;
 use super::open::Opened;
+use super::reading;
 use super::select::Selection;
-use crate::cli::{self, Common, Format, LogFormat};
+use crate::cli::{self, Common};
 use crate::database::{catalog, session};
 use crate::evolution::fetched;
 use crate::evolution::instances::Directory;
 use crate::examine::finding::{CheckReport, Finding, Outcome};
 use crate::exit::Exit;
 use crate::report::{Detail, Report};
-use crate::requests::progress::Progress;
 use crate::requests::rules::rules;
-use crate::requests::{self, Examined, Options};
-
-/// How often the progress is shown anew.
-const TICK: Duration = Duration::from_millis(200);
 
 /// Examines the logs. Names are compared with `--instances` where it is given, else with the database where one is
 /// named, else judged by their form.
@@ -35,13 +26,11 @@ const TICK: Duration = Duration::from_millis(200);
 /// When a file cannot be read or understood, or a database that is named cannot be reached.
 pub async fn run(args: &cli::Logs, common: &Common) -> Result<Exit> {
     let selection = Selection::new(common)?;
-    let mut opened = None;
-    let directory = match &args.instances {
-        Some(file) => Some(from_file(file)?),
-        None if session::is_named(common) => Some(from_database(common, &mut opened).await?),
-        None => None,
-    };
-    let mut examined = examine(args, common, directory).await?;
+    if let Some(proxy) = args.emit {
+        return emit::run(proxy, args, common, &selection).await;
+    }
+    let (directory, opened) = directory(args, common).await?;
+    let mut examined = reading::examine(args, common, directory.map(Arc::new).as_ref()).await?;
     examined.findings.retain(|finding| selection.lets_through(&finding.code));
 
     let findings = examined.findings.clone();
@@ -55,45 +44,19 @@ pub async fn run(args: &cli::Logs, common: &Common) -> Result<Exit> {
     Ok(report.exit(common))
 }
 
-/// Reads the logs beside everything else, so that Ctrl-C ends the reading and not the report.
-async fn examine(args: &cli::Logs, common: &Common, directory: Option<Directory>) -> Result<Examined> {
-    let progress = Arc::new(Progress::default());
-    // Who follows a log is told what comes, and waits for no end.
-    let shown = Bar::new(!args.follow && !common.quiet);
-    let (args, tells) =
-        (args.clone(), args.follow && common.format == Format::Human && common.output.is_none());
-    let reading = Arc::clone(&progress);
-    let mut examined = spawn_blocking(move || {
-        let tell = |line: &str| println!("{line}");
-        let options = Options {
-            format: args.log_format.map_or(requests::formats::Format::Any, kind),
-            follow: args.follow,
-            progress: &reading,
-            told: if tells { Some(&tell) } else { None },
-        };
-        requests::examine(&args.files, directory.as_ref(), &options)
-    });
-    loop {
-        tokio::select! {
-            examined = &mut examined => {
-                shown.end();
-                return examined.context("the reading ended early")?;
-            }
-            _ = ctrl_c() => progress.stop.store(true, Relaxed),
-            () = sleep(TICK) => shown.update(&progress),
-        }
+/// The instances to compare names with, and the database where they are from one.
+///
+/// # Errors
+/// When a file cannot be read or understood, or a database that is named cannot be reached.
+pub async fn directory(args: &cli::Logs, common: &Common) -> Result<(Option<Directory>, Option<Opened>)> {
+    if let Some(file) = &args.instances {
+        return Ok((Some(from_file(file)?), None));
     }
-}
-
-fn kind(format: LogFormat) -> requests::formats::Format {
-    use requests::formats::Format;
-    match format {
-        LogFormat::Combined => Format::Combined,
-        LogFormat::Json => Format::Json,
-        LogFormat::Haproxy => Format::Haproxy,
-        LogFormat::Alb => Format::Balancer,
-        LogFormat::Text => Format::Text,
+    if !session::is_named(common) {
+        return Ok((None, None));
     }
+    let (directory, opened) = from_database(common).await?;
+    Ok((Some(directory), Some(opened)))
 }
 
 /// One line for each rule that was looked for.
@@ -108,12 +71,11 @@ fn checks(findings: &[Finding], selection: &Selection) -> Vec<CheckReport> {
     rules().iter().filter(|rule| selection.lets_through(&rule.code)).map(report).collect()
 }
 
-async fn from_database(common: &Common, opened: &mut Option<Opened>) -> Result<Directory> {
-    let mut found = Opened::snapshot(common).await?;
-    let instances = catalog::instances(found.session.connection(), &found.schema).await?;
-    found.session.end_snapshot().await?;
-    *opened = Some(found);
-    Ok(Directory::new(instances))
+async fn from_database(common: &Common) -> Result<(Directory, Opened)> {
+    let mut opened = Opened::snapshot(common).await?;
+    let instances = catalog::instances(opened.session.connection(), &opened.schema).await?;
+    opened.session.end_snapshot().await?;
+    Ok((Directory::new(instances), opened))
 }
 
 /// The instances in a file that holds what `GET /instance/fetchInstances` returns.

@@ -184,6 +184,15 @@ fn spelling(text: &str) -> String {
     trim(text).to_lowercase()
 }
 
+/// Whether the text has the form of an instance's id: a UUID in any letter case.
+pub fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
 /// The text without the spaces around it, those that take no room on a screen among them.
 pub fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| {

@@ -4,5 +4,6 @@ pub mod fetched;
 pub mod instances;
 pub mod phone;
 pub mod release;
+pub mod route_pattern;
 pub mod routes;
 pub mod schema;

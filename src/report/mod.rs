@@ -20,6 +20,7 @@ pub mod explain;
 pub mod human;
 pub mod layout;
 pub mod logs;
+pub mod proxies;
 mod sparkline;
 
 /// One command's result.

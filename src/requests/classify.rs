@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::rules::Confusion;
-use crate::evolution::instances::{Directory, Instance, trim};
+use crate::evolution::instances::{Directory, Instance, is_uuid, trim};
 use crate::evolution::{phone, routes};
 
 /// What became of a name.
@@ -53,7 +53,7 @@ pub fn classify<'d>(name: &str, directory: Option<&'d Directory>) -> Verdict<'d>
     let any = |is: fn(&str) -> bool| readings.iter().any(|reading| is(reading));
     let by_form = if any(looks_like_token) {
         Some(Confusion::Token)
-    } else if any(is_uuid) {
+    } else if any(|reading| is_uuid(trim(reading))) {
         Some(Confusion::Id)
     } else if any(|reading| phone::read(reading).is_some_and(|phone| phone.is_sure())) {
         Some(Confusion::Phone)
@@ -126,16 +126,6 @@ fn is_mangled(name: &str) -> bool {
 
 fn has(text: &str, is: fn(&u8) -> bool) -> bool {
     text.bytes().any(|byte| is(&byte))
-}
-
-/// Whether the text has the form of an instance's id.
-fn is_uuid(text: &str) -> bool {
-    let text = trim(text);
-    text.len() == 36
-        && text.bytes().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
 }
 
 #[cfg(test)]

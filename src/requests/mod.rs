@@ -10,6 +10,7 @@ mod collect;
 pub mod formats;
 pub mod progress;
 pub mod request;
+pub mod rewrites;
 pub mod rules;
 mod scan;
 pub mod shown;

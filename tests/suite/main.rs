@@ -11,6 +11,7 @@ mod consent;
 mod contract;
 mod credentials;
 mod demo;
+mod emit;
 mod explain;
 mod files;
 mod fixes;

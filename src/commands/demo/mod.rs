@@ -76,7 +76,7 @@ async fn tell(common: &Common) -> Result<Exit> {
         "The dashboard says connected and the clients get 404. The proxy's log knows who calls by the wrong name:",
     )?;
     command("evodoctor logs access.log")?;
-    let args = cli::Logs { files: vec![log], log_format: None, follow: false, instances: None };
+    let args = cli::Logs { files: vec![log], log_format: None, follow: false, instances: None, emit: None };
     ensure!(logs::run(&args, &common).await? == Exit::Findings, "the demo's log should have findings");
 
     say("And back: schema and rows become exactly what they were.")?;

@@ -4,5 +4,6 @@ pub mod cluster;
 pub mod database;
 pub mod fixtures;
 pub mod program;
+pub mod proxy;
 pub mod roles;
 pub mod state;

@@ -1,0 +1,67 @@
+//! Reading logs: with a bar on a terminal, and an end that comes early when it is asked for.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::signal::ctrl_c;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use super::bar::Bar;
+use crate::cli::{self, Common, Format, LogFormat};
+use crate::evolution::instances::Directory;
+use crate::requests::progress::Progress;
+use crate::requests::{self, Examined, Options};
+
+/// How often the progress is shown anew.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What the logs say. They are read beside everything else, so that Ctrl-C ends the reading and not the report.
+///
+/// # Errors
+/// When a file cannot be read or understood.
+pub async fn examine(
+    args: &cli::Logs,
+    common: &Common,
+    directory: Option<&Arc<Directory>>,
+) -> Result<Examined> {
+    let progress = Arc::new(Progress::default());
+    // Who follows a log is told what comes, and waits for no end.
+    let shown = Bar::new(!args.follow && !common.quiet);
+    let (args, tells) =
+        (args.clone(), args.follow && common.format == Format::Human && common.output.is_none());
+    let (reading, directory) = (Arc::clone(&progress), directory.cloned());
+    let mut examined = spawn_blocking(move || {
+        let tell = |line: &str| println!("{line}");
+        let options = Options {
+            format: args.log_format.map_or(requests::formats::Format::Any, kind),
+            follow: args.follow,
+            progress: &reading,
+            told: if tells { Some(&tell) } else { None },
+        };
+        requests::examine(&args.files, directory.as_deref(), &options)
+    });
+    loop {
+        tokio::select! {
+            examined = &mut examined => {
+                shown.end();
+                return examined.context("the reading ended early")?;
+            }
+            _ = ctrl_c() => progress.stop.store(true, Relaxed),
+            () = sleep(TICK) => shown.update(&progress),
+        }
+    }
+}
+
+fn kind(format: LogFormat) -> requests::formats::Format {
+    use requests::formats::Format;
+    match format {
+        LogFormat::Combined => Format::Combined,
+        LogFormat::Json => Format::Json,
+        LogFormat::Haproxy => Format::Haproxy,
+        LogFormat::Alb => Format::Balancer,
+        LogFormat::Text => Format::Text,
+    }
+}
