@@ -12,3 +12,4 @@ pub mod exit;
 pub mod repair;
 pub mod report;
 pub mod requests;
+pub mod unpacked;
