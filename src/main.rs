@@ -23,8 +23,10 @@ async fn main() -> ExitCode {
         .without_time()
         .init();
     let outcome = tokio::select! {
-        outcome = dispatch(&cli) => outcome,
+        // In this order: a Ctrl-C is listened for before there is anything to remove.
+        biased;
         error = open::interrupted(&cli.common) => Err(error),
+        outcome = dispatch(&cli) => outcome,
     };
     outcome
         .unwrap_or_else(|error| {

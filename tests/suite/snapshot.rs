@@ -156,7 +156,10 @@ async fn every_command_takes_a_dump_and_none_changes_it_for_good() {
         credentials(&snapshot(&dump, &list).ends(0).json()),
         credentials(&on(&database.url(), &list).ends(0).json())
     );
-    let log = dumps.write("access.log", "GET /instance/connectionState/no-such-name HTTP/1.1\" 404\n");
+    let log = dumps.write(
+        "access.log",
+        "1.2.3.4 - - [21/Nov/2026:10:00:01 +0000] \"GET /instance/connectionState/x HTTP/1.1\" 404 61\n",
+    );
     let log = log.to_str().unwrap();
     let run = snapshot(&dump, &["logs", log, "--format", "json"]);
     assert_eq!(run.json()["database"]["name"], database.name(), "{}", run.stderr);

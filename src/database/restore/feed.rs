@@ -110,7 +110,10 @@ impl Fed {
             }
             Err(error) => {
                 let error = expect_answer(error)?;
-                if has_rows && !self.has_tables && state_of(&error).as_deref() == Some("42P01") {
+                if has_rows
+                    && !self.has_tables
+                    && matches!(state_of(&error).as_deref(), Some("42P01" | "3F000"))
+                {
                     return Err(rows_only());
                 }
                 self.complaints.push(Complaint::of(&text, &words, &error));

@@ -91,7 +91,7 @@ impl Source {
             None => Box::new(io::stdin()),
         };
         file.by_ref().take(HEAD).read_to_end(&mut head).map_err(cannot)?;
-        let (packing, start) = beginning(&head);
+        let (packing, start) = beginning(&head).map_err(|_| damaged(&shown))?;
         let (format, is_compressed, dumped) = kind(&start, &shown)?;
         Ok(Self { path: path.to_owned(), format, packing, size, is_compressed, dumped, head })
     }
@@ -140,15 +140,13 @@ impl<R: Read, F: FnMut(usize)> Read for Watched<R, F> {
 }
 
 /// How a file is packed that begins so, and what it begins with unpacked.
-fn beginning(head: &[u8]) -> (Packing, Vec<u8>) {
+fn beginning(head: &[u8]) -> io::Result<(Packing, Vec<u8>)> {
     let mut start = Vec::new();
-    match unpacked::reader(head) {
+    let (reader, packing) = unpacked::reader(head)?;
+    match reader.take(HEAD).read_to_end(&mut start) {
         // The head ends in the middle of what is packed: what came until then is what is wanted.
-        Ok((mut reader, packing)) => {
-            let _ = reader.by_ref().take(HEAD).read_to_end(&mut start);
-            (packing, start)
-        }
-        Err(_) => (Packing::of(head), start),
+        Err(error) if start.is_empty() => Err(error),
+        _ => Ok((packing, start)),
     }
 }
 
