@@ -13,6 +13,7 @@ mod lexer;
 mod progress;
 mod source;
 mod space;
+mod supply;
 
 use std::fs::File;
 use std::io;

@@ -15,6 +15,7 @@ use super::complaint::{Complaint, table_of_rows};
 use super::databases::Databases;
 use super::input::{Input, LONGEST};
 use super::lexer::{Lexer, Statement};
+use super::supply::supply;
 use crate::database::run::{execute, state_of};
 use crate::exit::failure;
 
@@ -94,11 +95,19 @@ impl Fed {
         }
         // The encoding of names is rarely any other; rows go as they are.
         let text = String::from_utf8_lossy(&statement.text);
-        let outcome = if statement.reads_rows {
+        let mut outcome = if statement.reads_rows {
             copy(input, connection, &text).await?
         } else {
             execute(connection, text.to_string()).await
         };
+        let makes_table = matches!(words.as_slice(), ["create", "table" | "unlogged", ..]);
+        while makes_table
+            && let Err(error) = &outcome
+            && let Some(made) = supply(connection, error).await?
+        {
+            self.complaints.extend(made);
+            outcome = execute(connection, text.to_string()).await;
+        }
         let has_rows = matches!(words.as_slice(), ["copy" | "insert", ..]);
         if has_rows {
             self.rows_of.extend(table_of_rows(&text));
@@ -106,7 +115,7 @@ impl Fed {
         match outcome {
             Ok(_) => {
                 self.done += 1;
-                self.has_tables |= matches!(words.as_slice(), ["create", "table" | "unlogged", ..]);
+                self.has_tables |= makes_table;
             }
             Err(error) => {
                 let error = expect_answer(error)?;

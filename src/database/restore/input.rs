@@ -83,28 +83,26 @@ impl Input {
     /// # Errors
     /// When it cannot be read, or the dump ends before the mark ([`io::ErrorKind::UnexpectedEof`]).
     pub async fn rows(&mut self) -> Result<Option<&[u8]>> {
-        loop {
-            while !self.is_at_end && self.rest().len() < b"\\.\r\n".len() {
-                self.more().await?;
-            }
-            let rest = self.rest();
-            if rest.is_empty() {
-                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-            }
-            if self.is_line_start
-                && let Some(length) = end_mark(rest)
-            {
-                self.at += length;
-                return Ok(None);
-            }
-            let length = match memmem::find(rest, b"\n\\.").or_else(|| memrchr(b'\n', rest)) {
-                Some(line_end) => line_end + 1,
-                None => rest.len(),
-            };
-            self.is_line_start = rest[length - 1] == b'\n';
-            self.at += length;
-            return Ok(Some(&self.buffer[self.at - length..self.at]));
+        while !self.is_at_end && self.rest().len() < b"\\.\r\n".len() {
+            self.more().await?;
         }
+        let rest = self.rest();
+        if rest.is_empty() {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+        if self.is_line_start
+            && let Some(length) = end_mark(rest)
+        {
+            self.at += length;
+            return Ok(None);
+        }
+        let length = match memmem::find(rest, b"\n\\.").or_else(|| memrchr(b'\n', rest)) {
+            Some(line_end) => line_end + 1,
+            None => rest.len(),
+        };
+        self.is_line_start = rest[length - 1] == b'\n';
+        self.at += length;
+        Ok(Some(&self.buffer[self.at - length..self.at]))
     }
 
     fn rest(&self) -> &[u8] {

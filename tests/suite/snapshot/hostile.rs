@@ -1,6 +1,7 @@
 //! A dump is somebody else's text: it cannot run a program, read a file, or change the server.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use super::{Dumps, snapshot};
 use crate::support::database::{TestDatabase, execute};
@@ -11,7 +12,7 @@ async fn a_hostile_dump_runs_nothing_and_reads_nothing() {
     let dumps = Dumps::new();
     let plain = fs::read_to_string(dumps.dump(&database, "plain.sql", &[])).unwrap();
     // Open to every user: nothing but the design keeps the file from being made.
-    let open = fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+    let open = fs::Permissions::from_mode(0o777);
     fs::set_permissions(dumps.path("."), open).unwrap();
     let proof = dumps.path("proof");
     let proof = proof.to_str().unwrap();
@@ -55,7 +56,7 @@ async fn a_hostile_dump_runs_nothing_and_reads_nothing() {
 async fn a_hostile_trigger_gains_nothing_by_a_rehearsal() {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;
     let dumps = Dumps::new();
-    let open = fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+    let open = fs::Permissions::from_mode(0o777);
     fs::set_permissions(dumps.path("."), open).unwrap();
     let proof = dumps.path("proof");
     let mut connection = database.connect().await;
