@@ -50,6 +50,9 @@ pub struct Common {
     /// Take the connection string from Evolution's own .env
     #[arg(long, global = true, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
+    /// Examine a dump instead of a server: what pg_dump or pg_dumpall wrote, also packed; - reads stdin
+    #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["database_url", "env_file"])]
+    pub snapshot: Option<PathBuf>,
     /// The schema with Evolution's tables [default: the URL's, else the one that holds them]
     #[arg(long, global = true, value_name = "NAME")]
     pub schema: Option<String>,

@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::Parser;
 use evodoctor::cli::{Cli, Command};
-use evodoctor::commands::{check, credentials, demo, explain, fix, history, logs, undo};
+use evodoctor::commands::{check, credentials, demo, explain, fix, history, logs, open, undo};
 use evodoctor::exit::{self, Exit};
 use tracing_subscriber::EnvFilter;
 
@@ -21,8 +22,23 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .without_time()
         .init();
+    let outcome = tokio::select! {
+        // In this order: a Ctrl-C is listened for before there is anything to remove.
+        biased;
+        error = open::interrupted(&cli.common) => Err(error),
+        outcome = dispatch(&cli) => outcome,
+    };
+    outcome
+        .unwrap_or_else(|error| {
+            exit::report(&error);
+            Exit::Failed
+        })
+        .into()
+}
+
+async fn dispatch(cli: &Cli) -> Result<Exit> {
     let common = &cli.common;
-    let outcome = match &cli.command {
+    match &cli.command {
         Command::Check(args) => check::run(args, common).await,
         Command::Fix(args) => fix::run(args, common).await,
         Command::Undo(args) => undo::run(args, common).await,
@@ -31,11 +47,5 @@ async fn main() -> ExitCode {
         Command::Credentials(action) => credentials::run(action, common).await,
         Command::Logs(args) => logs::run(args, common).await,
         Command::Demo => demo::run(common).await,
-    };
-    outcome
-        .unwrap_or_else(|error| {
-            exit::report(&error);
-            Exit::Failed
-        })
-        .into()
+    }
 }

@@ -66,7 +66,7 @@ async fn operate(
     let operation = fix::operation(name).with_context(|| format!("there is no operation {name}"))?;
     let arguments: BTreeMap<String, String> =
         arguments.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    let mut opened = Opened::for_change(common).await?;
+    let mut opened = Opened::for_change(common, apply).await?;
     let subject = opened.subject();
     let rehearsal = rehearsed(&mut opened, &subject, async |connection, attempt| {
         rehearsal::operate(connection, &subject, attempt, operation, &arguments).await

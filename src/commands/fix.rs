@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::change::{self, Committed, rehearsed};
-use super::open::Opened;
+use super::open::{Opened, expect_live};
 use super::select::{self, Selection};
 use crate::cli::{self, Common};
 use crate::examine::check::Check;
@@ -19,13 +19,19 @@ use crate::report::{Change, Detail, Report, RunInfo};
 /// When the plan is refused, rows or roles stand in the way, or the connection is lost. Nothing is changed then.
 pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
     let allowed = select::hazards(&args.allow)?;
+    if args.plan_out.is_some() {
+        expect_live(
+            common,
+            "a plan is for the database it was rehearsed on, and what a dump restores is gone afterwards",
+        )?;
+    }
     let plan = args.plan.as_deref().map(PlanFile::read).transpose()?;
     let named = match &plan {
         Some(plan) => plan.codes.clone(),
         None => select::fixable(&args.codes)?,
     };
     let selection = Selection::new(common)?;
-    let mut opened = Opened::for_change(common).await?;
+    let mut opened = Opened::for_change(common, args.apply).await?;
     let subject = opened.subject();
     let identity = Identity::of(&subject.server, &subject.schema);
     if let Some(plan) = &plan {

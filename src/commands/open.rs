@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::cli::Common;
 use crate::database::catalog::{self, Catalog, Server};
+use crate::database::restore::Restored;
 use crate::database::session::{self, Session};
 use crate::database::url::Target;
 use crate::evolution::release::{History, ReleaseRange};
@@ -25,6 +26,8 @@ pub struct Opened {
     pub catalog: Catalog,
     /// What the migration history says; `None` without one.
     pub history: Option<History>,
+    /// The dump it comes from, where it does; its server ends with this value.
+    pub restored: Option<Restored>,
 }
 
 impl Opened {
@@ -33,8 +36,11 @@ impl Opened {
     /// # Errors
     /// When there is no connection, no Evolution schema, or more than one.
     pub async fn snapshot(common: &Common) -> Result<Self> {
-        let target = session::choose(common)?;
+        let (target, restored) = target(common).await?;
         let mut session = Session::open(&target).await?;
+        if let Some(restored) = &restored {
+            session.present(restored.name());
+        }
         session.begin_snapshot().await?;
         let server = Server::read(&mut session).await?;
         let connection = session.connection();
@@ -42,14 +48,21 @@ impl Opened {
         let catalog = Catalog::read(connection, &schema).await?;
         let history = catalog::migration_history(connection, &catalog).await?;
         let history = history.map(|rows| History::read(&rows));
-        Ok(Self { session, target, server, schema, catalog, history })
+        Ok(Self { session, target, server, schema, catalog, history, restored })
     }
 
-    /// The same, with the snapshot ended, for a command that changes something.
+    /// The same, with the snapshot ended, for a command that changes something, for good where it `applies`.
     ///
     /// # Errors
-    /// Also when the server is a standby, and when the report could not be written afterwards.
-    pub async fn for_change(common: &Common) -> Result<Self> {
+    /// Also when the server is a standby, when a dump is to be changed for good, and when the report could not be
+    /// written afterwards.
+    pub async fn for_change(common: &Common, applies: bool) -> Result<Self> {
+        if applies {
+            expect_live(
+                common,
+                "--apply changes a database, and a dump is none: what it restores is gone afterwards",
+            )?;
+        }
         expect_writable(common.output.as_deref())?;
         let mut opened = Self::snapshot(common).await?;
         opened.session.end_snapshot().await?;
@@ -79,6 +92,7 @@ impl Opened {
             schema: self.schema.clone(),
             host: self.session.server.clone(),
             name: self.server.database.clone(),
+            restore: self.restored.as_ref().map(|restored| restored.origin.clone().into()),
         }
     }
 
@@ -86,4 +100,43 @@ impl Opened {
     pub fn release_info(&self) -> Option<ReleaseInfo> {
         self.history.as_ref().map(ReleaseInfo::of)
     }
+}
+
+/// Where to connect: to the database that is named, or to what a dump was restored into.
+async fn target(common: &Common) -> Result<(Target, Option<Restored>)> {
+    let Some(dump) = &common.snapshot else { return Ok((session::choose(common)?, None)) };
+    let restored = Restored::from(dump, !common.quiet).await?;
+    let target = Target {
+        options: restored.options(),
+        schema: common.schema.clone(),
+        connect_timeout: None,
+        fallback: None,
+        files: Vec::new(),
+    };
+    Ok((target, Some(restored)))
+}
+
+/// Refuses what makes no sense on a dump.
+///
+/// # Errors
+/// When a dump is given.
+pub fn expect_live(common: &Common, why: &str) -> Result<()> {
+    match &common.snapshot {
+        None => Ok(()),
+        Some(_) => Err(failure(
+            why,
+            "without it, the dump shows what would be done; then the same on the database itself: --database-url URL",
+        )),
+    }
+}
+
+/// Waits for Ctrl-C while a dump is open. A command on a dump is then dropped, and its server goes with it.
+pub async fn interrupted(common: &Common) -> anyhow::Error {
+    if common.snapshot.is_none() || tokio::signal::ctrl_c().await.is_err() {
+        return std::future::pending().await;
+    }
+    failure(
+        "interrupted; what the dump was restored into is stopped and removed",
+        "run it again when you like",
+    )
 }

@@ -15,7 +15,7 @@ use crate::report::{Change, Detail, Report, RunInfo};
 /// # Errors
 /// When there is no such run, or rows no longer allow it: they are named, and nothing is changed.
 pub async fn run(args: &cli::Undo, common: &Common) -> Result<Exit> {
-    let mut opened = Opened::for_change(common).await?;
+    let mut opened = Opened::for_change(common, args.apply).await?;
     let subject = opened.subject();
     let undone = rehearsed(&mut opened, &subject, async |connection, attempt| {
         undo::rehearse(connection, &subject, attempt, args.run).await

@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod env_file;
 pub mod objects;
 pub mod quote;
+pub mod restore;
 pub mod run;
 pub mod script;
 pub mod server;

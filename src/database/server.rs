@@ -4,9 +4,11 @@
 //! The server is run by a small shell script, `server/guard.sh`, which stops it and removes its directory as
 //! soon as the process that started it ends. Nothing here depends on a destructor that is reached.
 
-mod binaries;
+pub mod binaries;
+mod leftovers;
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
@@ -31,6 +33,9 @@ const GUARD: &str = include_str!("server/guard.sh");
 
 /// The longest that a server may take to start; a loaded machine needs a few seconds.
 const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// How the name of every server's directory begins.
+const PREFIX: &str = "evodoctor-";
 
 /// The longest path of a unix socket that every system takes (macOS 104 bytes with the end mark, Linux 108).
 const SOCKET_PATH_LIMIT: usize = 103;
@@ -70,6 +75,8 @@ pub struct Server {
     port: u16,
     password: String,
     version: String,
+    /// Locked as long as this process lives: see [`leftovers`].
+    _owner: File,
 }
 
 impl Server {
@@ -83,7 +90,9 @@ impl Server {
             Some(directory) => binaries::check(directory)?,
             None => binaries::find()?,
         };
-        let directory = private_directory(&options.parent.clone().unwrap_or_else(env::temp_dir))?;
+        let place = place(options.parent.as_deref());
+        leftovers::remove(&place);
+        let (directory, owner) = private_directory(&place)?;
         // Postgres refuses to run as root.
         let user = if directory.path().metadata()?.uid() == 0 { Some(unprivileged_user()?) } else { None };
         let port = if options.tcp { free_port()? } else { 5432 };
@@ -102,7 +111,8 @@ impl Server {
         }
         let mut guard = command.spawn().context("the throwaway server cannot be started")?;
         let alive = guard.stdin.take();
-        let mut server = Self { guard, alive, directory, port, password, version: String::new() };
+        let version = String::new();
+        let mut server = Self { guard, alive, directory, port, password, version, _owner: owner };
         server.wait_until_ready().await?;
         tracing::debug!(version = server.version, directory = %server.directory.path().display(), "server started");
         Ok(server)
@@ -196,21 +206,25 @@ impl Drop for Server {
     }
 }
 
-/// A directory that only its owner may enter, below `parent` unless that makes its socket's path too long or
-/// is closed to the server's user.
-fn private_directory(parent: &Path) -> Result<TempDir> {
-    let private = fs::Permissions::from_mode(0o700);
-    let make = |parent: &Path| {
-        let directory =
-            tempfile::Builder::new().prefix("evodoctor-").permissions(private.clone()).tempdir_in(parent);
-        directory.with_context(|| format!("no directory can be made in {}", parent.display()))
-    };
-    let directory = make(parent)?;
-    let socket = directory.path().join(".s.PGSQL.65535");
-    if socket.as_os_str().len() <= SOCKET_PATH_LIMIT && is_open_to_others(parent) {
-        return Ok(directory);
+/// Where a server's directory is made: in `wanted`, else the system's place for temporary files, unless its
+/// socket's path would be too long there or the place is closed to the server's user.
+pub fn place(wanted: Option<&Path>) -> PathBuf {
+    let wanted = wanted.map_or_else(env::temp_dir, Path::to_owned);
+    let socket = wanted.join(format!("{PREFIX}XXXXXX")).join(".s.PGSQL.65535");
+    if socket.as_os_str().len() <= SOCKET_PATH_LIMIT && is_open_to_others(&wanted) {
+        return wanted;
     }
-    make(Path::new("/tmp"))
+    PathBuf::from("/tmp")
+}
+
+/// A directory that only its owner may enter, with the mark of a living owner in it.
+fn private_directory(parent: &Path) -> Result<(TempDir, File)> {
+    let private = fs::Permissions::from_mode(0o700);
+    let directory = tempfile::Builder::new().prefix(PREFIX).permissions(private).tempdir_in(parent);
+    let directory = directory.with_context(|| format!("no directory can be made in {}", parent.display()))?;
+    let owner =
+        leftovers::mark(directory.path()).context("the throwaway server's directory cannot be used")?;
+    Ok((directory, owner))
 }
 
 /// Whether another user may reach what lies below: as root the server runs as one.
@@ -280,7 +294,7 @@ fn server_arguments(options: &Options, directory: &Path, port: u16) -> Vec<Strin
 
 /// The server's environment: no PG* variable of the caller, messages in English, and no search for the time
 /// zone.
-fn environment(directory: &Path) -> Vec<(String, String)> {
+pub(super) fn environment(directory: &Path) -> Vec<(String, String)> {
     let kept = ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
     let kept = kept.iter().filter_map(|name| Some(((*name).to_owned(), env::var(name).ok()?)));
     let ours = [("LC_ALL", "C"), ("TZ", "UTC")].map(|(name, value)| (name.to_owned(), value.to_owned()));

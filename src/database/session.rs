@@ -16,10 +16,13 @@ use crate::cli::Common;
 use crate::exit::failure;
 use refusal::Refusal;
 
-/// Whether the command line or the environment names a database at all.
+/// Whether the command line or the environment names a database at all, or a dump of one.
 pub fn is_named(common: &Common) -> bool {
     let is_set = |name: &&str| env::var(name).is_ok_and(|value| !value.trim().is_empty());
-    common.database_url.is_some() || common.env_file.is_some() || env_file::NAMES.iter().any(is_set)
+    common.snapshot.is_some()
+        || common.database_url.is_some()
+        || common.env_file.is_some()
+        || env_file::NAMES.iter().any(is_set)
 }
 
 /// The database that the command line and the environment name: `--database-url`, else `--env-file`, else
@@ -118,6 +121,12 @@ impl Session {
             database: row.try_get(3)?,
             role: row.try_get(4)?,
         })
+    }
+
+    /// Calls server and database by the names of what was restored here, which a reader knows.
+    pub fn present(&mut self, name: String) {
+        self.server = "a dump".to_owned();
+        self.database = name;
     }
 
     /// The connection, for statements. They must be unnamed (`persistent(false)`, or `raw_sql`).

@@ -15,6 +15,7 @@ use super::references::{Reference, references};
 use super::rule::Applicability;
 use super::unique_indexes::{UniqueIndex, unique_indexes};
 use crate::database::catalog::Catalog;
+use crate::database::restore::OWNER;
 use crate::database::run::{execute, is_lock_trouble, script, statement_rows};
 use crate::database::script::Variables;
 use crate::evolution::release::ReleaseRange;
@@ -152,6 +153,7 @@ fn explain(error: &sqlx::Error, role: &str) -> String {
              BYPASSRLS",
             database.message()
         ),
+        Some("42501") if role == OWNER => format!("the dump lacks its rows ({})", database.message()),
         Some("42501") => {
             format!("role {role:?} may not read it ({}); GRANT SELECT to it", database.message())
         }

@@ -41,6 +41,7 @@ pub fn render(report: &Report, common: &Common, page: Page) -> String {
 
 fn heading(report: &Report, page: Page) -> String {
     let mut lines = Vec::new();
+    let restore = report.database.as_ref().and_then(|database| database.restore.as_ref());
     if let Some(database) = &report.database {
         lines.push((
             "database",
@@ -75,7 +76,9 @@ fn heading(report: &Report, page: Page) -> String {
     } else if report.database.is_some() {
         lines.push(("release", "unknown: there is no _prisma_migrations table".to_owned()));
     }
-    if lines.is_empty() { String::new() } else { page.pairs(&lines, 0) + "\n" }
+    lines.extend(restore.iter().flat_map(|restore| restore.lines()));
+    let complaints = restore.map(|restore| restore.complaints(page)).unwrap_or_default();
+    if lines.is_empty() { complaints } else { page.pairs(&lines, 0) + "\n" + &complaints }
 }
 
 fn findings(findings: &[Finding], page: Page) -> String {

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::Value;
 
+use self::restore::RestoreInfo;
 use crate::cli::{Common, Format};
 use crate::evolution::release::History;
 use crate::examine::finding::{CheckReport, Finding, Summary};
@@ -21,6 +22,7 @@ pub mod human;
 pub mod layout;
 pub mod logs;
 pub mod proxies;
+pub mod restore;
 mod sparkline;
 
 /// One command's result.
@@ -61,6 +63,9 @@ pub struct DatabaseInfo {
     pub host: String,
     /// The database's name.
     pub name: String,
+    /// The dump it comes from, where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restore: Option<RestoreInfo>,
 }
 
 /// The release that a report speaks of, as a range.

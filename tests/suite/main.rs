@@ -23,6 +23,7 @@ mod plan;
 mod read_only;
 mod secrets;
 mod server;
+mod snapshot;
 mod support;
 mod undo;
 mod waiting;

@@ -32,23 +32,84 @@ const USUAL: &[&str] = &[
 /// # Errors
 /// When there is none; the next step is the command that installs one.
 pub fn find() -> Result<PathBuf> {
-    if let Some(named) = env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
-        return check(Path::new(&named)).map_err(|error| error.context(format!("{VARIABLE} is set")));
+    if let Some(named) = named() {
+        return check(&named).map_err(|error| error.context(format!("{VARIABLE} is set")));
     }
+    everywhere().into_iter().find(|directory| is_complete(directory)).map_or_else(|| Err(none()), Ok)
+}
+
+/// The newest directory with `initdb` and `postgres`, and with `pg_restore` where that is wanted, for a dump that
+/// needs PostgreSQL `major` at least. `EVODOCTOR_PG_BIN` names the only one, where it is set.
+///
+/// # Errors
+/// When there is none, or none new enough; the next step is the command that installs one.
+pub fn newest(dump: &str, major: Option<u32>, with_pg_restore: bool) -> Result<PathBuf> {
+    let candidates = match named() {
+        Some(named) => vec![check(&named).map_err(|error| error.context(format!("{VARIABLE} is set")))?],
+        None => everywhere().into_iter().filter(|directory| is_complete(directory)).collect(),
+    };
+    if candidates.is_empty() {
+        return Err(none());
+    }
+    let has_pg_restore = |directory: &PathBuf| !with_pg_restore || directory.join("pg_restore").is_file();
+    let versions =
+        candidates.into_iter().filter(has_pg_restore).map(|directory| (version(&directory), directory));
+    // The first of equals, in the order of the search.
+    let newest = versions.reduce(|best, other| if other.0 > best.0 { other } else { best });
+    let Some((version, directory)) = newest else {
+        return Err(failure(
+            format!(
+                "{dump} is an archive, and there is no pg_restore beside the server programs of this machine"
+            ),
+            install_version(major, "install PostgreSQL's client programs of the server's version"),
+        ));
+    };
+    match major {
+        Some(major) if version.first().is_some_and(|newest| *newest < major) => Err(failure(
+            format!("{dump} comes from PostgreSQL {major}; the newest here is {}", version[0]),
+            install_version(Some(major), &format!("install PostgreSQL {major}, server and client programs")),
+        )),
+        _ => Ok(directory),
+    }
+}
+
+/// What the variable says.
+fn named() -> Option<PathBuf> {
+    env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Every directory to look into, in order.
+fn everywhere() -> Vec<PathBuf> {
     let on_path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&on_path)
-        .chain(pg_config())
-        .chain(USUAL.iter().flat_map(|pattern| expand(pattern)))
-        .find(|directory| is_complete(directory))
-        .map_or_else(
-            || {
-                Err(failure(
-                    "no Postgres server programs (initdb, postgres) on this machine",
-                    format!("{}, or set {VARIABLE} to their directory", install_command()),
-                ))
-            },
-            Ok,
-        )
+    let usual = USUAL.iter().flat_map(|pattern| expand(pattern));
+    env::split_paths(&on_path).chain(pg_config()).chain(usual).collect()
+}
+
+fn none() -> anyhow::Error {
+    failure(
+        "no Postgres server programs (initdb, postgres) on this machine",
+        format!("{}, or set {VARIABLE} to their directory", install_command()),
+    )
+}
+
+/// The numbers of a server's version: `postgres (PostgreSQL) 17.2 (Debian …)` → 17, 2. Empty when it does not run.
+fn version(directory: &Path) -> Vec<u32> {
+    let output = Command::new(directory.join("postgres")).arg("--version").output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    numbers(text.rsplit(") ").find(|part| part.starts_with(|c: char| c.is_ascii_digit())).unwrap_or_default())
+}
+
+/// How to install a certain version here.
+fn install_version(major: Option<u32>, otherwise: &str) -> String {
+    let has_apt = Path::new("/usr/bin/apt-get").is_file();
+    match major.filter(|_| has_apt) {
+        Some(major) => format!(
+            "run: {}apt-get install -y postgresql-{major} postgresql-client-{major} (where the distribution has only \
+             older ones: https://apt.postgresql.org), or set {VARIABLE} to the directory of its programs",
+            if is_root() { "" } else { "sudo " }
+        ),
+        None => format!("{otherwise}, or set {VARIABLE} to the directory of its programs"),
+    }
 }
 
 /// The directory itself, when it has what a server takes.

@@ -55,7 +55,7 @@ pub fn id(instance: u32) -> String {
 
 /// The name of an instance; some hold a space.
 pub fn name(instance: u32) -> String {
-    if instance % 10 == 0 { format!("store {instance}") } else { format!("instance-{instance}") }
+    if instance.is_multiple_of(10) { format!("store {instance}") } else { format!("instance-{instance}") }
 }
 
 /// What `GET /instance/fetchInstances` would return.

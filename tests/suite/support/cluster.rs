@@ -173,7 +173,7 @@ async fn keep_the_server() {
 
 /// A place in memory with room for all tests, if there is one: copying a database there takes a tenth of the
 /// time. Containers often have 64 MB, which is too little.
-fn in_memory() -> Option<PathBuf> {
+pub fn in_memory() -> Option<PathBuf> {
     let output = Command::new("df").args(["-Pk", "/dev/shm"]).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let free_kib: u64 = text.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()?;

@@ -1,0 +1,2 @@
+-- A schema that the dump of single tables takes for granted.
+CREATE SCHEMA :"schema";

@@ -1,0 +1,323 @@
+//! A dump, restored into a throwaway server, to be examined like any database.
+//!
+//! A dump is somebody else's text, and is treated as hostile: see [`feed`]. What the server refuses is kept and told,
+//! because a constraint that cannot be restored is what evodoctor is asked about.
+
+mod archive;
+mod complaint;
+mod databases;
+mod feed;
+mod header;
+mod input;
+mod lexer;
+mod progress;
+mod source;
+mod space;
+mod supply;
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::thread::available_parallelism;
+
+use anyhow::{Context, Result};
+use sqlx::ConnectOptions;
+use sqlx::Row;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+
+pub use self::complaint::Complaint;
+pub use self::source::Dumped;
+
+use self::archive::Archive;
+use self::databases::Databases;
+use self::feed::{Fed, feed};
+use self::input::Input;
+use self::progress::Progress;
+use self::source::{Format, Source, damaged};
+use super::run::{rows, script};
+use super::script::Variables;
+use super::server::{self, Options, Server, binaries};
+use crate::exit::failure;
+
+/// The role that owns a restored database.
+pub const OWNER: &str = "evodoctor_snapshot";
+
+/// More jobs than this gain nothing: Evolution has few large tables.
+const MOST_JOBS: usize = 8;
+
+/// Settings for a server that is filled once and then read.
+const SETTINGS: &[(&str, &str)] = &[
+    ("wal_level", "minimal"),
+    ("max_wal_senders", "0"),
+    ("max_wal_size", "1GB"),
+    ("checkpoint_timeout", "1h"),
+    ("autovacuum", "off"),
+    ("shared_buffers", "256MB"),
+    ("maintenance_work_mem", "256MB"),
+    ("work_mem", "64MB"),
+    ("max_locks_per_transaction", "256"),
+];
+
+/// A restored dump. Dropping it stops the server and removes everything.
+#[derive(Debug)]
+pub struct Restored {
+    server: Server,
+    database: String,
+    /// What was restored, and what of it was not.
+    pub origin: Origin,
+}
+
+/// Where a restored database comes from, and what is missing.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The dump's name.
+    pub file: String,
+    /// pg_dump's name of the format.
+    pub format: &'static str,
+    /// What the dump says of itself.
+    pub dumped: Dumped,
+    /// What could not be restored and has a bearing.
+    pub complaints: Vec<Complaint>,
+    /// How much could not be restored that has none.
+    pub ignored: usize,
+    /// Tables whose rows the dump does not hold, or that could not be restored.
+    pub without_rows: Vec<String>,
+    /// Whether any table has its rows.
+    pub has_rows: bool,
+}
+
+impl Restored {
+    /// Restores the dump at `path`, `-` for stdin.
+    ///
+    /// # Errors
+    /// When it is no dump, is damaged, holds no Evolution tables, needs other programs than there are, or more room.
+    pub async fn from(path: &Path, shows_progress: bool) -> Result<Self> {
+        let source = Source::look(path)?;
+        let binaries =
+            binaries::newest(source.name().as_str(), source.major(), source.format != Format::Plain)?;
+        space::expect(&source, &server::place(None))?;
+        let settings =
+            SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let options = Options { binaries: Some(binaries.clone()), settings, ..Options::default() };
+        let server = Server::start(options).await?;
+        let mut databases = Databases::new(&server).await?;
+        let progress = Progress::new(shows_progress);
+        let fed = match source.format {
+            Format::Plain => restore_plain(&source, &mut databases, &progress).await?,
+            _ => restore_archive(&source, &binaries, &server, &mut databases, &progress).await?,
+        };
+        let names = databases.into_names();
+        let mut origin = Origin {
+            file: source.name(),
+            format: source.format.name(),
+            dumped: source.dumped,
+            complaints: Vec::new(),
+            ignored: 0,
+            without_rows: Vec::new(),
+            has_rows: false,
+        };
+        let (dumped, database) = choose(&server, &names, &origin.file, &fed).await?;
+        origin.dumped.database = dumped.or(origin.dumped.database);
+        progress.begin("statistics", 1);
+        finish(&server, &database, &fed, &mut origin).await?;
+        let (complaints, ignored): (Vec<_>, Vec<_>) = fed.complaints.into_iter().partition(|c| c.has_bearing);
+        origin.ignored = ignored.len();
+        for refused in &ignored {
+            tracing::debug!("not restored, without a bearing: {}: {}", refused.object, refused.error);
+        }
+        origin.complaints = complaints;
+        Ok(Self { server, database, origin })
+    }
+
+    /// The database's name where it was dumped, else the dump's.
+    pub fn name(&self) -> String {
+        self.origin.dumped.database.clone().unwrap_or_else(|| self.origin.file.clone())
+    }
+
+    /// How to connect to it, as its owner.
+    pub fn options(&self) -> PgConnectOptions {
+        databases::options(&self.server, &self.database)
+    }
+}
+
+async fn restore_plain(source: &Source, databases: &mut Databases<'_>, progress: &Progress) -> Result<Fed> {
+    progress.begin("statements", source.size.unwrap_or_default());
+    let (reader, watch) = (source.clone(), progress.clone());
+    let mut input = Input::new(move || reader.open(move |read| watch.advance(read as u64)));
+    let fed = feed(&mut input, databases).await.map_err(|error| cut_off(error, &source.name()))?;
+    if fed.is_cut_off {
+        return Err(damaged(&source.name()));
+    }
+    if fed.done == 0 {
+        return Err(failure(
+            format!(
+                "{} is no dump of a Postgres database: the server understood no statement in it",
+                source.name()
+            ),
+            "give a dump that pg_dump or pg_dumpall made",
+        ));
+    }
+    Ok(fed)
+}
+
+/// The statements before the rows, the rows, the statements after them.
+async fn restore_archive(
+    source: &Source,
+    binaries: &Path,
+    server: &Server,
+    databases: &mut Databases<'_>,
+    progress: &Progress,
+) -> Result<Fed> {
+    let archive = Archive {
+        program: archive::program(binaries),
+        path: if source.is_archive_file() {
+            source.path.clone()
+        } else {
+            laid_out(source, server, progress).await?
+        },
+        name: source.name(),
+        environment: server::environment(server.directory()),
+    };
+    let contents = archive.contents()?;
+    if !contents.has_tables && !contents.rows_of.is_empty() {
+        return Err(feed::rows_only());
+    }
+    let jobs = available_parallelism().map_or(1, usize::from).min(MOST_JOBS);
+    progress.begin("tables", 1);
+    let mut fed = feed_section(&archive, "pre-data", databases).await?;
+    progress.begin("rows", contents.rows_of.len() as u64);
+    let refused =
+        archive.load_rows(source.format, jobs, &databases.first(), &contents, || progress.advance(1)).await?;
+    fed.complaints.extend(refused);
+    progress.begin("indexes and constraints", 1);
+    let last = feed_section(&archive, "post-data", databases).await?;
+    fed.complaints.extend(last.complaints);
+    fed.rows_of = contents.rows_of;
+    Ok(fed)
+}
+
+async fn feed_section(archive: &Archive, section: &str, databases: &mut Databases<'_>) -> Result<Fed> {
+    let (mut input, running) = archive.statements(section)?;
+    let fed = feed(&mut input, databases).await?;
+    match running.ended().await? {
+        None => Ok(fed),
+        Some(said) => Err(archive.refused(&said)),
+    }
+}
+
+/// Writes an archive that is packed, or comes from stdin, into the server's directory, which is removed in any case.
+async fn laid_out(source: &Source, server: &Server, progress: &Progress) -> Result<std::path::PathBuf> {
+    progress.begin("unpacking", source.size.unwrap_or_default());
+    let path = server.directory().join("dump");
+    let (reader, watch, target) = (source.clone(), progress.clone(), path.clone());
+    let copied = tokio::task::spawn_blocking(move || -> io::Result<u64> {
+        let mut from = reader.open(move |read| watch.advance(read as u64))?;
+        io::copy(&mut from, &mut File::create_new(target)?)
+    });
+    copied.await.context("unpacking")?.map_err(|error| match error.kind() {
+        io::ErrorKind::StorageFull => archive::disk_full(),
+        _ => cut_off(error.into(), &source.name()),
+    })?;
+    Ok(path)
+}
+
+/// What an error of reading means: packed data that does not go on, or is not what it was.
+fn cut_off(error: anyhow::Error, name: &str) -> anyhow::Error {
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    let is_damage = |kind| {
+        matches!(
+            kind,
+            io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::InvalidData
+                | io::ErrorKind::InvalidInput
+                | io::ErrorKind::Other
+        )
+    };
+    if kind.is_some_and(is_damage) { error.context(damaged(name)) } else { error }
+}
+
+/// The database of the dump that holds Evolution's tables, with its name in the dump.
+async fn choose(
+    server: &Server,
+    names: &[(Option<String>, String)],
+    file: &str,
+    fed: &Fed,
+) -> Result<(Option<String>, String)> {
+    let (mut found, mut schemas) = (Vec::new(), Vec::new());
+    for (dumped, name) in names {
+        let mut connection = databases::options(server, name).connect().await?;
+        let path = "sql/catalog/candidate_schemas.sql";
+        if !rows(&mut connection, path, &Variables::default()).await?.is_empty() {
+            found.push((dumped.clone(), name.clone()));
+        }
+        for (schema, _) in tables(&mut connection).await? {
+            if !schemas.contains(&schema) {
+                schemas.push(schema);
+            }
+        }
+    }
+    match found.as_slice() {
+        [only] => Ok(only.clone()),
+        [] => Err(no_evolution(file, &schemas, fed)),
+        _ => {
+            let names: Vec<String> =
+                found.iter().map(|(dumped, _)| format!("{:?}", dumped.as_deref().unwrap_or("?"))).collect();
+            Err(failure(
+                format!("{file} holds several databases with Evolution's tables: {}", names.join(", ")),
+                "dump the one to examine: pg_dump --format=custom --file=evolution.dump DATABASE",
+            ))
+        }
+    }
+}
+
+fn no_evolution(file: &str, schemas: &[String], fed: &Fed) -> anyhow::Error {
+    let holds = match schemas {
+        [] => "no tables at all".to_owned(),
+        schemas => {
+            let names: Vec<String> = schemas.iter().map(|schema| format!("{schema:?}")).collect();
+            format!("tables in {} only", names.join(", "))
+        }
+    };
+    let refused = fed.complaints.iter().find(|complaint| complaint.has_bearing);
+    let refused =
+        refused.map(|c| format!("; the first that could not be restored: {}: {}", c.object, c.error));
+    failure(
+        format!("{file} holds no Evolution tables: it holds {holds}{}", refused.unwrap_or_default()),
+        "dump Evolution's database with the schema that its connection string names (schema=…)",
+    )
+}
+
+async fn tables(connection: &mut PgConnection) -> Result<Vec<feed::TableName>> {
+    let found = rows(connection, "sql/restore/tables.sql", &Variables::default()).await?;
+    found.iter().map(|row| Ok((row.try_get("schema")?, row.try_get("name")?))).collect()
+}
+
+/// Gathers statistics, which choices of the checks rest on, and closes the tables without rows.
+async fn finish(server: &Server, database: &str, fed: &Fed, origin: &mut Origin) -> Result<()> {
+    let mut connection = databases::options(server, database).connect().await?;
+    script(&mut connection, "sql/restore/analyze.sql", &Variables::default()).await?;
+    let lost: Vec<_> = fed.complaints.iter().filter_map(|complaint| complaint.rows_of.as_ref()).collect();
+    for table in tables(&mut connection).await? {
+        if fed.rows_of.contains(&table) && !lost.contains(&&table) {
+            origin.has_rows = true;
+            continue;
+        }
+        let variables = Variables::for_schema(&table.0).text("table", &table.1);
+        script(&mut connection, "sql/restore/close_rows.sql", &variables).await?;
+        origin.without_rows.push(table.1);
+    }
+    Ok(())
+}
+
+impl Source {
+    /// The major version of Postgres that can restore it; `None` when the dump does not tell. pg_restore reads
+    /// archives of its own version and older ones; of a plain dump only the server's version counts.
+    fn major(&self) -> Option<u32> {
+        let major =
+            |version: &Option<String>| version.as_deref()?.split(['.', ' ']).next()?.parse::<u32>().ok();
+        match self.format {
+            Format::Plain => major(&self.dumped.server),
+            _ => major(&self.dumped.server).max(major(&self.dumped.program)),
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Archives (custom, tar, directory), read by pg_restore.
+//!
+//! pg_restore writes the statements before and after the rows as text, which is fed like a plain dump: each refusal
+//! then is the server's own, with its code. Only the rows it loads by itself, with several jobs where the format
+//! lets it.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result};
+use sqlx::postgres::PgConnectOptions;
+use tokio::sync::mpsc;
+
+use super::complaint::{Complaint, table_of_rows};
+use super::feed::TableName;
+use super::input::Input;
+use super::source::{Format, damaged};
+use crate::exit::failure;
+
+/// What belongs to the server that a dump comes from. pg_restore of every supported version knows these.
+const LEFT_OUT: &[&str] = &[
+    "--no-owner",
+    "--no-acl",
+    "--no-comments",
+    "--no-publications",
+    "--no-subscriptions",
+    "--no-security-labels",
+    "--no-tablespaces",
+];
+
+/// An archive and the program that reads it.
+pub struct Archive {
+    /// pg_restore.
+    pub program: PathBuf,
+    /// The file or directory.
+    pub path: PathBuf,
+    /// Its name for people.
+    pub name: String,
+    /// The environment to run in.
+    pub environment: Vec<(String, String)>,
+}
+
+/// An archive's table of contents.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// The tables whose rows it holds.
+    pub rows_of: BTreeSet<TableName>,
+    /// Whether it makes any table.
+    pub has_tables: bool,
+}
+
+impl Archive {
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(arguments).env_clear().envs(self.environment.iter().cloned());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Its table of contents.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub fn contents(&self) -> Result<Contents> {
+        let output =
+            self.command(&["--list"]).arg(&self.path).output().context("pg_restore cannot be run")?;
+        if !output.status.success() {
+            return Err(self.refused(&String::from_utf8_lossy(&output.stderr)));
+        }
+        Ok(Contents::parse(&String::from_utf8_lossy(&output.stdout)))
+    }
+
+    /// The statements of a section, as pg_restore names it.
+    ///
+    /// # Errors
+    /// When pg_restore cannot be run.
+    pub fn statements(&self, section: &str) -> Result<(Input, Running)> {
+        let section = format!("--section={section}");
+        let mut child = self
+            .command(&[&section, "--file=-"])
+            .args(LEFT_OUT)
+            .arg(&self.path)
+            .spawn()
+            .context("pg_restore cannot be run")?;
+        let stdout = child.stdout.take().expect("piped");
+        Ok((Input::new(move || Ok(Box::new(stdout))), Running::new(child)))
+    }
+
+    /// Loads the rows with that many jobs; tells `finished` of every table that is done.
+    ///
+    /// # Errors
+    /// When the archive is damaged, or the disk is full.
+    pub async fn load_rows(
+        &self,
+        format: Format,
+        jobs: usize,
+        to: &PgConnectOptions,
+        contents: &Contents,
+        mut finished: impl FnMut(),
+    ) -> Result<Vec<Complaint>> {
+        let socket = to.get_socket().map(|path| path.display().to_string()).unwrap_or_default();
+        let mut command = self.command(&["--section=data", "--verbose"]);
+        command.args(LEFT_OUT).args(["--host", &socket, "--port", &to.get_port().to_string()]);
+        command.args(["--username", to.get_username(), "--no-password"]);
+        command.args(["--dbname", to.get_database().unwrap_or_default()]);
+        if format != Format::Tar && jobs > 1 {
+            command.arg(format!("--jobs={jobs}"));
+        }
+        let child =
+            command.stdout(Stdio::null()).arg(&self.path).spawn().context("pg_restore cannot be run")?;
+        let mut running = Running::new(child);
+        let (mut errors, mut is_error) = (String::new(), false);
+        while let Some(line) = running.said.recv().await {
+            if line.starts_with("pg_restore: finished item")
+                || line.starts_with("pg_restore: processing data")
+            {
+                finished();
+            }
+            // What follows an error without a name before it belongs to it.
+            is_error =
+                line.starts_with("pg_restore: error: ") || is_error && !line.starts_with("pg_restore: ");
+            if is_error {
+                errors.push_str(&line);
+                errors.push('\n');
+            }
+        }
+        if !running.wait()? && errors.is_empty() {
+            return Err(self.refused("it failed"));
+        }
+        self.complaints(&errors, contents)
+    }
+
+    /// The refusals among pg_restore's errors.
+    ///
+    /// # Errors
+    /// When one of the errors is about the archive itself, or the disk.
+    fn complaints(&self, errors: &str, contents: &Contents) -> Result<Vec<Complaint>> {
+        if errors.contains("No space left on device") || errors.contains("could not extend file") {
+            return Err(disk_full());
+        }
+        let mut complaints = Vec::new();
+        for error in errors.split("pg_restore: error: ").filter(|error| !error.is_empty()) {
+            let message = |text: &str| {
+                text.split_once("ERROR:")
+                    .map_or("", |(_, said)| said)
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .trim()
+                    .to_owned()
+            };
+            if let Some(rest) = error.strip_prefix("COPY failed for table \"") {
+                let name = rest.split('"').next().unwrap_or_default();
+                let tables = contents.rows_of.iter().filter(|(_, table)| table == name);
+                complaints.extend(tables.map(|table| Complaint::of_rows(table.clone(), &message(rest))));
+            } else if let Some(rest) = error.strip_prefix("could not execute query: ") {
+                let statement = rest.split_once("Command was: ").map_or("", |(_, statement)| statement);
+                complaints
+                    .extend(table_of_rows(statement).map(|table| Complaint::of_rows(table, &message(rest))));
+            } else {
+                return Err(self.refused(error));
+            }
+        }
+        Ok(complaints)
+    }
+
+    /// The error for an archive that pg_restore does not read to its end.
+    pub fn refused(&self, said: &str) -> anyhow::Error {
+        let line = said.lines().next().unwrap_or_default();
+        let line = line.trim_start_matches("pg_restore: ").trim_start_matches("error: ").to_owned();
+        anyhow::anyhow!("pg_restore says: {line}").context(damaged(&self.name))
+    }
+}
+
+/// The error for a disk that filled up in spite of the estimate.
+pub fn disk_full() -> anyhow::Error {
+    failure(
+        "the disk is full: the dump needs more room when it is restored",
+        "make room, or choose another place: TMPDIR=/path/with/room evodoctor …",
+    )
+}
+
+impl Contents {
+    /// Reads what `pg_restore --list` prints: `4001; 0 16401 TABLE DATA schema name owner`.
+    fn parse(list: &str) -> Self {
+        let mut contents = Self::default();
+        for line in list.lines().filter(|line| !line.starts_with(';')) {
+            let Some(entry) = line.splitn(4, ' ').nth(3) else { continue };
+            if let Some(rest) = entry.strip_prefix("TABLE DATA ") {
+                let mut words = rest.split(' ');
+                let schema = words.next().unwrap_or_default().to_owned();
+                let name: Vec<&str> = words.collect();
+                // The owner is the last word.
+                let name = name[..name.len().saturating_sub(1)].join(" ");
+                contents.rows_of.insert((schema, name));
+            }
+            contents.has_tables |= entry.starts_with("TABLE ") && !entry.starts_with("TABLE DATA ");
+        }
+        contents
+    }
+}
+
+/// A running pg_restore, which ends with this value.
+pub struct Running {
+    child: Child,
+    /// What it says on stderr, line by line.
+    said: mpsc::UnboundedReceiver<String>,
+}
+
+impl Running {
+    fn new(mut child: Child) -> Self {
+        let stderr = child.stderr.take().expect("piped");
+        let (sender, said) = mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            let mut lines = BufReader::new(stderr);
+            let mut line = Vec::new();
+            while lines.by_ref().take(1 << 20).read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+                if sender.send(String::from_utf8_lossy(&line).trim_end().to_owned()).is_err() {
+                    return;
+                }
+                line.clear();
+            }
+        });
+        Self { child, said }
+    }
+
+    fn wait(&mut self) -> Result<bool> {
+        Ok(self.child.wait().context("pg_restore")?.success())
+    }
+
+    /// Waits for its end; the first error that it said, if it failed.
+    ///
+    /// # Errors
+    /// When the system loses it.
+    pub async fn ended(mut self) -> Result<Option<String>> {
+        let mut first = None;
+        while let Some(line) = self.said.recv().await {
+            first = first.or_else(|| Some(line).filter(|line| line.starts_with("pg_restore: error")));
+        }
+        Ok(if self.wait()? { None } else { Some(first.unwrap_or_else(|| "it failed".to_owned())) })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // A no-op for one that has ended and was waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// pg_restore beside the server's programs.
+pub fn program(binaries: &Path) -> PathBuf {
+    binaries.join("pg_restore")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_of_contents_says_what_rows_there_are() {
+        let contents = Contents::parse(
+            "; Archive created at 2026-11-21\n;\n216; 1259 16400 TABLE evolution_api Chat postgres\n\
+             4001; 0 16400 TABLE DATA evolution_api Chat postgres\n\
+             4002; 0 16401 TABLE DATA public two words owner\n",
+        );
+        let names = [("evolution_api", "Chat"), ("public", "two words")];
+        let names = names.map(|(schema, table)| (schema.to_owned(), table.to_owned()));
+        assert_eq!(contents, Contents { rows_of: names.into(), has_tables: true });
+        assert!(!Contents::parse("4001; 0 16400 TABLE DATA evolution_api Chat postgres\n").has_tables);
+    }
+}

@@ -1,0 +1,98 @@
+//! The databases on a throwaway server that a dump is restored into: one, or one for each that the dump connects to.
+
+use anyhow::Result;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions, Connection};
+
+use super::OWNER;
+use crate::database::run::script;
+use crate::database::script::Variables;
+use crate::database::server::Server;
+
+/// Character classes that know every letter, where the system has them; else those that know ASCII.
+const CHARACTER_TYPES: [&str; 4] = ["C.UTF-8", "C.utf8", "UTF-8", "C"];
+
+/// The databases, and the connection to the one in use.
+pub struct Databases<'a> {
+    server: &'a Server,
+    connection: PgConnection,
+    /// Each with the name it has in the dump, where the dump tells.
+    made: Vec<(Option<String>, String)>,
+}
+
+impl<'a> Databases<'a> {
+    /// Makes the owner and the first database.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn new(server: &'a Server) -> Result<Self> {
+        let mut admin = server.connect_options("postgres").connect().await?;
+        script(&mut admin, "sql/restore/owner.sql", &variables("")).await?;
+        admin.close().await?;
+        let name = make(server, 1).await?;
+        let connection = options(server, &name).connect().await?;
+        Ok(Self { server, connection, made: vec![(None, name)] })
+    }
+
+    /// The connection in use.
+    pub fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+
+    /// How to connect to the first one.
+    pub fn first(&self) -> PgConnectOptions {
+        options(self.server, &self.made[0].1)
+    }
+
+    /// Goes over to a database of the dump's, made when it is new.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn switch(&mut self, dumped: &str) -> Result<()> {
+        let known = self.made.iter().find(|(name, _)| name.as_deref() == Some(dumped));
+        let name = match known {
+            Some((_, name)) => name.clone(),
+            None => {
+                let name = make(self.server, self.made.len() + 1).await?;
+                self.made.push((Some(dumped.to_owned()), name.clone()));
+                name
+            }
+        };
+        self.connection = options(self.server, &name).connect().await?;
+        Ok(())
+    }
+
+    /// All of them, each with the name it has in the dump, where the dump tells.
+    pub fn into_names(self) -> Vec<(Option<String>, String)> {
+        self.made
+    }
+}
+
+/// How to connect to a restored database: as its owner, never as superuser, because the dump's triggers and functions
+/// run with the rights of whoever touches its tables.
+pub fn options(server: &Server, database: &str) -> PgConnectOptions {
+    server.connect_options(database).username(OWNER).extra_float_digits(None).statement_cache_capacity(0)
+}
+
+async fn make(server: &Server, number: usize) -> Result<String> {
+    let name = format!("snapshot_{number}");
+    let mut admin = server.connect_options("postgres").connect().await?;
+    let mut made = Ok(());
+    for character_type in CHARACTER_TYPES {
+        let variables = variables(&name).text("ctype", character_type);
+        made = script(&mut admin, "sql/restore/database.sql", &variables).await;
+        if made.is_ok() {
+            break;
+        }
+    }
+    made?;
+    admin.close().await?;
+    let mut inside = server.connect_options(&name).connect().await?;
+    script(&mut inside, "sql/restore/public.sql", &variables("")).await?;
+    inside.close().await?;
+    Ok(name)
+}
+
+fn variables(database: &str) -> Variables {
+    Variables::default().text("owner", OWNER).text("database", database)
+}
