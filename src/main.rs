@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use evodoctor::cli::{Cli, Command};
-use evodoctor::commands::{check, credentials, demo, explain, fix, history, logs, undo};
+use evodoctor::commands::{check, credentials, demo, explain, fix, history, logs, preflight, undo};
 use evodoctor::exit::{self, Exit};
 use tracing_subscriber::EnvFilter;
 
@@ -29,6 +29,7 @@ async fn main() -> ExitCode {
         Command::History => history::run(common).await,
         Command::Explain(args) => explain::run(args, common),
         Command::Credentials(action) => credentials::run(action, common).await,
+        Command::Preflight(args) => preflight::run(args, common).await,
         Command::Logs(args) => logs::run(args, common).await,
         Command::Demo => demo::run(common).await,
     };

@@ -9,5 +9,6 @@ pub mod fix;
 pub mod history;
 pub mod logs;
 pub mod open;
+pub mod preflight;
 pub mod select;
 pub mod undo;

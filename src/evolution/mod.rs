@@ -6,3 +6,4 @@ pub mod phone;
 pub mod release;
 pub mod routes;
 pub mod schema;
+pub mod steps;

@@ -16,11 +16,13 @@ use crate::repair::ledger::Run;
 use crate::repair::plan::FixPlan;
 use crate::requests::Examined;
 use crate::requests::summary::RequestCounts;
+use crate::upgrade::Preflight;
 
 pub mod explain;
 pub mod human;
 pub mod layout;
 pub mod logs;
+mod preflight;
 
 /// One command's result.
 #[derive(Debug, Serialize)]
@@ -117,6 +119,14 @@ pub enum Detail {
     Credentials {
         /// Each credential and what holds it, keys masked.
         credentials: Vec<Value>,
+    },
+    /// `preflight`.
+    Preflight {
+        /// What the upgrade will do.
+        preflight: Preflight,
+        /// Whether only what to do before is asked for.
+        #[serde(skip)]
+        resolve: bool,
     },
     /// `logs`.
     Logs(Logs),

@@ -1,0 +1,66 @@
+//! Our own applied fixes that touch what a pending migration touches.
+
+use anyhow::Result;
+use serde::Serialize;
+use sqlx::postgres::PgConnection;
+
+use super::walk::Obstacle;
+use crate::database::run::execute;
+use crate::evolution::release::Migration;
+use crate::repair::{fix, ledger};
+
+/// An applied fix and a pending migration that are about the same objects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Meeting {
+    /// The fix's code.
+    pub code: String,
+    /// The run that applied it.
+    pub run: i64,
+    /// The migration's name.
+    pub migration: &'static str,
+    /// Whether the migration is applied all the same.
+    pub compatible: bool,
+}
+
+/// Reads the ledger. `None` when this role may not.
+///
+/// # Errors
+/// When the connection is lost, or the ledger holds what cannot be read.
+pub async fn applied(connection: &mut PgConnection, schema: &str) -> Result<Option<Vec<ledger::Run>>> {
+    execute(connection, "SAVEPOINT evodoctor".into()).await?;
+    match ledger::runs(connection).await {
+        Ok(runs) => {
+            let counts = |run: &ledger::Run| run.target_schema == schema && run.undone_at.is_none();
+            Ok(Some(runs.into_iter().filter(counts).collect()))
+        }
+        Err(error) if is_forbidden(&error) => {
+            execute(connection, "ROLLBACK TO SAVEPOINT evodoctor".into()).await?;
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn is_forbidden(error: &anyhow::Error) -> bool {
+    let state = error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>());
+    state.and_then(crate::database::run::state_of).as_deref() == Some("42501")
+}
+
+/// Which fixes of these runs meet a pending migration, and whether one of its steps is refused because of that.
+pub fn meetings(runs: &[ledger::Run], pending: &[&'static Migration], obstacles: &[Obstacle]) -> Vec<Meeting> {
+    let mut found = Vec::new();
+    for run in runs {
+        for applied in &run.fixes {
+            let Some(fix) = fix::find(&applied.code) else { continue };
+            for migration in pending.iter().filter(|m| fix.upstream.iter().any(|number| number == m.number())) {
+                found.push(Meeting {
+                    code: applied.code.clone(),
+                    run: run.run,
+                    migration: &migration.name,
+                    compatible: !obstacles.iter().any(|obstacle| obstacle.migration == migration.name),
+                });
+            }
+        }
+    }
+    found
+}
