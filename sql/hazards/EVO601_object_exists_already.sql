@@ -18,7 +18,7 @@ SELECT
     pg_catalog.format('%s fails with %s: %s', obstacle.migration, obstacle.sqlstate, obstacle.what) AS detail,
     NULL::text AS predicate,
     1::bigint AS count,
-    NULL::jsonb AS sample,
+    '[]'::jsonb AS sample,
     pg_catalog.concat(obstacle.migration, ' ', obstacle.object) AS key,
     obstacle.number AS migration,
     'fails' AS effect,

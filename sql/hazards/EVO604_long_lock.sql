@@ -18,7 +18,7 @@ SELECT
     ) AS detail,
     NULL::text AS predicate,
     1::bigint AS count,
-    NULL::jsonb AS sample,
+    '[]'::jsonb AS sample,
     pg_catalog.concat(lock.number, ' ', lock."table") AS key,
     lock.number AS migration,
     'blocks' AS effect

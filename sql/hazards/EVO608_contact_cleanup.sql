@@ -52,7 +52,7 @@ SELECT
     ),
     NULL,
     size.rows,
-    NULL,
+    '[]'::jsonb,
     'Contact.quadratic',
     'blocks',
     NULL,

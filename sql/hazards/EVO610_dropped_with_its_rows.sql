@@ -21,7 +21,7 @@ SELECT
     ) AS detail,
     gone.predicate,
     gone.count,
-    NULL::jsonb AS sample,
+    '[]'::jsonb AS sample,
     pg_catalog.concat_ws(' ', gone.migration, gone."table") AS key,
     gone.migration,
     gone.effect,

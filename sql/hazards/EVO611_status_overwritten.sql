@@ -18,7 +18,7 @@ SELECT
     END AS detail,
     'true' AS predicate,
     message.count,
-    message.sample,
+    COALESCE(message.sample, '[]'::jsonb) AS sample,
     'Message.status' AS key,
     CASE :'target' WHEN '2.1.2' THEN NULL ELSE 'changes-rows' END AS effect,
     'Message' AS "table",

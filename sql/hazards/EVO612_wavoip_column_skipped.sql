@@ -17,7 +17,7 @@ SELECT
     ) AS detail,
     NULL::text AS predicate,
     1::bigint AS count,
-    NULL::jsonb AS sample,
+    '[]'::jsonb AS sample,
     'Setting.wavoipToken' AS key,
     'goes-astray' AS effect,
     ARRAY['# go to 2.3.2 or later directly; or after the upgrade: evodoctor fix EVO305 --apply'] AS before

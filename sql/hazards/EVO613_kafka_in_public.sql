@@ -30,7 +30,7 @@ SELECT
     END AS detail,
     NULL::text AS predicate,
     1::bigint AS count,
-    NULL::jsonb AS sample,
+    '[]'::jsonb AS sample,
     'Kafka' AS key,
     CASE WHEN there.taken IS NULL AND there.has_instance THEN 'goes-astray' ELSE 'fails' END AS effect,
     CASE WHEN there.taken IS NOT NULL THEN '42P07' WHEN NOT there.has_instance THEN '42P01' END AS sqlstate,

@@ -24,4 +24,5 @@ mod secrets;
 mod server;
 mod support;
 mod undo;
+mod upgrades;
 mod waiting;

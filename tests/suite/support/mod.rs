@@ -2,7 +2,9 @@
 
 pub mod cluster;
 pub mod database;
+pub mod filler;
 pub mod fixtures;
+pub mod migrations;
 pub mod program;
 pub mod roles;
 pub mod state;
