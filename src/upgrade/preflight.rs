@@ -17,8 +17,14 @@ use crate::evolution::release::{History, Migration, Release};
 use crate::examine::finding::{CheckReport, Finding};
 use crate::examine::runner::{self, Scope};
 
-/// The checks whose findings keep `prisma migrate deploy` from starting.
-const IN_FRONT: &[&str] = &["EVO301", "EVO302"];
+/// The check that says what keeps `prisma migrate deploy` from starting, where something does.
+fn in_front(history: Option<&History>) -> Option<&'static str> {
+    match history {
+        None => Some("EVO302"),
+        Some(history) if !history.failed.is_empty() => Some("EVO301"),
+        Some(_) => None,
+    }
+}
 
 /// A migration and what was found out about it.
 struct Examined {
@@ -38,9 +44,9 @@ pub async fn examine(
     history: Option<&History>,
     target: Release,
 ) -> Result<(Preflight, Vec<CheckReport>, Vec<Finding>)> {
+    let in_front = in_front(history);
     let (mut checks, mut findings) =
-        runner::run(connection, scope, |check| IN_FRONT.contains(&check.rule.code.as_str())).await?;
-    let starts = history.is_some_and(|history| history.failed.is_empty());
+        runner::run(connection, scope, |check| in_front == Some(check.rule.code.as_str())).await?;
     let pending = pending(history, target);
     let (examined, speed) = walk_all(connection, scope, &pending, target).await?;
     let known = known(&examined, target);
@@ -59,7 +65,7 @@ pub async fn examine(
     let undecided: BTreeSet<&str> =
         checks.iter().filter(|check| check.reason.is_some()).map(|check| check.code.as_str()).collect();
 
-    let mut reaches = starts;
+    let mut reaches = in_front.is_none();
     let mut answer = Vec::new();
     for one in &examined {
         let mut ends = ends(one, &found, &undecided, target);
@@ -77,7 +83,7 @@ pub async fn examine(
         to: target.version(),
         applied: target.migrations().filter(applied).count(),
         total: target.migrations().count(),
-        starts,
+        starts: in_front.is_none(),
         pending: answer,
         fixes: meetings,
         speed,
