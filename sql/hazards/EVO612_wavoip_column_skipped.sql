@@ -3,7 +3,7 @@
 -- severity: error
 -- releases: 2.0.0-beta..2.2.0
 -- migration: 20250116001415
--- summary: the upgrade skips a column because another schema has it, and instances cannot be made
+-- summary: the upgrade skips a column that another schema has; instances cannot be made
 -- why: POST /instance/create then answers 400, "The column wavoipToken does not exist". 2.2.1 to 2.3.1 look for the column in every
 --   schema that their role can see before they add it; another Evolution schema in the same database is enough, and the migration
 --   is recorded as applied without the column. Upgrade to 2.3.2 or later directly, or mend it afterwards with evodoctor fix EVO305.

@@ -3,7 +3,7 @@
 -- severity: error
 -- releases: 2.0.0-beta..2.3.6
 -- migration: 20251122003044
--- summary: the upgrade to 2.3.7 removes chats that are there twice, and often the wrong ones
+-- summary: the upgrade to 2.3.7 removes chats that are there twice, often the wrong ones
 -- why: After the upgrade labels, names and unread counts of chats are gone. Before chats become unique per instance, upstream keeps
 --   the row that was updated last, but sorts rows that were never updated in front of all others: such a row stays, and the newer
 --   one with the labels is deleted. evodoctor fix EVO103 merges them before that, and keeps everything.

@@ -3,7 +3,7 @@
 -- severity: error
 -- releases: 2.0.0-beta..2.3.7
 -- migration: 20251216143054
--- summary: an instance's token is longer than 500 characters, and the upgrade to 2.4.0 fails
+-- summary: an instance's token is longer than 500 characters; 2.4.0's upgrade fails
 -- why: The upgrade stops with 22001 "value too long for type character varying(500)" where somebody widened the column "token" of
 --   "Instance" beyond that and stored longer tokens: 2.4.0 makes it exactly 500. Give those instances shorter tokens, or
 --   remove instances that are no longer used.

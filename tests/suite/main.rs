@@ -14,6 +14,7 @@ mod demo;
 mod explain;
 mod files;
 mod fixes;
+mod hazards;
 mod logs;
 mod merges;
 mod own_schema;

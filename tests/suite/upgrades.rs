@@ -4,22 +4,18 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use evodoctor::database::catalog::{self, Catalog};
-use evodoctor::evolution::release::{History, Migration, Release, facts};
-use evodoctor::examine::finding::{CheckReport, Finding};
+use evodoctor::evolution::release::{Migration, Release, facts};
 use evodoctor::examine::rule::Severity;
-use evodoctor::examine::runner::Scope;
 use evodoctor::upgrade::locks::{Mode, Work, locks};
 use evodoctor::upgrade::state::State;
 use evodoctor::upgrade::walk::walk;
-use evodoctor::upgrade::{Outcome, Preflight, preflight};
 use sqlx::{Connection, PgConnection, Row};
 
 use crate::build::{assert_equal, expected, found};
 use crate::support::database::{TestDatabase, execute};
 use crate::support::filler::{contents, difference, fill};
-use crate::support::fixtures::{Fixture, names};
 use crate::support::migrations::{apply, path, text};
+use crate::support::upgrade::{Happening, Prediction, goes_astray, predict, predicted};
 
 const SCHEMA: &str = "evolution_api";
 
@@ -101,47 +97,6 @@ async fn strongest(connection: &mut PgConnection, table: i64) -> Option<&'static
     all.iter().map(|mode| mode.in_pg_locks()).find(|mode| modes.iter().any(|seen| seen == mode))
 }
 
-/// What preflight says of an upgrade.
-struct Prediction {
-    preflight: Preflight,
-    checks: Vec<CheckReport>,
-    findings: Vec<Finding>,
-}
-
-async fn predict(database: &TestDatabase, schema: &str, target: Release) -> Prediction {
-    let mut connection = database.connect().await;
-    evodoctor::database::run::begin(&mut connection, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        .await
-        .expect("a snapshot");
-    let catalog = Catalog::read(&mut connection, schema).await.expect("a catalog");
-    let rows = catalog::migration_history(&mut connection, &catalog).await.expect("a history");
-    let history = rows.map(|rows| History::read(&rows));
-    let scope = Scope::new(&catalog, history.as_ref().and_then(|history| history.range), "postgres");
-    let (preflight, checks, findings) =
-        preflight::examine(&mut connection, &scope, history.as_ref(), target).await.expect("an answer");
-    connection.close().await.expect("a clean end");
-    Prediction { preflight, checks, findings }
-}
-
-/// What happens when the target's server starts: the rows' fate, or the migration that failed and how.
-type Happening = Result<BTreeMap<(String, String), i64>, (String, String)>;
-
-/// The same, as predicted.
-fn predicted(preflight: &Preflight) -> Happening {
-    let mut counts = BTreeMap::new();
-    for pending in &preflight.pending {
-        assert_ne!(pending.outcome, Outcome::Undecided, "{}", pending.name);
-        if pending.outcome == Outcome::Fails {
-            assert!(pending.reached, "{} is the first to fail", pending.name);
-            return Err((pending.name.to_owned(), pending.sqlstate.clone().expect("an error")));
-        }
-        for rows in &pending.rows {
-            *counts.entry((rows.table.clone(), rows.action.clone())).or_insert(0) += rows.count;
-        }
-    }
-    Ok(counts)
-}
-
 /// A database of a release with rows in it, made the same every time.
 struct Start<'a> {
     release: Release,
@@ -156,6 +111,7 @@ impl Start<'_> {
         let mut connection = database.connect().await;
         fill(&mut connection, self.schema, self.release, self.without).await;
         execute(&mut connection, &format!("SET search_path = {}; {}", self.schema, self.also)).await;
+        connection.close().await.expect("a clean end");
         database
     }
 }
@@ -165,7 +121,9 @@ impl Start<'_> {
 async fn compare(start: &Start<'_>, judge: impl Fn(&Prediction, &str)) -> usize {
     let Start { release, schema, .. } = *start;
     let untouched = start.database().await;
-    let before = contents(&mut untouched.connect().await, schema).await;
+    let mut connection = untouched.connect().await;
+    let before = contents(&mut connection, schema).await;
+    connection.close().await.expect("a clean end");
     let mut seen: Vec<Vec<PathBuf>> = Vec::new();
     let mut upgraded: Option<(TestDatabase, Vec<PathBuf>, Happening)> = None;
     for target in Release::all().filter(|target| *target > release) {
@@ -182,7 +140,7 @@ async fn compare(start: &Start<'_>, judge: impl Fn(&Prediction, &str)) -> usize 
         let goes_on = upgraded.take().filter(|(_, done, _)| content.starts_with(done));
         let (database, done, mut happening) = match goes_on {
             Some(upgraded) => upgraded,
-            None => (start.database().await, Vec::new(), Ok(BTreeMap::new())),
+            None => (TestDatabase::copy_of(&untouched).await, Vec::new(), Ok(BTreeMap::new())),
         };
         let mut connection = database.connect().await;
         for migration in &pending[done.len()..] {
@@ -195,6 +153,9 @@ async fn compare(start: &Start<'_>, judge: impl Fn(&Prediction, &str)) -> usize 
         if happening.is_ok() {
             let after = contents(&mut connection, schema).await;
             happening = Ok(difference(&before, &after, target));
+            if !goes_astray(&prediction) {
+                assert_equal(&found(&mut connection, schema).await, &expected(target), &what);
+            }
         }
         assert_eq!(predicted(&prediction.preflight), happening, "{what}");
         upgraded = Some((database, content, happening));
@@ -261,14 +222,15 @@ async fn old(half: usize) {
         let has = |name: &str| Release::find(name).expect("known") <= release;
         let chats = if has("2.3.7") { "" } else { TWICE };
         let contacts = if has("2.0.9") { "" } else { CONTACTS_TWICE };
-        // With rows in the tables that refuse, nothing else is seen: once with, once without.
-        for without in [&[][..], &["TypebotSession", "OpenaiSession", "OpenaiBot"]] {
+        // Where rows of these tables make the upgrade fail, nothing else is seen: once with, once without.
+        let refusing: &[&[&str]] = &[&["TypebotSession", "OpenaiSession", "OpenaiBot"], &[]];
+        for without in &refusing[usize::from(has("2.0.4-rc"))..] {
             let also = format!("{chats}; {contacts}");
             let start = Start { release, schema: SCHEMA, without, also: &also };
             pairs += compare(&start, |_, _| {}).await;
         }
     }
-    assert!(pairs > 80, "{pairs} pairs");
+    assert!(pairs > 60, "{pairs} pairs");
 }
 
 #[tokio::test]

@@ -8,3 +8,4 @@ pub mod migrations;
 pub mod program;
 pub mod roles;
 pub mod state;
+pub mod upgrade;
