@@ -20,6 +20,7 @@ mod merges;
 mod own_schema;
 mod owner;
 mod plan;
+mod preflight;
 mod read_only;
 mod secrets;
 mod server;
