@@ -54,7 +54,8 @@ fn target(version: Option<&str>) -> Result<Release> {
 /// Upstream has no way back: an older server runs on the newer tables, or does not.
 fn refuse_downgrade(opened: &Opened, target: Release) -> Result<()> {
     let Some(range) = opened.range().filter(|range| target < range.from) else { return Ok(()) };
-    let is_applied = |name: &str| opened.history.as_ref().is_some_and(|history| history.applied.contains(name));
+    let is_applied =
+        |name: &str| opened.history.as_ref().is_some_and(|history| history.applied.contains(name));
     let between: Vec<&str> = range
         .from
         .migrations()

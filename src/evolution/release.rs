@@ -161,9 +161,8 @@ impl ReleaseRange {
     /// When a bound is no known release, or the range is empty.
     pub fn parse(text: &str) -> Result<Self> {
         let (from, to) = text.trim().split_once("..").context("a range is written FROM.. or FROM..TO")?;
-        let known = |version: &str| {
-            Release::meant(version).with_context(|| format!("{version} is no known release"))
-        };
+        let known =
+            |version: &str| Release::meant(version).with_context(|| format!("{version} is no known release"));
         let range = Self { from: known(from)?, to: (!to.is_empty()).then(|| known(to)).transpose()? };
         anyhow::ensure!(range.to.is_none_or(|to| range.from <= to), "the range {text} is empty");
         Ok(range)

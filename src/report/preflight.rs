@@ -18,13 +18,12 @@ const NOTICED: f64 = 1.0;
 /// The pending migrations, our own fixes that meet them, and what to do before.
 pub fn human(preflight: &Preflight, common: &Common, page: Page) -> String {
     let mut out = String::new();
-    let is_listed = |one: &&Pending| {
-        preflight.pending.len() <= LISTED || common.verbose > 0 || !is_quiet(one)
-    };
+    let is_listed =
+        |one: &&Pending| preflight.pending.len() <= LISTED || common.verbose > 0 || !is_quiet(one);
     let listed: Vec<&Pending> = preflight.pending.iter().filter(is_listed).collect();
     if !listed.is_empty() {
         let rows: Vec<Vec<String>> = listed.iter().map(|one| row(one)).collect();
-        out.push_str(&page.table(&["migration", "release", "outcome", "rows", "locks", "time"], &rows, 0));
+        out.push_str(&page.table(&["migration", "release", "outcome", "what it does", "time"], &rows, 0));
     }
     let others = preflight.pending.len() - listed.len();
     if others > 0 {
@@ -36,10 +35,14 @@ pub fn human(preflight: &Preflight, common: &Common, page: Page) -> String {
         );
         out.push_str(&text);
     }
-    for meeting in &preflight.fixes {
-        let what = if meeting.compatible { "is compatible with" } else { "has to be undone before" };
+    if preflight.fixes.is_none() {
         let text =
-            format!("the fix {} of run {} {what} {}", meeting.code, meeting.run, meeting.migration);
+            "this role may not read evodoctor's ledger: whether an applied fix is in the way is not known";
+        out.push_str(&page.wrap(text, 0));
+    }
+    for meeting in preflight.fixes.iter().flatten() {
+        let what = if meeting.compatible { "is compatible with" } else { "has to be undone before" };
+        let text = format!("the fix {} of run {} {what} {}", meeting.code, meeting.run, meeting.migration);
         out.push_str(&page.wrap(&text, 0));
     }
     if !preflight.before.is_empty() {
@@ -121,19 +124,12 @@ fn row(one: &Pending) -> Vec<String> {
         Outcome::Undecided => "undecided".to_owned(),
     };
     let outcome = if one.reached { outcome } else { format!("not reached ({outcome})") };
-    let rows = one.rows.iter().map(|rows| format!("{}: {} {}", rows.table, rows.action, rows.count));
-    let mut locks: Vec<String> = one.locks.iter().take(TABLES).map(lock).collect();
+    let rows = one.rows.iter().map(|rows| format!("{} {} of {}", rows.action, rows.count, rows.table));
+    let mut does: Vec<String> = rows.chain(one.locks.iter().take(TABLES).map(lock)).collect();
     if one.locks.len() > TABLES {
-        locks.push(format!("and {} more", one.locks.len() - TABLES));
+        does.push(format!("and {} more", count(one.locks.len() - TABLES, "table")));
     }
-    vec![
-        one.name.to_owned(),
-        one.release.to_owned(),
-        outcome,
-        rows.collect::<Vec<_>>().join("\n"),
-        locks.join("\n"),
-        time(one.seconds),
-    ]
+    vec![one.name.to_owned(), one.release.to_owned(), outcome, does.join("; "), time(one.seconds)]
 }
 
 fn lock(lock: &Lock) -> String {
@@ -144,7 +140,7 @@ fn lock(lock: &Lock) -> String {
         Work::Update => ", updated",
         Work::Rewrite => ", rewritten",
     };
-    format!("{} ({}): blocks {}{work}", lock.table, size(lock.bytes), lock.mode.blocks())
+    format!("blocks {} on {} ({}{work})", lock.mode.blocks(), lock.table, size(lock.bytes))
 }
 
 fn time(seconds: f64) -> String {

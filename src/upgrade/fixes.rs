@@ -46,21 +46,44 @@ fn is_forbidden(error: &anyhow::Error) -> bool {
     state.and_then(crate::database::run::state_of).as_deref() == Some("42501")
 }
 
-/// Which fixes of these runs meet a pending migration, and whether one of its steps is refused because of that.
-pub fn meetings(runs: &[ledger::Run], pending: &[&'static Migration], obstacles: &[Obstacle]) -> Vec<Meeting> {
+/// Which fixes of these runs are about what a pending migration touches (their header says so: `upstream:`), and which
+/// of them made the very thing that the migration wants to make.
+pub fn meetings(
+    runs: &[ledger::Run],
+    pending: &[&'static Migration],
+    obstacles: &[Obstacle],
+) -> Vec<Meeting> {
     let mut found = Vec::new();
     for run in runs {
         for applied in &run.fixes {
-            let Some(fix) = fix::find(&applied.code) else { continue };
-            for migration in pending.iter().filter(|m| fix.upstream.iter().any(|number| number == m.number())) {
-                found.push(Meeting {
-                    code: applied.code.clone(),
-                    run: run.run,
-                    migration: &migration.name,
-                    compatible: !obstacles.iter().any(|obstacle| obstacle.migration == migration.name),
+            let upstream = fix::find(&applied.code).map(|fix| fix.upstream.as_slice()).unwrap_or_default();
+            for migration in pending {
+                let is_in_the_way = obstacles.iter().any(|one| {
+                    one.migration == migration.name && one.is_taken() && made(applied, &one.object)
                 });
+                if is_in_the_way || upstream.iter().any(|number| number == migration.number()) {
+                    found.push(Meeting {
+                        code: applied.code.clone(),
+                        run: run.run,
+                        migration: &migration.name,
+                        compatible: !is_in_the_way,
+                    });
+                }
             }
         }
     }
     found
+}
+
+/// Whether the object, a column as `Table.column`, stands in the tables' DDL since the fix.
+fn made(applied: &ledger::AppliedFix, object: &str) -> bool {
+    let (_, name) = object.split_once('.').unwrap_or(("", object));
+    let stands_in = |ddl: &str| {
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        ddl.split(|c: char| !is_part(c)).any(|word| word == name)
+    };
+    applied.ddl_after.iter().any(|(table, after)| {
+        let before = applied.ddl_before.get(table).map(String::as_str).unwrap_or_default();
+        stands_in(after) && !stands_in(before)
+    })
 }

@@ -109,9 +109,14 @@ pub fn locks(
         }
     }
     let mut locks: Vec<Lock> = taken.into_values().collect();
-    locks.iter_mut().for_each(|lock| lock.seconds += before);
+    locks.iter_mut().for_each(|lock| lock.seconds = tenths(lock.seconds + before));
     locks.sort_by(|a, b| b.mode.cmp(&a.mode).then(b.bytes.cmp(&a.bytes)).then(a.table.cmp(&b.table)));
-    (locks, before)
+    (locks, tenths(before))
+}
+
+/// An estimate has no more digits than that.
+fn tenths(seconds: f64) -> f64 {
+    (seconds * 10.0).round() / 10.0
 }
 
 fn touched(state: &State, migration: &Migration, step: &Step) -> Vec<(String, Mode, Work)> {

@@ -27,8 +27,8 @@ pub struct Preflight {
     pub starts: bool,
     /// The migrations still to come, in the order in which Prisma applies them.
     pub pending: Vec<Pending>,
-    /// Applied fixes that touch what a pending migration touches.
-    pub fixes: Vec<fixes::Meeting>,
+    /// Applied fixes that touch what a pending migration touches; `null` where this role may not read the ledger.
+    pub fixes: Option<Vec<fixes::Meeting>>,
     /// What the estimates rest on; `null` where no table has to be read.
     pub speed: Option<speed::Speed>,
     /// What to do before the upgrade, as lines to run, in order.

@@ -15,6 +15,7 @@ use super::walk::{Obstacle, object, walk};
 use super::{Outcome, Pending, Preflight, Rows};
 use crate::evolution::release::{History, Migration, Release};
 use crate::examine::finding::{CheckReport, Finding};
+use crate::examine::rule::Severity;
 use crate::examine::runner::{self, Scope};
 
 /// The check that says what keeps `prisma migrate deploy` from starting, where something does.
@@ -73,10 +74,10 @@ pub async fn examine(
         reaches &= ends.outcome != Outcome::Fails;
         answer.push(ends);
     }
-    let runs = fixes::applied(connection, &scope.catalog.schema).await?.unwrap_or_default();
+    let runs = fixes::applied(connection, &scope.catalog.schema).await?;
     let obstacles: Vec<Obstacle> = examined.iter().flat_map(|one| one.obstacles.clone()).collect();
-    let meetings = fixes::meetings(&runs, &pending, &obstacles);
-    let before = before(&findings, &found, &meetings);
+    let meetings = runs.map(|runs| fixes::meetings(&runs, &pending, &obstacles));
+    let before = before(&findings, &found, meetings.as_deref().unwrap_or_default());
     findings.extend(found.into_iter().map(|one| one.finding));
     let applied = |migration: &&Migration| history.is_some_and(|h| h.applied.contains(&migration.name));
     let preflight = Preflight {
@@ -116,8 +117,7 @@ async fn walk_all(
         worked.extend(locks.into_iter().filter(|lock| lock.work > Work::Catalog).map(|lock| lock.table));
         walk(&mut state, migration, target);
     }
-    let is_readable =
-        |table: &&str| scope.catalog.tables.get(*table).is_some_and(|found| found.is_readable);
+    let is_readable = |table: &&str| scope.catalog.tables.get(*table).is_some_and(|found| found.is_readable);
     let worked: Vec<&str> = worked.iter().map(String::as_str).filter(is_readable).collect();
     let speed = match worked.is_empty() {
         true => None,
@@ -180,6 +180,12 @@ fn ends(one: &Examined, found: &[Found], undecided: &BTreeSet<&str>, target: Rel
             && hazard.migrations.iter().any(|number| number == migration.number())
     });
     let by_effect = |found: &&Found| match found.effect.as_deref() {
+        // What nobody misses is advice.
+        Some("removes-rows" | "changes-rows" | "drops-values")
+            if found.finding.severity == Severity::Advice =>
+        {
+            Outcome::Passes
+        }
         Some("removes-rows" | "changes-rows" | "drops-values") => Outcome::LosesData,
         Some("goes-astray") => Outcome::GoesAstray,
         Some("blocks") => Outcome::Blocks,
@@ -191,7 +197,8 @@ fn ends(one: &Examined, found: &[Found], undecided: &BTreeSet<&str>, target: Rel
         None => mine.iter().map(by_effect).max().unwrap_or(Outcome::Passes),
     };
     let rows = mine.iter().filter_map(|found| {
-        let action = found.effect.clone().filter(|effect| effect.ends_with("-rows") || effect == "drops-values")?;
+        let action =
+            found.effect.clone().filter(|effect| effect.ends_with("-rows") || effect == "drops-values")?;
         Some(Rows { table: found.table.clone()?, action, count: found.finding.count })
     });
     let codes: BTreeSet<&str> = mine.iter().map(|found| found.finding.code.as_str()).collect();

@@ -82,7 +82,7 @@ impl Speed {
             Work::Catalog => 0.0,
             Work::Scan => heap,
             Work::Index => heap * 3.0,
-            Work::Update => heap * 4.0 + indexes * 4.0,
+            Work::Update => heap * 12.0 + indexes * 8.0,
             Work::Rewrite => whole * 4.0 + indexes * 3.0,
         };
         bytes / self.bytes_per_second

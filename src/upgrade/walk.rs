@@ -24,6 +24,13 @@ pub struct Obstacle {
     pub what: String,
 }
 
+impl Obstacle {
+    /// Whether what the step makes is there already.
+    pub fn is_taken(&self) -> bool {
+        matches!(self.sqlstate, "42701" | "42P07" | "42710")
+    }
+}
+
 type Refusal = (&'static str, String);
 
 /// Every step of a migration that Postgres refuses, the first one first. Afterwards the state is as the migration leaves
@@ -190,7 +197,8 @@ fn used(state: &State, kind: &str, but: Option<&str>) -> Option<Refusal> {
         (Some(table), Some(column), Some(but)) => split(but) != (table.as_str(), column.as_str()),
         _ => true,
     };
-    let users = state.type_users.iter().filter(|user| user.kind == kind && is_other(&user.table, &user.column));
+    let users =
+        state.type_users.iter().filter(|user| user.kind == kind && is_other(&user.table, &user.column));
     let users = listed(users.map(|user| user.what.as_str()))?;
     Some(("2BP01", format!("the type {kind} cannot be dropped because of {users}")))
 }

@@ -43,7 +43,10 @@ fn every_hazard_is_well_formed_and_about_migrations_that_there_are() {
     let mut codes: BTreeSet<&str> = checks().iter().map(|check| check.rule.code.as_str()).collect();
     for (path, text) in under(hazard::FILES_OF) {
         if let Some(stem) = path.strip_suffix(".plan.sql") {
-            assert!(under(hazard::FILES_OF).iter().any(|(other, _)| *other == format!("{stem}.sql")), "{path}");
+            assert!(
+                under(hazard::FILES_OF).iter().any(|(other, _)| *other == format!("{stem}.sql")),
+                "{path}"
+            );
             continue;
         }
         let hazard = Hazard::parse(path, text, None).unwrap_or_else(|error| panic!("{error:#}"));
@@ -107,7 +110,9 @@ fn every_fix_has_the_stem_of_a_check_that_announces_it() {
 fn every_check_and_hazard_has_a_bad_and_a_good_fixture() {
     let mut checks = stems("sql/checks/", ".sql");
     // How long a lock is held depends on the server; `upgrades.rs` tells the hazard what it is to find.
-    checks.extend(hazards().iter().map(|hazard| hazard.stem.clone()).filter(|stem| !stem.starts_with("EVO604")));
+    checks.extend(
+        hazards().iter().map(|hazard| hazard.stem.clone()).filter(|stem| !stem.starts_with("EVO604")),
+    );
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/databases");
     for entry in fs::read_dir(&folder).expect("there are fixtures") {
         let name = entry.expect("readable").file_name().into_string().expect("UTF-8");
@@ -132,11 +137,13 @@ fn parts_need_what_some_release_has() {
                 column.is_none_or(|column| known.columns(release).any(|existing| existing.name == column))
             });
             // Some tables come and go between two releases.
-            let makes = |step: &Step| matches!(step, Step::CreateTable { create_table } if create_table == table);
+            let makes =
+                |step: &Step| matches!(step, Step::CreateTable { create_table } if create_table == table);
             let passes = facts().migrations.iter().flat_map(|m| m.steps(Release::newest())).any(makes);
             assert!(known || (passes && column.is_none()), "{path}: no release has {needed}");
             let folders = ["sql/checks/", hazard::FILES_OF];
-            let takes_parts = folders.iter().any(|folder| path.starts_with(folder)) || path.ends_with(".rows.sql");
+            let takes_parts =
+                folders.iter().any(|folder| path.starts_with(folder)) || path.ends_with(".rows.sql");
             assert!(takes_parts, "{path}: parts are for checks, for hazards, and for rows of fixes");
         }
     }

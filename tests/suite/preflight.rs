@@ -26,7 +26,10 @@ async fn the_document_says_of_each_migration_how_it_ends() {
     let report = preflight(&database.url(), "2.3.7", 1);
     assert_eq!(report["command"], "preflight");
     let answer = &report["preflight"];
-    assert_eq!((&answer["to"], &answer["applied"], &answer["total"]), (&json!("2.3.7"), &json!(56), &json!(57)));
+    assert_eq!(
+        (&answer["to"], &answer["applied"], &answer["total"]),
+        (&json!("2.3.7"), &json!(56), &json!(57))
+    );
     let names: Vec<&String> = answer.as_object().expect("an object").keys().collect();
     assert_eq!(names, ["to", "applied", "total", "starts", "pending", "fixes", "speed", "before"]);
     let one = pending(&report, "20251122003044");
@@ -37,7 +40,10 @@ async fn the_document_says_of_each_migration_how_it_ends() {
     assert_eq!((&one["outcome"], &one["reached"]), (&json!("loses-data"), &json!(true)));
     assert_eq!(one["rows"], json!([{"table": "Chat", "action": "removes-rows", "count": 4}]));
     let lock = &one["locks"][0];
-    assert_eq!((&lock["table"], &lock["mode"], &lock["work"]), (&json!("Chat"), &json!("SHARE"), &json!("index")));
+    assert_eq!(
+        (&lock["table"], &lock["mode"], &lock["work"]),
+        (&json!("Chat"), &json!("SHARE"), &json!("index"))
+    );
     assert_eq!(one["hazards"], json!(["EVO614"]));
     assert!(answer["before"][0].as_str().expect("a line").starts_with("evodoctor fix EVO103"));
 
@@ -73,8 +79,11 @@ async fn when_all_is_well_it_is_said_in_few_lines() {
 async fn a_failure_leaves_the_later_ones_unreached_and_they_are_examined_all_the_same() {
     let database = Fixture::read("EVO602_object_is_missing", "bad").database("evolution_api").await;
     let mut connection = database.connect().await;
-    execute(&mut connection, r#"CREATE VIEW evolution_api."tokens" AS SELECT "token" FROM evolution_api."Instance""#)
-        .await;
+    execute(
+        &mut connection,
+        r#"CREATE VIEW evolution_api."tokens" AS SELECT "token" FROM evolution_api."Instance""#,
+    )
+    .await;
     let report = preflight(&database.url(), "2.4.0-rc1", 1);
     let first = pending(&report, "20250516012152");
     assert_eq!(
@@ -105,7 +114,11 @@ async fn a_release_that_is_reached_has_nothing_pending() {
 async fn bad_input_says_what_to_type() {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;
     let url = database.url();
-    on(&url, &["preflight", "--to", "2.3.77"]).ends(2).complains(&["2.3.77", "did you mean 2.3.7?", "2.4.0-rc2"]);
+    on(&url, &["preflight", "--to", "2.3.77"]).ends(2).complains(&[
+        "2.3.77",
+        "did you mean 2.3.7?",
+        "2.4.0-rc2",
+    ]);
     on(&url, &["preflight", "--to", "latest"]).ends(2).complains(&["no release latest", "2.0.0-beta"]);
     on(&url, &["preflight", "--to", "2.2.3"]).ends(2).complains(&[
         "2.2.3 is older",
@@ -161,17 +174,42 @@ async fn our_own_fixes_are_looked_at() {
     let database = Fixture::read("EVO211_column_too_short", "bad").database("evolution_api").await;
     on(&database.url(), &["fix", "EVO211", "--apply"]).ends(0);
     let mut connection = database.connect().await;
-    execute(&mut connection, r#"CREATE VIEW evolution_api.v AS SELECT "token" FROM evolution_api."Instance""#).await;
+    execute(
+        &mut connection,
+        r#"CREATE VIEW evolution_api.v AS SELECT "token" FROM evolution_api."Instance""#,
+    )
+    .await;
     let report = preflight(&database.url(), "2.4.0-rc1", 1);
-    let meetings = report["preflight"]["fixes"].as_array().expect("a list");
-    assert!(meetings.iter().all(|meeting| meeting["code"] == "EVO211"), "{meetings:?}");
+    let meeting = &report["preflight"]["fixes"][0];
+    // It fails because of the view, which undoing the fix would not change.
+    assert_eq!((&meeting["code"], &meeting["compatible"]), (&json!("EVO211"), &json!(true)));
+}
+
+/// An index that a fix made, and that a migration then wants to make: somebody took its record back.
+#[tokio::test]
+async fn a_fix_that_made_what_a_migration_makes_is_undone_first() {
+    let database = TestDatabase::new("2.2.0", "evolution_api").await;
+    let mut connection = database.connect().await;
+    execute(&mut connection, r#"DROP INDEX evolution_api."Chat_remoteJid_idx""#).await;
+    on(&database.url(), &["fix", "EVO206", "--apply"]).ends(0);
+    execute(
+        &mut connection,
+        r#"DELETE FROM evolution_api."_prisma_migrations" WHERE "migration_name" = '20241017144950_create_index'"#,
+    )
+    .await;
+    let report = preflight(&database.url(), "2.2.0", 1);
+    let meeting = &report["preflight"]["fixes"][0];
+    assert_eq!((&meeting["code"], &meeting["compatible"]), (&json!("EVO206"), &json!(false)));
+    let run = on(&database.url(), &["preflight", "--to", "2.2.0", "--resolve"]).ends(1);
+    assert_eq!(run.stdout.lines().next(), Some("evodoctor undo 1 --apply"), "{}", run.stdout);
 }
 
 #[tokio::test]
 async fn select_and_ignore_choose_findings_and_not_outcomes() {
     let database = Fixture::read("EVO601_object_exists_already", "bad").database("evolution_api").await;
     let url = database.url();
-    let report = on(&url, &["preflight", "--to", "2.2.1", "--ignore", "EVO601", "--format", "json"]).ends(0).json();
+    let report =
+        on(&url, &["preflight", "--to", "2.2.1", "--ignore", "EVO601", "--format", "json"]).ends(0).json();
     assert_eq!(report["findings"], json!([]));
     assert_eq!(pending(&report, "20241007164026")["outcome"], "fails");
     on(&url, &["preflight", "--to", "2.2.1", "--select", "EVO614"]).ends(0);
@@ -188,6 +226,12 @@ async fn a_role_that_may_only_select_is_enough_and_nothing_changes() {
     let powerful = preflight(&database.url(), "2.3.7", 1);
     assert_eq!(mine["findings"], powerful["findings"]);
     assert_eq!(state(&mut connection, &[]).await, before);
+
+    // The ledger is nobody's but its owner's.
+    assert_eq!(powerful["preflight"]["fixes"], json!([]));
+    on(&database.url(), &["fix", "EVO103", "--apply", "--allow", "deletes-rows,changes-rows"]).ends(0);
+    let mine = preflight(&database.url_as(&role), "2.3.7", 0);
+    assert_eq!(mine["preflight"]["fixes"], Value::Null);
 
     execute(&mut connection, &format!(r#"REVOKE SELECT ON evolution_api."Contact" FROM {role}"#)).await;
     let report = preflight(&database.url_as(&role), "2.3.7", 3);
@@ -223,10 +267,12 @@ async fn long_locks_are_found_and_short_ones_are_not() {
         json!({"number": "20241017144950", "table": table, "blocks": blocks, "bytes": 1_200_000_000_i64,
                "work": "index", "seconds": seconds})
     };
-    let locks = [lock("Message", "writes", 40.2), lock("Chat", "writes", 4.9), lock("Contact", "nobody", 60.0)];
+    let locks =
+        [lock("Message", "writes", 40.2), lock("Chat", "writes", 4.9), lock("Contact", "nobody", 60.0)];
     let known = Known { obstacles: json!([]), locks: json!(locks), target: "2.2.0" };
     let hazard = hazards().iter().find(|hazard| hazard.rule.code == "EVO604").expect("it is there");
-    let catalog = evodoctor::database::catalog::Catalog::read(&mut connection, "evolution_api").await.unwrap();
+    let catalog =
+        evodoctor::database::catalog::Catalog::read(&mut connection, "evolution_api").await.unwrap();
     let scope = evodoctor::examine::runner::Scope::new(&catalog, None, "postgres");
     let (_, found) = hazard.run(&mut connection, &scope, &known).await.expect("it runs");
     let details: Vec<&str> = found.iter().map(|one| one.finding.detail.as_str()).collect();

@@ -172,7 +172,8 @@ fn starts(half: usize) -> impl Iterator<Item = Release> {
 }
 
 /// Tables whose very rows are a hazard, in every release that has them.
-const HAZARDOUS: &[&str] = &["TypebotSession", "OpenaiSession", "DifySession", "OpenaiBot", "IntegrationSession"];
+const HAZARDOUS: &[&str] =
+    &["TypebotSession", "OpenaiSession", "DifySession", "OpenaiBot", "IntegrationSession"];
 
 async fn clean(half: usize) {
     let mut pairs = 0;

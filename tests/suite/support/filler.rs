@@ -85,7 +85,8 @@ pub async fn contents(connection: &mut PgConnection, schema: &str) -> Contents {
         )
     };
     let sql = tables.iter().map(one).collect::<Vec<_>>().join(" UNION ALL ");
-    let rows = sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch_all(connection).await.expect("readable");
+    let rows =
+        sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch_all(connection).await.expect("readable");
     let mut contents = Contents::new();
     for row in rows {
         let table = contents.entry(row.get(0)).or_default();
