@@ -33,6 +33,6 @@ SELECT
 FROM
     pg_catalog.jsonb_to_recordset(:'obstacles'::jsonb) AS obstacle (number text, migration text, sqlstate text, object text, what text)
 WHERE
-    obstacle.sqlstate IN ('2BP01', '0A000')
+    obstacle.sqlstate IN ('2BP01', '0A000', '42601')
 ORDER BY
     obstacle.migration;

@@ -19,7 +19,6 @@ dependent AS (
     SELECT
         own_table.relname AS "table",
         attribute.attname AS "column",
-        depend.classid::pg_catalog.regclass::text AS class,
         depend.deptype = 'n' AND NOT EXISTS (
             SELECT FROM pg_catalog.pg_depend AS along
             WHERE
@@ -42,7 +41,7 @@ dependent AS (
             OR (preset.oid IS NOT NULL AND preset.adnum <> depend.refobjsubid)
             OR (depend.objid = own_table.oid AND depend.objsubid NOT IN (0, depend.refobjsubid))
         ) AS keeps_type,
-        key.conrelid::pg_catalog.regclass::text AS referring,
+        preset.oid IS NOT NULL OR depend.objid = own_table.oid AS is_generated,
         key.conname AS key,
         COALESCE(
             CASE view.relkind WHEN 'v' THEN 'view ' || view.relname WHEN 'm' THEN 'materialized view ' || view.relname END,

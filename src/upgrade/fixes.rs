@@ -27,6 +27,10 @@ pub struct Meeting {
 /// # Errors
 /// When the connection is lost, or the ledger holds what cannot be read.
 pub async fn applied(connection: &mut PgConnection, schema: &str) -> Result<Option<Vec<ledger::Run>>> {
+    if !ledger::is_usable(connection).await? {
+        return Ok(None);
+    }
+    // Who may look into a schema may still be kept from its tables.
     execute(connection, "SAVEPOINT evodoctor".into()).await?;
     match ledger::runs(connection).await {
         Ok(runs) => {

@@ -51,6 +51,8 @@ pub struct Dependent {
     pub what: String,
     /// The foreign key's name, where it is one.
     pub key: Option<String>,
+    /// Whether it is a generated column.
+    pub is_generated: bool,
     /// Whether the column cannot be dropped because of it.
     pub keeps_column: bool,
     /// Whether the table cannot be dropped because of it.

@@ -83,9 +83,9 @@ fn refusal(state: &State, migration: &Migration, step: &Step) -> Option<Refusal>
                 is_there.then(|| ("42701", format!("the column {path} exists already")))
             })
         }
-        Step::DropColumn { drop_column: path } => no_column(state, path).or_else(|| {
-            depends(state, path, "2BP01", "cannot be dropped", |dependent| dependent.keeps_column)
-        }),
+        Step::DropColumn { drop_column: path } => {
+            no_column(state, path).or_else(|| keeps_column(state, path))
+        }
         Step::CreateIndex { create_index: name, on } => {
             let columns = migration.index(on, name).map(|index| index.columns.as_slice());
             let missing = || columns?.iter().find_map(|column| no_column(state, &format!("{on}.{column}")));
@@ -112,9 +112,7 @@ fn refusal(state: &State, migration: &Migration, step: &Step) -> Option<Refusal>
             })
         }
         Step::ReplaceEnum { replace_enum: kind, column } => replaced(state, kind, column),
-        Step::ChangeType { change_type: path } => no_column(state, path).or_else(|| {
-            depends(state, path, "0A000", "cannot change its type", |dependent| dependent.keeps_type)
-        }),
+        Step::ChangeType { change_type: path } => no_column(state, path).or_else(|| keeps_type(state, path)),
         Step::DropNotNull { drop_not_null: path } => no_column(state, path),
         Step::DeleteRows { delete_rows: table } | Step::UpdateRows { update_rows: table, .. } => {
             no_relation(state, table)
@@ -127,9 +125,7 @@ fn refusal(state: &State, migration: &Migration, step: &Step) -> Option<Refusal>
 fn replaced(state: &State, kind: &str, column: &str) -> Option<Refusal> {
     taken_by_type(state, &format!("{kind}_new"))
         .or_else(|| no_column(state, column))
-        .or_else(|| {
-            depends(state, column, "0A000", "cannot change its type", |dependent| dependent.keeps_type)
-        })
+        .or_else(|| keeps_type(state, column))
         .or_else(|| no_type(state, kind))
         .or_else(|| taken_by_type(state, &format!("{kind}_old")))
         .or_else(|| used(state, kind, Some(column)))
@@ -203,17 +199,24 @@ fn used(state: &State, kind: &str, but: Option<&str>) -> Option<Refusal> {
     Some(("2BP01", format!("the type {kind} cannot be dropped because of {users}")))
 }
 
-fn depends(
-    state: &State,
-    path: &str,
-    sqlstate: &'static str,
-    how: &str,
-    keeps: impl Fn(&Dependent) -> bool,
-) -> Option<Refusal> {
+fn keeps_column(state: &State, path: &str) -> Option<Refusal> {
+    let dependents = dependents(state, path).filter(|one| one.keeps_column);
+    let dependents = listed(dependents.map(|one| one.what.as_str()))?;
+    Some(("2BP01", format!("{path} cannot be dropped because of {dependents}")))
+}
+
+fn keeps_type(state: &State, path: &str) -> Option<Refusal> {
+    let keeping = || dependents(state, path).filter(|one| one.keeps_type);
+    let dependents = listed(keeping().map(|one| one.what.as_str()))?;
+    // Before PostgreSQL 15 a generated column was called an error of syntax.
+    let is_syntax = state.server < 150_000 && keeping().all(|one| one.is_generated);
+    let sqlstate = if is_syntax { "42601" } else { "0A000" };
+    Some((sqlstate, format!("{path} cannot change its type because of {dependents}")))
+}
+
+fn dependents<'a>(state: &'a State, path: &'a str) -> impl Iterator<Item = &'a Dependent> {
     let (table, column) = split(path);
-    let is_it = |one: &&Dependent| one.table == table && one.column.as_deref() == Some(column) && keeps(one);
-    let dependents = listed(state.dependents.iter().filter(is_it).map(|one| one.what.as_str()))?;
-    Some((sqlstate, format!("{path} {how} because of {dependents}")))
+    state.dependents.iter().filter(move |one| one.table == table && one.column.as_deref() == Some(column))
 }
 
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {

@@ -232,6 +232,9 @@ async fn a_role_that_may_only_select_is_enough_and_nothing_changes() {
     on(&database.url(), &["fix", "EVO103", "--apply", "--allow", "deletes-rows,changes-rows"]).ends(0);
     let mine = preflight(&database.url_as(&role), "2.3.7", 0);
     assert_eq!(mine["preflight"]["fixes"], Value::Null);
+    execute(&mut connection, &format!("GRANT USAGE ON SCHEMA evodoctor TO {role}")).await;
+    let mine = preflight(&database.url_as(&role), "2.3.7", 0);
+    assert_eq!(mine["preflight"]["fixes"], Value::Null);
 
     execute(&mut connection, &format!(r#"REVOKE SELECT ON evolution_api."Contact" FROM {role}"#)).await;
     let report = preflight(&database.url_as(&role), "2.3.7", 3);

@@ -42,7 +42,7 @@ pub async fn apply(
     let history = Fragment::qualified(schema, "_prisma_migrations");
     let row = format!(
         "INSERT INTO {history} (id, checksum, migration_name, finished_at, applied_steps_count) \
-         VALUES (gen_random_uuid()::text, {}, {}, now(), 1)",
+         VALUES (md5(random()::text)::uuid::text, {}, {}, now(), 1)",
         Fragment::literal(migration.checksum_in(target).unwrap_or_default()),
         Fragment::literal(&migration.name),
     );
