@@ -1,6 +1,7 @@
 //! What an upgrade will do, for people.
 
 use crate::cli::Common;
+use crate::requests::shown::visible;
 use crate::upgrade::locks::{Lock, Mode, Work};
 use crate::upgrade::{Outcome, Pending, Preflight};
 
@@ -48,7 +49,7 @@ pub fn human(preflight: &Preflight, common: &Common, page: Page) -> String {
     if !preflight.before.is_empty() {
         out.push_str("\nbefore the upgrade (--resolve prints just these)\n");
         for line in &preflight.before {
-            out.push_str(&format!("  {line}\n"));
+            out.push_str(&format!("  {}\n", visible(line)));
         }
     }
     if !out.is_empty() {
@@ -59,7 +60,7 @@ pub fn human(preflight: &Preflight, common: &Common, page: Page) -> String {
 
 /// What to do before, a line for each step.
 pub fn resolve(preflight: &Preflight) -> String {
-    preflight.before.iter().map(|line| format!("{line}\n")).collect()
+    preflight.before.iter().map(|line| format!("{}\n", visible(line))).collect()
 }
 
 /// The whole answer in a sentence.
@@ -127,7 +128,7 @@ fn row(one: &Pending) -> Vec<String> {
     let rows = one.rows.iter().map(|rows| format!("{} {} of {}", rows.action, rows.count, rows.table));
     let mut does: Vec<String> = rows.chain(one.locks.iter().take(TABLES).map(lock)).collect();
     if one.locks.len() > TABLES {
-        does.push(format!("and {} more", count(one.locks.len() - TABLES, "table")));
+        does.push(format!("and {} more", one.locks.len() - TABLES));
     }
     vec![one.name.to_owned(), one.release.to_owned(), outcome, does.join("; "), time(one.seconds)]
 }
