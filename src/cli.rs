@@ -32,6 +32,8 @@ pub enum Command {
     /// Who holds which OpenAI credential; share a key, free a credential
     #[command(subcommand)]
     Credentials(Credentials),
+    /// What the pending upstream migrations will do to this database; changes nothing
+    Preflight(Preflight),
     /// Find requests that name instances wrongly, in a proxy's or the server's log
     Logs(Logs),
     /// Explain a code, or find the code for an error message
@@ -119,6 +121,17 @@ pub struct Check {
     /// Trust no index and read the tables themselves: slower, and finds what a corrupt index hides
     #[arg(long)]
     pub paranoid: bool,
+}
+
+/// `evodoctor preflight`.
+#[derive(Debug, Args)]
+pub struct Preflight {
+    /// The release to upgrade to, such as 2.3.7 [default: the newest one known]
+    #[arg(long, value_name = "RELEASE")]
+    pub to: Option<String>,
+    /// Print only what to do before the upgrade, a line for each step
+    #[arg(long)]
+    pub resolve: bool,
 }
 
 /// `evodoctor fix`.

@@ -1,7 +1,7 @@
 //! evodoctor: finds the known failures of an Evolution API Postgres database, explains them, and repairs them
 //! with fixes that are rehearsed inside a transaction, shown as a diff, and undoable.
 //!
-//! Arrows point one way: `commands` → `report` and `repair` → `examine` → `evolution` and `database`.
+//! Arrows point one way: `commands` → `report`, `upgrade` and `repair` → `examine` → `evolution` and `database`.
 
 pub mod cli;
 pub mod commands;
@@ -13,3 +13,4 @@ pub mod repair;
 pub mod report;
 pub mod requests;
 pub mod unpacked;
+pub mod upgrade;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 use evodoctor::cli::{Cli, Command};
-use evodoctor::commands::{check, credentials, demo, explain, fix, history, logs, open, undo};
+use evodoctor::commands::{check, credentials, demo, explain, fix, history, logs, open, preflight, undo};
 use evodoctor::exit::{self, Exit};
 use tracing_subscriber::EnvFilter;
 
@@ -45,6 +45,7 @@ async fn dispatch(cli: &Cli) -> Result<Exit> {
         Command::History => history::run(common).await,
         Command::Explain(args) => explain::run(args, common),
         Command::Credentials(action) => credentials::run(action, common).await,
+        Command::Preflight(args) => preflight::run(args, common).await,
         Command::Logs(args) => logs::run(args, common).await,
         Command::Demo => demo::run(common).await,
     }

@@ -9,6 +9,7 @@ use crate::examine::rule::{Rule, is_code};
 use crate::exit::{Exit, failure};
 use crate::report::{self, explain};
 use crate::requests::rules::rules;
+use crate::upgrade::hazard::hazards;
 
 /// Explains.
 ///
@@ -40,7 +41,12 @@ pub fn run(args: &cli::Explain, common: &Common) -> Result<Exit> {
 }
 
 fn all_rules() -> Vec<&'static Rule> {
-    let mut all: Vec<&Rule> = checks().iter().map(|check| &check.rule).chain(rules()).collect();
+    let mut all: Vec<&Rule> = checks()
+        .iter()
+        .map(|check| &check.rule)
+        .chain(hazards().iter().map(|hazard| &hazard.rule))
+        .chain(rules())
+        .collect();
     all.sort_by(|a, b| a.code.cmp(&b.code));
     debug_assert_eq!(all.len(), all_codes().len());
     all

@@ -7,6 +7,7 @@ use crate::examine::check::checks;
 use crate::exit::failure;
 use crate::repair::fix::{HAZARDS, fixes};
 use crate::requests::rules::rules;
+use crate::upgrade::hazard;
 
 /// The codes asked for and not ignored, in capital letters.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +35,7 @@ impl Selection {
 /// Every code there is, in order.
 pub fn all_codes() -> Vec<&'static str> {
     let mut codes: Vec<&str> = checks().iter().map(|check| check.rule.code.as_str()).collect();
+    codes.extend(hazard::hazards().iter().map(|one| one.rule.code.as_str()));
     codes.extend(rules().iter().map(|rule| rule.code.as_str()));
     codes.sort_unstable();
     codes
@@ -97,7 +99,8 @@ pub fn hazards(allowed: &[String]) -> Result<Vec<String>> {
     }
 }
 
-fn nearest<'a>(text: &str, all: &[&'a str]) -> Option<&'a str> {
+/// The candidate that the text was probably meant to be.
+pub fn nearest<'a>(text: &str, all: &[&'a str]) -> Option<&'a str> {
     all.iter()
         .map(|candidate| (strsim::damerau_levenshtein(text, candidate), *candidate))
         .filter(|(distance, candidate)| *distance <= candidate.len() / 3)

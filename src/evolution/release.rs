@@ -97,6 +97,14 @@ impl Release {
         facts().releases.iter().position(|r| r.version == version).map(Self)
     }
 
+    /// The release that a person means: with this version, also behind a `v`; where only a pre-release of it exists
+    /// (`2.0.3`), that one.
+    pub fn meant(version: &str) -> Option<Self> {
+        let version = version.trim().trim_start_matches('v');
+        Self::find(version)
+            .or_else(|| Self::all().find(|release| release.version().split('-').next() == Some(version)))
+    }
+
     /// Its version, such as `2.3.7`.
     pub fn version(self) -> &'static str {
         &facts().releases[self.0].version
@@ -153,11 +161,8 @@ impl ReleaseRange {
     /// When a bound is no known release, or the range is empty.
     pub fn parse(text: &str) -> Result<Self> {
         let (from, to) = text.trim().split_once("..").context("a range is written FROM.. or FROM..TO")?;
-        let known = |version: &str| {
-            Release::find(version)
-                .or_else(|| Release::all().find(|r| r.version().split('-').next() == Some(version)))
-                .with_context(|| format!("{version} is no known release"))
-        };
+        let known =
+            |version: &str| Release::meant(version).with_context(|| format!("{version} is no known release"));
         let range = Self { from: known(from)?, to: (!to.is_empty()).then(|| known(to)).transpose()? };
         anyhow::ensure!(range.to.is_none_or(|to| range.from <= to), "the range {text} is empty");
         Ok(range)

@@ -153,7 +153,7 @@ pub fn schema() -> &'static Schema {
     &SCHEMA
 }
 
-fn range<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ReleaseRange>, D::Error> {
+pub(super) fn range<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ReleaseRange>, D::Error> {
     let text = String::deserialize(deserializer)?;
     ReleaseRange::parse(&text).map(Some).map_err(serde::de::Error::custom)
 }

@@ -12,7 +12,7 @@ use super::check::{Check, Family, checks};
 use super::finding::{CheckReport, Finding, Outcome, Repair};
 use super::mask;
 use super::references::{Reference, references};
-use super::rule::Applicability;
+use super::rule::{Applicability, Rule};
 use super::unique_indexes::{UniqueIndex, unique_indexes};
 use crate::database::catalog::Catalog;
 use crate::database::restore::OWNER;
@@ -98,7 +98,7 @@ pub async fn run_check(
             Ok(sql) => match guarded(connection, sql).await? {
                 Ok(rows) => {
                     for row in rows {
-                        findings.push(finding(check, &row).with_context(|| check.stem.clone())?);
+                        findings.push(finding(&check.rule, &row).with_context(|| check.stem.clone())?);
                     }
                 }
                 Err(error) if scope.gives_way && is_lock_trouble(&error) => return Err(error.into()),
@@ -132,7 +132,10 @@ pub async fn run_check(
 }
 
 /// Runs a query behind a savepoint. The outer error is a lost connection, the inner one the server's refusal.
-async fn guarded(connection: &mut PgConnection, sql: String) -> Result<sqlx::Result<Vec<PgRow>>> {
+///
+/// # Errors
+/// As said.
+pub async fn guarded(connection: &mut PgConnection, sql: String) -> Result<sqlx::Result<Vec<PgRow>>> {
     execute(connection, "SAVEPOINT evodoctor".into()).await.context("the connection was lost")?;
     let result = statement_rows(connection, sql).await;
     let after = match &result {
@@ -145,7 +148,7 @@ async fn guarded(connection: &mut PgConnection, sql: String) -> Result<sqlx::Res
 }
 
 /// Says what the server refused, and what would help.
-fn explain(error: &sqlx::Error, role: &str) -> String {
+pub fn explain(error: &sqlx::Error, role: &str) -> String {
     let Some(database) = error.as_database_error() else { return error.to_string() };
     match database.code().as_deref() {
         Some("42501") if database.message().contains("row-level security") => format!(
@@ -174,9 +177,12 @@ fn summarize(reasons: &[String]) -> String {
 }
 
 /// Reads a row by the contract that all checks share.
-fn finding(check: &Check, row: &PgRow) -> Result<Finding> {
+///
+/// # Errors
+/// When a column is missing or of another type.
+pub fn finding(rule: &Rule, row: &PgRow) -> Result<Finding> {
     let mut finding =
-        Finding::new(&check.rule, row.try_get::<String, _>("subject")?, row.try_get::<String, _>("detail")?);
+        Finding::new(rule, row.try_get::<String, _>("subject")?, row.try_get::<String, _>("detail")?);
     finding.predicate = row.try_get("predicate")?;
     finding.count = row.try_get("count")?;
     finding.key = row.try_get("key")?;
@@ -190,7 +196,7 @@ fn finding(check: &Check, row: &PgRow) -> Result<Finding> {
     if let Some(severity) = optional::<String>(row, "severity")? {
         finding.severity = severity.parse()?;
     }
-    let has_fix = matches!(check.rule.fix, Some(Applicability::Safe | Applicability::Quarantine));
+    let has_fix = matches!(rule.fix, Some(Applicability::Safe | Applicability::Quarantine));
     finding.is_fixable = has_fix && optional::<bool>(row, "fixable")?.unwrap_or(true);
     let texts = |column| optional::<Vec<String>>(row, column).map(Option::unwrap_or_default);
     finding.repair = Repair { tables: texts("tables")?, statements: texts("repair")?, undo: texts("undo")? };
@@ -198,7 +204,10 @@ fn finding(check: &Check, row: &PgRow) -> Result<Finding> {
 }
 
 /// A column that a check may leave out.
-fn optional<'r, T>(row: &'r PgRow, column: &str) -> Result<Option<T>>
+///
+/// # Errors
+/// When it is of another type.
+pub fn optional<'r, T>(row: &'r PgRow, column: &str) -> Result<Option<T>>
 where
     T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
 {

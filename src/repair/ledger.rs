@@ -114,6 +114,16 @@ pub async fn exists(connection: &mut PgConnection) -> Result<bool> {
     Ok(exists)
 }
 
+/// Whether this role may look into the ledger, or there is none.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn is_usable(connection: &mut PgConnection) -> Result<bool> {
+    let rows = rows(connection, "sql/ledger/state.sql", &Variables::default()).await?;
+    let row = rows.first().context("the server did not answer")?;
+    Ok(!row.try_get::<bool, _>("exists")? || row.try_get::<bool, _>("is_usable")?)
+}
+
 /// Refuses to run statements that the ledger holds for anybody but its owner: whoever may write there could otherwise
 /// have a superuser run them.
 ///

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::layout::Page;
 use crate::examine::rule::Rule;
 use crate::repair::fix;
+use crate::upgrade::hazard::hazards;
 
 /// More rules than these are listed, not told.
 const TOLD: usize = 2;
@@ -43,7 +44,13 @@ fn one(rule: &Rule, page: Page) -> String {
     out.push_str(&page.wrap(&rule.why, 2));
     let Some(fix) = fix::find(&rule.code) else {
         out.push_str("\nfix\n");
-        out.push_str(&page.wrap("none: there is nothing in the database to change", 2));
+        let is_hazard = hazards().iter().any(|hazard| hazard.rule.code == rule.code);
+        let none = if is_hazard {
+            "none of its own: evodoctor preflight --to RELEASE says what to do on your database before the upgrade"
+        } else {
+            "none: there is nothing in the database to change"
+        };
+        out.push_str(&page.wrap(none, 2));
         return out;
     };
     out.push_str(&format!("\nfix (version {}, {})\n", fix.version, fix.applicability));

@@ -10,6 +10,7 @@ use crate::repair::ledger::Run;
 use crate::repair::plan::FixPlan;
 use crate::repair::quarantine::RowAction;
 use crate::requests::shown::visible;
+use crate::upgrade::hazard::hazards;
 
 use super::layout::{Page, count};
 use super::{Change, Detail, Report, logs};
@@ -17,6 +18,9 @@ use super::{Change, Detail, Report, logs};
 /// The report as text for a page.
 pub fn render(report: &Report, common: &Common, page: Page) -> String {
     let mut out = String::new();
+    if let Detail::Preflight { preflight, resolve: true } = &report.detail {
+        return super::preflight::resolve(preflight);
+    }
     if !common.quiet {
         out.push_str(&heading(report, page));
     }
@@ -30,6 +34,14 @@ pub fn render(report: &Report, common: &Common, page: Page) -> String {
             if !common.quiet {
                 out.push_str(&next_after_check(report, common, page));
             }
+        }
+        Detail::Preflight { preflight, .. } => {
+            if !common.quiet {
+                out.push_str(&findings(&report.findings, page));
+                out.push_str(&undecided(report, page));
+                out.push_str(&super::preflight::human(preflight, common, page));
+            }
+            out.push_str(&super::preflight::summary(preflight, page));
         }
         Detail::Change(change) => out.push_str(&self::change(report, change, common, page)),
         Detail::Credentials { credentials } => out.push_str(&self::credentials(credentials, page)),
@@ -87,8 +99,10 @@ fn findings(findings: &[Finding], page: Page) -> String {
     for finding in findings {
         if finding.code != last_code {
             out.push_str(&format!("{} {} {}\n", finding.severity, finding.code, finding.name));
-            if let Some(check) = checks().iter().find(|check| check.rule.code == finding.code) {
-                out.push_str(&page.wrap(&check.rule.summary, 2));
+            let rules = checks().iter().map(|check| &check.rule);
+            let mut rules = rules.chain(hazards().iter().map(|hazard| &hazard.rule));
+            if let Some(rule) = rules.find(|rule| rule.code == finding.code) {
+                out.push_str(&page.wrap(&rule.summary, 2));
             }
             last_code = &finding.code;
         }

@@ -16,11 +16,13 @@ use crate::exit::Exit;
 use crate::repair::ledger::Run;
 use crate::repair::plan::FixPlan;
 use crate::requests::{Examined, RequestCounts};
+use crate::upgrade::Preflight;
 
 pub mod explain;
 pub mod human;
 pub mod layout;
 pub mod logs;
+mod preflight;
 pub mod proxies;
 pub mod restore;
 mod sparkline;
@@ -123,6 +125,14 @@ pub enum Detail {
     Credentials {
         /// Each credential and what holds it, keys masked.
         credentials: Vec<Value>,
+    },
+    /// `preflight`.
+    Preflight {
+        /// What the upgrade will do.
+        preflight: Preflight,
+        /// Whether only what to do before is asked for.
+        #[serde(skip)]
+        resolve: bool,
     },
     /// `logs`.
     Logs(Logs),

@@ -42,7 +42,7 @@ const CATALOG: &str = r#"
 "#;
 
 /// The same lines from the facts.
-fn expected(release: Release) -> BTreeSet<String> {
+pub fn expected(release: Release) -> BTreeSet<String> {
     let mut lines = BTreeSet::new();
     for kind in facts().enums(release) {
         lines.insert(format!("enum {}: {}", kind.name, kind.values.join(", ")));
@@ -92,7 +92,8 @@ fn names(columns: &[String]) -> String {
         .join(", ")
 }
 
-async fn found(connection: &mut PgConnection, schema: &str) -> BTreeSet<String> {
+/// What a schema holds, a line for each thing.
+pub async fn found(connection: &mut PgConnection, schema: &str) -> BTreeSet<String> {
     let schema = format!("\"{}\"", schema.replace('"', "\"\""));
     // format_type leaves the schema away for what the search path finds first.
     execute(connection, &format!("SET search_path = {schema}, pg_catalog")).await;
@@ -105,7 +106,8 @@ async fn found(connection: &mut PgConnection, schema: &str) -> BTreeSet<String> 
     lines
 }
 
-fn assert_equal(found: &BTreeSet<String>, expected: &BTreeSet<String>, what: &str) {
+/// Says what is added and what is missing.
+pub fn assert_equal(found: &BTreeSet<String>, expected: &BTreeSet<String>, what: &str) {
     let added: Vec<_> = found.difference(expected).collect();
     let missing: Vec<_> = expected.difference(found).collect();
     assert!(added.is_empty() && missing.is_empty(), "{what}: added {added:#?}, missing {missing:#?}");

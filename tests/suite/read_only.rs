@@ -111,6 +111,8 @@ async fn a_standby_can_be_checked_and_not_changed() {
     let report = on(&url, &["check", "--format", "json"]).ends(1).json();
     assert_eq!(report["summary"]["undecided"], 0, "{report}");
     on(&url, &["history"]).ends(0);
+    let report = on(&url, &["preflight", "--format", "json"]).ends(0).json();
+    assert_eq!(report["summary"]["undecided"], 0, "{report}");
     let consent = ["fix", "--apply", "--allow", "deletes-rows,changes-rows"];
     for arguments in [&["fix"][..], &consent, &["undo", "1"], &["undo", "1", "--apply"]] {
         on(&url, arguments).ends(2).complains(&["standby", "connect to the primary"]);

@@ -32,6 +32,11 @@ impl TestDatabase {
         Self::create("TEMPLATE template0").await
     }
 
+    /// A copy of another, to which nobody may be connected.
+    pub async fn copy_of(other: &Self) -> Self {
+        Self::create(&format!("TEMPLATE {}", Fragment::ident(&other.name))).await
+    }
+
     async fn create(clauses: &str) -> Self {
         let cluster = Cluster::get().await;
         let name = format!("test_{}_{:08x}", process::id(), rand::random::<u32>());

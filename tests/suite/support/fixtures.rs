@@ -12,6 +12,8 @@ use super::database::TestDatabase;
 pub struct Fixture {
     /// The release that the database is of.
     pub release: String,
+    /// The release to upgrade to, for hazards.
+    pub to: Option<String>,
     /// What the check finds in it.
     pub finds: Vec<Expected>,
     statements: Vec<String>,
@@ -39,6 +41,7 @@ impl Fixture {
         let finds = script.header.iter().filter(|(key, _)| key == "finds");
         Self {
             release: script.get("release").expect("a fixture names its release").to_owned(),
+            to: script.get("to").map(str::to_owned),
             finds: finds.map(|(_, value)| Expected::parse(value)).collect(),
             statements: script.statements,
         }

@@ -2,8 +2,11 @@
 
 pub mod cluster;
 pub mod database;
+pub mod filler;
 pub mod fixtures;
+pub mod migrations;
 pub mod program;
 pub mod proxy;
 pub mod roles;
 pub mod state;
+pub mod upgrade;

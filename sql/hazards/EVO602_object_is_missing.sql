@@ -1,0 +1,31 @@
+-- code: EVO602
+-- name: object-is-missing
+-- severity: error
+-- releases: 2.0.0-beta..
+-- summary: a pending migration drops or alters something that is not there, and fails
+-- why: The container stops with P3018 and then loops with P3009: an index, a constraint, a column or a table that a migration
+--   drops or alters was dropped before, or never made: 42704, 42703, 42P01. The best known is the index Media_fileName_key,
+--   which people drop because it refuses files of the same name, and which the upgrade to 2.3.0 then does not find.
+-- fix: none
+-- matches: does not exist
+-- matches: Media_fileName_key
+-- matches: 42704
+-- matches: 42703
+SELECT
+    obstacle.object AS subject,
+    pg_catalog.format('%s fails with %s: %s', obstacle.migration, obstacle.sqlstate, obstacle.what) AS detail,
+    NULL::text AS predicate,
+    1::bigint AS count,
+    '[]'::jsonb AS sample,
+    pg_catalog.concat(obstacle.migration, ' ', obstacle.object) AS key,
+    obstacle.number AS migration,
+    'fails' AS effect,
+    obstacle.sqlstate,
+    obstacle.object AS step,
+    ARRAY['evodoctor fix EVO206'] AS before
+FROM
+    pg_catalog.jsonb_to_recordset(:'obstacles'::jsonb) AS obstacle (number text, migration text, sqlstate text, object text, what text)
+WHERE
+    obstacle.sqlstate IN ('42704', '42703', '42P01', '42809')
+ORDER BY
+    obstacle.migration;

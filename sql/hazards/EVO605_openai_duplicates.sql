@@ -1,0 +1,66 @@
+-- code: EVO605
+-- name: openai-duplicates
+-- severity: error
+-- releases: 2.0.0-beta..2.0.3-beta
+-- migration: 20240722173259 20240723152648
+-- summary: OpenAI credentials or settings are there twice, and a pending index refuses them
+-- why: The upgrade stops with 23505 "could not create unique index": 2.0.3 makes the name of an OpenAI credential unique, and
+--   lets one instance only have its settings on a credential. Rows from before that may be there twice.
+-- fix: none
+-- matches: could not create unique index "OpenaiCreds_name_key"
+-- matches: could not create unique index "OpenaiSetting_openaiCredsId_key"
+SELECT
+    twice.subject,
+    pg_catalog.format('%s rows share %s, so the unique index %s cannot be made (23505)', twice.count, twice.subject, twice.step) AS detail,
+    twice.predicate,
+    twice.count,
+    twice.sample,
+    twice.step AS key,
+    twice.migration,
+    'fails' AS effect,
+    '23505' AS sqlstate,
+    twice.step,
+    ARRAY['# ' || twice.mend] AS before
+FROM
+    (
+        SELECT NULL::text AS subject, NULL::text AS predicate, 0::bigint AS count, NULL::jsonb AS sample, NULL::text AS step, NULL::text AS migration, NULL::text AS mend
+        -- only with OpenaiCreds.name
+        UNION ALL
+        SELECT
+            'OpenaiCreds.name',
+            pg_catalog.format('"name" IN (SELECT "name" FROM %I."OpenaiCreds" GROUP BY "name" HAVING pg_catalog.count(*) > 1)', :'schema'),
+            pg_catalog.sum(one.count)::bigint,
+            pg_catalog.jsonb_path_query_array(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(one)), '$[0 to 4]'),
+            'OpenaiCreds_name_key',
+            '20240722173259',
+            'give each credential a name of its own'
+        FROM
+            (
+                SELECT creds."name", pg_catalog.count(*) AS count
+                FROM :"schema"."OpenaiCreds" AS creds
+                WHERE creds."name" IS NOT NULL
+                GROUP BY creds."name"
+                HAVING pg_catalog.count(*) > 1
+            ) AS one
+        -- end
+        -- only with OpenaiSetting.openaiCredsId
+        UNION ALL
+        SELECT
+            'OpenaiSetting.openaiCredsId',
+            pg_catalog.format('"openaiCredsId" IN (SELECT "openaiCredsId" FROM %I."OpenaiSetting" GROUP BY "openaiCredsId" HAVING pg_catalog.count(*) > 1)', :'schema'),
+            pg_catalog.sum(one.count)::bigint,
+            pg_catalog.jsonb_path_query_array(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(one)), '$[0 to 4]'),
+            'OpenaiSetting_openaiCredsId_key',
+            '20240723152648',
+            'give each instance''s settings a credential of their own'
+        FROM
+            (
+                SELECT setting."openaiCredsId", pg_catalog.count(*) AS count
+                FROM :"schema"."OpenaiSetting" AS setting
+                GROUP BY setting."openaiCredsId"
+                HAVING pg_catalog.count(*) > 1
+            ) AS one
+        -- end
+    ) AS twice
+WHERE
+    twice.count > 0;

@@ -1,0 +1,55 @@
+-- code: EVO606
+-- name: sessions-refuse-new-status
+-- severity: error
+-- releases: 2.0.0-beta..2.0.3-beta
+-- migration: 20240729180347
+-- summary: bot sessions make the upgrade to 2.0.4 fail, half of it done
+-- why: The upgrade stops with 22P02 for every OpenAI session whose status is "open", which the new type does not have, or with
+--   23502 for any Typebot session, whose status is dropped and added without a default. The first half commits by itself: after
+--   23502 the new type is there, and the migration, run again, changes nothing for the better. Sessions are short-lived: a
+--   conversation begins anew without them.
+-- fix: none
+-- matches: invalid input value for enum "TypebotSessionStatus_new"
+-- matches: column "status" of relation "TypebotSession" contains null values
+SELECT
+    session.subject,
+    session.detail,
+    session.predicate,
+    session.count,
+    session.sample,
+    session.subject AS key,
+    'fails' AS effect,
+    session.sqlstate,
+    session.step,
+    ARRAY[pg_catalog.format('DELETE FROM %I.%I%s;', :'schema', session.subject, ' WHERE ' || session.predicate)] AS before
+FROM
+    (
+        SELECT NULL::text AS subject, NULL::text AS detail, NULL::text AS predicate, 0::bigint AS count, NULL::jsonb AS sample, NULL::text AS sqlstate, NULL::text AS step
+        -- only with OpenaiSession
+        UNION ALL
+        SELECT
+            'OpenaiSession',
+            pg_catalog.format('%s OpenAI sessions have the status "open", which the new type does not have (22P02)', pg_catalog.count(*)),
+            '"status"::text = ''open''',
+            pg_catalog.count(*),
+            pg_catalog.jsonb_path_query_array(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', session."id", 'remoteJid', session."remoteJid") ORDER BY session."id"), '$[0 to 4]'),
+            '22P02',
+            'TypebotSessionStatus'
+        FROM :"schema"."OpenaiSession" AS session
+        WHERE session."status"::text = 'open'
+        -- end
+        -- only with TypebotSession
+        UNION ALL
+        SELECT
+            'TypebotSession',
+            pg_catalog.format('%s Typebot sessions get a status column that may not be null and has no default (23502)', pg_catalog.count(*)),
+            'true',
+            pg_catalog.count(*),
+            pg_catalog.jsonb_path_query_array(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', session."id", 'remoteJid', session."remoteJid") ORDER BY session."id"), '$[0 to 4]'),
+            '23502',
+            'TypebotSession.status'
+        FROM :"schema"."TypebotSession" AS session
+        -- end
+    ) AS session
+WHERE
+    session.count > 0;

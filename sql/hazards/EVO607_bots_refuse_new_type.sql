@@ -1,0 +1,38 @@
+-- code: EVO607
+-- name: bots-refuse-new-type
+-- severity: error
+-- releases: 2.0.0-beta..2.0.3-beta
+-- migration: 20240730152156
+-- summary: OpenAI bots make the upgrade to 2.0.4 fail
+-- why: The upgrade stops with 23502 'column "botType" of relation "OpenaiBot" contains null values' as soon as there is one
+--   OpenAI bot: the column is dropped and added again with another type, and neither may be null nor has a default. Note the
+--   bots, remove them, and make them again after the upgrade.
+-- fix: none
+-- matches: column "botType" of relation "OpenaiBot" contains null values
+SELECT
+    'OpenaiBot' AS subject,
+    pg_catalog.format('%s OpenAI bots get a new column "botType" that may not be null and has no default (23502)', bot.count) AS detail,
+    'true' AS predicate,
+    bot.count,
+    bot.sample,
+    'OpenaiBot.botType' AS key,
+    'fails' AS effect,
+    '23502' AS sqlstate,
+    'OpenaiBot.botType' AS step,
+    ARRAY[
+        pg_catalog.format('CREATE TABLE %I."OpenaiBot_before_upgrade" AS TABLE %1$I."OpenaiBot";', :'schema'),
+        pg_catalog.format('DELETE FROM %I."OpenaiBot";', :'schema')
+    ] AS before
+FROM
+    (
+        SELECT NULL::bigint AS count, NULL::jsonb AS sample
+        -- only with OpenaiBot
+        UNION ALL
+        SELECT
+            pg_catalog.count(*),
+            pg_catalog.jsonb_path_query_array(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', one."id", 'botType', one."botType") ORDER BY one."id"), '$[0 to 4]')
+        FROM :"schema"."OpenaiBot" AS one
+        -- end
+    ) AS bot
+WHERE
+    bot.count > 0;

@@ -1,0 +1,70 @@
+-- code: EVO608
+-- name: contact-cleanup
+-- severity: warning
+-- releases: 2.0.0-beta..2.0.9-rc
+-- migration: 20240811183328
+-- summary: the upgrade to 2.0.9 removes contacts that are there twice, and may take hours
+-- why: Before contacts become unique per instance, upstream removes duplicates and keeps an arbitrary row of each group, so a name
+--   or a picture may go. It compares every row with the list of rows to keep. If that list does not fit into work_mem, the
+--   server searches all of it for every contact: 75 000 contacts take a moment, twice as many do not end within minutes, with
+--   no duplicate at all. The planner decides this from its own estimate, which is asked here.
+-- fix: none
+-- matches: Contact_remoteJid_instanceId_key
+WITH twice AS (
+    SELECT contact."instanceId", contact."remoteJid", pg_catalog.count(*) AS count
+    FROM :"schema"."Contact" AS contact
+    GROUP BY contact."instanceId", contact."remoteJid"
+    HAVING pg_catalog.count(*) > 1
+),
+size AS (
+    SELECT pg_catalog.count(*) AS rows FROM :"schema"."Contact"
+)
+SELECT
+    'Contact' AS subject,
+    pg_catalog.format('%s contacts are there more than once, %s rows are removed, and which row stays is chance', groups.count, groups.removed) AS detail,
+    pg_catalog.format(
+        '"id" IN (SELECT "id" FROM (SELECT "id", pg_catalog.row_number() OVER (PARTITION BY "instanceId", "remoteJid") AS place '
+        'FROM %I."Contact") AS ranked WHERE place > 1)', :'schema'
+    ) AS predicate,
+    groups.removed AS count,
+    groups.sample,
+    'Contact.twice' AS key,
+    'removes-rows' AS effect,
+    'Contact' AS "table",
+    ARRAY['evodoctor fix EVO103 --apply --allow deletes-rows,changes-rows'] AS before,
+    'warning' AS severity
+FROM
+    (
+        SELECT
+            pg_catalog.count(*) AS count,
+            pg_catalog.sum(twice.count - 1)::bigint AS removed,
+            pg_catalog.jsonb_path_query_array(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(twice) ORDER BY twice.count DESC, twice."remoteJid"), '$[0 to 4]') AS sample
+        FROM twice
+    ) AS groups
+WHERE
+    groups.count > 0
+UNION ALL
+SELECT
+    'Contact',
+    pg_catalog.format(
+        'the clean-up searches a list of %s rows for each of %s contacts, about %s million comparisons, because the list does not fit into work_mem (%s)',
+        size.rows, size.rows, pg_catalog.ceil(size.rows::double precision * size.rows / 2e6), pg_catalog.current_setting('work_mem')
+    ),
+    NULL,
+    size.rows,
+    '[]'::jsonb,
+    'Contact.quadratic',
+    'blocks',
+    NULL,
+    ARRAY[
+        pg_catalog.format(
+            'ALTER DATABASE %I SET work_mem = ''%sMB'';', pg_catalog.current_database(), GREATEST(64, pg_catalog.ceil(size.rows / 4000.0))
+        ),
+        pg_catalog.format('# after the upgrade: ALTER DATABASE %I RESET work_mem;', pg_catalog.current_database())
+    ],
+    'error'
+FROM
+    size
+WHERE
+    :'plan' NOT LIKE '%hashed SubPlan%'
+    AND size.rows > 1000;

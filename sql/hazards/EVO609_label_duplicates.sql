@@ -1,0 +1,35 @@
+-- code: EVO609
+-- name: label-duplicates
+-- severity: error
+-- releases: 2.0.0-beta..2.0.9-rc
+-- migration: 20240813003116
+-- summary: an instance has a label twice, and a pending index refuses it
+-- why: The upgrade to 2.0.9 stops with 23505 'could not create unique index "Label_labelId_instanceId_key"' where an instance has
+--   two labels of one number. Its older index should have kept them out; where it is missing, they came in.
+-- fix: none
+-- matches: could not create unique index "Label_labelId_instanceId_key"
+WITH twice AS (
+    SELECT label."instanceId", label."labelId", pg_catalog.count(*) AS count
+    FROM :"schema"."Label" AS label
+    WHERE label."labelId" IS NOT NULL
+    GROUP BY label."instanceId", label."labelId"
+    HAVING pg_catalog.count(*) > 1
+)
+SELECT
+    'Label' AS subject,
+    pg_catalog.format('%s labels are there more than once in their instance, so the unique index cannot be made (23505)', pg_catalog.count(*)) AS detail,
+    pg_catalog.format(
+        '("instanceId", "labelId") IN (SELECT "instanceId", "labelId" FROM %I."Label" GROUP BY "instanceId", "labelId" HAVING pg_catalog.count(*) > 1)',
+        :'schema'
+    ) AS predicate,
+    pg_catalog.sum(twice.count)::bigint AS count,
+    pg_catalog.jsonb_path_query_array(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(twice) ORDER BY twice.count DESC, twice."labelId"), '$[0 to 4]') AS sample,
+    'Label_labelId_instanceId_key' AS key,
+    'fails' AS effect,
+    '23505' AS sqlstate,
+    'Label_labelId_instanceId_key' AS step,
+    ARRAY['evodoctor fix EVO103 --apply --allow deletes-rows,changes-rows'] AS before
+FROM
+    twice
+HAVING
+    pg_catalog.count(*) > 0;

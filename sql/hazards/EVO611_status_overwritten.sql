@@ -1,0 +1,53 @@
+-- code: EVO611
+-- name: status-overwritten
+-- severity: warning
+-- releases: 2.0.0-beta..2.1.2
+-- migration: 20241006130306
+-- summary: the upgrade to 2.2.0 makes every message pending
+-- why: After the upgrade no message counts as read or delivered: the column "status" of "Message" becomes text, and every row,
+--   whatever it held, gets the status PENDING. The table is written anew under a lock that blocks reads too, and then once more
+--   for the update: it needs about three times its size on disk. A server of 2.1.2 keeps the numbers instead, as text
+--   (EVO108).
+-- fix: none
+-- matches: 20241006130306_alter_status_on_message_table
+SELECT
+    'Message' AS subject,
+    CASE :'target'
+        WHEN '2.1.2' THEN pg_catalog.format('the status of %s messages becomes text, as the number it was', message.count)
+        ELSE pg_catalog.format('all %s messages get the status PENDING; %s of them have a status now', message.count, message.with_status)
+    END AS detail,
+    'true' AS predicate,
+    message.count,
+    COALESCE(message.sample, '[]'::jsonb) AS sample,
+    'Message.status' AS key,
+    CASE :'target' WHEN '2.1.2' THEN NULL ELSE 'changes-rows' END AS effect,
+    'Message' AS "table",
+    CASE WHEN message.with_status > 0 THEN
+        ARRAY[pg_catalog.format('CREATE TABLE %I."Message_status_before_upgrade" AS SELECT "id", "status" FROM %1$I."Message" WHERE "status" IS NOT NULL;', :'schema')]
+    END AS before,
+    CASE WHEN message.with_status = 0 OR :'target' = '2.1.2' THEN 'advice' ELSE 'warning' END AS severity
+FROM
+    (
+        SELECT every.count, COALESCE(held.with_status, 0) AS with_status, held.sample
+        FROM
+            (SELECT pg_catalog.count(*) AS count FROM :"schema"."Message") AS every
+            CROSS JOIN (
+                SELECT pg_catalog.sum(each.count)::bigint AS with_status, pg_catalog.jsonb_agg(pg_catalog.to_jsonb(each)) AS sample
+                FROM
+                    (
+                        SELECT NULL::text AS status, 0::bigint AS count WHERE false
+                        -- only with Message.status
+                        UNION ALL
+                        SELECT * FROM (
+                            SELECT one."status"::text, pg_catalog.count(*)
+                            FROM :"schema"."Message" AS one
+                            WHERE one."status" IS NOT NULL
+                            GROUP BY one."status"
+                            ORDER BY pg_catalog.count(*) DESC
+                        ) AS counted
+                        -- end
+                    ) AS each
+            ) AS held
+    ) AS message
+WHERE
+    message.count > 0;

@@ -1,0 +1,88 @@
+-- code: EVO614
+-- name: wrong-chat-survives
+-- severity: error
+-- releases: 2.0.0-beta..2.3.6
+-- migration: 20251122003044
+-- summary: the upgrade to 2.3.7 removes chats that are there twice, often the wrong ones
+-- why: After the upgrade labels, names and unread counts of chats are gone. Before chats become unique per instance, upstream keeps
+--   the row that was updated last, but sorts rows that were never updated in front of all others: such a row stays, and the newer
+--   one with the labels is deleted. evodoctor fix EVO103 merges them before that, and keeps everything.
+-- fix: none
+-- matches: 20251122003044_add_chat_instance_remotejid_unique
+WITH chat AS (
+    SELECT
+        target.*,
+        pg_catalog.count(*) OVER same AS count,
+        pg_catalog.row_number() OVER (same ORDER BY target."updatedAt" DESC) AS place,
+        -- Rows that are equal in this are in no order: which one stays is chance.
+        pg_catalog.rank() OVER (same ORDER BY target."updatedAt" DESC) AS rank,
+        pg_catalog.max(target."updatedAt") OVER same AS newest
+    FROM
+        (
+            SELECT
+                one."id", one."instanceId", one."remoteJid", one."updatedAt",
+                CASE pg_catalog.jsonb_typeof(one."labels") WHEN 'array' THEN one."labels" ELSE '[]'::jsonb END AS labels
+            FROM :"schema"."Chat" AS one
+        ) AS target
+    WINDOW same AS (PARTITION BY target."instanceId", target."remoteJid")
+),
+judged AS (
+    SELECT
+        chat."instanceId",
+        chat."remoteJid",
+        chat.count,
+        pg_catalog.max(chat."id") FILTER (WHERE chat.place = 1) AS stays,
+        pg_catalog.count(*) FILTER (WHERE chat.rank = 1) > 1 AS by_chance,
+        COALESCE(pg_catalog.bool_or(chat."updatedAt" IS NULL) AND pg_catalog.bool_or(chat."updatedAt" IS NOT NULL), false) AS loses_newer,
+        pg_catalog.bool_or(chat.rank > 1 AND NOT chat.labels <@ kept.labels)
+            OR pg_catalog.count(DISTINCT chat.labels) FILTER (WHERE chat.rank = 1) > 1 AS loses_labels
+    FROM
+        chat
+        JOIN chat AS kept USING ("instanceId", "remoteJid")
+    WHERE
+        chat.count > 1
+        AND kept.place = 1
+    GROUP BY
+        chat."instanceId", chat."remoteJid", chat.count
+)
+SELECT
+    'Chat' AS subject,
+    pg_catalog.format('%s chats are there more than once; %s rows are removed', pg_catalog.count(*), pg_catalog.sum(judged.count - 1)) AS detail,
+    pg_catalog.format(
+        '"id" IN (SELECT "id" FROM (SELECT "id", pg_catalog.row_number() OVER (PARTITION BY "instanceId", "remoteJid" ORDER BY "updatedAt" DESC) AS place '
+        'FROM %I."Chat") AS ranked WHERE place > 1)', :'schema'
+    ) AS predicate,
+    pg_catalog.sum(judged.count - 1)::bigint AS count,
+    pg_catalog.jsonb_path_query_array(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(judged) ORDER BY judged.count DESC, judged."remoteJid"), '$[0 to 4]') AS sample,
+    'Chat.twice' AS key,
+    'removes-rows' AS effect,
+    'Chat' AS "table",
+    ARRAY['evodoctor fix EVO103 --apply --allow deletes-rows,changes-rows'] AS before,
+    'warning' AS severity
+FROM
+    judged
+HAVING
+    pg_catalog.count(*) > 0
+UNION ALL
+SELECT
+    'Chat',
+    pg_catalog.format(
+        'of %s chats the wrong row stays: %s lose labels, %s lose the row that was updated last, in %s chance decides', pg_catalog.count(*),
+        pg_catalog.count(*) FILTER (WHERE judged.loses_labels), pg_catalog.count(*) FILTER (WHERE judged.loses_newer),
+        pg_catalog.count(*) FILTER (WHERE judged.by_chance)
+    ),
+    NULL,
+    pg_catalog.count(*),
+    pg_catalog.jsonb_path_query_array(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(judged) ORDER BY judged."instanceId", judged."remoteJid"), '$[0 to 4]'),
+    'Chat.wrong',
+    NULL,
+    NULL,
+    ARRAY['evodoctor fix EVO103 --apply --allow deletes-rows,changes-rows'],
+    'error'
+FROM
+    judged
+WHERE
+    judged.loses_labels
+    OR judged.loses_newer
+HAVING
+    pg_catalog.count(*) > 0;

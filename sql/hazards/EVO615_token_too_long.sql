@@ -1,0 +1,31 @@
+-- code: EVO615
+-- name: token-too-long
+-- severity: error
+-- releases: 2.0.0-beta..2.3.7
+-- migration: 20251216143054
+-- summary: an instance's token is longer than 500 characters; 2.4.0's upgrade fails
+-- why: The upgrade stops with 22001 "value too long for type character varying(500)" where somebody widened the column "token" of
+--   "Instance" beyond that and stored longer tokens: 2.4.0 makes it exactly 500. Give those instances shorter tokens, or
+--   remove instances that are no longer used.
+-- fix: none
+-- matches: value too long for type character varying(500)
+SELECT
+    'Instance.token' AS subject,
+    pg_catalog.format('%s tokens are longer than 500 characters (22001)', pg_catalog.count(*)) AS detail,
+    'pg_catalog.substr("token", 501) ~ ''[^ ]''' AS predicate,
+    pg_catalog.count(*) AS count,
+    pg_catalog.jsonb_path_query_array(
+        pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('name', instance."name", 'length', pg_catalog.length(instance."token")) ORDER BY instance."id"), '$[0 to 4]'
+    ) AS sample,
+    'Instance.token' AS key,
+    'fails' AS effect,
+    '22001' AS sqlstate,
+    'Instance.token' AS step,
+    ARRAY['# give these instances tokens of at most 500 characters: WHERE pg_catalog.substr("token", 501) ~ ''[^ ]'''] AS before
+FROM
+    :"schema"."Instance" AS instance
+WHERE
+    -- Spaces at the end are cut off without complaint.
+    pg_catalog.substr(instance."token", 501) ~ '[^ ]'
+HAVING
+    pg_catalog.count(*) > 0;

@@ -1,0 +1,73 @@
+//! `evodoctor preflight`: what the pending upstream migrations will do to this database.
+
+use anyhow::Result;
+
+use super::open::Opened;
+use super::select::{Selection, nearest};
+use crate::cli::{self, Common};
+use crate::evolution::release::Release;
+use crate::examine::runner::Scope;
+use crate::exit::{Exit, failure};
+use crate::repair::{fix, rehearsal};
+use crate::report::{Detail, Report};
+use crate::upgrade::preflight;
+
+/// Examines and reports.
+///
+/// # Errors
+/// When the release is not known or older than the database, or there is no database to examine.
+pub async fn run(args: &cli::Preflight, common: &Common) -> Result<Exit> {
+    let selection = Selection::new(common)?;
+    let target = target(args.to.as_deref())?;
+    let mut opened = Opened::snapshot(common).await?;
+    refuse_downgrade(&opened, target)?;
+    let scope = Scope::new(&opened.catalog, opened.range(), &opened.server.role);
+    let connection = opened.session.connection();
+    let (answer, mut checks, mut findings) =
+        preflight::examine(connection, &scope, opened.history.as_ref(), target).await?;
+    rehearsal::mark_untreatable(&mut findings, &scope);
+    fix::annotate(&mut findings);
+    opened.session.end_snapshot().await?;
+
+    checks.retain(|check| selection.lets_through(&check.code));
+    findings.retain(|finding| selection.lets_through(&finding.code));
+    let detail = Detail::Preflight { preflight: answer, resolve: args.resolve };
+    let mut report = Report::new("preflight", detail).with_examination(checks, findings);
+    report.database = Some(opened.database_info());
+    report.release = opened.release_info();
+    report.print(common)?;
+    Ok(report.exit(common))
+}
+
+fn target(version: Option<&str>) -> Result<Release> {
+    let Some(version) = version else { return Ok(Release::newest()) };
+    Release::meant(version).ok_or_else(|| {
+        let known: Vec<&str> = Release::all().map(Release::version).collect();
+        let near = nearest(version, &known).map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+        failure(
+            format!("no release {version} is known to this evodoctor"),
+            format!("{near}known are {}", known.join(", ")),
+        )
+    })
+}
+
+/// Upstream has no way back: an older server runs on the newer tables, or does not.
+fn refuse_downgrade(opened: &Opened, target: Release) -> Result<()> {
+    let Some(range) = opened.range().filter(|range| target < range.from) else { return Ok(()) };
+    let is_applied =
+        |name: &str| opened.history.as_ref().is_some_and(|history| history.applied.contains(name));
+    let between: Vec<&str> = range
+        .from
+        .migrations()
+        .filter(|migration| migration.since() > target && is_applied(&migration.name))
+        .map(|migration| migration.name.as_str())
+        .collect();
+    Err(failure(
+        format!(
+            "this database is of {range}, and {target} is older: upstream has no way back from {}: {}",
+            if between.len() == 1 { "this migration" } else { "these migrations" },
+            between.join(", ")
+        ),
+        format!("restore a backup from before the upgrade, or name a release from {} on", range.from),
+    ))
+}

@@ -1,0 +1,161 @@
+//! What an upgrade will do, for people.
+
+use crate::cli::Common;
+use crate::requests::shown::visible;
+use crate::upgrade::locks::{Lock, Mode, Work};
+use crate::upgrade::{Outcome, Pending, Preflight};
+
+use super::layout::{Page, count};
+
+/// More pending migrations than these are not all listed, unless asked with `-v`.
+const LISTED: usize = 10;
+
+/// Tables that a row of the list names.
+const TABLES: usize = 3;
+
+/// Below this, in seconds, nobody notices a lock.
+const NOTICED: f64 = 1.0;
+
+/// The pending migrations, our own fixes that meet them, and what to do before.
+pub fn human(preflight: &Preflight, common: &Common, page: Page) -> String {
+    let mut out = String::new();
+    let is_listed =
+        |one: &&Pending| preflight.pending.len() <= LISTED || common.verbose > 0 || !is_quiet(one);
+    let listed: Vec<&Pending> = preflight.pending.iter().filter(is_listed).collect();
+    if !listed.is_empty() {
+        let rows: Vec<Vec<String>> = listed.iter().map(|one| row(one)).collect();
+        out.push_str(&page.table(&["migration", "release", "outcome", "what it does", "time"], &rows, 0));
+    }
+    let others = preflight.pending.len() - listed.len();
+    if others > 0 {
+        let text = format!(
+            "{} more {}, and {} nobody waiting: -v lists them\n",
+            others,
+            if others == 1 { "passes" } else { "pass" },
+            if others == 1 { "keeps" } else { "keep" },
+        );
+        out.push_str(&text);
+    }
+    if preflight.fixes.is_none() {
+        let text =
+            "this role may not read evodoctor's ledger: whether an applied fix is in the way is not known";
+        out.push_str(&page.wrap(text, 0));
+    }
+    for meeting in preflight.fixes.iter().flatten() {
+        let what = if meeting.compatible { "is compatible with" } else { "has to be undone before" };
+        let text = format!("the fix {} of run {} {what} {}", meeting.code, meeting.run, meeting.migration);
+        out.push_str(&page.wrap(&text, 0));
+    }
+    if !preflight.before.is_empty() {
+        out.push_str("\nbefore the upgrade (--resolve prints just these)\n");
+        for line in &preflight.before {
+            out.push_str(&format!("  {}\n", visible(line)));
+        }
+    }
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    out
+}
+
+/// What to do before, a line for each step.
+pub fn resolve(preflight: &Preflight) -> String {
+    preflight.before.iter().map(|line| format!("{}\n", visible(line))).collect()
+}
+
+/// The whole answer in a sentence.
+pub fn summary(preflight: &Preflight, page: Page) -> String {
+    let Preflight { to, applied, total, pending, .. } = preflight;
+    let mut parts = vec![format!("to {to}: {applied} of {} applied", count(*total, "migration"))];
+    parts.push(format!("{} pending", pending.len()));
+    let fails = pending.iter().find(|one| one.outcome == Outcome::Fails);
+    let has = |outcome| pending.iter().any(|one| one.outcome == outcome);
+    if !preflight.starts {
+        parts.push("Prisma will not start".to_owned());
+    } else if let Some(one) = fails {
+        let sqlstate = one.sqlstate.as_deref().unwrap_or("an error");
+        parts.push(format!("{} FAILS with {sqlstate}", one.name));
+    } else if has(Outcome::Undecided) {
+        parts.push("whether they succeed could not be found out".to_owned());
+    } else if !pending.is_empty() {
+        parts.push("will succeed".to_owned());
+    }
+    if has(Outcome::GoesAstray) {
+        parts.push("one is recorded without being done".to_owned());
+    }
+    if has(Outcome::LosesData) {
+        parts.push("data is lost".to_owned());
+    }
+    parts.extend(longest(preflight).map(|lock| {
+        format!(
+            "blocks {} on \"{}\" ({}) about {}",
+            lock.mode.blocks(),
+            lock.table,
+            size(lock.bytes),
+            time(lock.seconds)
+        )
+    }));
+    if let Some(speed) = preflight.speed.as_ref().filter(|speed| speed.table.is_some()) {
+        #[expect(clippy::cast_possible_truncation, reason = "for people")]
+        let rate = size(speed.bytes_per_second as i64);
+        parts.push(format!("times are estimates from {rate} read in a second"));
+    }
+    page.wrap(&parts.join("; "), 0)
+}
+
+/// Of the locks that somebody will notice the one that is held longest.
+fn longest(preflight: &Preflight) -> Option<&Lock> {
+    let locks = preflight.pending.iter().flat_map(|one| &one.locks);
+    locks
+        .filter(|lock| lock.mode > Mode::RowExclusive && lock.seconds >= NOTICED)
+        .max_by(|a, b| a.seconds.total_cmp(&b.seconds).then(a.bytes.cmp(&b.bytes)))
+}
+
+fn is_quiet(one: &Pending) -> bool {
+    one.outcome == Outcome::Passes && one.seconds < NOTICED && one.hazards.is_empty()
+}
+
+fn row(one: &Pending) -> Vec<String> {
+    let outcome = match one.outcome {
+        Outcome::Fails => format!("FAILS {}", one.sqlstate.as_deref().unwrap_or_default()),
+        Outcome::Passes => "passes".to_owned(),
+        Outcome::Blocks => "blocks".to_owned(),
+        Outcome::LosesData => "loses data".to_owned(),
+        Outcome::GoesAstray => "goes astray".to_owned(),
+        Outcome::Undecided => "undecided".to_owned(),
+    };
+    let outcome = if one.reached { outcome } else { format!("not reached ({outcome})") };
+    let rows = one.rows.iter().map(|rows| format!("{} {} of {}", rows.action, rows.count, rows.table));
+    let mut does: Vec<String> = rows.chain(one.locks.iter().take(TABLES).map(lock)).collect();
+    if one.locks.len() > TABLES {
+        does.push(format!("and {} more", one.locks.len() - TABLES));
+    }
+    vec![one.name.to_owned(), one.release.to_owned(), outcome, does.join("; "), time(one.seconds)]
+}
+
+fn lock(lock: &Lock) -> String {
+    let work = match lock.work {
+        Work::Catalog => "",
+        Work::Scan => ", read",
+        Work::Index => ", indexed",
+        Work::Update => ", updated",
+        Work::Rewrite => ", rewritten",
+    };
+    format!("blocks {} on {} ({}{work})", lock.mode.blocks(), lock.table, size(lock.bytes))
+}
+
+fn time(seconds: f64) -> String {
+    match seconds {
+        s if s < NOTICED => "< 1 s".to_owned(),
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.0} h", s / 3600.0),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn size(bytes: i64) -> String {
+    const UNITS: &[(&str, f64)] = &[("GB", 1e9), ("MB", 1e6), ("kB", 1e3)];
+    let unit = UNITS.iter().find(|(_, size)| bytes as f64 >= *size);
+    unit.map_or_else(|| format!("{bytes} B"), |(unit, size)| format!("{:.1} {unit}", bytes as f64 / size))
+}

@@ -1,0 +1,93 @@
+//! Our own applied fixes that touch what a pending migration touches.
+
+use anyhow::Result;
+use serde::Serialize;
+use sqlx::postgres::PgConnection;
+
+use super::walk::Obstacle;
+use crate::database::run::execute;
+use crate::evolution::release::Migration;
+use crate::repair::{fix, ledger};
+
+/// An applied fix and a pending migration that are about the same objects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Meeting {
+    /// The fix's code.
+    pub code: String,
+    /// The run that applied it.
+    pub run: i64,
+    /// The migration's name.
+    pub migration: &'static str,
+    /// Whether the migration is applied all the same.
+    pub compatible: bool,
+}
+
+/// Reads the ledger. `None` when this role may not.
+///
+/// # Errors
+/// When the connection is lost, or the ledger holds what cannot be read.
+pub async fn applied(connection: &mut PgConnection, schema: &str) -> Result<Option<Vec<ledger::Run>>> {
+    if !ledger::is_usable(connection).await? {
+        return Ok(None);
+    }
+    // Who may look into a schema may still be kept from its tables.
+    execute(connection, "SAVEPOINT evodoctor".into()).await?;
+    match ledger::runs(connection).await {
+        Ok(runs) => {
+            let counts = |run: &ledger::Run| run.target_schema == schema && run.undone_at.is_none();
+            Ok(Some(runs.into_iter().filter(counts).collect()))
+        }
+        Err(error) if is_forbidden(&error) => {
+            execute(connection, "ROLLBACK TO SAVEPOINT evodoctor".into()).await?;
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn is_forbidden(error: &anyhow::Error) -> bool {
+    let state = error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>());
+    state.and_then(crate::database::run::state_of).as_deref() == Some("42501")
+}
+
+/// Which fixes of these runs are about what a pending migration touches (their header says so: `upstream:`), and which
+/// of them made the very thing that the migration wants to make.
+pub fn meetings(
+    runs: &[ledger::Run],
+    pending: &[&'static Migration],
+    obstacles: &[Obstacle],
+) -> Vec<Meeting> {
+    let mut found = Vec::new();
+    for run in runs {
+        for applied in &run.fixes {
+            let upstream = fix::find(&applied.code).map(|fix| fix.upstream.as_slice()).unwrap_or_default();
+            for migration in pending {
+                let is_in_the_way = obstacles.iter().any(|one| {
+                    one.migration == migration.name && one.is_taken() && made(applied, &one.object)
+                });
+                if is_in_the_way || upstream.iter().any(|number| number == migration.number()) {
+                    found.push(Meeting {
+                        code: applied.code.clone(),
+                        run: run.run,
+                        migration: &migration.name,
+                        compatible: !is_in_the_way,
+                    });
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Whether the object, a column as `Table.column`, stands in the tables' DDL since the fix.
+fn made(applied: &ledger::AppliedFix, object: &str) -> bool {
+    let (_, name) = object.split_once('.').unwrap_or(("", object));
+    let stands_in = |ddl: &str| {
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        ddl.split(|c: char| !is_part(c)).any(|word| word == name)
+    };
+    applied.ddl_after.iter().any(|(table, after)| {
+        let before = applied.ddl_before.get(table).map(String::as_str).unwrap_or_default();
+        stands_in(after) && !stands_in(before)
+    })
+}

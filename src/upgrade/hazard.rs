@@ -1,0 +1,187 @@
+//! Hazards: what one of upstream's migrations does to real data. One SQL file each, found by walking `sql/hazards/`.
+//!
+//! A hazard file is like a check's. Its header names the migrations it is about by their numbers (`migration:`), and its
+//! query returns, beside the columns of a check:
+//!
+//! | column | what it is |
+//! |---|---|
+//! | `migration` | the number of the migration, where the file is about several |
+//! | `effect` | `fails`, `removes-rows`, `changes-rows`, `drops-values`, `goes-astray`, `blocks`, or null |
+//! | `sqlstate` | what it fails with |
+//! | `step` | the object whose step fails: of two failures the earlier one is what happens |
+//! | `table` | the table whose rows are counted |
+//! | `before` | lines to run before the upgrade, in order |
+//!
+//! Two variables are made here: `:'obstacles'` are the steps that Postgres refuses (see [`super::walk`]) and `:'locks'`
+//! what is locked for how long, as jsonb. A file beside it, `STEM.plan.sql`, holds a statement whose plan the query gets
+//! as `:'plan'`: that statement is never run.
+
+use std::sync::LazyLock;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use sqlx::Row;
+use sqlx::postgres::{PgConnection, PgRow};
+
+use crate::database::script::{FILES, Script, Variables, render};
+use crate::examine::finding::{CheckReport, Finding, Outcome};
+use crate::examine::parts;
+use crate::examine::rule::Rule;
+use crate::examine::runner::{self, Scope, guarded, optional};
+
+/// Where the hazards are.
+pub const FILES_OF: &str = "sql/hazards/";
+
+/// A rule about migrations, and the query that says whether they meet it here.
+#[derive(Debug)]
+pub struct Hazard {
+    /// What the code stands for.
+    pub rule: Rule,
+    /// The file's stem: code, underscore, name. Its fixtures have the same.
+    pub stem: String,
+    /// The migrations, by the numbers in front of their names; empty for what any migration may meet.
+    pub migrations: Vec<String>,
+    query: String,
+    plan: Option<String>,
+}
+
+/// A finding of a hazard, and what follows from it for the migration.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// For the report.
+    pub finding: Finding,
+    /// The number of the migration.
+    pub migration: String,
+    /// What happens, where that is certain.
+    pub effect: Option<String>,
+    /// What it fails with.
+    pub sqlstate: Option<String>,
+    /// The object whose step fails.
+    pub step: Option<String>,
+    /// The table whose rows are counted.
+    pub table: Option<String>,
+    /// What to do before the upgrade.
+    pub before: Vec<String>,
+}
+
+/// What is known before the rows are asked.
+#[derive(Debug)]
+pub struct Known {
+    /// The steps that Postgres refuses.
+    pub obstacles: Value,
+    /// What each migration locks, for how long.
+    pub locks: Value,
+    /// The release to go to.
+    pub target: &'static str,
+}
+
+impl Hazard {
+    /// Reads a hazard file. `path` is under `sql/hazards/`; `plan` the text of the file beside it.
+    ///
+    /// # Errors
+    /// When the header is incomplete, disagrees with the file's name, or a file holds another number of statements
+    /// than one.
+    pub fn parse(path: &str, text: &str, plan: Option<&str>) -> Result<Self> {
+        let script = Script::parse(text);
+        let rule = Rule::from_header(&script).with_context(|| path.to_owned())?;
+        let stem = format!("{}_{}", rule.code, rule.name.replace('-', "_"));
+        ensure!(
+            path == format!("{FILES_OF}{stem}.sql"),
+            "{path} should be named {stem}.sql after its header"
+        );
+        let migrations = script.get("migration").unwrap_or_default().split_whitespace();
+        let single = |script: &Script| script.single().with_context(|| path.to_owned()).map(str::to_owned);
+        Ok(Self {
+            rule,
+            stem,
+            migrations: migrations.map(str::to_owned).collect(),
+            query: single(&script)?,
+            plan: plan.map(|text| single(&Script::parse(text))).transpose()?,
+        })
+    }
+
+    /// Asks the database.
+    ///
+    /// # Errors
+    /// When the connection is lost. A query that fails makes the hazard undecided instead.
+    pub async fn run(
+        &self,
+        connection: &mut PgConnection,
+        scope: &Scope<'_>,
+        known: &Known,
+    ) -> Result<(CheckReport, Vec<Found>)> {
+        let started = Instant::now();
+        let (mut found, mut reason) = (Vec::new(), None);
+        let mut variables = Variables::for_schema(&scope.catalog.schema)
+            .text("obstacles", known.obstacles.to_string())
+            .text("locks", known.locks.to_string())
+            .text("target", known.target);
+        let fitting = |sql: &str| parts::fitting(sql, scope.catalog, scope.range);
+        if let Some(plan) = &self.plan {
+            let sql = format!("EXPLAIN (FORMAT JSON) {}", render(&fitting(plan), &variables)?);
+            match guarded(connection, sql).await? {
+                Ok(rows) => {
+                    let plan: Value = rows.first().context("a plan is one row")?.try_get(0)?;
+                    variables = variables.text("plan", plan.to_string());
+                }
+                Err(error) => reason = Some(runner::explain(&error, scope.role)),
+            }
+        }
+        if reason.is_none() {
+            let sql = render(&fitting(&self.query), &variables).context(self.stem.clone())?;
+            match guarded(connection, sql).await? {
+                Ok(rows) => {
+                    for row in rows {
+                        found.push(self.found(&row).with_context(|| self.stem.clone())?);
+                    }
+                }
+                Err(error) => reason = Some(runner::explain(&error, scope.role)),
+            }
+        }
+        let outcome = match (found.is_empty(), &reason) {
+            (false, _) => Outcome::Found,
+            (true, None) => Outcome::Clean,
+            (true, Some(_)) => Outcome::Undecided,
+        };
+        let report = CheckReport {
+            code: self.rule.code.clone(),
+            name: self.rule.name.clone(),
+            outcome,
+            reason,
+            duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        };
+        Ok((report, found))
+    }
+
+    fn found(&self, row: &PgRow) -> Result<Found> {
+        let mut finding = runner::finding(&self.rule, row)?;
+        let text = |column| optional::<String>(row, column);
+        let migration = text("migration")?.or_else(|| self.migrations.first().cloned());
+        let migration = migration.context("the row does not say which migration it is about")?;
+        let before = optional::<Vec<String>>(row, "before")?.unwrap_or_default();
+        let (effect, sqlstate) = (text("effect")?, text("sqlstate")?);
+        finding.extra.insert("migration", migration.as_str().into());
+        finding.extra.insert("effect", effect.as_deref().into());
+        finding.extra.insert("sqlstate", sqlstate.as_deref().into());
+        finding.extra.insert("before", before.as_slice().into());
+        Ok(Found { finding, migration, effect, sqlstate, step: text("step")?, table: text("table")?, before })
+    }
+}
+
+static HAZARDS: LazyLock<Vec<Hazard>> = LazyLock::new(|| {
+    let text = |path: &str| FILES.iter().find(|(name, _)| *name == path).map(|(_, text)| *text);
+    FILES
+        .iter()
+        .filter(|(path, _)| path.starts_with(FILES_OF) && !path.ends_with(".plan.sql"))
+        .map(|(path, sql)| {
+            let plan = text(&path.replace(".sql", ".plan.sql"));
+            Hazard::parse(path, sql, plan).expect("the tests keep every hazard file well formed")
+        })
+        .collect()
+});
+
+/// Every hazard, by code.
+pub fn hazards() -> &'static [Hazard] {
+    &HAZARDS
+}

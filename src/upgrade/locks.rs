@@ -1,0 +1,177 @@
+//! What a migration locks, reads and rewrites. A migration is one transaction: what it locks early stays locked until all
+//! of it is done.
+//!
+//! Source of the lock modes: PostgreSQL's documentation of `ALTER TABLE`, `CREATE INDEX` and `DROP TABLE`; the tests
+//! compare them with `pg_locks`.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::speed::Speed;
+use super::state::State;
+use crate::evolution::release::{Migration, Release};
+use crate::evolution::steps::{Step, Unless, split};
+
+/// A lock on a table that exists before the upgrade.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Lock {
+    /// The table.
+    pub table: String,
+    /// The strongest mode.
+    pub mode: Mode,
+    /// The table's size, without indexes.
+    pub bytes: i64,
+    /// The heaviest thing that is done to it.
+    pub work: Work,
+    /// About how long others wait for it, in seconds: until the migration ends.
+    pub seconds: f64,
+}
+
+/// The modes that migrations take, the weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Mode {
+    /// Blocks nobody who reads or writes.
+    RowExclusive,
+    /// Blocks writes.
+    Share,
+    /// Blocks writes.
+    ShareRowExclusive,
+    /// Blocks everybody.
+    AccessExclusive,
+}
+
+impl Mode {
+    /// Whom it keeps waiting.
+    pub fn blocks(self) -> &'static str {
+        match self {
+            Self::RowExclusive => "nobody",
+            Self::Share | Self::ShareRowExclusive => "writes",
+            Self::AccessExclusive => "reads and writes",
+        }
+    }
+
+    /// As `pg_locks` has it.
+    pub fn in_pg_locks(self) -> &'static str {
+        match self {
+            Self::RowExclusive => "RowExclusiveLock",
+            Self::Share => "ShareLock",
+            Self::ShareRowExclusive => "ShareRowExclusiveLock",
+            Self::AccessExclusive => "AccessExclusiveLock",
+        }
+    }
+}
+
+/// What is done to a table, the lightest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Work {
+    /// The catalog only.
+    Catalog,
+    /// It is read once.
+    Scan,
+    /// It is read, and an index is built.
+    Index,
+    /// A new version is written of every row.
+    Update,
+    /// It is written anew, with all its indexes.
+    Rewrite,
+}
+
+/// What a migration locks, strongest and largest first, and about how long all of it takes. To be asked before
+/// [`super::walk::walk`] has taken its steps.
+pub fn locks(
+    state: &State,
+    migration: &Migration,
+    target: Release,
+    speed: Option<&Speed>,
+) -> (Vec<Lock>, f64) {
+    let mut taken: BTreeMap<String, Lock> = BTreeMap::new();
+    let mut before = 0.0;
+    for step in migration.steps(target) {
+        for (table, mode, work) in touched(state, migration, step) {
+            if !state.is_old(&table) {
+                continue;
+            }
+            let size = state.sizes.get(&table).copied().unwrap_or_default();
+            // While a table is locked, the rest of the migration goes on: until its end, not known yet.
+            let lock = taken.entry(table.clone()).or_insert_with(|| Lock {
+                table,
+                mode,
+                bytes: size.bytes,
+                work,
+                seconds: -before,
+            });
+            lock.mode = lock.mode.max(mode);
+            lock.work = lock.work.max(work);
+            before += speed.map_or(0.0, |speed| speed.seconds(work, size));
+        }
+    }
+    let mut locks: Vec<Lock> = taken.into_values().collect();
+    locks.iter_mut().for_each(|lock| lock.seconds = tenths(lock.seconds + before));
+    locks.sort_by(|a, b| b.mode.cmp(&a.mode).then(b.bytes.cmp(&a.bytes)).then(a.table.cmp(&b.table)));
+    (locks, tenths(before))
+}
+
+/// An estimate has no more digits than that.
+fn tenths(seconds: f64) -> f64 {
+    (seconds * 10.0).round() / 10.0
+}
+
+fn touched(state: &State, migration: &Migration, step: &Step) -> Vec<(String, Mode, Work)> {
+    use Mode::{AccessExclusive, RowExclusive, Share, ShareRowExclusive};
+    let one = |table: &str, mode, work| vec![(table.to_owned(), mode, work)];
+    match step {
+        Step::AddColumn { add_column: path, unless, .. } => {
+            let (table, column) = split(path);
+            let elsewhere = *unless == Some(Unless::Anywhere) && !state.wavoip_elsewhere.is_empty();
+            if elsewhere || (unless.is_some() && state.has_column(table, column)) {
+                return Vec::new();
+            }
+            // Before PostgreSQL 11 a default was written into every row.
+            let has_default = migration.column(path).is_some_and(|fact| fact.default.is_some());
+            let work = if has_default && state.server < 110_000 { Work::Rewrite } else { Work::Catalog };
+            one(table, AccessExclusive, work)
+        }
+        Step::DropColumn { drop_column: path } | Step::DropNotNull { drop_not_null: path } => {
+            one(split(path).0, AccessExclusive, Work::Catalog)
+        }
+        Step::DropTable { drop_table: table } => {
+            let referenced = state.referenced_by(table);
+            let referenced = referenced.map(|other| (other.to_owned(), AccessExclusive, Work::Catalog));
+            referenced.chain(one(table, AccessExclusive, Work::Catalog)).collect()
+        }
+        Step::CreateIndex { on, .. } => one(on, Share, Work::Index),
+        Step::DropIndex { on, .. } => one(on, AccessExclusive, Work::Catalog),
+        // Rows of a table that is new need no comparison, and the table referred to is read by its key only.
+        Step::AddKey { on, references, .. } => vec![
+            (on.clone(), ShareRowExclusive, Work::Scan),
+            (references.clone(), ShareRowExclusive, Work::Catalog),
+        ],
+        Step::DropKey { on, references, .. } => vec![
+            (on.clone(), AccessExclusive, Work::Catalog),
+            (references.clone(), AccessExclusive, Work::Catalog),
+        ],
+        Step::ReplaceEnum { column, .. } => one(split(column).0, AccessExclusive, Work::Rewrite),
+        Step::ChangeType { change_type: path } => {
+            let (table, column) = split(path);
+            let new = migration.column(path).map(|fact| fact.data_type.as_str()).unwrap_or_default();
+            let old = state.columns.get(table).and_then(|columns| columns.get(column)).map(String::as_str);
+            let is_wider = matches!((old.and_then(limit), limit(new)), (Some(old), Some(new)) if old <= new);
+            one(table, AccessExclusive, if is_wider { Work::Catalog } else { Work::Rewrite })
+        }
+        Step::DeleteRows { delete_rows: table } => one(table, RowExclusive, Work::Scan),
+        Step::UpdateRows { update_rows: table, .. } => one(table, RowExclusive, Work::Update),
+        Step::CreateTable { .. }
+        | Step::CreateEnum { .. }
+        | Step::DropEnum { .. }
+        | Step::AddValue { .. }
+        | Step::Commit { .. } => Vec::new(),
+    }
+}
+
+/// The length of a `character varying(n)`.
+fn limit(data_type: &str) -> Option<u32> {
+    data_type.strip_prefix("character varying(")?.strip_suffix(')')?.parse().ok()
+}

@@ -1,0 +1,238 @@
+//! Puts the answer together: what is pending, how each migration ends, and what to do before.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use sqlx::postgres::PgConnection;
+
+use super::fixes::{self, Meeting};
+use super::hazard::{Found, Known, hazards};
+use super::locks::{Work, locks};
+use super::speed::Speed;
+use super::state::State;
+use super::walk::{Obstacle, object, walk};
+use super::{Outcome, Pending, Preflight, Rows};
+use crate::evolution::release::{History, Migration, Release};
+use crate::examine::finding::{CheckReport, Finding};
+use crate::examine::rule::Severity;
+use crate::examine::runner::{self, Scope};
+
+/// The check that says what keeps `prisma migrate deploy` from starting, where something does.
+fn in_front(history: Option<&History>) -> Option<&'static str> {
+    match history {
+        None => Some("EVO302"),
+        Some(history) if !history.failed.is_empty() => Some("EVO301"),
+        Some(_) => None,
+    }
+}
+
+/// A migration and what was found out about it.
+struct Examined {
+    migration: &'static Migration,
+    obstacles: Vec<Obstacle>,
+    locks: Vec<super::locks::Lock>,
+    seconds: f64,
+}
+
+/// What the upgrade to `target` will do, with the checks that were run and what they found.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn examine(
+    connection: &mut PgConnection,
+    scope: &Scope<'_>,
+    history: Option<&History>,
+    target: Release,
+) -> Result<(Preflight, Vec<CheckReport>, Vec<Finding>)> {
+    let in_front = in_front(history);
+    let (mut checks, mut findings) =
+        runner::run(connection, scope, |check| in_front == Some(check.rule.code.as_str())).await?;
+    let pending = pending(history, target);
+    let (examined, speed) = walk_all(connection, scope, &pending, target).await?;
+    let known = known(&examined, target);
+
+    let mut found = Vec::new();
+    for hazard in hazards() {
+        let concerns = |m: &&&Migration| hazard.migrations.iter().any(|number| number == m.number());
+        let is_general = hazard.migrations.is_empty() && !pending.is_empty();
+        if is_general || pending.iter().any(|m| concerns(&m)) {
+            let (report, mut of_hazard) = hazard.run(connection, scope, &known).await?;
+            checks.push(report);
+            of_hazard.retain(|one| pending.iter().any(|migration| migration.number() == one.migration));
+            found.extend(of_hazard);
+        }
+    }
+    let undecided: BTreeSet<&str> =
+        checks.iter().filter(|check| check.reason.is_some()).map(|check| check.code.as_str()).collect();
+
+    let mut reaches = in_front.is_none();
+    let mut answer = Vec::new();
+    for one in &examined {
+        let mut ends = ends(one, &found, &undecided, target);
+        ends.reached = reaches;
+        reaches &= ends.outcome != Outcome::Fails;
+        answer.push(ends);
+    }
+    let runs = fixes::applied(connection, &scope.catalog.schema).await?;
+    let obstacles: Vec<Obstacle> = examined.iter().flat_map(|one| one.obstacles.clone()).collect();
+    let meetings = runs.map(|runs| fixes::meetings(&runs, &pending, &obstacles));
+    let before = before(&findings, &found, meetings.as_deref().unwrap_or_default());
+    findings.extend(found.into_iter().map(|one| one.finding));
+    let applied = |migration: &&Migration| history.is_some_and(|h| h.applied.contains(&migration.name));
+    let preflight = Preflight {
+        to: target.version(),
+        applied: target.migrations().filter(applied).count(),
+        total: target.migrations().count(),
+        starts: in_front.is_none(),
+        pending: answer,
+        fixes: meetings,
+        speed,
+        before,
+    };
+    Ok((preflight, checks, findings))
+}
+
+/// The target's migrations that are not applied. Without a history none can be named: what is there is not known.
+fn pending(history: Option<&History>, target: Release) -> Vec<&'static Migration> {
+    let Some(history) = history else { return Vec::new() };
+    target.migrations().filter(|migration| !history.applied.contains(&migration.name)).collect()
+}
+
+async fn walk_all(
+    connection: &mut PgConnection,
+    scope: &Scope<'_>,
+    pending: &[&'static Migration],
+    target: Release,
+) -> Result<(Vec<Examined>, Option<Speed>)> {
+    if pending.is_empty() {
+        return Ok((Vec::new(), None));
+    }
+    let schema = &scope.catalog.schema;
+    let original = State::read(connection, schema).await?;
+    let mut state = original.clone();
+    let mut worked: BTreeSet<String> = BTreeSet::new();
+    for migration in pending {
+        let (locks, _) = locks(&state, migration, target, None);
+        worked.extend(locks.into_iter().filter(|lock| lock.work > Work::Catalog).map(|lock| lock.table));
+        walk(&mut state, migration, target);
+    }
+    let is_readable = |table: &&str| scope.catalog.tables.get(*table).is_some_and(|found| found.is_readable);
+    let worked: Vec<&str> = worked.iter().map(String::as_str).filter(is_readable).collect();
+    let speed = match worked.is_empty() {
+        true => None,
+        false => Some(Speed::measure(connection, schema, &original, &worked).await?),
+    };
+
+    let mut state = original;
+    let examine = |migration: &&'static Migration| {
+        // In another schema than "public" such content changes nothing here; EVO613 says what becomes of it.
+        if migration.is_bound_to_public(target) && schema != "public" {
+            return Examined { migration, obstacles: Vec::new(), locks: Vec::new(), seconds: 0.0 };
+        }
+        let (locks, seconds) = locks(&state, migration, target, speed.as_ref());
+        let obstacles = walk(&mut state, migration, target);
+        Examined { migration, obstacles, locks, seconds }
+    };
+    Ok((pending.iter().map(examine).collect(), speed))
+}
+
+/// What the queries of hazards are told.
+fn known(examined: &[Examined], target: Release) -> Known {
+    let first = |one: &Examined| one.obstacles.first().cloned();
+    let obstacles: Vec<Value> = examined
+        .iter()
+        .filter_map(first)
+        .map(|obstacle| {
+            let number = obstacle.migration.split('_').next();
+            json!({"number": number, "migration": obstacle.migration, "sqlstate": obstacle.sqlstate,
+                   "object": obstacle.object, "what": obstacle.what})
+        })
+        .collect();
+    let locks: Vec<Value> = examined
+        .iter()
+        .flat_map(|one| one.locks.iter().map(move |lock| (one, lock)))
+        .map(|(one, lock)| {
+            json!({"number": one.migration.number(), "table": lock.table, "blocks": lock.mode.blocks(),
+                   "bytes": lock.bytes, "work": lock.work, "seconds": lock.seconds})
+        })
+        .collect();
+    Known { obstacles: json!(obstacles), locks: json!(locks), target: target.version() }
+}
+
+/// How a migration ends, from its obstacles and from the hazards in its rows.
+fn ends(one: &Examined, found: &[Found], undecided: &BTreeSet<&str>, target: Release) -> Pending {
+    let migration = one.migration;
+    let mine: Vec<&Found> = found.iter().filter(|found| found.migration == migration.number()).collect();
+    let position = |found: &Found| {
+        let step = found.step.as_deref()?;
+        migration.steps(target).position(|existing| object(existing) == step)
+    };
+    let by_rows = mine
+        .iter()
+        .filter(|found| found.effect.as_deref() == Some("fails"))
+        .filter_map(|found| Some((position(found).unwrap_or(0), found.sqlstate.clone()?)));
+    let by_names = one.obstacles.iter().map(|obstacle| (obstacle.position, obstacle.sqlstate.to_owned()));
+    // Of two at the same step the catalog's refusal comes before any row is looked at.
+    let failure = by_names.chain(by_rows).min_by_key(|(position, _)| *position);
+    let is_undecided = hazards().iter().any(|hazard| {
+        undecided.contains(hazard.rule.code.as_str())
+            && hazard.migrations.iter().any(|number| number == migration.number())
+    });
+    let by_effect = |found: &&Found| match found.effect.as_deref() {
+        // What nobody misses is advice.
+        Some("removes-rows" | "changes-rows" | "drops-values")
+            if found.finding.severity == Severity::Advice =>
+        {
+            Outcome::Passes
+        }
+        Some("removes-rows" | "changes-rows" | "drops-values") => Outcome::LosesData,
+        Some("goes-astray") => Outcome::GoesAstray,
+        Some("blocks") => Outcome::Blocks,
+        _ => Outcome::Passes,
+    };
+    let outcome = match failure {
+        Some(_) => Outcome::Fails,
+        None if is_undecided => Outcome::Undecided,
+        None => mine.iter().map(by_effect).max().unwrap_or(Outcome::Passes),
+    };
+    let rows = mine.iter().filter_map(|found| {
+        let action =
+            found.effect.clone().filter(|effect| effect.ends_with("-rows") || effect == "drops-values")?;
+        Some(Rows { table: found.table.clone()?, action, count: found.finding.count })
+    });
+    let codes: BTreeSet<&str> = mine.iter().map(|found| found.finding.code.as_str()).collect();
+    Pending {
+        name: &migration.name,
+        release: migration.since().version(),
+        outcome,
+        sqlstate: failure.map(|(_, sqlstate)| sqlstate),
+        reached: false,
+        locks: one.locks.clone(),
+        rows: rows.collect(),
+        seconds: one.seconds,
+        hazards: codes.into_iter().map(str::to_owned).collect(),
+    }
+}
+
+/// The lines to run before the upgrade: what keeps Prisma from starting first, then fixes to undo, then the hazards in
+/// the order of the migrations.
+fn before(in_front: &[Finding], found: &[Found], meetings: &[Meeting]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for finding in in_front {
+        lines.push(if finding.is_fixable {
+            format!("evodoctor fix {}", finding.code)
+        } else {
+            format!("evodoctor explain {}", finding.code)
+        });
+    }
+    for meeting in meetings.iter().filter(|meeting| !meeting.compatible) {
+        lines.push(format!("evodoctor undo {} --apply", meeting.run));
+    }
+    let mut ordered: Vec<&Found> = found.iter().collect();
+    ordered.sort_by(|a, b| a.migration.cmp(&b.migration));
+    lines.extend(ordered.iter().flat_map(|one| one.before.clone()));
+    let mut seen = BTreeSet::new();
+    lines.retain(|line| seen.insert(line.clone()));
+    lines
+}

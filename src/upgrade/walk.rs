@@ -1,0 +1,281 @@
+//! Walks through a migration's steps on what the catalog holds: which of them Postgres refuses, with which SQLSTATE.
+//!
+//! What a step makes is then there, also where it would have been refused: what comes after is examined as if somebody
+//! had mended it.
+
+use serde::Serialize;
+
+use super::state::{Dependent, State};
+use crate::evolution::release::{Migration, Release};
+use crate::evolution::steps::{Step, Unless, split};
+
+/// A step that Postgres refuses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Obstacle {
+    /// The migration's name.
+    pub migration: &'static str,
+    /// The position of the step in it.
+    pub position: usize,
+    /// What Postgres says.
+    pub sqlstate: &'static str,
+    /// The object: a table, a column, an index, a key, a type.
+    pub object: String,
+    /// What stands in the way, for people.
+    pub what: String,
+}
+
+impl Obstacle {
+    /// Whether what the step makes is there already.
+    pub fn is_taken(&self) -> bool {
+        matches!(self.sqlstate, "42701" | "42P07" | "42710")
+    }
+}
+
+type Refusal = (&'static str, String);
+
+/// Every step of a migration that Postgres refuses, the first one first. Afterwards the state is as the migration leaves
+/// it.
+pub fn walk(state: &mut State, migration: &'static Migration, target: Release) -> Vec<Obstacle> {
+    let mut obstacles = Vec::new();
+    for (position, step) in migration.steps(target).enumerate() {
+        if let Some((sqlstate, what)) = refusal(state, migration, step) {
+            let object = object(step).to_owned();
+            obstacles.push(Obstacle { migration: &migration.name, position, sqlstate, object, what });
+        }
+        take(state, migration, step);
+    }
+    obstacles
+}
+
+/// What a step is about, as its migration names it.
+pub fn object(step: &Step) -> &str {
+    match step {
+        Step::CreateTable { create_table: name }
+        | Step::DropTable { drop_table: name }
+        | Step::AddColumn { add_column: name, .. }
+        | Step::DropColumn { drop_column: name }
+        | Step::CreateIndex { create_index: name, .. }
+        | Step::DropIndex { drop_index: name, .. }
+        | Step::AddKey { add_key: name, .. }
+        | Step::DropKey { drop_key: name, .. }
+        | Step::CreateEnum { create_enum: name }
+        | Step::DropEnum { drop_enum: name }
+        | Step::AddValue { add_value: name }
+        | Step::ReplaceEnum { replace_enum: name, .. }
+        | Step::ChangeType { change_type: name }
+        | Step::DropNotNull { drop_not_null: name }
+        | Step::DeleteRows { delete_rows: name }
+        | Step::UpdateRows { update_rows: name, .. } => name,
+        Step::Commit { .. } => "",
+    }
+}
+
+fn refusal(state: &State, migration: &Migration, step: &Step) -> Option<Refusal> {
+    match step {
+        Step::CreateTable { create_table: name } => taken_by_relation(state, name)
+            .or_else(|| taken_by_type(state, name))
+            .or_else(|| taken_by_relation(state, &format!("{name}_pkey"))),
+        Step::DropTable { drop_table: name } => no_table(state, name).or_else(|| kept(state, name)),
+        Step::AddColumn { add_column: path, unless, .. } => {
+            let (table, column) = split(path);
+            no_table(state, table).or_else(|| {
+                let is_there = unless.is_none() && state.has_column(table, column);
+                is_there.then(|| ("42701", format!("the column {path} exists already")))
+            })
+        }
+        Step::DropColumn { drop_column: path } => {
+            no_column(state, path).or_else(|| keeps_column(state, path))
+        }
+        Step::CreateIndex { create_index: name, on } => {
+            let columns = migration.index(on, name).map(|index| index.columns.as_slice());
+            let missing = || columns?.iter().find_map(|column| no_column(state, &format!("{on}.{column}")));
+            no_table(state, on).or_else(missing).or_else(|| taken_by_relation(state, name))
+        }
+        Step::DropIndex { drop_index: name, .. } => no_index(state, name),
+        Step::AddKey { add_key: name, on, references } => {
+            no_table(state, on).or_else(|| no_table(state, references)).or_else(|| {
+                has_constraint(state, on, name)
+                    .then(|| ("42710", format!("a constraint {name} exists already on {on}")))
+            })
+        }
+        Step::DropKey { drop_key: name, on, .. } => no_table(state, on).or_else(|| {
+            (!has_constraint(state, on, name))
+                .then(|| ("42704", format!("there is no constraint {name} on {on}")))
+        }),
+        Step::CreateEnum { create_enum: name } => taken_by_type(state, name),
+        Step::DropEnum { drop_enum: name } => no_type(state, name).or_else(|| used(state, name, None)),
+        Step::AddValue { add_value: path } => {
+            let (kind, value) = split(path);
+            no_type(state, kind).or_else(|| {
+                let is_there = state.types.get(kind).is_some_and(|labels| labels.iter().any(|l| l == value));
+                is_there.then(|| ("42710", format!("the type {kind} has the value {value} already")))
+            })
+        }
+        Step::ReplaceEnum { replace_enum: kind, column } => replaced(state, kind, column),
+        Step::ChangeType { change_type: path } => no_column(state, path).or_else(|| keeps_type(state, path)),
+        Step::DropNotNull { drop_not_null: path } => no_column(state, path),
+        Step::DeleteRows { delete_rows: table } | Step::UpdateRows { update_rows: table, .. } => {
+            no_relation(state, table)
+        }
+        Step::Commit { .. } => None,
+    }
+}
+
+/// A new type is made, the column takes it, the names change places, and the old type goes.
+fn replaced(state: &State, kind: &str, column: &str) -> Option<Refusal> {
+    taken_by_type(state, &format!("{kind}_new"))
+        .or_else(|| no_column(state, column))
+        .or_else(|| keeps_type(state, column))
+        .or_else(|| no_type(state, kind))
+        .or_else(|| taken_by_type(state, &format!("{kind}_old")))
+        .or_else(|| used(state, kind, Some(column)))
+}
+
+fn no_relation(state: &State, name: &str) -> Option<Refusal> {
+    (!state.relations.contains_key(name)).then(|| ("42P01", format!("there is no table {name}")))
+}
+
+fn no_table(state: &State, name: &str) -> Option<Refusal> {
+    no_relation(state, name)
+        .or_else(|| (!state.is_table(name)).then(|| ("42809", format!("{name} is not a table"))))
+}
+
+fn no_column(state: &State, path: &str) -> Option<Refusal> {
+    let (table, column) = split(path);
+    no_table(state, table).or_else(|| {
+        let is_missing = !state.made.contains(table) && !state.has_column(table, column);
+        is_missing.then(|| ("42703", format!("there is no column {path}")))
+    })
+}
+
+fn no_index(state: &State, name: &str) -> Option<Refusal> {
+    match state.relations.get(name).map(String::as_str) {
+        None => Some(("42704", format!("there is no index {name}"))),
+        Some("i" | "I") => state
+            .constraint_indexes
+            .contains(name)
+            .then(|| ("2BP01", format!("the index {name} belongs to a constraint of its name"))),
+        Some(_) => Some(("42809", format!("{name} is not an index"))),
+    }
+}
+
+fn no_type(state: &State, name: &str) -> Option<Refusal> {
+    (!state.types.contains_key(name)).then(|| ("42704", format!("there is no type {name}")))
+}
+
+fn taken_by_relation(state: &State, name: &str) -> Option<Refusal> {
+    let kind = match state.relations.get(name)?.as_str() {
+        "i" | "I" => "an index",
+        "v" | "m" => "a view",
+        "S" => "a sequence",
+        "c" => "a type",
+        _ => "a table",
+    };
+    Some(("42P07", format!("{kind} {name} exists already")))
+}
+
+fn taken_by_type(state: &State, name: &str) -> Option<Refusal> {
+    state.types.contains_key(name).then(|| ("42710", format!("a type {name} exists already")))
+}
+
+fn has_constraint(state: &State, table: &str, name: &str) -> bool {
+    state.constraints.iter().any(|(of, existing, _)| of == table && existing == name)
+}
+
+fn kept(state: &State, table: &str) -> Option<Refusal> {
+    let keeps = |one: &&Dependent| one.table == table && one.keeps_table;
+    let keeps = listed(state.dependents.iter().filter(keeps).map(|one| one.what.as_str()))?;
+    Some(("2BP01", format!("{table} cannot be dropped because of {keeps}")))
+}
+
+fn used(state: &State, kind: &str, but: Option<&str>) -> Option<Refusal> {
+    let is_other = |table: &Option<String>, column: &Option<String>| match (table, column, but) {
+        (Some(table), Some(column), Some(but)) => split(but) != (table.as_str(), column.as_str()),
+        _ => true,
+    };
+    let users =
+        state.type_users.iter().filter(|user| user.kind == kind && is_other(&user.table, &user.column));
+    let users = listed(users.map(|user| user.what.as_str()))?;
+    Some(("2BP01", format!("the type {kind} cannot be dropped because of {users}")))
+}
+
+fn keeps_column(state: &State, path: &str) -> Option<Refusal> {
+    let dependents = dependents(state, path).filter(|one| one.keeps_column);
+    let dependents = listed(dependents.map(|one| one.what.as_str()))?;
+    Some(("2BP01", format!("{path} cannot be dropped because of {dependents}")))
+}
+
+fn keeps_type(state: &State, path: &str) -> Option<Refusal> {
+    let keeping = || dependents(state, path).filter(|one| one.keeps_type);
+    let dependents = listed(keeping().map(|one| one.what.as_str()))?;
+    // Before PostgreSQL 15 a generated column was called an error of syntax.
+    let is_syntax = state.server < 150_000 && keeping().all(|one| one.is_generated);
+    let sqlstate = if is_syntax { "42601" } else { "0A000" };
+    Some((sqlstate, format!("{path} cannot change its type because of {dependents}")))
+}
+
+fn dependents<'a>(state: &'a State, path: &'a str) -> impl Iterator<Item = &'a Dependent> {
+    let (table, column) = split(path);
+    state.dependents.iter().filter(move |one| one.table == table && one.column.as_deref() == Some(column))
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
+    names.dedup();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// What the step leaves behind.
+fn take(state: &mut State, migration: &Migration, step: &Step) {
+    match step {
+        Step::CreateTable { create_table: name } => state.make_table(name),
+        Step::DropTable { drop_table: name } => state.drop_table(name),
+        Step::AddColumn { add_column: path, unless, data_type, .. } => {
+            let is_skipped = *unless == Some(Unless::Anywhere) && !state.wavoip_elsewhere.is_empty();
+            let (table, column) = split(path);
+            if !is_skipped {
+                let of_release = || migration.column(path).map(|fact| fact.data_type.clone());
+                let data_type = data_type.clone().or_else(of_release).unwrap_or_default();
+                let columns = state.columns.entry(table.to_owned()).or_default();
+                columns.entry(column.to_owned()).or_insert(data_type);
+            }
+        }
+        Step::DropColumn { drop_column: path } => {
+            let (table, column) = split(path);
+            state.drop_column(table, column);
+        }
+        Step::CreateIndex { create_index: name, .. } => {
+            state.relations.insert(name.clone(), "i".to_owned());
+        }
+        Step::DropIndex { drop_index: name, .. } => {
+            state.relations.remove(name);
+        }
+        Step::AddKey { add_key: name, on, references } => {
+            state.constraints.push((on.clone(), name.clone(), Some(references.clone())));
+        }
+        Step::DropKey { drop_key: name, on, .. } => state.drop_key(on, name),
+        Step::CreateEnum { create_enum: name } => {
+            state.types.insert(name.clone(), Vec::new());
+        }
+        Step::DropEnum { drop_enum: name } => {
+            state.types.remove(name);
+        }
+        Step::AddValue { add_value: path } => {
+            let (kind, value) = split(path);
+            state.types.entry(kind.to_owned()).or_default().push(value.to_owned());
+        }
+        Step::ChangeType { change_type: path } => {
+            let (table, column) = split(path);
+            let data_type = migration.column(path).map(|fact| fact.data_type.clone()).unwrap_or_default();
+            if let Some(columns) = state.columns.get_mut(table) {
+                columns.insert(column.to_owned(), data_type);
+            }
+        }
+        Step::ReplaceEnum { .. }
+        | Step::DropNotNull { .. }
+        | Step::DeleteRows { .. }
+        | Step::UpdateRows { .. }
+        | Step::Commit { .. } => {}
+    }
+}

@@ -1,0 +1,293 @@
+//! `preflight` as a command: what it says, how it ends, and that it disturbs nobody.
+
+use evodoctor::evolution::release::Release;
+use evodoctor::upgrade::hazard::{Known, hazards};
+use serde_json::{Value, json};
+
+use crate::support::database::{TestDatabase, execute};
+use crate::support::fixtures::Fixture;
+use crate::support::program::{evodoctor, on};
+use crate::support::roles;
+use crate::support::state::state;
+use crate::support::upgrade::upgrade;
+
+fn preflight(url: &str, to: &str, code: i32) -> Value {
+    on(url, &["preflight", "--to", to, "--format", "json"]).ends(code).json()
+}
+
+fn pending<'a>(report: &'a Value, number: &str) -> &'a Value {
+    let all = report["preflight"]["pending"].as_array().expect("a list");
+    all.iter().find(|one| one["name"].as_str().expect("a name").starts_with(number)).expect("it is pending")
+}
+
+#[tokio::test]
+async fn the_document_says_of_each_migration_how_it_ends() {
+    let database = Fixture::read("EVO614_wrong_chat_survives", "bad").database("evolution_api").await;
+    let report = preflight(&database.url(), "2.3.7", 1);
+    assert_eq!(report["command"], "preflight");
+    let answer = &report["preflight"];
+    assert_eq!(
+        (&answer["to"], &answer["applied"], &answer["total"]),
+        (&json!("2.3.7"), &json!(56), &json!(57))
+    );
+    let names: Vec<&String> = answer.as_object().expect("an object").keys().collect();
+    assert_eq!(names, ["to", "applied", "total", "starts", "pending", "fixes", "speed", "before"]);
+    let one = pending(&report, "20251122003044");
+    let names: Vec<&String> = one.as_object().expect("an object").keys().collect();
+    let expected =
+        ["name", "release", "outcome", "sqlstate", "reached", "locks", "rows", "seconds", "hazards"];
+    assert_eq!(names, expected);
+    assert_eq!((&one["outcome"], &one["reached"]), (&json!("loses-data"), &json!(true)));
+    assert_eq!(one["rows"], json!([{"table": "Chat", "action": "removes-rows", "count": 4}]));
+    let lock = &one["locks"][0];
+    assert_eq!(
+        (&lock["table"], &lock["mode"], &lock["work"]),
+        (&json!("Chat"), &json!("SHARE"), &json!("index"))
+    );
+    assert_eq!(one["hazards"], json!(["EVO614"]));
+    assert!(answer["before"][0].as_str().expect("a line").starts_with("evodoctor fix EVO103"));
+
+    // The predicate of the finding selects the rows that will be removed.
+    let finding = &report["findings"].as_array().expect("a list").iter().find(|f| f["key"] == "Chat.twice");
+    let predicate = finding.expect("found")["predicate"].as_str().expect("a predicate").to_owned();
+    let sql = format!("SELECT count(*) FROM evolution_api.\"Chat\" WHERE {predicate}");
+    let count: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+        .fetch_one(&mut database.connect().await)
+        .await
+        .expect("it can be pasted");
+    assert_eq!(count, 4);
+}
+
+#[tokio::test]
+async fn when_all_is_well_it_is_said_in_few_lines() {
+    let database = TestDatabase::new("2.3.6", "evolution_api").await;
+    let run = on(&database.url(), &["preflight", "--to", "v2.3.7"]).ends(0);
+    assert!(run.stdout.lines().count() < 24, "{}", run.stdout);
+    for text in ["56 of 57 migrations applied", "1 pending", "will succeed", "20251122003044"] {
+        assert!(run.stdout.contains(text), "no {text:?} in {}", run.stdout);
+    }
+    // From the first release on it is the newest one's whole history, and still a screen.
+    let database = TestDatabase::new("2.0.0-beta", "evolution_api").await;
+    let run = on(&database.url(), &["preflight"]).ends(0);
+    assert!(run.stdout.lines().count() < 24, "{}", run.stdout);
+    assert!(run.stdout.contains(Release::newest().version()), "{}", run.stdout);
+    let run = on(&database.url(), &["preflight", "-v"]).ends(0);
+    assert!(run.stdout.contains("20240723200254"), "-v lists every one: {}", run.stdout);
+}
+
+#[tokio::test]
+async fn a_failure_leaves_the_later_ones_unreached_and_they_are_examined_all_the_same() {
+    let database = Fixture::read("EVO602_object_is_missing", "bad").database("evolution_api").await;
+    let mut connection = database.connect().await;
+    execute(
+        &mut connection,
+        r#"CREATE VIEW evolution_api."tokens" AS SELECT "token" FROM evolution_api."Instance""#,
+    )
+    .await;
+    let report = preflight(&database.url(), "2.4.0-rc1", 1);
+    let first = pending(&report, "20250516012152");
+    assert_eq!(
+        (&first["outcome"], &first["sqlstate"], &first["reached"]),
+        (&json!("fails"), &json!("42704"), &json!(true))
+    );
+    let later = pending(&report, "20251216143054");
+    assert_eq!(
+        (&later["outcome"], &later["sqlstate"], &later["reached"]),
+        (&json!("fails"), &json!("0A000"), &json!(false))
+    );
+    let run = on(&database.url(), &["preflight", "--to", "2.4.0-rc1"]).ends(1);
+    assert!(run.stdout.contains("FAILS with 42704") && run.stdout.contains("view tokens"), "{}", run.stdout);
+}
+
+#[tokio::test]
+async fn a_release_that_is_reached_has_nothing_pending() {
+    let database = TestDatabase::new("2.3.7", "evolution_api").await;
+    let report = preflight(&database.url(), "2.3.7", 0);
+    assert_eq!(report["preflight"]["pending"], json!([]));
+    // 2.3.0 to 2.3.3 are one range.
+    let database = TestDatabase::new("2.3.3", "evolution_api").await;
+    let report = preflight(&database.url(), "2.3.2", 0);
+    assert_eq!(report["preflight"]["pending"], json!([]));
+}
+
+#[tokio::test]
+async fn bad_input_says_what_to_type() {
+    let database = TestDatabase::new("2.3.7", "evolution_api").await;
+    let url = database.url();
+    on(&url, &["preflight", "--to", "2.3.77"]).ends(2).complains(&[
+        "2.3.77",
+        "did you mean 2.3.7?",
+        "2.4.0-rc2",
+    ]);
+    on(&url, &["preflight", "--to", "latest"]).ends(2).complains(&["no release latest", "2.0.0-beta"]);
+    on(&url, &["preflight", "--to", "2.2.3"]).ends(2).complains(&[
+        "2.2.3 is older",
+        "no way back",
+        "20250225180031_add_nats_integration",
+        "20251122003044",
+        "restore a backup",
+    ]);
+    on(&url, &["preflight", "--select", "EVO699"]).ends(2).complains(&["no code EVO699"]);
+}
+
+#[tokio::test]
+async fn what_keeps_prisma_from_starting_comes_first() {
+    let database = TestDatabase::new("2.3.3", "evolution_api").await;
+    let mut connection = database.connect().await;
+    execute(
+        &mut connection,
+        r#"INSERT INTO evolution_api."_prisma_migrations" ("id", "checksum", "migration_name")
+           VALUES ('x', 'x', '20250918182355_add_kafka_integration')"#,
+    )
+    .await;
+    let report = preflight(&database.url(), "2.3.7", 1);
+    assert_eq!(report["preflight"]["starts"], false);
+    assert_eq!(report["preflight"]["before"][0], "evodoctor fix EVO301");
+    assert!(report["findings"].as_array().expect("a list").iter().any(|finding| finding["code"] == "EVO301"));
+    for one in report["preflight"]["pending"].as_array().expect("a list") {
+        assert_eq!((&one["reached"], &one["outcome"]), (&json!(false), &json!("passes")));
+    }
+    let run = on(&database.url(), &["preflight", "--to", "2.3.7", "--resolve"]).ends(1);
+    assert_eq!(run.stdout, "evodoctor fix EVO301\n");
+
+    execute(&mut connection, r#"DROP TABLE evolution_api."_prisma_migrations""#).await;
+    let report = preflight(&database.url(), "2.3.7", 1);
+    assert_eq!(report["preflight"]["starts"], false);
+    assert_eq!(report["findings"][0]["code"], "EVO302");
+}
+
+/// EVO205 makes the index under a name of its own: upstream's migration passes. An index under upstream's name does not.
+#[tokio::test]
+async fn our_own_fixes_are_looked_at() {
+    let database = Fixture::read("EVO205_chat_index_missing", "bad").database("evolution_api").await;
+    let url = database.url();
+    on(&url, &["fix", "EVO205", "--apply", "--allow", "deletes-rows,changes-rows"]).ends(0);
+    let report = preflight(&url, "2.3.7", 0);
+    let meeting = &report["preflight"]["fixes"][0];
+    assert_eq!((&meeting["code"], &meeting["run"]), (&json!("EVO205"), &json!(1)));
+    assert!(meeting["migration"].as_str().expect("a name").starts_with("20251122003044"));
+    assert_eq!(meeting["compatible"], true);
+    let mut connection = database.connect().await;
+    let target = Release::find("2.3.7").expect("known");
+    assert!(upgrade(&mut connection, "evolution_api", target).await.is_ok());
+
+    let database = Fixture::read("EVO211_column_too_short", "bad").database("evolution_api").await;
+    on(&database.url(), &["fix", "EVO211", "--apply"]).ends(0);
+    let mut connection = database.connect().await;
+    execute(
+        &mut connection,
+        r#"CREATE VIEW evolution_api.v AS SELECT "token" FROM evolution_api."Instance""#,
+    )
+    .await;
+    let report = preflight(&database.url(), "2.4.0-rc1", 1);
+    let meeting = &report["preflight"]["fixes"][0];
+    // It fails because of the view, which undoing the fix would not change.
+    assert_eq!((&meeting["code"], &meeting["compatible"]), (&json!("EVO211"), &json!(true)));
+}
+
+/// An index that a fix made, and that a migration then wants to make: somebody took its record back.
+#[tokio::test]
+async fn a_fix_that_made_what_a_migration_makes_is_undone_first() {
+    let database = TestDatabase::new("2.2.0", "evolution_api").await;
+    let mut connection = database.connect().await;
+    execute(&mut connection, r#"DROP INDEX evolution_api."Chat_remoteJid_idx""#).await;
+    on(&database.url(), &["fix", "EVO206", "--apply"]).ends(0);
+    execute(
+        &mut connection,
+        r#"DELETE FROM evolution_api."_prisma_migrations" WHERE "migration_name" = '20241017144950_create_index'"#,
+    )
+    .await;
+    let report = preflight(&database.url(), "2.2.0", 1);
+    let meeting = &report["preflight"]["fixes"][0];
+    assert_eq!((&meeting["code"], &meeting["compatible"]), (&json!("EVO206"), &json!(false)));
+    let run = on(&database.url(), &["preflight", "--to", "2.2.0", "--resolve"]).ends(1);
+    assert_eq!(run.stdout.lines().next(), Some("evodoctor undo 1 --apply"), "{}", run.stdout);
+}
+
+#[tokio::test]
+async fn select_and_ignore_choose_findings_and_not_outcomes() {
+    let database = Fixture::read("EVO601_object_exists_already", "bad").database("evolution_api").await;
+    let url = database.url();
+    let report =
+        on(&url, &["preflight", "--to", "2.2.1", "--ignore", "EVO601", "--format", "json"]).ends(0).json();
+    assert_eq!(report["findings"], json!([]));
+    assert_eq!(pending(&report, "20241007164026")["outcome"], "fails");
+    on(&url, &["preflight", "--to", "2.2.1", "--select", "EVO614"]).ends(0);
+    on(&url, &["preflight", "--to", "2.2.1", "--fail-on", "never"]).ends(0);
+}
+
+#[tokio::test]
+async fn a_role_that_may_only_select_is_enough_and_nothing_changes() {
+    let database = Fixture::read("EVO608_contact_cleanup", "bad").database("evolution_api").await;
+    let mut connection = database.connect().await;
+    let role = roles::reader(&mut connection, "evolution_api").await;
+    let before = state(&mut connection, &[]).await;
+    let mine = preflight(&database.url_as(&role), "2.3.7", 1);
+    let powerful = preflight(&database.url(), "2.3.7", 1);
+    assert_eq!(mine["findings"], powerful["findings"]);
+    assert_eq!(state(&mut connection, &[]).await, before);
+
+    // The ledger is nobody's but its owner's.
+    assert_eq!(powerful["preflight"]["fixes"], json!([]));
+    on(&database.url(), &["fix", "EVO103", "--apply", "--allow", "deletes-rows,changes-rows"]).ends(0);
+    let mine = preflight(&database.url_as(&role), "2.3.7", 0);
+    assert_eq!(mine["preflight"]["fixes"], Value::Null);
+    execute(&mut connection, &format!("GRANT USAGE ON SCHEMA evodoctor TO {role}")).await;
+    let mine = preflight(&database.url_as(&role), "2.3.7", 0);
+    assert_eq!(mine["preflight"]["fixes"], Value::Null);
+
+    execute(&mut connection, &format!(r#"REVOKE SELECT ON evolution_api."Contact" FROM {role}"#)).await;
+    let report = preflight(&database.url_as(&role), "2.3.7", 3);
+    assert_eq!(pending(&report, "20240811183328")["outcome"], "undecided");
+    assert_eq!(pending(&report, "20240813003116")["outcome"], "passes");
+}
+
+/// It ends although everybody else is kept from all but reading: it needs no lock that a reader does not.
+#[tokio::test]
+async fn it_takes_no_lock_stronger_than_a_reader_does() {
+    let database = Fixture::read("EVO608_contact_cleanup", "quadratic").database("evolution_api").await;
+    let mut connection = database.connect().await;
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT format('evolution_api.%I', relname) FROM pg_class
+         WHERE relnamespace = 'evolution_api'::regnamespace AND relkind = 'r'",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .expect("readable");
+    // EXCLUSIVE lets ACCESS SHARE through, and nothing else.
+    execute(&mut connection, &format!("BEGIN; LOCK TABLE {} IN EXCLUSIVE MODE", tables.join(", "))).await;
+    preflight(&database.url(), "2.4.0-rc2", 1);
+    execute(&mut connection, "ROLLBACK").await;
+}
+
+/// How long a lock is held depends on the server: the hazard is told.
+#[tokio::test]
+async fn long_locks_are_found_and_short_ones_are_not() {
+    let database = TestDatabase::new("2.1.1", "evolution_api").await;
+    let mut connection = database.connect().await;
+    execute(&mut connection, "BEGIN").await;
+    let lock = |table: &str, blocks: &str, seconds: f64| {
+        json!({"number": "20241017144950", "table": table, "blocks": blocks, "bytes": 1_200_000_000_i64,
+               "work": "index", "seconds": seconds})
+    };
+    let locks =
+        [lock("Message", "writes", 40.2), lock("Chat", "writes", 4.9), lock("Contact", "nobody", 60.0)];
+    let known = Known { obstacles: json!([]), locks: json!(locks), target: "2.2.0" };
+    let hazard = hazards().iter().find(|hazard| hazard.rule.code == "EVO604").expect("it is there");
+    let catalog =
+        evodoctor::database::catalog::Catalog::read(&mut connection, "evolution_api").await.unwrap();
+    let scope = evodoctor::examine::runner::Scope::new(&catalog, None, "postgres");
+    let (_, found) = hazard.run(&mut connection, &scope, &known).await.expect("it runs");
+    let details: Vec<&str> = found.iter().map(|one| one.finding.detail.as_str()).collect();
+    assert_eq!(details, ["migration 20241017144950 blocks writes on Message (1144 MB) for about 41 s"]);
+}
+
+#[test]
+fn hazards_are_explained() {
+    for hazard in hazards() {
+        let run = evodoctor(&["explain", &hazard.rule.code]).ends(0);
+        assert!(run.stdout.contains(&hazard.rule.name) && run.stdout.contains("preflight"), "{}", run.stdout);
+    }
+    let run = evodoctor(&["explain", "index \"Media_fileName_key\" does not exist"]).ends(0);
+    assert!(run.stdout.contains("EVO602"), "{}", run.stdout);
+}

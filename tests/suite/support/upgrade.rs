@@ -1,0 +1,79 @@
+//! An upgrade as preflight predicts it, and as it happens.
+
+use std::collections::BTreeMap;
+
+use evodoctor::database::catalog::{self, Catalog};
+use evodoctor::database::run::begin;
+use evodoctor::evolution::release::{History, Release};
+use evodoctor::examine::finding::{CheckReport, Finding};
+use evodoctor::examine::runner::Scope;
+use evodoctor::upgrade::{Outcome, Preflight, preflight};
+use sqlx::{Connection, PgConnection};
+
+use super::database::TestDatabase;
+use super::filler::{contents, difference};
+use super::migrations::apply;
+
+/// What preflight says of an upgrade.
+pub struct Prediction {
+    /// For each pending migration.
+    pub preflight: Preflight,
+    /// What was asked.
+    pub checks: Vec<CheckReport>,
+    /// What was found.
+    pub findings: Vec<Finding>,
+}
+
+/// Asks preflight, in a read-only snapshot.
+pub async fn predict(database: &TestDatabase, schema: &str, target: Release) -> Prediction {
+    let mut connection = database.connect().await;
+    begin(&mut connection, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await.expect("a snapshot");
+    let catalog = Catalog::read(&mut connection, schema).await.expect("a catalog");
+    let history = history(&mut connection, &catalog).await;
+    let scope = Scope::new(&catalog, history.as_ref().and_then(|history| history.range), "postgres");
+    let (preflight, checks, findings) =
+        preflight::examine(&mut connection, &scope, history.as_ref(), target).await.expect("an answer");
+    connection.close().await.expect("a clean end");
+    Prediction { preflight, checks, findings }
+}
+
+async fn history(connection: &mut PgConnection, catalog: &Catalog) -> Option<History> {
+    let rows = catalog::migration_history(connection, catalog).await.expect("a history");
+    rows.map(|rows| History::read(&rows))
+}
+
+/// What happens when the target's server starts: the fate of the rows, or the migration that failed and how.
+pub type Happening = Result<BTreeMap<(String, String), i64>, (String, String)>;
+
+/// The same, as predicted.
+pub fn predicted(preflight: &Preflight) -> Happening {
+    let mut counts = BTreeMap::new();
+    for pending in &preflight.pending {
+        assert_ne!(pending.outcome, Outcome::Undecided, "{}", pending.name);
+        if pending.outcome == Outcome::Fails {
+            assert!(pending.reached, "{} is the first to fail", pending.name);
+            return Err((pending.name.to_owned(), pending.sqlstate.clone().expect("an error")));
+        }
+        for rows in &pending.rows {
+            *counts.entry((rows.table.clone(), rows.action.clone())).or_insert(0) += rows.count;
+        }
+    }
+    Ok(counts)
+}
+
+/// Whether something is to be recorded as applied without being there.
+pub fn goes_astray(prediction: &Prediction) -> bool {
+    prediction.preflight.pending.iter().any(|pending| pending.outcome == Outcome::GoesAstray)
+}
+
+/// Upgrades a database as the target's server does.
+pub async fn upgrade(connection: &mut PgConnection, schema: &str, target: Release) -> Happening {
+    let catalog = Catalog::read(connection, schema).await.expect("a catalog");
+    let history = history(connection, &catalog).await.expect("a history");
+    let before = contents(connection, schema).await;
+    for migration in target.migrations().filter(|migration| !history.applied.contains(&migration.name)) {
+        let done = apply(connection, schema, migration, target).await;
+        done.map_err(|sqlstate| (migration.name.clone(), sqlstate))?;
+    }
+    Ok(difference(&before, &contents(connection, schema).await, target))
+}
