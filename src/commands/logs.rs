@@ -17,6 +17,7 @@ use crate::evolution::instances::Directory;
 use crate::examine::finding::{CheckReport, Finding, Outcome};
 use crate::exit::Exit;
 use crate::report::{Detail, Report};
+use crate::requests::Examined;
 use crate::requests::rules::rules;
 
 /// Examines the logs. Names are compared with `--instances` where it is given, else with the database where one is
@@ -30,12 +31,12 @@ pub async fn run(args: &cli::Logs, common: &Common) -> Result<Exit> {
         return emit::run(proxy, args, common, &selection).await;
     }
     let (directory, opened) = directory(args, common).await?;
-    let mut examined = reading::examine(args, common, directory.map(Arc::new).as_ref()).await?;
-    examined.findings.retain(|finding| selection.lets_through(&finding.code));
+    let Examined { read, mut findings } =
+        reading::examine(args, common, directory.map(Arc::new).as_ref()).await?;
+    findings.retain(|finding| selection.lets_through(&finding.code));
 
-    let findings = examined.findings.clone();
     let checks = checks(&findings, &selection);
-    let mut report = Report::new("logs", Detail::Logs(examined.into())).with_examination(checks, findings);
+    let mut report = Report::new("logs", Detail::Logs(read)).with_examination(checks, findings);
     if let Some(opened) = opened {
         report.database = Some(opened.database_info());
         report.release = opened.release_info();

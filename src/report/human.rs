@@ -45,7 +45,7 @@ pub fn render(report: &Report, common: &Common, page: Page) -> String {
         }
         Detail::Change(change) => out.push_str(&self::change(report, change, common, page)),
         Detail::Credentials { credentials } => out.push_str(&self::credentials(credentials, page)),
-        Detail::Logs(logs) => out.push_str(&logs::human(&logs.examined, page.width)),
+        Detail::Logs(read) => out.push_str(&logs::human(read, &report.findings, page.width)),
         Detail::History { runs } => out.push_str(&history(runs, page)),
     }
     out

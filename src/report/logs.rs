@@ -11,7 +11,7 @@ use tabled::settings::{Alignment, Modify, Style, Width};
 use super::layout::wrapped;
 use super::sparkline;
 use crate::examine::finding::Finding;
-use crate::requests::{Examined, shown};
+use crate::requests::{Read, shown};
 
 /// Findings in the overview; the others are only counted.
 const MOST_ROWS: usize = 50;
@@ -29,40 +29,39 @@ const UNKNOWN: &str = "?";
 const NARROWEST: usize = 40;
 
 /// The report, in lines of at most `width` columns: an overview, then each finding in full, what hurts most first.
-pub fn human(examined: &Examined, width: usize) -> String {
+pub fn human(read: &Read, findings: &[Finding], width: usize) -> String {
     let width = width.max(NARROWEST);
-    let findings = &examined.findings;
     let mut text = String::new();
-    paragraph(&mut text, &headline(examined), width, 0);
+    paragraph(&mut text, &headline(read, findings), width, 0);
     if findings.len() > 1 {
         text.push('\n');
         overview(&mut text, findings, width);
     }
     for finding in findings.iter().take(MOST_BLOCKS) {
         text.push('\n');
-        block(&mut text, finding, examined.compared, width);
+        block(&mut text, finding, read.compared, width);
     }
     if findings.len() > MOST_BLOCKS {
         let more = grouped((findings.len() - MOST_BLOCKS) as u64);
         let _ = writeln!(text, "\n… {more} more; --format json tells them all in full");
     }
     text.push('\n');
-    for line in footer(examined) {
+    for line in footer(read, findings) {
         paragraph(&mut text, &line, width, 0);
     }
     text
 }
 
-fn headline(examined: &Examined) -> String {
-    let matched = requests(examined.requests.matched);
+fn headline(read: &Read, findings: &[Finding]) -> String {
+    let matched = requests(read.requests.matched);
     let count = |is: fn(&Finding) -> bool| {
-        let found: Vec<_> = examined.findings.iter().filter(|finding| is(finding)).collect();
+        let found: Vec<_> = findings.iter().filter(|finding| is(finding)).collect();
         (found.iter().map(|finding| finding.count.unsigned_abs()).sum::<u64>(), found.len() as u64)
     };
     let (wrong, names) = count(is_refused_name);
     let (others, _) = count(|finding| !is_refused_name(finding));
     let were = if wrong == 1 { "was" } else { "were" };
-    let refused = match (examined.requests.matched, names) {
+    let refused = match (read.requests.matched, names) {
         (0, _) => "No request in this log names an instance.".to_owned(),
         (_, 0) => format!("{matched} named an instance, and none was refused for a wrong name."),
         (_, names) => {
@@ -82,13 +81,13 @@ fn is_refused_name(finding: &Finding) -> bool {
     !matches!(finding.code.as_str(), "EVO507" | "EVO508" | "EVO509")
 }
 
-fn footer(examined: &Examined) -> Vec<String> {
-    let counts = &examined.requests;
+fn footer(read: &Read, findings: &[Finding]) -> Vec<String> {
+    let counts = &read.requests;
     let mut lines = Vec::new();
-    if let Some(first) = examined.findings.first() {
+    if let Some(first) = findings.first() {
         lines.push(format!("next: evodoctor explain {}", first.code));
     }
-    if !examined.compared {
+    if !read.compared {
         lines.push(
             "note: names were judged by their form alone. To see the right ones, give --database-url, or \
              --instances with the JSON of GET /instance/fetchInstances."
@@ -109,13 +108,13 @@ fn footer(examined: &Examined) -> Vec<String> {
             requests(counts.unauthorized)
         ));
     }
-    for name in &examined.not_understood {
+    for name in &read.not_understood {
         lines.push(format!("note: no line in {name} was understood."));
     }
-    for name in &examined.cut_short {
+    for name in &read.cut_short {
         lines.push(format!("note: {name} ends in the middle; what it holds up to there was read."));
     }
-    if examined.interrupted {
+    if read.interrupted {
         lines.push("note: stopped before the end; this is what was read until then.".to_owned());
     }
     lines.push(format!(

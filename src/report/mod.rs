@@ -15,7 +15,7 @@ use crate::examine::finding::{CheckReport, Finding, Summary};
 use crate::exit::Exit;
 use crate::repair::ledger::Run;
 use crate::repair::plan::FixPlan;
-use crate::requests::{Examined, RequestCounts};
+use crate::requests::Read;
 use crate::upgrade::Preflight;
 
 pub mod explain;
@@ -135,38 +135,12 @@ pub enum Detail {
         resolve: bool,
     },
     /// `logs`.
-    Logs(Logs),
+    Logs(Read),
     /// `history`.
     History {
         /// The runs, newest first.
         runs: Vec<Run>,
     },
-}
-
-/// What the logs say, besides the findings.
-#[derive(Debug, Serialize)]
-pub struct Logs {
-    requests: RequestCounts,
-    not_understood: Vec<String>,
-    cut_short: Vec<String>,
-    compared: bool,
-    interrupted: bool,
-    /// All of it, for people.
-    #[serde(skip)]
-    pub examined: Examined,
-}
-
-impl From<Examined> for Logs {
-    fn from(examined: Examined) -> Self {
-        Self {
-            requests: examined.requests,
-            not_understood: examined.not_understood.clone(),
-            cut_short: examined.cut_short.clone(),
-            interrupted: examined.interrupted,
-            compared: examined.compared,
-            examined,
-        }
-    }
 }
 
 /// A rehearsed or applied change.

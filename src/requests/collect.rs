@@ -21,7 +21,7 @@ use crate::examine::finding::Finding;
 use crate::examine::mask;
 
 /// Different wrong names that are told apart; requests with any other are counted together.
-pub const MOST_NAMES: usize = 10_000;
+pub const MOST_NAMES: usize = 2_000;
 
 /// As [`MOST_NAMES`], for wrong names of which it is known whose they are. They have room of their own, so that a flood
 /// of unknown names cannot hide them.
@@ -31,7 +31,7 @@ const MOST_MEANT: usize = 2_000;
 const MOST_OTHERS: usize = 1_000;
 
 /// Unknown names for which near ones are looked for, those requested most often.
-const MOST_NEAR: usize = 1_000;
+const MOST_NEAR: usize = 500;
 
 /// How much of a name is shown, in bytes.
 const LONGEST_NAME: usize = 200;

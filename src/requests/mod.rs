@@ -43,10 +43,18 @@ use crate::exit::failure;
 /// What the logs say.
 #[derive(Debug, Serialize)]
 pub struct Examined {
-    /// Counts over all files.
-    pub requests: RequestCounts,
+    /// What was read.
+    #[serde(flatten)]
+    pub read: Read,
     /// What is wrong: by severity, then by number of requests, most first.
     pub findings: Vec<Finding>,
+}
+
+/// What was read of the logs.
+#[derive(Debug, Serialize)]
+pub struct Read {
+    /// Counts over all files.
+    pub requests: RequestCounts,
     /// Files in which no line was understood, where others were.
     pub not_understood: Vec<String>,
     /// Packed files that end in the middle.
@@ -96,14 +104,14 @@ pub fn examine(files: &[PathBuf], directory: Option<&Directory>, options: &Optio
         let chosen = sources.iter().zip(&scanned).filter(|(source, log)| is(source, log));
         chosen.map(|(source, _)| source.name.clone()).collect()
     };
-    Ok(Examined {
+    let read = Read {
         requests: RequestCounts { lines, parsed, unparsed: lines - parsed, ..requests },
-        findings,
         not_understood: names(|_, log| log.lines > 0 && log.parsed == 0),
         cut_short: names(|source, _| source.is_cut_short),
         compared: directory.is_some(),
         interrupted,
-    })
+    };
+    Ok(Examined { read, findings })
 }
 
 fn no_requests(sources: &[Source], scanned: &[Scanned]) -> anyhow::Error {

@@ -3,11 +3,10 @@
 use std::fs;
 use std::io::Write;
 
-use evodoctor::report::logs::human;
 use flate2::write::GzEncoder;
 use serde_json::json;
 
-use super::{examine, examine_text, file, fixture, read, told};
+use super::{examine, examine_text, file, fixture, human, read, told};
 use crate::support::program::evodoctor;
 
 const ID: &str = "6f1b2c3d-0a4b-4c5d-8e6f-000000000001";
@@ -18,7 +17,7 @@ fn haproxy_names_the_way_and_its_own_answers_do_not_count() {
     assert_eq!(told(&examined), [format!("EVO501 {ID} → alpha × 1")]);
     assert_eq!(examined.findings[0].extra["routers"], json!([{"router": "http-in evo/srv1", "count": 1}]));
     assert_eq!(examined.findings[0].extra["clients"][0]["address"], "203.0.113.7");
-    assert_eq!((examined.requests.lines, examined.requests.parsed), (4, 3));
+    assert_eq!((examined.read.requests.lines, examined.read.requests.parsed), (4, 3));
 }
 
 #[test]
@@ -71,7 +70,7 @@ fn a_deleted_instance_a_500_and_a_misspelled_route_are_told_apart() {
     );
     assert!(detail(1).contains("misspelled"), "{}", detail(1));
     assert!(detail(2).contains("answered 500 instead of saying so"), "{}", detail(2));
-    assert_eq!(examined.requests.unauthorized, 1, "a wrong name that got 401 is no 404");
+    assert_eq!(examined.read.requests.unauthorized, 1, "a wrong name that got 401 is no 404");
     assert!(human(&examined, 80).contains("got 401 or 403"));
 }
 
@@ -137,11 +136,11 @@ fn packed_files_are_read_as_they_were_also_several_members_in_one() {
         let packed_log = file(&packed);
         let examined = read(&[packed_log.path().to_owned()], Some(&super::directory())).unwrap();
         assert_eq!(told(&examined), plain);
-        assert!(examined.cut_short.is_empty());
+        assert!(examined.read.cut_short.is_empty());
         // What a machine that lost power leaves behind.
         let cut = file(&packed[..packed.len() - 20]);
         let examined = read(&[cut.path().to_owned(), fixture("caddy.json")], None).unwrap();
-        assert_eq!(examined.cut_short, [cut.path().display().to_string()]);
+        assert_eq!(examined.read.cut_short, [cut.path().display().to_string()]);
     }
 }
 
