@@ -1,9 +1,10 @@
 //! Which instances there are, and every way in which a client may mean one of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 
+use aho_corasick::AhoCorasick;
 use strsim::osa_distance;
 
 use super::phone;
@@ -59,8 +60,10 @@ pub struct Directory {
     spellings: HashMap<String, Vec<usize>>,
     ids: HashMap<String, usize>,
     tokens: HashMap<String, Vec<usize>>,
-    /// The tokens as they are searched for in text: ASCII letters lower case, so that offsets stay.
-    secrets: Vec<String>,
+    /// The tokens that are looked for inside a text.
+    secrets: Option<AhoCorasick>,
+    /// The tokens that are a secret only where they are the whole text; ASCII letters in lower case.
+    short_secrets: HashSet<String>,
     numbers: HashMap<String, Vec<usize>>,
 }
 
@@ -88,17 +91,22 @@ impl Directory {
             }
         }
         directory.ids.remove("");
+        let mut secrets = Vec::new();
         for (at, token) in instances.iter().enumerate().filter_map(|(at, i)| Some((at, i.token.as_ref()?))) {
             let key = spelling(token);
             // A token that is also somebody's name is in every path already and hides nothing.
             if !key.is_empty() && !directory.spellings.contains_key(&key) {
                 directory.tokens.entry(key).or_default().push(at);
-                directory.secrets.push(trim(token).to_ascii_lowercase());
+                let secret = trim(token);
+                if secret.len() < SHORTEST_WITHIN {
+                    directory.short_secrets.insert(secret.to_ascii_lowercase());
+                } else {
+                    secrets.push(secret);
+                }
             }
         }
-        // The longest first: of a token that holds another one, the whole is found.
-        directory.secrets.sort_by_key(|token| std::cmp::Reverse(token.len()));
-        directory.secrets.dedup();
+        let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(secrets);
+        directory.secrets = Some(automaton.expect("tokens are short, and no more than instances"));
         directory.instances = instances;
         directory
     }
@@ -155,22 +163,20 @@ impl Directory {
         near.into_iter().take(MOST_NEAR).map(|(_, instance)| instance).collect()
     }
 
-    /// Where in the text a known token stands, whatever the case of its ASCII letters; in order, none overlap.
+    /// Where in the text known tokens stand, whatever the case of their ASCII letters; in order. Tokens that overlap are
+    /// one range, so that nothing of either is left over.
     pub fn tokens_within(&self, text: &str) -> Vec<Range<usize>> {
-        let lower = text.to_ascii_lowercase();
-        let mut found: Vec<Range<usize>> = Vec::new();
-        for token in &self.secrets {
-            if token.len() < SHORTEST_WITHIN && lower != *token {
-                continue;
-            }
-            for (start, _) in lower.match_indices(token.as_str()) {
-                let range = start..start + token.len();
-                if found.iter().all(|other| range.end <= other.start || other.end <= range.start) {
-                    found.push(range);
-                }
-            }
+        if self.short_secrets.contains(&text.to_ascii_lowercase()) {
+            return vec![0..text.len()];
         }
-        found.sort_by_key(|range| range.start);
+        let mut found: Vec<Range<usize>> = Vec::new();
+        for token in self.secrets.iter().flat_map(|secrets| secrets.find_overlapping_iter(text)) {
+            let mut range = token.range();
+            while let Some(last) = found.pop_if(|last| range.start < last.end) {
+                range = range.start.min(last.start)..range.end.max(last.end);
+            }
+            found.push(range);
+        }
         found
     }
 
@@ -265,6 +271,11 @@ mod tests {
         assert!(directory.tokens_within("S3").contains(&(0..2)));
         assert!(directory.tokens_within("aws s3 ls").is_empty(), "too short to look for inside a text");
         assert!(directory.tokens_within("beta store").is_empty(), "a name hides nothing");
+        let tokens = ["abcdefgh", "defghijk", "efghij", "ABCDEFGHIJKLMN"];
+        let instance = |token: &str| Instance { token: Some(token.into()), ..Instance::default() };
+        let overlapping = Directory::new(tokens.map(instance).to_vec());
+        assert_eq!(overlapping.tokens_within("_abcdefghijk_efghij_"), [1..12, 13..19]);
+        assert_eq!(overlapping.tokens_within("abcdefghijklmn"), [0..14]);
         assert!(!format!("{directory:?}").contains("TOKEN-OF-ALPHA-1"));
     }
 

@@ -1,10 +1,12 @@
 //! What all requests that are not in order say together, in memory that does not grow with the input.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
+use memchr::memchr;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -130,24 +132,27 @@ impl<'d> Collector<'d> {
                 self.route(template.path.to_owned(), template, None, None, request)
             }
             (Place::Named(template, hash), Asked::Path(path)) => {
-                let name = routes::find(path)?.instance.map(routes::decode_segment)?;
                 let endpoint = (verb(template).flatten(), template);
-                let query = path.iter().position(|&byte| byte == b'?').map_or(&[][..], |at| &path[at + 1..]);
-                match routes::instance_in_query(query) {
-                    Some(other) if other != name => self.crossed(&name, &other, endpoint, request),
-                    _ => self.named(hash, &name, Some(endpoint), request),
+                let name = || routes::find(path).and_then(|target| target.instance).map(routes::decode_segment);
+                let query = memchr(b'?', path).map_or(&[][..], |at| &path[at + 1..]);
+                let other = routes::instance_in_query(query);
+                match other.and_then(|other| Some((other, name()?))) {
+                    Some((other, name)) if other != name => self.crossed(&name, &other, endpoint, request),
+                    _ => self.named(hash, name, Some(endpoint), request),
                 }
             }
-            (Place::Quoted(hash), Asked::Name(name)) => self.named(hash, name, None, request),
+            (Place::Quoted(hash), Asked::Name(name)) => {
+                self.named(hash, || Some(Cow::Borrowed(&**name)), None, request)
+            }
             _ => None,
         }
     }
 
     /// Counts a request whose name, as the server sees it, may be wrong.
-    fn named(
+    fn named<'n>(
         &mut self,
         hash: u64,
-        name: &[u8],
+        name: impl FnOnce() -> Option<Cow<'n, [u8]>>,
         endpoint: Option<Endpoint>,
         request: &Request<'_>,
     ) -> Option<&Tally<'d>> {
@@ -162,7 +167,7 @@ impl<'d> Collector<'d> {
         let key = self.hasher.hash_one((&kind, hash));
         let known = match self.verdicts.get(&key) {
             Some(&known) => Some(known),
-            None => self.judge(key, hash, name, &kind),
+            None => self.judge(key, hash, &name()?, &kind),
         };
         let at = match known {
             Some(Known::ExistsNow) => {
@@ -308,13 +313,14 @@ impl<'d> Collector<'d> {
     }
 
     /// The counts, and the findings with what hurts most first.
-    pub fn finish(mut self, watch: &Watch) -> (RequestCounts, Vec<Finding>) {
+    pub fn finish(mut self, mut watch: Watch) -> (RequestCounts, Vec<Finding>) {
         let mut counts = RequestCounts {
             matched: watch.matched,
             refused: self.refused,
             names_that_exist_now: self.names_that_exist_now,
             ..RequestCounts::default()
         };
+        let (served_names, traffic) = watch.seen();
         if let Some(directory) = self.directory {
             self.tallies.sort_by_key(|tally| Reverse(tally.count));
             self.tallies.iter_mut().take(MOST_NEAR).for_each(|tally| tally.look_near(directory));
@@ -326,17 +332,17 @@ impl<'d> Collector<'d> {
                 counts.unauthorized += tally.unauthorized;
                 continue;
             }
-            let served = watch.served.get(&tally.name).filter(|_| matches!(tally.what, What::Name(..)));
+            let served = served_names.get(&tally.name).filter(|_| matches!(tally.what, What::Name(..)));
             let past = tally.past(served);
             // Where the same log shows the name still at work, something else was not found.
             if served.is_some() && !past.is_gone && !listed && tally.what.confusion() == Confusion::Unknown {
                 counts.names_that_exist_now += tally.count;
             } else {
-                findings.push(tally.finding(listed, &past, &watch.traffic));
+                findings.push(tally.finding(listed, &past, traffic));
             }
         }
         if self.beyond.count > 0 {
-            findings.push(self.beyond.finding(listed, &Past::default(), &watch.traffic));
+            findings.push(self.beyond.finding(listed, &Past::default(), traffic));
         }
         findings.sort_by(|a, b| {
             (b.severity, b.count, &a.code, &a.key).cmp(&(a.severity, a.count, &b.code, &b.key))

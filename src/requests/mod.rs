@@ -97,7 +97,7 @@ pub fn examine(files: &[PathBuf], directory: Option<&Directory>, options: &Optio
         return Err(no_requests(&sources, &scanned));
     }
     let collector = collector.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let (requests, findings) = collector.finish(&watch);
+    let (requests, findings) = collector.finish(watch);
     let lines = scanned.iter().map(|log| log.lines).sum();
     let parsed = scanned.iter().map(|log| log.parsed).sum();
     let names = |is: fn(&Source, &Scanned) -> bool| {

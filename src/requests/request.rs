@@ -33,6 +33,21 @@ pub struct Request<'l> {
     pub more: More<'l>,
 }
 
+/// As much of a request as tells whether it is in order.
+#[derive(Debug, Clone, Copy)]
+pub struct Glance<'l> {
+    /// The path, percent-encoded, with its query.
+    pub path: &'l [u8],
+    /// The verb.
+    pub method: Option<&'l [u8]>,
+    /// What the API answered.
+    pub status: Option<u16>,
+    /// When.
+    pub time: Option<Time>,
+    /// The client's address.
+    pub client: Option<&'l [u8]>,
+}
+
 /// Fields that cost time to find in a line, and are asked of few.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum More<'l> {

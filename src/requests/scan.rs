@@ -13,7 +13,7 @@ use super::collect::Collector;
 use super::formats::{Format, Parser};
 use super::progress::Progress;
 use super::source::{Block, Source};
-use super::watch::Watch;
+use super::watch::{Event, Watch};
 use super::{Options, announce};
 
 /// What was in one file.
@@ -101,13 +101,18 @@ impl Worker {
         let (parser, scanned) = (&mut self.parsers[at], &mut self.scanned[at]);
         let mut events = Vec::new();
         for line in block.lines() {
-            if let Some(request) = parser.parse(line) {
-                scanned.parsed += 1;
-                events.extend(self.watch.take(request));
-            } else if line.iter().all(u8::is_ascii_whitespace) {
-                continue;
+            if let Some(glance) = parser.glance(line) {
+                (scanned.lines, scanned.parsed) = (scanned.lines + 1, scanned.parsed + 1);
+                if let Some(place) = self.watch.take(&glance) {
+                    events.extend(parser.parse(line).map(|request| Event { request, place }));
+                }
+            } else if let Some(request) = parser.parse(line) {
+                (scanned.lines, scanned.parsed) = (scanned.lines + 1, scanned.parsed + 1);
+                let place = self.watch.take_whole(&request);
+                events.extend(place.map(|place| Event { request, place }));
+            } else {
+                scanned.lines += u64::from(!line.iter().all(u8::is_ascii_whitespace));
             }
-            scanned.lines += 1;
         }
         scanned.is_console |= parser.saw_console;
         if events.is_empty() {

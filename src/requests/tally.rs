@@ -70,12 +70,12 @@ pub(super) struct Tally<'d> {
     /// Requests of the same name that something refused for want of a right key, before the name was looked at.
     pub unauthorized: u64,
     statuses: BTreeMap<u16, u64>,
-    endpoints: HashMap<(Option<&'static str>, &'static str), u64>,
-    clients: HashMap<u64, Client>,
+    endpoints: HashMap<(Option<&'static str>, &'static str), u64, RandomState>,
+    clients: HashMap<u64, Client, RandomState>,
     /// Requests of clients for whom there was no room.
     other_clients: u64,
-    hosts: HashMap<u64, (String, u64)>,
-    routers: HashMap<u64, (String, u64)>,
+    hosts: HashMap<u64, (String, u64), RandomState>,
+    routers: HashMap<u64, (String, u64), RandomState>,
     first: Option<Time>,
     last: Option<Time>,
     timeline: Timeline,
@@ -122,11 +122,11 @@ impl<'d> Tally<'d> {
             count: 0,
             unauthorized: 0,
             statuses: BTreeMap::new(),
-            endpoints: HashMap::new(),
-            clients: HashMap::new(),
+            endpoints: HashMap::default(),
+            clients: HashMap::default(),
             other_clients: 0,
-            hosts: HashMap::new(),
-            routers: HashMap::new(),
+            hosts: HashMap::default(),
+            routers: HashMap::default(),
             first: None,
             last: None,
             timeline: Timeline::default(),
@@ -275,7 +275,7 @@ impl<'d> Tally<'d> {
 
 /// Counts under a key, where there is room to tell it from others.
 fn count<K: Eq + std::hash::Hash, V>(
-    counted: &mut HashMap<K, V>,
+    counted: &mut HashMap<K, V, RandomState>,
     key: K,
     budget: &mut Budget,
     new: impl FnOnce() -> V,
@@ -291,7 +291,7 @@ fn count<K: Eq + std::hash::Hash, V>(
     true
 }
 
-fn named(counted: HashMap<u64, (String, u64)>, name: &str) -> Value {
+fn named(counted: HashMap<u64, (String, u64), RandomState>, name: &str) -> Value {
     let counted = by_count(counted.into_values().map(|(text, count)| (count, text)));
     counted.into_iter().map(|(count, text)| json!({name: text, "count": count})).collect()
 }

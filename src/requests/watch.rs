@@ -1,4 +1,8 @@
-//! What one thread makes of the lines it reads: it counts what is in order, and passes on what is not.
+//! What one thread makes of the requests it reads: it counts what is in order, and points out what is not.
+//!
+//! Most requests are in order, and most ask for a path that was asked for a moment ago; so what a path asks for, and
+//! who asks how often, is kept in small tables that a core has at hand, and counted together only when a place in them
+//! is needed for another.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,7 +11,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 use memchr::memchr2;
 
-use super::request::{Asked, Request};
+use super::request::{Asked, Glance, Request};
 use super::time::Time;
 use crate::evolution::routes::{self, Missed, Template};
 
@@ -17,8 +21,9 @@ const MOST_CLIENTS: usize = 50_000;
 /// Different names that were served, told apart.
 const MOST_SERVED: usize = 20_000;
 
-/// Paths that are remembered: a power of two.
-const REMEMBERED: usize = 8192;
+/// Paths and clients at hand: powers of two.
+const PATHS: usize = 8192;
+const CLIENTS: usize = 4096;
 
 /// A request that somebody has to look at.
 #[derive(Debug)]
@@ -55,101 +60,154 @@ pub(super) struct Served {
 #[derive(Debug)]
 pub(super) struct Watch {
     hasher: RandomState,
-    paths: Vec<(u64, Place)>,
-    /// Names that were served, by hash.
-    pub served: HashMap<u64, Served, RandomState>,
-    /// Requests per client, by the hash of its address.
-    pub traffic: HashMap<u64, u64, RandomState>,
+    paths: Vec<KnownPath>,
+    clients: Vec<(u64, u64)>,
+    served: HashMap<u64, Served, RandomState>,
+    traffic: HashMap<u64, u64, RandomState>,
     /// Requests that name an instance.
     pub matched: u64,
+}
+
+/// A path that was asked for.
+#[derive(Debug, Clone, Copy)]
+struct KnownPath {
+    hash: u64,
+    place: Place,
+    /// Whether and when it was last served, as far as that was not counted yet.
+    served: Option<Option<Time>>,
 }
 
 impl Watch {
     /// Hashes with this seed, so that what several threads saw can be put together.
     pub fn new(hasher: &RandomState) -> Self {
+        let path = KnownPath { hash: 0, place: Place::Elsewhere, served: None };
         Self {
             hasher: hasher.clone(),
-            paths: vec![(0, Place::Elsewhere); REMEMBERED],
+            paths: vec![path; PATHS],
+            clients: vec![(0, 0); CLIENTS],
             served: HashMap::with_hasher(hasher.clone()),
             traffic: HashMap::with_hasher(hasher.clone()),
             matched: 0,
         }
     }
 
-    /// Takes a request; gives it back where somebody has to look at it.
-    pub fn take<'b>(&mut self, request: Request<'b>) -> Option<Event<'b>> {
-        if let Some(client) = &request.client {
-            let hash = self.hasher.hash_one(&**client);
-            if let Some(count) = self.traffic.get_mut(&hash) {
-                *count += 1;
-            } else if self.traffic.len() < MOST_CLIENTS {
-                self.traffic.insert(hash, 1);
+    /// Takes a request; what it asks for, where somebody has to look at it.
+    #[inline]
+    pub fn take(&mut self, request: &Glance<'_>) -> Option<Place> {
+        if let Some(client) = request.client {
+            self.count_client(self.hasher.hash_one(client));
+        }
+        // What follows the path may name another instance.
+        let (path, query) = match memchr2(b'?', b'#', request.path) {
+            Some(at) => (&request.path[..at], &request.path[at + 1..]),
+            None => (request.path, &[][..]),
+        };
+        let known = self.known(path);
+        let (Place::Named(template, _) | Place::Nameless(template)) = known.place else {
+            let is_reported = matches!(known.place, Place::Missed(_)) && request.status == Some(404);
+            return is_reported.then_some(known.place);
+        };
+        // With another verb the server answers `Cannot POST /…` and looks at no name at all.
+        if request.method.is_some_and(|method| !template.answers(method)) {
+            return (request.status == Some(404)).then_some(known.place);
+        }
+        if matches!(known.place, Place::Nameless(_)) {
+            return None;
+        }
+        let is_reported = match request.status {
+            Some(200..300) => {
+                known.served = Some(known.served.flatten().max(request.time));
+                false
+            }
+            status => matches!(status, Some(401 | 403 | 404 | 500)),
+        };
+        let place = known.place;
+        self.matched += 1;
+        let crosses = !query.is_empty() && routes::instance_in_query(query).is_some();
+        (is_reported || crosses).then_some(place)
+    }
+
+    /// Takes a request that was read in full.
+    pub fn take_whole(&mut self, request: &Request<'_>) -> Option<Place> {
+        match &request.asked {
+            Asked::Path(path) => self.take(&Glance {
+                path,
+                method: request.method.as_deref(),
+                status: request.status,
+                time: request.time,
+                client: request.client.as_deref(),
+            }),
+            Asked::Name(name) => {
+                self.matched += 1;
+                Some(Place::Quoted(self.hasher.hash_one(&**name)))
             }
         }
-        let (place, has_instance_in_query) = match &request.asked {
-            Asked::Name(name) => (Place::Quoted(self.hasher.hash_one(&**name)), false),
-            Asked::Path(path) => {
-                let (path, query) = split(path);
-                (self.place(path), routes::instance_in_query(query).is_some())
-            }
-        };
-        let method = request.method.as_deref();
-        let is_reported = match place {
-            Place::Elsewhere => false,
-            Place::Quoted(_) => {
-                self.matched += 1;
-                true
-            }
-            Place::Missed(_) => request.status == Some(404),
-            // With another verb the server answers `Cannot POST /…` and looks at no name at all.
-            Place::Nameless(template) | Place::Named(template, _)
-                if method.is_some_and(|method| template.verb(method).is_none()) =>
-            {
-                request.status == Some(404)
-            }
-            Place::Nameless(_) => false,
-            Place::Named(template, name) => {
-                self.matched += 1;
-                let was_served = request.status.is_some_and(|status| (200..300).contains(&status));
-                if was_served {
-                    self.served(name, request.time, template.deletes_instance());
-                }
-                has_instance_in_query || matches!(request.status, Some(401 | 403 | 404 | 500))
-            }
-        };
-        is_reported.then_some(Event { request, place })
+    }
+
+    /// Names that were served, by hash, and the requests of each client, by the hash of its address.
+    pub fn seen(&mut self) -> (&HashMap<u64, Served, RandomState>, &HashMap<u64, u64, RandomState>) {
+        for at in 0..PATHS {
+            let path = self.paths[at];
+            self.note_served(&path);
+            self.paths[at].served = None;
+        }
+        for at in 0..CLIENTS {
+            let (client, count) = std::mem::take(&mut self.clients[at]);
+            self.add_client(client, count);
+        }
+        (&self.served, &self.traffic)
     }
 
     /// Adds what another thread saw.
-    pub fn merge(&mut self, other: Self) {
+    pub fn merge(&mut self, mut other: Self) {
         self.matched += other.matched;
-        for (client, count) in other.traffic {
-            *self.traffic.entry(client).or_default() += count;
+        let (served, traffic) = other.seen();
+        for (&client, &count) in traffic {
+            self.add_client(client, count);
         }
-        for (name, served) in other.served {
-            let own = self.served.entry(name).or_default();
-            (own.last, own.deleted) = (own.last.max(served.last), own.deleted.max(served.deleted));
+        for (&name, served) in served {
+            self.add_served(name, served);
         }
     }
 
-    /// What a path without its query asks for; most were asked for before.
-    fn place(&mut self, path: &[u8]) -> Place {
+    /// What a path without its query asks for.
+    fn known(&mut self, path: &[u8]) -> &mut KnownPath {
         let hash = self.hasher.hash_one(path);
-        let slot = &mut self.paths[hash as usize % REMEMBERED];
-        if slot.0 != hash {
-            *slot = (hash, place(path, &self.hasher));
+        let at = hash as usize % PATHS;
+        if self.paths[at].hash != hash {
+            let former = self.paths[at];
+            self.note_served(&former);
+            self.paths[at] = KnownPath { hash, place: place(path, &self.hasher), served: None };
         }
-        slot.1
+        &mut self.paths[at]
     }
 
-    fn served(&mut self, name: u64, time: Option<Time>, is_deletion: bool) {
-        if self.served.len() >= MOST_SERVED && !self.served.contains_key(&name) {
+    fn note_served(&mut self, path: &KnownPath) {
+        let (Place::Named(template, name), Some(last)) = (path.place, path.served) else { return };
+        let deleted = last.filter(|_| template.deletes_instance());
+        self.add_served(name, &Served { last, deleted });
+    }
+
+    fn add_served(&mut self, name: u64, more: &Served) {
+        if self.served.len() < MOST_SERVED || self.served.contains_key(&name) {
+            let served = self.served.entry(name).or_default();
+            (served.last, served.deleted) = (served.last.max(more.last), served.deleted.max(more.deleted));
+        }
+    }
+
+    fn count_client(&mut self, client: u64) {
+        let slot = &mut self.clients[client as usize % CLIENTS];
+        if slot.0 == client {
+            slot.1 += 1;
             return;
         }
-        let served = self.served.entry(name).or_default();
-        served.last = served.last.max(time);
-        if is_deletion {
-            served.deleted = served.deleted.max(time);
+        let (former, count) = std::mem::replace(slot, (client, 1));
+        self.add_client(former, count);
+    }
+
+    fn add_client(&mut self, client: u64, count: u64) {
+        if count > 0 && (self.traffic.len() < MOST_CLIENTS || self.traffic.contains_key(&client)) {
+            *self.traffic.entry(client).or_default() += count;
         }
     }
 }
@@ -164,13 +222,5 @@ fn place(path: &[u8], hasher: &RandomState) -> Place {
             None => Place::Nameless(target.template),
         },
         None => routes::nearly(path).map_or(Place::Elsewhere, Place::Missed),
-    }
-}
-
-/// A path and its query.
-fn split(path: &[u8]) -> (&[u8], &[u8]) {
-    match memchr2(b'?', b'#', path) {
-        Some(at) => (&path[..at], &path[at + 1..]),
-        None => (path, b""),
     }
 }

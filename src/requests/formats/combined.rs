@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use memchr::{memchr, memmem, memrchr};
+use memchr::{memchr, memchr2, memmem, memrchr};
 
-use crate::requests::request::{Asked, More, Request};
+use crate::requests::request::{Asked, Glance, More, Request};
 use crate::requests::time::{CLF_LENGTH, Clock};
 
 /// Reads `client - user [time] "GET /path HTTP/1.1" 404 91 "referer" "user agent"` with anything behind it, and a
@@ -35,6 +35,45 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Request<'l>
         more: More::Combined(after_size),
         ..Request::of(Asked::Path(unescape(path)))
     })
+}
+
+/// As much of a plain line as tells whether its request is in order: what [`parse`] reads, where nothing is odd.
+#[inline]
+pub(super) fn glance<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Glance<'l>> {
+    const BEFORE_TIME: &[u8] = b" - - [";
+    const VERSION: usize = "HTTP/1.1\"".len();
+    let space = line.iter().take(48).position(|&byte| byte == b' ')?;
+    let time = space + BEFORE_TIME.len();
+    let method = time + CLF_LENGTH + 3;
+    if line.get(space..time)? != BEFORE_TIME || line.get(method - 3..method)? != b"] \"" {
+        return None;
+    }
+    let client = &line[..space];
+    let is_odd = matches!(client.first()?, b'"' | b'-') || matches!(client[space - 1], b'"' | b',');
+    let path = method + line.get(method..method + 8)?.iter().position(|&byte| byte == b' ')? + 1;
+    let end = path + memchr(b' ', &line[path..])?;
+    let [b'H', b'T', b'T', b'P', b'/', _, _, _, b'"', b' ', hundreds @ b'1'..=b'5', tens, ones, b' ', ..] = line[end + 1..]
+    else {
+        return None;
+    };
+    let is_odd = is_odd || memchr2(b'"', b'\\', &line[path..end]).is_some() || ends_with_address(&line[end + 1 + VERSION..]);
+    if is_odd || !tens.is_ascii_digit() || !ones.is_ascii_digit() {
+        return None;
+    }
+    Some(Glance {
+        path: &line[path..end],
+        method: Some(&line[method..path - 1]),
+        status: Some([hundreds, tens, ones].into_iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'))),
+        time: Some(clock.clf(&line[time..method - 3])?),
+        client: Some(client),
+    })
+}
+
+/// Whether the last quoted field may hold addresses.
+fn ends_with_address(tail: &[u8]) -> bool {
+    let Some(inner) = tail.strip_suffix(b"\"") else { return false };
+    let other = |byte: &&u8| !(byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':' | b',' | b' '));
+    inner.iter().rev().find(other) == Some(&b'"')
 }
 
 /// Where the brackets around the time are. Bracket and quote belong together: a user's name may hold either alone.

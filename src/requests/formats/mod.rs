@@ -10,7 +10,7 @@ mod text;
 use memchr::memmem;
 
 use self::text::Transcript;
-use super::request::Request;
+use super::request::{Glance, Request};
 use super::time::{Clock, Time};
 
 /// What the logs that are understood are called, for messages.
@@ -58,6 +58,13 @@ pub struct Parser {
 pub const CONSOLE: &[u8] = b"[Evolution API]";
 
 impl Parser {
+    /// What tells whether a line's request is in order, where the line is of the most common kind and nothing in it is
+    /// odd; else it has to be read in full.
+    #[inline]
+    pub fn glance<'l>(&mut self, line: &'l [u8]) -> Option<Glance<'l>> {
+        if self.format.may_be(Format::Combined) { combined::glance(line, &mut self.clock) } else { None }
+    }
+
     /// Reads lines of this kind only.
     pub fn of(format: Format) -> Self {
         Self { format, ..Self::default() }

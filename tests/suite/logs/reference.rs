@@ -281,7 +281,27 @@ proptest! {
     fn combined_lines_are_read_as_they_are_meant(line in mutated(combined_line())) {
         // A line that begins with a brace is an object, or nothing of this kind.
         prop_assume!(line.trim_ascii_start().first() != Some(&b'{'));
-        prop_assert_eq!(fast(&line, Format::Combined), slow_combined(&line), "{}", text(&line));
+        let slow = slow_combined(&line);
+        prop_assert_eq!(&fast(&line, Format::Combined), &slow, "{}", text(&line));
+        // A glance sees less, and nothing else; of a line that is not odd it sees something.
+        let mut parser = Parser::of(Format::Combined);
+        match (parser.glance(&line), slow) {
+            (Some(glance), Some(slow)) => {
+                let own = |field: Option<&[u8]>| field.map(text);
+                prop_assert_eq!((text(glance.path), own(glance.method)), (slow.path, slow.method));
+                prop_assert_eq!((glance.status, glance.time, own(glance.client)), (slow.status, slow.time, slow.client));
+            }
+            (Some(glance), None) => prop_assert!(false, "{:?} is seen in {}", glance, text(&line)),
+            (None, _) => {}
+        }
+    }
+
+    #[test]
+    fn a_glance_is_enough_for_a_plain_line(name in "[a-z0-9%-]{1,20}", status in 100..600_u16) {
+        let line = format!(
+            "203.0.113.7 - - [21/Nov/2026:03:59:12 +0000] \"GET /instance/connect/{name} HTTP/1.1\" {status} 91 \"-\" \"axios/1.7\""
+        );
+        prop_assert!(Parser::default().glance(line.as_bytes()).is_some(), "{}", line);
     }
 
     /// What is JSON is read as a real parser reads it. What is none may be read or not: only fields that nobody asked
