@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::LazyLock;
 
+use foldhash::fast::RandomState;
 use memchr::{memchr2, memmem};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 use serde::Deserialize;
@@ -127,8 +128,8 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
 });
 
 /// Per `resource/action` in lower case: the path with no parameter, with one, and with two.
-static TEMPLATES: LazyLock<HashMap<Vec<u8>, [Option<Template>; 3]>> = LazyLock::new(|| {
-    let mut templates: HashMap<Vec<u8>, [Option<Template>; 3]> = HashMap::new();
+static TEMPLATES: LazyLock<HashMap<Vec<u8>, [Option<Template>; 3], RandomState>> = LazyLock::new(|| {
+    let mut templates: HashMap<Vec<u8>, [Option<Template>; 3], RandomState> = HashMap::default();
     for route in ROUTES.iter() {
         let mut segments = route.path[1..].split('/');
         let fixed: Vec<&str> = segments.by_ref().take(2).collect();

@@ -133,7 +133,8 @@ impl<'d> Collector<'d> {
             }
             (Place::Named(template, hash), Asked::Path(path)) => {
                 let endpoint = (verb(template).flatten(), template);
-                let name = || routes::find(path).and_then(|target| target.instance).map(routes::decode_segment);
+                let name =
+                    || routes::find(path).and_then(|target| target.instance).map(routes::decode_segment);
                 let query = memchr(b'?', path).map_or(&[][..], |at| &path[at + 1..]);
                 let other = routes::instance_in_query(query);
                 match other.and_then(|other| Some((other, name()?))) {

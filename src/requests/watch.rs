@@ -171,15 +171,27 @@ impl Watch {
     }
 
     /// What a path without its query asks for.
+    #[inline]
     fn known(&mut self, path: &[u8]) -> &mut KnownPath {
         let hash = self.hasher.hash_one(path);
-        let at = hash as usize % PATHS;
-        if self.paths[at].hash != hash {
-            let former = self.paths[at];
-            self.note_served(&former);
-            self.paths[at] = KnownPath { hash, place: place(path, &self.hasher), served: None };
+        // Two places beside each other, so that two paths in use do not push each other out.
+        let at = hash as usize % PATHS & !1;
+        if self.paths[at].hash == hash {
+            return &mut self.paths[at];
         }
-        &mut self.paths[at]
+        if self.paths[at + 1].hash != hash {
+            self.learn(at, path, hash);
+        }
+        &mut self.paths[at + 1]
+    }
+
+    /// Puts a path in the second place, and what was there in the first.
+    #[cold]
+    fn learn(&mut self, at: usize, path: &[u8], hash: u64) {
+        let former = self.paths[at];
+        self.note_served(&former);
+        self.paths[at] = self.paths[at + 1];
+        self.paths[at + 1] = KnownPath { hash, place: place(path, &self.hasher), served: None };
     }
 
     fn note_served(&mut self, path: &KnownPath) {

@@ -7,8 +7,8 @@ use crate::requests::time::Time;
 /// Bytes of a line that are looked at; what is longer is no access log's line.
 pub const LONGEST_LINE: usize = 64 * 1024;
 
-/// How much is read at once, in bytes: what a core's own cache holds.
-pub const BLOCK: usize = 512 * 1024;
+/// How much is read at once, in bytes: what a core's own cache holds beside everything else.
+pub const BLOCK: usize = 128 * 1024;
 
 /// Whole lines of one log, in memory that is used again and again.
 #[derive(Debug)]
