@@ -2,15 +2,17 @@
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::Parser;
-use evodoctor::cli::{Cli, Command};
-use evodoctor::commands::{check, credentials, demo, explain, fix, history, logs, undo};
+use evodoctor::cli::{Cli, Command, Format};
+use evodoctor::commands::{check, credentials, demo, explain, fix, history, logs, options, undo};
 use evodoctor::exit::{self, Exit};
+use evodoctor::report::github;
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
     let level = match cli.common.verbose {
         0 => "error",
         1 => "evodoctor=debug",
@@ -21,8 +23,24 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .without_time()
         .init();
+    let outcome = match options::settle(&mut cli) {
+        Ok(()) => run(&cli).await,
+        Err(error) => Err(error),
+    };
+    outcome
+        .unwrap_or_else(|error| {
+            exit::report(&error);
+            if cli.common.format == Format::Github {
+                eprint!("{}", github::failure(&error));
+            }
+            Exit::Failed
+        })
+        .into()
+}
+
+async fn run(cli: &Cli) -> Result<Exit> {
     let common = &cli.common;
-    let outcome = match &cli.command {
+    match &cli.command {
         Command::Check(args) => check::run(args, common).await,
         Command::Fix(args) => fix::run(args, common).await,
         Command::Undo(args) => undo::run(args, common).await,
@@ -31,11 +49,5 @@ async fn main() -> ExitCode {
         Command::Credentials(action) => credentials::run(action, common).await,
         Command::Logs(args) => logs::run(args, common).await,
         Command::Demo => demo::run(common).await,
-    };
-    outcome
-        .unwrap_or_else(|error| {
-            exit::report(&error);
-            Exit::Failed
-        })
-        .into()
+    }
 }

@@ -11,6 +11,7 @@ pub mod fix;
 pub mod history;
 pub mod logs;
 pub mod open;
+pub mod options;
 mod reading;
 pub mod select;
 pub mod undo;

@@ -1,11 +1,13 @@
 //! Finding what is wrong: rules, the checks that carry them out, and what they found.
 
+pub mod baseline;
 pub mod check;
 pub mod facts;
 pub mod finding;
 pub mod mask;
 pub mod parts;
 pub mod references;
+pub mod place;
 pub mod rule;
 pub mod runner;
 pub mod unique_indexes;
