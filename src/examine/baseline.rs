@@ -111,7 +111,9 @@ impl Baseline {
     pub fn standing(&self, finding: &Finding) -> Standing {
         match self.known.get(&Id::of(finding)) {
             None => Standing::New,
-            Some(known) if finding.count > known.count || finding.severity > known.severity => Standing::Grown,
+            Some(known) if finding.count > known.count || finding.severity > known.severity => {
+                Standing::Grown
+            }
             Some(_) => Standing::Known,
         }
     }
@@ -138,15 +140,17 @@ impl Baseline {
     /// When it cannot be read, is no baseline, or one of another format.
     pub fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
-        let next = format!("write it anew: evodoctor check --write-baseline {shown}");
-        let text = fs::read_to_string(path).with_context(|| format!("the baseline {shown} cannot be read"))?;
-        let no_baseline = || failure(format!("{shown} is no baseline of evodoctor's"), next.clone());
+        let next = "give the file that evodoctor check --write-baseline FILE wrote, or write one";
+        let text =
+            fs::read_to_string(path).with_context(|| format!("the baseline {shown} cannot be read"))?;
+        let no_baseline = || failure(format!("{shown} is no baseline of evodoctor's"), next);
         let mut document: Value = serde_json::from_str(&text).map_err(|_| no_baseline())?;
         match document["evodoctor_baseline"].as_u64() {
             Some(FORMAT) => {}
             Some(other) => {
-                let message =
-                    format!("{shown} is a baseline of format {other}, and this evodoctor knows format {FORMAT}");
+                let message = format!(
+                    "{shown} is a baseline of format {other}, and this evodoctor knows format {FORMAT}"
+                );
                 return Err(failure(message, next));
             }
             None => return Err(no_baseline()),

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use super::markdown;
 use super::outline::{self, Outline, Told};
 use crate::examine::rule::Severity;
+use crate::exit;
 use crate::requests::shown::visible;
 
 /// Where the runner wants the step's summary, as Markdown.
@@ -64,7 +65,8 @@ impl Annotation {
 /// What is wrong, as an annotation, where the work could not be done.
 pub fn failure(error: &anyhow::Error) -> String {
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-    let message = causes.join("\nbecause: ");
+    let next = exit::next(error).map(|next| format!("\nnext: {next}")).unwrap_or_default();
+    let message = causes.join("\nbecause: ") + &next;
     Annotation { level: "error", title: "evodoctor".to_owned(), message }.command()
 }
 

@@ -135,9 +135,7 @@ fn next_after_check(findings: &[&Finding], common: &Common, page: Page) -> Strin
             "next: evodoctor fix    rehearses every repair in a transaction, shows the diff, and rolls back",
             0,
         )
-    } else if findings.iter().all(|finding| finding.severity == Severity::Advice)
-        && !findings.is_empty()
-    {
+    } else if findings.iter().all(|finding| finding.severity == Severity::Advice) && !findings.is_empty() {
         page.wrap("Advice needs no action. To repair one anyway, name it: evodoctor fix CODE", 0)
     } else {
         String::new()

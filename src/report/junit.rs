@@ -31,8 +31,12 @@ pub fn render(outline: &Outline<'_>) -> Result<String> {
     let skipped = how_many(|ending| matches!(ending, Ending::Skipped)).to_string();
     let time = seconds(groups.iter().filter_map(|group| group.check).map(|check| check.duration_ms).sum());
     let name = format!("evodoctor {}", outline.report.command);
-    let counts =
-        [("tests", tests.as_str()), ("failures", failures.as_str()), ("errors", "0"), ("time", time.as_str())];
+    let counts = [
+        ("tests", tests.as_str()),
+        ("failures", failures.as_str()),
+        ("errors", "0"),
+        ("time", time.as_str()),
+    ];
 
     let mut xml = Writer::new_with_indent(Vec::new(), b' ', 2);
     xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
@@ -106,7 +110,8 @@ fn block(told: Told<'_>) -> String {
 
 /// The text without what XML 1.0 has no place for, not even escaped.
 fn fit(text: &str) -> String {
-    let has_place = |c: char| matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && !matches!(c, '\u{FFFE}' | '\u{FFFF}'));
+    let has_place =
+        |c: char| matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && !matches!(c, '\u{FFFE}' | '\u{FFFF}'));
     text.chars().map(|c| if has_place(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 

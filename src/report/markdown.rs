@@ -6,7 +6,7 @@ use crate::repair::plan::FixPlan;
 use crate::requests::shown::visible;
 
 use super::layout::count;
-use super::outline::{Group, Outline, next, rule};
+use super::outline::{Group, Outline, commands, rule};
 use super::{Detail, Report};
 
 /// A comment on GitHub holds 65,536 characters.
@@ -68,7 +68,8 @@ fn block(outline: &Outline<'_>, group: &Group<'_>) -> Option<String> {
         body.push_str(&format!("- {} more\n", news.len() - MOST));
     }
     if let Some(first) = news.first() {
-        body.push_str(&format!("\nnext: {}\n", prose(&next(first.finding))));
+        let commands: Vec<String> = commands(first.finding).iter().map(|command| code(command)).collect();
+        body.push_str(&format!("\nnext: {}\n", commands.join(", or ")));
     }
     if let Some(reason) = group.reason() {
         body.push_str(&format!("\nnot everywhere looked: {}\n", prose(reason)));
@@ -153,7 +154,9 @@ fn is_plain(word: &str) -> bool {
     let letters = body.chars().any(char::is_alphabetic);
     let digits = body.chars().filter(char::is_ascii_digit).count();
     let is_mixed = digits > 0 && (letters || body.contains('-'));
-    let may = |c: char| c.is_alphanumeric() || matches!(c, '\'' | '"' | '(' | ')' | '-' | ',' | ';' | '→' | '…' | '—');
+    let may = |c: char| {
+        c.is_alphanumeric() || matches!(c, '\'' | '"' | '(' | ')' | '-' | ',' | ';' | '→' | '…' | '—')
+    };
     !is_mixed && digits < 7 && body.chars().all(may) && (!body.is_empty() || word.is_empty())
 }
 
@@ -174,6 +177,9 @@ mod tests {
         ] {
             assert_eq!(prose(sentence), shown);
         }
-        assert_eq!((code(""), code(" a"), fenced("sql", "```")), ("` `".to_owned(), "`  a `".to_owned(), "````sql\n```\n````\n".to_owned()));
+        assert_eq!(
+            (code(""), code(" a"), fenced("sql", "```")),
+            ("` `".to_owned(), "`  a `".to_owned(), "````sql\n```\n````\n".to_owned())
+        );
     }
 }

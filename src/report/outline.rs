@@ -176,20 +176,22 @@ impl<'r> Told<'r> {
 
     /// What is wrong with what, on one line that is safe to print.
     pub fn sentence(self) -> String {
-        let grown = if self.standing == Some(Standing::Grown) { " (more than the baseline knows)" } else { "" };
+        let grown =
+            if self.standing == Some(Standing::Grown) { " (more than the baseline knows)" } else { "" };
         visible(&format!("{}: {}{grown}", self.finding.subject, self.finding.detail))
     }
 }
 
-/// What to type about a finding.
+/// What to type about a finding: one of these.
+pub fn commands(finding: &Finding) -> Vec<String> {
+    let is_fixable = finding.fix.as_ref().is_some_and(|fix| fix.applicability != Applicability::Manual);
+    let fix = is_fixable.then(|| format!("evodoctor fix {}", finding.code));
+    fix.into_iter().chain([format!("evodoctor explain {}", finding.code)]).collect()
+}
+
+/// The same, in words.
 pub fn next(finding: &Finding) -> String {
-    let explain = format!("evodoctor explain {}", finding.code);
-    match &finding.fix {
-        Some(fix) if fix.applicability != Applicability::Manual => {
-            format!("evodoctor fix {}, or {explain}", finding.code)
-        }
-        _ => explain,
-    }
+    commands(finding).join(", or ")
 }
 
 /// The rule of a code.

@@ -86,8 +86,9 @@ fn result(told: Told<'_>, index: usize, schema: Option<&str>) -> Value {
     let mut result = common(&Id::of(finding), index, location(Place::of(finding), schema));
     result.insert("level".to_owned(), level(finding.severity).into());
     let text = format!("{} (next: {})", told.sentence(), next(finding));
-    result.insert("message".to_owned(), json!({"text": text}));
-    let properties = json!({"count": finding.count, "predicate": finding.predicate, "sample": finding.sample});
+    result.insert("message".to_owned(), json!({"text": literal(&text)}));
+    let properties =
+        json!({"count": finding.count, "predicate": finding.predicate, "sample": finding.sample});
     result.insert("properties".to_owned(), properties);
     if let Some(standing) = told.standing {
         let state = match standing {
@@ -111,8 +112,13 @@ fn open(group: &Group<'_>, index: usize, reason: &str) -> Value {
     result.insert("kind".to_owned(), "open".into());
     result.insert("level".to_owned(), "none".into());
     let text = visible(&format!("not everywhere looked: {reason}"));
-    result.insert("message".to_owned(), json!({"text": text}));
+    result.insert("message".to_owned(), json!({"text": literal(&text)}));
     result.into()
+}
+
+/// A message that has neither links nor placeholders, whatever it holds.
+fn literal(text: &str) -> String {
+    text.replace('[', "\\[").replace(']', "\\]").replace('{', "{{").replace('}', "}}")
 }
 
 fn common(id: &Id, index: usize, location: Value) -> Map<String, Value> {
