@@ -179,7 +179,7 @@ mod tests {
         }
         assert_eq!(
             (code(""), code(" a"), fenced("sql", "```")),
-            ("` `".to_owned(), "`  a `".to_owned(), "````sql\n```\n````\n".to_owned())
+            ("`  `".to_owned(), "`  a `".to_owned(), "````sql\n```\n````\n".to_owned())
         );
     }
 }

@@ -163,7 +163,8 @@ async fn no_format_shows_a_secret() {
     let (summary, baseline) = (folder.path().join("summary.md"), folder.path().join("baseline.json"));
     for format in FORMATS {
         for command in ["check", "fix"] {
-            let arguments = [command, "--format", format, "--database-url", &database.url()];
+            let arguments =
+                [command, "--select", "EVO101", "--format", format, "--database-url", &database.url()];
             let run = Evodoctor::new(arguments).env("GITHUB_STEP_SUMMARY", &summary).run().ends(1);
             assert!(run.stdout.contains("EVO101"), "{format} tells nothing");
             hides(&run, &format!("{command} --format {format}"));

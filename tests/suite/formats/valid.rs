@@ -31,6 +31,8 @@ async fn runs(format: &str) -> Vec<Run> {
 #[tokio::test]
 async fn sarif_is_valid_by_its_schema() {
     let text = std::fs::read_to_string(schema("sarif-schema-2.1.0.json")).expect("readable");
+    // The one pattern in it that is no regular expression: a bracket too many.
+    let text = text.replace("[a-zA-Z]{2}]?$", "[a-zA-Z]{2}$");
     let schema: Value = serde_json::from_str(&text).expect("JSON");
     let validator = jsonschema::validator_for(&schema).expect("a schema");
     for run in runs("sarif").await {
