@@ -1,9 +1,11 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::examine::baseline::Baseline;
 use crate::examine::rule::Severity;
 
 /// Finds, explains and repairs the known failures of an Evolution API Postgres database.
@@ -42,6 +44,29 @@ pub enum Command {
     Demo,
 }
 
+impl Command {
+    /// Its name, and the formats that its result can have.
+    pub fn formats(&self) -> (&'static str, &'static [Format]) {
+        use Format::{Human, Json};
+        match self {
+            Self::Check(_) => ("check", Format::value_variants()),
+            Self::Fix(_) => ("fix", Format::value_variants()),
+            Self::Preflight(_) => ("preflight", Format::value_variants()),
+            Self::Logs(_) => ("logs", Format::value_variants()),
+            Self::Undo(_) => ("undo", &[Human, Json]),
+            Self::History => ("history", &[Human, Json]),
+            Self::Credentials(_) => ("credentials", &[Human, Json]),
+            Self::Explain(_) => ("explain", &[Human, Json]),
+            Self::Demo => ("demo", &[Human]),
+        }
+    }
+
+    /// Whether its findings can be compared with a baseline. What is known is still to be repaired, so `fix` has none.
+    pub fn takes_baseline(&self) -> bool {
+        matches!(self, Self::Check(_) | Self::Preflight(_) | Self::Logs(_))
+    }
+}
+
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Common options")]
@@ -73,6 +98,15 @@ pub struct Common {
     /// The mildest severity that makes the exit code 1
     #[arg(long, global = true, value_enum, default_value_t = FailOn::Warning)]
     pub fail_on: FailOn,
+    /// What is known already and fails no more, as --write-baseline wrote it
+    #[arg(long, global = true, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Write down what is found; with --baseline, keep of that what was not looked at
+    #[arg(long, global = true, value_name = "FILE")]
+    pub write_baseline: Option<PathBuf>,
+    /// What is in the baseline; read before anything else is done.
+    #[arg(skip)]
+    pub known: Option<Arc<Baseline>>,
     /// Only the summary
     #[arg(long, short, global = true)]
     pub quiet: bool,
@@ -86,8 +120,33 @@ pub struct Common {
 pub enum Format {
     /// For people at a terminal
     Human,
-    /// One JSON document
+    /// One JSON document; explain --json-schema describes it
     Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// JUnit's XML: a test case for each check
+    Junit,
+    /// Annotations and a step summary, for GitHub Actions
+    Github,
+    /// A code quality report, for GitLab CI
+    Gitlab,
+    /// A comment for a pull request
+    Markdown,
+}
+
+impl Format {
+    /// As it is written on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Human => "human",
+            Self::Json => "json",
+            Self::Sarif => "sarif",
+            Self::Junit => "junit",
+            Self::Github => "github",
+            Self::Gitlab => "gitlab",
+            Self::Markdown => "markdown",
+        }
+    }
 }
 
 /// The mildest severity that counts.
@@ -260,4 +319,7 @@ pub struct Explain {
     /// A code, an error message, a constraint's name or a Prisma P-code [default: list every code]
     #[arg(value_name = "CODE|TEXT")]
     pub text: Vec<String>,
+    /// Print the JSON Schema of what --format json prints, for every command
+    #[arg(long, conflicts_with = "text")]
+    pub json_schema: bool,
 }

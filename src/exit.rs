@@ -47,13 +47,18 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// The step that mends an error, where one is known.
+pub fn next(error: &anyhow::Error) -> Option<&str> {
+    error.chain().find_map(|cause| cause.downcast_ref::<Failure>()).map(|failure| failure.next.as_str())
+}
+
 /// Writes an error to stderr: the chain of causes, then the next step where one is known.
 pub fn report(error: &anyhow::Error) {
     eprintln!("error: {error}");
     for cause in error.chain().skip(1) {
         eprintln!("  because: {cause}");
     }
-    if let Some(failure) = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()) {
-        eprintln!("  next: {}", failure.next);
+    if let Some(next) = next(error) {
+        eprintln!("  next: {next}");
     }
 }

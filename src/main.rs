@@ -4,14 +4,17 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use evodoctor::cli::{Cli, Command};
-use evodoctor::commands::{check, credentials, demo, explain, fix, history, logs, open, preflight, undo};
+use evodoctor::cli::{Cli, Command, Format};
+use evodoctor::commands::{
+    check, credentials, demo, explain, fix, history, logs, open, options, preflight, undo,
+};
 use evodoctor::exit::{self, Exit};
+use evodoctor::report::github;
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
     let level = match cli.common.verbose {
         0 => "error",
         1 => "evodoctor=debug",
@@ -22,15 +25,21 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .without_time()
         .init();
-    let outcome = tokio::select! {
-        // In this order: a Ctrl-C is listened for before there is anything to remove.
-        biased;
-        error = open::interrupted(&cli.common) => Err(error),
-        outcome = dispatch(&cli) => outcome,
+    let outcome = match options::settle(&mut cli) {
+        Ok(()) => tokio::select! {
+            // In this order: a Ctrl-C is listened for before there is anything to remove.
+            biased;
+            error = open::interrupted(&cli.common) => Err(error),
+            outcome = dispatch(&cli) => outcome,
+        },
+        Err(error) => Err(error),
     };
     outcome
         .unwrap_or_else(|error| {
             exit::report(&error);
+            if cli.common.format == Format::Github {
+                eprint!("{}", github::failure(&error));
+            }
             Exit::Failed
         })
         .into()

@@ -84,6 +84,7 @@ async fn operate(
         fixes: rehearsal.fixes,
         plan_hash: rehearsal.plan_hash,
         next: vec![next],
+        pending: Vec::new(),
         left: Vec::new(),
     };
     let mut report = Report::new("credentials", Detail::Change(change));

@@ -16,6 +16,10 @@ use crate::upgrade::hazard::hazards;
 /// # Errors
 /// When nothing is known of the code or the text.
 pub fn run(args: &cli::Explain, common: &Common) -> Result<Exit> {
+    if args.json_schema {
+        report::print(report::json::SCHEMA, common.output.as_deref())?;
+        return Ok(Exit::Clean);
+    }
     let text = args.text.join(" ");
     let wanted: Vec<&Rule> = if text.trim().is_empty() {
         all_rules()
@@ -34,7 +38,7 @@ pub fn run(args: &cli::Explain, common: &Common) -> Result<Exit> {
     };
     let text = match common.format {
         Format::Json => explain::json(&wanted)?,
-        Format::Human => explain::human(&wanted, report::layout::Page::for_output(common)),
+        _ => explain::human(&wanted, report::layout::Page::for_output(common)),
     };
     report::print(&text, common.output.as_deref())?;
     Ok(Exit::Clean)

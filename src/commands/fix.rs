@@ -55,12 +55,18 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
         PlanFile::new(&identity, &rehearsal.fixes)?.write(path)?;
     }
     let committed = change::settle(&mut opened, &subject, &rehearsal, args.apply, &allowed).await?;
-    let report = report(&opened, rehearsal, committed, args);
+    let report = report(&opened, rehearsal, committed, args, wanted);
     report.print(common)?;
     Ok(exit(&report, args.apply))
 }
 
-fn report(opened: &Opened, rehearsal: Rehearsal, committed: Committed, args: &cli::Fix) -> Report {
+fn report(
+    opened: &Opened,
+    rehearsal: Rehearsal,
+    committed: Committed,
+    args: &cli::Fix,
+    wanted: impl Fn(&Finding) -> bool,
+) -> Report {
     let applied = committed == Committed::Yes;
     let id = applied.then_some(rehearsal.run);
     let mut next = Vec::new();
@@ -78,6 +84,7 @@ fn report(opened: &Opened, rehearsal: Rehearsal, committed: Committed, args: &cl
         fixes: rehearsal.fixes,
         plan_hash: rehearsal.plan_hash,
         next,
+        pending: rehearsal.findings.iter().filter(|f| f.is_fixable && wanted(f)).cloned().collect(),
         left: rehearsal.left,
     };
     let mut report =

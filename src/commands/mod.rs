@@ -11,6 +11,7 @@ pub mod fix;
 pub mod history;
 pub mod logs;
 pub mod open;
+pub mod options;
 pub mod preflight;
 mod reading;
 pub mod select;

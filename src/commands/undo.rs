@@ -35,6 +35,7 @@ pub async fn run(args: &cli::Undo, common: &Common) -> Result<Exit> {
         fixes: undone.fixes,
         plan_hash: undone.plan_hash,
         next,
+        pending: Vec::new(),
         left: Vec::new(),
     };
     let mut report = Report::new("undo", Detail::Change(change));

@@ -1,10 +1,12 @@
 //! Finding what is wrong: rules, the checks that carry them out, and what they found.
 
+pub mod baseline;
 pub mod check;
 pub mod facts;
 pub mod finding;
 pub mod mask;
 pub mod parts;
+pub mod place;
 pub mod references;
 pub mod rule;
 pub mod runner;

@@ -3,20 +3,21 @@
 use serde_json::Value;
 
 use crate::cli::Common;
-use crate::examine::check::checks;
 use crate::examine::finding::{Finding, Outcome};
 use crate::examine::rule::Severity;
 use crate::repair::ledger::Run;
 use crate::repair::plan::FixPlan;
 use crate::repair::quarantine::RowAction;
 use crate::requests::shown::visible;
-use crate::upgrade::hazard::hazards;
 
 use super::layout::{Page, count};
+use super::outline::{self, Outline, next};
 use super::{Change, Detail, Report, logs};
 
 /// The report as text for a page.
-pub fn render(report: &Report, common: &Common, page: Page) -> String {
+pub fn render(outline: &Outline<'_>, common: &Common, page: Page) -> String {
+    let report = outline.report;
+    let news: Vec<&Finding> = outline.news().map(|told| told.finding).collect();
     let mut out = String::new();
     if let Detail::Preflight { preflight, resolve: true } = &report.detail {
         return super::preflight::resolve(preflight);
@@ -27,17 +28,17 @@ pub fn render(report: &Report, common: &Common, page: Page) -> String {
     match &report.detail {
         Detail::Check {} => {
             if !common.quiet {
-                out.push_str(&findings(&report.findings, page));
+                out.push_str(&findings(&news, page));
                 out.push_str(&undecided(report, page));
             }
-            out.push_str(&summary(report));
+            out.push_str(&format!("{}\n", outline.headline()));
             if !common.quiet {
-                out.push_str(&next_after_check(report, common, page));
+                out.push_str(&next_after_check(&news, common, page));
             }
         }
         Detail::Preflight { preflight, .. } => {
             if !common.quiet {
-                out.push_str(&findings(&report.findings, page));
+                out.push_str(&findings(&news, page));
                 out.push_str(&undecided(report, page));
                 out.push_str(&super::preflight::human(preflight, common, page));
             }
@@ -47,6 +48,9 @@ pub fn render(report: &Report, common: &Common, page: Page) -> String {
         Detail::Credentials { credentials } => out.push_str(&self::credentials(credentials, page)),
         Detail::Logs(read) => out.push_str(&logs::human(read, &report.findings, page.width)),
         Detail::History { runs } => out.push_str(&history(runs, page)),
+    }
+    if let Some(compared) = outline.compared() {
+        out.push_str(&page.wrap(&compared, 0));
     }
     out
 }
@@ -64,15 +68,10 @@ fn heading(report: &Report, page: Page) -> String {
         ));
     }
     if let Some(release) = &report.release {
-        let of = match (&release.from, &release.to) {
-            (Some(from), Some(to)) if from == to => from.clone(),
-            (Some(from), Some(to)) => format!("{from} to {to}"),
-            (Some(from), None) => format!("{from} or later"),
-            (None, _) => "unknown".to_owned(),
-        };
         let migrations = &release.migrations;
         let mut text = format!(
-            "{of} ({} applied, {} pending",
+            "{} ({} applied, {} pending",
+            release.words(),
             count(migrations.applied, "migration"),
             migrations.pending.len()
         );
@@ -93,24 +92,22 @@ fn heading(report: &Report, page: Page) -> String {
     if lines.is_empty() { complaints } else { page.pairs(&lines, 0) + "\n" + &complaints }
 }
 
-fn findings(findings: &[Finding], page: Page) -> String {
+fn findings(findings: &[&Finding], page: Page) -> String {
     let mut out = String::new();
     let mut last_code = "";
     for finding in findings {
         if finding.code != last_code {
             out.push_str(&format!("{} {} {}\n", finding.severity, finding.code, finding.name));
-            let rules = checks().iter().map(|check| &check.rule);
-            let mut rules = rules.chain(hazards().iter().map(|hazard| &hazard.rule));
-            if let Some(rule) = rules.find(|rule| rule.code == finding.code) {
+            if let Some(rule) = outline::rule(&finding.code) {
                 out.push_str(&page.wrap(&rule.summary, 2));
             }
             last_code = &finding.code;
         }
         out.push_str(&one_finding(finding, page));
         let is_last = findings.iter().rposition(|f| f.code == finding.code)
-            == findings.iter().position(|f| std::ptr::eq(f, finding));
+            == findings.iter().position(|f| std::ptr::eq(*f, *finding));
         if is_last {
-            out.push_str(&format!("  {}\n\n", next_for(finding)));
+            out.push_str(&format!("  next: {}\n\n", next(finding)));
         }
     }
     out
@@ -129,16 +126,6 @@ fn one_finding(finding: &Finding, page: Page) -> String {
     format!("  {}\n{}", visible(&finding.subject), page.pairs(&pairs, 4))
 }
 
-fn next_for(finding: &Finding) -> String {
-    let explain = format!("evodoctor explain {}", finding.code);
-    match &finding.fix {
-        Some(fix) if fix.applicability.to_string() != "manual" => {
-            format!("next: evodoctor fix {}, or {explain}", finding.code)
-        }
-        _ => format!("next: {explain}"),
-    }
-}
-
 fn undecided(report: &Report, page: Page) -> String {
     let mut out = String::new();
     for check in &report.checks {
@@ -151,24 +138,8 @@ fn undecided(report: &Report, page: Page) -> String {
     out
 }
 
-fn summary(report: &Report) -> String {
-    let summary = report.summary;
-    let checks = count(report.checks.len(), "check");
-    if summary == Default::default() {
-        return format!("clean: {checks}, nothing found\n");
-    }
-    let undecided =
-        if summary.undecided > 0 { format!(", {} undecided", summary.undecided) } else { String::new() };
-    format!(
-        "{checks}: {}, {}, {} advice{undecided}\n",
-        count(summary.errors, "error"),
-        count(summary.warnings, "warning"),
-        summary.advice,
-    )
-}
-
-fn next_after_check(report: &Report, common: &Common, page: Page) -> String {
-    let fixable = report.findings.iter().any(|finding| {
+fn next_after_check(findings: &[&Finding], common: &Common, page: Page) -> String {
+    let fixable = findings.iter().any(|finding| {
         common.fail_on.counts(finding.severity)
             && finding.fix.as_ref().is_some_and(|fix| fix.applicability.to_string() != "manual")
     });
@@ -177,9 +148,7 @@ fn next_after_check(report: &Report, common: &Common, page: Page) -> String {
             "next: evodoctor fix    rehearses every repair in a transaction, shows the diff, and rolls back",
             0,
         )
-    } else if report.findings.iter().all(|finding| finding.severity == Severity::Advice)
-        && !report.findings.is_empty()
-    {
+    } else if findings.iter().all(|finding| finding.severity == Severity::Advice) && !findings.is_empty() {
         page.wrap("Advice needs no action. To repair one anyway, name it: evodoctor fix CODE", 0)
     } else {
         String::new()

@@ -1,5 +1,6 @@
 //! Telling people and pipelines what was found and done. Knows findings and plans, not databases.
 
+use std::env;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -11,6 +12,7 @@ use serde_json::Value;
 use self::restore::RestoreInfo;
 use crate::cli::{Common, Format};
 use crate::evolution::release::History;
+use crate::examine::baseline::Baseline;
 use crate::examine::finding::{CheckReport, Finding, Summary};
 use crate::exit::Exit;
 use crate::repair::ledger::Run;
@@ -18,13 +20,22 @@ use crate::repair::plan::FixPlan;
 use crate::requests::Read;
 use crate::upgrade::Preflight;
 
+use self::outline::Outline;
+
 pub mod explain;
+pub mod github;
+mod gitlab;
 pub mod human;
+pub mod json;
+mod junit;
 pub mod layout;
 pub mod logs;
+mod markdown;
+mod outline;
 mod preflight;
 pub mod proxies;
 pub mod restore;
+mod sarif;
 mod sparkline;
 
 /// One command's result.
@@ -111,6 +122,16 @@ impl ReleaseInfo {
             },
         }
     }
+
+    /// The range in words.
+    pub fn words(&self) -> String {
+        match (&self.from, &self.to) {
+            (Some(from), Some(to)) if from == to => from.clone(),
+            (Some(from), Some(to)) => format!("{from} to {to}"),
+            (Some(from), None) => format!("{from} or later"),
+            (None, _) => "unknown".to_owned(),
+        }
+    }
 }
 
 /// What only one command has to say.
@@ -155,6 +176,9 @@ pub struct Change {
     /// What the reader types next.
     #[serde(skip)]
     pub next: Vec<String>,
+    /// Findings that were asked for and have a fix.
+    #[serde(skip)]
+    pub pending: Vec<Finding>,
     /// Findings that were asked for and are left to a person.
     #[serde(skip)]
     pub left: Vec<Finding>,
@@ -193,9 +217,9 @@ impl Report {
         self
     }
 
-    /// The exit code of an examination: findings that count, else undecided checks, else clean.
+    /// The exit code of an examination: findings that count and are not known, else undecided checks, else clean.
     pub fn exit(&self, common: &Common) -> Exit {
-        if self.findings.iter().any(|finding| common.fail_on.counts(finding.severity)) {
+        if Outline::of(self, common).told.iter().any(|told| told.fails) {
             Exit::Findings
         } else if self.summary.undecided > 0 {
             Exit::Undecided
@@ -204,16 +228,46 @@ impl Report {
         }
     }
 
-    /// Writes the report where and how the options say.
+    /// Writes the report where and how the options say, and the baseline where one is wanted.
     ///
     /// # Errors
-    /// When the file cannot be written. A reader that went away is no error.
+    /// When a file cannot be written. A reader that went away is no error.
     pub fn print(&self, common: &Common) -> Result<()> {
+        let outline = Outline::of(self, common);
         let text = match common.format {
-            Format::Json => serde_json::to_string_pretty(self)? + "\n",
-            Format::Human => human::render(self, common, layout::Page::for_output(common)),
+            Format::Human => human::render(&outline, common, layout::Page::for_output(common)),
+            Format::Json => json::render(&outline)?,
+            Format::Sarif => sarif::render(&outline)?,
+            Format::Junit => junit::render(&outline)?,
+            Format::Github => github::render(&outline),
+            Format::Gitlab => gitlab::render(&outline)?,
+            Format::Markdown => markdown::render(&outline),
         };
-        print(&text, common.output.as_deref())
+        print(&text, common.output.as_deref())?;
+        if common.format != Format::Human
+            && let Some(compared) = outline.compared()
+        {
+            eprintln!("{compared}");
+        }
+        if let (Format::Github, Some(path)) = (common.format, env::var_os(github::SUMMARY))
+            && !path.is_empty()
+            && let Err(error) = github::summarize(&outline, Path::new(&path))
+        {
+            // What was found is told already, and decides how it ends.
+            eprintln!("note: {error:#}");
+        }
+        self.write_baseline(common)
+    }
+
+    fn write_baseline(&self, common: &Common) -> Result<()> {
+        let Some(path) = &common.write_baseline else { return Ok(()) };
+        let mut baseline = Baseline::of(&self.findings);
+        if let Some(known) = &common.known {
+            baseline = baseline.keeping(known, &self.checks);
+        }
+        baseline.write(path)?;
+        eprintln!("note: {} in the baseline {}", layout::count(baseline.len(), "finding"), path.display());
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod atomic;
 mod bad_input;
+mod baseline;
 mod behaviour;
 mod build;
 mod checks;
@@ -15,6 +16,7 @@ mod emit;
 mod explain;
 mod files;
 mod fixes;
+mod formats;
 mod hazards;
 mod logs;
 mod merges;

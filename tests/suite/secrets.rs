@@ -6,8 +6,9 @@ use std::path::Path;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
 use tempfile::TempDir;
 
+use crate::formats::FORMATS;
 use crate::support::database::{TestDatabase, execute};
-use crate::support::program::{Run, on};
+use crate::support::program::{Evodoctor, Run, on};
 use crate::support::roles;
 
 /// Stands in the middle of every secret; what may be shown of one is its beginning and its end.
@@ -152,6 +153,26 @@ async fn no_output_shows_a_secret() {
     everywhere(&url, &["undo", "1", "--apply"]).ends(2);
     execute(&mut connection, r#"DELETE FROM evolution_api."OpenaiCreds" WHERE id = 'c3'"#).await;
     hides(&on(&url, &["undo", "1", "--apply", "-vv"]).ends(0), "undoing");
+}
+
+/// What pipelines keep and show to more people than a terminal does.
+#[tokio::test]
+async fn no_format_shows_a_secret() {
+    let (database, _connection) = database().await;
+    let folder = TempDir::new().expect("a folder");
+    let (summary, baseline) = (folder.path().join("summary.md"), folder.path().join("baseline.json"));
+    for format in FORMATS {
+        for command in ["check", "fix"] {
+            let arguments =
+                [command, "--select", "EVO101", "--format", format, "--database-url", &database.url()];
+            let run = Evodoctor::new(arguments).env("GITHUB_STEP_SUMMARY", &summary).run().ends(1);
+            assert!(run.stdout.contains("EVO101"), "{format} tells nothing");
+            hides(&run, &format!("{command} --format {format}"));
+        }
+    }
+    on(&database.url(), &["check", "--write-baseline", baseline.to_str().expect("UTF-8")]).ends(0);
+    assert_hidden_in(&summary);
+    assert_hidden_in(&baseline);
 }
 
 fn assert_hidden_in(path: &Path) {

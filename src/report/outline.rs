@@ -1,0 +1,202 @@
+//! What every format tells: the findings as they stand to the options, and the words for them, said in one place.
+
+use crate::cli::Common;
+use crate::examine::baseline::{Id, Standing};
+use crate::examine::check::checks;
+use crate::examine::finding::{CheckReport, Finding, Summary};
+use crate::examine::rule::{Applicability, Rule};
+use crate::requests::rules::rules;
+use crate::requests::shown::visible;
+use crate::upgrade::hazard::hazards;
+
+use super::layout::count;
+use super::{Detail, Report};
+
+/// Gone findings that are named; the others are only counted.
+const MOST_GONE: usize = 10;
+
+/// A report as its reader has to see it.
+pub struct Outline<'r> {
+    /// The report.
+    pub report: &'r Report,
+    /// Its findings, worst first. Of a rehearsal what it would repair, and what is left to a person.
+    pub told: Vec<Told<'r>>,
+    /// What the baseline knows and is no more; `None` without a baseline.
+    pub gone: Option<Vec<&'r Id>>,
+}
+
+/// A finding that is told.
+#[derive(Clone, Copy)]
+pub struct Told<'r> {
+    /// The finding.
+    pub finding: &'r Finding,
+    /// How it stands to the baseline, where there is one.
+    pub standing: Option<Standing>,
+    /// Whether it makes the exit code 1.
+    pub fails: bool,
+}
+
+impl<'r> Outline<'r> {
+    /// Of a report.
+    pub fn of(report: &'r Report, common: &'r Common) -> Self {
+        let told = match &report.detail {
+            Detail::Change(change) => {
+                let pending = if change.run.applied { &[][..] } else { &change.pending };
+                let all = pending.iter().chain(&change.left);
+                all.map(|finding| Told { finding, standing: None, fails: true }).collect()
+            }
+            _ => report.findings.iter().map(|finding| Told::of(finding, common)).collect(),
+        };
+        let gone = common.known.as_ref().map(|known| known.gone(&report.findings, &report.checks));
+        Self { report, told, gone }
+    }
+
+    /// The findings that the reader does not know yet.
+    pub fn news(&self) -> impl Iterator<Item = Told<'r>> + '_ {
+        self.told.iter().filter(|told| told.standing != Some(Standing::Known)).copied()
+    }
+
+    /// How many findings the baseline knows.
+    pub fn known(&self) -> usize {
+        self.told.len() - self.news().count()
+    }
+
+    /// The checks that could not look everywhere, each with why.
+    pub fn undecided(&self) -> impl Iterator<Item = (&'r CheckReport, &'r str)> + use<'r> {
+        self.report.checks.iter().filter_map(|check| Some((check, check.reason.as_deref()?)))
+    }
+
+    /// Everything that a code has to say, in the order of the worst finding; checks without one come last.
+    pub fn by_code(&self) -> Vec<Group<'r>> {
+        let mut groups: Vec<Group<'r>> = Vec::new();
+        for &told in &self.told {
+            match groups.iter_mut().find(|group| group.code == told.finding.code) {
+                Some(group) => group.told.push(told),
+                None => groups.push(Group::new(&told.finding.code, &told.finding.name, vec![told])),
+            }
+        }
+        for check in &self.report.checks {
+            match groups.iter_mut().find(|group| group.code == check.code) {
+                Some(group) => group.check = Some(check),
+                None => groups
+                    .push(Group { check: Some(check), ..Group::new(&check.code, &check.name, Vec::new()) }),
+            }
+        }
+        groups
+    }
+
+    /// One line on all of it.
+    pub fn headline(&self) -> String {
+        let news: Vec<Finding> = self.news().map(|told| told.finding.clone()).collect();
+        let summary = Summary::of(&news, &self.report.checks);
+        let mut line = match &self.report.detail {
+            Detail::Change(change) => match change.run.id {
+                Some(run) if change.run.applied => format!("applied: run {run}"),
+                _ if self.told.is_empty() => "nothing to do".to_owned(),
+                _ => format!("pending: {}", count(change.pending.len(), "finding")),
+            },
+            _ if summary == Summary::default() => {
+                format!("clean: {}, nothing found", count(self.report.checks.len(), "check"))
+            }
+            _ => format!(
+                "{}: {}, {}, {} advice",
+                count(self.report.checks.len(), "check"),
+                count(summary.errors, "error"),
+                count(summary.warnings, "warning"),
+                summary.advice
+            ),
+        };
+        if let Detail::Change(change) = &self.report.detail
+            && !change.left.is_empty()
+        {
+            line.push_str(&format!(", {} left to you", change.left.len()));
+        }
+        if summary.undecided > 0 {
+            line.push_str(&format!(", {} undecided", summary.undecided));
+        }
+        line
+    }
+
+    /// How the findings stand to the baseline; `None` without one.
+    pub fn compared(&self) -> Option<String> {
+        let gone = self.gone.as_ref()?;
+        let grown = self.told.iter().filter(|told| told.standing == Some(Standing::Grown)).count();
+        let new = self.news().count() - grown;
+        let mut line = format!("baseline: {} known, {new} new, {grown} grown", self.known());
+        if !gone.is_empty() {
+            let names = gone.iter().take(MOST_GONE).map(|id| format!("{} {}", id.code, visible(&id.key)));
+            line.push_str(&format!(", {} gone: {}", gone.len(), names.collect::<Vec<_>>().join("; ")));
+            if gone.len() > MOST_GONE {
+                line.push_str("; …");
+            }
+        }
+        Some(line)
+    }
+}
+
+/// What one code has to say.
+pub struct Group<'r> {
+    /// The code.
+    pub code: &'r str,
+    /// The rule's name.
+    pub name: &'r str,
+    /// Its findings, worst first.
+    pub told: Vec<Told<'r>>,
+    /// How its check came out, where there is one.
+    pub check: Option<&'r CheckReport>,
+}
+
+impl<'r> Group<'r> {
+    fn new(code: &'r str, name: &'r str, told: Vec<Told<'r>>) -> Self {
+        Self { code, name, told, check: None }
+    }
+
+    /// Why it could not look everywhere.
+    pub fn reason(&self) -> Option<&'r str> {
+        self.check.and_then(|check| check.reason.as_deref())
+    }
+
+    /// Its rule's code and name.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.code, self.name)
+    }
+}
+
+impl<'r> Told<'r> {
+    fn of(finding: &'r Finding, common: &Common) -> Self {
+        let standing = common.known.as_ref().map(|known| known.standing(finding));
+        // What is being written down is known from now on.
+        let is_known = standing == Some(Standing::Known) || common.write_baseline.is_some();
+        Self { finding, standing, fails: !is_known && common.fail_on.counts(finding.severity) }
+    }
+
+    /// Its rule's code and name.
+    pub fn title(self) -> String {
+        format!("{} {}", self.finding.code, self.finding.name)
+    }
+
+    /// What is wrong with what, on one line that is safe to print.
+    pub fn sentence(self) -> String {
+        let grown =
+            if self.standing == Some(Standing::Grown) { " (more than the baseline knows)" } else { "" };
+        visible(&format!("{}: {}{grown}", self.finding.subject, self.finding.detail))
+    }
+}
+
+/// What to type about a finding: one of these.
+pub fn commands(finding: &Finding) -> Vec<String> {
+    let is_fixable = finding.fix.as_ref().is_some_and(|fix| fix.applicability != Applicability::Manual);
+    let fix = is_fixable.then(|| format!("evodoctor fix {}", finding.code));
+    fix.into_iter().chain([format!("evodoctor explain {}", finding.code)]).collect()
+}
+
+/// The same, in words.
+pub fn next(finding: &Finding) -> String {
+    commands(finding).join(", or ")
+}
+
+/// The rule of a code.
+pub fn rule(code: &str) -> Option<&'static Rule> {
+    let hazards = hazards().iter().map(|hazard| &hazard.rule);
+    checks().iter().map(|check| &check.rule).chain(hazards).chain(rules()).find(|rule| rule.code == code)
+}

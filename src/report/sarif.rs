@@ -1,0 +1,143 @@
+//! SARIF 2.1.0, for code scanning.
+//!
+//! SARIF's `fixes` replace regions of files, and a database has none: the SQL of a fix is told in the rule's help.
+
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+
+use super::markdown::fenced;
+use super::outline::{Group, Outline, Told, next, rule};
+use crate::examine::baseline::{Id, Standing};
+use crate::examine::place::Place;
+use crate::examine::rule::Severity;
+use crate::repair::fix;
+use crate::requests::shown::visible;
+
+/// One run. Every rule that was looked for is listed, also where it found nothing.
+///
+/// # Errors
+/// Never in practice: all of it can be written as JSON.
+pub fn render(outline: &Outline<'_>) -> Result<String> {
+    let mut groups = outline.by_code();
+    groups.sort_by_key(|group| group.code);
+    let schema = outline.report.database.as_ref().map(|database| database.schema.as_str());
+    let mut results = Vec::new();
+    for (index, group) in groups.iter().enumerate() {
+        results.extend(group.told.iter().map(|told| result(*told, index, schema)));
+        results.extend(group.reason().map(|reason| open(group, index, reason)));
+    }
+    let document = json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {
+                "name": env!("CARGO_PKG_NAME"),
+                "semanticVersion": env!("CARGO_PKG_VERSION"),
+                "rules": groups.iter().map(descriptor).collect::<Vec<_>>(),
+            }},
+            "automationDetails": {"id": format!("evodoctor/{}/", outline.report.command)},
+            "invocations": [{"executionSuccessful": true}],
+            "columnKind": "unicodeCodePoints",
+            "results": results,
+        }],
+    });
+    Ok(serde_json::to_string_pretty(&document)? + "\n")
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Advice => "note",
+    }
+}
+
+fn descriptor(group: &Group<'_>) -> Value {
+    let Some(rule) = rule(group.code) else { return json!({"id": group.code, "name": group.name}) };
+    json!({
+        "id": rule.code,
+        "name": rule.name,
+        "shortDescription": {"text": rule.summary},
+        "fullDescription": {"text": rule.why},
+        "defaultConfiguration": {"level": level(rule.severity)},
+        "help": help(&rule.code, &rule.why),
+    })
+}
+
+/// Why it matters, and what the fix runs.
+fn help(code: &str, why: &str) -> Value {
+    let explain = format!("evodoctor explain {code}");
+    let Some(fix) = fix::find(code) else {
+        return json!({"text": format!("{why}\n\nnext: {explain}"), "markdown": format!("{why}\n\nnext: `{explain}`")});
+    };
+    let hazards = if fix.hazards.is_empty() { "none".to_owned() } else { fix.hazards.join(", ") };
+    let what = format!("Fix (version {}, {}), hazards: {hazards}.", fix.version, fix.applicability);
+    let runs = fix.up.iter().filter(|statement| !statement.starts_with("SELECT"));
+    let sql: String = runs.map(|statement| format!("\n{}", fenced("sql", statement))).collect();
+    let next = format!("evodoctor fix {code}");
+    json!({
+        "text": format!("{why}\n\n{what}\n\nnext: {next}, or {explain}"),
+        "markdown": format!("{why}\n\n{what}\n{sql}\nnext: `{next}`, or `{explain}`"),
+    })
+}
+
+fn result(told: Told<'_>, index: usize, schema: Option<&str>) -> Value {
+    let finding = told.finding;
+    let mut result = common(&Id::of(finding), index, location(Place::of(finding), schema));
+    result.insert("level".to_owned(), level(finding.severity).into());
+    let text = format!("{} (next: {})", told.sentence(), next(finding));
+    result.insert("message".to_owned(), json!({"text": literal(&text)}));
+    let properties =
+        json!({"count": finding.count, "predicate": finding.predicate, "sample": finding.sample});
+    result.insert("properties".to_owned(), properties);
+    if let Some(standing) = told.standing {
+        let state = match standing {
+            Standing::New => "new",
+            Standing::Grown => "updated",
+            Standing::Known => "unchanged",
+        };
+        result.insert("baselineState".to_owned(), state.into());
+    }
+    if told.standing == Some(Standing::Known) {
+        let known = json!([{"kind": "external", "justification": "known to the baseline"}]);
+        result.insert("suppressions".to_owned(), known);
+    }
+    result.into()
+}
+
+/// What is undecided: SARIF calls it open, neither found nor passed.
+fn open(group: &Group<'_>, index: usize, reason: &str) -> Value {
+    let id = Id { code: group.code.to_owned(), key: "undecided".to_owned() };
+    let mut result = common(&id, index, location(Place::Database, None));
+    result.insert("kind".to_owned(), "open".into());
+    result.insert("level".to_owned(), "none".into());
+    let text = visible(&format!("not everywhere looked: {reason}"));
+    result.insert("message".to_owned(), json!({"text": literal(&text)}));
+    result.into()
+}
+
+/// A message that has neither links nor placeholders, whatever it holds.
+fn literal(text: &str) -> String {
+    text.replace('[', "\\[").replace(']', "\\]").replace('{', "{{").replace('}', "}}")
+}
+
+fn common(id: &Id, index: usize, location: Value) -> Map<String, Value> {
+    Map::from_iter([
+        ("ruleId".to_owned(), id.code.as_str().into()),
+        ("ruleIndex".to_owned(), index.into()),
+        ("locations".to_owned(), json!([location])),
+        ("partialFingerprints".to_owned(), json!({"evodoctorKey/v1": id.fingerprint()})),
+    ])
+}
+
+/// A path, because code scanning shows nothing without one, and what it really is.
+fn location(place: Place<'_>, schema: Option<&str>) -> Value {
+    let mut location = json!({
+        "physicalLocation": {"artifactLocation": {"uri": place.path()}, "region": {"startLine": 1}},
+    });
+    if let Some((name, kind)) = place.name() {
+        let full = schema.map_or_else(|| name.to_owned(), |schema| format!("{}.{name}", visible(schema)));
+        location["logicalLocations"] = json!([{"name": name, "fullyQualifiedName": full, "kind": kind}]);
+    }
+    location
+}
