@@ -10,6 +10,7 @@ use crate::exit::{Exit, failure};
 use crate::report::{self, explain};
 use crate::requests::rules::rules;
 use crate::upgrade::hazard::hazards;
+use crate::upgrade::rehearsal::rules as rehearsal;
 
 /// Explains.
 ///
@@ -45,6 +46,7 @@ fn all_rules() -> Vec<&'static Rule> {
         .iter()
         .map(|check| &check.rule)
         .chain(hazards().iter().map(|hazard| &hazard.rule))
+        .chain(rehearsal::rules())
         .chain(rules())
         .collect();
     all.sort_by(|a, b| a.code.cmp(&b.code));

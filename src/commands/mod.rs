@@ -13,5 +13,6 @@ pub mod logs;
 pub mod open;
 pub mod preflight;
 mod reading;
+mod rehearse;
 pub mod select;
 pub mod undo;

@@ -8,6 +8,7 @@ use crate::exit::failure;
 use crate::repair::fix::{HAZARDS, fixes};
 use crate::requests::rules::rules;
 use crate::upgrade::hazard;
+use crate::upgrade::rehearsal::rules as rehearsal;
 
 /// The codes asked for and not ignored, in capital letters.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +37,7 @@ impl Selection {
 pub fn all_codes() -> Vec<&'static str> {
     let mut codes: Vec<&str> = checks().iter().map(|check| check.rule.code.as_str()).collect();
     codes.extend(hazard::hazards().iter().map(|one| one.rule.code.as_str()));
+    codes.extend(rehearsal::rules().iter().map(|rule| rule.code.as_str()));
     codes.extend(rules().iter().map(|rule| rule.code.as_str()));
     codes.sort_unstable();
     codes

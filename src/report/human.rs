@@ -11,6 +11,7 @@ use crate::repair::plan::FixPlan;
 use crate::repair::quarantine::RowAction;
 use crate::requests::shown::visible;
 use crate::upgrade::hazard::hazards;
+use crate::upgrade::rehearsal::rules as rehearsal;
 
 use super::layout::{Page, count};
 use super::{Change, Detail, Report, logs};
@@ -100,7 +101,8 @@ fn findings(findings: &[Finding], page: Page) -> String {
         if finding.code != last_code {
             out.push_str(&format!("{} {} {}\n", finding.severity, finding.code, finding.name));
             let rules = checks().iter().map(|check| &check.rule);
-            let mut rules = rules.chain(hazards().iter().map(|hazard| &hazard.rule));
+            let mut rules =
+                rules.chain(hazards().iter().map(|hazard| &hazard.rule)).chain(rehearsal::rules());
             if let Some(rule) = rules.find(|rule| rule.code == finding.code) {
                 out.push_str(&page.wrap(&rule.summary, 2));
             }

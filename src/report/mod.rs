@@ -24,6 +24,7 @@ pub mod layout;
 pub mod logs;
 mod preflight;
 pub mod proxies;
+mod rehearsal;
 pub mod restore;
 mod sparkline;
 
