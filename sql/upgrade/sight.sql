@@ -1,21 +1,21 @@
--- What a migration changes, as this transaction sees it: every table with its columns and with the rows that this session
--- has treated, and the file of everything that has one. Takes no lock.
+-- What a migration changes, as this transaction sees it: every table with its file, its columns, and the rows that this
+-- session has treated. Takes no lock.
 SELECT
     relation.oid::bigint AS oid,
     namespace.nspname::text AS schema,
     relation.relname::text AS name,
+    pg_catalog.format('%I.%I', namespace.nspname, relation.relname) AS quoted,
     relation.relfilenode::bigint AS file,
-    relation.relkind IN ('r', 'p') AS is_table,
     ARRAY(
         SELECT attribute.attnum::integer
         FROM pg_catalog.pg_attribute AS attribute
-        WHERE attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped AND relation.relkind IN ('r', 'p')
+        WHERE attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
         ORDER BY attribute.attnum
     ) AS numbers,
     ARRAY(
         SELECT attribute.attname::text
         FROM pg_catalog.pg_attribute AS attribute
-        WHERE attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped AND relation.relkind IN ('r', 'p')
+        WHERE attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
         ORDER BY attribute.attnum
     ) AS columns,
     pg_catalog.pg_stat_get_xact_tuples_inserted(relation.oid) AS inserted,
@@ -25,7 +25,7 @@ FROM
     pg_catalog.pg_class AS relation
     JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace
 WHERE
-    relation.relkind IN ('r', 'p', 'i', 'm', 't')
+    relation.relkind IN ('r', 'p')
     AND namespace.nspname NOT IN ('pg_catalog', 'information_schema', 'evodoctor')
 ORDER BY
     namespace.nspname, relation.relname;

@@ -67,8 +67,17 @@ struct Runner<'a> {
 struct Turn<'a> {
     file: &'a File,
     before: Sight,
+    /// Tables that are gone, and since when they are locked: nobody can look their locks up any more.
+    dropped: Vec<(String, Instant)>,
     took: Duration,
     result: Rehearsed,
+}
+
+/// What was written up to a moment.
+struct Written {
+    wal: i64,
+    files: String,
+    fresh_bytes: i64,
 }
 
 impl<'a> Runner<'a> {
@@ -93,14 +102,14 @@ impl<'a> Runner<'a> {
     async fn file(&mut self, file: &File) -> Result<Rehearsed> {
         self.begin().await?;
         let (before, result) = (self.seen.clone(), Rehearsed::begun(file));
-        let (wal, _) = self.written("{}").await?;
-        let mut turn = Turn { file, before, took: Duration::ZERO, result };
+        let written = self.written("{}").await?;
+        let mut turn = Turn { file, before, dropped: Vec::new(), took: Duration::ZERO, result };
         for statement in &file.statements {
             self.statement(statement, &mut turn).await?;
         }
-        let (wal_after, files) = self.written(&self.seen.fresh_since(&turn.before)).await?;
+        let now = self.written(&written.files).await?;
         self.end(&mut turn).await?;
-        Ok(turn.finished(wal_after - wal, files))
+        Ok(turn.finished(now.wal - written.wal, now.fresh_bytes))
     }
 
     /// Begins what is a transaction of its own on Prisma's connection.
@@ -191,6 +200,7 @@ impl<'a> Runner<'a> {
         }
         execute(self.connection, "RELEASE SAVEPOINT evodoctor_rehearsal".into()).await?;
         self.watch.look_since(self.connection, started).await?;
+        turn.dropped.extend(now.dropped_since(&self.seen).into_iter().map(|table| (table, started)));
         now.add_rows(&self.seen, &mut turn.result.rows);
         self.seen = now;
         turn.note_time(statement, took);
@@ -265,12 +275,15 @@ impl<'a> Runner<'a> {
         self.begin().await
     }
 
-    /// Log written so far, and the size of files.
-    async fn written(&mut self, fresh: &str) -> Result<(i64, i64)> {
-        let variables = Variables::default().text("fresh", fresh);
+    async fn written(&mut self, before: &str) -> Result<Written> {
+        let variables = Variables::default().text("before", before);
         let rows = rows(self.connection, "sql/upgrade/written.sql", &variables).await?;
         let row = rows.first().context("the server did not answer")?;
-        Ok((row.try_get("wal")?, row.try_get("files")?))
+        Ok(Written {
+            wal: row.try_get("wal")?,
+            files: row.try_get("files")?,
+            fresh_bytes: row.try_get("fresh_bytes")?,
+        })
     }
 }
 
@@ -281,7 +294,12 @@ impl Turn<'_> {
     }
 
     /// A table that the file itself makes keeps nobody waiting.
-    fn note_locks(&mut self, held: Vec<HeldLock>) {
+    fn note_locks(&mut self, mut held: Vec<HeldLock>) {
+        for (table, since) in self.dropped.drain(..) {
+            held.retain(|lock| lock.table != table);
+            let (mode, held_ms) = ("AccessExclusiveLock".to_owned(), milliseconds(since.elapsed()));
+            held.push(HeldLock { table, mode, held_ms });
+        }
         for lock in held.into_iter().filter(|lock| self.before.has(&lock.table)) {
             match self.result.locks.iter_mut().find(|known| known.table == lock.table) {
                 Some(known) if known.held_ms >= lock.held_ms => {}

@@ -29,6 +29,10 @@ pub struct RowCounts {
 struct Table {
     schema: String,
     name: String,
+    /// Both, as Postgres writes them.
+    quoted: String,
+    /// An emptied or rewritten table has another.
+    file: i64,
     columns: BTreeMap<i32, String>,
     rows: RowCounts,
 }
@@ -39,8 +43,6 @@ pub struct Sight {
     /// Evolution's schema: only other tables are named with theirs.
     schema: String,
     tables: BTreeMap<i64, Table>,
-    /// The file of each table, index and the like. An emptied or rewritten one has another.
-    files: BTreeMap<i64, i64>,
 }
 
 /// What a statement takes away without the server counting it.
@@ -62,36 +64,35 @@ impl Sight {
     pub async fn read(connection: &mut PgConnection, schema: &str) -> Result<Self> {
         let mut sight = Self { schema: schema.to_owned(), ..Self::default() };
         for row in rows(connection, "sql/upgrade/sight.sql", &Variables::default()).await? {
-            let oid: i64 = row.try_get("oid")?;
-            let file: i64 = row.try_get("file")?;
-            if file != 0 {
-                sight.files.insert(oid, file);
-            }
-            if row.try_get("is_table")? {
-                let (numbers, columns): (Vec<i32>, Vec<String>) =
-                    (row.try_get("numbers")?, row.try_get("columns")?);
-                let counted = RowCounts {
+            let (numbers, columns): (Vec<i32>, Vec<String>) =
+                (row.try_get("numbers")?, row.try_get("columns")?);
+            let table = Table {
+                schema: row.try_get("schema")?,
+                name: row.try_get("name")?,
+                quoted: row.try_get("quoted")?,
+                file: row.try_get("file")?,
+                columns: numbers.into_iter().zip(columns).collect(),
+                rows: RowCounts {
                     inserted: row.try_get("inserted")?,
                     updated: row.try_get("updated")?,
                     removed: row.try_get("removed")?,
                     values_dropped: 0,
-                };
-                let columns = numbers.into_iter().zip(columns).collect();
-                let (schema, name) = (row.try_get("schema")?, row.try_get("name")?);
-                sight.tables.insert(oid, Table { schema, name, columns, rows: counted });
-            }
+                },
+            };
+            sight.tables.insert(row.try_get("oid")?, table);
         }
         Ok(sight)
     }
 
     /// Whether a table, named with its schema as Postgres does, was there.
     pub fn has(&self, quoted: &str) -> bool {
-        self.tables.values().any(|table| {
-            let plain = |name: &str| Fragment::ident(name).to_string();
-            let either = |name: &str| [name.to_owned(), plain(name)];
-            let (schemas, names) = (either(&table.schema), either(&table.name));
-            schemas.iter().any(|schema| names.iter().any(|name| format!("{schema}.{name}") == quoted))
-        })
+        self.tables.values().any(|table| table.quoted == quoted)
+    }
+
+    /// Tables that were there before and are not now, as Postgres names them.
+    pub fn dropped_since(&self, before: &Self) -> Vec<String> {
+        let dropped = before.tables.iter().filter(|(oid, _)| !self.tables.contains_key(oid));
+        dropped.map(|(_, table)| table.quoted.clone()).collect()
     }
 
     /// The tables of Evolution's schema.
@@ -122,7 +123,7 @@ impl Sight {
             };
             match self.tables.get(oid) {
                 None => gone.push(of(None)),
-                Some(_) if empties && self.files.get(oid) != before.files.get(oid) => gone.push(of(None)),
+                Some(new) if empties && new.file != old.file => gone.push(of(None)),
                 Some(new) => {
                     let lost = old.columns.iter().filter(|(number, _)| !new.columns.contains_key(number));
                     gone.extend(lost.map(|(_, name)| of(Some(name))));
@@ -130,13 +131,6 @@ impl Sight {
             }
         }
         gone
-    }
-
-    /// What has a file that was not there before, as the server's own list of oids.
-    pub fn fresh_since(&self, before: &Self) -> String {
-        let is_fresh = |(oid, file): &(&i64, &i64)| before.files.get(*oid) != Some(*file);
-        let oids: Vec<String> = self.files.iter().filter(is_fresh).map(|(oid, _)| oid.to_string()).collect();
-        format!("{{{}}}", oids.join(","))
     }
 
     fn shown(&self, table: &Table) -> String {
