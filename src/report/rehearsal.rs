@@ -166,8 +166,11 @@ fn notes(file: &Rehearsed, page: Page) -> String {
             pairs.push(("predicted", "as it happened".to_owned()));
         }
         pairs.extend(predicted.hazards.iter().map(|code| ("next", format!("evodoctor explain {code}"))));
-    } else if let Some(first) = file.errors.first() {
-        pairs.push(("next", format!("evodoctor explain '{}'", first.message.replace('\'', " "))));
+    } else if !file.errors.is_empty() {
+        pairs.push((
+            "next",
+            "mend what the error names, then rehearse again; do not upgrade before".to_owned(),
+        ));
     }
     if pairs.is_empty() {
         return String::new();
@@ -219,6 +222,16 @@ fn directory(rehearsal: &Rehearsal, page: Page) -> String {
             "{} applied with other content than this folder has ({}): Prisma does not look, and runs none of it again",
             count(rehearsal.changed.len(), "migration"),
             few(names)
+        ));
+    }
+    let is_altered = |file: &&Rehearsed| file.release.is_some() && file.content.is_none();
+    let altered: Vec<String> =
+        rehearsal.files.iter().filter(is_altered).map(|file| file.name.clone()).collect();
+    if !altered.is_empty() {
+        lines.push(format!(
+            "{} with content that no known release shipped ({}): the predictions are about the releases' content",
+            count(altered.len(), "pending file"),
+            few(altered)
         ));
     }
     lines.iter().map(|line| page.wrap(&visible(line), 0)).collect()

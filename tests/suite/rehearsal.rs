@@ -1,7 +1,5 @@
 //! `preflight --migrations` runs the pending files for real, says what each does, and leaves a live database as it was.
 
-use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -13,9 +11,11 @@ use serde_json::{Value, json};
 use crate::snapshot::{Dumps, snapshot};
 use crate::support::checkout::Checkout;
 use crate::support::database::{TestDatabase, execute};
-use crate::support::fixtures::{Fixture, names};
+use crate::support::fixtures::Fixture;
 use crate::support::program::{Run, ended, on, start_on};
 use crate::support::state::state;
+
+mod folders;
 
 const SCHEMA: &str = "evolution_api";
 
@@ -72,30 +72,27 @@ async fn from_every_release_on_every_file_passes_as_predicted_and_nothing_change
     assert!(seen > 50);
 }
 
+/// The databases that a hazard spares are those of the test above, in all but a few rows.
 #[tokio::test]
 async fn what_is_predicted_of_each_hazard_is_what_the_files_do() {
     for hazard in hazards().iter().filter(|hazard| hazard.rule.code != "EVO604") {
-        for name in names(&hazard.stem) {
-            let fixture = Fixture::read(&hazard.stem, &name);
-            let to = fixture.to.as_deref().expect("an upgrade has an end");
-            let checkout = Checkout::of(to);
-            let database = fixture.database(SCHEMA).await;
-            let report =
-                on(&database.url(), &live(checkout.root(), &["--to", to, "--format", "json"])).json();
-            let what = format!("{name}.sql of {}", hazard.stem);
-            let mut fails = false;
-            for file in files(&report) {
-                assert_eq!(file["reached"], !fails, "{what}: {file:#}");
-                // What comes after a failure rests on what that left.
-                if fails {
-                    break;
-                }
-                assert_eq!(file["differences"], json!([]), "{what}: {file:#}");
-                fails = file["outcome"] == "fails";
+        let fixture = Fixture::read(&hazard.stem, "bad");
+        let to = fixture.to.as_deref().expect("an upgrade has an end");
+        let checkout = Checkout::of(to);
+        let database = fixture.database(SCHEMA).await;
+        let report = on(&database.url(), &live(checkout.root(), &["--to", to, "--format", "json"])).json();
+        let mut fails = false;
+        for file in files(&report) {
+            assert_eq!(file["reached"], !fails, "{}: {file:#}", hazard.stem);
+            // What comes after a failure rests on what that left.
+            if fails {
+                break;
             }
-            let predicted = report["preflight"]["pending"].as_array().expect("a list");
-            assert_eq!(fails, predicted.iter().any(|one| one["outcome"] == "fails"), "{what}");
+            assert_eq!(file["differences"], json!([]), "{}: {file:#}", hazard.stem);
+            fails = file["outcome"] == "fails";
         }
+        let predicted = report["preflight"]["pending"].as_array().expect("a list");
+        assert_eq!(fails, predicted.iter().any(|one| one["outcome"] == "fails"), "{}", hazard.stem);
     }
 }
 
@@ -383,59 +380,4 @@ async fn ctrl_c_rolls_back() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(state(&mut connection, &[]).await, before);
-}
-
-#[tokio::test]
-async fn folders_that_hold_no_migrations_say_what_to_give() {
-    let database = TestDatabase::new("2.3.7", SCHEMA).await;
-    let refused = |path: &Path, texts: &[&str]| {
-        on(&database.url(), &live(path, &[])).ends(2).complains(texts);
-    };
-    let empty = tempfile::tempdir().expect("a folder");
-    refused(empty.path(), &["holds no migrations", "prisma/postgresql-migrations"]);
-    refused(&empty.path().join("none"), &["cannot be read", "No such file"]);
-    let file = empty.path().join("file");
-    fs::write(&file, "SELECT 1;").expect("a file");
-    refused(&file, &["is no folder"]);
-    symlink(empty.path().join("loop"), empty.path().join("loop")).expect("a link");
-    refused(&empty.path().join("loop"), &["cannot be read", "symbolic links"]);
-
-    let mysql = Checkout::empty().with("20240101000000_init", "CREATE TABLE `Instance` (`id` VARCHAR(191));");
-    refused(mysql.root(), &["are for mysql, and this is PostgreSQL", "postgresql-migrations"]);
-    fs::write(mysql.migrations().join("migration_lock.toml"), "provider = \"mysql\"\n").expect("a file");
-    refused(&mysql.migrations(), &["are for mysql"]);
-    fs::rename(mysql.migrations(), mysql.root().join("prisma/mysql-migrations")).expect("a folder");
-    refused(mysql.root(), &["are for mysql"]);
-
-    let lacking = Checkout::of("2.3.7");
-    fs::create_dir(lacking.migrations().join("20990101000000_lacking")).expect("a folder");
-    refused(lacking.root(), &["20990101000000_lacking/migration.sql cannot be read", "P3015"]);
-    let looping = Checkout::of("2.3.7");
-    let link = looping.migrations().join("20990101000000_loop");
-    symlink(&link, &link).expect("a link");
-    refused(looping.root(), &["20990101000000_loop cannot be read", "symbolic links"]);
-    let binary = Checkout::of("2.3.7").with("20990101000000_binary", b"SELECT '\xff';");
-    refused(binary.root(), &["is not UTF-8"]);
-    let piped = Checkout::of("2.3.7");
-    fs::create_dir_all(piped.migrations().join("20990101000000_folder/migration.sql")).expect("a folder");
-    refused(piped.root(), &["is no file"]);
-
-    // Root reads everything.
-    if !rustix::process::geteuid().is_root() {
-        let closed = Checkout::of("2.3.7").with("20990101000000_closed", "SELECT 1;");
-        let path = closed.migrations().join("20990101000000_closed/migration.sql");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).expect("permissions");
-        refused(closed.root(), &["cannot be read", "as another user"]);
-    }
-}
-
-#[tokio::test]
-async fn a_folder_of_an_older_release_is_refused_and_a_history_is_needed() {
-    let database = TestDatabase::new("2.3.7", SCHEMA).await;
-    let checkout = Checkout::of("2.2.3");
-    on(&database.url(), &live(checkout.root(), &[])).ends(2).complains(&["2.2.3 is older", "no way back"]);
-    execute(&mut database.connect().await, "DROP TABLE evolution_api._prisma_migrations").await;
-    let report = rehearsed(&database, &Checkout::of("2.3.7")).ends(1).json();
-    assert_eq!(report["preflight"]["rehearsal"]["files"], json!([]));
-    assert_eq!(report["findings"][0]["code"], "EVO302");
 }
