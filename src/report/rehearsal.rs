@@ -1,6 +1,7 @@
 //! What the rehearsed files did, for people.
 
 use crate::cli::Common;
+use crate::repair::locks::HeldLock;
 use crate::requests::shown::visible;
 use crate::upgrade::Outcome;
 use crate::upgrade::rehearsal::sight::RowCounts;
@@ -17,6 +18,9 @@ const NAMED: usize = 3;
 
 /// Below this, in milliseconds, nobody notices a lock.
 const NOTICED: u64 = 100;
+
+/// The locks that keep Evolution's own statements waiting.
+const BLOCKING: [&str; 4] = ["ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock"];
 
 /// The files, and then whatever somebody has to look at.
 pub fn human(rehearsal: &Rehearsal, common: &Common, page: Page) -> String {
@@ -101,10 +105,10 @@ fn row(file: &Rehearsed) -> Vec<String> {
     };
     let outcome = if file.reached { outcome } else { format!("not reached ({outcome})") };
     let rows = file.rows.iter().map(|(table, rows)| format!("{table}: {}", treated(rows)));
-    let locks = file.locks.iter().filter(|lock| lock.held_ms >= NOTICED);
-    let locks = locks.map(|lock| {
-        let mode = lock.mode.trim_end_matches("Lock");
-        format!("{} {mode} {}", lock.table, time(lock.held_ms))
+    let is_noticed = |lock: &&HeldLock| lock.held_ms >= NOTICED && BLOCKING.contains(&lock.mode.as_str());
+    let locks = file.locks.iter().filter(is_noticed).map(|lock| {
+        let table = lock.table.rsplit('.').next().unwrap_or_default().trim_matches('"');
+        format!("{table} {} {}", lock.mode.trim_end_matches("Lock"), time(lock.held_ms))
     });
     vec![
         file.name.clone(),

@@ -33,7 +33,7 @@ pub struct Rehearsal {
     pub release: Option<&'static str>,
     /// Whether each file was committed, as on a dump; otherwise all ran in one transaction that was rolled back.
     pub committed: bool,
-    /// Applied migrations that it does not hold. Prisma minds no more than it does content that changed.
+    /// Applied migrations that it does not hold. Prisma does not mind that.
     pub missing: Vec<String>,
     /// Applied migrations whose recorded checksum is not the file's.
     pub changed: Vec<Changed>,
