@@ -191,6 +191,12 @@ pub struct Preflight {
     /// Print only what to do before the upgrade, a line for each step
     #[arg(long)]
     pub resolve: bool,
+    /// Run the pending files of this folder for real: a checkout's or an image's prisma/postgresql-migrations
+    #[arg(long, value_name = "DIR")]
+    pub migrations: Option<PathBuf>,
+    /// Consent to run them on a live database, in one transaction that is rolled back; it blocks Evolution meanwhile
+    #[arg(long, requires = "migrations")]
+    pub rehearse_on_live: bool,
 }
 
 /// `evodoctor fix`.

@@ -12,5 +12,6 @@ pub mod exit;
 pub mod repair;
 pub mod report;
 pub mod requests;
+pub mod rules;
 pub mod unpacked;
 pub mod upgrade;

@@ -2,14 +2,12 @@
 
 use anyhow::Result;
 
-use super::select::{all_codes, known};
+use super::select::known;
 use crate::cli::{self, Common, Format};
-use crate::examine::check::checks;
 use crate::examine::rule::{Rule, is_code};
 use crate::exit::{Exit, failure};
 use crate::report::{self, explain};
-use crate::requests::rules::rules;
-use crate::upgrade::hazard::hazards;
+use crate::rules;
 
 /// Explains.
 ///
@@ -22,10 +20,10 @@ pub fn run(args: &cli::Explain, common: &Common) -> Result<Exit> {
     }
     let text = args.text.join(" ");
     let wanted: Vec<&Rule> = if text.trim().is_empty() {
-        all_rules()
+        rules::all().to_vec()
     } else if let Some(code) = as_code(&text) {
         let code = known(&[code])?.remove(0);
-        all_rules().into_iter().filter(|rule| rule.code == code).collect()
+        rules::find(&code).into_iter().collect()
     } else {
         let found = matching(&text);
         if found.is_empty() {
@@ -44,18 +42,6 @@ pub fn run(args: &cli::Explain, common: &Common) -> Result<Exit> {
     Ok(Exit::Clean)
 }
 
-fn all_rules() -> Vec<&'static Rule> {
-    let mut all: Vec<&Rule> = checks()
-        .iter()
-        .map(|check| &check.rule)
-        .chain(hazards().iter().map(|hazard| &hazard.rule))
-        .chain(rules())
-        .collect();
-    all.sort_by(|a, b| a.code.cmp(&b.code));
-    debug_assert_eq!(all.len(), all_codes().len());
-    all
-}
-
 /// A text that is one word and looks like a code, also a mistyped one.
 fn as_code(text: &str) -> Option<String> {
     let word = text.trim().to_ascii_uppercase();
@@ -68,7 +54,8 @@ fn as_code(text: &str) -> Option<String> {
 
 /// The rules whose patterns the text holds, the most telling pattern first; only those that tell as much.
 fn matching(text: &str) -> Vec<&'static Rule> {
-    let mut scored: Vec<(usize, &Rule)> = all_rules()
+    let mut scored: Vec<(usize, &Rule)> = rules::all()
+        .to_vec()
         .into_iter()
         .filter_map(|rule| {
             let score = rule.matches.iter().filter(|p| holds(text, p)).map(|p| p.chars().count()).max()?;

@@ -14,5 +14,6 @@ pub mod open;
 pub mod options;
 pub mod preflight;
 mod reading;
+mod rehearse;
 pub mod select;
 pub mod undo;

@@ -66,13 +66,22 @@ impl Opened {
         expect_writable(common.output.as_deref())?;
         let mut opened = Self::snapshot(common).await?;
         opened.session.end_snapshot().await?;
-        if opened.server.in_recovery {
+        opened.expect_primary()?;
+        Ok(opened)
+    }
+
+    /// Refuses a server that takes no changes.
+    ///
+    /// # Errors
+    /// When it is a standby.
+    pub fn expect_primary(&self) -> Result<()> {
+        if self.server.in_recovery {
             return Err(failure(
                 "this server is a standby (in recovery): nothing can be changed on it, not even in a rehearsal",
                 "connect to the primary; evodoctor check works here",
             ));
         }
-        Ok(opened)
+        Ok(())
     }
 
     /// The releases it may be.

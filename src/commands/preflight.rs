@@ -3,31 +3,47 @@
 use anyhow::Result;
 
 use super::open::Opened;
+use super::rehearse;
 use super::select::{Selection, nearest};
 use crate::cli::{self, Common};
+use crate::database::catalog;
 use crate::evolution::release::Release;
 use crate::examine::runner::Scope;
 use crate::exit::{Exit, failure};
 use crate::repair::{fix, rehearsal};
 use crate::report::{Detail, Report};
 use crate::upgrade::preflight;
+use crate::upgrade::rehearsal::compare;
 
 /// Examines and reports.
 ///
 /// # Errors
-/// When the release is not known or older than the database, or there is no database to examine.
+/// When the release is not known or older than the database, there is no database to examine, or files are to be
+/// rehearsed and cannot be.
 pub async fn run(args: &cli::Preflight, common: &Common) -> Result<Exit> {
     let selection = Selection::new(common)?;
-    let target = target(args.to.as_deref())?;
+    let to = args.to.as_deref().map(target).transpose()?;
+    let folder = rehearse::folder(args, common)?;
     let mut opened = Opened::snapshot(common).await?;
+    let by_folder = || folder.as_ref().map(|folder| rehearse::target(folder, &opened));
+    let target = to.or_else(by_folder).unwrap_or_else(Release::newest);
     refuse_downgrade(&opened, target)?;
     let scope = Scope::new(&opened.catalog, opened.range(), &opened.server.role);
     let connection = opened.session.connection();
-    let (answer, mut checks, mut findings) =
+    let (mut answer, mut checks, mut findings) =
         preflight::examine(connection, &scope, opened.history.as_ref(), target).await?;
     rehearsal::mark_untreatable(&mut findings, &scope);
     fix::annotate(&mut findings);
+    let rows = catalog::migration_history(connection, &opened.catalog).await?;
     opened.session.end_snapshot().await?;
+    if let Some(folder) = &folder {
+        opened.expect_primary()?;
+        let rehearsal = rehearse::rehearse(&mut opened, folder, rows.as_deref(), to, &answer).await?;
+        let (more_checks, more) = compare::findings(&rehearsal);
+        checks.extend(more_checks);
+        findings.extend(more);
+        answer.rehearsal = Some(rehearsal);
+    }
 
     checks.retain(|check| selection.lets_through(&check.code));
     findings.retain(|finding| selection.lets_through(&finding.code));
@@ -39,8 +55,7 @@ pub async fn run(args: &cli::Preflight, common: &Common) -> Result<Exit> {
     Ok(report.exit(common))
 }
 
-fn target(version: Option<&str>) -> Result<Release> {
-    let Some(version) = version else { return Ok(Release::newest()) };
+fn target(version: &str) -> Result<Release> {
     Release::meant(version).ok_or_else(|| {
         let known: Vec<&str> = Release::all().map(Release::version).collect();
         let near = nearest(version, &known).map(|near| format!("did you mean {near}? ")).unwrap_or_default();

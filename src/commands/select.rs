@@ -3,11 +3,9 @@
 use anyhow::Result;
 
 use crate::cli::Common;
-use crate::examine::check::checks;
 use crate::exit::failure;
 use crate::repair::fix::{HAZARDS, fixes};
-use crate::requests::rules::rules;
-use crate::upgrade::hazard;
+use crate::rules;
 
 /// The codes asked for and not ignored, in capital letters.
 #[derive(Debug, Clone, Default)]
@@ -34,11 +32,7 @@ impl Selection {
 
 /// Every code there is, in order.
 pub fn all_codes() -> Vec<&'static str> {
-    let mut codes: Vec<&str> = checks().iter().map(|check| check.rule.code.as_str()).collect();
-    codes.extend(hazard::hazards().iter().map(|one| one.rule.code.as_str()));
-    codes.extend(rules().iter().map(|rule| rule.code.as_str()));
-    codes.sort_unstable();
-    codes
+    rules::all().iter().map(|rule| rule.code.as_str()).collect()
 }
 
 /// The codes as they are written in the files.

@@ -3,6 +3,7 @@
 pub mod build;
 pub mod catalog;
 pub mod env_file;
+pub mod lexer;
 pub mod objects;
 pub mod quote;
 pub mod restore;

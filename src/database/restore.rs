@@ -9,7 +9,6 @@ mod databases;
 mod feed;
 mod header;
 mod input;
-mod lexer;
 mod progress;
 mod source;
 mod space;

@@ -234,13 +234,17 @@ impl LockWatch {
 
     /// Notes the locks held now. Those that come with merely looking are left out.
     pub async fn look(&mut self, connection: &mut PgConnection) -> Result<()> {
-        let now = Instant::now();
+        self.look_since(connection, Instant::now()).await
+    }
+
+    /// The same, with new ones held since a moment: that of the statement which took them, however long it ran.
+    pub async fn look_since(&mut self, connection: &mut PgConnection, since: Instant) -> Result<()> {
         for row in rows(connection, "sql/catalog/locks.sql", &Variables::default()).await? {
             let (table, mode): (String, String) = (row.try_get("table_name")?, row.try_get("mode")?);
             let known =
                 self.strongest.get(&table).map_or(strength("AccessShareLock"), |(m, _, _)| strength(m));
             if strength(&mode) > known {
-                self.strongest.insert(table, (mode, now, self.turn));
+                self.strongest.insert(table, (mode, since, self.turn));
             }
         }
         Ok(())

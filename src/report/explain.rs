@@ -7,6 +7,7 @@ use super::layout::Page;
 use crate::examine::rule::Rule;
 use crate::repair::fix;
 use crate::upgrade::hazard::hazards;
+use crate::upgrade::rehearsal::rules::rules as rehearsed;
 
 /// More rules than these are listed, not told.
 const TOLD: usize = 2;
@@ -45,7 +46,10 @@ fn one(rule: &Rule, page: Page) -> String {
     let Some(fix) = fix::find(&rule.code) else {
         out.push_str("\nfix\n");
         let is_hazard = hazards().iter().any(|hazard| hazard.rule.code == rule.code);
-        let none = if is_hazard {
+        let none = if rehearsed().iter().any(|one| one.code == rule.code) {
+            "none of its own: evodoctor preflight --migrations DIR --snapshot DUMP shows where each file stands on your \
+             database"
+        } else if is_hazard {
             "none of its own: evodoctor preflight --to RELEASE says what to do on your database before the upgrade"
         } else {
             "none: there is nothing in the database to change"

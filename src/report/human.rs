@@ -9,9 +9,10 @@ use crate::repair::ledger::Run;
 use crate::repair::plan::FixPlan;
 use crate::repair::quarantine::RowAction;
 use crate::requests::shown::visible;
+use crate::rules;
 
 use super::layout::{Page, count};
-use super::outline::{self, Outline, next};
+use super::outline::{Outline, next};
 use super::{Change, Detail, Report, logs};
 
 /// The report as text for a page.
@@ -98,7 +99,7 @@ fn findings(findings: &[&Finding], page: Page) -> String {
     for finding in findings {
         if finding.code != last_code {
             out.push_str(&format!("{} {} {}\n", finding.severity, finding.code, finding.name));
-            if let Some(rule) = outline::rule(&finding.code) {
+            if let Some(rule) = rules::find(&finding.code) {
                 out.push_str(&page.wrap(&rule.summary, 2));
             }
             last_code = &finding.code;

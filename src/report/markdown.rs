@@ -6,8 +6,9 @@ use crate::repair::plan::FixPlan;
 use crate::requests::shown::visible;
 
 use super::layout::count;
-use super::outline::{Group, Outline, commands, rule};
+use super::outline::{Group, Outline, commands};
 use super::{Detail, Report};
+use crate::rules;
 
 /// A comment on GitHub holds 65,536 characters.
 const LONGEST: usize = 60_000;
@@ -55,7 +56,7 @@ fn block(outline: &Outline<'_>, group: &Group<'_>) -> Option<String> {
     let news: Vec<_> = outline.news().filter(|told| told.finding.code == group.code).collect();
     let worst = news.iter().map(|told| told.finding.severity).max();
     let mut body = String::new();
-    if let Some(rule) = rule(group.code).filter(|_| !news.is_empty()) {
+    if let Some(rule) = rules::find(group.code).filter(|_| !news.is_empty()) {
         body.push_str(&format!("{}\n\n", prose(&rule.summary)));
     }
     for told in news.iter().take(MOST) {

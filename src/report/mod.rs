@@ -34,6 +34,7 @@ mod markdown;
 mod outline;
 mod preflight;
 pub mod proxies;
+mod rehearsal;
 pub mod restore;
 mod sarif;
 mod sparkline;

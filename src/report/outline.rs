@@ -2,12 +2,9 @@
 
 use crate::cli::Common;
 use crate::examine::baseline::{Id, Standing};
-use crate::examine::check::checks;
 use crate::examine::finding::{CheckReport, Finding, Summary};
-use crate::examine::rule::{Applicability, Rule};
-use crate::requests::rules::rules;
+use crate::examine::rule::Applicability;
 use crate::requests::shown::visible;
-use crate::upgrade::hazard::hazards;
 
 use super::layout::count;
 use super::{Detail, Report};
@@ -193,10 +190,4 @@ pub fn commands(finding: &Finding) -> Vec<String> {
 /// The same, in words.
 pub fn next(finding: &Finding) -> String {
     commands(finding).join(", or ")
-}
-
-/// The rule of a code.
-pub fn rule(code: &str) -> Option<&'static Rule> {
-    let hazards = hazards().iter().map(|hazard| &hazard.rule);
-    checks().iter().map(|check| &check.rule).chain(hazards).chain(rules()).find(|rule| rule.code == code)
 }

@@ -55,6 +55,9 @@ pub fn human(preflight: &Preflight, common: &Common, page: Page) -> String {
     if !out.is_empty() {
         out.push('\n');
     }
+    if let Some(rehearsal) = &preflight.rehearsal {
+        out.push_str(&super::rehearsal::human(rehearsal, common, page));
+    }
     out
 }
 
@@ -66,6 +69,9 @@ pub fn resolve(preflight: &Preflight) -> String {
 /// The whole answer in a sentence.
 pub fn summary(preflight: &Preflight, page: Page) -> String {
     let Preflight { to, applied, total, pending, .. } = preflight;
+    if let Some(rehearsal) = preflight.rehearsal.as_ref().filter(|_| preflight.starts) {
+        return page.wrap(&super::rehearsal::summary(rehearsal, to), 0);
+    }
     let mut parts = vec![format!("to {to}: {applied} of {} applied", count(*total, "migration"))];
     parts.push(format!("{} pending", pending.len()));
     let fails = pending.iter().find(|one| one.outcome == Outcome::Fails);
@@ -153,8 +159,9 @@ fn time(seconds: f64) -> String {
     }
 }
 
+/// Bytes, for people.
 #[expect(clippy::cast_precision_loss, reason = "for people")]
-fn size(bytes: i64) -> String {
+pub fn size(bytes: i64) -> String {
     const UNITS: &[(&str, f64)] = &[("GB", 1e9), ("MB", 1e6), ("kB", 1e3)];
     let unit = UNITS.iter().find(|(_, size)| bytes as f64 >= *size);
     unit.map_or_else(|| format!("{bytes} B"), |(unit, size)| format!("{:.1} {unit}", bytes as f64 / size))

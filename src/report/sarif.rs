@@ -6,12 +6,13 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use super::markdown::fenced;
-use super::outline::{Group, Outline, Told, next, rule};
+use super::outline::{Group, Outline, Told, next};
 use crate::examine::baseline::{Id, Standing};
 use crate::examine::place::Place;
 use crate::examine::rule::Severity;
 use crate::repair::fix;
 use crate::requests::shown::visible;
+use crate::rules;
 
 /// One run. Every rule that was looked for is listed, also where it found nothing.
 ///
@@ -53,7 +54,7 @@ fn level(severity: Severity) -> &'static str {
 }
 
 fn descriptor(group: &Group<'_>) -> Value {
-    let Some(rule) = rule(group.code) else { return json!({"id": group.code, "name": group.name}) };
+    let Some(rule) = rules::find(group.code) else { return json!({"id": group.code, "name": group.name}) };
     json!({
         "id": rule.code,
         "name": rule.name,

@@ -3,6 +3,7 @@
 //!
 //! [`state`] is what a migration meets, [`walk`] says which of its steps Postgres refuses, [`locks`] what each locks and
 //! rewrites, [`hazard`] asks the rows, [`fixes`] looks at our own ledger, and [`preflight`] puts it together.
+//! [`rehearsal`] runs the files themselves.
 
 use serde::Serialize;
 
@@ -10,6 +11,7 @@ pub mod fixes;
 pub mod hazard;
 pub mod locks;
 pub mod preflight;
+pub mod rehearsal;
 pub mod speed;
 pub mod state;
 pub mod walk;
@@ -33,6 +35,9 @@ pub struct Preflight {
     pub speed: Option<speed::Speed>,
     /// What to do before the upgrade, as lines to run, in order.
     pub before: Vec<String>,
+    /// What the files themselves did, where they were rehearsed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rehearsal: Option<rehearsal::Rehearsal>,
 }
 
 /// One migration still to come.

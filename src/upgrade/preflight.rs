@@ -89,6 +89,7 @@ pub async fn examine(
         fixes: meetings,
         speed,
         before,
+        rehearsal: None,
     };
     Ok((preflight, checks, findings))
 }

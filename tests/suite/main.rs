@@ -25,6 +25,7 @@ mod owner;
 mod plan;
 mod preflight;
 mod read_only;
+mod rehearsal;
 mod secrets;
 mod server;
 mod snapshot;

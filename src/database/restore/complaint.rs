@@ -3,6 +3,7 @@
 use sqlx::postgres::PgDatabaseError;
 
 use super::feed::TableName;
+use crate::database::run::without_values;
 
 /// The longest name of an object that has no better one, in characters.
 const LONGEST: usize = 100;
@@ -36,11 +37,7 @@ impl Complaint {
             None => head(statement),
         };
         let rows_of = table_of_rows(statement);
-        // Data exceptions (class 22) quote what they do not understand, and that may be a secret.
-        let error = match message.split_once(": \"") {
-            Some((what, _)) if state.starts_with("22") => what.to_owned(),
-            _ => message,
-        };
+        let error = without_values(&state, &message).to_owned();
         Self { object, error, has_bearing: bears(words) && !is_there_already, rows_of }
     }
 

@@ -14,8 +14,8 @@ use super::archive::disk_full;
 use super::complaint::{Complaint, table_of_rows};
 use super::databases::Databases;
 use super::input::{Input, LONGEST};
-use super::lexer::{Lexer, Statement};
 use super::supply::supply;
+use crate::database::lexer::{Lexer, Statement};
 use crate::database::run::{execute, state_of};
 use crate::exit::failure;
 

@@ -114,6 +114,9 @@ async fn every_command_prints_what_the_schema_describes() {
     let preflight = on(&upgrade.url(), &["preflight", "--format", "json"]).ends(1).json();
     assert!(!preflight["preflight"]["pending"].as_array().expect("a list").is_empty(), "nothing is tested");
     expect_valid(&schema, &preflight);
+    let files = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/migrations");
+    let rehearsal = ["preflight", "--migrations", files, "--rehearse-on-live", "--format", "json"];
+    expect_valid(&schema, &on(&upgrade.url(), &rehearsal).ends(1).json());
     let mut other = json(&["check"]);
     other["findings"] = serde_json::json!([{"code": "EVO101"}]);
     assert!(!schema.is_valid(&other), "the schema refuses nothing");

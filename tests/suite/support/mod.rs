@@ -1,5 +1,6 @@
 //! What the tests share: one server for all of them, databases cut from templates, and the program itself.
 
+pub mod checkout;
 pub mod cluster;
 pub mod database;
 pub mod filler;

@@ -1,10 +1,10 @@
-//! Where the statements of a plain dump end, told as psql tells it.
+//! Where the statements of somebody else's SQL end, a plain dump's or a migration's, told as psql tells it.
 //!
 //! Only ends are looked for: what a statement means is the server's business. A wrong guess spoils a restore and
 //! endangers nothing, because nothing in a dump is ever run but by the server, for a role that may do nothing
-//! outside its own database.
+//! outside its own database; and a migration's statements are sent so that the server takes one at a time or none.
 
-/// One statement of a dump.
+/// One statement.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Statement {
     /// Its text, without the semicolon.
@@ -13,6 +13,8 @@ pub struct Statement {
     pub words: Vec<String>,
     /// Whether rows for it follow, up to a line with `\.`.
     pub reads_rows: bool,
+    /// The line that it begins in, from 1.
+    pub line: usize,
 }
 
 /// How many first words are kept: enough to tell `CREATE OR REPLACE FUNCTION`.
@@ -41,6 +43,8 @@ pub struct Lexer {
     /// `BEGIN ATOMIC` and `CASE` without their `END`.
     blocks: usize,
     last_word: String,
+    /// How many lines were taken.
+    lines: usize,
     /// `standard_conforming_strings = off`, as very old dumps have it.
     pub backslashes_escape: bool,
 }
@@ -61,6 +65,7 @@ impl Lexer {
     pub fn line(&mut self, line: &[u8]) -> Vec<Statement> {
         let mut ended = Vec::new();
         let mut at = 0;
+        self.lines += 1;
         while at < line.len() {
             let was_comment = self.is_comment(&line[at..]);
             let length = self.step(&line[at..]);
@@ -82,11 +87,19 @@ impl Lexer {
             let piece = &line[at..at + length];
             let is_before = self.statement.text.is_empty() && (was_comment || piece.trim_ascii().is_empty());
             if !is_before {
+                if self.statement.text.is_empty() {
+                    self.statement.line = self.lines;
+                }
                 self.statement.text.extend_from_slice(piece);
             }
             at += length;
         }
         ended
+    }
+
+    /// The statement that has begun and not ended, at the end of the text: its semicolon may be missing.
+    pub fn end(self) -> Option<Statement> {
+        (!self.statement.text.is_empty()).then_some(self.statement)
     }
 
     fn is_comment(&self, rest: &[u8]) -> bool {
@@ -273,6 +286,17 @@ mod tests {
             assert_eq!(lexer.line(sql.as_bytes())[0].reads_rows, expected, "{sql}");
         }
         assert_eq!(lexer.line(b"CREATE  TABLE x (a int);")[0].words, ["create", "table", "x", "a", "int"]);
+    }
+
+    #[test]
+    fn each_statement_knows_its_line_and_the_last_one_may_lack_its_semicolon() {
+        let mut lexer = Lexer::default();
+        let lines = "-- one\n/* two\n three */ SELECT\n 4; SELECT ';\n5';\n\nSELECT 7".split_inclusive('\n');
+        let mut ended: Vec<Statement> = lines.flat_map(|line| lexer.line(line.as_bytes())).collect();
+        ended.extend(lexer.end());
+        assert_eq!(ended.iter().map(|statement| statement.line).collect::<Vec<_>>(), [3, 4, 7]);
+        assert_eq!(ended[2].text, b"SELECT 7");
+        assert_eq!(Lexer::default().end(), None);
     }
 
     proptest! {

@@ -1,0 +1,60 @@
+//! The rules about rehearsed files. They rest on what a file did and not on a query, so they are no files under `sql/`.
+
+use std::sync::LazyLock;
+
+use crate::examine::rule::{Rule, Severity};
+
+/// A pending migration fails.
+pub const FAILS: &str = "EVO616";
+
+/// A pending migration removes rows or values.
+pub const LOSES: &str = "EVO617";
+
+/// The rules, by code.
+pub fn rules() -> &'static [Rule] {
+    &*RULES
+}
+
+/// The rule behind a code.
+///
+/// # Panics
+/// When it is none of these: the code is written in this program.
+pub fn rule(code: &str) -> &'static Rule {
+    RULES.iter().find(|rule| rule.code == code).expect("the code is one of these")
+}
+
+static RULES: LazyLock<[Rule; 2]> = LazyLock::new(|| {
+    let rule = |code: &str, name: &str, severity, summary: &str, why: &str, matches: &[&str]| Rule {
+        code: code.to_owned(),
+        name: name.to_owned(),
+        severity,
+        releases: None,
+        summary: summary.to_owned(),
+        why: why.to_owned(),
+        fix: None,
+        matches: matches.iter().map(|&text| text.to_owned()).collect(),
+    };
+    [
+        rule(
+            FAILS,
+            "rehearsed-migration-fails",
+            Severity::Error,
+            "A pending migration's file fails on this database",
+            "The file was run here, and the server refused a statement of it. The upgrade ends at the same place: Prisma \
+             records the migration as failed (P3018), and from then on every start of the server ends with P3009. Nothing \
+             of the file stays, but for what stands before a COMMIT of its own. Mend what the error names and rehearse \
+             again, or stay on the release you have.",
+            &["P3018", "A migration failed to apply", "Database error code"],
+        ),
+        rule(
+            LOSES,
+            "rehearsed-migration-removes-data",
+            Severity::Warning,
+            "A pending migration's file removes rows or values",
+            "The file was run here, and rows or the values of a column were gone afterwards, more than the hazards of \
+             this program speak of. The upgrade does the same and keeps no copy. Look at what goes, and copy what you \
+             need before the upgrade: CREATE TABLE … AS SELECT … in a schema that is not Evolution's.",
+            &["rows are gone after the upgrade", "data loss after the upgrade"],
+        ),
+    ]
+});
