@@ -39,7 +39,11 @@ pub async fn run(args: &cli::Preflight, common: &Common) -> Result<Exit> {
     Ok(report.exit(common))
 }
 
-fn target(version: Option<&str>) -> Result<Release> {
+/// The release to go to: the one named, else the newest.
+///
+/// # Errors
+/// When it is not known; the nearest one is suggested.
+pub fn target(version: Option<&str>) -> Result<Release> {
     let Some(version) = version else { return Ok(Release::newest()) };
     Release::meant(version).ok_or_else(|| {
         let known: Vec<&str> = Release::all().map(Release::version).collect();
@@ -52,7 +56,10 @@ fn target(version: Option<&str>) -> Result<Release> {
 }
 
 /// Upstream has no way back: an older server runs on the newer tables, or does not.
-fn refuse_downgrade(opened: &Opened, target: Release) -> Result<()> {
+///
+/// # Errors
+/// When the target is older than the database; the migrations between are named.
+pub fn refuse_downgrade(opened: &Opened, target: Release) -> Result<()> {
     let Some(range) = opened.range().filter(|range| target < range.from) else { return Ok(()) };
     let is_applied =
         |name: &str| opened.history.as_ref().is_some_and(|history| history.applied.contains(name));

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod facts;
+pub mod finder;
 pub mod finding;
 pub mod mask;
 pub mod parts;

@@ -81,6 +81,9 @@ pub struct Steps {
     /// How to reverse the statements that queries wrote.
     #[serde(default)]
     pub ways_back: Vec<WayBack>,
+    /// Upstream's migrations whose work the fix did, and which it recorded as applied.
+    #[serde(default)]
+    pub records: Vec<String>,
 }
 
 /// Whether the ledger is there.

@@ -20,7 +20,7 @@ use super::turn::can_replicate;
 use crate::database::catalog::{self, Catalog, Ddl};
 use crate::database::run::{rows, script};
 use crate::database::script::Variables;
-use crate::examine::check::{Family, checks};
+use crate::examine::check::Family;
 use crate::exit::failure;
 
 /// What undoing a run did. The transaction is still open, the run already closed in it.
@@ -176,10 +176,9 @@ impl Reversal<'_> {
         let after = catalog::ddl(connection, schema).await?;
         let is_exact = self.is_exact(connection).await?;
         self.compare(&before, &after, is_exact, &mut notes)?;
-        let rule = checks().iter().find(|check| check.rule.code == self.fix.code);
         let plan = FixPlan {
             code: self.fix.code.clone(),
-            name: rule.map(|check| check.rule.name.clone()).unwrap_or_default(),
+            name: self.fix.name.clone(),
             version: self.fix.version,
             checksum: self.fix.checksum.clone(),
             applicability: self.fix.applicability,

@@ -2,6 +2,7 @@
 
 mod atomic;
 mod bad_input;
+mod beforehand;
 mod behaviour;
 mod build;
 mod checks;
