@@ -24,8 +24,13 @@ SELECT
     'Message' AS "table",
     CASE
         WHEN message.with_status = 0 THEN NULL
-        WHEN is_number.answer THEN ARRAY['# stop the server first: an older one cannot store messages from here on', pg_catalog.format('evodoctor fix EVO611 --to %s --apply --allow rewrites-table', :'target')]
-        ELSE ARRAY[pg_catalog.format('CREATE TABLE %I."Message_status_before_upgrade" AS SELECT "id", "status" FROM %1$I."Message" WHERE "status" IS NOT NULL;', :'schema')]
+        WHEN is_number.answer THEN ARRAY[
+            '# stop the server first: an older one cannot store messages from here on',
+            pg_catalog.format('evodoctor fix EVO611 --to %s --apply --allow rewrites-table', :'target')
+        ]
+        ELSE ARRAY[
+            pg_catalog.format('CREATE TABLE %I."Message_status_before_upgrade" AS SELECT "id", "status" FROM %1$I."Message" WHERE "status" IS NOT NULL;', :'schema')
+        ]
     END AS before,
     is_number.answer AND message.with_status > 0 AS fixable,
     CASE WHEN message.with_status = 0 OR :'target' = '2.1.2' THEN 'advice' ELSE 'warning' END AS severity

@@ -42,7 +42,7 @@ fn repairable() -> Vec<(&'static Hazard, String, Fixture)> {
     for hazard in hazards().iter().filter(|hazard| fix::find(&hazard.rule.code).is_some()) {
         for name in names(&hazard.stem) {
             let fixture = Fixture::read(&hazard.stem, &name);
-            if fixture.finds.iter().any(|found| !found.is_manual) {
+            if !fixture.finds.is_empty() && fixture.finds.iter().all(|found| !found.is_manual) {
                 all.push((hazard, name, fixture));
             }
         }
@@ -106,16 +106,19 @@ async fn takes_away(hazard: &Hazard, name: &str, fixture: &Fixture, schema: &str
     assert_eq!(look(&database, &["evodoctor"]).await, before, "{what}: undo did not restore everything");
 }
 
-#[tokio::test]
-async fn a_hazard_is_taken_away_and_the_upgrade_passes_and_until_then_undo_restores() {
-    for (hazard, name, fixture) in repairable() {
-        takes_away(hazard, &name, &fixture, "evolution_api").await;
+/// Tests run side by side, so the fixtures are dealt out to two.
+async fn every_second(skipped: usize, schema: &str) {
+    for (hazard, name, fixture) in repairable().iter().skip(skipped).step_by(2) {
+        takes_away(hazard, name, fixture, schema).await;
     }
 }
 
 #[tokio::test]
-async fn the_same_in_a_schema_that_needs_quoting() {
-    for (hazard, name, fixture) in repairable() {
-        takes_away(hazard, &name, &fixture, "we\"ird").await;
-    }
+async fn a_hazard_is_taken_away_and_the_upgrade_passes_and_until_then_undo_restores() {
+    every_second(0, "evolution_api").await;
+}
+
+#[tokio::test]
+async fn other_hazards_are_taken_away_in_a_schema_that_needs_quoting() {
+    every_second(1, "we\"ird").await;
 }
