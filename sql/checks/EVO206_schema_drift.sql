@@ -19,7 +19,7 @@
 -- matches: The column … does not exist in the current database
 -- matches: The table … does not exist in the current database
 -- Run by hand: psql -v schema=public -v release_to=2.3.7 -v objects="$(sed 's/;$//' sql/catalog/objects.sql)"
--- -v expected='[…]' -v migrations='{"known": […]}' (as src/database/objects.rs makes it)
+-- -v expected='[…]' -v brought='{"migrations": […], "objects": {…}}' (as src/database/objects.rs makes it)
 -- -v history='"public"."_prisma_migrations"'. Left to other checks: missing tables and columns whose migration
 -- is known (EVO305) and the chat index (EVO205).
 WITH found AS MATERIALIZED (
@@ -46,9 +46,16 @@ own (kind, "table", form, replacement, definition) AS (
 ahead AS MATERIALIZED (
     SELECT object.*
     FROM
-        pg_catalog.jsonb_to_recordset(:'migrations'::jsonb -> 'known') AS known (name text, objects jsonb)
-        JOIN :history AS history ON history."id" = pg_catalog.md5('evodoctor beforehand ' || known.name)::uuid::text
-        CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset(known.objects) AS object (kind text, "table" text, form text, definition jsonb, change text)
+        (
+            SELECT DISTINCT known.since
+            FROM
+                :history AS history
+                JOIN pg_catalog.jsonb_to_recordset(:'brought'::jsonb -> 'migrations') AS known (name text, since text) ON known.name = history."migration_name"
+            WHERE
+                history."id" = pg_catalog.md5('evodoctor beforehand ' || known.name)::uuid::text
+        ) AS release
+        CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset(:'brought'::jsonb -> 'objects' -> release.since)
+            AS object (kind text, "table" text, form text, definition jsonb, change text)
 ),
 drift AS (
     SELECT

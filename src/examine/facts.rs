@@ -5,6 +5,7 @@
 //! | `:objects` | a query: the objects of the database (`sql/catalog/objects.sql`) |
 //! | `:'expected'` | jsonb: the objects of the release found (of its range the upper end) in the same form |
 //! | `:'migrations'` | jsonb: upstream's migrations, their contents, and what each release's brought |
+//! | `:'brought'` | jsonb: the release of each migration, and what came with each release |
 //! | `:'schemas'` | jsonb: every release with its migrations, every object with the releases that have it |
 //! | `:history` | `_prisma_migrations`, or in a database without it an empty table of that form |
 //! | `:superseded` | a query: applied fixes that upstream has overtaken (`sql/ledger/superseded.sql`) |
@@ -47,6 +48,7 @@ pub fn variables(
     range: Option<ReleaseRange>,
 ) -> Result<Result<Variables, String>> {
     static MIGRATIONS: LazyLock<String> = LazyLock::new(|| objects::migrations().to_string());
+    static BROUGHT: LazyLock<String> = LazyLock::new(|| objects::brought().to_string());
     static SCHEMAS: LazyLock<String> = LazyLock::new(|| objects::schemas().to_string());
     let schema = &catalog.schema;
     let mut variables = Variables::for_schema(schema);
@@ -62,6 +64,9 @@ pub fn variables(
     }
     if uses(query, "migrations") {
         variables = variables.text("migrations", MIGRATIONS.as_str());
+    }
+    if uses(query, "brought") {
+        variables = variables.text("brought", BROUGHT.as_str());
     }
     if uses(query, "schemas") {
         variables = variables.text("schemas", SCHEMAS.as_str());
