@@ -215,8 +215,11 @@ pub struct Fix {
     #[arg(long, value_name = "FILE", conflicts_with = "apply")]
     pub plan_out: Option<PathBuf>,
     /// Apply exactly this plan, or refuse
-    #[arg(long, value_name = "FILE", requires = "apply", conflicts_with = "codes")]
+    #[arg(long, value_name = "FILE", requires = "apply", conflicts_with_all = ["codes", "to"])]
     pub plan: Option<PathBuf>,
+    /// For hazards of an upgrade (EVO6xx): the release to go to [default: the newest known]
+    #[arg(long, value_name = "RELEASE")]
+    pub to: Option<String>,
 }
 
 /// `evodoctor undo`.

@@ -19,7 +19,8 @@
 -- matches: The column … does not exist in the current database
 -- matches: The table … does not exist in the current database
 -- Run by hand: psql -v schema=public -v release_to=2.3.7 -v objects="$(sed 's/;$//' sql/catalog/objects.sql)"
--- -v expected='[…]' (as src/database/objects.rs makes it). Left to other checks: missing tables and columns whose migration
+-- -v expected='[…]' -v brought='{"migrations": […], "objects": {…}}' (as src/database/objects.rs makes it)
+-- -v history='"public"."_prisma_migrations"'. Left to other checks: missing tables and columns whose migration
 -- is known (EVO305) and the chat index (EVO205).
 WITH found AS MATERIALIZED (
     :objects
@@ -30,7 +31,7 @@ expected AS MATERIALIZED (
         position int, kind text, "table" text, form text, name text, definition jsonb, repair text[], undo text[], migration text
     )
 ),
--- The forms that evodoctor's own fixes leave behind (EVO201 to EVO205 and EVO211): what stands in for what.
+-- The forms that evodoctor's own fixes leave behind (EVO201 to EVO205, EVO211 and EVO612): what stands in for what.
 own (kind, "table", form, replacement, definition) AS (
     VALUES
         ('key', 'OpenaiSetting', '(openaiCredsId) → OpenaiCreds (id)', '', '{"on_delete": "CASCADE", "on_update": "CASCADE"}'::jsonb),
@@ -38,7 +39,23 @@ own (kind, "table", form, replacement, definition) AS (
         ('index', 'OpenaiCreds', 'UNIQUE (name)', 'UNIQUE (instanceId, name)', NULL),
         ('index', 'OpenaiSetting', 'UNIQUE (openaiCredsId)', '(openaiCredsId)', NULL),
         ('index', 'Chat', 'UNIQUE (instanceId, remoteJid)', 'UNIQUE (instanceId, remoteJid)', NULL),
-        ('column', 'Instance', 'token', '', '{"type": "character varying(500)", "default": null, "not_null": false}')
+        ('column', 'Instance', 'token', '', '{"type": "character varying(500)", "default": null, "not_null": false}'),
+        ('column', 'Setting', '', 'wavoipToken', NULL)
+),
+-- What migrations recorded ahead by a fix of EVO6xx (sql/upgrade/record.sql) made, took away or changed.
+ahead AS MATERIALIZED (
+    SELECT object.*
+    FROM
+        (
+            SELECT DISTINCT known.since
+            FROM
+                :history AS history
+                JOIN pg_catalog.jsonb_to_recordset(:'brought'::jsonb -> 'migrations') AS known (name text, since text) ON known.name = history."migration_name"
+            WHERE
+                history."id" = pg_catalog.md5('evodoctor beforehand ' || known.name)::uuid::text
+        ) AS release
+        CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset(:'brought'::jsonb -> 'objects' -> release.since)
+            AS object (kind text, "table" text, form text, definition jsonb, change text)
 ),
 drift AS (
     SELECT
@@ -59,6 +76,14 @@ drift AS (
             EXISTS (SELECT FROM found AS at WHERE at.kind = 'table' AND at."table" = COALESCE(expected."table", found."table"))
             AND EXISTS (SELECT FROM expected AS at WHERE at.kind = 'table' AND at."table" = COALESCE(expected."table", found."table"))
         ))
+        AND NOT EXISTS (
+            SELECT FROM ahead
+            WHERE
+                ahead.kind = COALESCE(expected.kind, found.kind)
+                AND ahead."table" = COALESCE(expected."table", found."table")
+                AND ahead.form = COALESCE(expected.form, found.form)
+                AND CASE ahead.change WHEN 'removes' THEN found.form IS NULL ELSE ahead.definition = found.definition END
+        )
         AND NOT EXISTS (
             SELECT FROM own
             WHERE

@@ -19,7 +19,9 @@ WITH known AS (
         EXISTS (
             SELECT FROM :history AS history
             WHERE history."migration_name" = known.name AND history."finished_at" IS NOT NULL AND history."rolled_back_at" IS NULL
-        ) AS is_applied
+        ) AS is_applied,
+        -- Recorded ahead by a fix of EVO6xx (sql/upgrade/record.sql), on purpose: what comes before it is still to come.
+        EXISTS (SELECT FROM :history AS history WHERE history."id" = pg_catalog.md5('evodoctor beforehand ' || known.name)::uuid::text) AS is_ahead
     FROM
         pg_catalog.jsonb_to_recordset(:'migrations'::jsonb -> 'known') AS known (position int, name text, since text)
 )
@@ -41,7 +43,7 @@ FROM
     CROSS JOIN LATERAL (
         SELECT pg_catalog.count(*) AS count, pg_catalog.min(other.name COLLATE "C") AS first
         FROM known AS other
-        WHERE other.is_applied AND other.position > known.position
+        WHERE other.is_applied AND NOT other.is_ahead AND other.position > known.position
     ) AS later
 WHERE
     NOT known.is_applied

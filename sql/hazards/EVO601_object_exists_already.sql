@@ -5,9 +5,9 @@
 -- summary: a pending migration makes something that is there already, and fails
 -- why: The container stops with P3018 and then loops with P3009: Postgres refuses to add a column (42701), to make a table or
 --   an index (42P07) or a type, an enum value or a constraint (42710) that exists. It comes from prisma db push, from tables
---   copied out of a newer server, and from repairs by hand. Where all that the migration makes is there as upstream makes it,
---   record it as applied; else take away what is in the way, or give it another name.
--- fix: none
+--   copied out of a newer server, and from repairs by hand. Where all that the migration makes is there exactly as
+--   upstream makes it, the fix records it as applied; else take away what is in the way, or give it another name.
+-- fix: safe
 -- matches: already exists
 -- matches: 42701
 -- matches: 42P07
@@ -15,7 +15,10 @@
 -- matches: P3018
 SELECT
     obstacle.object AS subject,
-    pg_catalog.format('%s fails with %s: %s', obstacle.migration, obstacle.sqlstate, obstacle.what) AS detail,
+    pg_catalog.concat(
+        obstacle.migration, ' fails with ', obstacle.sqlstate, ': ', obstacle.what,
+        CASE WHEN done.differs IS NULL THEN '; all that it makes is there in upstream''s form' ELSE '; not done, or not in upstream''s form: ' || done.differs END
+    ) AS detail,
     NULL::text AS predicate,
     1::bigint AS count,
     '[]'::jsonb AS sample,
@@ -24,12 +27,14 @@ SELECT
     'fails' AS effect,
     obstacle.sqlstate,
     obstacle.object AS step,
-    ARRAY[
-        pg_catalog.format('# %s: if all that %s makes is there: npx prisma migrate resolve --applied %2$s', obstacle.object, obstacle.migration),
-        pg_catalog.format('# %s: else rename or drop it, and let the migration make its own', obstacle.object)
-    ] AS before
+    done.differs IS NULL AS fixable,
+    CASE
+        WHEN done.differs IS NULL THEN ARRAY[pg_catalog.format('evodoctor fix EVO601 --to %s --apply', :'target')]
+        ELSE ARRAY[pg_catalog.format('# %s: rename or drop it, and let %s make its own', obstacle.object, obstacle.migration)]
+    END AS before
 FROM
     pg_catalog.jsonb_to_recordset(:'obstacles'::jsonb) AS obstacle (number text, migration text, sqlstate text, object text, what text)
+    JOIN (:undone) AS done ON done.number = obstacle.number
 WHERE
     obstacle.sqlstate IN ('42701', '42P07', '42710')
 ORDER BY

@@ -5,8 +5,9 @@
 -- summary: a pending migration drops or alters something that is not there, and fails
 -- why: The container stops with P3018 and then loops with P3009: an index, a constraint, a column or a table that a migration
 --   drops or alters was dropped before, or never made: 42704, 42703, 42P01. The best known is the index Media_fileName_key,
---   which people drop because it refuses files of the same name, and which the upgrade to 2.3.0 then does not find.
--- fix: none
+--   which people drop because it refuses files of the same name, and which the upgrade to 2.3.0 then does not find. Where
+--   nothing is left for the migration to do, the fix records it as applied.
+-- fix: safe
 -- matches: does not exist
 -- matches: Media_fileName_key
 -- matches: 42704
@@ -22,9 +23,11 @@ SELECT
     'fails' AS effect,
     obstacle.sqlstate,
     obstacle.object AS step,
-    ARRAY['evodoctor fix EVO206'] AS before
+    done.differs IS NULL AS fixable,
+    CASE WHEN done.differs IS NULL THEN ARRAY[pg_catalog.format('evodoctor fix EVO602 --to %s --apply', :'target')] ELSE ARRAY['evodoctor fix EVO206'] END AS before
 FROM
     pg_catalog.jsonb_to_recordset(:'obstacles'::jsonb) AS obstacle (number text, migration text, sqlstate text, object text, what text)
+    JOIN (:undone) AS done ON done.number = obstacle.number
 WHERE
     obstacle.sqlstate IN ('42704', '42703', '42P01', '42809')
 ORDER BY

@@ -7,8 +7,9 @@
 -- why: Before contacts become unique per instance, upstream removes duplicates and keeps an arbitrary row of each group, so a name
 --   or a picture may go. It compares every row with the list of rows to keep. If that list does not fit into work_mem, the
 --   server searches all of it for every contact: 75 000 contacts take a moment, twice as many do not end within minutes, with
---   no duplicate at all. The planner decides this from its own estimate, which is asked here.
--- fix: none
+--   no duplicate at all. The planner decides this from its own estimate, which is asked here. The fix does it in one pass
+--   beforehand, keeps the newest contact with what it lacks from the others, and records the migration as applied.
+-- fix: quarantine
 -- matches: Contact_remoteJid_instanceId_key
 WITH twice AS (
     SELECT contact."instanceId", contact."remoteJid", pg_catalog.count(*) AS count
@@ -31,7 +32,7 @@ SELECT
     'Contact.twice' AS key,
     'removes-rows' AS effect,
     'Contact' AS "table",
-    ARRAY['evodoctor fix EVO103 --apply --allow deletes-rows,changes-rows'] AS before,
+    ARRAY[pg_catalog.format('evodoctor fix EVO608 --to %s --apply --allow deletes-rows,changes-rows', :'target')] AS before,
     'warning' AS severity
 FROM
     (
@@ -56,12 +57,7 @@ SELECT
     'Contact.quadratic',
     'blocks',
     NULL,
-    ARRAY[
-        pg_catalog.format(
-            'ALTER DATABASE %I SET work_mem = ''%sMB'';', pg_catalog.current_database(), GREATEST(64, pg_catalog.ceil(size.rows / 4000.0))
-        ),
-        pg_catalog.format('# after the upgrade: ALTER DATABASE %I RESET work_mem;', pg_catalog.current_database())
-    ],
+    ARRAY[pg_catalog.format('evodoctor fix EVO608 --to %s --apply --allow deletes-rows,changes-rows', :'target')],
     'error'
 FROM
     size

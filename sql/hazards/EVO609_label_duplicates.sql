@@ -6,7 +6,7 @@
 -- summary: an instance has a label twice, and a pending index refuses it
 -- why: The upgrade to 2.0.9 stops with 23505 'could not create unique index "Label_labelId_instanceId_key"' where an instance has
 --   two labels of one number. Its older index should have kept them out; where it is missing, they came in.
--- fix: none
+-- fix: quarantine
 -- matches: could not create unique index "Label_labelId_instanceId_key"
 WITH twice AS (
     SELECT label."instanceId", label."labelId", pg_catalog.count(*) AS count
@@ -28,7 +28,7 @@ SELECT
     'fails' AS effect,
     '23505' AS sqlstate,
     'Label_labelId_instanceId_key' AS step,
-    ARRAY['evodoctor fix EVO103 --apply --allow deletes-rows,changes-rows'] AS before
+    ARRAY[pg_catalog.format('evodoctor fix EVO609 --to %s --apply --allow deletes-rows,changes-rows', :'target')] AS before
 FROM
     twice
 HAVING

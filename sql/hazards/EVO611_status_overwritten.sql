@@ -7,8 +7,8 @@
 -- why: After the upgrade no message counts as read or delivered: the column "status" of "Message" becomes text, and every row,
 --   whatever it held, gets the status PENDING. The table is written anew under a lock that blocks reads too, and then once more
 --   for the update: it needs about three times its size on disk. A server of 2.1.2 keeps the numbers instead, as text
---   (EVO108).
--- fix: none
+--   (EVO108). The fix writes the table once, beforehand, and keeps every status.
+-- fix: safe
 -- matches: 20241006130306_alter_status_on_message_table
 SELECT
     'Message' AS subject,
@@ -22,9 +22,17 @@ SELECT
     'Message.status' AS key,
     CASE :'target' WHEN '2.1.2' THEN NULL ELSE 'changes-rows' END AS effect,
     'Message' AS "table",
-    CASE WHEN message.with_status > 0 THEN
-        ARRAY[pg_catalog.format('CREATE TABLE %I."Message_status_before_upgrade" AS SELECT "id", "status" FROM %1$I."Message" WHERE "status" IS NOT NULL;', :'schema')]
+    CASE
+        WHEN message.with_status = 0 THEN NULL
+        WHEN is_number.answer THEN ARRAY[
+            '# stop the server first: an older one cannot store messages from here on',
+            pg_catalog.format('evodoctor fix EVO611 --to %s --apply --allow rewrites-table', :'target')
+        ]
+        ELSE ARRAY[
+            pg_catalog.format('CREATE TABLE %I."Message_status_before_upgrade" AS SELECT "id", "status" FROM %1$I."Message" WHERE "status" IS NOT NULL;', :'schema')
+        ]
     END AS before,
+    is_number.answer AND message.with_status > 0 AS fixable,
     CASE WHEN message.with_status = 0 OR :'target' = '2.1.2' THEN 'advice' ELSE 'warning' END AS severity
 FROM
     (
@@ -49,5 +57,15 @@ FROM
                     ) AS each
             ) AS held
     ) AS message
+    CROSS JOIN LATERAL (
+        SELECT EXISTS (
+            SELECT FROM pg_catalog.pg_attribute AS attribute
+            WHERE
+                attribute.attrelid = pg_catalog.to_regclass(pg_catalog.format('%I."Message"', :'schema'))
+                AND attribute.attname = 'status'
+                AND NOT attribute.attisdropped
+                AND attribute.atttypid = 'pg_catalog.int4'::pg_catalog.regtype
+        )
+    ) AS is_number (answer)
 WHERE
     message.count > 0;

@@ -6,8 +6,9 @@
 -- summary: the upgrade skips a column that another schema has; instances cannot be made
 -- why: POST /instance/create then answers 400, "The column wavoipToken does not exist". 2.2.1 to 2.3.1 look for the column in every
 --   schema that their role can see before they add it; another Evolution schema in the same database is enough, and the migration
---   is recorded as applied without the column. Upgrade to 2.3.2 or later directly, or mend it afterwards with evodoctor fix EVO305.
--- fix: none
+--   is recorded as applied without the column. Upgrade to 2.3.2 or later directly, let the fix add it beforehand,
+--   or mend it afterwards with evodoctor fix EVO305.
+-- fix: safe
 -- matches: 20250116001415_add_wavoip_token_to_settings_table
 SELECT
     'Setting.wavoipToken' AS subject,
@@ -20,7 +21,7 @@ SELECT
     '[]'::jsonb AS sample,
     'Setting.wavoipToken' AS key,
     'goes-astray' AS effect,
-    ARRAY['# go to 2.3.2 or later directly; or after the upgrade: evodoctor fix EVO305 --apply'] AS before
+    ARRAY[pg_catalog.format('evodoctor fix EVO612 --to %s --apply', :'target')] AS before
 FROM
     pg_catalog.pg_namespace AS namespace
     JOIN pg_catalog.pg_class AS setting ON setting.relnamespace = namespace.oid AND setting.relname = 'Setting'

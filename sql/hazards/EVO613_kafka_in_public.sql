@@ -6,8 +6,9 @@
 -- summary: the upgrade to 2.3.4 makes its Kafka table in the schema "public", or fails
 -- why: The container stops with P3018, 42P01 'relation "public.Instance" does not exist', and then loops with P3009: 2.3.4 names the
 --   schema "public" in its migration, whatever the connection says. Where another Evolution lives in "public", the table lands
---   there, is recorded as applied here, and is missing. 2.3.5 has it right under the same name: go there directly.
--- fix: none
+--   there, is recorded as applied here, and is missing. 2.3.5 has it right under the same name: go there directly,
+--   or let the fix make the table beforehand.
+-- fix: safe
 -- matches: relation "public.Instance" does not exist
 -- matches: 20250918182355_add_kafka_integration
 WITH there AS (
@@ -35,7 +36,8 @@ SELECT
     CASE WHEN there.taken IS NULL AND there.has_instance THEN 'goes-astray' ELSE 'fails' END AS effect,
     CASE WHEN there.taken IS NOT NULL THEN '42P07' WHEN NOT there.has_instance THEN '42P01' END AS sqlstate,
     'Kafka' AS step,
-    ARRAY['# go to 2.3.5 or later directly, whose migration of this name follows the connection''s schema'] AS before
+    ARRAY[pg_catalog.format('evodoctor fix EVO613 --to %s --apply', :'target')] AS before,
+    pg_catalog.to_regclass(pg_catalog.format('%I."Kafka"', :'schema')) IS NULL AS fixable
 FROM
     there
 WHERE

@@ -6,8 +6,9 @@
 -- summary: the upgrade to 2.3.7 removes chats that are there twice, often the wrong ones
 -- why: After the upgrade labels, names and unread counts of chats are gone. Before chats become unique per instance, upstream keeps
 --   the row that was updated last, but sorts rows that were never updated in front of all others: such a row stays, and the newer
---   one with the labels is deleted. evodoctor fix EVO103 merges them before that, and keeps everything.
--- fix: none
+--   one with the labels is deleted. The fix merges them before that, and keeps
+--   everything.
+-- fix: quarantine
 -- matches: 20251122003044_add_chat_instance_remotejid_unique
 WITH chat AS (
     SELECT
@@ -57,7 +58,7 @@ SELECT
     'Chat.twice' AS key,
     'removes-rows' AS effect,
     'Chat' AS "table",
-    ARRAY['evodoctor fix EVO103 --apply --allow deletes-rows,changes-rows'] AS before,
+    ARRAY[pg_catalog.format('evodoctor fix EVO614 --to %s --apply --allow deletes-rows,changes-rows', :'target')] AS before,
     'warning' AS severity
 FROM
     judged
@@ -77,7 +78,7 @@ SELECT
     'Chat.wrong',
     NULL,
     NULL,
-    ARRAY['evodoctor fix EVO103 --apply --allow deletes-rows,changes-rows'],
+    ARRAY[pg_catalog.format('evodoctor fix EVO614 --to %s --apply --allow deletes-rows,changes-rows', :'target')],
     'error'
 FROM
     judged

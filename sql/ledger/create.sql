@@ -16,7 +16,10 @@ CREATE TABLE IF NOT EXISTS "evodoctor"."run" (
     "release_to" text,
     "plan_hash" text NOT NULL,
     "undone_at" timestamptz,
-    "undone_by" text
+    "undone_by" text,
+    -- Superseded by an upgrade, and done with (EVO307).
+    "closed_at" timestamptz,
+    "closed_by" text
 );
 
 CREATE TABLE IF NOT EXISTS "evodoctor"."applied_fix" (

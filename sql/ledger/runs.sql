@@ -10,6 +10,9 @@ SELECT
     run."plan_hash" AS plan_hash,
     pg_catalog.to_char(run."undone_at" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS undone_at,
     run."undone_by" AS undone_by,
+    -- A ledger of before EVO307 has no such columns.
+    pg_catalog.to_char((pg_catalog.to_jsonb(run.*) ->> 'closed_at')::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS closed_at,
+    pg_catalog.to_jsonb(run.*) ->> 'closed_by' AS closed_by,
     fixes.list AS fixes,
     (SELECT pg_catalog.count(*) FROM "evodoctor"."quarantine" AS kept WHERE kept."run" = run."run") AS quarantined
 FROM

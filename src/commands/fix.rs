@@ -4,14 +4,19 @@ use anyhow::Result;
 
 use super::change::{self, Committed, rehearsed};
 use super::open::{Opened, expect_live};
+use super::preflight;
 use super::select::{self, Selection};
 use crate::cli::{self, Common};
-use crate::examine::check::Check;
+use crate::evolution::release::Release;
+use crate::examine::check::checks;
+use crate::examine::finder::Finder;
 use crate::examine::finding::Finding;
-use crate::exit::Exit;
+use crate::exit::{Exit, failure};
 use crate::repair::plan::{Identity, PlanFile};
 use crate::repair::rehearsal::{Rehearsal, rehearse};
 use crate::report::{Change, Detail, Report, RunInfo};
+use crate::upgrade::beforehand::Beforehand;
+use crate::upgrade::hazard::hazards;
 
 /// Rehearses, and applies where asked.
 ///
@@ -30,6 +35,8 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
         Some(plan) => plan.codes.clone(),
         None => select::fixable(&args.codes)?,
     };
+    let hazards =
+        Hazards::new(&named, args.to.as_deref().or(plan.as_ref().and_then(|plan| plan.to.as_deref())))?;
     let selection = Selection::new(common)?;
     let mut opened = Opened::for_change(common, args.apply).await?;
     let subject = opened.subject();
@@ -38,13 +45,20 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
         plan.expect_database(&identity)?;
     }
 
-    let considered = |check: &Check| match named.as_slice() {
-        [] => selection.lets_through(&check.rule.code),
-        named => named.contains(&check.rule.code),
+    if !hazards.chosen.is_empty() {
+        preflight::refuse_downgrade(&opened, hazards.target)?;
+    }
+    let considered = |code: &String| match named.as_slice() {
+        [] => selection.lets_through(code),
+        named => named.contains(code),
     };
+    let checks =
+        checks().iter().filter(|check| considered(&check.rule.code)).map(|check| check as &dyn Finder);
+    let finders: Vec<&dyn Finder> =
+        checks.chain(hazards.chosen.iter().map(|hazard| hazard as &dyn Finder)).collect();
     let wanted = |finding: &Finding| !named.is_empty() || common.fail_on.counts(finding.severity);
     let rehearsal = rehearsed(&mut opened, &subject, async |connection, attempt| {
-        rehearse(connection, &subject, attempt, considered, wanted).await
+        rehearse(connection, &subject, attempt, &finders, wanted).await
     })
     .await?;
 
@@ -52,12 +66,41 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
         plan.expect_same(&rehearsal.fixes)?;
     }
     if let Some(path) = &args.plan_out {
-        PlanFile::new(&identity, &rehearsal.fixes)?.write(path)?;
+        PlanFile::new(&identity, &rehearsal.fixes, hazards.to())?.write(path)?;
     }
     let committed = change::settle(&mut opened, &subject, &rehearsal, args.apply, &allowed).await?;
     let report = report(&opened, rehearsal, committed, args, wanted);
     report.print(common)?;
     Ok(exit(&report, args.apply))
+}
+
+/// The hazards of an upgrade that are named, which nobody takes away unasked.
+struct Hazards {
+    target: Release,
+    chosen: Vec<Beforehand>,
+}
+
+impl Hazards {
+    fn new(named: &[String], to: Option<&str>) -> Result<Self> {
+        let target = to.map_or_else(|| Ok(Release::newest()), preflight::target)?;
+        let chosen: Vec<Beforehand> = hazards()
+            .iter()
+            .filter(|hazard| named.contains(&hazard.rule.code))
+            .map(|hazard| Beforehand { hazard, target })
+            .collect();
+        if chosen.is_empty() && to.is_some() {
+            return Err(failure(
+                "--to is for hazards of an upgrade (EVO6xx), and none is named",
+                format!("evodoctor preflight --to {target} says which there are"),
+            ));
+        }
+        Ok(Self { target, chosen })
+    }
+
+    /// What a plan has to remember.
+    fn to(&self) -> Option<&'static str> {
+        (!self.chosen.is_empty()).then(|| self.target.version())
+    }
 }
 
 fn report(
@@ -75,7 +118,10 @@ fn report(
     } else if !rehearsal.fixes.is_empty() {
         let what = match &args.plan_out {
             Some(path) => format!(" --plan {}", path.display()),
-            None => args.codes.iter().map(|code| format!(" {code}")).collect(),
+            None => {
+                let to = args.to.iter().map(|to| format!(" --to {to}"));
+                args.codes.iter().map(|code| format!(" {code}")).chain(to).collect()
+            }
         };
         next.push(format!("evodoctor fix{what}{}", change::apply_words(&rehearsal.fixes)));
     }

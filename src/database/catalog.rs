@@ -266,6 +266,19 @@ pub struct Catalog {
     pub foreign_keys: Vec<DeclaredKey>,
     /// Foreign keys of other schemas' tables that refer into it.
     pub incoming_keys: Vec<DeclaredKey>,
+    /// evodoctor's own ledger in this database.
+    pub ledger: Ledger,
+}
+
+/// Whether evodoctor has a ledger in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ledger {
+    /// Nothing has been applied here yet.
+    Absent,
+    /// This role may not read it.
+    Hidden,
+    /// This role may read it.
+    Readable,
 }
 
 impl Catalog {
@@ -276,12 +289,19 @@ impl Catalog {
         let keys = rows(connection, "sql/catalog/foreign_keys.sql", &variables).await?;
         let tables: Vec<Table> = tables.iter().map(Table::read).collect::<Result<_>>()?;
         let keys: Vec<DeclaredKey> = keys.iter().map(DeclaredKey::read).collect::<Result<_>>()?;
+        let ledger = rows(connection, "sql/catalog/ledger.sql", &Variables::default()).await?;
+        let ledger = match ledger.first().map(|row| row.try_get("is_readable")).transpose()? {
+            None => Ledger::Absent,
+            Some(false) => Ledger::Hidden,
+            Some(true) => Ledger::Readable,
+        };
         let (foreign_keys, incoming_keys) = keys.into_iter().partition(|key| key.child_schema == schema);
         Ok(Self {
             schema: schema.to_owned(),
             tables: tables.into_iter().map(|table| (table.name.clone(), table)).collect(),
             foreign_keys,
             incoming_keys,
+            ledger,
         })
     }
 }

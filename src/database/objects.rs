@@ -230,14 +230,26 @@ fn only_migration_of(release: Release) -> Option<&'static Migration> {
     added.next().filter(|_| added.next().is_none())
 }
 
+/// What a release brought: its difference from the one before.
+fn brought_by(release: Release) -> Value {
+    let before = Release::all().rev().find(|other| *other < release);
+    difference(before.map(plain).unwrap_or_default(), plain(release))
+}
+
+/// `:'brought'`: by migration the release that added it, and by release what came with it. Without the first one, which
+/// nothing comes before.
+pub fn brought() -> Value {
+    let later = || Release::all().skip(1);
+    let migrations = facts().migrations.iter().filter(|one| later().any(|release| release == one.since()));
+    let migrations: Vec<Value> =
+        migrations.map(|one| json!({"name": one.name, "since": one.since().version()})).collect();
+    let objects: BTreeMap<&str, Value> = later().map(|r| (r.version(), brought_by(r))).collect();
+    json!({"migrations": migrations, "objects": objects})
+}
+
 /// `:'migrations'`: upstream's migrations, their contents, and what the release that added each brought.
 pub fn migrations() -> Value {
-    let all: Vec<Release> = Release::all().collect();
-    let brought = |release: Release| {
-        let before = all.iter().rev().find(|other| **other < release);
-        difference(before.map(|before| plain(*before)).unwrap_or_default(), plain(release))
-    };
-    let by_release: BTreeMap<&str, Value> = all.iter().map(|r| (r.version(), brought(*r))).collect();
+    let by_release: BTreeMap<&str, Value> = Release::all().map(|r| (r.version(), brought_by(r))).collect();
     let shipped = |migration: &Migration| -> Vec<Value> {
         migration
             .contents

@@ -248,9 +248,10 @@ impl History {
         let range = last.map(|last| {
             let count = last.migrations().count();
             let first = Release::all().find(|r| r.migrations().count() == count).unwrap_or(last);
-            let seen = rows.iter().filter(is_applied).filter_map(|row| {
-                known.iter().find(|m| m.name == row.name).and_then(|m| m.content_since(&row.checksum))
-            });
+            // What was recorded ahead of its release says nothing of the server that wrote the rest.
+            let shipped = |row: &&HistoryRow| last.migrations().find(|m| m.name == row.name);
+            let content = |row: &HistoryRow| shipped(&row).and_then(|m| m.content_since(&row.checksum));
+            let seen = rows.iter().filter(is_applied).filter_map(content);
             let from = seen.chain([first]).max().unwrap_or(first).min(last);
             let newest = known.last().map(|m| m.name.as_str()).unwrap_or_default();
             let goes_on = last == Release::newest() && unknown.iter().any(|name| name.as_str() > newest);
@@ -304,6 +305,13 @@ mod tests {
         assert_eq!(History::read(&applied_in("2.3.3")).range.unwrap().to_string(), "2.3.2 to 2.3.3");
         assert_eq!(History::read(&applied_in("2.3.4")).range.unwrap().to_string(), "2.3.4 to 2.3.6");
         assert_eq!(History::read(&applied_in("2.1.1")).range.unwrap().to_string(), "2.1.1");
+    }
+
+    #[test]
+    fn what_is_recorded_ahead_does_not_narrow_the_range() {
+        let mut rows = applied_in("2.2.1");
+        rows.extend(applied_in("2.3.5").into_iter().filter(|row| row.name.contains("kafka")));
+        assert_eq!(History::read(&rows).range.unwrap().to_string(), "2.2.1 to 2.2.3");
     }
 
     #[test]

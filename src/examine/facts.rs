@@ -5,8 +5,10 @@
 //! | `:objects` | a query: the objects of the database (`sql/catalog/objects.sql`) |
 //! | `:'expected'` | jsonb: the objects of the release found (of its range the upper end) in the same form |
 //! | `:'migrations'` | jsonb: upstream's migrations, their contents, and what each release's brought |
+//! | `:'brought'` | jsonb: the release of each migration, and what came with each release |
 //! | `:'schemas'` | jsonb: every release with its migrations, every object with the releases that have it |
 //! | `:history` | `_prisma_migrations`, or in a database without it an empty table of that form |
+//! | `:superseded` | a query: applied fixes that upstream has overtaken (`sql/ledger/superseded.sql`) |
 //! | `:'release_from'`, `:'release_to'` | the range of the release found |
 //!
 //! Where the release is not known, or is newer than the facts, what depends on it cannot be said: the check is
@@ -15,17 +17,26 @@
 use std::sync::LazyLock;
 
 use anyhow::Result;
+use serde_json::{Value, json};
 
-use crate::database::catalog::Catalog;
+use crate::database::catalog::{Catalog, Ledger};
 use crate::database::objects;
 use crate::database::quote::Fragment;
-use crate::database::script::{Script, Variables, file, render, uses};
+use crate::database::script::{FILES, Script, Variables, file, render, uses};
 use crate::evolution::release::{Release, ReleaseRange};
 
 /// What stands in for Prisma's table where it is missing.
 const NO_HISTORY: &str = "(SELECT NULL::text AS \"id\", NULL::text AS \"migration_name\", NULL::text AS \"checksum\", \
      NULL::text AS \"logs\", NULL::timestamptz AS \"started_at\", NULL::timestamptz AS \"finished_at\", \
      NULL::timestamptz AS \"rolled_back_at\", NULL::integer AS \"applied_steps_count\" WHERE false)";
+
+/// What stands in for the applied fixes where there is no ledger.
+const NO_LEDGER: &str = "SELECT NULL::bigint AS run, NULL::integer AS position, NULL::text AS code, \
+     NULL::timestamptz AS applied_at, NULL::text AS release_from, NULL::text AS release_to, \
+     NULL::text[] AS migrations WHERE false";
+
+const HIDDEN: &str = "this role may not read evodoctor's ledger; GRANT USAGE ON SCHEMA \"evodoctor\", and SELECT ON ALL TABLES \
+     IN it, to it, or leave this check out (--ignore)";
 
 /// The variables that `query` uses, or why they cannot be made.
 ///
@@ -37,6 +48,7 @@ pub fn variables(
     range: Option<ReleaseRange>,
 ) -> Result<Result<Variables, String>> {
     static MIGRATIONS: LazyLock<String> = LazyLock::new(|| objects::migrations().to_string());
+    static BROUGHT: LazyLock<String> = LazyLock::new(|| objects::brought().to_string());
     static SCHEMAS: LazyLock<String> = LazyLock::new(|| objects::schemas().to_string());
     let schema = &catalog.schema;
     let mut variables = Variables::for_schema(schema);
@@ -53,6 +65,9 @@ pub fn variables(
     if uses(query, "migrations") {
         variables = variables.text("migrations", MIGRATIONS.as_str());
     }
+    if uses(query, "brought") {
+        variables = variables.text("brought", BROUGHT.as_str());
+    }
     if uses(query, "schemas") {
         variables = variables.text("schemas", SCHEMAS.as_str());
     }
@@ -61,15 +76,53 @@ pub fn variables(
         variables = variables.sql("objects", Fragment::keyword(text));
     }
     if uses(query, "history") {
-        let history = if catalog.tables.contains_key("_prisma_migrations") {
-            Fragment::qualified(schema, "_prisma_migrations")
-        } else {
-            Fragment::keyword(NO_HISTORY.to_owned())
+        variables = variables.sql("history", history(catalog));
+    }
+    if uses(query, "superseded") {
+        let found = match superseded(catalog)? {
+            Ok(query) => query,
+            Err(obstacle) => return Ok(Err(obstacle)),
         };
-        variables = variables.sql("history", history);
+        variables = variables.sql("superseded", Fragment::keyword(found));
     }
     Ok(Ok(variables))
 }
+
+fn history(catalog: &Catalog) -> Fragment {
+    if catalog.tables.contains_key("_prisma_migrations") {
+        Fragment::qualified(&catalog.schema, "_prisma_migrations")
+    } else {
+        Fragment::keyword(NO_HISTORY.to_owned())
+    }
+}
+
+/// A query for the applied fixes that upstream has overtaken, or why they cannot be known.
+///
+/// # Errors
+/// When a file of this program is broken.
+pub fn superseded(catalog: &Catalog) -> Result<Result<String, String>> {
+    match catalog.ledger {
+        Ledger::Absent => Ok(Ok(NO_LEDGER.to_owned())),
+        Ledger::Hidden => Ok(Err(HIDDEN.to_owned())),
+        Ledger::Readable => {
+            let variables = Variables::for_schema(&catalog.schema)
+                .sql("history", history(catalog))
+                .text("upstream", UPSTREAM.to_string());
+            render(Script::parse(file("sql/ledger/superseded.sql")).single()?, &variables).map(Ok)
+        }
+    }
+}
+
+/// By code the numbers of upstream's migrations that touch what a fix touches: what the fixes' headers say in `upstream`.
+static UPSTREAM: LazyLock<Value> = LazyLock::new(|| {
+    let of_file = |text: &&'static str| {
+        let script = Script::parse(text);
+        let numbers: Vec<&str> = script.get("upstream")?.split_whitespace().collect();
+        Some((script.get("code")?.to_owned(), json!(numbers)))
+    };
+    let files = FILES.iter().filter(|(path, _)| path.starts_with("sql/fixes/")).map(|(_, text)| text);
+    files.filter_map(of_file).collect()
+});
 
 fn known(range: Option<ReleaseRange>) -> Result<(Release, Release), String> {
     let range = range.ok_or("the migration history does not tell the release")?;

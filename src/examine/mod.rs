@@ -3,6 +3,7 @@
 pub mod baseline;
 pub mod check;
 pub mod facts;
+pub mod finder;
 pub mod finding;
 pub mod mask;
 pub mod parts;

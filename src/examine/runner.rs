@@ -46,10 +46,10 @@ impl<'a> Scope<'a> {
         Self { catalog, range, references, unique_indexes, role, gives_way: false, paranoid: false }
     }
 
-    /// Whether a check speaks of any release that this database may be. An unknown release might be any.
-    pub fn applies(&self, check: &Check) -> bool {
-        match (self.range, check.rule.releases) {
-            (Some(range), Some(of_check)) => range.overlaps(&of_check),
+    /// Whether a rule speaks of any release that this database may be. An unknown release might be any.
+    pub fn applies(&self, rule: &Rule) -> bool {
+        match (self.range, rule.releases) {
+            (Some(range), Some(of_rule)) => range.overlaps(&of_rule),
             _ => true,
         }
     }
@@ -68,7 +68,7 @@ pub async fn run(
         script(connection, "sql/catalog/heap_only.sql", &Variables::default()).await?;
     }
     let (mut reports, mut findings) = (Vec::new(), Vec::new());
-    for check in checks().iter().filter(|check| scope.applies(check) && selected(check)) {
+    for check in checks().iter().filter(|check| scope.applies(&check.rule) && selected(check)) {
         let (report, found) = run_check(connection, scope, check).await?;
         reports.push(report);
         findings.extend(found);

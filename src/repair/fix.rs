@@ -4,7 +4,8 @@
 //! A fix has a pair of files, `.up.sql` and `.down.sql`, or a query `.rows.sql` that selects the rows to remove or
 //! change, or both; rows come first. Queries before that one speak, as they do in the up file. What happens to rows goes
 //! through the quarantine and needs no way back of its own. Statements that an up file's query writes bring their way back
-//! along: a file of such queries needs no down file.
+//! along: a file of such queries needs no down file. With `records: found` in its header the fix does the work of pending
+//! migrations, which are then recorded as applied.
 //! The header stands in the up file, where there is one.
 //!
 //! A fix with `each: finding` in its header is run for every finding, with the statements that the check returns beside
@@ -38,6 +39,8 @@ pub const HAZARDS: &[(&str, bool)] = &[
 pub struct Fix {
     /// The code of the check it serves, or the operation's name.
     pub code: String,
+    /// The rule's name, from the stem; an operation has none.
+    pub name: String,
     /// Raised when the statements change.
     pub version: u32,
     /// How freely it may be applied.
@@ -51,6 +54,8 @@ pub struct Fix {
     pub alters_found: bool,
     /// Upstream's migrations that touch the same objects, by the number in front of the name.
     pub upstream: Vec<String>,
+    /// Whether the migrations that its findings are about are recorded as applied (`records: found`): their work is done.
+    pub records: bool,
     /// What the API does once this is applied, per range of releases.
     pub after: Vec<(ReleaseRange, String)>,
     /// The query for the rows to remove or change: `table`, `key`, `change`, `reason`.
@@ -118,6 +123,8 @@ impl Fix {
             alters_found: header("tables") == Some("found"),
             tables: words("tables").into_iter().filter(|table| table != "found").collect(),
             upstream: words("upstream"),
+            records: header("records") == Some("found"),
+            name: stem.split_once('_').map(|(_, name)| name.replace('_', "-")).unwrap_or_default(),
             family: Family::parse(header("each")).with_context(|| stem.to_owned())?,
             rows: rows.statements.pop(),
             before_rows: rows.statements,

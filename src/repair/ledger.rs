@@ -10,10 +10,11 @@ use sqlx::postgres::{PgConnection, PgRow};
 
 use super::orphans::Constraint;
 use super::statements::WayBack;
-use crate::database::catalog::Ddl;
-use crate::database::run::{rows, script};
+use crate::database::catalog::{Catalog, Ddl};
+use crate::database::run::{rows, script, statement_rows};
 use crate::database::script::Variables;
 use crate::evolution::release::ReleaseRange;
+use crate::examine::facts;
 use crate::exit::failure;
 
 const FORMAT: &str = "evodoctor ledger, format 1";
@@ -41,6 +42,12 @@ pub struct Run {
     pub undone_at: Option<String>,
     /// By which role.
     pub undone_by: Option<String>,
+    /// When it was closed as superseded (EVO307), in UTC.
+    pub closed_at: Option<String>,
+    /// By which role.
+    pub closed_by: Option<String>,
+    /// Upstream's migrations that have changed the same objects since; told by [`overtaken`].
+    pub superseded_by: Vec<String>,
     /// How many rows it holds in the quarantine.
     pub quarantined: i64,
     /// Its fixes, in the order they were applied.
@@ -81,6 +88,9 @@ pub struct Steps {
     /// How to reverse the statements that queries wrote.
     #[serde(default)]
     pub ways_back: Vec<WayBack>,
+    /// Upstream's migrations whose work the fix did, and which it recorded as applied.
+    #[serde(default)]
+    pub records: Vec<String>,
 }
 
 /// Whether the ledger is there.
@@ -214,6 +224,24 @@ pub async fn runs(connection: &mut PgConnection) -> Result<Vec<Run>> {
     found.iter().map(read_run).collect()
 }
 
+/// Tells each run which of upstream's migrations have changed the same objects since.
+///
+/// # Errors
+/// When the connection is lost. A ledger that may not be read has no runs to tell it to.
+pub async fn overtaken(connection: &mut PgConnection, catalog: &Catalog, runs: &mut [Run]) -> Result<()> {
+    let Ok(query) = facts::superseded(catalog)? else { return Ok(()) };
+    for row in statement_rows(connection, query).await? {
+        let number: i64 = row.try_get("run")?;
+        let migrations: Vec<String> = row.try_get("migrations")?;
+        for run in runs.iter_mut().filter(|run| run.run == number) {
+            run.superseded_by.extend(migrations.clone());
+            run.superseded_by.sort();
+            run.superseded_by.dedup();
+        }
+    }
+    Ok(())
+}
+
 fn read_run(row: &PgRow) -> Result<Run> {
     let fixes: Value = row.try_get("fixes")?;
     Ok(Run {
@@ -227,6 +255,9 @@ fn read_run(row: &PgRow) -> Result<Run> {
         plan_hash: row.try_get("plan_hash")?,
         undone_at: row.try_get("undone_at")?,
         undone_by: row.try_get("undone_by")?,
+        closed_at: row.try_get("closed_at")?,
+        closed_by: row.try_get("closed_by")?,
+        superseded_by: Vec::new(),
         quarantined: row.try_get("quarantined")?,
         fixes: serde_json::from_value(fixes).context("the ledger holds a fix that cannot be read")?,
     })

@@ -126,6 +126,9 @@ pub struct PlanFile {
     pub database: Identity,
     /// The codes to fix.
     pub codes: Vec<String>,
+    /// The release to go to, for hazards of an upgrade.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
     /// Per code the hash of its part, to say what has changed.
     pub parts: Vec<(String, String)>,
     /// For the reader; `checksum` covers it.
@@ -135,17 +138,18 @@ pub struct PlanFile {
 }
 
 impl PlanFile {
-    /// Makes a file of a rehearsal.
+    /// Makes a file of a rehearsal, of hazards on the way `to` a release.
     ///
     /// # Errors
     /// When a sample cannot be written as JSON.
-    pub fn new(identity: &Identity, fixes: &[FixPlan]) -> Result<Self> {
+    pub fn new(identity: &Identity, fixes: &[FixPlan], to: Option<&str>) -> Result<Self> {
         let mut file = Self {
             evodoctor_plan: 1,
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             plan_hash: plan_hash(identity, fixes),
             database: identity.clone(),
             codes: fixes.iter().map(|fix| fix.code.clone()).collect(),
+            to: to.map(str::to_owned),
             parts: fixes.iter().map(|fix| (fix.code.clone(), fix.plan_hash.clone())).collect(),
             fixes: serde_json::to_value(fixes)?,
             checksum: String::new(),

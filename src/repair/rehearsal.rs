@@ -15,9 +15,9 @@ use super::turn::Turn;
 use crate::database::catalog::{Catalog, Server};
 use crate::database::run::execute;
 use crate::evolution::release::ReleaseRange;
-use crate::examine::check::{Check, checks};
+use crate::examine::finder::Finder;
 use crate::examine::finding::{CheckReport, Finding};
-use crate::examine::runner::{Scope, run_check};
+use crate::examine::runner::Scope;
 
 /// The database that is to be changed.
 #[derive(Debug, Clone)]
@@ -81,8 +81,9 @@ impl Rehearsal {
     }
 }
 
-/// Carries out the fixes of every finding that is `wanted`, in the order of their codes: data before keys, so that a
-/// key can be built on clean data. Each check is run when its turn comes, on what the fixes before it left.
+/// Carries out the fixes of every finding that is `wanted`, in the order of the finders, which is that of their codes: data
+/// before keys, so that a key can be built on clean data. Each is asked when its turn comes, on what the fixes before it
+/// left.
 ///
 /// # Errors
 /// [`locks::LockTimeout`] when a table was busy: roll back and begin again. Everything else is final; the caller rolls back.
@@ -90,7 +91,7 @@ pub async fn rehearse(
     connection: &mut PgConnection,
     subject: &Subject,
     attempt: usize,
-    considered: impl Fn(&Check) -> bool,
+    finders: &[&dyn Finder],
     wanted: impl Fn(&Finding) -> bool,
 ) -> Result<Rehearsal> {
     locks::begin(connection, attempt).await?;
@@ -98,13 +99,13 @@ pub async fn rehearse(
     let mut watch = LockWatch::default();
     let mut result = Rehearsal::begun(run);
     let mut catalog = Catalog::read(connection, &subject.schema).await?;
-    for check in checks().iter().filter(|check| considered(check)) {
+    for finder in finders {
         let mut scope = Scope::new(&catalog, subject.range, &subject.server.role);
         scope.gives_way = true;
-        if !scope.applies(check) {
+        if !scope.applies(finder.rule()) {
             continue;
         }
-        let (report, mut findings) = run_check(connection, &scope, check).await.map_err(|error| {
+        let (report, mut findings) = finder.find(connection, &scope).await.map_err(|error| {
             let every: Vec<String> = catalog.tables.keys().cloned().collect();
             locks::as_timeout(error, &every, Mode::AccessShare)
         })?;
@@ -115,11 +116,11 @@ pub async fn rehearse(
         let (chosen, left): (Vec<Finding>, Vec<Finding>) =
             findings.into_iter().filter(|f| wanted(f)).partition(|f| f.is_fixable);
         result.left.extend(left);
-        let Some(fix) = fix::find(&check.rule.code).filter(|_| !chosen.is_empty()) else { continue };
+        let Some(fix) = fix::find(&finder.rule().code).filter(|_| !chosen.is_empty()) else { continue };
 
         watch.next_turn();
         let (plan, applied) =
-            Turn { subject, scope: &scope, check: Some(check), fix, chosen: &chosen, arguments: None }
+            Turn { subject, scope: &scope, finder: Some(*finder), fix, chosen: &chosen, arguments: None }
                 .carry_out(connection, &mut watch)
                 .await
                 .with_context(|| {
@@ -129,7 +130,7 @@ pub async fn rehearse(
         result.applied.push(applied);
         catalog = Catalog::read(connection, &subject.schema).await?;
     }
-    look_again(connection, subject, &catalog, &mut result, &wanted).await?;
+    look_again(connection, subject, &catalog, &mut result, finders, &wanted).await?;
     Ok(result.finished(&watch, subject))
 }
 
@@ -150,8 +151,14 @@ pub async fn operate(
     watch.next_turn();
     let catalog = Catalog::read(connection, &subject.schema).await?;
     let scope = Scope::new(&catalog, subject.range, &subject.server.role);
-    let turn =
-        Turn { subject, scope: &scope, check: None, fix: operation, chosen: &[], arguments: Some(arguments) };
+    let turn = Turn {
+        subject,
+        scope: &scope,
+        finder: None,
+        fix: operation,
+        chosen: &[],
+        arguments: Some(arguments),
+    };
     let (plan, applied) = turn.carry_out(connection, &mut watch).await?;
     let mut result = Rehearsal::begun(run);
     result.fixes.push(plan);
@@ -165,6 +172,7 @@ async fn look_again(
     subject: &Subject,
     catalog: &Catalog,
     result: &mut Rehearsal,
+    finders: &[&dyn Finder],
     wanted: impl Fn(&Finding) -> bool,
 ) -> Result<()> {
     if result.fixes.is_empty() {
@@ -172,8 +180,8 @@ async fn look_again(
     }
     let scope = Scope::new(catalog, subject.range, &subject.server.role);
     let before = std::mem::take(&mut result.left);
-    for check in checks().iter().filter(|check| before.iter().any(|left| left.code == check.rule.code)) {
-        let (_, mut findings) = run_check(connection, &scope, check).await?;
+    for finder in finders.iter().filter(|finder| before.iter().any(|left| left.code == finder.rule().code)) {
+        let (_, mut findings) = finder.find(connection, &scope).await?;
         mark_untreatable(&mut findings, &scope);
         fix::annotate(&mut findings);
         result.left.extend(findings.into_iter().filter(|found| wanted(found) && !found.is_fixable));

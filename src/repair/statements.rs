@@ -1,5 +1,7 @@
 //! The statements of a fix's files, and of its way back.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
@@ -8,8 +10,8 @@ use sqlx::postgres::{PgConnection, PgRow};
 use super::rehearsal::Subject;
 use crate::database::quote::Fragment;
 use crate::database::run::{execute, state_of, statement_rows};
-use crate::database::script::{Variables, render};
-use crate::evolution::release::Migration;
+use crate::database::script::{Script, Variables, file, render};
+use crate::evolution::release::{Migration, facts};
 use crate::examine::finding::Finding;
 use crate::exit::failure;
 
@@ -40,8 +42,8 @@ impl WayBack {
     }
 }
 
-/// The variables of a fix's files: the schema, the names of the upstream migrations that the release has, and the keys
-/// of the findings to repair.
+/// The variables of a fix's files: the schema, the names of the upstream migrations that the release has, the keys of the
+/// findings to repair, and the pending migrations that these are about (`:'records'`: name and checksum of each).
 pub fn variables(subject: &Subject, found: &[Finding]) -> Result<Variables> {
     let applied: Vec<&str> = match subject.range {
         Some(range) => range.from.migrations().map(|migration: &Migration| migration.name.as_str()).collect(),
@@ -50,7 +52,36 @@ pub fn variables(subject: &Subject, found: &[Finding]) -> Result<Variables> {
     let keys: Vec<&str> = found.iter().map(|finding| finding.key.as_str()).collect();
     Ok(Variables::for_schema(&subject.schema)
         .text("release_migrations", serde_json::to_string(&applied)?)
-        .text("found", serde_json::to_string(&keys)?))
+        .text("found", serde_json::to_string(&keys)?)
+        .text("records", serde_json::to_string(&pending(found))?))
+}
+
+/// A pending migration and the checksum under which it is to be recorded.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Record {
+    /// The migration's name.
+    pub name: &'static str,
+    /// Of the content that the release to go to ships; hex.
+    pub checksum: String,
+}
+
+/// The pending migrations that findings of hazards are about, each once, in order.
+pub fn pending(found: &[Finding]) -> Vec<Record> {
+    let record = |finding: &Finding| {
+        let text = |field: &str| finding.extra.get(field)?.as_str();
+        let migration = facts().migrations.iter().find(|one| Some(one.number()) == text("migration"))?;
+        Some(Record { name: &migration.name, checksum: text("checksum")?.to_owned() })
+    };
+    let records: BTreeSet<Record> = found.iter().filter_map(record).collect();
+    records.into_iter().collect()
+}
+
+/// Records the migrations of `:'records'` as applied, as Prisma does it. Its lock is held since the run began.
+///
+/// # Errors
+/// As [`statements`].
+pub async fn record(connection: &mut PgConnection, variables: &Variables) -> Result<Executed> {
+    statements(connection, &Script::parse(file("sql/upgrade/record.sql")).statements, variables).await
 }
 
 /// Runs the statements of a fix file. A query in it speaks: a column `note` goes into the plan, a column `refusal`

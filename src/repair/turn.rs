@@ -16,11 +16,12 @@ use super::statements::{self, WayBack, statements};
 use super::{diff, orphans, rows};
 use crate::database::catalog::{self, Catalog, Ddl};
 use crate::database::script::{Variables, render};
-use crate::examine::check::{Check, Family};
+use crate::examine::check::Family;
+use crate::examine::finder::Finder;
 use crate::examine::finding::Finding;
 use crate::examine::parts;
 use crate::examine::references::Reference;
-use crate::examine::runner::{Scope, run_check};
+use crate::examine::runner::Scope;
 use crate::examine::unique_indexes::UniqueIndex;
 use crate::exit::failure;
 
@@ -30,8 +31,8 @@ pub struct Turn<'a> {
     pub subject: &'a Subject,
     /// Its tables and references.
     pub scope: &'a Scope<'a>,
-    /// The check that the fix serves; an operation serves none.
-    pub check: Option<&'a Check>,
+    /// What found it; an operation serves no finding.
+    pub finder: Option<&'a dyn Finder>,
     /// What is carried out.
     pub fix: &'static Fix,
     /// The findings that it is to mend.
@@ -100,6 +101,13 @@ impl Turn<'_> {
                 notes.extend(spoken.notes.into_iter().chain(done.notes));
                 executed.extend(done.executed);
                 steps.ways_back = done.ways_back;
+                if self.fix.records {
+                    let recorded = statements::record(connection, &variables).await?;
+                    executed.extend(recorded.executed);
+                    steps.ways_back.extend(recorded.ways_back);
+                    let names = statements::pending(self.chosen).into_iter();
+                    steps.records = names.map(|record| record.name.to_owned()).collect();
+                }
                 executed
             }
             Family::Reference => {
@@ -138,7 +146,7 @@ impl Turn<'_> {
         }
         let plan = FixPlan {
             code: self.fix.code.clone(),
-            name: self.check.map_or("credentials", |check| &check.rule.name).to_owned(),
+            name: self.finder.map_or("credentials", |finder| &finder.rule().name).to_owned(),
             version: self.fix.version,
             checksum: self.fix.checksum.clone(),
             applicability: self.fix.applicability,
@@ -221,10 +229,10 @@ impl Turn<'_> {
 
     /// Sqitch's third step: what was wrong must now be right.
     async fn verify(&self, connection: &mut PgConnection) -> Result<()> {
-        let Some(check) = self.check else { return Ok(()) };
+        let Some(finder) = self.finder else { return Ok(()) };
         let catalog = Catalog::read(connection, &self.subject.schema).await?;
         let scope = Scope::new(&catalog, self.subject.range, &self.subject.server.role);
-        let (_, findings) = run_check(connection, &scope, check).await?;
+        let (_, findings) = finder.find(connection, &scope).await?;
         let stays = self.chosen.iter().find(|chosen| findings.iter().any(|found| found.key == chosen.key));
         match stays {
             None => Ok(()),

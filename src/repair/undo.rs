@@ -20,7 +20,7 @@ use super::turn::can_replicate;
 use crate::database::catalog::{self, Catalog, Ddl};
 use crate::database::run::{rows, script};
 use crate::database::script::Variables;
-use crate::examine::check::{Family, checks};
+use crate::examine::check::Family;
 use crate::exit::failure;
 
 /// What undoing a run did. The transaction is still open, the run already closed in it.
@@ -37,7 +37,8 @@ pub struct Undone {
 /// Finds the run, or says why it cannot be undone.
 ///
 /// # Errors
-/// When there is no such run, it was undone, is of another schema, or a later run touched the same tables.
+/// When there is no such run, it was undone or closed, is of another schema, upstream has changed the same objects since,
+/// or a later run touched the same tables.
 pub fn choose(runs: &[Run], wanted: i64, schema: &str) -> Result<Run> {
     let see = "evodoctor history lists the runs";
     let run = runs
@@ -47,10 +48,26 @@ pub fn choose(runs: &[Run], wanted: i64, schema: &str) -> Result<Run> {
     if let Some(when) = &run.undone_at {
         return Err(failure(format!("run {wanted} was undone already, at {when}"), see));
     }
+    if let Some(when) = &run.closed_at {
+        return Err(failure(
+            format!("run {wanted} was closed at {when}: an upgrade has changed what it had repaired"),
+            format!("what it keeps is in \"evodoctor\".\"quarantine\" (\"run\" = {wanted}); {see}"),
+        ));
+    }
     if run.target_schema != schema {
         return Err(failure(
             format!("run {wanted} changed schema {:?}, not {schema:?}", run.target_schema),
             format!("name it: evodoctor undo {wanted} --schema {:?}", run.target_schema),
+        ));
+    }
+    if !run.superseded_by.is_empty() {
+        return Err(failure(
+            format!(
+                "run {wanted} has been superseded: {} changed the same objects since, and undoing it would take away what the \
+                 newer release rests on",
+                run.superseded_by.join(", ")
+            ),
+            "close it: evodoctor fix EVO307 --apply; what it keeps stays in the quarantine",
         ));
     }
     let tables: BTreeSet<&String> = run.fixes.iter().flat_map(|fix| &fix.tables).collect();
@@ -79,7 +96,9 @@ pub async fn rehearse(
     wanted: i64,
 ) -> Result<Undone> {
     locks::begin(connection, attempt).await?;
-    let runs = ledger::runs(connection).await?;
+    let mut runs = ledger::runs(connection).await?;
+    let catalog = Catalog::read(connection, &subject.schema).await?;
+    ledger::overtaken(connection, &catalog, &mut runs).await?;
     let run = choose(&runs, wanted, &subject.schema)?;
     if run.fixes.iter().any(|fix| !fix.steps.ways_back.is_empty()) {
         ledger::expect_own(connection, &subject.server.role).await?;
@@ -176,10 +195,9 @@ impl Reversal<'_> {
         let after = catalog::ddl(connection, schema).await?;
         let is_exact = self.is_exact(connection).await?;
         self.compare(&before, &after, is_exact, &mut notes)?;
-        let rule = checks().iter().find(|check| check.rule.code == self.fix.code);
         let plan = FixPlan {
             code: self.fix.code.clone(),
-            name: rule.map(|check| check.rule.name.clone()).unwrap_or_default(),
+            name: self.fix.name.clone(),
             version: self.fix.version,
             checksum: self.fix.checksum.clone(),
             applicability: self.fix.applicability,

@@ -43,9 +43,9 @@ fn one(rule: &Rule, page: Page) -> String {
     }
     out.push_str("\nwhy it matters\n");
     out.push_str(&page.wrap(&rule.why, 2));
+    let is_hazard = hazards().iter().any(|hazard| hazard.rule.code == rule.code);
     let Some(fix) = fix::find(&rule.code) else {
         out.push_str("\nfix\n");
-        let is_hazard = hazards().iter().any(|hazard| hazard.rule.code == rule.code);
         let none = if rehearsed().iter().any(|one| one.code == rule.code) {
             "none of its own: evodoctor preflight --migrations DIR --snapshot DUMP shows where each file stands on your \
              database"
@@ -68,10 +68,14 @@ fn one(rule: &Rule, page: Page) -> String {
             out.push_str(&statement.lines().map(|line| format!("  {line}\n")).collect::<String>());
         }
     }
+    let to = if is_hazard { " --to RELEASE" } else { "" };
     out.push_str(&format!(
-        "\nnext: evodoctor fix {}    rehearses it on your database and shows the diff\n",
+        "\nnext: evodoctor fix {}{to}    rehearses it on your database and shows the diff\n",
         rule.code
     ));
+    if is_hazard {
+        out.push_str("      evodoctor preflight --to RELEASE    says whether it meets your database\n");
+    }
     out
 }
 

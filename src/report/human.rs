@@ -315,6 +315,16 @@ fn credentials(credentials: &[Value], page: Page) -> String {
         + "next: evodoctor credentials share CREDENTIAL INSTANCE, or release CREDENTIAL\n"
 }
 
+/// Whether and when a run was undone, or why it cannot be.
+fn ended(run: &Run) -> String {
+    match (&run.undone_at, &run.closed_at) {
+        (Some(undone), _) => undone.clone(),
+        (None, Some(closed)) => format!("closed {closed}"),
+        (None, None) if run.superseded_by.is_empty() => "no".to_owned(),
+        (None, None) => format!("superseded by {}", run.superseded_by.join(", ")),
+    }
+}
+
 fn history(runs: &[Run], page: Page) -> String {
     if runs.is_empty() {
         return "no run has been applied to this database\n".to_owned();
@@ -333,13 +343,18 @@ fn history(runs: &[Run], page: Page) -> String {
                     .collect::<Vec<_>>()
                     .join(", "),
                 run.quarantined.to_string(),
-                run.undone_at.clone().unwrap_or_else(|| "no".to_owned()),
+                ended(run),
             ]
         })
         .collect();
     let head = ["run", "applied", "by", "schema", "fixes", "rows kept", "undone"];
     let mut out = page.table(&head, &rows, 0);
-    if let Some(newest) = runs.iter().find(|run| run.undone_at.is_none()) {
+    if runs.iter().any(|run| !run.superseded_by.is_empty()) {
+        out.push_str("next: evodoctor fix EVO307    closes what an upgrade has superseded\n");
+    }
+    let can_be_undone =
+        |run: &&Run| run.undone_at.is_none() && run.closed_at.is_none() && run.superseded_by.is_empty();
+    if let Some(newest) = runs.iter().find(can_be_undone) {
         out.push_str(&format!(
             "next: evodoctor undo {}    shows what undoing the newest run would do\n",
             newest.run

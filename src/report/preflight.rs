@@ -42,7 +42,11 @@ pub fn human(preflight: &Preflight, common: &Common, page: Page) -> String {
         out.push_str(&page.wrap(text, 0));
     }
     for meeting in preflight.fixes.iter().flatten() {
-        let what = if meeting.compatible { "is compatible with" } else { "has to be undone before" };
+        let what = match (meeting.recorded, meeting.compatible) {
+            (true, _) => "did beforehand, and recorded, what would have been done by",
+            (false, true) => "is compatible with",
+            (false, false) => "has to be undone before",
+        };
         let text = format!("the fix {} of run {} {what} {}", meeting.code, meeting.run, meeting.migration);
         out.push_str(&page.wrap(&text, 0));
     }

@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnection;
 
 use super::walk::Obstacle;
 use crate::database::run::execute;
-use crate::evolution::release::Migration;
+use crate::evolution::release::{Migration, facts};
 use crate::repair::{fix, ledger};
 
 /// An applied fix and a pending migration that are about the same objects.
@@ -20,6 +20,8 @@ pub struct Meeting {
     pub migration: &'static str,
     /// Whether the migration is applied all the same.
     pub compatible: bool,
+    /// Whether the fix did the migration's work beforehand and recorded it as applied.
+    pub recorded: bool,
 }
 
 /// Reads the ledger. `None` when this role may not.
@@ -34,7 +36,9 @@ pub async fn applied(connection: &mut PgConnection, schema: &str) -> Result<Opti
     execute(connection, "SAVEPOINT evodoctor".into()).await?;
     match ledger::runs(connection).await {
         Ok(runs) => {
-            let counts = |run: &ledger::Run| run.target_schema == schema && run.undone_at.is_none();
+            let counts = |run: &ledger::Run| {
+                run.target_schema == schema && run.undone_at.is_none() && run.closed_at.is_none()
+            };
             Ok(Some(runs.into_iter().filter(counts).collect()))
         }
         Err(error) if is_forbidden(&error) => {
@@ -50,8 +54,8 @@ fn is_forbidden(error: &anyhow::Error) -> bool {
     state.and_then(crate::database::run::state_of).as_deref() == Some("42501")
 }
 
-/// Which fixes of these runs are about what a pending migration touches (their header says so: `upstream:`), and which
-/// of them made the very thing that the migration wants to make.
+/// Which fixes of these runs are about what a pending migration touches (their header says so: `upstream:`), which of them
+/// made the very thing that the migration wants to make, and which did a migration's work beforehand.
 pub fn meetings(
     runs: &[ledger::Run],
     pending: &[&'static Migration],
@@ -71,9 +75,19 @@ pub fn meetings(
                         run: run.run,
                         migration: &migration.name,
                         compatible: !is_in_the_way,
+                        recorded: false,
                     });
                 }
             }
+            let is_pending = |name: &str| pending.iter().any(|migration| migration.name == name);
+            let recorded = facts().migrations.iter().filter(|one| applied.steps.records.contains(&one.name));
+            found.extend(recorded.filter(|one| !is_pending(&one.name)).map(|migration| Meeting {
+                code: applied.code.clone(),
+                run: run.run,
+                migration: &migration.name,
+                compatible: true,
+                recorded: true,
+            }));
         }
     }
     found

@@ -12,8 +12,9 @@
 //! | `table` | the table whose rows are counted |
 //! | `before` | lines to run before the upgrade, in order |
 //!
-//! Two variables are made here: `:'obstacles'` are the steps that Postgres refuses (see [`super::walk`]) and `:'locks'`
-//! what is locked for how long, as jsonb. A file beside it, `STEM.plan.sql`, holds a statement whose plan the query gets
+//! Variables are made here: `:'obstacles'` are the steps that Postgres refuses (see [`super::walk`]), `:undone`
+//! is a query: what keeps their migrations from being done already (see [`super::done`]), and `:'locks'` what is locked for how long, as
+//! jsonb; `:'target'` is the release to go to. A file beside it, `STEM.plan.sql`, holds a statement whose plan the query gets
 //! as `:'plan'`: that statement is never run.
 
 use std::sync::LazyLock;
@@ -24,7 +25,10 @@ use serde_json::Value;
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
-use crate::database::script::{FILES, Script, Variables, render};
+use crate::database::quote::Fragment;
+use crate::database::run::is_lock_trouble;
+use crate::database::script::{FILES, Script, Variables, file, render, uses};
+use crate::evolution::release::{Release, facts};
 use crate::examine::finding::{CheckReport, Finding, Outcome};
 use crate::examine::parts;
 use crate::examine::rule::Rule;
@@ -72,8 +76,10 @@ pub struct Known {
     pub obstacles: Value,
     /// What each migration locks, for how long.
     pub locks: Value,
+    /// What has to be there for a refused migration to be done already.
+    pub done: Value,
     /// The release to go to.
-    pub target: &'static str,
+    pub target: Release,
 }
 
 impl Hazard {
@@ -104,7 +110,8 @@ impl Hazard {
     /// Asks the database.
     ///
     /// # Errors
-    /// When the connection is lost. A query that fails makes the hazard undecided instead.
+    /// When the connection is lost. A query that fails makes the hazard undecided instead. Where the scope gives way, also
+    /// when others hold a lock for too long.
     pub async fn run(
         &self,
         connection: &mut PgConnection,
@@ -116,7 +123,15 @@ impl Hazard {
         let mut variables = Variables::for_schema(&scope.catalog.schema)
             .text("obstacles", known.obstacles.to_string())
             .text("locks", known.locks.to_string())
-            .text("target", known.target);
+            .text("done", known.done.to_string())
+            .text("target", known.target.version());
+        if uses(&self.query, "undone") {
+            for (name, path) in [("objects", "sql/catalog/objects.sql"), ("undone", "sql/upgrade/undone.sql")]
+            {
+                let text = render(Script::parse(file(path)).single()?, &variables)?;
+                variables = variables.sql(name, Fragment::keyword(text));
+            }
+        }
         let fitting = |sql: &str| parts::fitting(sql, scope.catalog, scope.range);
         if let Some(plan) = &self.plan {
             let sql = format!("EXPLAIN (FORMAT JSON) {}", render(&fitting(plan), &variables)?);
@@ -125,6 +140,7 @@ impl Hazard {
                     let plan: Value = rows.first().context("a plan is one row")?.try_get(0)?;
                     variables = variables.text("plan", plan.to_string());
                 }
+                Err(error) if scope.gives_way && is_lock_trouble(&error) => return Err(error.into()),
                 Err(error) => reason = Some(runner::explain(&error, scope.role)),
             }
         }
@@ -133,9 +149,11 @@ impl Hazard {
             match guarded(connection, sql).await? {
                 Ok(rows) => {
                     for row in rows {
-                        found.push(self.found(&row).with_context(|| self.stem.clone())?);
+                        let one = self.found(&row, scope, known).with_context(|| self.stem.clone())?;
+                        found.push(one);
                     }
                 }
+                Err(error) if scope.gives_way && is_lock_trouble(&error) => return Err(error.into()),
                 Err(error) => reason = Some(runner::explain(&error, scope.role)),
             }
         }
@@ -154,7 +172,7 @@ impl Hazard {
         Ok((report, found))
     }
 
-    fn found(&self, row: &PgRow) -> Result<Found> {
+    fn found(&self, row: &PgRow, scope: &Scope<'_>, known: &Known) -> Result<Found> {
         let mut finding = runner::finding(&self.rule, row)?;
         let text = |column| optional::<String>(row, column);
         let migration = text("migration")?.or_else(|| self.migrations.first().cloned());
@@ -162,11 +180,21 @@ impl Hazard {
         let before = optional::<Vec<String>>(row, "before")?.unwrap_or_default();
         let (effect, sqlstate) = (text("effect")?, text("sqlstate")?);
         finding.extra.insert("migration", migration.as_str().into());
+        let checksum = checksum(&migration, &scope.catalog.schema, known.target);
+        finding.extra.insert("checksum", checksum.into());
         finding.extra.insert("effect", effect.as_deref().into());
         finding.extra.insert("sqlstate", sqlstate.as_deref().into());
         finding.extra.insert("before", before.as_slice().into());
         Ok(Found { finding, migration, effect, sqlstate, step: text("step")?, table: text("table")?, before })
     }
+}
+
+/// The checksum under which a migration is recorded whose work evodoctor did: of the content that the target ships, or, where
+/// that is for another schema, of the newest.
+fn checksum(number: &str, schema: &str, target: Release) -> Option<&'static str> {
+    let migration = facts().migrations.iter().find(|migration| migration.number() == number)?;
+    let is_elsewhere = migration.is_bound_to_public(target) && schema != "public";
+    migration.checksum_in(if is_elsewhere { Release::newest() } else { target })
 }
 
 static HAZARDS: LazyLock<Vec<Hazard>> = LazyLock::new(|| {

@@ -2,11 +2,14 @@
 //! catalog holds, and the hazards in its rows.
 //!
 //! [`state`] is what a migration meets, [`walk`] says which of its steps Postgres refuses, [`locks`] what each locks and
-//! rewrites, [`hazard`] asks the rows, [`fixes`] looks at our own ledger, and [`preflight`] puts it together.
-//! [`rehearsal`] runs the files themselves.
+//! rewrites, [`hazard`] asks the rows, [`done`] compares what is there already with what it would make, [`fixes`] looks at our
+//! own ledger, and [`preflight`] puts it together. [`rehearsal`] runs the files themselves. [`beforehand`] lets `fix` take a
+//! hazard away.
 
 use serde::Serialize;
 
+pub mod beforehand;
+pub mod done;
 pub mod fixes;
 pub mod hazard;
 pub mod locks;

@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
 
+use super::done::Done;
 use super::fixes::{self, Meeting};
 use super::hazard::{Found, Known, hazards};
 use super::locks::{Work, locks};
@@ -28,7 +29,7 @@ fn in_front(history: Option<&History>) -> Option<&'static str> {
 }
 
 /// A migration and what was found out about it.
-struct Examined {
+pub(super) struct Examined {
     migration: &'static Migration,
     obstacles: Vec<Obstacle>,
     locks: Vec<super::locks::Lock>,
@@ -50,7 +51,7 @@ pub async fn examine(
         runner::run(connection, scope, |check| in_front == Some(check.rule.code.as_str())).await?;
     let pending = pending(history, target);
     let (examined, speed) = walk_all(connection, scope, &pending, target).await?;
-    let known = known(&examined, target);
+    let known = known(&scope.catalog.schema, &examined, target);
 
     let mut found = Vec::new();
     for hazard in hazards() {
@@ -95,7 +96,7 @@ pub async fn examine(
 }
 
 /// The target's migrations that are not applied. Without a history none can be named: what is there is not known.
-fn pending(history: Option<&History>, target: Release) -> Vec<&'static Migration> {
+pub(super) fn pending(history: Option<&History>, target: Release) -> Vec<&'static Migration> {
     let Some(history) = history else { return Vec::new() };
     target.migrations().filter(|migration| !history.applied.contains(&migration.name)).collect()
 }
@@ -125,21 +126,31 @@ async fn walk_all(
         false => Some(Speed::measure(connection, schema, &original, &worked).await?),
     };
 
-    let mut state = original;
+    Ok((walk_each(original, schema, pending, target, speed.as_ref()), speed))
+}
+
+/// Walks through one migration after the other.
+pub(super) fn walk_each(
+    mut state: State,
+    schema: &str,
+    pending: &[&'static Migration],
+    target: Release,
+    speed: Option<&Speed>,
+) -> Vec<Examined> {
     let examine = |migration: &&'static Migration| {
         // In another schema than "public" such content changes nothing here; EVO613 says what becomes of it.
         if migration.is_bound_to_public(target) && schema != "public" {
             return Examined { migration, obstacles: Vec::new(), locks: Vec::new(), seconds: 0.0 };
         }
-        let (locks, seconds) = locks(&state, migration, target, speed.as_ref());
+        let (locks, seconds) = locks(&state, migration, target, speed);
         let obstacles = walk(&mut state, migration, target);
         Examined { migration, obstacles, locks, seconds }
     };
-    Ok((pending.iter().map(examine).collect(), speed))
+    pending.iter().map(examine).collect()
 }
 
 /// What the queries of hazards are told.
-fn known(examined: &[Examined], target: Release) -> Known {
+pub(super) fn known(schema: &str, examined: &[Examined], target: Release) -> Known {
     let first = |one: &Examined| one.obstacles.first().cloned();
     let obstacles: Vec<Value> = examined
         .iter()
@@ -158,7 +169,10 @@ fn known(examined: &[Examined], target: Release) -> Known {
                    "bytes": lock.bytes, "work": lock.work, "seconds": lock.seconds})
         })
         .collect();
-    Known { obstacles: json!(obstacles), locks: json!(locks), target: target.version() }
+    let refused = examined.iter().filter(|one| !one.obstacles.is_empty());
+    let done: Vec<Done> =
+        refused.map(|one| Done::of(schema, one.migration, &one.obstacles, target)).collect();
+    Known { obstacles: json!(obstacles), locks: json!(locks), done: json!(done), target }
 }
 
 /// How a migration ends, from its obstacles and from the hazards in its rows.

@@ -29,6 +29,11 @@ impl Obstacle {
     pub fn is_taken(&self) -> bool {
         matches!(self.sqlstate, "42701" | "42P07" | "42710")
     }
+
+    /// Whether what the step drops is gone already.
+    pub fn is_missing(&self) -> bool {
+        matches!(self.sqlstate, "42703" | "42P01" | "42704")
+    }
 }
 
 type Refusal = (&'static str, String);

@@ -82,15 +82,16 @@ fn a_bad_header_is_refused() {
 }
 
 #[test]
-fn every_fix_has_the_stem_of_a_check_that_announces_it() {
-    let checks = stems("sql/checks/", ".sql");
+fn every_fix_has_the_stem_of_a_check_or_a_hazard_that_announces_it() {
+    let mut stems_of_rules = stems("sql/checks/", ".sql");
+    stems_of_rules.extend(hazards().iter().map(|hazard| hazard.stem.clone()));
     let fixes = fix::stems(fix::FIX_FILES);
     for (path, _) in under("sql/fixes/") {
         let kind = path.split_once('.').expect("an ending").1;
         assert!(["rows.sql", "up.sql", "down.sql"].contains(&kind), "{path} is neither rows nor up nor down");
     }
     for stem in &fixes {
-        assert!(checks.contains(*stem), "{stem} serves no check");
+        assert!(stems_of_rules.contains(*stem), "{stem} serves no check and no hazard");
         let fix = fix::load(fix::FIX_FILES, stem).unwrap_or_else(|error| panic!("{error:#}"));
         assert!(!fix.after.is_empty(), "{stem}: the plan must say what the API does afterwards");
         for number in &fix.upstream {
@@ -98,11 +99,14 @@ fn every_fix_has_the_stem_of_a_check_that_announces_it() {
             assert!(known, "{stem}: {number} is no migration of upstream's");
         }
     }
-    for (path, text) in under("sql/checks/") {
-        let rule = Check::parse(path, text).expect("tested above").rule;
-        let stem = path.trim_start_matches("sql/checks/").trim_end_matches(".sql");
+    let announced = checks().iter().map(|check| (&check.rule, &check.stem));
+    for (rule, stem) in announced.chain(hazards().iter().map(|hazard| (&hazard.rule, &hazard.stem))) {
         let can_be_run = matches!(rule.fix, Some(Applicability::Safe | Applicability::Quarantine));
-        assert_eq!(can_be_run, fixes.contains(stem), "{stem}: the header's `fix` and sql/fixes disagree");
+        assert_eq!(
+            can_be_run,
+            fixes.contains(stem.as_str()),
+            "{stem}: the header's `fix` and sql/fixes disagree"
+        );
     }
 }
 

@@ -17,7 +17,7 @@ fn of_hazard(findings: &[Finding], hazard: &Hazard) -> Vec<Expected> {
                 key: finding.key.clone(),
                 count: finding.count,
                 severity: finding.severity.to_string(),
-                is_manual: false,
+                is_manual: hazard.rule.fix.is_some() && !finding.is_fixable,
             }
         })
         .collect();

@@ -3,6 +3,7 @@
 mod atomic;
 mod bad_input;
 mod baseline;
+mod beforehand;
 mod behaviour;
 mod build;
 mod checks;

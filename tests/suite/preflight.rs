@@ -45,7 +45,9 @@ async fn the_document_says_of_each_migration_how_it_ends() {
         (&json!("Chat"), &json!("SHARE"), &json!("index"))
     );
     assert_eq!(one["hazards"], json!(["EVO614"]));
-    assert!(answer["before"][0].as_str().expect("a line").starts_with("evodoctor fix EVO103"));
+    assert!(
+        answer["before"][0].as_str().expect("a line").starts_with("evodoctor fix EVO614 --to 2.3.7 --apply")
+    );
 
     // The predicate of the finding selects the rows that will be removed.
     let finding = &report["findings"].as_array().expect("a list").iter().find(|f| f["key"] == "Chat.twice");
@@ -272,7 +274,8 @@ async fn long_locks_are_found_and_short_ones_are_not() {
     };
     let locks =
         [lock("Message", "writes", 40.2), lock("Chat", "writes", 4.9), lock("Contact", "nobody", 60.0)];
-    let known = Known { obstacles: json!([]), locks: json!(locks), target: "2.2.0" };
+    let target = Release::find("2.2.0").expect("known");
+    let known = Known { obstacles: json!([]), locks: json!(locks), done: json!([]), target };
     let hazard = hazards().iter().find(|hazard| hazard.rule.code == "EVO604").expect("it is there");
     let catalog =
         evodoctor::database::catalog::Catalog::read(&mut connection, "evolution_api").await.unwrap();

@@ -46,7 +46,7 @@ async fn tell(common: &Common) -> Result<Exit> {
     let look = cli::Check { paranoid: false };
     let consent = vec!["deletes-rows".to_owned(), "changes-rows".to_owned()];
     let rehearse =
-        cli::Fix { codes: Vec::new(), apply: false, allow: Vec::new(), plan_out: None, plan: None };
+        cli::Fix { codes: Vec::new(), apply: false, allow: Vec::new(), plan_out: None, plan: None, to: None };
     let apply = cli::Fix { apply: true, allow: consent, ..rehearse.clone() };
 
     say(&format!(

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use evodoctor::database::script::{Script, Variables, render};
+use evodoctor::database::script::{Script, Variables, file, render};
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
 use super::database::TestDatabase;
@@ -33,17 +33,18 @@ pub struct Expected {
 }
 
 impl Fixture {
-    /// Reads `fixtures/databases/STEM/NAME.sql`.
+    /// Reads `fixtures/databases/STEM/NAME.sql`. With `ledger: empty` in its header evodoctor's ledger is there.
     pub fn read(stem: &str, name: &str) -> Self {
         let path = folder(stem).join(format!("{name}.sql"));
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let script = Script::parse(&text);
+        let ledger = script.get("ledger").map(|_| Script::parse(file("sql/ledger/create.sql")).statements);
         let finds = script.header.iter().filter(|(key, _)| key == "finds");
         Self {
             release: script.get("release").expect("a fixture names its release").to_owned(),
             to: script.get("to").map(str::to_owned),
             finds: finds.map(|(_, value)| Expected::parse(value)).collect(),
-            statements: script.statements,
+            statements: ledger.into_iter().flatten().chain(script.statements).collect(),
         }
     }
 

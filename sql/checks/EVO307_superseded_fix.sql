@@ -1,0 +1,38 @@
+-- code: EVO307
+-- name: superseded-fix
+-- severity: advice
+-- releases: 2.0.0-beta..
+-- summary: an upgrade has since changed what a fix of evodoctor's had repaired
+-- why: Nothing is broken. A fix that was applied before an upgrade can be undone only as long as what it changed is still as it
+--   left it; one of upstream's migrations has changed the same objects since. Undoing it now would take away what the newer
+--   release rests on, so evodoctor refuses to. The fix for this closes such runs: history shows them as done with. What
+--   they keep in the quarantine stays until you drop it: DELETE FROM "evodoctor"."quarantine" WHERE "run" = …
+-- fix: safe
+-- matches: evodoctor.quarantine
+-- Run by hand: psql -v schema=public -v superseded="$(sed 's/;$//' sql/ledger/superseded.sql)" -v upstream='{"EVO205": ["20251122003044"]}'
+-- -v history='"public"."_prisma_migrations"'
+WITH superseded AS (
+    :superseded
+)
+SELECT
+    pg_catalog.format('run %s', superseded.run) AS subject,
+    pg_catalog.concat(
+        pg_catalog.string_agg(
+            pg_catalog.format('%s has been superseded by %s', superseded.code, pg_catalog.array_to_string(superseded.migrations[:3], ', '))
+            || CASE WHEN pg_catalog.cardinality(superseded.migrations) > 3 THEN pg_catalog.format(' and %s more', pg_catalog.cardinality(superseded.migrations) - 3) END,
+            '; ' ORDER BY superseded.position
+        ),
+        ' since it was applied on ' || superseded.release_from || COALESCE(' to ' || NULLIF(superseded.release_to, superseded.release_from), '')
+    ) AS detail,
+    NULL::text AS predicate,
+    pg_catalog.count(*) AS count,
+    pg_catalog.jsonb_agg(
+        pg_catalog.jsonb_build_object('fix', superseded.code, 'applied_at', superseded.applied_at, 'migrations', superseded.migrations) ORDER BY superseded.position
+    ) AS sample,
+    superseded.run::text AS key
+FROM
+    superseded
+GROUP BY
+    superseded.run, superseded.release_from, superseded.release_to
+ORDER BY
+    superseded.run;
