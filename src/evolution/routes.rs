@@ -3,16 +3,19 @@
 //! Source of the facts: the routers of 2.1.1, 2.2.3, 2.3.7 and 2.4.0-rc2; how segments are matched and decoded
 //! was seen in runs of 2.1.1 and 2.3.7.
 
-use std::borrow::Cow;
+mod nearly;
+mod segment;
+
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::LazyLock;
 
 use foldhash::fast::RandomState;
 use memchr::{memchr2, memmem};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 use serde::Deserialize;
-use strsim::osa_distance;
+
+pub use self::nearly::{Fault, Missed, nearly};
+pub use self::segment::{decode_segment, encode_segment, instance_in_query};
 
 /// One verb on one path.
 #[derive(Debug, Deserialize)]
@@ -81,44 +84,7 @@ pub struct Target<'p> {
     pub instance: Option<&'p [u8]>,
 }
 
-/// A path that the server has no route for, though nearly one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Missed {
-    /// The route that was meant.
-    pub meant: &'static Template,
-    /// What is wrong with the path.
-    pub fault: Fault,
-    /// How many segments stand behind the two words of the route.
-    parameters: usize,
-}
-
-impl Missed {
-    /// The path as it was written, without the prefix, and with names and ids as parameters.
-    pub fn written(&self, path: &[u8]) -> String {
-        let path = memchr2(b'?', b'#', path).map_or(path, |end| &path[..end]);
-        let path = without_origin(path);
-        let path = path.strip_suffix(b"/").unwrap_or(path);
-        let mut words = path.rsplit(|&byte| byte == b'/').skip(self.parameters).map(String::from_utf8_lossy);
-        let (action, resource) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let others = "/…".repeat(self.parameters.saturating_sub(1));
-        let name = if self.parameters > 0 { INSTANCE } else { "" };
-        format!("/{resource}/{action}{others}{name}")
-    }
-}
-
-/// What is wrong with a path that is nearly a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// There are too few segments or too many: mostly the instance's name is missing.
-    Segments,
-    /// It is misspelled.
-    Spelling,
-}
-
 const INSTANCE: &str = "/:instanceName";
-
-/// Slips of the fingers in a path that still tell which route was meant.
-const MOST_SLIPS: usize = 2;
 
 /// Longer than `resource/action` of any route.
 const LONGEST_KEY: usize = 64;
@@ -145,17 +111,6 @@ static TEMPLATES: LazyLock<HashMap<Vec<u8>, [Option<Template>; 3], RandomState>>
         template.takes_post |= route.method == "POST";
     }
     templates
-});
-
-/// Per word of a route, resource or action, in lower case: the keys of all routes that have it.
-static WORDS: LazyLock<HashMap<String, Vec<&'static [u8]>>> = LazyLock::new(|| {
-    let mut words: HashMap<String, Vec<&'static [u8]>> = HashMap::new();
-    for key in TEMPLATES.keys() {
-        for word in String::from_utf8_lossy(key).split('/') {
-            words.entry(word.to_owned()).or_default().push(key);
-        }
-    }
-    words
 });
 
 /// Every route known.
@@ -188,52 +143,6 @@ pub fn find(path: &[u8]) -> Option<Target<'_>> {
         return (instance != Some(b"")).then_some(Target { template, instance });
     }
     None
-}
-
-/// The route that a path was meant to ask for, where [`find`] finds none: its name is missing, or it is misspelled by
-/// a letter or two in one of its two words. Takes the path without its query.
-pub fn nearly(path: &[u8]) -> Option<Missed> {
-    let path = without_origin(path);
-    let path = path.strip_suffix(b"/").unwrap_or(path).strip_prefix(b"/")?;
-    let segments: Vec<&[u8]> = path.rsplit(|&byte| byte == b'/').take(6).collect();
-    if segments.iter().any(|segment| segment.eq_ignore_ascii_case(b"manager")) {
-        return None;
-    }
-    let pairs = || segments.windows(2).map(|pair| (pair[1], pair[0])).enumerate();
-    let missed = |parameters, fault, templates: &'static [Option<Template>; 3]| {
-        templates.iter().flatten().next().map(|meant| Missed { meant, fault, parameters })
-    };
-    let known =
-        |(at, (resource, action))| missed(at, Fault::Segments, TEMPLATES.get(&*key(resource, action)?)?);
-    // The name of an instance is no action, so the last segment is not taken for one.
-    let like = |(at, (resource, action))| missed(at, Fault::Spelling, nearest(resource, action)?);
-    pairs().find_map(known).or_else(|| pairs().skip(1).find_map(like))
-}
-
-/// The routes that differ from this by few letters, in one of the two words only.
-fn nearest(resource: &[u8], action: &[u8]) -> Option<&'static [Option<Template>; 3]> {
-    let words = [resource, action].map(|word| String::from_utf8_lossy(word).to_ascii_lowercase());
-    let known = WORDS.get(&words[0]).into_iter().chain(WORDS.get(&words[1])).flatten();
-    let distance = |key: &[u8]| {
-        let key = String::from_utf8_lossy(key);
-        let (resource, action) = key.split_once('/').unwrap_or_default();
-        osa_distance(resource, &words[0]) + osa_distance(action, &words[1])
-    };
-    let nearest = known.map(|key| (distance(key), key)).min()?;
-    (nearest.0 <= MOST_SLIPS).then(|| &TEMPLATES[*nearest.1])
-}
-
-/// The instance that a query names, percent-encoded: the server serves that one, whatever the path says [run].
-pub fn instance_in_query(query: &[u8]) -> Option<Cow<'_, [u8]>> {
-    const PARAMETER: &[u8] = b"instanceName=";
-    memmem::find(query, PARAMETER)?;
-    let value = query.split(|&byte| byte == b'&').find_map(|part| part.strip_prefix(PARAMETER))?;
-    if !value.contains(&b'+') {
-        return Some(percent_decode(value).into());
-    }
-    // In a query, and only there, a plus is a space.
-    let spaced: Vec<u8> = value.iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect();
-    Some(Cow::Owned(percent_decode(&spaced).collect()))
 }
 
 fn template(resource: &[u8], action: &[u8], parameters: usize) -> Option<&'static Template> {
@@ -272,29 +181,6 @@ fn without_origin(path: &[u8]) -> &[u8] {
     let Some(scheme) = memmem::find(path, b"://").filter(|&at| at <= 5) else { return path };
     let host = &path[scheme + 3..];
     host.iter().position(|&byte| byte == b'/').map_or(&[], |slash| &host[slash..])
-}
-
-/// What `encodeURIComponent` leaves alone, and `+`, which stands for itself in a path.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'!')
-    .remove(b'~')
-    .remove(b'*')
-    .remove(b'\'')
-    .remove(b'(')
-    .remove(b')')
-    .remove(b'+');
-
-/// A name as a path has to spell it.
-pub fn encode_segment(name: &str) -> String {
-    utf8_percent_encode(name, SEGMENT).to_string()
-}
-
-/// The name that the server reads from a segment: `%20` is a space, `+` is a plus.
-pub fn decode_segment(segment: &[u8]) -> Cow<'_, [u8]> {
-    percent_decode(segment).into()
 }
 
 #[cfg(test)]
@@ -369,58 +255,5 @@ mod tests {
         assert_eq!(target.template.verb(b"get"), Some("GET"));
         assert_eq!(target.template.verb(b"HEAD"), Some("HEAD"));
         assert_eq!(target.template.verb(b"POST"), None);
-    }
-
-    #[test]
-    fn what_is_nearly_a_route_is_known() {
-        let nearly = |path: &str| nearly(path.as_bytes()).map(|missed| (missed.meant.path, missed.fault));
-        for (path, expected) in [
-            ("/instance/connectionState", ("/instance/connectionState/:instanceName", Fault::Segments)),
-            ("/api/Instance/ConnectionState/", ("/instance/connectionState/:instanceName", Fault::Segments)),
-            ("/message/sendText/alpha/5511", ("/message/sendText/:instanceName", Fault::Segments)),
-            ("/openai/delete/alpha", ("/openai/delete/:openaiBotId/:instanceName", Fault::Segments)),
-            ("/message/send-text/alpha", ("/message/sendText/:instanceName", Fault::Spelling)),
-            ("/messages/sendText/alpha", ("/message/sendText/:instanceName", Fault::Spelling)),
-            ("/instance/conectionState/alpha", ("/instance/connectionState/:instanceName", Fault::Spelling)),
-        ] {
-            assert_eq!(nearly(path), Some(expected), "{path}");
-        }
-        let written = |path: &str, query: &str| {
-            let missed = super::nearly(path.as_bytes()).unwrap();
-            missed.written([path, query].concat().as_bytes())
-        };
-        assert_eq!(written("/api/message/send-text/alpha/", "?x=/1"), "/message/send-text/:instanceName");
-        assert_eq!(written("https://h/message/sendText/alpha/5511", ""), "/message/sendText/…/:instanceName");
-        assert_eq!(written("/instance/connectionState", ""), "/instance/connectionState");
-        for path in [
-            "/",
-            "/wp-login.php",
-            "/message",
-            "/manager/instance/connectionState",
-            "/group/policy/x",
-            "/a/b/c",
-        ] {
-            assert_eq!(nearly(path), None, "{path}");
-        }
-    }
-
-    #[test]
-    fn an_instance_in_the_query_is_read_as_the_server_reads_it() {
-        let read = |query: &str| {
-            instance_in_query(query.as_bytes()).map(|name| String::from_utf8_lossy(&name).into_owned())
-        };
-        assert_eq!(read("a=1&instanceName=beta+store%21"), Some("beta store!".into()));
-        assert_eq!(read("instanceName="), Some(String::new()));
-        assert_eq!(read("xinstanceName=a"), None);
-    }
-
-    #[test]
-    fn segments_are_spelled_as_a_url_wants_them() {
-        assert_eq!(encode_segment("beta store"), "beta%20store");
-        assert_eq!(encode_segment("a/b?c%d"), "a%2Fb%3Fc%25d");
-        assert_eq!(encode_segment("joão-1_x.y"), "jo%C3%A3o-1_x.y");
-        assert_eq!(&*decode_segment(b"beta%20store"), b"beta store");
-        assert_eq!(&*decode_segment(b"beta+store"), b"beta+store");
-        assert_eq!(&*decode_segment(b"beta%2520store"), b"beta%20store");
     }
 }

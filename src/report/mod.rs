@@ -22,6 +22,7 @@ use crate::upgrade::Preflight;
 
 use self::outline::Outline;
 
+mod change;
 pub mod explain;
 pub mod github;
 mod gitlab;

@@ -175,7 +175,7 @@ impl Watch {
     fn known(&mut self, path: &[u8]) -> &mut KnownPath {
         let hash = self.hasher.hash_one(path);
         // Two places beside each other, so that two paths in use do not push each other out.
-        let at = hash as usize % PATHS & !1;
+        let at = (hash as usize % PATHS) & !1;
         if self.paths[at].hash == hash {
             return &mut self.paths[at];
         }

@@ -1,0 +1,128 @@
+//! Paths that the server has no route for, though nearly one.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use memchr::memchr2;
+use strsim::osa_distance;
+
+use super::{INSTANCE, TEMPLATES, Template, key, without_origin};
+
+/// A path that the server has no route for, though nearly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missed {
+    /// The route that was meant.
+    pub meant: &'static Template,
+    /// What is wrong with the path.
+    pub fault: Fault,
+    /// How many segments stand behind the two words of the route.
+    parameters: usize,
+}
+
+impl Missed {
+    /// The path as it was written, without the prefix, and with names and ids as parameters.
+    pub fn written(&self, path: &[u8]) -> String {
+        let path = memchr2(b'?', b'#', path).map_or(path, |end| &path[..end]);
+        let path = without_origin(path);
+        let path = path.strip_suffix(b"/").unwrap_or(path);
+        let mut words = path.rsplit(|&byte| byte == b'/').skip(self.parameters).map(String::from_utf8_lossy);
+        let (action, resource) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let others = "/…".repeat(self.parameters.saturating_sub(1));
+        let name = if self.parameters > 0 { INSTANCE } else { "" };
+        format!("/{resource}/{action}{others}{name}")
+    }
+}
+
+/// What is wrong with a path that is nearly a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// There are too few segments or too many: mostly the instance's name is missing.
+    Segments,
+    /// It is misspelled.
+    Spelling,
+}
+
+/// Slips of the fingers in a path that still tell which route was meant.
+const MOST_SLIPS: usize = 2;
+
+/// Per word of a route, resource or action, in lower case: the keys of all routes that have it.
+static WORDS: LazyLock<HashMap<String, Vec<&'static [u8]>>> = LazyLock::new(|| {
+    let mut words: HashMap<String, Vec<&'static [u8]>> = HashMap::new();
+    for key in TEMPLATES.keys() {
+        for word in String::from_utf8_lossy(key).split('/') {
+            words.entry(word.to_owned()).or_default().push(key);
+        }
+    }
+    words
+});
+
+/// The route that a path was meant to ask for, where [`find`] finds none: its name is missing, or it is misspelled by
+/// a letter or two in one of its two words. Takes the path without its query.
+pub fn nearly(path: &[u8]) -> Option<Missed> {
+    let path = without_origin(path);
+    let path = path.strip_suffix(b"/").unwrap_or(path).strip_prefix(b"/")?;
+    let segments: Vec<&[u8]> = path.rsplit(|&byte| byte == b'/').take(6).collect();
+    if segments.iter().any(|segment| segment.eq_ignore_ascii_case(b"manager")) {
+        return None;
+    }
+    let pairs = || segments.windows(2).map(|pair| (pair[1], pair[0])).enumerate();
+    let missed = |parameters, fault, templates: &'static [Option<Template>; 3]| {
+        templates.iter().flatten().next().map(|meant| Missed { meant, fault, parameters })
+    };
+    let known =
+        |(at, (resource, action))| missed(at, Fault::Segments, TEMPLATES.get(&*key(resource, action)?)?);
+    // The name of an instance is no action, so the last segment is not taken for one.
+    let like = |(at, (resource, action))| missed(at, Fault::Spelling, nearest(resource, action)?);
+    pairs().find_map(known).or_else(|| pairs().skip(1).find_map(like))
+}
+
+/// The routes that differ from this by few letters, in one of the two words only.
+fn nearest(resource: &[u8], action: &[u8]) -> Option<&'static [Option<Template>; 3]> {
+    let words = [resource, action].map(|word| String::from_utf8_lossy(word).to_ascii_lowercase());
+    let known = WORDS.get(&words[0]).into_iter().chain(WORDS.get(&words[1])).flatten();
+    let distance = |key: &[u8]| {
+        let key = String::from_utf8_lossy(key);
+        let (resource, action) = key.split_once('/').unwrap_or_default();
+        osa_distance(resource, &words[0]) + osa_distance(action, &words[1])
+    };
+    let nearest = known.map(|key| (distance(key), key)).min()?;
+    (nearest.0 <= MOST_SLIPS).then(|| &TEMPLATES[*nearest.1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_nearly_a_route_is_known() {
+        let nearly = |path: &str| nearly(path.as_bytes()).map(|missed| (missed.meant.path, missed.fault));
+        for (path, expected) in [
+            ("/instance/connectionState", ("/instance/connectionState/:instanceName", Fault::Segments)),
+            ("/api/Instance/ConnectionState/", ("/instance/connectionState/:instanceName", Fault::Segments)),
+            ("/message/sendText/alpha/5511", ("/message/sendText/:instanceName", Fault::Segments)),
+            ("/openai/delete/alpha", ("/openai/delete/:openaiBotId/:instanceName", Fault::Segments)),
+            ("/message/send-text/alpha", ("/message/sendText/:instanceName", Fault::Spelling)),
+            ("/messages/sendText/alpha", ("/message/sendText/:instanceName", Fault::Spelling)),
+            ("/instance/conectionState/alpha", ("/instance/connectionState/:instanceName", Fault::Spelling)),
+        ] {
+            assert_eq!(nearly(path), Some(expected), "{path}");
+        }
+        let written = |path: &str, query: &str| {
+            let missed = super::nearly(path.as_bytes()).unwrap();
+            missed.written([path, query].concat().as_bytes())
+        };
+        assert_eq!(written("/api/message/send-text/alpha/", "?x=/1"), "/message/send-text/:instanceName");
+        assert_eq!(written("https://h/message/sendText/alpha/5511", ""), "/message/sendText/…/:instanceName");
+        assert_eq!(written("/instance/connectionState", ""), "/instance/connectionState");
+        for path in [
+            "/",
+            "/wp-login.php",
+            "/message",
+            "/manager/instance/connectionState",
+            "/group/policy/x",
+            "/a/b/c",
+        ] {
+            assert_eq!(nearly(path), None, "{path}");
+        }
+    }
+}
