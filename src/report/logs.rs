@@ -148,6 +148,7 @@ fn in_a_path(finding: &Finding) -> String {
     let text = |key| finding.extra.get(key).and_then(Value::as_str);
     match (text("write_instead_encoded").or(text("write_instead")), parts(finding, "candidates")) {
         (Some(encoded), _) => encoded.to_owned(),
+        _ if finding.code == "EVO507" => "the path alone".to_owned(),
         (None, [Value::String(name)]) => format!("perhaps {}", shown::visible(name)),
         (None, []) => UNKNOWN.to_owned(),
         (None, several) => format!("one of {}", several.len()),
