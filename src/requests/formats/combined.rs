@@ -77,8 +77,12 @@ pub(super) fn glance<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Glance<'l>
 /// Whether the last quoted field may hold addresses.
 fn ends_with_address(tail: &[u8]) -> bool {
     let Some(inner) = tail.strip_suffix(b"\"") else { return false };
-    let other = |byte: &&u8| !(byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':' | b',' | b' '));
-    inner.iter().rev().find(other) == Some(&b'"')
+    inner.iter().rev().find(|byte| !is_of_addresses(byte)) == Some(&b'"')
+}
+
+/// Whether a list of addresses may hold this byte.
+fn is_of_addresses(byte: &u8) -> bool {
+    byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':' | b',' | b' ')
 }
 
 /// Where the brackets around the time are. Bracket and quote belong together: a user's name may hold either alone.
@@ -148,8 +152,9 @@ fn client(text: &[u8]) -> (Option<&[u8]>, Option<&[u8]>) {
 /// The client's own address, where the last quoted field lists those of `X-Forwarded-For`, as nginx's `main` does.
 fn forwarded_for(tail: &[u8]) -> Option<&[u8]> {
     let inner = tail.strip_suffix(b"\"")?;
-    let first = inner[memrchr(b'"', inner)? + 1..].split(|&byte| byte == b' ').next()?;
-    is_address(first).then(|| bare(first))
+    let field = &inner[memrchr(b'"', inner)? + 1..];
+    let first = field.split(|&byte| byte == b' ').next()?;
+    (field.iter().all(is_of_addresses) && is_address(first)).then(|| bare(first))
 }
 
 /// The word without the comma and the quotes that lists of addresses have.

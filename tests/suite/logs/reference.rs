@@ -124,12 +124,13 @@ fn is_address(word: &[u8]) -> bool {
     bare(word).parse::<IpAddr>().is_ok()
 }
 
-/// The first address of a last quoted field that begins with one.
+/// The first address of a last quoted field that lists some.
 fn forwarded(tail: &[u8]) -> Option<String> {
     let inner = tail.strip_suffix(b"\"")?;
     let last = inner.rsplit(|&byte| byte == b'"').next().filter(|last| last.len() < inner.len())?;
     let first = last.split(|&byte| byte == b' ').next()?;
-    is_address(first).then(|| bare(first))
+    let is_list = last.iter().all(|byte| byte.is_ascii_hexdigit() || b".:, ".contains(byte));
+    (is_list && is_address(first)).then(|| bare(first))
 }
 
 fn unescape(field: &[u8]) -> Cow<'_, [u8]> {
