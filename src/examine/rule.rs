@@ -101,6 +101,28 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// A rule that rests on no query, and so has no file: it says what was seen elsewhere, for any release, and there is
+    /// nothing in the database to fix.
+    pub fn of_this_program(
+        code: &str,
+        name: &str,
+        severity: Severity,
+        summary: &str,
+        why: &str,
+        matches: &[&str],
+    ) -> Self {
+        Self {
+            code: code.to_owned(),
+            name: name.to_owned(),
+            severity,
+            releases: None,
+            summary: summary.to_owned(),
+            why: why.to_owned(),
+            fix: None,
+            matches: matches.iter().map(|&text| text.to_owned()).collect(),
+        }
+    }
+
     /// Reads the header of a check file.
     ///
     /// # Errors

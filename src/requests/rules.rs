@@ -41,7 +41,7 @@ pub fn rules() -> &'static [Rule] {
 
 static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
     [
-        rule(
+        Rule::of_this_program(
             "EVO501",
             "instance-id-as-name",
             Severity::Warning,
@@ -53,7 +53,7 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
              wrong name answers 404 even with a wrong key. Put the name in place of the id in the client's URL.",
             &["The \"…\" instance does not exist", "instance does not exist"],
         ),
-        rule(
+        Rule::of_this_program(
             "EVO502",
             "instance-name-letter-case",
             Severity::Warning,
@@ -63,7 +63,7 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
              `The \"…\" instance does not exist`. Write the name as it was created.",
             &["The \"…\" instance does not exist"],
         ),
-        rule(
+        Rule::of_this_program(
             "EVO503",
             "instance-name-encoding",
             Severity::Warning,
@@ -74,7 +74,7 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
              language has for path segments, not with what it has for forms.",
             &["The \"…\" instance does not exist"],
         ),
-        rule(
+        Rule::of_this_program(
             "EVO504",
             "token-as-instance-name",
             Severity::Error,
@@ -85,7 +85,7 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
              and their backups.",
             &["The \"…\" instance does not exist"],
         ),
-        rule(
+        Rule::of_this_program(
             "EVO505",
             "phone-number-as-instance-name",
             Severity::Warning,
@@ -95,7 +95,7 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
              you write to goes into the request's body.",
             &["The \"…\" instance does not exist"],
         ),
-        rule(
+        Rule::of_this_program(
             "EVO506",
             "unknown-instance-name",
             Severity::Warning,
@@ -105,7 +105,7 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
              name is near, it is shown; otherwise ask whoever runs the client, or stop it.",
             &["The \"…\" instance does not exist"],
         ),
-        rule(
+        Rule::of_this_program(
             "EVO507",
             "request-crosses-instances",
             Severity::Error,
@@ -116,7 +116,7 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
              client, and let the proxy refuse requests that have it on any path but `/instance/fetchInstances`.",
             &["instanceName="],
         ),
-        rule(
+        Rule::of_this_program(
             "EVO508",
             "no-such-route",
             Severity::Warning,
@@ -126,7 +126,7 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
              misspelled. Letter case does not matter in a route, everything else does.",
             &["Cannot GET", "Cannot POST", "Cannot PUT", "Cannot DELETE"],
         ),
-        rule(
+        Rule::of_this_program(
             "EVO509",
             "unknown-name-answered-500",
             Severity::Warning,
@@ -139,19 +139,6 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
         ),
     ]
 });
-
-fn rule(code: &str, name: &str, severity: Severity, summary: &str, why: &str, matches: &[&str]) -> Rule {
-    Rule {
-        code: code.to_owned(),
-        name: name.to_owned(),
-        severity,
-        releases: None,
-        summary: summary.to_owned(),
-        why: why.to_owned(),
-        fix: None,
-        matches: matches.iter().map(|&text| text.to_owned()).collect(),
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -24,18 +24,8 @@ pub fn rule(code: &str) -> &'static Rule {
 }
 
 static RULES: LazyLock<[Rule; 2]> = LazyLock::new(|| {
-    let rule = |code: &str, name: &str, severity, summary: &str, why: &str, matches: &[&str]| Rule {
-        code: code.to_owned(),
-        name: name.to_owned(),
-        severity,
-        releases: None,
-        summary: summary.to_owned(),
-        why: why.to_owned(),
-        fix: None,
-        matches: matches.iter().map(|&text| text.to_owned()).collect(),
-    };
     [
-        rule(
+        Rule::of_this_program(
             FAILS,
             "rehearsed-migration-fails",
             Severity::Error,
@@ -46,7 +36,7 @@ static RULES: LazyLock<[Rule; 2]> = LazyLock::new(|| {
              again, or stay on the release you have.",
             &["P3018", "A migration failed to apply", "Database error code"],
         ),
-        rule(
+        Rule::of_this_program(
             LOSES,
             "rehearsed-migration-removes-data",
             Severity::Warning,
