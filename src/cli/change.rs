@@ -1,0 +1,76 @@
+//! The options of the commands that change something.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// `evodoctor fix`.
+#[derive(Debug, Clone, Args)]
+pub struct Fix {
+    /// The codes to fix, at any severity [default: everything that --fail-on counts]
+    #[arg(value_name = "CODE")]
+    pub codes: Vec<String>,
+    /// Commit instead of rolling back
+    #[arg(long)]
+    pub apply: bool,
+    /// Consent to a hazard that the plan names, such as deletes-rows
+    #[arg(long, value_name = "HAZARD", value_delimiter = ',')]
+    pub allow: Vec<String>,
+    /// Write the rehearsed plan to a file, for review
+    #[arg(long, value_name = "FILE", conflicts_with = "apply")]
+    pub plan_out: Option<PathBuf>,
+    /// Apply exactly this plan, or refuse
+    #[arg(long, value_name = "FILE", requires = "apply", conflicts_with_all = ["codes", "to"])]
+    pub plan: Option<PathBuf>,
+    /// For hazards of an upgrade (EVO6xx): the release to go to [default: the newest known]
+    #[arg(long, value_name = "RELEASE")]
+    pub to: Option<String>,
+}
+
+/// `evodoctor undo`.
+#[derive(Debug, Args)]
+pub struct Undo {
+    /// The run's number, from `evodoctor history`
+    #[arg(value_name = "RUN")]
+    pub run: i64,
+    /// Commit instead of rolling back
+    #[arg(long)]
+    pub apply: bool,
+}
+
+/// `evodoctor credentials`.
+#[derive(Debug, Subcommand)]
+pub enum Credentials {
+    /// Each credential, its instance, and the settings and bots that hold it
+    List,
+    /// Give another instance a credential of its own with the same key (a dry run until --apply)
+    Share {
+        /// The credential's id, from `evodoctor credentials list`
+        #[arg(value_name = "CREDENTIAL")]
+        credential: String,
+        /// The name of the instance that gets one
+        #[arg(value_name = "INSTANCE")]
+        instance: String,
+        /// The new credential's name [default: the same]
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// Commit instead of rolling back
+        #[arg(long)]
+        apply: bool,
+    },
+    /// Free a credential from the settings and bots that hold it (a dry run until --apply)
+    Release {
+        /// The credential's id, from `evodoctor credentials list`
+        #[arg(value_name = "CREDENTIAL")]
+        credential: String,
+        /// The credential that takes its place [default: settings and bots are removed]
+        #[arg(long, value_name = "CREDENTIAL")]
+        to: Option<String>,
+        /// Commit instead of rolling back
+        #[arg(long)]
+        apply: bool,
+        /// Consent to a hazard that the plan names, such as deletes-rows
+        #[arg(long, value_name = "HAZARD", value_delimiter = ',')]
+        allow: Vec<String>,
+    },
+}

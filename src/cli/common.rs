@@ -1,0 +1,116 @@
+//! The options of every command.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+
+use crate::examine::baseline::Baseline;
+use crate::examine::rule::Severity;
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Common options")]
+pub struct Common {
+    /// Connection string, as Evolution has it [env: DATABASE_CONNECTION_URI, then DATABASE_URL]
+    #[arg(long, global = true, value_name = "URL", conflicts_with = "env_file")]
+    pub database_url: Option<String>,
+    /// Take the connection string from Evolution's own .env
+    #[arg(long, global = true, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// Examine a dump instead of a server: what pg_dump or pg_dumpall wrote, also packed; - reads stdin
+    #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["database_url", "env_file"])]
+    pub snapshot: Option<PathBuf>,
+    /// The schema with Evolution's tables [default: the URL's, else the one that holds them]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub schema: Option<String>,
+    /// How to print the result
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+    /// Write the result to a file instead of stdout
+    #[arg(long, short, global = true, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Only these codes
+    #[arg(long, global = true, value_name = "CODE", value_delimiter = ',')]
+    pub select: Vec<String>,
+    /// Not these codes
+    #[arg(long, global = true, value_name = "CODE", value_delimiter = ',')]
+    pub ignore: Vec<String>,
+    /// The mildest severity that makes the exit code 1
+    #[arg(long, global = true, value_enum, default_value_t = FailOn::Warning)]
+    pub fail_on: FailOn,
+    /// What is known already and fails no more, as --write-baseline wrote it
+    #[arg(long, global = true, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Write down what is found; with --baseline, keep of that what was not looked at
+    #[arg(long, global = true, value_name = "FILE")]
+    pub write_baseline: Option<PathBuf>,
+    /// What is in the baseline; read before anything else is done.
+    #[arg(skip)]
+    pub known: Option<Arc<Baseline>>,
+    /// Only the summary
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Say what is being done, on stderr (-vv: every SQL statement)
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// How to print a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people at a terminal
+    Human,
+    /// One JSON document; explain --json-schema describes it
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// JUnit's XML: a test case for each check
+    Junit,
+    /// Annotations and a step summary, for GitHub Actions
+    Github,
+    /// A code quality report, for GitLab CI
+    Gitlab,
+    /// A comment for a pull request
+    Markdown,
+}
+
+impl Format {
+    /// As it is written on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Human => "human",
+            Self::Json => "json",
+            Self::Sarif => "sarif",
+            Self::Junit => "junit",
+            Self::Github => "github",
+            Self::Gitlab => "gitlab",
+            Self::Markdown => "markdown",
+        }
+    }
+}
+
+/// The mildest severity that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Only errors
+    Error,
+    /// Errors and warnings
+    Warning,
+    /// Everything
+    Advice,
+    /// Nothing
+    Never,
+}
+
+impl FailOn {
+    /// Whether a finding of this severity counts.
+    pub fn counts(self, severity: Severity) -> bool {
+        match self {
+            Self::Error => severity >= Severity::Error,
+            Self::Warning => severity >= Severity::Warning,
+            Self::Advice => true,
+            Self::Never => false,
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The options of the commands that only look.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// `evodoctor check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Trust no index and read the tables themselves: slower, and finds what a corrupt index hides
+    #[arg(long)]
+    pub paranoid: bool,
+}
+
+/// `evodoctor preflight`.
+#[derive(Debug, Args)]
+pub struct Preflight {
+    /// The release to upgrade to, such as 2.3.7 [default: the newest one known]
+    #[arg(long, value_name = "RELEASE")]
+    pub to: Option<String>,
+    /// Print only what to do before the upgrade, a line for each step
+    #[arg(long)]
+    pub resolve: bool,
+    /// Run the pending files of this folder for real: a checkout's or an image's prisma/postgresql-migrations
+    #[arg(long, value_name = "DIR")]
+    pub migrations: Option<PathBuf>,
+    /// Consent to run them on a live database, in one transaction that is rolled back; it blocks Evolution meanwhile
+    #[arg(long, requires = "migrations")]
+    pub rehearse_on_live: bool,
+}

@@ -1,0 +1,14 @@
+//! The options of `evodoctor explain`.
+
+use clap::Args;
+
+/// `evodoctor explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// A code, an error message, a constraint's name or a Prisma P-code [default: list every code]
+    #[arg(value_name = "CODE|TEXT")]
+    pub text: Vec<String>,
+    /// Print the JSON Schema of what --format json prints, for every command
+    #[arg(long, conflicts_with = "text")]
+    pub json_schema: bool,
+}

@@ -1,0 +1,74 @@
+//! The command line: the commands here, the options of each in a file of its own.
+
+mod change;
+mod common;
+mod examine;
+mod explain;
+mod logs;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+pub use change::{Credentials, Fix, Undo};
+pub use common::{Common, FailOn, Format};
+pub use examine::{Check, Preflight};
+pub use explain::Explain;
+pub use logs::{LogFormat, Logs, Proxy};
+
+/// Finds, explains and repairs the known failures of an Evolution API Postgres database.
+#[derive(Debug, Parser)]
+#[command(name = "evodoctor", version, max_term_width = 110, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options of every command.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Examine a database; changes nothing
+    Check(Check),
+    /// Rehearse fixes, show the diff, roll back (--apply commits)
+    Fix(Fix),
+    /// Reverse an applied run (a dry run until --apply)
+    Undo(Undo),
+    /// List the applied runs
+    History,
+    /// Who holds which OpenAI credential; share a key, free a credential
+    #[command(subcommand)]
+    Credentials(Credentials),
+    /// What the pending upstream migrations will do to this database; changes nothing
+    Preflight(Preflight),
+    /// Find requests that name instances wrongly, in a proxy's or the server's log
+    Logs(Logs),
+    /// Explain a code, or find the code for an error message
+    Explain(Explain),
+    /// See the whole story on a throwaway server
+    Demo,
+}
+
+impl Command {
+    /// Its name, and the formats that its result can have.
+    pub fn formats(&self) -> (&'static str, &'static [Format]) {
+        use Format::{Human, Json};
+        match self {
+            Self::Check(_) => ("check", Format::value_variants()),
+            Self::Fix(_) => ("fix", Format::value_variants()),
+            Self::Preflight(_) => ("preflight", Format::value_variants()),
+            Self::Logs(_) => ("logs", Format::value_variants()),
+            Self::Undo(_) => ("undo", &[Human, Json]),
+            Self::History => ("history", &[Human, Json]),
+            Self::Credentials(_) => ("credentials", &[Human, Json]),
+            Self::Explain(_) => ("explain", &[Human, Json]),
+            Self::Demo => ("demo", &[Human]),
+        }
+    }
+
+    /// Whether its findings can be compared with a baseline. What is known is still to be repaired, so `fix` has none.
+    pub fn takes_baseline(&self) -> bool {
+        matches!(self, Self::Check(_) | Self::Preflight(_) | Self::Logs(_))
+    }
+}
