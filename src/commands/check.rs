@@ -13,8 +13,18 @@ use crate::report::{Detail, Report};
 /// Examines and reports.
 ///
 /// # Errors
-/// When there is no database to examine, or the connection is lost.
+/// As [`examine`], and when the report cannot be written.
 pub async fn run(args: &cli::Check, common: &Common) -> Result<Exit> {
+    let report = examine(args, common).await?;
+    report.print(common)?;
+    Ok(report.exit(common))
+}
+
+/// What the checks say of the database that the options name.
+///
+/// # Errors
+/// When there is no database to examine, or the connection is lost.
+pub async fn examine(args: &cli::Check, common: &Common) -> Result<Report> {
     let selection = Selection::new(common)?;
     let mut opened = Opened::snapshot(common).await?;
     let mut scope = Scope::new(&opened.catalog, opened.range(), &opened.server.role);
@@ -28,6 +38,5 @@ pub async fn run(args: &cli::Check, common: &Common) -> Result<Exit> {
     let mut report = Report::new("check", Detail::Check {}).with_examination(checks, findings);
     report.database = Some(opened.database_info());
     report.release = opened.release_info();
-    report.print(common)?;
-    Ok(report.exit(common))
+    Ok(report)
 }

@@ -18,9 +18,19 @@ use crate::upgrade::rehearsal::compare;
 /// Examines and reports.
 ///
 /// # Errors
+/// As [`examine`], and when the report cannot be written.
+pub async fn run(args: &cli::Preflight, common: &Common) -> Result<Exit> {
+    let report = examine(args, common).await?;
+    report.print(common)?;
+    Ok(report.exit(common))
+}
+
+/// What the upgrade will do to the database that the options name.
+///
+/// # Errors
 /// When the release is not known or older than the database, there is no database to examine, or files are to be
 /// rehearsed and cannot be.
-pub async fn run(args: &cli::Preflight, common: &Common) -> Result<Exit> {
+pub async fn examine(args: &cli::Preflight, common: &Common) -> Result<Report> {
     let selection = Selection::new(common)?;
     let to = args.to.as_deref().map(target).transpose()?;
     let folder = rehearse::folder(args, common)?;
@@ -51,8 +61,7 @@ pub async fn run(args: &cli::Preflight, common: &Common) -> Result<Exit> {
     let mut report = Report::new("preflight", detail).with_examination(checks, findings);
     report.database = Some(opened.database_info());
     report.release = opened.release_info();
-    report.print(common)?;
-    Ok(report.exit(common))
+    Ok(report)
 }
 
 /// The release with this version.

@@ -19,7 +19,7 @@ use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
 use super::statements::is_query;
-use crate::database::script::{FILES, Script};
+use crate::database::script::{FILES, Script, Variables, render};
 use crate::evolution::release::ReleaseRange;
 use crate::examine::check::{Family, checks};
 use crate::examine::finding::{Finding, FixSummary};
@@ -212,6 +212,22 @@ pub fn find(code: &str) -> Option<&'static Fix> {
 /// The operation of a name.
 pub fn operation(name: &str) -> Option<&'static Fix> {
     OPERATIONS.iter().find(|operation| operation.code == name)
+}
+
+/// The statements that repair a finding, where they are all there is to it: no rows to move, nothing to ask the database.
+pub fn suggestion(finding: &Finding, schema: Option<&str>) -> Option<Vec<String>> {
+    let fix = find(&finding.code).filter(|_| finding.is_fixable)?;
+    if fix.family == Family::Finding {
+        return Some(finding.repair.statements.clone()).filter(|statements| !statements.is_empty());
+    }
+    let writes = |statement: &&String| is_query(statement) && !statement.contains(" AS note");
+    if fix.rows.is_some() || !fix.before_rows.is_empty() || fix.up.iter().any(|one| writes(&one)) {
+        return None;
+    }
+    let variables = Variables::for_schema(schema?);
+    let statements = fix.up.iter().filter(|statement| !is_query(statement));
+    let statements = statements.map(|statement| render(statement, &variables).ok());
+    statements.collect::<Option<Vec<String>>>().filter(|statements| !statements.is_empty())
 }
 
 /// Tells each finding which fix it has. One that is in an unforeseen form, and one without a fix of its own although

@@ -1,6 +1,7 @@
 //! SARIF 2.1.0, for code scanning.
 //!
-//! SARIF's `fixes` replace regions of files, and a database has none: the SQL of a fix is told in the rule's help.
+//! SARIF's `fixes` change files, and a database has none. Where a repair is nothing but statements, the finding has it as
+//! a fix that writes them to the place that stands for the table; what else a fix runs is told in the rule's help.
 
 use anyhow::Result;
 use serde_json::{Map, Value, json};
@@ -91,6 +92,10 @@ fn result(told: Told<'_>, index: usize, schema: Option<&str>) -> Value {
     let properties =
         json!({"count": finding.count, "predicate": finding.predicate, "sample": finding.sample});
     result.insert("properties".to_owned(), properties);
+    if let Some(statements) = fix::suggestion(finding, schema) {
+        let sql: String = statements.iter().map(|statement| format!("{};\n", statement.trim_end())).collect();
+        result.insert("fixes".to_owned(), json!([suggested(&sql, Place::of(finding), &finding.code)]));
+    }
     if let Some(standing) = told.standing {
         let state = match standing {
             Standing::New => "new",
@@ -104,6 +109,19 @@ fn result(told: Told<'_>, index: usize, schema: Option<&str>) -> Value {
         result.insert("suppressions".to_owned(), known);
     }
     result.into()
+}
+
+/// Statements as SARIF's fix: put in where the finding is.
+fn suggested(sql: &str, place: Place<'_>, code: &str) -> Value {
+    let start = json!({"startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 1});
+    let text = format!("evodoctor fix {code} rehearses this, shows what it does, and with --apply runs it");
+    json!({
+        "description": {"text": text},
+        "artifactChanges": [{
+            "artifactLocation": {"uri": place.path()},
+            "replacements": [{"deletedRegion": start, "insertedContent": {"text": sql}}],
+        }],
+    })
 }
 
 /// What is undecided: SARIF calls it open, neither found nor passed.

@@ -261,6 +261,33 @@ async fn a_rehearsal_tells_what_is_pending_and_an_applied_run_what_is_left() {
     assert_eq!(on(&url, &consent).ends(0).stdout, "applied: run 1\n");
 }
 
+/// Where a repair is nothing but statements, code scanning has them beside the finding; they run as they are.
+#[tokio::test]
+async fn the_sql_of_a_fix_is_suggested_where_it_fits() {
+    let database =
+        Fixture::read("EVO201_openai_credential_delete_blocked", "bad").database("evolution_api").await;
+    let url = database.url();
+    let told = |codes| {
+        let sarif = on(&url, &["check", "--select", codes, "--format", "sarif"]).json();
+        sarif["runs"][0]["results"].as_array().expect("a list").clone()
+    };
+    let results = told("EVO201");
+    let change = &results[0]["fixes"][0]["artifactChanges"][0];
+    assert_eq!(change["artifactLocation"]["uri"], "database/OpenaiSetting");
+    let sql = change["replacements"][0]["insertedContent"]["text"].as_str().expect("SQL");
+    assert!(
+        sql.starts_with("ALTER TABLE \"evolution_api\".\"OpenaiSetting\"") && !sql.contains("SELECT"),
+        "{sql}"
+    );
+    execute(&mut database.connect().await, sql).await;
+    assert!(told("EVO201").is_empty());
+
+    // Rows that go to the quarantine are more than statements.
+    let database = Fixture::read("EVO101_orphaned_reference", "bad").database("evolution_api").await;
+    let sarif = on(&database.url(), &["check", "--select", "EVO101", "--format", "sarif"]).json();
+    assert_eq!(sarif["runs"][0]["results"][0]["fixes"], Value::Null);
+}
+
 /// GitHub drops the eleventh annotation of a level without a word.
 #[test]
 fn more_annotations_than_github_shows_are_counted() {
