@@ -9,6 +9,7 @@ pub mod database;
 pub mod evolution;
 pub mod examine;
 pub mod exit;
+pub mod progress;
 pub mod repair;
 pub mod report;
 pub mod requests;

@@ -9,6 +9,7 @@ use evodoctor::commands::{
     check, credentials, demo, explain, fix, history, logs, open, options, preflight, undo,
 };
 use evodoctor::exit::{self, Exit};
+use evodoctor::progress;
 use evodoctor::report::github;
 use tracing_subscriber::EnvFilter;
 
@@ -25,6 +26,10 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .without_time()
         .init();
+    // What -v says and a line that is drawn anew do not go together.
+    if !cli.common.quiet && cli.common.verbose == 0 {
+        progress::enable();
+    }
     let outcome = match options::settle(&mut cli) {
         Ok(()) => tokio::select! {
             // In this order: a Ctrl-C is listened for before there is anything to remove.

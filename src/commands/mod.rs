@@ -1,6 +1,5 @@
 //! One file per subcommand, each short: gather, call, report.
 
-mod bar;
 pub mod change;
 pub mod check;
 pub mod credentials;

@@ -114,7 +114,7 @@ impl Opened {
 /// Where to connect: to the database that is named, or to what a dump was restored into.
 async fn target(common: &Common) -> Result<(Target, Option<Restored>)> {
     let Some(dump) = &common.snapshot else { return Ok((session::choose(common)?, None)) };
-    let restored = Restored::from(dump, !common.quiet).await?;
+    let restored = Restored::from(dump).await?;
     let target = Target {
         options: restored.options(),
         schema: common.schema.clone(),

@@ -1,4 +1,4 @@
-//! Reading logs: with a bar on a terminal, and an end that comes early when it is asked for.
+//! Reading logs: with its progress on a terminal, and an end that comes early when it is asked for.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -9,9 +9,9 @@ use tokio::signal::ctrl_c;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use super::bar::Bar;
 use crate::cli::{self, Common, Format, LogFormat};
 use crate::evolution::instances::Directory;
+use crate::progress::{Unit, Work};
 use crate::requests::progress::Progress;
 use crate::requests::{self, Examined, Options};
 
@@ -29,7 +29,7 @@ pub async fn examine(
 ) -> Result<Examined> {
     let progress = Arc::new(Progress::default());
     // Who follows a log is told what comes, and waits for no end.
-    let shown = Bar::new(!args.follow && !common.quiet);
+    let shown = (!args.follow).then(|| Work::begin("reading"));
     let (args, tells) =
         (args.clone(), args.follow && common.format == Format::Human && common.output.is_none());
     let (reading, directory) = (Arc::clone(&progress), directory.cloned());
@@ -46,13 +46,21 @@ pub async fn examine(
     loop {
         tokio::select! {
             examined = &mut examined => {
-                shown.end();
+                drop(shown);
                 return examined.context("the reading ended early")?;
             }
             _ = ctrl_c() => progress.stop.store(true, Relaxed),
-            () = sleep(TICK) => shown.update(&progress),
+            () = sleep(TICK) => shown.iter().for_each(|shown| update(shown, &progress)),
         }
     }
+}
+
+/// Shows how far the reading is by now.
+fn update(shown: &Work, progress: &Progress) {
+    let is_endless = progress.is_endless.load(Relaxed);
+    let total = (!is_endless).then(|| progress.total.load(Relaxed));
+    shown.part("", total, Unit::Bytes);
+    shown.reach(progress.read.load(Relaxed));
 }
 
 fn kind(format: LogFormat) -> requests::formats::Format {

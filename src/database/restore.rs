@@ -9,7 +9,6 @@ mod databases;
 mod feed;
 mod header;
 mod input;
-mod progress;
 mod source;
 mod space;
 mod supply;
@@ -31,12 +30,12 @@ use self::archive::Archive;
 use self::databases::Databases;
 use self::feed::{Fed, feed};
 use self::input::Input;
-use self::progress::Progress;
 use self::source::{Format, Source, damaged};
 use super::run::{rows, script};
 use super::script::Variables;
 use super::server::{self, Options, Server, binaries};
 use crate::exit::failure;
+use crate::progress::{Unit, Work};
 
 /// The role that owns a restored database.
 pub const OWNER: &str = "evodoctor_snapshot";
@@ -90,7 +89,7 @@ impl Restored {
     ///
     /// # Errors
     /// When it is no dump, is damaged, holds no Evolution tables, needs other programs than there are, or more room.
-    pub async fn from(path: &Path, shows_progress: bool) -> Result<Self> {
+    pub async fn from(path: &Path) -> Result<Self> {
         let source = Source::look(path)?;
         let binaries =
             binaries::newest(source.name().as_str(), source.major(), source.format != Format::Plain)?;
@@ -100,7 +99,7 @@ impl Restored {
         let options = Options { binaries: Some(binaries.clone()), settings, ..Options::default() };
         let server = Server::start(options).await?;
         let mut databases = Databases::new(&server).await?;
-        let progress = Progress::new(shows_progress);
+        let progress = Work::begin("restoring");
         let fed = match source.format {
             Format::Plain => restore_plain(&source, &mut databases, &progress).await?,
             _ => restore_archive(&source, &binaries, &server, &mut databases, &progress).await?,
@@ -117,7 +116,7 @@ impl Restored {
         };
         let (dumped, database) = choose(&server, &names, &origin.file, &fed).await?;
         origin.dumped.database = dumped.or(origin.dumped.database);
-        progress.begin("statistics", 1);
+        progress.part("statistics", None, Unit::Steps);
         finish(&server, &database, &fed, &mut origin).await?;
         let (complaints, ignored): (Vec<_>, Vec<_>) = fed.complaints.into_iter().partition(|c| c.has_bearing);
         origin.ignored = ignored.len();
@@ -139,8 +138,8 @@ impl Restored {
     }
 }
 
-async fn restore_plain(source: &Source, databases: &mut Databases<'_>, progress: &Progress) -> Result<Fed> {
-    progress.begin("statements", source.size.unwrap_or_default());
+async fn restore_plain(source: &Source, databases: &mut Databases<'_>, progress: &Work) -> Result<Fed> {
+    progress.part("statements", source.size, Unit::Bytes);
     let (reader, watch) = (source.clone(), progress.clone());
     let mut input = Input::new(move || reader.open(move |read| watch.advance(read as u64)));
     let fed = feed(&mut input, databases).await.map_err(|error| cut_off(error, &source.name()))?;
@@ -165,7 +164,7 @@ async fn restore_archive(
     binaries: &Path,
     server: &Server,
     databases: &mut Databases<'_>,
-    progress: &Progress,
+    progress: &Work,
 ) -> Result<Fed> {
     let archive = Archive {
         program: archive::program(binaries),
@@ -182,13 +181,13 @@ async fn restore_archive(
         return Err(feed::rows_only());
     }
     let jobs = available_parallelism().map_or(1, usize::from).min(MOST_JOBS);
-    progress.begin("tables", 1);
+    progress.part("tables", None, Unit::Steps);
     let mut fed = feed_section(&archive, "pre-data", databases).await?;
-    progress.begin("rows", contents.rows_of.len() as u64);
+    progress.part("rows of tables", Some(contents.rows_of.len() as u64), Unit::Steps);
     let refused =
         archive.load_rows(source.format, jobs, &databases.first(), &contents, || progress.advance(1)).await?;
     fed.complaints.extend(refused);
-    progress.begin("indexes and constraints", 1);
+    progress.part("indexes and constraints", None, Unit::Steps);
     let last = feed_section(&archive, "post-data", databases).await?;
     fed.complaints.extend(last.complaints);
     fed.rows_of = contents.rows_of;
@@ -205,8 +204,8 @@ async fn feed_section(archive: &Archive, section: &str, databases: &mut Database
 }
 
 /// Writes an archive that is packed, or comes from stdin, into the server's directory, which is removed in any case.
-async fn laid_out(source: &Source, server: &Server, progress: &Progress) -> Result<std::path::PathBuf> {
-    progress.begin("unpacking", source.size.unwrap_or_default());
+async fn laid_out(source: &Source, server: &Server, progress: &Work) -> Result<std::path::PathBuf> {
+    progress.part("unpacking", source.size, Unit::Bytes);
     let path = server.directory().join("dump");
     let (reader, watch, target) = (source.clone(), progress.clone(), path.clone());
     let copied = tokio::task::spawn_blocking(move || -> io::Result<u64> {

@@ -6,6 +6,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Executor};
 
 use super::script::{Script, Variables, file, render};
+use crate::progress;
 
 /// The rows of the only statement in the file at `path`.
 ///
@@ -22,7 +23,7 @@ pub async fn rows(connection: &mut PgConnection, path: &str, variables: &Variabl
 /// # Errors
 /// What the server says, as it is: callers look at its SQLSTATE.
 pub async fn statement_rows(connection: &mut PgConnection, sql: String) -> sqlx::Result<Vec<PgRow>> {
-    tracing::trace!(target: "evodoctor::sql", "{sql}");
+    announce(&sql);
     sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch_all(connection).await
 }
 
@@ -31,9 +32,14 @@ pub async fn statement_rows(connection: &mut PgConnection, sql: String) -> sqlx:
 /// # Errors
 /// What the server says, as it is.
 pub async fn execute(connection: &mut PgConnection, sql: String) -> sqlx::Result<u64> {
-    tracing::trace!(target: "evodoctor::sql", "{sql}");
+    announce(&sql);
     let done = connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
     Ok(done.rows_affected())
+}
+
+fn announce(sql: &str) {
+    tracing::trace!(target: "evodoctor::sql", "{sql}");
+    progress::statement(sql);
 }
 
 /// Runs every statement of the file at `path`.

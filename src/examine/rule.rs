@@ -101,6 +101,11 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Its code and name, for a line.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.code, self.name)
+    }
+
     /// A rule that rests on no query, and so has no file: it says what was seen elsewhere, for any release, and there is
     /// nothing in the database to fix.
     pub fn of_this_program(

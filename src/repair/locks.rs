@@ -13,6 +13,7 @@ use crate::database::quote::Fragment;
 use crate::database::run::{self, execute, is_lock_trouble, rows, script};
 use crate::database::script::{Script, Variables, file, render};
 use crate::exit::failure;
+use crate::progress;
 
 /// How long one attempt may wait in the lock queue. Others queue behind a waiting change, so each is short.
 const LADDER: [Duration; 6] = [
@@ -154,12 +155,13 @@ pub async fn wait_for_others(
     attempt: usize,
 ) -> Result<()> {
     for line in blockers(connection, schema, timeout).await? {
-        eprintln!("waiting: {line}");
+        progress::say(&format!("waiting: {line}"));
     }
     let base = LADDER[attempt.min(LADDER.len() - 1)].as_millis();
     let base = u64::try_from(base).unwrap_or(u64::MAX);
     let pause = rand::rng().random_range(base / 2..=base * 3 / 2);
-    eprintln!("waiting: attempt {} of {ATTEMPTS} in {:.1} s", attempt + 2, pause as f64 / 1000.0);
+    let seconds = pause as f64 / 1000.0;
+    progress::say(&format!("waiting: attempt {} of {ATTEMPTS} in {seconds:.1} s", attempt + 2));
     tokio::time::sleep(Duration::from_millis(pause)).await;
     Ok(())
 }

@@ -18,6 +18,7 @@ use crate::evolution::release::ReleaseRange;
 use crate::examine::finder::Finder;
 use crate::examine::finding::{CheckReport, Finding};
 use crate::examine::runner::Scope;
+use crate::progress::{Unit, Work};
 
 /// The database that is to be changed.
 #[derive(Debug, Clone)]
@@ -99,7 +100,11 @@ pub async fn rehearse(
     let mut watch = LockWatch::default();
     let mut result = Rehearsal::begun(run);
     let mut catalog = Catalog::read(connection, &subject.schema).await?;
-    for finder in finders {
+    let work = Work::begin("rehearsing");
+    work.part("", Some(finders.len() as u64), Unit::Steps);
+    for (step, finder) in finders.iter().enumerate() {
+        work.reach(step as u64);
+        work.now(finder.rule().title());
         let mut scope = Scope::new(&catalog, subject.range, &subject.server.role);
         scope.gives_way = true;
         if !scope.applies(finder.rule()) {

@@ -22,6 +22,7 @@ use crate::database::run::{rows, script};
 use crate::database::script::Variables;
 use crate::examine::check::Family;
 use crate::exit::failure;
+use crate::progress::{Unit, Work};
 
 /// What undoing a run did. The transaction is still open, the run already closed in it.
 #[derive(Debug)]
@@ -108,7 +109,10 @@ pub async fn rehearse(
 
     let mut watch = LockWatch::default();
     let mut fixes = Vec::new();
+    let work = Work::begin("undoing");
+    work.part("", Some(run.fixes.len() as u64), Unit::Steps);
     for applied in run.fixes.iter().rev() {
+        work.now(&applied.code);
         let fix = same_version(applied)?;
         let catalog = Catalog::read(connection, &subject.schema).await?;
         watch.next_turn();
@@ -117,6 +121,7 @@ pub async fn rehearse(
             .await
             .with_context(|| format!("{} could not be undone; everything was rolled back", applied.code))?;
         fixes.push(plan);
+        work.advance(1);
     }
     for (position, plan) in fixes.iter_mut().enumerate() {
         plan.locks = watch.held(position + 1);

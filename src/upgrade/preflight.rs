@@ -18,6 +18,7 @@ use crate::evolution::release::{History, Migration, Release};
 use crate::examine::finding::{CheckReport, Finding};
 use crate::examine::rule::Severity;
 use crate::examine::runner::{self, Scope};
+use crate::progress::{self, Unit};
 
 /// The check that says what keeps `prisma migrate deploy` from starting, where something does.
 fn in_front(history: Option<&History>) -> Option<&'static str> {
@@ -54,7 +55,11 @@ pub async fn examine(
     let known = known(&scope.catalog.schema, &examined, target);
 
     let mut found = Vec::new();
+    let progress = progress::Work::begin("examining");
+    progress.part("", Some(hazards().len() as u64), Unit::Steps);
     for hazard in hazards() {
+        progress.advance(1);
+        progress.now(hazard.rule.title());
         let concerns = |m: &&&Migration| hazard.migrations.iter().any(|number| number == m.number());
         let is_general = hazard.migrations.is_empty() && !pending.is_empty();
         if is_general || pending.iter().any(|m| concerns(&m)) {

@@ -14,6 +14,7 @@ use crate::database::lexer::Statement;
 use crate::database::quote::Fragment;
 use crate::database::run::{execute, is_lock_trouble, rows, script, state_of};
 use crate::database::script::Variables;
+use crate::progress::{Unit, Work};
 use crate::repair::locks::{HeldLock, LockTimeout, LockWatch, Mode};
 use crate::upgrade::Outcome;
 
@@ -92,9 +93,13 @@ impl<'a> Runner<'a> {
 
     async fn every(mut self, files: &[&File]) -> Result<Vec<Rehearsed>> {
         let mut results = Vec::new();
+        let work = Work::begin("rehearsing");
+        work.part("", Some(files.len() as u64), Unit::Steps);
         for file in files {
             tracing::debug!("rehearsing {}", file.name);
+            work.now(&file.name);
             results.push(self.file(file).await.with_context(|| format!("while rehearsing {}", file.name))?);
+            work.advance(1);
         }
         Ok(results)
     }

@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, Executor};
 use super::{NotRehearsed, Refused};
 use crate::database::lexer::Statement;
 use crate::database::run::{state_of, without_values};
+use crate::progress;
 
 /// The longest beginning of a statement that is shown, in characters.
 const LONGEST: usize = 160;
@@ -75,6 +76,7 @@ pub fn excerpt(statement: &Statement) -> String {
 pub async fn send(connection: &mut PgConnection, statement: &Statement) -> sqlx::Result<Duration> {
     let text = String::from_utf8_lossy(&statement.text).into_owned();
     let started = Instant::now();
+    progress::statement(&text);
     connection.execute(sqlx::query(AssertSqlSafe(text)).persistent(false)).await?;
     Ok(started.elapsed())
 }

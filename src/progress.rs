@@ -1,0 +1,191 @@
+//! How far the work is, on a terminal, when it takes longer than a moment.
+//!
+//! There is one terminal, so there is one place for this: whoever works says what is being done, and nothing has to be
+//! handed around for it. Nothing is shown until `enable` was called, and never where stderr is no terminal.
+
+use std::io::{IsTerminal, stderr};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::requests::shown::visible;
+
+/// What is done sooner is not shown.
+const MOMENT: Duration = Duration::from_secs(1);
+
+/// How often a line is drawn anew, so that one sees that it lives.
+const TICK: Duration = Duration::from_millis(200);
+
+const WITHOUT_END: &str = "{spinner} {prefix} {elapsed}  {wide_msg}";
+const STEPS: &str = "{spinner} {prefix} [{bar:20}] {human_pos} of {human_len} after {elapsed}  {wide_msg}";
+const BYTES: &str = "{spinner} {prefix} [{bar:20}] {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, \
+                     {eta} left  {wide_msg}";
+const BYTES_WITHOUT_END: &str = "{spinner} {prefix} {binary_bytes}, {binary_bytes_per_sec}  {wide_msg}";
+
+static IS_WANTED: AtomicBool = AtomicBool::new(false);
+/// How statements begin that take long and whose first line says what they do.
+const TELLING: [&str; 6] = ["ALTER ", "CREATE ", "DELETE ", "INSERT ", "LOCK ", "UPDATE "];
+
+static CURRENT: Mutex<Weak<Shown>> = Mutex::new(Weak::new());
+static LINES: LazyLock<MultiProgress> =
+    LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+
+/// Lets progress be seen from now on, where stderr is a terminal.
+pub fn enable() {
+    IS_WANTED.store(stderr().is_terminal(), Relaxed);
+}
+
+/// Writes a line to stderr, above whatever progress is shown there.
+pub fn say(line: &str) {
+    if IS_WANTED.load(Relaxed) {
+        LINES.suspend(|| eprintln!("{line}"));
+    } else {
+        eprintln!("{line}");
+    }
+}
+
+/// Says which statement the server works on, behind what is done now. Statements that only read say little by their first
+/// words, and are not shown.
+pub fn statement(sql: &str) {
+    if !IS_WANTED.load(Relaxed) {
+        return;
+    }
+    let Some(shown) = held(&CURRENT).upgrade() else { return };
+    let first = sql.lines().next().unwrap_or_default();
+    let is_telling = TELLING.iter().any(|verb| first.starts_with(verb));
+    let part = held(&shown.part).clone();
+    shown.bar.set_message(if is_telling { format!("{part}: {}", visible(first)) } else { part });
+}
+
+/// What the steps of a piece of work are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Things, such as tables or checks.
+    Steps,
+    /// Bytes.
+    Bytes,
+}
+
+/// A piece of work, and its line while it lasts. Clones are of the same work.
+#[derive(Debug, Clone)]
+pub struct Work {
+    shown: Arc<Shown>,
+}
+
+#[derive(Debug)]
+struct Shown {
+    bar: ProgressBar,
+    part: Mutex<String>,
+    is_over: Mutex<bool>,
+}
+
+impl Work {
+    /// Begins it; `what` stands in front of the line, such as `restoring`.
+    pub fn begin(what: &'static str) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        bar.set_style(style(WITHOUT_END));
+        bar.set_prefix(what);
+        let shown = Arc::new(Shown { bar, part: Mutex::default(), is_over: Mutex::new(false) });
+        *held(&CURRENT) = Arc::downgrade(&shown);
+        if IS_WANTED.load(Relaxed) {
+            let waiting = Arc::downgrade(&shown);
+            // A thread: whoever works waits for the server, and has no time to look at the clock.
+            thread::spawn(move || {
+                thread::sleep(MOMENT);
+                if let Some(shown) = waiting.upgrade() {
+                    shown.show();
+                }
+            });
+        }
+        Self { shown }
+    }
+
+    /// Begins a part of it, of so many steps where that is known.
+    pub fn part(&self, what: impl Into<String>, total: Option<u64>, unit: Unit) {
+        let what = what.into();
+        let bar = &self.shown.bar;
+        tracing::debug!("{} {what}", bar.prefix());
+        self.now(what);
+        match total {
+            Some(total) => bar.set_length(total),
+            None => bar.unset_length(),
+        }
+        bar.set_style(style(match (unit, total) {
+            (Unit::Steps, None) => WITHOUT_END,
+            (Unit::Steps, Some(_)) => STEPS,
+            (Unit::Bytes, None) => BYTES_WITHOUT_END,
+            (Unit::Bytes, Some(_)) => BYTES,
+        }));
+        bar.set_position(0);
+    }
+
+    /// Says what is done now, within the part.
+    pub fn now(&self, what: impl Into<String>) {
+        let what = what.into();
+        self.shown.bar.set_message(what.clone());
+        *held(&self.shown.part) = what;
+    }
+
+    /// Some steps of the part are done.
+    pub fn advance(&self, steps: u64) {
+        self.shown.bar.inc(steps);
+    }
+
+    /// So many steps of the part are done by now.
+    pub fn reach(&self, step: u64) {
+        self.shown.bar.set_position(step);
+    }
+}
+
+impl Shown {
+    fn show(&self) {
+        let is_over = held(&self.is_over);
+        if !*is_over {
+            LINES.add(self.bar.clone());
+            self.bar.enable_steady_tick(TICK);
+        }
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        *held(&self.is_over) = true;
+        self.bar.finish_and_clear();
+        if IS_WANTED.load(Relaxed) {
+            LINES.remove(&self.bar);
+        }
+    }
+}
+
+/// A panic elsewhere is no reason to say nothing more.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("a constant").progress_chars("## ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_line_can_be_drawn() {
+        let work = Work::begin("trying");
+        for (total, unit) in
+            [(None, Unit::Steps), (Some(3), Unit::Steps), (None, Unit::Bytes), (Some(9), Unit::Bytes)]
+        {
+            work.part("a part", total, unit);
+            work.advance(2);
+            work.now("a step");
+            assert_eq!((work.shown.bar.position(), work.shown.bar.length()), (2, total));
+        }
+        work.reach(3);
+        assert_eq!(work.shown.bar.position(), 3);
+    }
+}
