@@ -1,4 +1,5 @@
--- The tables of Evolution's schema: their columns, which of them may be null, the primary key, and who owns them.
+-- The tables of Evolution's schema: their columns, which of them may be null, the primary key, who owns them, and how
+-- large the statistics say that they are. To measure them would wait for whoever has them locked.
 SELECT
     relation.relname::text AS name,
     relation.relkind::text AS kind,
@@ -47,10 +48,25 @@ SELECT
         FROM pg_catalog.pg_trigger AS trigger
         WHERE trigger.tgrelid = relation.oid AND NOT trigger.tgisinternal AND trigger.tgenabled <> 'D'
         ORDER BY trigger.tgname
-    ) AS triggers
+    ) AS triggers,
+    size.pages,
+    size.rows
 FROM
     pg_catalog.pg_class AS relation
     JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace
+    CROSS JOIN LATERAL (
+        -- A table that was never vacuumed or analysed has counted rows only: some twenty fill a page.
+        SELECT
+            COALESCE(pg_catalog.sum(GREATEST(part.relpages, pg_catalog.pg_stat_get_live_tuples(part.oid) / 20)), 0)::bigint AS pages,
+            COALESCE(pg_catalog.sum(GREATEST(part.reltuples::bigint, pg_catalog.pg_stat_get_live_tuples(part.oid))), 0)::bigint AS rows
+        FROM
+            (
+                SELECT relation.oid
+                UNION ALL
+                SELECT child.inhrelid FROM pg_catalog.pg_inherits AS child WHERE child.inhparent = relation.oid
+            ) AS member
+            JOIN pg_catalog.pg_class AS part ON part.oid = member.oid
+    ) AS size
 WHERE
     namespace.nspname = :'schema'
     AND relation.relkind IN ('r', 'p', 'v', 'm', 'f')

@@ -17,10 +17,11 @@
 -- matches: Foreign key constraint failed
 -- matches: Foreign key constraint violated
 -- matches: is not present in table
--- Run by hand for one key, for example:
---   psql -v subject=Message.sessionId -v child='"public"."Message"' -v parent_name=IntegrationSession
---        -v state='the constraint is missing' -v columns='"id", "sessionId"' -v order='"id"' -v reference='"sessionId"'
---        -v predicate='"sessionId" IS NOT NULL AND NOT EXISTS (…)' -v where='"sessionId" IS NOT NULL AND NOT EXISTS (…)'
+-- How the rows are found is chosen for each key: a file in sql/orphans/ is put in for :found, one row of count, missing
+-- and sample. Run by hand for one key, for example:
+--   psql -v subject='Message.sessionId → IntegrationSession' -v parent_name=IntegrationSession
+--        -v state='the constraint is missing' -v where='"sessionId" IS NOT NULL AND NOT EXISTS (…)'
+--        -v found='SELECT 3 AS count, 2 AS missing, NULL::jsonb AS sample'
 SELECT
     :'subject' AS subject,
     pg_catalog.format(
@@ -37,25 +38,6 @@ SELECT
     found.sample AS sample,
     :'subject' AS key
 FROM
-    (
-        SELECT
-            pg_catalog.count(*) AS count,
-            pg_catalog.count(DISTINCT orphan."evodoctor reference") AS missing,
-            pg_catalog.jsonb_agg(
-                pg_catalog.to_jsonb(orphan) - 'evodoctor position' - 'evodoctor reference'
-                ORDER BY orphan."evodoctor position"
-            ) FILTER (WHERE orphan."evodoctor position" <= 5) AS sample
-        FROM
-            (
-                SELECT
-                    :columns,
-                    ROW(:reference)::text AS "evodoctor reference",
-                    pg_catalog.row_number() OVER (ORDER BY :order) AS "evodoctor position"
-                FROM
-                    :child
-                WHERE
-                    :predicate
-            ) AS orphan
-    ) AS found
+    (:found) AS found
 WHERE
     found.count > 0;

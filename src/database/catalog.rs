@@ -109,6 +109,10 @@ pub struct Table {
     pub primary_key: Vec<String>,
     /// Enabled triggers that are not the server's own.
     pub triggers: Vec<String>,
+    /// About how many pages it has, with those of its partitions: what the statistics say, which may be old.
+    pub pages: u64,
+    /// About how many rows it has, likewise.
+    pub rows: u64,
     not_null_columns: BTreeSet<String>,
 }
 
@@ -130,6 +134,8 @@ impl Table {
             stored_types: row.try_get("stored_types")?,
             primary_key: row.try_get("primary_key")?,
             triggers: row.try_get("triggers")?,
+            pages: row.try_get::<i64, _>("pages")?.try_into().unwrap_or_default(),
+            rows: row.try_get::<i64, _>("rows")?.try_into().unwrap_or_default(),
             not_null_columns: row.try_get::<Vec<String>, _>("not_null_columns")?.into_iter().collect(),
         })
     }
@@ -282,6 +288,11 @@ pub enum Ledger {
 }
 
 impl Catalog {
+    /// About how many pages a table has; none where there is none.
+    pub fn pages(&self, table: &str) -> u64 {
+        self.tables.get(table).map_or(0, |table| table.pages)
+    }
+
     /// Reads the catalog.
     pub async fn read(connection: &mut PgConnection, schema: &str) -> Result<Self> {
         let variables = Variables::for_schema(schema);

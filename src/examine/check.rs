@@ -8,6 +8,7 @@ use super::facts;
 use super::parts;
 use super::rule::Rule;
 use super::runner::Scope;
+use super::step::{Question, pages};
 use crate::database::script::{FILES, Script, Variables, render};
 use crate::evolution::schema::schema;
 
@@ -51,15 +52,6 @@ impl Family {
     }
 }
 
-/// One query of a check, ready to run.
-#[derive(Debug)]
-pub struct Query {
-    /// What it looks at, for messages; empty when the check has one query only.
-    pub about: String,
-    /// The SQL, or why there is none.
-    pub sql: Result<String, String>,
-}
-
 impl Check {
     /// Reads a check file. `path` is under `sql/checks/`.
     ///
@@ -83,11 +75,11 @@ impl Check {
         self.family
     }
 
-    /// The queries that carry it out on this database, which may be any release in `range`.
+    /// The questions that carry it out on this database, which may be any release in the scope's range.
     ///
     /// # Errors
     /// When the file uses a variable that nobody sets.
-    pub fn queries(&self, scope: &Scope<'_>) -> Result<Vec<Query>> {
+    pub fn questions<'a>(&'a self, scope: &'a Scope<'a>) -> Result<Vec<Question<'a>>> {
         let catalog = scope.catalog;
         let query = parts::fitting(&self.query, catalog, scope.range);
         let rendered = |variables: &Variables| render(&query, variables).context(self.stem.clone());
@@ -100,7 +92,7 @@ impl Check {
                     }
                     Err(obstacle) => Err(obstacle),
                 };
-                Ok(vec![Query { about: String::new(), sql }])
+                Ok(vec![Question::query("", pages(&query, catalog), sql)])
             }
             Family::Reference => scope
                 .references
@@ -108,9 +100,9 @@ impl Check {
                 .map(|reference| {
                     let sql = match reference.obstacle(catalog) {
                         Some(obstacle) => Err(obstacle),
-                        None => Ok(rendered(&reference.variables(catalog))?),
+                        None => Ok(rendered(&reference.variables(catalog)?)?),
                     };
-                    Ok(Query { about: reference.subject(), sql })
+                    Ok(Question::query(reference.subject(), reference.pages(catalog), sql))
                 })
                 .collect(),
             Family::UniqueIndex => scope
@@ -119,7 +111,8 @@ impl Check {
                 .map(|index| {
                     let paranoid = if scope.paranoid { "yes" } else { "no" };
                     let variables = index.variables(catalog).text("paranoid", paranoid);
-                    Ok(Query { about: index.subject(), sql: Ok(rendered(&variables)?) })
+                    let sql = Ok(rendered(&variables)?);
+                    Ok(Question::query(index.subject(), catalog.pages(&index.table), sql))
                 })
                 .collect(),
         }

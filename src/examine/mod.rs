@@ -2,6 +2,7 @@
 
 pub mod baseline;
 pub mod check;
+mod course;
 pub mod facts;
 pub mod finder;
 pub mod finding;
@@ -11,4 +12,5 @@ pub mod place;
 pub mod references;
 pub mod rule;
 pub mod runner;
+pub mod step;
 pub mod unique_indexes;

@@ -1,9 +1,11 @@
 //! Every reference that should hold: the foreign keys that the release expects, and those that the database
 //! declares, whether or not a constraint exists, is validated or claims to be.
 
+use anyhow::Result;
+
 use crate::database::catalog::{Action, Catalog, DeclaredKey};
 use crate::database::quote::Fragment;
-use crate::database::script::Variables;
+use crate::database::script::{Script, Variables, file, render};
 use crate::evolution::release::{Release, ReleaseRange};
 use crate::evolution::schema::schema;
 
@@ -90,8 +92,19 @@ impl Reference {
         ))
     }
 
-    /// The variables of `sql/checks/EVO101_orphaned_reference.sql`.
-    pub fn variables(&self, catalog: &Catalog) -> Variables {
+    /// About how many pages both tables have.
+    pub fn pages(&self, catalog: &Catalog) -> u64 {
+        let of_parent =
+            if self.parent_schema == catalog.schema { catalog.pages(&self.parent_table) } else { 0 };
+        catalog.pages(&self.child_table) + of_parent
+    }
+
+    /// The variables of `sql/checks/EVO101_orphaned_reference.sql`, and of the files under `sql/orphans/` that find
+    /// what it reports.
+    ///
+    /// # Errors
+    /// When one of those files is broken.
+    pub fn variables(&self, catalog: &Catalog) -> Result<Variables> {
         let child = Fragment::qualified(&catalog.schema, &self.child_table);
         let primary_key =
             catalog.tables.get(&self.child_table).map(|t| t.primary_key.clone()).unwrap_or_default();
@@ -99,7 +112,7 @@ impl Reference {
         shown.extend(self.child_columns.iter().filter(|c| !shown.contains(c)).cloned().collect::<Vec<_>>());
         let predicate = self.orphan_predicate();
         let shown = Fragment::columns(Some(child.as_str()), &shown);
-        Variables::for_schema(&catalog.schema)
+        let variables = Variables::for_schema(&catalog.schema)
             .text("subject", self.subject())
             .text("parent_name", &self.parent_table)
             .text("state", self.state())
@@ -108,7 +121,9 @@ impl Reference {
             .sql("order", shown.clone())
             .sql("columns", shown)
             .sql("predicate", predicate)
-            .sql("child", child)
+            .sql("child", child);
+        let found = render(Script::parse(file("sql/orphans/not_exists.sql")).single()?, &variables)?;
+        Ok(variables.sql("found", Fragment::keyword(found)))
     }
 
     /// Whether both stand for the same reference, whatever the constraint's name.

@@ -1,6 +1,7 @@
 //! Runs checks in the transaction that is open, each behind a savepoint, so that one that fails does not decide
 //! for the others.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -8,8 +9,9 @@ use serde_json::Value;
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
-use super::check::{Check, Family, checks};
-use super::finding::{CheckReport, Finding, Outcome, Repair};
+use super::check::{Check, checks};
+use super::course::Course;
+use super::finding::{CheckReport, Finding, Repair};
 use super::mask;
 use super::references::{Reference, references};
 use super::rule::{Applicability, Rule};
@@ -88,56 +90,35 @@ pub async fn run_check(
     scope: &Scope<'_>,
     check: &Check,
 ) -> Result<(CheckReport, Vec<Finding>)> {
-    let started = Instant::now();
     tracing::debug!("check {}", check.rule.code);
-    let (mut findings, mut reasons) = (Vec::new(), Vec::new());
-    for query in check.queries(scope)? {
-        let prefix = if query.about.is_empty() { String::new() } else { format!("{}: ", query.about) };
-        match query.sql {
-            Err(obstacle) => reasons.push(format!("{prefix}{obstacle}")),
-            Ok(sql) => match guarded(connection, sql).await? {
-                Ok(rows) => {
-                    for row in rows {
-                        findings.push(finding(&check.rule, &row).with_context(|| check.stem.clone())?);
-                    }
-                }
-                Err(error) if scope.gives_way && is_lock_trouble(&error) => return Err(error.into()),
-                Err(error) => reasons.push(format!("{prefix}{}", explain(&error, scope.role))),
-            },
+    let (mut course, steps) = Course::begin(scope, check)?;
+    let mut ready = VecDeque::from(steps);
+    while let Some((place, step)) = ready.pop_front() {
+        if !course.wants(place) {
+            continue;
+        }
+        let started = Instant::now();
+        let answer = match guarded(connection, async |connection| step.run(connection).await).await? {
+            Err(error) if scope.gives_way && is_lock_trouble(&error) => return Err(error.into()),
+            answer => answer.map_err(|error| explain(&error, scope.role)),
+        };
+        for (position, step) in course.take(place, answer, started.elapsed())?.into_iter().enumerate() {
+            ready.insert(position, step);
         }
     }
-    if scope.range.is_none() {
-        let hidden = scope.catalog.tables.get("_prisma_migrations").is_some_and(|table| !table.is_readable);
-        let why = if hidden { " (this role may not read \"_prisma_migrations\")" } else { "" };
-        let compared = match check.family() {
-            Family::Once | Family::Finding => None,
-            Family::Reference => Some("only declared keys"),
-            Family::UniqueIndex => Some("only the newest one's indexes"),
-        };
-        reasons.extend(compared.map(|what| format!("the release is unknown{why}, so {what} were compared")));
-    }
-    let outcome = match (findings.is_empty(), reasons.is_empty()) {
-        (false, _) => Outcome::Found,
-        (true, true) => Outcome::Clean,
-        (true, false) => Outcome::Undecided,
-    };
-    let report = CheckReport {
-        code: check.rule.code.clone(),
-        name: check.rule.name.clone(),
-        outcome,
-        reason: (!reasons.is_empty()).then(|| summarize(&reasons)),
-        duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-    };
-    Ok((report, findings))
+    course.conclude()
 }
 
-/// Runs a query behind a savepoint. The outer error is a lost connection, the inner one the server's refusal.
+/// Runs something behind a savepoint. The outer error is a lost connection, the inner one the server's refusal.
 ///
 /// # Errors
 /// As said.
-pub async fn guarded(connection: &mut PgConnection, sql: String) -> Result<sqlx::Result<Vec<PgRow>>> {
+pub async fn guarded<T>(
+    connection: &mut PgConnection,
+    work: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
+) -> Result<sqlx::Result<T>> {
     execute(connection, "SAVEPOINT evodoctor".into()).await.context("the connection was lost")?;
-    let result = statement_rows(connection, sql).await;
+    let result = work(connection).await;
     let after = match &result {
         Ok(_) => "RELEASE SAVEPOINT evodoctor",
         Err(sqlx::Error::Database(_)) => "ROLLBACK TO SAVEPOINT evodoctor",
@@ -145,6 +126,14 @@ pub async fn guarded(connection: &mut PgConnection, sql: String) -> Result<sqlx:
     };
     execute(connection, after.into()).await.context("the connection was lost")?;
     Ok(result)
+}
+
+/// Runs a query behind a savepoint.
+///
+/// # Errors
+/// As [`guarded`].
+pub async fn guarded_query(connection: &mut PgConnection, sql: String) -> Result<sqlx::Result<Vec<PgRow>>> {
+    guarded(connection, async |connection| statement_rows(connection, sql).await).await
 }
 
 /// Says what the server refused, and what would help.
@@ -164,16 +153,6 @@ pub fn explain(error: &sqlx::Error, role: &str) -> String {
         Some("55P03") => "a lock stood in the way for longer than lock_timeout".to_owned(),
         _ => database.message().to_owned(),
     }
-}
-
-/// Joins reasons; many that differ only in what they are about become one.
-fn summarize(reasons: &[String]) -> String {
-    const SHOWN: usize = 3;
-    let mut text = reasons.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ");
-    if reasons.len() > SHOWN {
-        text.push_str(&format!("; and {} more", reasons.len() - SHOWN));
-    }
-    text
 }
 
 /// Reads a row by the contract that all checks share.

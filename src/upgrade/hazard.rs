@@ -32,7 +32,7 @@ use crate::evolution::release::{Release, facts};
 use crate::examine::finding::{CheckReport, Finding, Outcome};
 use crate::examine::parts;
 use crate::examine::rule::Rule;
-use crate::examine::runner::{self, Scope, guarded, optional};
+use crate::examine::runner::{self, Scope, guarded_query, optional};
 
 /// Where the hazards are.
 pub const FILES_OF: &str = "sql/hazards/";
@@ -135,7 +135,7 @@ impl Hazard {
         let fitting = |sql: &str| parts::fitting(sql, scope.catalog, scope.range);
         if let Some(plan) = &self.plan {
             let sql = format!("EXPLAIN (FORMAT JSON) {}", render(&fitting(plan), &variables)?);
-            match guarded(connection, sql).await? {
+            match guarded_query(connection, sql).await? {
                 Ok(rows) => {
                     let plan: Value = rows.first().context("a plan is one row")?.try_get(0)?;
                     variables = variables.text("plan", plan.to_string());
@@ -146,7 +146,7 @@ impl Hazard {
         }
         if reason.is_none() {
             let sql = render(&fitting(&self.query), &variables).context(self.stem.clone())?;
-            match guarded(connection, sql).await? {
+            match guarded_query(connection, sql).await? {
                 Ok(rows) => {
                     for row in rows {
                         let one = self.found(&row, scope, known).with_context(|| self.stem.clone())?;

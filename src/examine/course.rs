@@ -1,0 +1,178 @@
+//! A check under way: its questions, what of them is answered, and in the end what it found.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use sqlx::postgres::PgRow;
+
+use super::check::{Check, Family};
+use super::finding::{CheckReport, Finding, Outcome};
+use super::runner::{self, Scope};
+use super::step::{Answer, Next, Question, Step, Then};
+
+/// A check that has been begun.
+pub(super) struct Course<'a> {
+    check: &'a Check,
+    scope: &'a Scope<'a>,
+    asked: Vec<Asked<'a>>,
+    took: Duration,
+}
+
+/// A question and where it stands.
+struct Asked<'a> {
+    about: String,
+    stand: Stand<'a>,
+}
+
+enum Stand<'a> {
+    /// Steps are out, whose answers are gathered.
+    Open { answers: Vec<Option<Answer>>, then: Then<'a> },
+    /// It is answered.
+    Rows(Vec<PgRow>),
+    /// It is not, and will not be.
+    Undecided(String),
+}
+
+/// Which step of a course an answer belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    question: usize,
+    step: usize,
+}
+
+impl<'a> Course<'a> {
+    /// Begins a check; returns its first steps.
+    ///
+    /// # Errors
+    /// When the check's file is broken.
+    pub fn begin(scope: &'a Scope<'a>, check: &'a Check) -> Result<(Self, Vec<(Place, Step)>)> {
+        let mut course = Self { check, scope, asked: Vec::new(), took: Duration::ZERO };
+        let mut ready = Vec::new();
+        for Question { about, steps, then } in check.questions(scope)? {
+            let question = course.asked.len();
+            match steps {
+                Ok(steps) => {
+                    course.asked.push(Asked { about, stand: Stand::Rows(Vec::new()) });
+                    ready.extend(course.go_on(question, Next::Steps(steps, then))?);
+                }
+                Err(obstacle) => course.asked.push(Asked { about, stand: Stand::Undecided(obstacle) }),
+            }
+        }
+        Ok((course, ready))
+    }
+
+    /// Whether the answer to a step is still of use: not when its question is undecided already.
+    pub fn wants(&self, place: Place) -> bool {
+        matches!(self.asked[place.question].stand, Stand::Open { .. })
+    }
+
+    /// Takes the answer to a step, or why there is none; returns the steps that follow from it.
+    ///
+    /// # Errors
+    /// When the rows are not what the check's file promises.
+    pub fn take(
+        &mut self,
+        place: Place,
+        answer: Result<Answer, String>,
+        took: Duration,
+    ) -> Result<Vec<(Place, Step)>> {
+        self.took += took;
+        let stand = &mut self.asked[place.question].stand;
+        let Stand::Open { answers, .. } = stand else { return Ok(Vec::new()) };
+        match answer {
+            Err(reason) => {
+                *stand = Stand::Undecided(reason);
+                return Ok(Vec::new());
+            }
+            Ok(answer) => answers[place.step] = Some(answer),
+        }
+        if answers.iter().any(Option::is_none) {
+            return Ok(Vec::new());
+        }
+        let Stand::Open { answers, then } = std::mem::replace(stand, Stand::Rows(Vec::new())) else {
+            return Ok(Vec::new());
+        };
+        let next = then(answers.into_iter().flatten().collect()).context(self.check.stem.clone())?;
+        self.go_on(place.question, next)
+    }
+
+    fn go_on(&mut self, question: usize, mut next: Next<'a>) -> Result<Vec<(Place, Step)>> {
+        loop {
+            match next {
+                Next::Rows(rows) => {
+                    self.asked[question].stand = Stand::Rows(rows);
+                    return Ok(Vec::new());
+                }
+                // Nothing to wait for.
+                Next::Steps(steps, then) if steps.is_empty() => next = then(Vec::new())?,
+                Next::Steps(steps, then) => {
+                    let answers = steps.iter().map(|_| None).collect();
+                    self.asked[question].stand = Stand::Open { answers, then };
+                    let place = |step| Place { question, step };
+                    return Ok(steps.into_iter().enumerate().map(|(at, step)| (place(at), step)).collect());
+                }
+            }
+        }
+    }
+
+    /// What the check found, once every question is answered or given up.
+    ///
+    /// # Errors
+    /// When the rows are not what the check's file promises.
+    pub fn conclude(self) -> Result<(CheckReport, Vec<Finding>)> {
+        let Self { check, scope, asked, took } = self;
+        let (mut findings, mut reasons) = (Vec::new(), Vec::new());
+        for Asked { about, stand } in asked {
+            let prefix = if about.is_empty() { String::new() } else { format!("{about}: ") };
+            match stand {
+                Stand::Rows(rows) => {
+                    for row in rows {
+                        let finding = runner::finding(&check.rule, &row);
+                        findings.push(finding.with_context(|| check.stem.clone())?);
+                    }
+                }
+                Stand::Undecided(reason) => reasons.push(format!("{prefix}{reason}")),
+                Stand::Open { .. } => reasons.push(format!("{prefix}not finished")),
+            }
+        }
+        reasons.extend(limit(scope, check));
+        let outcome = match (findings.is_empty(), reasons.is_empty()) {
+            (false, _) => Outcome::Found,
+            (true, true) => Outcome::Clean,
+            (true, false) => Outcome::Undecided,
+        };
+        let report = CheckReport {
+            code: check.rule.code.clone(),
+            name: check.rule.name.clone(),
+            outcome,
+            reason: (!reasons.is_empty()).then(|| summarize(&reasons)),
+            duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        };
+        Ok((report, findings))
+    }
+}
+
+/// What a check does not compare where the release is unknown.
+fn limit(scope: &Scope<'_>, check: &Check) -> Option<String> {
+    if scope.range.is_some() {
+        return None;
+    }
+    let hidden = scope.catalog.tables.get("_prisma_migrations").is_some_and(|table| !table.is_readable);
+    let why = if hidden { " (this role may not read \"_prisma_migrations\")" } else { "" };
+    let what = match check.family() {
+        Family::Once | Family::Finding => return None,
+        Family::Reference => "only declared keys",
+        Family::UniqueIndex => "only the newest one's indexes",
+    };
+    Some(format!("the release is unknown{why}, so {what} were compared"))
+}
+
+/// Joins reasons; of many only the first are told.
+fn summarize(reasons: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let mut text = reasons.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ");
+    if reasons.len() > SHOWN {
+        text.push_str(&format!("; and {} more", reasons.len() - SHOWN));
+    }
+    text
+}
