@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the tests need and this machine lacks: Postgres's server programs, PgBouncer, openssl, xmllint, and the
+# Installs what the tests need and this machine lacks: Postgres's server programs, PgBouncer, openssl, xmllint, jq, and the
 # proxies nginx, HAProxy and Caddy. Debian and Ubuntu. Starts no service. Does nothing, and asks no network, when all is there.
 set -eu
 
@@ -23,6 +23,7 @@ command -v nginx >/dev/null || missing="$missing nginx-light"
 command -v haproxy >/dev/null || missing="$missing haproxy"
 command -v caddy >/dev/null || missing="$missing caddy"
 command -v xmllint >/dev/null || missing="$missing libxml2-utils"
+command -v jq >/dev/null || missing="$missing jq"
 
 if [ -z "$missing" ]; then
     echo "setup: all is there"

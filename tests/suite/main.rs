@@ -26,6 +26,7 @@ mod owner;
 mod plan;
 mod preflight;
 mod read_only;
+mod readme;
 mod rehearsal;
 mod secrets;
 mod server;

@@ -23,7 +23,6 @@ use crate::exit::failure;
 const LEFT_OUT: &[&str] = &[
     "--no-owner",
     "--no-acl",
-    "--no-comments",
     "--no-publications",
     "--no-subscriptions",
     "--no-security-labels",
