@@ -9,6 +9,7 @@ pub mod finding;
 pub mod mask;
 pub mod parts;
 pub mod place;
+pub mod policy;
 pub mod references;
 pub mod rule;
 pub mod runner;
