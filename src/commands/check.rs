@@ -1,7 +1,10 @@
 //! `evodoctor check`: examines a database in one read-only snapshot.
 
+use std::time::Instant;
+
 use anyhow::Result;
 
+use super::conclude::conclude;
 use super::open::Opened;
 use super::select::Selection;
 use crate::cli::{self, Common};
@@ -15,9 +18,9 @@ use crate::report::{Detail, Report};
 /// # Errors
 /// As [`examine`], and when the report cannot be written.
 pub async fn run(args: &cli::Check, common: &Common) -> Result<Exit> {
+    let begun = Instant::now();
     let report = examine(args, common).await?;
-    report.print(common)?;
-    Ok(report.exit(common))
+    conclude(&report, common, begun)
 }
 
 /// What the checks say of the database that the options name.

@@ -22,6 +22,7 @@ mod formats;
 mod hazards;
 mod logs;
 mod merges;
+mod metrics;
 mod own_schema;
 mod owner;
 mod plan;
