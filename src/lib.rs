@@ -5,13 +5,10 @@
 
 pub mod cli;
 pub mod commands;
-pub mod config;
 pub mod database;
-pub mod day;
 pub mod evolution;
 pub mod examine;
 pub mod exit;
-pub mod nearest;
 pub mod progress;
 pub mod repair;
 pub mod report;

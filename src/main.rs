@@ -1,12 +1,12 @@
 //! Parses, dispatches, and turns the outcome into an exit code.
 
 use std::process::ExitCode;
-use std::time::Instant;
 
 use anyhow::Result;
+use clap::Parser;
 use evodoctor::cli::{Cli, Command, Format};
 use evodoctor::commands::{
-    check, conclude, credentials, demo, explain, fix, history, logs, open, options, preflight, undo,
+    check, credentials, demo, explain, fix, history, logs, open, options, preflight, undo,
 };
 use evodoctor::exit::{self, Exit};
 use evodoctor::progress;
@@ -15,8 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let begun = Instant::now();
-    let (mut cli, typed) = Cli::read();
+    let mut cli = Cli::parse();
     let level = match cli.common.verbose {
         0 => "error",
         1 => "evodoctor=debug",
@@ -31,11 +30,11 @@ async fn main() -> ExitCode {
     if !cli.common.quiet && cli.common.verbose == 0 {
         progress::enable();
     }
-    let outcome = match options::settle(&mut cli, &typed) {
+    let outcome = match options::settle(&mut cli) {
         Ok(()) => tokio::select! {
             // In this order: a Ctrl-C is listened for before there is anything to remove.
             biased;
-            error = open::interrupted(&cli.common) => Err(error),
+            error = interrupted(&cli) => Err(error),
             outcome = dispatch(&cli) => outcome,
         },
         Err(error) => Err(error),
@@ -46,12 +45,18 @@ async fn main() -> ExitCode {
             if cli.common.format == Format::Github {
                 eprint!("{}", github::failure(&error));
             }
-            if let Err(error) = conclude::failed(&cli, begun) {
-                eprintln!("note: {error:#}");
-            }
             Exit::Failed
         })
         .into()
+}
+
+/// Ctrl-C ends what has to be cleaned up after. `check` ends by itself, with a report.
+async fn interrupted(cli: &Cli) -> anyhow::Error {
+    match &cli.command {
+        Command::Check(_) => std::future::pending().await,
+        Command::Demo => open::ctrl_c().await,
+        _ => open::interrupted(&cli.common).await,
+    }
 }
 
 async fn dispatch(cli: &Cli) -> Result<Exit> {

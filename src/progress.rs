@@ -130,6 +130,11 @@ impl Work {
         *held(&self.shown.part) = what;
     }
 
+    /// There turn out to be so many steps.
+    pub fn expect(&self, total: u64) {
+        self.shown.bar.set_length(total);
+    }
+
     /// Some steps of the part are done.
     pub fn advance(&self, steps: u64) {
         self.shown.bar.inc(steps);

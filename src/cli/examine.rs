@@ -1,8 +1,11 @@
 //! The options of the commands that only look.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
+
+use super::duration::duration;
 
 /// `evodoctor check`.
 #[derive(Debug, Args)]
@@ -10,6 +13,12 @@ pub struct Check {
     /// Trust no index and read the tables themselves: slower, and finds what a corrupt index hides
     #[arg(long)]
     pub paranoid: bool,
+    /// Use this many connections, all on one snapshot [default: what the server has to spare, at most 4]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub jobs: Option<u64>,
+    /// End after this time, such as 90s or 5m, with a report of what is decided by then
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub timeout: Option<Duration>,
 }
 
 /// `evodoctor preflight`.

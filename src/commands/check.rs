@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::conclude::conclude;
-use super::open::Opened;
+use super::open::{self, Opened};
 use super::select::Selection;
+use super::stop::stop;
 use crate::cli::{self, Common};
-use crate::examine::runner::{self, Scope};
+use crate::examine::runner::Scope;
+use crate::examine::schedule::{self, Examined, Plan};
 use crate::exit::Exit;
 use crate::repair::{fix, rehearsal};
 use crate::report::{Detail, Report};
@@ -18,9 +19,9 @@ use crate::report::{Detail, Report};
 /// # Errors
 /// As [`examine`], and when the report cannot be written.
 pub async fn run(args: &cli::Check, common: &Common) -> Result<Exit> {
-    let begun = Instant::now();
     let report = examine(args, common).await?;
-    conclude(&report, common, begun)
+    report.print(common)?;
+    Ok(report.exit(common))
 }
 
 /// What the checks say of the database that the options name.
@@ -29,17 +30,27 @@ pub async fn run(args: &cli::Check, common: &Common) -> Result<Exit> {
 /// When there is no database to examine, or the connection is lost.
 pub async fn examine(args: &cli::Check, common: &Common) -> Result<Report> {
     let selection = Selection::new(common)?;
-    let mut opened = Opened::snapshot(common).await?;
+    let mut opened = tokio::select! {
+        biased;
+        error = open::interrupted(common) => return Err(error),
+        opened = Opened::snapshot(common) => opened?,
+    };
     let mut scope = Scope::new(&opened.catalog, opened.range(), &opened.server.role);
     scope.paranoid = args.paranoid;
     let selected = |check: &crate::examine::check::Check| selection.lets_through(&check.rule.code);
-    let (checks, mut findings) = runner::run(opened.session.connection(), &scope, selected).await?;
+    let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
+    let plan = Plan { target: &opened.target, jobs: args.jobs, deadline };
+    let stop = stop(args.timeout, deadline);
+    let Examined { checks, mut findings, is_connected } =
+        schedule::run(opened.session.connection(), &scope, &plan, selected, stop).await?;
     rehearsal::mark_untreatable(&mut findings, &scope);
     fix::annotate(&mut findings);
-    opened.session.end_snapshot().await?;
+    if is_connected {
+        opened.session.end_snapshot().await?;
+    }
 
     let mut report = Report::new("check", Detail::Check {}).with_examination(checks, findings);
     report.database = Some(opened.database_info());
     report.release = opened.release_info();
-    Ok(report.judged(common))
+    Ok(report)
 }

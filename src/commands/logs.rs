@@ -3,11 +3,9 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use super::conclude::conclude;
 use super::emit;
 use super::open::Opened;
 use super::reading;
@@ -28,7 +26,6 @@ use crate::requests::rules::rules;
 /// # Errors
 /// When a file cannot be read or understood, or a database that is named cannot be reached.
 pub async fn run(args: &cli::Logs, common: &Common) -> Result<Exit> {
-    let begun = Instant::now();
     let selection = Selection::new(common)?;
     if let Some(proxy) = args.emit {
         return emit::run(proxy, args, common, &selection).await;
@@ -44,7 +41,8 @@ pub async fn run(args: &cli::Logs, common: &Common) -> Result<Exit> {
         report.database = Some(opened.database_info());
         report.release = opened.release_info();
     }
-    conclude(&report.judged(common), common, begun)
+    report.print(common)?;
+    Ok(report.exit(common))
 }
 
 /// The instances to compare names with, and the database where they are from one.

@@ -2,8 +2,6 @@
 
 pub mod change;
 pub mod check;
-pub mod conclude;
-mod configure;
 pub mod credentials;
 pub mod demo;
 pub mod emit;
@@ -17,4 +15,5 @@ pub mod preflight;
 mod reading;
 mod rehearse;
 pub mod select;
+mod stop;
 pub mod undo;

@@ -119,6 +119,7 @@ async fn target(common: &Common) -> Result<(Target, Option<Restored>)> {
         options: restored.options(),
         schema: common.schema.clone(),
         connect_timeout: None,
+        connection_limit: None,
         fallback: None,
         files: Vec::new(),
     };
@@ -141,11 +142,19 @@ pub fn expect_live(common: &Common, why: &str) -> Result<()> {
 
 /// Waits for Ctrl-C while a dump is open. A command on a dump is then dropped, and its server goes with it.
 pub async fn interrupted(common: &Common) -> anyhow::Error {
-    if common.snapshot.is_none() || tokio::signal::ctrl_c().await.is_err() {
+    match common.snapshot {
+        None => std::future::pending().await,
+        Some(_) => ctrl_c().await,
+    }
+}
+
+/// Waits for Ctrl-C while there is a throwaway server to be removed.
+pub async fn ctrl_c() -> anyhow::Error {
+    if tokio::signal::ctrl_c().await.is_err() {
         return std::future::pending().await;
     }
     failure(
-        "interrupted; what the dump was restored into is stopped and removed",
+        "interrupted; the throwaway server is stopped and removed, with all that was in it",
         "run it again when you like",
     )
 }

@@ -1,19 +1,15 @@
 //! `evodoctor preflight`: what the pending upstream migrations will do to this database.
 
-use std::time::Instant;
-
 use anyhow::Result;
 
-use super::conclude::conclude;
 use super::open::Opened;
 use super::rehearse;
-use super::select::Selection;
+use super::select::{Selection, nearest};
 use crate::cli::{self, Common};
 use crate::database::catalog;
 use crate::evolution::release::Release;
 use crate::examine::runner::Scope;
 use crate::exit::{Exit, failure};
-use crate::nearest::nearest;
 use crate::repair::{fix, rehearsal};
 use crate::report::{Detail, Report};
 use crate::upgrade::preflight;
@@ -24,9 +20,9 @@ use crate::upgrade::rehearsal::compare;
 /// # Errors
 /// As [`examine`], and when the report cannot be written.
 pub async fn run(args: &cli::Preflight, common: &Common) -> Result<Exit> {
-    let begun = Instant::now();
     let report = examine(args, common).await?;
-    conclude(&report, common, begun)
+    report.print(common)?;
+    Ok(report.exit(common))
 }
 
 /// What the upgrade will do to the database that the options name.
@@ -65,7 +61,7 @@ pub async fn examine(args: &cli::Preflight, common: &Common) -> Result<Report> {
     let mut report = Report::new("preflight", detail).with_examination(checks, findings);
     report.database = Some(opened.database_info());
     report.release = opened.release_info();
-    Ok(report.judged(common))
+    Ok(report)
 }
 
 /// The release with this version.

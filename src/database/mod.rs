@@ -11,4 +11,5 @@ pub mod run;
 pub mod script;
 pub mod server;
 pub mod session;
+pub mod snapshot;
 pub mod url;

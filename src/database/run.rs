@@ -60,6 +60,14 @@ pub async fn script(connection: &mut PgConnection, path: &str, variables: &Varia
 /// When the connection is lost, or a transaction is open already.
 pub async fn begin(connection: &mut PgConnection, how: &'static str) -> Result<()> {
     execute(connection, how.into()).await?;
+    settle(connection).await
+}
+
+/// Makes the settings, in a transaction that has begun.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn settle(connection: &mut PgConnection) -> Result<()> {
     let settings = Script::parse(file("sql/catalog/session_settings.sql")).statements.join(";\n");
     execute(connection, settings).await.context("while running sql/catalog/session_settings.sql")?;
     Ok(())

@@ -10,7 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 
 use super::env_file;
-use super::run;
+use super::snapshot;
 use super::url::{Fallback, Target};
 use crate::cli::Common;
 use crate::exit::failure;
@@ -140,7 +140,7 @@ impl Session {
     /// # Errors
     /// When the connection is lost, or a transaction is open already.
     pub async fn begin_snapshot(&mut self) -> Result<()> {
-        run::begin(&mut self.connection, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await
+        snapshot::begin(&mut self.connection).await
     }
 
     /// Ends the snapshot; its settings end with it.

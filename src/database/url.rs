@@ -34,6 +34,8 @@ pub struct Target {
     pub schema: Option<String>,
     /// How long a connection may take; `None` waits for ever (`connect_timeout=0`).
     pub connect_timeout: Option<Duration>,
+    /// How many connections it allows Prisma's pool, where it says so.
+    pub connection_limit: Option<u64>,
     /// How to go on when the first way to connect is refused.
     pub fallback: Option<Fallback>,
     /// Certificate and key files, each with the parameter that names it.
@@ -83,6 +85,7 @@ impl Target {
                 Some(seconds) => Some(Duration::from_secs(seconds)),
                 None => Some(CONNECT_TIMEOUT),
             },
+            connection_limit: parameters.connection_limit,
             fallback: tls.fallback,
             files: tls.files,
         })
@@ -119,19 +122,11 @@ impl fmt::Debug for Target {
             .field("schema", &self.schema)
             .field("sslmode", &self.options.get_ssl_mode())
             .field("connect_timeout", &self.connect_timeout)
+            .field("connection_limit", &self.connection_limit)
             .field("fallback", &self.fallback)
             .field("files", &self.files)
             .finish_non_exhaustive()
     }
-}
-
-/// Whether a connection string holds a password.
-///
-/// # Errors
-/// When it is none.
-pub fn carries_password(text: &str) -> Result<bool> {
-    let url = address::parse(unquoted(text.trim()))?;
-    Ok(Address::read(&url, &Parameters::read(&url)?)?.password.is_some())
 }
 
 /// The directory of the socket, if it is one: given as such, or as a host that starts with a slash.

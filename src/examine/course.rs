@@ -61,6 +61,11 @@ impl<'a> Course<'a> {
         Ok((course, ready))
     }
 
+    /// The check's code.
+    pub fn code(&self) -> &'a str {
+        &self.check.rule.code
+    }
+
     /// Whether the answer to a step is still of use: not when its question is undecided already.
     pub fn wants(&self, place: Place) -> bool {
         matches!(self.asked[place.question].stand, Stand::Open { .. })
@@ -96,6 +101,15 @@ impl<'a> Course<'a> {
         self.go_on(place.question, next)
     }
 
+    /// Gives up what is not answered yet.
+    pub fn give_up(&mut self, reason: &str) {
+        for asked in &mut self.asked {
+            if matches!(asked.stand, Stand::Open { .. }) {
+                asked.stand = Stand::Undecided(reason.to_owned());
+            }
+        }
+    }
+
     fn go_on(&mut self, question: usize, mut next: Next<'a>) -> Result<Vec<(Place, Step)>> {
         loop {
             match next {
@@ -123,7 +137,6 @@ impl<'a> Course<'a> {
         let Self { check, scope, asked, took } = self;
         let (mut findings, mut reasons) = (Vec::new(), Vec::new());
         for Asked { about, stand } in asked {
-            let prefix = if about.is_empty() { String::new() } else { format!("{about}: ") };
             match stand {
                 Stand::Rows(rows) => {
                     for row in rows {
@@ -131,11 +144,11 @@ impl<'a> Course<'a> {
                         findings.push(finding.with_context(|| check.stem.clone())?);
                     }
                 }
-                Stand::Undecided(reason) => reasons.push(format!("{prefix}{reason}")),
-                Stand::Open { .. } => reasons.push(format!("{prefix}not finished")),
+                Stand::Undecided(reason) => reasons.push((about, reason)),
+                Stand::Open { .. } => reasons.push((about, "not finished".to_owned())),
             }
         }
-        reasons.extend(limit(scope, check));
+        reasons.extend(limit(scope, check).map(|reason| (String::new(), reason)));
         let outcome = match (findings.is_empty(), reasons.is_empty()) {
             (false, _) => Outcome::Found,
             (true, true) => Outcome::Clean,
@@ -167,12 +180,49 @@ fn limit(scope: &Scope<'_>, check: &Check) -> Option<String> {
     Some(format!("the release is unknown{why}, so {what} were compared"))
 }
 
-/// Joins reasons; of many only the first are told.
-fn summarize(reasons: &[String]) -> String {
+/// Joins reasons, each with what it is about; of many only the first are told. Those that are the same become one.
+fn summarize(reasons: &[(String, String)]) -> String {
     const SHOWN: usize = 3;
-    let mut text = reasons.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ");
-    if reasons.len() > SHOWN {
-        text.push_str(&format!("; and {} more", reasons.len() - SHOWN));
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (about, reason) in reasons {
+        match groups.iter_mut().find(|(known, _)| known == reason) {
+            Some((_, abouts)) => abouts.push(about),
+            None => groups.push((reason, vec![about])),
+        }
     }
-    text
+    let listed = |texts: Vec<String>, separator: &str| {
+        let more = texts.len().saturating_sub(SHOWN);
+        let mut text = texts.into_iter().take(SHOWN).collect::<Vec<_>>().join(separator);
+        if more > 0 {
+            text.push_str(&format!("{separator}and {more} more"));
+        }
+        text
+    };
+    let told = |(reason, abouts): (&str, Vec<&str>)| match abouts.as_slice() {
+        [""] => reason.to_owned(),
+        [about] => format!("{about}: {reason}"),
+        abouts => {
+            let abouts = abouts.iter().map(|about| (*about).to_owned()).collect();
+            format!("{reason}: {}", listed(abouts, ", "))
+        }
+    };
+    listed(groups.into_iter().map(told).collect(), "; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_reasons_are_a_sentence() {
+        let told = |reasons: &[(&str, &str)]| {
+            let owned = |(about, reason): &(&str, &str)| ((*about).to_owned(), (*reason).to_owned());
+            summarize(&reasons.iter().map(owned).collect::<Vec<_>>())
+        };
+        assert_eq!(told(&[("", "no")]), "no");
+        assert_eq!(told(&[("a", "no"), ("b", "why")]), "a: no; b: why");
+        assert_eq!(told(&[("a", "no"), ("b", "why"), ("c", "no")]), "no: a, c; b: why");
+        let many = [("a", "no"), ("b", "no"), ("c", "no"), ("d", "no"), ("e", "no")];
+        assert_eq!(told(&many), "no: a, b, c, and 2 more");
+    }
 }

@@ -1,6 +1,7 @@
 //! Finding what is wrong: rules, the checks that carry them out, and what they found.
 
 pub mod baseline;
+mod board;
 pub mod check;
 mod course;
 pub mod facts;
@@ -9,9 +10,10 @@ pub mod finding;
 pub mod mask;
 pub mod parts;
 pub mod place;
-pub mod policy;
 pub mod references;
 pub mod rule;
 pub mod runner;
+pub mod schedule;
+mod standing;
 pub mod step;
 pub mod unique_indexes;

@@ -2,7 +2,7 @@
 //! for the others.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -75,10 +75,15 @@ pub async fn run(
         reports.push(report);
         findings.extend(found);
     }
+    sort(&mut findings);
+    Ok((reports, findings))
+}
+
+/// The worst first, as a report tells them.
+pub fn sort(findings: &mut [Finding]) {
     findings.sort_by(|a, b| {
         b.severity.cmp(&a.severity).then_with(|| a.code.cmp(&b.code)).then(b.count.cmp(&a.count))
     });
-    Ok((reports, findings))
 }
 
 /// Runs one check.
@@ -98,7 +103,7 @@ pub async fn run_check(
             continue;
         }
         let started = Instant::now();
-        let answer = match guarded(connection, async |connection| step.run(connection).await).await? {
+        let answer = match guarded(connection, None, async |connection| step.run(connection).await).await? {
             Err(error) if scope.gives_way && is_lock_trouble(&error) => return Err(error.into()),
             answer => answer.map_err(|error| explain(&error, scope.role)),
         };
@@ -109,15 +114,19 @@ pub async fn run_check(
     course.conclude()
 }
 
-/// Runs something behind a savepoint. The outer error is a lost connection, the inner one the server's refusal.
+/// Runs something behind a savepoint, where time is `left` no longer than that. The outer error is a lost connection, the
+/// inner one the server's refusal.
 ///
 /// # Errors
 /// As said.
 pub async fn guarded<T>(
     connection: &mut PgConnection,
+    left: Option<Duration>,
     work: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
 ) -> Result<sqlx::Result<T>> {
-    execute(connection, "SAVEPOINT evodoctor".into()).await.context("the connection was lost")?;
+    let limit = left.map(|left| format!("; SET LOCAL statement_timeout = {}", left.as_millis().max(1)));
+    let before = format!("SAVEPOINT evodoctor{}", limit.unwrap_or_default());
+    execute(connection, before).await.context("the connection was lost")?;
     let result = work(connection).await;
     let after = match &result {
         Ok(_) => "RELEASE SAVEPOINT evodoctor",
@@ -133,7 +142,7 @@ pub async fn guarded<T>(
 /// # Errors
 /// As [`guarded`].
 pub async fn guarded_query(connection: &mut PgConnection, sql: String) -> Result<sqlx::Result<Vec<PgRow>>> {
-    guarded(connection, async |connection| statement_rows(connection, sql).await).await
+    guarded(connection, None, async |connection| statement_rows(connection, sql).await).await
 }
 
 /// Says what the server refused, and what would help.

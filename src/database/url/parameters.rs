@@ -20,6 +20,8 @@ pub(super) struct Parameters {
     pub database: Option<String>,
     /// Seconds; 0 is for ever.
     pub connect_timeout: Option<u64>,
+    /// How many connections Prisma's pool may have.
+    pub connection_limit: Option<u64>,
     pub application_name: Option<String>,
     /// Server settings in libpq's form, `-c name=value`.
     pub options: Option<String>,
@@ -66,9 +68,9 @@ impl Parameters {
                          sslcert=client.pem&sslkey=client.pem",
                     ));
                 }
-                // They size Prisma's pool and its cache; this program has one connection and no cache.
-                "connection_limit"
-                | "pool_timeout"
+                "connection_limit" => found.connection_limit = value.parse().ok(),
+                // They are about Prisma's pool and its cache, which this program has not.
+                "pool_timeout"
                 | "socket_timeout"
                 | "pgbouncer"
                 | "statement_cache_size"

@@ -1,0 +1,49 @@
+//! What ends an examination before its time: Ctrl-C, and `--timeout`.
+
+use std::sync::{LazyLock, Once};
+use std::time::{Duration, Instant};
+
+use tokio::signal::ctrl_c;
+use tokio::sync::watch;
+
+use crate::cli::duration::written;
+use crate::progress;
+
+/// As a shell reports a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+
+/// Comes to an end at Ctrl-C, or at the deadline that `timeout` has set, with the reason for a person.
+///
+/// Whoever presses Ctrl-C once more does not want to wait for a report. What is begun after a Ctrl-C ends at once.
+pub async fn stop(timeout: Option<Duration>, deadline: Option<Instant>) -> String {
+    let mut interrupted = interrupted();
+    let time_is_up = async {
+        match deadline {
+            Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        Ok(_) = interrupted.wait_for(|is_so| *is_so) => "interrupted".to_owned(),
+        () = time_is_up => {
+            format!("not finished within --timeout {}", written(timeout.unwrap_or_default()))
+        }
+    }
+}
+
+/// Whether Ctrl-C was pressed. It is listened for from the first time on that anybody asks.
+fn interrupted() -> watch::Receiver<bool> {
+    static LISTEN: Once = Once::new();
+    static PRESSED: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::new(false));
+    LISTEN.call_once(|| {
+        tokio::spawn(async {
+            while ctrl_c().await.is_ok() {
+                if PRESSED.send_replace(true) {
+                    std::process::exit(INTERRUPTED);
+                }
+                progress::say("interrupted: what is known so far follows; Ctrl-C once more ends at once");
+            }
+        });
+    });
+    PRESSED.subscribe()
+}

@@ -1,0 +1,209 @@
+//! What is still to be done: the steps of all checks, from which every connection takes the most expensive one.
+//!
+//! The longest step comes first, so that nobody is left with it while the others have nothing to do any more.
+
+use std::cell::RefCell;
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio::sync::Notify;
+
+use super::check::Check;
+use super::course::{Course, Place};
+use super::finding::{CheckReport, Finding};
+use super::runner::Scope;
+use super::standing::Standing;
+use super::step::{Answer, Step};
+
+/// The steps of all checks, shared by all connections.
+pub(super) struct Board<'a> {
+    state: RefCell<State<'a>>,
+    changed: Notify,
+}
+
+struct State<'a> {
+    courses: Vec<Course<'a>>,
+    ready: BinaryHeap<Ready>,
+    running: Vec<(Taken, String)>,
+    standing: Standing,
+    stopped: Option<String>,
+}
+
+/// A step that waits for a connection.
+struct Ready {
+    taken: Taken,
+    step: Step,
+}
+
+/// Which step it is, and what it costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Taken {
+    course: usize,
+    place: Place,
+    cost: u64,
+}
+
+impl Ready {
+    /// The most expensive first; of two alike the one that stands first in the report.
+    fn rank(&self) -> (u64, Reverse<(usize, Place)>) {
+        (self.taken.cost, Reverse((self.taken.course, self.taken.place)))
+    }
+}
+
+impl PartialEq for Ready {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank() == other.rank()
+    }
+}
+
+impl Eq for Ready {}
+
+impl PartialOrd for Ready {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ready {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+impl<'a> Board<'a> {
+    /// Plans checks.
+    ///
+    /// # Errors
+    /// When a check's file is broken.
+    pub fn new(scope: &'a Scope<'a>, checks: impl Iterator<Item = &'a Check>) -> Result<Self> {
+        let mut state = State {
+            courses: Vec::new(),
+            ready: BinaryHeap::new(),
+            running: Vec::new(),
+            standing: Standing::default(),
+            stopped: None,
+        };
+        for check in checks {
+            let (course, steps) = Course::begin(scope, check)?;
+            state.courses.push(course);
+            state.add(state.courses.len() - 1, steps);
+        }
+        Ok(Self { state: RefCell::new(state), changed: Notify::new() })
+    }
+
+    /// About how many pages all steps read that are known of.
+    pub fn pages(&self) -> u64 {
+        self.state.borrow().standing.pages
+    }
+
+    /// The next step, once there is one; `None` when nothing is left to do, or it was stopped.
+    pub async fn next(&self) -> Option<(Taken, Step)> {
+        loop {
+            // Asked for before looking: what changes in between is not missed.
+            let changed = self.changed.notified();
+            if let Some(next) = self.state.borrow_mut().next() {
+                return next;
+            }
+            changed.await;
+        }
+    }
+
+    /// Takes the answer to a step, or why there is none.
+    ///
+    /// # Errors
+    /// When the rows are not what the check's file promises.
+    pub fn take(&self, taken: Taken, answer: Result<Answer, String>, took: Duration) -> Result<()> {
+        let mut state = self.state.borrow_mut();
+        state.running.retain(|(other, _)| *other != taken);
+        state.standing.done += 1;
+        state.standing.pages_done += taken.cost;
+        let answer = match (&state.stopped, answer) {
+            // What the server says then is only that it was told to.
+            (Some(reason), Err(_)) => Err(reason.clone()),
+            (_, answer) => answer,
+        };
+        let steps = state.courses[taken.course].take(taken.place, answer, took)?;
+        state.add(taken.course, steps);
+        drop(state);
+        self.changed.notify_waiters();
+        Ok(())
+    }
+
+    /// Gives no more steps out. What is not answered is undecided for this reason.
+    pub fn stop(&self, reason: String) {
+        self.state.borrow_mut().stopped = Some(reason);
+        self.changed.notify_waiters();
+    }
+
+    /// Comes to an end when nothing is left to do.
+    pub async fn is_over(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.state.borrow().is_over() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// How far it is.
+    pub fn standing(&self) -> Standing {
+        let state = self.state.borrow();
+        let now = state.running.iter().map(|(_, about)| about.clone()).collect();
+        Standing { now, ..state.standing.clone() }
+    }
+
+    /// What all checks found, in their order.
+    ///
+    /// # Errors
+    /// When the rows are not what a check's file promises.
+    pub fn conclude(self) -> Result<(Vec<CheckReport>, Vec<Finding>)> {
+        let State { courses, stopped, .. } = self.state.into_inner();
+        let (mut reports, mut findings) = (Vec::new(), Vec::new());
+        for mut course in courses {
+            if let Some(reason) = &stopped {
+                course.give_up(reason);
+            }
+            let (report, found) = course.conclude()?;
+            reports.push(report);
+            findings.extend(found);
+        }
+        Ok((reports, findings))
+    }
+}
+
+impl State<'_> {
+    fn add(&mut self, course: usize, steps: Vec<(Place, Step)>) {
+        for (place, step) in steps {
+            let taken = Taken { course, place, cost: step.cost };
+            self.standing.steps += 1;
+            self.standing.pages += step.cost;
+            self.ready.push(Ready { taken, step });
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.stopped.is_some() || (self.ready.is_empty() && self.running.is_empty())
+    }
+
+    /// The outer `None`: wait for what is running.
+    fn next(&mut self) -> Option<Option<(Taken, Step)>> {
+        if self.stopped.is_some() {
+            return Some(None);
+        }
+        while let Some(Ready { taken, step }) = self.ready.pop() {
+            let course = &self.courses[taken.course];
+            if course.wants(taken.place) {
+                let about = format!("{} {}", course.code(), step.about);
+                self.running.push((taken, about.trim_end().to_owned()));
+                return Some(Some((taken, step)));
+            }
+            // Another step of its question failed.
+            self.standing.done += 1;
+            self.standing.pages_done += taken.cost;
+        }
+        self.running.is_empty().then_some(None)
+    }
+}
