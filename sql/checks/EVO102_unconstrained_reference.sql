@@ -12,6 +12,9 @@
 -- matches: botId … not found
 -- matches: stale label
 -- matches: deleted label … chat
+-- Run by hand:
+-- psql -v schema=public -v gone='NOT EXISTS (SELECT FROM "public"."Message" AS message
+-- WHERE message."key" ->> ''id'' = entry."keyId" AND message."instanceId" = entry."instanceId")'
 WITH bot AS (
     SELECT "id" FROM :"schema"."Typebot"
     UNION ALL SELECT "id" FROM :"schema"."OpenaiBot"
@@ -68,10 +71,8 @@ lost (key, what, predicate, id, row) AS (
     FROM
         :"schema"."MessageUpdate" AS entry
     WHERE
-        NOT EXISTS (
-            SELECT FROM :"schema"."Message" AS message
-            WHERE message."key" ->> 'id' = entry."keyId" AND message."instanceId" = entry."instanceId"
-        )
+        -- How that is found is chosen by the size of the tables: src/examine/orphans/by_hash.rs.
+        :gone
     -- only with IntegrationSession.botId
     UNION ALL
     SELECT

@@ -12,6 +12,10 @@
 -- matches: unread count … wrong
 -- matches: unreadMessages
 -- matches: status … cannot be cast
+-- reads: Message
+-- suspects: "status" COLLATE pg_catalog."C" < 'A'
+-- Run by hand:
+-- psql -v suspects='SELECT * FROM "public"."Message"'
 WITH numeric AS (
     SELECT
         message."id",
@@ -19,7 +23,7 @@ WITH numeric AS (
         message."instanceId",
         message."status" IN ('0', '1', '2', '3', '4', '5') AS is_known
     FROM
-        :"schema"."Message" AS message
+        (:suspects) AS message
     WHERE
         message."status" ~ '^-?[0-9]+$'
 )

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
+use super::columns::{Columns, LARGE};
 use super::quote::Fragment;
 use super::run::rows;
 use super::script::Variables;
@@ -274,6 +275,8 @@ pub struct Catalog {
     pub incoming_keys: Vec<DeclaredKey>,
     /// evodoctor's own ledger in this database.
     pub ledger: Ledger,
+    /// What is known of columns; read only where a table is so large that it matters.
+    pub columns: Columns,
 }
 
 /// Whether evodoctor has a ledger in the database.
@@ -306,6 +309,8 @@ impl Catalog {
             Some(false) => Ledger::Hidden,
             Some(true) => Ledger::Readable,
         };
+        let is_large = tables.iter().any(|table| table.pages >= LARGE);
+        let columns = if is_large { Columns::read(connection, schema).await? } else { Columns::default() };
         let (foreign_keys, incoming_keys) = keys.into_iter().partition(|key| key.child_schema == schema);
         Ok(Self {
             schema: schema.to_owned(),
@@ -313,6 +318,7 @@ impl Catalog {
             foreign_keys,
             incoming_keys,
             ledger,
+            columns,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod catalog;
+pub mod columns;
 pub mod env_file;
 pub mod lexer;
 pub mod objects;

@@ -27,6 +27,23 @@ pub async fn statement_rows(connection: &mut PgConnection, sql: String) -> sqlx:
     sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch_all(connection).await
 }
 
+/// The rows of one rendered statement under the settings of the file at `path`, which end with it. In a transaction.
+///
+/// # Errors
+/// What the server says, as it is.
+pub async fn rows_under(
+    connection: &mut PgConnection,
+    path: &'static str,
+    sql: String,
+) -> sqlx::Result<Vec<PgRow>> {
+    let settings = Script::parse(file(path)).statements.join(";\n");
+    execute(connection, format!("SAVEPOINT evodoctor_settings;\n{settings}")).await?;
+    let rows = statement_rows(connection, sql).await?;
+    let end = "ROLLBACK TO SAVEPOINT evodoctor_settings; RELEASE SAVEPOINT evodoctor_settings";
+    execute(connection, end.into()).await?;
+    Ok(rows)
+}
+
 /// Runs one rendered statement; returns how many rows it touched.
 ///
 /// # Errors

@@ -122,6 +122,15 @@ fn is_key(text: &str) -> bool {
     is_word && (words.clone().next().is_none() || (first == "after" && words.count() == 1))
 }
 
+/// The only statement of the file at `path`, with its variables filled in.
+///
+/// # Errors
+/// When a variable is unknown, or of the other kind than its use.
+pub fn filled(path: &str, variables: &Variables) -> Result<String> {
+    let script = Script::parse(file(path));
+    script.single().and_then(|sql| render(sql, variables)).with_context(|| path.to_owned())
+}
+
 /// Fills the variables of `sql` in.
 ///
 /// # Errors

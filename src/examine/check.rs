@@ -1,15 +1,18 @@
 //! Checks: one SQL file each, found by walking `sql/checks/`.
 
+use std::rc::Rc;
 use std::sync::LazyLock;
 
 use anyhow::{Context, Result, ensure};
 
 use super::facts;
+use super::orphans::{self, by_hash};
 use super::parts;
 use super::rule::Rule;
 use super::runner::Scope;
 use super::step::{Question, pages};
-use crate::database::script::{FILES, Script, Variables, render};
+use super::suspects::Suspects;
+use crate::database::script::{FILES, Script, Variables, render, uses};
 use crate::evolution::schema::schema;
 
 /// A rule and the query that carries it out.
@@ -20,6 +23,7 @@ pub struct Check {
     /// The file's stem: code, underscore, name. Its fix and fixtures have the same.
     pub stem: String,
     family: Family,
+    suspects: Option<Suspects>,
     query: String,
 }
 
@@ -67,7 +71,17 @@ impl Check {
             "{path} should be named {stem}.sql after its header"
         );
         let family = Family::parse(script.get("each")).with_context(|| path.to_owned())?;
-        Ok(Self { rule, stem, family, query: script.single().with_context(|| path.to_owned())?.to_owned() })
+        let suspects = script
+            .get("reads")
+            .zip(script.get("suspects"))
+            .map(|(table, condition)| Suspects { table: table.to_owned(), condition: condition.to_owned() });
+        Ok(Self {
+            rule,
+            stem,
+            family,
+            suspects,
+            query: script.single().with_context(|| path.to_owned())?.to_owned(),
+        })
     }
 
     /// What it is run for.
@@ -85,26 +99,29 @@ impl Check {
         let rendered = |variables: &Variables| render(&query, variables).context(self.stem.clone());
         match self.family {
             Family::Once | Family::Finding => {
-                let tables: Vec<&str> = schema().tables.iter().map(|table| table.name.as_str()).collect();
-                let sql = match facts::variables(&query, catalog, scope.range)? {
-                    Ok(variables) => {
-                        Ok(rendered(&variables.text("tables", serde_json::to_string(&tables)?))?)
-                    }
-                    Err(obstacle) => Err(obstacle),
+                let cost = pages(&query, catalog);
+                let variables = match facts::variables(&query, catalog, scope.range)? {
+                    Ok(variables) => variables,
+                    Err(obstacle) => return Ok(vec![Question::query("", cost, Err(obstacle))]),
                 };
-                Ok(vec![Question::query("", pages(&query, catalog), sql)])
+                let tables: Vec<&str> = schema().tables.iter().map(|table| table.name.as_str()).collect();
+                let variables = variables.text("tables", serde_json::to_string(&tables)?);
+                let with = |name: &'static str| {
+                    let (query, variables) = (query.clone(), variables.clone());
+                    Rc::new(move |sql| {
+                        render(&query, &variables.clone().sql(name, sql)).context(self.stem.clone())
+                    })
+                };
+                Ok(vec![match &self.suspects {
+                    Some(suspects) => suspects.question(scope, cost, with("suspects"))?,
+                    None if uses(&query, "gone") => by_hash::question(scope, cost, with("gone"))?,
+                    None => Question::query("", cost, Ok(rendered(&variables)?)),
+                }])
             }
-            Family::Reference => scope
-                .references
-                .iter()
-                .map(|reference| {
-                    let sql = match reference.obstacle(catalog) {
-                        Some(obstacle) => Err(obstacle),
-                        None => Ok(rendered(&reference.variables(catalog)?)?),
-                    };
-                    Ok(Question::query(reference.subject(), reference.pages(catalog), sql))
-                })
-                .collect(),
+            Family::Reference => {
+                let word = move |variables: &Variables| render(&query, variables).context(self.stem.clone());
+                orphans::questions(scope, &(Rc::new(word) as orphans::Wording<'a>))
+            }
             Family::UniqueIndex => scope
                 .unique_indexes
                 .iter()

@@ -92,6 +92,25 @@ impl Reference {
         ))
     }
 
+    /// The referring columns, as a query from the table names them.
+    pub fn value(&self, catalog: &Catalog) -> Fragment {
+        let child = Fragment::qualified(&catalog.schema, &self.child_table);
+        Fragment::columns(Some(child.as_str()), &self.child_columns)
+    }
+
+    /// The columns that it refers to, of a `parent`.
+    pub fn parent_value(&self) -> Fragment {
+        Fragment::columns(Some("parent"), &self.parent_columns)
+    }
+
+    /// The columns that tell one of its rows from another, and what it refers to.
+    pub fn shown(&self, catalog: &Catalog) -> Vec<String> {
+        let mut shown =
+            catalog.tables.get(&self.child_table).map(|t| t.primary_key.clone()).unwrap_or_default();
+        shown.extend(self.child_columns.iter().filter(|c| !shown.contains(c)).cloned().collect::<Vec<_>>());
+        shown
+    }
+
     /// About how many pages both tables have.
     pub fn pages(&self, catalog: &Catalog) -> u64 {
         let of_parent =
@@ -106,18 +125,18 @@ impl Reference {
     /// When one of those files is broken.
     pub fn variables(&self, catalog: &Catalog) -> Result<Variables> {
         let child = Fragment::qualified(&catalog.schema, &self.child_table);
-        let primary_key =
-            catalog.tables.get(&self.child_table).map(|t| t.primary_key.clone()).unwrap_or_default();
-        let mut shown = primary_key;
-        shown.extend(self.child_columns.iter().filter(|c| !shown.contains(c)).cloned().collect::<Vec<_>>());
         let predicate = self.orphan_predicate();
-        let shown = Fragment::columns(Some(child.as_str()), &shown);
+        let names = self.shown(catalog);
+        let shown = Fragment::columns(Some(child.as_str()), &names);
         let variables = Variables::for_schema(&catalog.schema)
             .text("subject", self.subject())
             .text("parent_name", &self.parent_table)
             .text("state", self.state())
             .text("where", predicate.as_str())
-            .sql("reference", Fragment::columns(Some(child.as_str()), &self.child_columns))
+            .sql("reference", self.value(catalog))
+            .sql("parent", Fragment::qualified(&self.parent_schema, &self.parent_table))
+            .sql("parent_value", self.parent_value())
+            .sql("orphan_order", Fragment::columns(Some("orphan"), &names))
             .sql("order", shown.clone())
             .sql("columns", shown)
             .sql("predicate", predicate)

@@ -13,10 +13,12 @@ use super::check::{Check, checks};
 use super::course::Course;
 use super::finding::{CheckReport, Finding, Repair};
 use super::mask;
+use super::reading::Readings;
 use super::references::{Reference, references};
 use super::rule::{Applicability, Rule};
 use super::unique_indexes::{UniqueIndex, unique_indexes};
 use crate::database::catalog::Catalog;
+use crate::database::columns::LARGE;
 use crate::database::restore::OWNER;
 use crate::database::run::{execute, is_lock_trouble, script, statement_rows};
 use crate::database::script::Variables;
@@ -39,13 +41,27 @@ pub struct Scope<'a> {
     pub gives_way: bool,
     /// Whether no index is trusted.
     pub paranoid: bool,
+    /// Tables with fewer pages than that are compared as the planner likes.
+    pub large: u64,
+    /// Large tables that are going to be read, each once for all who ask.
+    pub readings: Readings,
 }
 
 impl<'a> Scope<'a> {
     /// Gathers the references and the unique indexes of the catalog.
     pub fn new(catalog: &'a Catalog, range: Option<ReleaseRange>, role: &'a str) -> Self {
         let (references, unique_indexes) = (references(catalog, range), unique_indexes(catalog, range));
-        Self { catalog, range, references, unique_indexes, role, gives_way: false, paranoid: false }
+        Self {
+            catalog,
+            range,
+            references,
+            unique_indexes,
+            role,
+            gives_way: false,
+            paranoid: false,
+            large: LARGE,
+            readings: Readings::default(),
+        }
     }
 
     /// Whether a rule speaks of any release that this database may be. An unknown release might be any.

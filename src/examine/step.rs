@@ -116,6 +116,11 @@ impl Step {
 }
 
 impl Answer {
+    /// Something that was made.
+    pub fn of(made: impl Any) -> Self {
+        Self::Made(Box::new(made))
+    }
+
     /// The rows.
     ///
     /// # Errors

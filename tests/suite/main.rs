@@ -21,6 +21,7 @@ mod formats;
 mod hazards;
 mod logs;
 mod merges;
+mod orphans;
 mod own_schema;
 mod owner;
 mod plan;

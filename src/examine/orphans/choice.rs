@@ -1,0 +1,156 @@
+//! Which strategy a key gets.
+
+use std::fmt;
+
+use crate::database::columns::Column;
+use crate::examine::references::Reference;
+use crate::examine::runner::Scope;
+
+/// A look-up in an index costs about as much as reading so many of its entries in order.
+const LOOK_UP: f64 = 50.0;
+
+/// A walk that was promised nothing may visit so many values: some milliseconds.
+const TRIED: u32 = 1_000;
+
+/// No walk visits more, whatever was promised: some seconds.
+const MOST: u32 = 200_000;
+
+/// Tables with more rows than these are not hashed in memory: some 50 MB.
+const HASHED: u64 = 500_000;
+
+/// Rows from which on a key is compared in several ranges, and in how many.
+const RANGED: u64 = 500_000;
+const RANGES: u32 = 8;
+
+/// How the orphans of a key are found: see the module above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// One anti-join, as the planner likes.
+    Plain,
+    /// A loose scan of the index, up to so many values.
+    Walk {
+        /// After how many it gives up.
+        limit: u32,
+    },
+    /// Both indexes in their order.
+    Merge {
+        /// In how many ranges.
+        ranges: u32,
+    },
+    /// One pass over the table, with the other keys of it.
+    Pass,
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plain => "one anti-join",
+            Self::Walk { .. } => "a walk over the values in the index",
+            Self::Merge { .. } => "a merge of both indexes",
+            Self::Pass => "one pass over the table",
+        })
+    }
+}
+
+/// A strategy, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// The strategy.
+    pub strategy: Strategy,
+    /// The reason, for whoever asks with `-v`.
+    pub why: String,
+}
+
+fn choice(strategy: Strategy, why: impl Into<String>) -> Choice {
+    Choice { strategy, why: why.into() }
+}
+
+/// Both ends of a key that a strategy fits.
+struct Ends<'a> {
+    child: &'a Column,
+    parent: &'a Column,
+    rows: u64,
+    parent_rows: u64,
+}
+
+/// Chooses for one reference.
+pub fn choose(reference: &Reference, scope: &Scope<'_>) -> Choice {
+    let ends = match ends(reference, scope) {
+        Ok(ends) => ends,
+        Err(why) => return choice(Strategy::Plain, why),
+    };
+    if scope.paranoid || !ends.child.is_indexed {
+        return without_walk(reference, scope);
+    }
+    match ends.child.distinct_values {
+        None => choice(
+            Strategy::Walk { limit: TRIED },
+            "the table was never analysed, and there may be few different values",
+        ),
+        Some(values) if values * LOOK_UP <= ends.rows as f64 => {
+            // An estimate from a sample is too low more often than too high.
+            let limit = (values as u32).saturating_mul(10).clamp(TRIED, MOST);
+            let rows = ends.rows;
+            choice(Strategy::Walk { limit }, format!("about {values:.0} different values in {rows} rows"))
+        }
+        Some(_) => without_walk(reference, scope),
+    }
+}
+
+/// Chooses for a reference that has too many different values to walk over.
+pub fn without_walk(reference: &Reference, scope: &Scope<'_>) -> Choice {
+    let ends = match ends(reference, scope) {
+        Ok(ends) => ends,
+        Err(why) => return choice(Strategy::Plain, why),
+    };
+    let is_hashed = ends.parent_rows <= HASHED;
+    if scope.paranoid {
+        return match is_hashed {
+            true => choice(Strategy::Pass, "no index is trusted"),
+            false => {
+                choice(Strategy::Plain, "no index is trusted, and what it refers to is too large for a hash")
+            }
+        };
+    }
+    match (ends.child.is_indexed, ends.parent.is_indexed) {
+        (true, true) => {
+            let ranges = if ends.rows >= RANGED { RANGES } else { 1 };
+            choice(Strategy::Merge { ranges }, "both sides are indexed, and there are many different values")
+        }
+        (false, _) if is_hashed => choice(Strategy::Pass, "no index leads with the referring column"),
+        (false, _) => choice(
+            Strategy::Plain,
+            "no index leads with the referring column, and what it refers to is too large for a hash",
+        ),
+        (true, false) => choice(Strategy::Plain, "what it refers to has no index"),
+    }
+}
+
+/// The two columns, or why only the plain form fits.
+fn ends<'a>(reference: &Reference, scope: &Scope<'a>) -> Result<Ends<'a>, String> {
+    let catalog = scope.catalog;
+    let ([child], [parent]) = (reference.child_columns.as_slice(), reference.parent_columns.as_slice())
+    else {
+        return Err("the key has several columns".to_owned());
+    };
+    if reference.parent_schema != catalog.schema {
+        return Err("it refers to another schema".to_owned());
+    }
+    let table = |name: &str| catalog.tables.get(name).ok_or(format!("{name} is not known"));
+    let (child_table, parent_table) = (table(&reference.child_table)?, table(&reference.parent_table)?);
+    if child_table.pages < scope.large {
+        return Err("the table is small".to_owned());
+    }
+    let column = |table: &str, column: &str| {
+        catalog.columns.get(table, column).ok_or(format!("{table} is no ordinary table"))
+    };
+    let child = column(&reference.child_table, child)?;
+    let parent = column(&reference.parent_table, parent)?;
+    if child.collation != parent.collation || !child.is_deterministic || !parent.is_deterministic {
+        return Err("the columns do not sort alike".to_owned());
+    }
+    if child.is_text() != parent.is_text() || !child.is_text() && child.data_type != parent.data_type {
+        return Err("the columns are of different types".to_owned());
+    }
+    Ok(Ends { child, parent, rows: child_table.rows, parent_rows: parent_table.rows })
+}

@@ -1,0 +1,127 @@
+//! How the rows of a key that refer to nothing are found (EVO101): a strategy for each key, chosen from what the server
+//! knows of its columns. All of them find the same: how many rows, how many different rows are missing, and the first five.
+//!
+//! | strategy | where | what it costs |
+//! |---|---|---|
+//! | [`walk`] | an index leads with the referring column, few different values | a look-up per value, however many rows |
+//! | [`merge`] | both sides are indexed, many values | both indexes are read once, in ranges that run side by side |
+//! | [`pass`] | no index, or none is to be trusted; what is referred to fits in memory | the table is read once for all that is asked of it |
+//! | plain | everything else: small tables, several columns, views, partitions, other schemas | what the planner makes of it |
+//!
+//! A loose scan of an index (`walk`) asks for the least value, then for the next greater one, and so on: five hundred
+//! instances are five hundred look-ups in an index on `instanceId`, over any number of messages, where an anti-join reads
+//! all of them. Whether there are few values is only estimated, so it gives up after some, and what would have been chosen
+//! without it follows.
+//!
+//! With many values a look-up for each costs more than reading. Then the two indexes are read in their order and compared
+//! like the halves of a zip (`merge`): neither the tables are read, which are many times larger, nor is anything kept in
+//! memory or written to disk, as a hash of millions of ids would be. The histogram that ANALYZE made cuts the values into
+//! ranges, which share no value, so counts simply add up.
+//!
+//! Without an index the table has to be read, but once for everybody who asks something of its rows (`pass`): each row is
+//! looked up in a hash of what the key refers to. See [`reading`](super::reading).
+//!
+//! A reference that is no column, and so no key, is found in another way: [`by_hash`].
+//!
+//! Under `--paranoid` only `pass` and the plain form are used, with all index scans switched off: an index that is corrupt
+//! hides rows.
+
+pub mod by_hash;
+pub mod choice;
+mod found;
+mod merge;
+mod pass;
+mod walk;
+
+use std::rc::Rc;
+
+use anyhow::Result;
+
+use super::references::Reference;
+use super::runner::Scope;
+use super::step::{Answer, Next, Question, Step};
+use crate::database::run::rows_under;
+use crate::database::script::Variables;
+use choice::{Choice, Strategy, choose, without_walk};
+use found::Found;
+
+/// The query of the check, which words what was found of a reference as a finding.
+pub type Wording<'a> = Rc<dyn Fn(&Variables) -> Result<String> + 'a>;
+
+/// A reference that is asked about, and all it takes to do so.
+#[derive(Clone)]
+struct Key<'a> {
+    reference: &'a Reference,
+    /// Its number among all references.
+    number: usize,
+    scope: &'a Scope<'a>,
+    word: Wording<'a>,
+}
+
+/// The questions that find the orphans of all references.
+///
+/// # Errors
+/// When a file under `sql/orphans/`, or that of the check, is broken.
+pub fn questions<'a>(scope: &'a Scope<'a>, word: &Wording<'a>) -> Result<Vec<Question<'a>>> {
+    let mut questions = Vec::new();
+    for (number, reference) in scope.references.iter().enumerate() {
+        let key = Key { reference, number, scope, word: Rc::clone(word) };
+        if let Some(obstacle) = reference.obstacle(scope.catalog) {
+            questions.push(Question::query(reference.subject(), 0, Err(obstacle)));
+            continue;
+        }
+        let Choice { strategy, why } = choose(reference, scope);
+        tracing::debug!("{}: {strategy}, {why}", reference.subject());
+        if let Next::Steps(steps, then) = key.begin(strategy)? {
+            questions.push(Question { about: reference.subject(), steps: Ok(steps), then });
+        }
+    }
+    Ok(questions)
+}
+
+impl<'a> Key<'a> {
+    fn begin(self, strategy: Strategy) -> Result<Next<'a>> {
+        match strategy {
+            Strategy::Walk { limit } => walk::begin(self, limit),
+            Strategy::Merge { ranges } => merge::begin(self, ranges),
+            Strategy::Pass => pass::begin(self),
+            Strategy::Plain => self.begin_plain(),
+        }
+    }
+
+    /// Goes on where a walk gave up.
+    fn begin_without_walk(self) -> Result<Next<'a>> {
+        let Choice { strategy, why } = without_walk(self.reference, self.scope);
+        tracing::debug!("{}: more values than expected; {strategy}, {why}", self.reference.subject());
+        self.begin(strategy)
+    }
+
+    /// Turns what was found into a finding, or into nothing.
+    fn conclude(&self, found: &Found) -> Result<Next<'a>> {
+        if found.count == 0 {
+            return Ok(Next::Rows(Vec::new()));
+        }
+        let variables = self.variables()?;
+        let query = found.query(&variables)?;
+        let sql = (self.word)(&variables.sql("found", query))?;
+        Ok(Next::finding(vec![Step::query(self.reference.subject(), 0, sql)]))
+    }
+
+    fn begin_plain(&self) -> Result<Next<'a>> {
+        let sql = (self.word)(&self.reference.variables(self.scope.catalog)?)?;
+        let cost = self.reference.pages(self.scope.catalog);
+        Ok(Next::finding(vec![Step::query(self.reference.subject(), cost, sql)]))
+    }
+
+    /// The variables of the files under `sql/orphans/`, for keys of one column.
+    fn variables(&self) -> Result<Variables> {
+        self.reference.variables(self.scope.catalog)
+    }
+}
+
+/// A step that runs one query under the settings of a file, which it leaves as they were.
+fn step_under(settings: &'static str, about: String, cost: u64, sql: String) -> Step {
+    Step::other(about, cost, move |connection| {
+        Box::pin(async move { rows_under(connection, settings, sql).await.map(Answer::Rows) })
+    })
+}

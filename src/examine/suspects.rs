@@ -1,0 +1,57 @@
+//! A check that looks at every row of a large table for a few that may be wrong: it joins the reading of the table with a
+//! condition that is quick to decide (`suspects` in its header), and asks its question of those rows only.
+
+use std::rc::Rc;
+
+use anyhow::Result;
+
+use super::reading::{Want, at, places};
+use super::runner::Scope;
+use super::step::{Answer, Next, Question, Step};
+use crate::database::quote::Fragment;
+
+/// What a check's header says of the rows that may be wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspects {
+    /// The table, from `reads`.
+    pub table: String,
+    /// The condition, from `suspects`: true for every row that the check could find, and for few others.
+    pub condition: String,
+}
+
+/// Renders the check's query with a query for its rows in place of `:suspects`.
+pub type Wording<'a> = Rc<dyn Fn(Fragment) -> Result<String> + 'a>;
+
+impl Suspects {
+    /// The check's question. `cost` is in pages.
+    ///
+    /// # Errors
+    /// When a file of this program is broken.
+    pub fn question<'a>(
+        &'a self,
+        scope: &'a Scope<'a>,
+        cost: u64,
+        word: Wording<'a>,
+    ) -> Result<Question<'a>> {
+        let table = Fragment::qualified(&scope.catalog.schema, &self.table);
+        let all = Fragment::keyword(format!("SELECT * FROM {table}"));
+        let is_large = scope.catalog.pages(&self.table) >= scope.large;
+        if !is_large || !scope.catalog.columns.has(&self.table) {
+            return Ok(Question::query("", cost, Ok(word(all)?)));
+        }
+        let wanted = Want::Rows { join: String::new(), condition: self.condition.clone() };
+        let steps = scope.readings.join(scope.catalog, &self.table, &self.table, wanted, Answer::of);
+        let then = move |answers: Vec<Answer>| {
+            let (some, cost) = match places(answers)? {
+                None => (all, cost),
+                Some(rows) if rows.is_empty() => return Ok(Next::Rows(Vec::new())),
+                Some(rows) => {
+                    let at = at("suspect", &rows);
+                    (Fragment::keyword(format!("SELECT suspect.* FROM {table} AS suspect WHERE {at}")), 0)
+                }
+            };
+            Ok(Next::finding(vec![Step::query("", cost, word(some)?)]))
+        };
+        Ok(Question { about: String::new(), steps: Ok(steps), then: Box::new(then) })
+    }
+}

@@ -1,0 +1,281 @@
+//! However the orphans of a key are found, they are the same: every strategy against the plain anti-join, on random rows.
+
+use std::collections::BTreeSet;
+
+use evodoctor::database::catalog::Catalog;
+use evodoctor::database::columns::Columns;
+use evodoctor::database::quote::Fragment;
+use evodoctor::database::run::{begin, script};
+use evodoctor::database::script::Variables;
+use evodoctor::evolution::release::History;
+use evodoctor::examine::check::checks;
+use evodoctor::examine::orphans::choice::{Strategy, choose};
+use evodoctor::examine::runner::{Scope, run_check};
+use rand::rngs::SmallRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use sqlx::PgConnection;
+
+use super::support::database::{TestDatabase, execute};
+use super::support::program::evodoctor;
+
+/// Which strategy was chosen for which reference.
+type Chosen = BTreeSet<(String, &'static str)>;
+
+/// The checks that have more ways than one, and what two ways of them find.
+const CODES: [&str; 3] = ["EVO101", "EVO102", "EVO108"];
+
+async fn find(connection: &mut PgConnection, scope: &Scope<'_>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for check in checks().iter().filter(|check| CODES.contains(&check.rule.code.as_str())) {
+        let (report, findings) = run_check(connection, scope, check).await.expect("an answer");
+        found.insert(format!("{}: {:?} {:?}", report.code, report.outcome, report.reason));
+        found.extend(findings.iter().map(|finding| serde_json::to_string(finding).expect("JSON")));
+    }
+    found
+}
+
+/// What the checks find in the ways that are chosen, which must be what the planner's anti-joins find.
+async fn compare(connection: &mut PgConnection, is_paranoid: bool, case: &str) -> (String, Chosen) {
+    begin(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await.expect("a snapshot");
+    let mut catalog = Catalog::read(connection, "public").await.expect("a catalog");
+    catalog.columns = Columns::read(connection, "public").await.expect("statistics");
+    let history = evodoctor::database::catalog::migration_history(connection, &catalog).await;
+    let history = History::read(&history.expect("readable").expect("Prisma's table"));
+    let mut scope = Scope::new(&catalog, history.range, "postgres");
+    scope.paranoid = is_paranoid;
+    scope.large = u64::MAX;
+    let expected = find(connection, &scope).await;
+    scope.large = 0;
+    if is_paranoid {
+        script(connection, "sql/catalog/heap_only.sql", &Variables::default()).await.expect("settings");
+    }
+    let found = find(connection, &scope).await;
+    let strategies = scope.references.iter().map(|reference| {
+        let name = match choose(reference, &scope).strategy {
+            Strategy::Plain => "plain",
+            Strategy::Walk { .. } => "walk",
+            Strategy::Merge { .. } => "merge",
+            Strategy::Pass => "pass",
+        };
+        (reference.subject(), name)
+    });
+    let strategies: Chosen = strategies.collect();
+    if let Some(one) = found.symmetric_difference(&expected).next() {
+        let of = if found.contains(one) { "found too much" } else { "not found" };
+        panic!("{case}, {of}: {one}\n{strategies:?}");
+    }
+    execute(connection, "ROLLBACK").await;
+    (found.into_iter().collect::<Vec<_>>().join("\n"), strategies)
+}
+
+/// Ids that sort differently by collation, and that have to be quoted.
+fn ids(random: &mut SmallRng, number: usize) -> Vec<String> {
+    let odd = [
+        "",
+        "a",
+        "A",
+        "á",
+        "Z",
+        "it's",
+        "back\\slash",
+        "\"q\"",
+        "a-b",
+        "a b",
+        "ab",
+        "日本",
+        "%",
+        "{1,2}",
+        "NULL",
+    ];
+    let mut ids: Vec<String> = odd.iter().map(|&id| id.to_owned()).collect();
+    ids.extend((0..number).map(|_| match random.random_range(0..3) {
+        0 => format!("cm{:08x}", random.random::<u32>()),
+        1 => format!("Cm-{:06X}", random.random_range(0..0x00ff_ffff)),
+        _ => format!("{:08x}-{:04x}", random.random::<u32>(), random.random::<u16>()),
+    }));
+    ids.sort();
+    ids.dedup();
+    ids
+}
+
+fn values<'a>(rows: impl Iterator<Item = Vec<Option<&'a str>>>) -> String {
+    let one =
+        |value: Option<&str>| value.map_or("NULL".to_owned(), |value| Fragment::literal(value).to_string());
+    let rows = rows.map(|row| format!("({})", row.into_iter().map(one).collect::<Vec<_>>().join(", ")));
+    rows.collect::<Vec<_>>().join(", ")
+}
+
+/// Instances, sessions, messages, updates and media; some of what they refer to is not there.
+async fn fill(connection: &mut PgConnection, seed: u64) {
+    let random = &mut SmallRng::seed_from_u64(seed);
+    let instances = ids(random, 20);
+    let sessions = ids(random, 700);
+    let messages = ids(random, 1500);
+    let some = |random: &mut SmallRng, of: &[String], share: f64| -> Vec<String> {
+        of.iter().filter(|_| random.random_bool(share)).cloned().collect()
+    };
+    let there = [some(random, &instances, 0.8), some(random, &sessions, 0.9), some(random, &messages, 0.95)];
+    let pick = |random: &mut SmallRng, of: &[String]| of.choose(random).expect("not empty").clone();
+    let mut sql = "SET session_replication_role = replica;\n".to_owned();
+    let rows = values(there[0].iter().map(|id| vec![Some(id.as_str()), Some(id)]));
+    sql += &format!("INSERT INTO public.\"Instance\" (\"id\", \"name\") VALUES {rows};\n");
+    let owned: Vec<[String; 2]> = there[1].iter().map(|id| [id.clone(), pick(random, &instances)]).collect();
+    let rows = values(owned.iter().map(|[id, instance]| vec![Some(id.as_str()), Some(instance)]));
+    sql += &format!(
+        "INSERT INTO public.\"IntegrationSession\" (\"id\", \"instanceId\", \"sessionId\", \"remoteJid\", \"status\", \"updatedAt\")
+         SELECT id, instance, 's', 'j', 'closed', now() FROM (VALUES {rows}) AS one (id, instance);\n"
+    );
+    let statuses = ["READ", "3", "-1", "9x", "", "PENDING"].map(str::to_owned);
+    let owned: Vec<[Option<String>; 5]> = there[2]
+        .iter()
+        .map(|id| {
+            let session = random.random_bool(0.3).then(|| pick(random, &sessions));
+            let status = random.random_bool(0.9).then(|| pick(random, &statuses));
+            // Some have no key id.
+            let key = random.random_bool(0.98).then(|| format!("key of {id}"));
+            [Some(id.clone()), Some(pick(random, &instances)), session, status, key]
+        })
+        .collect();
+    let rows = values(owned.iter().map(|row| row.iter().map(Option::as_deref).collect()));
+    sql += &format!(
+        "INSERT INTO public.\"Message\" (\"id\", \"instanceId\", \"sessionId\", \"status\", \"key\", \"messageType\", \"message\", \"source\", \"messageTimestamp\")
+         SELECT id, instance, session, status, jsonb_build_object('id', key), 't', '{{}}', 'web', 1 FROM (VALUES {rows}) AS one (id, instance, session, status, key);\n"
+    );
+    let owned: Vec<[String; 4]> = (0..3000)
+        .map(|number| {
+            let message = owned.choose(random).expect("messages");
+            let [Some(id), Some(instance), _, _, key] = message else { unreachable!("both are set") };
+            let (id, key) = match random.random_range(0..50) {
+                0 => (pick(random, &messages), "key of nothing".to_owned()),
+                _ => (id.clone(), key.clone().unwrap_or_default()),
+            };
+            let instance = if random.random_bool(0.02) { pick(random, &instances) } else { instance.clone() };
+            [format!("u{number}"), id, instance, key]
+        })
+        .collect();
+    let rows = values(owned.iter().map(|row| row.iter().map(|value| Some(value.as_str())).collect()));
+    sql += &format!(
+        "INSERT INTO public.\"MessageUpdate\" (\"id\", \"messageId\", \"instanceId\", \"keyId\", \"remoteJid\", \"fromMe\", \"status\")
+         SELECT id, message, instance, key, 'j', true, 'READ' FROM (VALUES {rows}) AS one (id, message, instance, key);\n
+         RESET session_replication_role"
+    );
+    execute(connection, &sql).await;
+}
+
+fn has(chosen: &Chosen, subject: &str, strategy: &'static str) -> bool {
+    chosen.contains(&(subject.to_owned(), strategy))
+}
+
+#[tokio::test]
+async fn every_strategy_finds_what_an_anti_join_finds() {
+    const OF_UPDATE: &str = "MessageUpdate.messageId → Message";
+    for seed in 0..3 {
+        let database = TestDatabase::new("2.3.7", "public").await;
+        let mut connection = database.connect().await;
+        let connection = &mut connection;
+        fill(connection, seed).await;
+
+        // Nothing is known of the values: a walk is tried, and gives up where there are many.
+        let (found, chosen) = compare(connection, false, &format!("{seed}, not analysed")).await;
+        assert!(found.lines().count() >= 3 + 5, "{found}");
+        for key in ["MessageUpdate.keyId → Message", "0 to 5", "other numbers"] {
+            assert!(found.contains(&format!("\"key\":\"{key}\"")), "{key}: {found}");
+        }
+        assert!(has(&chosen, OF_UPDATE, "walk"), "{chosen:?}");
+
+        execute(connection, "VACUUM ANALYZE").await;
+        let (_, chosen) = compare(connection, false, &format!("{seed}, analysed")).await;
+        assert!(has(&chosen, OF_UPDATE, "merge"), "{chosen:?}");
+        assert!(has(&chosen, "MessageUpdate.instanceId → Instance", "walk"), "{chosen:?}");
+        assert!(has(&chosen, "Message.sessionId → IntegrationSession", "pass"), "{chosen:?}");
+
+        let (_, chosen) = compare(connection, true, &format!("{seed}, paranoid")).await;
+        assert!(chosen.iter().all(|(_, strategy)| matches!(*strategy, "pass" | "plain")), "{chosen:?}");
+        assert!(has(&chosen, OF_UPDATE, "pass"), "{chosen:?}");
+
+        // No index, an index on some of the rows, one of another kind, and one that is not valid.
+        execute(
+            connection,
+            r#"DROP INDEX "MessageUpdate_messageId_idx", "Message_instanceId_idx", "MessageUpdate_instanceId_idx";
+            CREATE INDEX ON "Message" ("instanceId") WHERE "sessionId" IS NULL;
+            CREATE INDEX ON "Message" USING hash ("sessionId");
+            CREATE INDEX crooked ON "MessageUpdate" ("instanceId");
+            UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'crooked'::regclass"#,
+        )
+        .await;
+        let (_, chosen) = compare(connection, false, &format!("{seed}, useless indexes")).await;
+        assert!(has(&chosen, OF_UPDATE, "pass"), "{chosen:?}");
+        assert!(has(&chosen, "Message.instanceId → Instance", "pass"), "{chosen:?}");
+        assert!(has(&chosen, "MessageUpdate.instanceId → Instance", "pass"), "{chosen:?}");
+    }
+}
+
+/// What sorts, or is, something else than a plain column is left to the planner.
+#[tokio::test]
+async fn keys_of_an_unusual_form_are_compared_all_the_same() {
+    let database = TestDatabase::new("2.3.7", "public").await;
+    let mut connection = database.connect().await;
+    let connection = &mut connection;
+    fill(connection, 7).await;
+    execute(
+        connection,
+        r#"ALTER TABLE "MessageUpdate" DROP CONSTRAINT "MessageUpdate_messageId_fkey", DROP CONSTRAINT "MessageUpdate_instanceId_fkey";
+        ALTER TABLE "Message" DROP CONSTRAINT "Message_instanceId_fkey", DROP CONSTRAINT "Message_sessionId_fkey";
+        ALTER TABLE "IntegrationSession" DROP CONSTRAINT "IntegrationSession_instanceId_fkey";
+        ALTER TABLE "MessageUpdate" ALTER "messageId" TYPE varchar(60), ALTER "instanceId" TYPE varchar(40) COLLATE "C";
+        ALTER TABLE "Instance" ALTER "id" TYPE text COLLATE "C";
+        ALTER TABLE "IntegrationSession" RENAME TO "Kept";
+        CREATE VIEW "IntegrationSession" AS SELECT * FROM "Kept";
+        CREATE SCHEMA other;
+        CREATE TABLE other."Owner" (a int, b text COLLATE "C", PRIMARY KEY (a, b));
+        INSERT INTO other."Owner" VALUES (1, 'x');
+        CREATE TABLE "Owned" ("id" int PRIMARY KEY, a int, b text COLLATE "C");
+        INSERT INTO "Owned" VALUES (1, 1, 'x'), (2, 1, 'y'), (3, NULL, 'z');
+        ALTER TABLE "Owned" ADD CONSTRAINT owned FOREIGN KEY (a, b) REFERENCES other."Owner" NOT VALID;
+        CREATE INDEX ON "Owned" (a, b);
+        CREATE TABLE "Heir" () INHERITS ("Message");
+        ANALYZE"#,
+    )
+    .await;
+    let (found, chosen) = compare(connection, false, "unusual").await;
+    for (subject, strategy) in [
+        // Only the length differs.
+        ("MessageUpdate.messageId → Message", "plain"),
+        ("MessageUpdate.instanceId → Instance", "walk"),
+        ("Message.sessionId → IntegrationSession", "plain"),
+        ("Owned.a+b → Owner", "plain"),
+    ] {
+        assert!(has(&chosen, subject, strategy), "{subject}: {chosen:?}");
+        assert!(found.contains(subject), "{subject}: {found}");
+    }
+}
+
+/// An index that lost rows hides orphans from everybody who trusts it.
+#[tokio::test]
+async fn paranoia_finds_orphans_that_a_corrupt_index_hides() {
+    let database = TestDatabase::new("2.3.7", "public").await;
+    let mut connection = database.connect().await;
+    // Rows that come while an index is not ready are not in it.
+    execute(
+        &mut connection,
+        r#"INSERT INTO public."Instance" ("id", "name") SELECT 'i' || n, 'name ' || n FROM generate_series(1, 10) AS n;
+        INSERT INTO public."Setting" ("id", "updatedAt", "instanceId") SELECT 's' || n, now(), 'i' || n FROM generate_series(1, 10) AS n;
+        INSERT INTO public."Contact" ("id", "remoteJid", "pushName", "instanceId")
+            SELECT 'c' || n, n, repeat('x', 90), 'i' || 1 + n % 10 FROM generate_series(1, 10000) AS n;
+        ANALYZE public."Contact";
+        SET session_replication_role = replica;
+        UPDATE pg_index SET indisready = false, indisvalid = false WHERE indexrelid = 'public."Contact_instanceId_idx"'::regclass;
+        INSERT INTO public."Contact" ("id", "remoteJid", "instanceId") VALUES ('lost', 'lost', 'gone');
+        UPDATE pg_index SET indisready = true, indisvalid = true WHERE indexrelid = 'public."Contact_instanceId_idx"'::regclass"#,
+    )
+    .await;
+    let url = database.url();
+    let run = evodoctor(&["check", "-v", "--select", "EVO101", "--database-url", &url]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(run.stderr.contains("Contact.instanceId → Instance: a walk over the values"), "{}", run.stderr);
+    let run = evodoctor(&["check", "-v", "--paranoid", "--select", "EVO101", "--database-url", &url]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stdout.contains("\"id\":\"lost\""), "{}", run.stdout);
+    assert!(run.stderr.contains("Contact.instanceId → Instance: one pass"), "{}", run.stderr);
+}
