@@ -5,10 +5,13 @@
 
 pub mod cli;
 pub mod commands;
+pub mod config;
 pub mod database;
+pub mod day;
 pub mod evolution;
 pub mod examine;
 pub mod exit;
+pub mod nearest;
 pub mod progress;
 pub mod repair;
 pub mod report;

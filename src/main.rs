@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
 use evodoctor::cli::{Cli, Command, Format};
 use evodoctor::commands::{
     check, credentials, demo, explain, fix, history, logs, open, options, preflight, undo,
@@ -15,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let mut cli = Cli::parse();
+    let (mut cli, typed) = Cli::read();
     let level = match cli.common.verbose {
         0 => "error",
         1 => "evodoctor=debug",
@@ -30,7 +29,7 @@ async fn main() -> ExitCode {
     if !cli.common.quiet && cli.common.verbose == 0 {
         progress::enable();
     }
-    let outcome = match options::settle(&mut cli) {
+    let outcome = match options::settle(&mut cli, &typed) {
         Ok(()) => tokio::select! {
             // In this order: a Ctrl-C is listened for before there is anything to remove.
             biased;

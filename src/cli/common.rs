@@ -1,11 +1,13 @@
 //! The options of every command.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
 use crate::examine::baseline::Baseline;
+use crate::examine::policy::Policy;
 use crate::examine::rule::Severity;
 
 /// Options of every command.
@@ -24,6 +26,15 @@ pub struct Common {
     /// The schema with Evolution's tables [default: the URL's, else the one that holds them]
     #[arg(long, global = true, value_name = "NAME")]
     pub schema: Option<String>,
+    /// Settings and what is ignored [default: the nearest evodoctor.toml, from here upwards]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Look for no evodoctor.toml
+    #[arg(long, global = true, conflicts_with_all = ["config", "env"])]
+    pub no_config: bool,
+    /// The environment in evodoctor.toml [env: EVODOCTOR_ENV]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub env: Option<String>,
     /// How to print the result
     #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
     pub format: Format,
@@ -48,12 +59,34 @@ pub struct Common {
     /// What is in the baseline; read before anything else is done.
     #[arg(skip)]
     pub known: Option<Arc<Baseline>>,
+    /// What evodoctor.toml says of findings, and where it is; settled before anything else is done.
+    #[arg(skip)]
+    pub decided: Option<Arc<Decided>>,
     /// Only the summary
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// Say what is being done, on stderr (-vv: every SQL statement)
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+}
+
+/// What `evodoctor.toml` has decided about findings.
+#[derive(Debug)]
+pub struct Decided {
+    /// The file.
+    pub file: PathBuf,
+    /// The environment that was chosen.
+    pub environment: Option<String>,
+    /// Severities and ignores.
+    pub policy: Policy,
+}
+
+impl Common {
+    /// Severities and ignores; none without `evodoctor.toml`.
+    pub fn policy(&self) -> &Policy {
+        static NONE: Policy = Policy { severities: BTreeMap::new(), ignores: Vec::new() };
+        self.decided.as_ref().map_or(&NONE, |decided| &decided.policy)
+    }
 }
 
 /// How to print a result.

@@ -6,14 +6,16 @@ pub mod duration;
 mod examine;
 mod explain;
 mod logs;
+mod typed;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub use change::{Credentials, Fix, Undo};
-pub use common::{Common, FailOn, Format};
+pub use common::{Common, Decided, FailOn, Format};
 pub use examine::{Check, Preflight};
 pub use explain::Explain;
 pub use logs::{LogFormat, Logs, Proxy};
+pub use typed::Typed;
 
 /// Finds, explains and repairs the known failures of an Evolution API Postgres database.
 #[derive(Debug, Parser)]
@@ -66,6 +68,11 @@ impl Command {
             Self::Explain(_) => ("explain", &[Human, Json]),
             Self::Demo => ("demo", &[Human]),
         }
+    }
+
+    /// Whether `evodoctor.toml` is for it: it speaks of a database or of findings.
+    pub fn takes_config(&self) -> bool {
+        !matches!(self, Self::Explain(_) | Self::Demo)
     }
 
     /// Whether its findings can be compared with a baseline. What is known is still to be repaired, so `fix` has none.

@@ -52,5 +52,5 @@ pub async fn examine(args: &cli::Check, common: &Common) -> Result<Report> {
     let mut report = Report::new("check", Detail::Check {}).with_examination(checks, findings);
     report.database = Some(opened.database_info());
     report.release = opened.release_info();
-    Ok(report)
+    Ok(report.judged(common))
 }

@@ -7,6 +7,7 @@ use super::open::{Opened, expect_live};
 use super::preflight;
 use super::select::{self, Selection};
 use crate::cli::{self, Common};
+use crate::day::Day;
 use crate::evolution::release::Release;
 use crate::examine::check::checks;
 use crate::examine::finder::Finder;
@@ -56,7 +57,13 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
         checks().iter().filter(|check| considered(&check.rule.code)).map(|check| check as &dyn Finder);
     let finders: Vec<&dyn Finder> =
         checks.chain(hazards.chosen.iter().map(|hazard| hazard as &dyn Finder)).collect();
-    let wanted = |finding: &Finding| !named.is_empty() || common.fail_on.counts(finding.severity);
+    let (policy, today) = (common.policy(), Day::today());
+    // A code that is named is taken at any severity, and whatever evodoctor.toml ignores.
+    let wanted = |finding: &Finding| {
+        let counts =
+            || common.fail_on.counts(policy.severity(finding)) && policy.why(finding, today).is_none();
+        !named.is_empty() || counts()
+    };
     let rehearsal = rehearsed(&mut opened, &subject, async |connection, attempt| {
         rehearse(connection, &subject, attempt, &finders, wanted).await
     })
@@ -69,7 +76,12 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
         PlanFile::new(&identity, &rehearsal.fixes, hazards.to())?.write(path)?;
     }
     let committed = change::settle(&mut opened, &subject, &rehearsal, args.apply, &allowed).await?;
+    let mut rehearsal = rehearsal;
+    for finding in rehearsal.findings.iter_mut().chain(&mut rehearsal.left) {
+        finding.severity = policy.severity(finding);
+    }
     let report = report(&opened, rehearsal, committed, args, wanted);
+    let report = if named.is_empty() { report.judged(common) } else { report.judged_unignored(common) };
     report.print(common)?;
     Ok(exit(&report, args.apply))
 }

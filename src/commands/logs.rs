@@ -41,6 +41,7 @@ pub async fn run(args: &cli::Logs, common: &Common) -> Result<Exit> {
         report.database = Some(opened.database_info());
         report.release = opened.release_info();
     }
+    let report = report.judged(common);
     report.print(common)?;
     Ok(report.exit(common))
 }

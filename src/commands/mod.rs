@@ -2,6 +2,7 @@
 
 pub mod change;
 pub mod check;
+mod configure;
 pub mod credentials;
 pub mod demo;
 pub mod emit;

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use crate::cli::{Cli, Format};
+use super::configure;
+use crate::cli::{Cli, Format, Typed};
 use crate::examine::baseline::Baseline;
 use crate::exit::failure;
 
-/// Refuses what the command has no use for, and reads the baseline.
+/// Takes what `evodoctor.toml` says, refuses what the command has no use for, and reads the baseline.
 ///
 /// # Errors
-/// When the command has no such format or no findings to compare, or the baseline cannot be read.
-pub fn settle(cli: &mut Cli) -> Result<()> {
+/// When `evodoctor.toml` is wrong, the command has no such format or no findings to compare, or the baseline cannot be read.
+pub fn settle(cli: &mut Cli, typed: &Typed) -> Result<()> {
+    configure::configure(cli, typed)?;
     let (command, formats) = cli.command.formats();
     let common = &mut cli.common;
     if !formats.contains(&common.format) {

@@ -4,12 +4,13 @@ use anyhow::Result;
 
 use super::open::Opened;
 use super::rehearse;
-use super::select::{Selection, nearest};
+use super::select::Selection;
 use crate::cli::{self, Common};
 use crate::database::catalog;
 use crate::evolution::release::Release;
 use crate::examine::runner::Scope;
 use crate::exit::{Exit, failure};
+use crate::nearest::nearest;
 use crate::repair::{fix, rehearsal};
 use crate::report::{Detail, Report};
 use crate::upgrade::preflight;
@@ -61,7 +62,7 @@ pub async fn examine(args: &cli::Preflight, common: &Common) -> Result<Report> {
     let mut report = Report::new("preflight", detail).with_examination(checks, findings);
     report.database = Some(opened.database_info());
     report.release = opened.release_info();
-    Ok(report)
+    Ok(report.judged(common))
 }
 
 /// The release with this version.

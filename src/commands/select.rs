@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::cli::Common;
 use crate::exit::failure;
+use crate::nearest::nearest;
 use crate::repair::fix::{HAZARDS, fixes};
 use crate::rules;
 
@@ -91,13 +92,4 @@ pub fn hazards(allowed: &[String]) -> Result<Vec<String>> {
             },
         )),
     }
-}
-
-/// The candidate that the text was probably meant to be.
-pub fn nearest<'a>(text: &str, all: &[&'a str]) -> Option<&'a str> {
-    all.iter()
-        .map(|candidate| (strsim::damerau_levenshtein(text, candidate), *candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.len() / 3)
-        .min()
-        .map(|(_, candidate)| candidate)
 }

@@ -129,6 +129,15 @@ impl fmt::Debug for Target {
     }
 }
 
+/// Whether a connection string holds a password.
+///
+/// # Errors
+/// When it is none.
+pub fn carries_password(text: &str) -> Result<bool> {
+    let url = address::parse(unquoted(text.trim()))?;
+    Ok(Address::read(&url, &Parameters::read(&url)?)?.password.is_some())
+}
+
 /// The directory of the socket, if it is one: given as such, or as a host that starts with a slash.
 fn socket(options: &PgConnectOptions) -> Option<String> {
     let host = || Some(options.get_host().to_owned()).filter(|host| host.starts_with('/'));

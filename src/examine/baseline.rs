@@ -119,7 +119,11 @@ impl Baseline {
     }
 
     /// What it knows and the findings do not have, as far as that was looked at.
-    pub fn gone(&self, findings: &[Finding], checks: &[CheckReport]) -> Vec<&Id> {
+    pub fn gone<'f>(
+        &self,
+        findings: impl IntoIterator<Item = &'f Finding>,
+        checks: &[CheckReport],
+    ) -> Vec<&Id> {
         let now = Self::of(findings);
         let is_gone = |id: &&Id| !now.known.contains_key(*id) && was_examined(&id.code, checks);
         self.known.keys().filter(is_gone).collect()

@@ -12,6 +12,7 @@ pub mod orphans;
 pub mod parts;
 pub mod place;
 pub mod reading;
+pub mod policy;
 pub mod references;
 pub mod rule;
 pub mod runner;

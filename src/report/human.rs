@@ -48,8 +48,8 @@ pub fn render(outline: &Outline<'_>, common: &Common, page: Page) -> String {
         Detail::Logs(read) => out.push_str(&logs::human(read, &report.findings, page.width)),
         Detail::History { runs } => out.push_str(&history(runs, page)),
     }
-    if let Some(compared) = outline.compared() {
-        out.push_str(&page.wrap(&compared, 0));
+    for line in outline.compared().into_iter().chain(outline.decisions()) {
+        out.push_str(&page.wrap(&line, 0));
     }
     out
 }
@@ -85,6 +85,10 @@ fn heading(report: &Report, page: Page) -> String {
         lines.extend(migrations.reissued.iter().map(|content| ("content", content.clone())));
     } else if report.database.is_some() {
         lines.push(("release", "unknown: there is no _prisma_migrations table".to_owned()));
+    }
+    if let Some(config) = &report.config {
+        let environment = config.environment.as_ref().map(|name| format!(", environment {name}"));
+        lines.push(("settings", config.file.clone() + &environment.unwrap_or_default()));
     }
     lines.extend(restore.iter().flat_map(|restore| restore.lines()));
     let complaints = restore.map(|restore| restore.complaints(page)).unwrap_or_default();

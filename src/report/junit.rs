@@ -69,6 +69,9 @@ fn case(xml: &mut Xml, group: &Group<'_>, command: &str) -> std::io::Result<()> 
     ]);
     case.write_inner_content(|xml| {
         let mut aside: Vec<String> = others.iter().map(|told| block(*told)).collect();
+        aside.extend(group.ignored.iter().map(|ignored| {
+            fit(&visible(&format!("ignored: {} ({})", ignored.finding.subject, ignored.ignored.reason)))
+        }));
         match (ending(group), reason) {
             (Ending::Failed, reason) => {
                 let message = count(failing.len(), "finding");

@@ -19,7 +19,8 @@ const MOST: usize = 20;
 /// The report as a comment.
 pub fn render(outline: &Outline<'_>) -> String {
     let mut out = format!("### evodoctor {}\n\n**{}**\n\n", outline.report.command, outline.headline());
-    for line in [about(outline.report), outline.compared().map(|line| prose(&line))].into_iter().flatten() {
+    let lines = outline.compared().into_iter().chain(outline.decisions()).map(|line| prose(&line));
+    for line in about(outline.report).into_iter().chain(lines) {
         out.push_str(&format!("{line}\n\n"));
     }
     let groups = outline.by_code();

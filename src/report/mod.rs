@@ -10,10 +10,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use self::restore::RestoreInfo;
-use crate::cli::{Common, Format};
+use crate::cli::{Common, Decided, Format};
+use crate::day::Day;
 use crate::evolution::release::History;
 use crate::examine::baseline::Baseline;
 use crate::examine::finding::{CheckReport, Finding, Summary};
+use crate::examine::policy::{Ignored, Policy};
 use crate::exit::Exit;
 use crate::repair::ledger::Run;
 use crate::repair::plan::FixPlan;
@@ -56,6 +58,9 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Counts.
     pub summary: Summary,
+    /// What `evodoctor.toml` has decided, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<ConfigInfo>,
     /// What only this command has to say.
     #[serde(flatten)]
     pub detail: Detail,
@@ -65,6 +70,19 @@ pub struct Report {
 struct Tool {
     name: &'static str,
     version: &'static str,
+}
+
+/// What `evodoctor.toml` has decided about the findings.
+#[derive(Debug, Serialize)]
+pub struct ConfigInfo {
+    /// The file.
+    pub file: String,
+    /// The environment that was chosen.
+    pub environment: Option<String>,
+    /// What was found and is ignored.
+    pub ignored: Vec<Ignored>,
+    /// What is to be said of the ignores: ended, ending soon, for nothing.
+    pub notes: Vec<String>,
 }
 
 /// The database that a report speaks of. No secret is in it.
@@ -206,6 +224,7 @@ impl Report {
             checks: Vec::new(),
             findings: Vec::new(),
             summary: Summary::default(),
+            config: None,
             detail,
         }
     }
@@ -217,6 +236,40 @@ impl Report {
         self.checks = checks;
         self.findings = findings;
         self
+    }
+
+    /// Judges the findings as `evodoctor.toml` has decided: by its severities, without what is ignored.
+    #[must_use]
+    pub fn judged(self, common: &Common) -> Self {
+        let Some(decided) = &common.decided else { return self };
+        self.judge(decided, &decided.policy)
+    }
+
+    /// The same for what was asked for by its code: nothing of it is ignored.
+    #[must_use]
+    pub fn judged_unignored(self, common: &Common) -> Self {
+        let Some(decided) = &common.decided else { return self };
+        self.judge(decided, &decided.policy.ignoring_nothing())
+    }
+
+    fn judge(mut self, decided: &Decided, policy: &Policy) -> Self {
+        let today = Day::today();
+        let (findings, ignored) = policy.judge(std::mem::take(&mut self.findings), today);
+        let all = findings.iter().chain(ignored.iter().map(|ignored| &ignored.finding));
+        self.config = Some(ConfigInfo {
+            file: decided.file.display().to_string(),
+            environment: decided.environment.clone(),
+            notes: policy.notes(all, &self.checks, today),
+            ignored,
+        });
+        self.summary = Summary::of(&findings, &self.checks);
+        self.findings = findings;
+        self
+    }
+
+    /// What is ignored.
+    pub fn ignored(&self) -> &[Ignored] {
+        self.config.as_ref().map_or(&[], |config| &config.ignored)
     }
 
     /// The exit code of an examination: findings that count and are not known, else undecided checks, else clean.
@@ -246,10 +299,10 @@ impl Report {
             Format::Markdown => markdown::render(&outline),
         };
         print(&text, common.output.as_deref())?;
-        if common.format != Format::Human
-            && let Some(compared) = outline.compared()
-        {
-            eprintln!("{compared}");
+        if common.format != Format::Human {
+            for line in outline.compared().into_iter().chain(outline.decisions()) {
+                eprintln!("{line}");
+            }
         }
         if let (Format::Github, Some(path)) = (common.format, env::var_os(github::SUMMARY))
             && !path.is_empty()

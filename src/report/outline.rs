@@ -3,6 +3,7 @@
 use crate::cli::Common;
 use crate::examine::baseline::{Id, Standing};
 use crate::examine::finding::{CheckReport, Finding, Summary};
+use crate::examine::policy::{Ignored, Why};
 use crate::examine::rule::Applicability;
 use crate::requests::shown::visible;
 
@@ -44,7 +45,8 @@ impl<'r> Outline<'r> {
             }
             _ => report.findings.iter().map(|finding| Told::of(finding, common)).collect(),
         };
-        let gone = common.known.as_ref().map(|known| known.gone(&report.findings, &report.checks));
+        let there = || report.findings.iter().chain(report.ignored().iter().map(|ignored| &ignored.finding));
+        let gone = common.known.as_ref().map(|known| known.gone(there(), &report.checks));
         Self { report, told, gone }
     }
 
@@ -70,6 +72,15 @@ impl<'r> Outline<'r> {
             match groups.iter_mut().find(|group| group.code == told.finding.code) {
                 Some(group) => group.told.push(told),
                 None => groups.push(Group::new(&told.finding.code, &told.finding.name, vec![told])),
+            }
+        }
+        for ignored in self.report.ignored() {
+            match groups.iter_mut().find(|group| group.code == ignored.finding.code) {
+                Some(group) => group.ignored.push(ignored),
+                None => {
+                    let group = Group::new(&ignored.finding.code, &ignored.finding.name, Vec::new());
+                    groups.push(Group { ignored: vec![ignored], ..group });
+                }
             }
         }
         for check in &self.report.checks {
@@ -111,7 +122,27 @@ impl<'r> Outline<'r> {
         if summary.undecided > 0 {
             line.push_str(&format!(", {} undecided", summary.undecided));
         }
+        if !self.report.ignored().is_empty() {
+            line.push_str(&format!(", {} ignored", self.report.ignored().len()));
+        }
         line
+    }
+
+    /// What is ignored and why, a line for each code and reason, and what is to be said of the ignores.
+    pub fn decisions(&self) -> Vec<String> {
+        let Some(config) = &self.report.config else { return Vec::new() };
+        let mut ignored: Vec<(&str, &Why, usize)> = Vec::new();
+        for Ignored { finding, ignored: why } in &config.ignored {
+            match ignored.iter_mut().find(|(code, known, _)| *code == finding.code && *known == why) {
+                Some((_, _, number)) => *number += 1,
+                None => ignored.push((&finding.code, why, 1)),
+            }
+        }
+        let lines = ignored.iter().map(|(code, why, number)| {
+            let until = why.until.map(|day| format!(" until {day}")).unwrap_or_default();
+            visible(&format!("ignored{until}: {code}, {}: {}", count(*number, "finding"), why.reason))
+        });
+        lines.chain(config.notes.iter().map(|note| format!("note: {}", visible(note)))).collect()
     }
 
     /// How the findings stand to the baseline; `None` without one.
@@ -139,13 +170,15 @@ pub struct Group<'r> {
     pub name: &'r str,
     /// Its findings, worst first.
     pub told: Vec<Told<'r>>,
+    /// Its findings that are ignored.
+    pub ignored: Vec<&'r Ignored>,
     /// How its check came out, where there is one.
     pub check: Option<&'r CheckReport>,
 }
 
 impl<'r> Group<'r> {
     fn new(code: &'r str, name: &'r str, told: Vec<Told<'r>>) -> Self {
-        Self { code, name, told, check: None }
+        Self { code, name, told, ignored: Vec::new(), check: None }
     }
 
     /// Why it could not look everywhere.

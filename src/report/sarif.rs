@@ -10,6 +10,7 @@ use super::markdown::fenced;
 use super::outline::{Group, Outline, Told, next};
 use crate::examine::baseline::{Id, Standing};
 use crate::examine::place::Place;
+use crate::examine::policy::Ignored;
 use crate::examine::rule::Severity;
 use crate::repair::fix;
 use crate::requests::shown::visible;
@@ -26,6 +27,7 @@ pub fn render(outline: &Outline<'_>) -> Result<String> {
     let mut results = Vec::new();
     for (index, group) in groups.iter().enumerate() {
         results.extend(group.told.iter().map(|told| result(*told, index, schema)));
+        results.extend(group.ignored.iter().map(|ignored| suppressed(ignored, index, schema)));
         results.extend(group.reason().map(|reason| open(group, index, reason)));
     }
     let document = json!({
@@ -109,6 +111,15 @@ fn result(told: Told<'_>, index: usize, schema: Option<&str>) -> Value {
         result.insert("suppressions".to_owned(), known);
     }
     result.into()
+}
+
+/// A finding that is ignored, with the reason: code scanning keeps it closed.
+fn suppressed(ignored: &Ignored, index: usize, schema: Option<&str>) -> Value {
+    let told = Told { finding: &ignored.finding, standing: None, fails: false };
+    let mut result = result(told, index, schema);
+    let reason = visible(&ignored.ignored.reason);
+    result["suppressions"] = json!([{"kind": "external", "status": "accepted", "justification": reason}]);
+    result
 }
 
 /// Statements as SARIF's fix: put in where the finding is.

@@ -8,6 +8,7 @@ mod behaviour;
 mod build;
 mod checks;
 mod cli;
+mod config;
 mod connect;
 mod consent;
 mod contract;

@@ -110,6 +110,14 @@ async fn every_command_prints_what_the_schema_describes() {
     ] {
         expect_valid(&schema, &document);
     }
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let config = folder.path().join("evodoctor.toml");
+    let text = "[[ignore]]\ncode = \"EVO106\"\nreason = \"agreed\"\nuntil = 9999-12-31\n";
+    std::fs::write(&config, text).expect("writable");
+    let arguments = ["check", "--config", config.to_str().expect("UTF-8"), "--format", "json"];
+    let decided = on(&credentials.url(), &arguments).json();
+    assert!(!decided["config"]["ignored"].as_array().expect("a list").is_empty(), "nothing is tested");
+    expect_valid(&schema, &decided);
     let upgrade = Fixture::read("EVO614_wrong_chat_survives", "bad").database("evolution_api").await;
     let preflight = on(&upgrade.url(), &["preflight", "--format", "json"]).ends(1).json();
     assert!(!preflight["preflight"]["pending"].as_array().expect("a list").is_empty(), "nothing is tested");

@@ -1,0 +1,60 @@
+//! What was typed, and what is a default.
+
+use std::collections::BTreeSet;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+
+use super::Cli;
+
+/// The options that were typed: these no file overrules.
+#[derive(Debug, Default)]
+pub struct Typed(BTreeSet<String>);
+
+impl Cli {
+    /// The command line, and which of its options were typed. Ends the program where it is wrong, as clap does.
+    pub fn read() -> (Self, Typed) {
+        let matches = Self::command().get_matches();
+        match Self::from_arg_matches(&matches) {
+            Ok(cli) => (cli, Typed::of(&matches)),
+            Err(error) => error.format(&mut Self::command()).exit(),
+        }
+    }
+}
+
+impl Typed {
+    /// Of a command line, with its subcommands.
+    fn of(matches: &ArgMatches) -> Self {
+        let mut typed = BTreeSet::new();
+        let mut level = Some(matches);
+        while let Some(matches) = level {
+            let is_typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+            typed.extend(matches.ids().map(clap::Id::as_str).filter(|id| is_typed(id)).map(str::to_owned));
+            level = matches.subcommand().map(|(_, matches)| matches);
+        }
+        Self(typed)
+    }
+
+    /// Whether an option was typed; its name as in the code, such as `fail_on`.
+    pub fn has(&self, option: &str) -> bool {
+        self.0.contains(option)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_not_typed_wherever_the_option_stands() {
+        let typed = |arguments: &[&str]| {
+            let all = ["evodoctor"].iter().chain(arguments);
+            Typed::of(&Cli::command().try_get_matches_from(all).expect("a command line"))
+        };
+        for arguments in [&["--format", "json", "check"][..], &["credentials", "list", "--format", "json"]] {
+            let typed = typed(arguments);
+            assert!(typed.has("format") && !typed.has("fail_on") && !typed.has("schema"));
+        }
+        assert!(!typed(&["check"]).has("format"));
+    }
+}

@@ -1,0 +1,93 @@
+//! What `evodoctor.toml` says, put under what was typed.
+
+use std::env;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+use crate::cli::{Cli, Command, Common, Decided, Typed};
+use crate::config::{self, Config, Connection, Section};
+use crate::exit::failure;
+
+/// The variable that names the environment.
+const ENVIRONMENT: &str = "EVODOCTOR_ENV";
+
+/// Options that name a database.
+const DATABASES: [&str; 3] = ["database_url", "env_file", "snapshot"];
+
+/// Fills in what was not typed.
+///
+/// # Errors
+/// When the file is wrong, or an environment is asked for and there is none.
+pub fn configure(cli: &mut Cli, typed: &Typed) -> Result<()> {
+    if !cli.command.takes_config() || cli.common.no_config {
+        return Ok(());
+    }
+    let Some(config) = read(&cli.common)? else { return Ok(()) };
+    apply(&config.section, cli, typed)?;
+    tracing::debug!(file = %config.file.display(), environment = config.environment, "settings");
+    let Config { file, environment, section } = config;
+    cli.common.decided = Some(Arc::new(Decided { file, environment, policy: section.policy }));
+    Ok(())
+}
+
+/// The file that is named, or found.
+fn read(common: &Common) -> Result<Option<Config>> {
+    let variable = || env::var(ENVIRONMENT).ok().filter(|name| !name.trim().is_empty());
+    let environment = common.env.clone().or_else(variable);
+    let Some(file) = file(common)? else {
+        return match environment {
+            None => Ok(None),
+            Some(name) => Err(failure(
+                format!("there is no {} here or above, so there is no environment {name:?}", config::NAME),
+                format!("name the file with --config FILE, or leave --env and {ENVIRONMENT} out"),
+            )),
+        };
+    };
+    Config::read(&file, environment.as_deref()).map(Some)
+}
+
+fn file(common: &Common) -> Result<Option<PathBuf>> {
+    if let Some(file) = &common.config {
+        return Ok(Some(file.clone()));
+    }
+    let here = env::current_dir().context("there is no working directory")?;
+    let found = config::find(&here)?;
+    // As short as it would be typed.
+    Ok(found.map(|file| file.strip_prefix(&here).map(PathBuf::from).unwrap_or(file)))
+}
+
+fn apply(section: &Section, cli: &mut Cli, typed: &Typed) -> Result<()> {
+    let (_, formats) = cli.command.formats();
+    let takes_baseline = cli.command.takes_baseline();
+    let emits = matches!(&cli.command, Command::Logs(logs) if logs.emit.is_some());
+    let common = &mut cli.common;
+    if let Some(connection) =
+        section.connection.as_ref().filter(|_| !DATABASES.iter().any(|name| typed.has(name)))
+    {
+        match connection {
+            Connection::EnvFile(path) => common.env_file = Some(path.clone()),
+            Connection::Url { .. } => common.database_url = connection.string()?,
+        }
+    }
+    if let Some(schema) = section.schema.as_ref().filter(|_| !typed.has("schema")) {
+        common.schema = Some(schema.clone());
+    }
+    if let Some(select) = section.select.as_ref().filter(|_| !typed.has("select")) {
+        common.select.clone_from(select);
+    }
+    if let Some(fail_on) = section.fail_on.filter(|_| !typed.has("fail_on")) {
+        common.fail_on = fail_on;
+    }
+    // A command that has no such format keeps its own: nobody asked it for this one.
+    if let Some(format) =
+        section.format.filter(|format| !typed.has("format") && formats.contains(format) && !emits)
+    {
+        common.format = format;
+    }
+    if let Some(baseline) = section.baseline.as_ref().filter(|_| takes_baseline && !typed.has("baseline")) {
+        common.baseline = Some(baseline.clone());
+    }
+    Ok(())
+}

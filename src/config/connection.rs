@@ -1,0 +1,180 @@
+//! The database that a file names, and how a password comes to it without standing in the file.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::table::{At, Table};
+use crate::database::url;
+
+/// What may stand in any part of a URL as it is.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// How a database is named.
+#[derive(Debug, Clone)]
+pub enum Connection {
+    /// By a connection string.
+    Url {
+        /// It, with `${VARIABLE}` where something comes from the environment.
+        url: At<String>,
+        /// A file that holds the password and nothing else.
+        password_file: Option<At<PathBuf>>,
+    },
+    /// By Evolution's own `.env`.
+    EnvFile(PathBuf),
+}
+
+impl Connection {
+    /// What a table says: `database-url` with or without `password-file`, or `env-file`.
+    ///
+    /// # Errors
+    /// When it says two things, when the connection string is none, and when a password stands in it.
+    pub fn read(table: &Table<'_>, folder: &Path) -> Result<Option<Self>> {
+        let (url, env_file) = (table.text("database-url")?, table.text("env-file")?);
+        let password_file = table
+            .text("password-file")?
+            .map(|path| At { value: folder.join(&path.value), place: path.place });
+        match (url, env_file, password_file) {
+            (None, None, None) => Ok(None),
+            (Some(url), None, password_file) => {
+                expect_no_password(&url)?;
+                Ok(Some(Self::Url { url, password_file }))
+            }
+            (None, Some(path), None) => Ok(Some(Self::EnvFile(folder.join(path.value)))),
+            (Some(_), Some(path), _) => {
+                Err(path.wrong("both database-url and env-file name the database", "leave one of them out"))
+            }
+            (None, _, Some(path)) => Err(path.wrong(
+                "password-file goes with database-url",
+                "name the database with database-url = \"postgresql://user@host/database\"",
+            )),
+        }
+    }
+
+    /// The connection string, with what the environment and the password's file hold; `None` where `.env` has it.
+    ///
+    /// # Errors
+    /// When a variable is not set, or the file cannot be read.
+    pub fn string(&self) -> Result<Option<String>> {
+        let Self::Url { url, password_file } = self else { return Ok(None) };
+        let mut text = expanded(url)?;
+        if let Some(file) = password_file {
+            let password = fs::read_to_string(&file.value).with_context(|| {
+                format!("{}: the password's file {} cannot be read", file.place, file.value.display())
+            })?;
+            let password = password.trim_end_matches(['\n', '\r']);
+            let separator = if text.contains('?') { '&' } else { '?' };
+            text.push_str(&format!("{separator}password={}", utf8_percent_encode(password, ENCODED)));
+        }
+        Ok(Some(text))
+    }
+}
+
+/// Puts variables in. One that is the whole text is taken as it is; of a part, what could be taken for something else is
+/// encoded.
+fn expanded(text: &At<String>) -> Result<String> {
+    let parts = parts(&text.value);
+    let is_whole = parts.len() == 1;
+    parts
+        .into_iter()
+        .map(|part| match part {
+            Part::Text(text) => Ok(text.to_owned()),
+            Part::Variable(name) => match env::var(name) {
+                Ok(value) if is_whole => Ok(value),
+                Ok(value) => Ok(utf8_percent_encode(&value, ENCODED).to_string()),
+                Err(_) => Err(text.wrong(
+                    format!("the variable {name} is not set"),
+                    format!("set {name}, or take its place in the file with something else"),
+                )),
+            },
+        })
+        .collect()
+}
+
+enum Part<'t> {
+    Text(&'t str),
+    Variable(&'t str),
+}
+
+/// `${NAME}` is a variable; a dollar sign before anything else is a dollar sign.
+fn parts(text: &str) -> Vec<Part<'_>> {
+    let mut parts = Vec::new();
+    let (mut rest, mut plain) = (text, 0);
+    while let Some(at) = rest[plain..].find("${") {
+        let start = plain + at;
+        let name_end = rest[start..].find('}').map(|length| start + length);
+        let is_name =
+            |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        match name_end.filter(|end| is_name(&rest[start + 2..*end])) {
+            Some(end) => {
+                if start > 0 {
+                    parts.push(Part::Text(&rest[..start]));
+                }
+                parts.push(Part::Variable(&rest[start + 2..end]));
+                (rest, plain) = (&rest[end + 1..], 0);
+            }
+            None => plain = start + 2,
+        }
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Text(rest));
+    }
+    parts
+}
+
+/// A file that is kept beside the code is read by everybody.
+fn expect_no_password(url: &At<String>) -> Result<()> {
+    let parts = parts(&url.value);
+    if let [Part::Variable(_)] = parts[..] {
+        return Ok(());
+    }
+    let written: String =
+        parts.iter().map(|part| if let Part::Text(text) = part { text } else { "" }).collect();
+    if url::carries_password(&written).map_err(|error| error.context(url.place.clone()))? {
+        return Err(url.wrong(
+            "a password stands in the connection string, where everybody reads it who reads this file",
+            "put ${PASSWORD} in its place and set that variable, or name a file with password-file, or Evolution's own \
+             .env with env-file",
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> At<String> {
+        At { value: text.to_owned(), place: "f:1".to_owned() }
+    }
+
+    #[test]
+    fn a_password_is_refused_and_a_variable_is_not() {
+        for text in
+            ["postgresql://u:secret@h/d", "postgresql://u@h/d?password=secret", "postgresql://u:a${B}@h/d"]
+        {
+            let error = expect_no_password(&url(text)).unwrap_err().to_string();
+            assert!(error.starts_with("f:1: a password") && !error.contains("secret"), "{error}");
+        }
+        for text in ["postgresql://u@h/d", "postgresql://u:${PASSWORD}@h/d", "${URL}", "postgresql://u:@h/d"]
+        {
+            expect_no_password(&url(text)).unwrap();
+        }
+        assert!(expect_no_password(&url("mysql://h/d")).is_err());
+    }
+
+    #[test]
+    fn variables_are_put_in_and_encoded_where_they_are_a_part() {
+        assert_eq!(expanded(&url("a$b${}${c d}${")).unwrap(), "a$b${}${c d}${");
+        let home = env::var("PATH").unwrap();
+        assert_eq!(expanded(&url("${PATH}")).unwrap(), home);
+        let encoded = utf8_percent_encode(&home, ENCODED).to_string();
+        assert_eq!(expanded(&url("x:${PATH}@y")).unwrap(), format!("x:{encoded}@y"));
+        assert!(encoded.contains("%2F"));
+        let error = expanded(&url("${NO_SUCH_VARIABLE_HERE}")).unwrap_err().to_string();
+        assert_eq!(error, "f:1: the variable NO_SUCH_VARIABLE_HERE is not set");
+    }
+}

@@ -1,0 +1,103 @@
+//! What is refused, with the line that is at fault.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::cli::FailOn;
+use crate::exit;
+
+fn read(text: &str, environment: Option<&str>) -> Result<Config> {
+    Config::of(&Source::new("f.toml", text), Path::new("folder/f.toml"), environment)
+}
+
+#[test]
+fn an_environment_wins_over_the_top() {
+    let text = "schema = \"top\"\nfail-on = \"error\"\nenv-file = \"a/.env\"\n\
+                [severity]\nEVO101 = \"advice\"\nEVO106 = \"error\"\n\
+                [[ignore]]\ncode = \"EVO209\"\nreason = \"small tables\"\nuntil = 2027-01-31\n\
+                [env.staging]\nfail-on = \"advice\"\ndatabase-url = \"postgresql://u@h/d\"\n\
+                [env.staging.severity]\nEVO101 = \"warning\"\n\
+                [[env.staging.ignore]]\ncode = \"evo110\"\nkey = \"k\"\nreason = \"r\"\n";
+    let top = read(text, None).unwrap().section;
+    assert_eq!((top.schema.as_deref(), top.fail_on), (Some("top"), Some(FailOn::Error)));
+    assert!(matches!(top.connection, Some(Connection::EnvFile(path)) if path == Path::new("folder/a/.env")));
+    assert_eq!(top.policy.ignores[0].place, "f.toml:7");
+    let staging = read(text, Some("staging")).unwrap().section;
+    assert_eq!((staging.schema.as_deref(), staging.fail_on), (Some("top"), Some(FailOn::Advice)));
+    assert!(
+        matches!(staging.connection, Some(Connection::Url { .. })),
+        "an env-file at the top is no second database"
+    );
+    let codes: Vec<&str> = staging.policy.ignores.iter().map(|ignore| ignore.code.as_str()).collect();
+    assert_eq!(codes, ["EVO110", "EVO209"]);
+    let severities: Vec<String> = staging.policy.severities.values().map(ToString::to_string).collect();
+    assert_eq!(severities, ["warning", "error"]);
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_line_and_what_was_meant() {
+    for (text, said, next) in [
+        ("\nfail_on = \"error\"", "f.toml:2: there is no key \"fail_on\" here", "did you mean fail-on?"),
+        (
+            "[servertiy]\nEVO101 = \"error\"",
+            "f.toml:1: there is no key \"servertiy\" here",
+            "did you mean severity?",
+        ),
+        ("password = \"x\"", "f.toml:1: there is no key \"password\" here", "there are database-url"),
+        ("schema = 7", "f.toml:1: schema wants a text", "write schema as a text"),
+        ("schema = \" \"", "f.toml:1: schema wants a text that is not empty", ""),
+        ("select = \"EVO101\"", "f.toml:1: select wants a list", ""),
+        ("select = [\n\"EVO101\",\n\"EVO999\"]", "f.toml:3: there is no code \"EVO999\"", "explain lists"),
+        ("fail-on = \"warnings\"", "f.toml:1: fail-on cannot be \"warnings\"", "did you mean warning?"),
+        ("format = \"pdf\"", "f.toml:1: format cannot be \"pdf\"", "human, json"),
+        ("[severity]\nEVO106 = \"of\"", "f.toml:2: \"of\" is no severity", "[[ignore]]"),
+        ("[severity]\nEVO006 = \"error\"", "f.toml:2: there is no code \"EVO006\"", "did you mean EVO1"),
+        ("ignore = [\"EVO101\"]", "f.toml:1: ignore wants tables: [[ignore]]", ""),
+        ("[[ignore]]\ncode = \"EVO101\"", "f.toml:1: this ignore has no reason", "say why"),
+        ("[[ignore]]\nreason = \"r\"", "f.toml:1: this ignore has no code", ""),
+        (
+            "[[ignore]]\ncode = \"EVO101\"\nreason = \"r\"\nuntil = \"2027-01-31\"",
+            "f.toml:4: until wants a day",
+            "",
+        ),
+        (
+            "[[ignore]]\ncode = \"EVO101\"\nreason = \"r\"\nuntil = 2027-02-30",
+            "f.toml:4: this is no TOML",
+            "",
+        ),
+        (
+            "[[ignore]]\ncode = \"EVO101\"\nreason = \"r\"\nuntill = 2027-02-28",
+            "f.toml:4: there is no key",
+            "until?",
+        ),
+        ("a = \n", "f.toml:1: this is no TOML", "toml.io"),
+        ("[env.x]\nfailon = \"error\"", "f.toml:2: there is no key \"failon\"", "did you mean fail-on?"),
+        (
+            "env-file = \"a\"\ndatabase-url = \"postgresql://u@h/d\"",
+            "f.toml:1: both database-url",
+            "leave one",
+        ),
+        ("password-file = \"p\"", "f.toml:1: password-file goes with", "database-url"),
+    ] {
+        let error = read(text, None).map(|_| text).expect_err("refused");
+        let step = exit::next(&error).unwrap_or_default();
+        assert!(error.to_string().starts_with(said) && step.contains(next), "{text}\n→ {error}\n→ {step}");
+    }
+    let error = read("[env.staging]\n[env.production]", Some("stagin")).unwrap_err();
+    assert_eq!(exit::next(&error), Some("did you mean --env staging?"));
+}
+
+#[test]
+fn the_nearest_file_is_found_up_to_the_repository() {
+    let folder = TempDir::new().unwrap();
+    let inner = folder.path().join("repository/a/b");
+    fs::create_dir_all(&inner).unwrap();
+    fs::create_dir(folder.path().join("repository/.git")).unwrap();
+    fs::write(folder.path().join(NAME), "").unwrap();
+    assert_eq!(find(&inner).unwrap(), None, "it is outside of the repository");
+    let file = folder.path().join("repository").join(NAME);
+    fs::write(&file, "").unwrap();
+    assert_eq!(find(&inner).unwrap(), Some(file));
+}
