@@ -16,14 +16,21 @@ pub enum Exit {
     Undecided,
 }
 
+impl Exit {
+    /// As a number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Clean => 0,
+            Self::Findings => 1,
+            Self::Failed => 2,
+            Self::Undecided => 3,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        ExitCode::from(match exit {
-            Exit::Clean => 0,
-            Exit::Findings => 1,
-            Exit::Failed => 2,
-            Exit::Undecided => 3,
-        })
+        ExitCode::from(exit.code())
     }
 }
 

@@ -1,11 +1,12 @@
 //! Parses, dispatches, and turns the outcome into an exit code.
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::Result;
 use evodoctor::cli::{Cli, Command, Format};
 use evodoctor::commands::{
-    check, credentials, demo, explain, fix, history, logs, open, options, preflight, undo,
+    check, conclude, credentials, demo, explain, fix, history, logs, open, options, preflight, undo,
 };
 use evodoctor::exit::{self, Exit};
 use evodoctor::progress;
@@ -14,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    let begun = Instant::now();
     let (mut cli, typed) = Cli::read();
     let level = match cli.common.verbose {
         0 => "error",
@@ -43,6 +45,9 @@ async fn main() -> ExitCode {
             exit::report(&error);
             if cli.common.format == Format::Github {
                 eprint!("{}", github::failure(&error));
+            }
+            if let Err(error) = conclude::failed(&cli, begun) {
+                eprintln!("note: {error:#}");
             }
             Exit::Failed
         })

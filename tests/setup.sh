@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs what the tests need and this machine lacks: Postgres's server programs, PgBouncer, openssl, xmllint, jq, and the
-# proxies nginx, HAProxy and Caddy. Debian and Ubuntu. Starts no service. Does nothing, and asks no network, when all is there.
+# Installs what the tests need and this machine lacks: Postgres's server programs, PgBouncer, openssl, xmllint, jq, the
+# proxies nginx, HAProxy and Caddy, and Prometheus's node exporter. Debian and Ubuntu. Starts no service. Does nothing, and
+# asks no network, when all is there.
 set -eu
 
 has_server() {
@@ -22,6 +23,7 @@ command -v openssl >/dev/null || missing="$missing openssl"
 command -v nginx >/dev/null || missing="$missing nginx-light"
 command -v haproxy >/dev/null || missing="$missing haproxy"
 command -v caddy >/dev/null || missing="$missing caddy"
+command -v prometheus-node-exporter >/dev/null || missing="$missing prometheus-node-exporter"
 command -v xmllint >/dev/null || missing="$missing libxml2-utils"
 command -v jq >/dev/null || missing="$missing jq"
 

@@ -56,6 +56,9 @@ pub struct Common {
     /// Write down what is found; with --baseline, keep of that what was not looked at
     #[arg(long, global = true, value_name = "FILE")]
     pub write_baseline: Option<PathBuf>,
+    /// Write the figures of the run for Prometheus, into the folder of node_exporter's textfile collector
+    #[arg(long, global = true, value_name = "FILE.prom")]
+    pub metrics: Option<PathBuf>,
     /// What is in the baseline; read before anything else is done.
     #[arg(skip)]
     pub known: Option<Arc<Baseline>>,

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
+use super::conclude::conclude;
 use super::open::{self, Opened};
 use super::select::Selection;
 use super::stop::stop;
@@ -19,9 +20,9 @@ use crate::report::{Detail, Report};
 /// # Errors
 /// As [`examine`], and when the report cannot be written.
 pub async fn run(args: &cli::Check, common: &Common) -> Result<Exit> {
+    let begun = Instant::now();
     let report = examine(args, common).await?;
-    report.print(common)?;
-    Ok(report.exit(common))
+    conclude(&report, common, begun)
 }
 
 /// What the checks say of the database that the options name.

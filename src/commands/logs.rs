@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 
+use super::conclude::conclude;
 use super::emit;
 use super::open::Opened;
 use super::reading;
@@ -26,6 +28,7 @@ use crate::requests::rules::rules;
 /// # Errors
 /// When a file cannot be read or understood, or a database that is named cannot be reached.
 pub async fn run(args: &cli::Logs, common: &Common) -> Result<Exit> {
+    let begun = Instant::now();
     let selection = Selection::new(common)?;
     if let Some(proxy) = args.emit {
         return emit::run(proxy, args, common, &selection).await;
@@ -41,9 +44,7 @@ pub async fn run(args: &cli::Logs, common: &Common) -> Result<Exit> {
         report.database = Some(opened.database_info());
         report.release = opened.release_info();
     }
-    let report = report.judged(common);
-    report.print(common)?;
-    Ok(report.exit(common))
+    conclude(&report.judged(common), common, begun)
 }
 
 /// The instances to compare names with, and the database where they are from one.

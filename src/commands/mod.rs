@@ -2,6 +2,7 @@
 
 pub mod change;
 pub mod check;
+pub mod conclude;
 mod configure;
 pub mod credentials;
 pub mod demo;

@@ -1,5 +1,6 @@
 //! What the options of every command have to satisfy before any work is done.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -33,6 +34,38 @@ pub fn settle(cli: &mut Cli, typed: &Typed) -> Result<()> {
             "leave --baseline and --write-baseline out",
         ));
     }
+    if let Some(path) = &common.metrics {
+        expect_metrics(path, command, cli.command.takes_baseline())?;
+    }
     common.known = common.baseline.as_deref().map(Baseline::read).transpose()?.map(Arc::new);
     Ok(())
+}
+
+/// What cannot be written, or would not be collected, is said before the work and not after it.
+fn expect_metrics(path: &Path, command: &str, has_figures: bool) -> Result<()> {
+    if !has_figures {
+        return Err(failure(
+            format!("{command} has no metrics: check, preflight and logs do"),
+            "leave --metrics out",
+        ));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if path.is_dir() || !folder.is_dir() {
+        return Err(failure(
+            format!("--metrics {} is no file in a folder that is there", path.display()),
+            "name a file in the folder that node_exporter has as --collector.textfile.directory",
+        ));
+    }
+    if !is_collected(path) {
+        return Err(failure(
+            format!("the textfile collector reads only what ends in .prom, and {} does not", path.display()),
+            format!("--metrics {}", path.with_extension("prom").display()),
+        ));
+    }
+    Ok(())
+}
+
+/// Whether the textfile collector reads a file of this name.
+pub fn is_collected(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "prom")
 }

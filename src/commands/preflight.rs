@@ -1,7 +1,10 @@
 //! `evodoctor preflight`: what the pending upstream migrations will do to this database.
 
+use std::time::Instant;
+
 use anyhow::Result;
 
+use super::conclude::conclude;
 use super::open::Opened;
 use super::rehearse;
 use super::select::Selection;
@@ -21,9 +24,9 @@ use crate::upgrade::rehearsal::compare;
 /// # Errors
 /// As [`examine`], and when the report cannot be written.
 pub async fn run(args: &cli::Preflight, common: &Common) -> Result<Exit> {
+    let begun = Instant::now();
     let report = examine(args, common).await?;
-    report.print(common)?;
-    Ok(report.exit(common))
+    conclude(&report, common, begun)
 }
 
 /// What the upgrade will do to the database that the options name.

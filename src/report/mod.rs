@@ -34,6 +34,7 @@ mod junit;
 pub mod layout;
 pub mod logs;
 mod markdown;
+pub mod metrics;
 mod outline;
 mod preflight;
 pub mod proxies;

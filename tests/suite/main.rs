@@ -23,6 +23,7 @@ mod hazards;
 mod logs;
 mod merges;
 mod orphans;
+mod metrics;
 mod own_schema;
 mod owner;
 mod plan;
