@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let begun = Instant::now();
-    let (mut cli, typed) = Cli::read();
+    let mut cli = Cli::read();
     let level = match cli.common.verbose {
         0 => "error",
         1 => "evodoctor=debug",
@@ -31,7 +31,7 @@ async fn main() -> ExitCode {
     if !cli.common.quiet && cli.common.verbose == 0 {
         progress::enable();
     }
-    let outcome = match options::settle(&mut cli, &typed) {
+    let outcome = match options::settle(&mut cli) {
         Ok(()) => tokio::select! {
             // In this order: a Ctrl-C is listened for before there is anything to remove.
             biased;

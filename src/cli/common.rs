@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
+use super::typed::Typed;
 use crate::examine::baseline::Baseline;
 use crate::examine::policy::Policy;
 use crate::examine::rule::Severity;
@@ -38,7 +39,7 @@ pub struct Common {
     /// How to print the result
     #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
     pub format: Format,
-    /// Write the result to a file instead of stdout
+    /// Write the result to a file instead of stdout; with --targets to a folder, a file for each database
     #[arg(long, short, global = true, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Only these codes
@@ -62,6 +63,9 @@ pub struct Common {
     /// What is in the baseline; read before anything else is done.
     #[arg(skip)]
     pub known: Option<Arc<Baseline>>,
+    /// Which options were typed.
+    #[arg(skip)]
+    pub typed: Typed,
     /// What evodoctor.toml says of findings, and where it is; settled before anything else is done.
     #[arg(skip)]
     pub decided: Option<Arc<Decided>>,
@@ -112,6 +116,17 @@ pub enum Format {
 }
 
 impl Format {
+    /// How the name of a file in it ends.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Human | Self::Github => "txt",
+            Self::Json | Self::Gitlab => "json",
+            Self::Sarif => "sarif",
+            Self::Junit => "xml",
+            Self::Markdown => "md",
+        }
+    }
+
     /// As it is written on the command line.
     pub fn name(self) -> &'static str {
         match self {

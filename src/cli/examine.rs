@@ -7,14 +7,20 @@ use clap::Args;
 
 use super::duration::duration;
 
+/// More connections than that are no examination but a load.
+pub const MOST_JOBS: u64 = 64;
+
 /// `evodoctor check`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct Check {
+    /// Several databases.
+    #[command(flatten)]
+    pub several: Several,
     /// Trust no index and read the tables themselves: slower, and finds what a corrupt index hides
     #[arg(long)]
     pub paranoid: bool,
     /// Use this many connections, all on one snapshot [default: what the server has to spare, at most 4]
-    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64))]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST_JOBS))]
     pub jobs: Option<u64>,
     /// End after this time, such as 90s or 5m, with a report of what is decided by then
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -24,16 +30,32 @@ pub struct Check {
 /// `evodoctor preflight`.
 #[derive(Debug, Args)]
 pub struct Preflight {
+    /// Several databases.
+    #[command(flatten)]
+    pub several: Several,
     /// The release to upgrade to, such as 2.3.7 [default: the newest one known]
     #[arg(long, value_name = "RELEASE")]
     pub to: Option<String>,
     /// Print only what to do before the upgrade, a line for each step
-    #[arg(long)]
+    #[arg(long, conflicts_with = "targets")]
     pub resolve: bool,
     /// Run the pending files of this folder for real: a checkout's or an image's prisma/postgresql-migrations
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "targets")]
     pub migrations: Option<PathBuf>,
     /// Consent to run them on a live database, in one transaction that is rolled back; it blocks Evolution meanwhile
     #[arg(long, requires = "migrations")]
     pub rehearse_on_live: bool,
+}
+
+/// Several databases in one run.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Several {
+    /// Examine every database of a list: [[target]] in a file that ends in .toml, else lines of a name and a connection
+    /// string; - reads lines from stdin
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["database_url", "env_file", "snapshot"])]
+    pub targets: Option<PathBuf>,
+    /// So many databases at a time
+    #[arg(long, value_name = "N", requires = "targets", default_value_t = 4)]
+    #[arg(value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub parallel: u8,
 }

@@ -8,11 +8,14 @@ mod explain;
 mod logs;
 mod typed;
 
+use std::path::Path;
+
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub use change::{Credentials, Fix, Undo};
 pub use common::{Common, Decided, FailOn, Format};
-pub use examine::{Check, Preflight};
+pub use duration::duration;
+pub use examine::{Check, MOST_JOBS, Preflight, Several};
 pub use explain::Explain;
 pub use logs::{LogFormat, Logs, Proxy};
 pub use typed::Typed;
@@ -67,6 +70,15 @@ impl Command {
             Self::Credentials(_) => ("credentials", &[Human, Json]),
             Self::Explain(_) => ("explain", &[Human, Json]),
             Self::Demo => ("demo", &[Human]),
+        }
+    }
+
+    /// The list of databases that it is to examine, where it is given one.
+    pub fn targets(&self) -> Option<&Path> {
+        match self {
+            Self::Check(args) => args.several.targets.as_deref(),
+            Self::Preflight(args) => args.several.targets.as_deref(),
+            _ => None,
         }
     }
 

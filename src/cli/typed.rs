@@ -8,15 +8,18 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use super::Cli;
 
 /// The options that were typed: these no file overrules.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Typed(BTreeSet<String>);
 
 impl Cli {
-    /// The command line, and which of its options were typed. Ends the program where it is wrong, as clap does.
-    pub fn read() -> (Self, Typed) {
+    /// The command line, with which of its options were typed. Ends the program where it is wrong, as clap does.
+    pub fn read() -> Self {
         let matches = Self::command().get_matches();
         match Self::from_arg_matches(&matches) {
-            Ok(cli) => (cli, Typed::of(&matches)),
+            Ok(mut cli) => {
+                cli.common.typed = Typed::of(&matches);
+                cli
+            }
             Err(error) => error.format(&mut Self::command()).exit(),
         }
     }

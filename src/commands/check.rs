@@ -8,6 +8,7 @@ use super::conclude::conclude;
 use super::open::{self, Opened};
 use super::select::Selection;
 use super::stop::stop;
+use super::targets;
 use crate::cli::{self, Common};
 use crate::examine::runner::Scope;
 use crate::examine::schedule::{self, Examined, Plan};
@@ -20,6 +21,10 @@ use crate::report::{Detail, Report};
 /// # Errors
 /// As [`examine`], and when the report cannot be written.
 pub async fn run(args: &cli::Check, common: &Common) -> Result<Exit> {
+    if let Some(list) = &args.several.targets {
+        let each = async |common: &Common| examine(args, common).await;
+        return targets::run(list, &args.several, "check", common, each).await;
+    }
     let begun = Instant::now();
     let report = examine(args, common).await?;
     conclude(&report, common, begun)

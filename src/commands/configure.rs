@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
-use crate::cli::{Cli, Command, Common, Decided, Typed};
+use crate::cli::{Cli, Command, Common, Decided};
 use crate::config::{self, Config, Connection, Section};
 use crate::exit::failure;
 
@@ -20,12 +20,12 @@ const DATABASES: [&str; 3] = ["database_url", "env_file", "snapshot"];
 ///
 /// # Errors
 /// When the file is wrong, or an environment is asked for and there is none.
-pub fn configure(cli: &mut Cli, typed: &Typed) -> Result<()> {
+pub fn configure(cli: &mut Cli) -> Result<()> {
     if !cli.command.takes_config() || cli.common.no_config {
         return Ok(());
     }
     let Some(config) = read(&cli.common)? else { return Ok(()) };
-    apply(&config.section, cli, typed)?;
+    apply(&config.section, cli)?;
     tracing::debug!(file = %config.file.display(), environment = config.environment, "settings");
     let Config { file, environment, section } = config;
     cli.common.decided = Some(Arc::new(Decided { file, environment, policy: section.policy }));
@@ -58,36 +58,54 @@ fn file(common: &Common) -> Result<Option<PathBuf>> {
     Ok(found.map(|file| file.strip_prefix(&here).map(PathBuf::from).unwrap_or(file)))
 }
 
-fn apply(section: &Section, cli: &mut Cli, typed: &Typed) -> Result<()> {
+fn apply(section: &Section, cli: &mut Cli) -> Result<()> {
     let (_, formats) = cli.command.formats();
     let takes_baseline = cli.command.takes_baseline();
     let emits = matches!(&cli.command, Command::Logs(logs) if logs.emit.is_some());
+    // A list names its databases itself.
+    let has_targets = cli.command.targets().is_some();
+    if let Command::Check(check) = &mut cli.command {
+        check.jobs = check.jobs.or(section.jobs);
+        check.timeout = check.timeout.or(section.timeout);
+    }
     let common = &mut cli.common;
-    if let Some(connection) =
-        section.connection.as_ref().filter(|_| !DATABASES.iter().any(|name| typed.has(name)))
-    {
-        match connection {
-            Connection::EnvFile(path) => common.env_file = Some(path.clone()),
-            Connection::Url { .. } => common.database_url = connection.string()?,
-        }
-    }
-    if let Some(schema) = section.schema.as_ref().filter(|_| !typed.has("schema")) {
-        common.schema = Some(schema.clone());
-    }
-    if let Some(select) = section.select.as_ref().filter(|_| !typed.has("select")) {
-        common.select.clone_from(select);
-    }
-    if let Some(fail_on) = section.fail_on.filter(|_| !typed.has("fail_on")) {
-        common.fail_on = fail_on;
-    }
+    let section =
+        Section { connection: section.connection.clone().filter(|_| !has_targets), ..section.clone() };
+    put(&section, common)?;
     // A command that has no such format keeps its own: nobody asked it for this one.
-    if let Some(format) =
-        section.format.filter(|format| !typed.has("format") && formats.contains(format) && !emits)
-    {
+    let is_wanted = |format: &_| !common.typed.has("format") && formats.contains(format) && !emits;
+    if let Some(format) = section.format.filter(is_wanted) {
         common.format = format;
     }
-    if let Some(baseline) = section.baseline.as_ref().filter(|_| takes_baseline && !typed.has("baseline")) {
+    let takes_baseline = takes_baseline && !common.typed.has("baseline");
+    if let Some(baseline) = section.baseline.as_ref().filter(|_| takes_baseline) {
         common.baseline = Some(baseline.clone());
+    }
+    Ok(())
+}
+
+/// Puts what a section says of a database under what was typed.
+///
+/// # Errors
+/// When a password is nowhere to be had.
+pub fn put(section: &Section, common: &mut Common) -> Result<()> {
+    let is_typed = |option| common.typed.has(option);
+    let names_database = DATABASES.iter().any(|option| is_typed(option));
+    let (schema, select) = (!is_typed("schema"), !is_typed("select"));
+    let fail_on = !is_typed("fail_on");
+    match section.connection.as_ref().filter(|_| !names_database) {
+        Some(Connection::EnvFile(path)) => common.env_file = Some(path.clone()),
+        Some(connection @ Connection::Url { .. }) => common.database_url = connection.string()?,
+        None => {}
+    }
+    if let Some(name) = section.schema.as_ref().filter(|_| schema) {
+        common.schema = Some(name.clone());
+    }
+    if let Some(codes) = section.select.as_ref().filter(|_| select) {
+        common.select.clone_from(codes);
+    }
+    if let Some(mildest) = section.fail_on.filter(|_| fail_on) {
+        common.fail_on = mildest;
     }
     Ok(())
 }

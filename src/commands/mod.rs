@@ -18,4 +18,5 @@ mod reading;
 mod rehearse;
 pub mod select;
 mod stop;
+mod targets;
 pub mod undo;

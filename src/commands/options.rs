@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::configure;
-use crate::cli::{Cli, Format, Typed};
+use crate::cli::{Cli, Format};
 use crate::examine::baseline::Baseline;
 use crate::exit::failure;
 
@@ -14,8 +14,8 @@ use crate::exit::failure;
 ///
 /// # Errors
 /// When `evodoctor.toml` is wrong, the command has no such format or no findings to compare, or the baseline cannot be read.
-pub fn settle(cli: &mut Cli, typed: &Typed) -> Result<()> {
-    configure::configure(cli, typed)?;
+pub fn settle(cli: &mut Cli) -> Result<()> {
+    configure::configure(cli)?;
     let (command, formats) = cli.command.formats();
     let common = &mut cli.common;
     if !formats.contains(&common.format) {
@@ -36,6 +36,10 @@ pub fn settle(cli: &mut Cli, typed: &Typed) -> Result<()> {
     }
     if let Some(path) = &common.metrics {
         expect_metrics(path, command, cli.command.takes_baseline())?;
+    }
+    // Each database of a list has its own.
+    if cli.command.targets().is_some() {
+        return Ok(());
     }
     common.known = common.baseline.as_deref().map(Baseline::read).transpose()?.map(Arc::new);
     Ok(())

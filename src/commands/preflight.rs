@@ -8,6 +8,7 @@ use super::conclude::conclude;
 use super::open::Opened;
 use super::rehearse;
 use super::select::Selection;
+use super::targets;
 use crate::cli::{self, Common};
 use crate::database::catalog;
 use crate::evolution::release::Release;
@@ -24,6 +25,10 @@ use crate::upgrade::rehearsal::compare;
 /// # Errors
 /// As [`examine`], and when the report cannot be written.
 pub async fn run(args: &cli::Preflight, common: &Common) -> Result<Exit> {
+    if let Some(list) = &args.several.targets {
+        let each = async |common: &Common| examine(args, common).await;
+        return targets::run(list, &args.several, "preflight", common, each).await;
+    }
     let begun = Instant::now();
     let report = examine(args, common).await?;
     conclude(&report, common, begun)

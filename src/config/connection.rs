@@ -32,7 +32,7 @@ impl Connection {
     ///
     /// # Errors
     /// When it says two things, when the connection string is none, and when a password stands in it.
-    pub fn read(table: &Table<'_>, folder: &Path) -> Result<Option<Self>> {
+    pub fn read(table: &Table<'_>, folder: &Path, is_private: bool) -> Result<Option<Self>> {
         let (url, env_file) = (table.text("database-url")?, table.text("env-file")?);
         let password_file = table
             .text("password-file")?
@@ -40,7 +40,7 @@ impl Connection {
         match (url, env_file, password_file) {
             (None, None, None) => Ok(None),
             (Some(url), None, password_file) => {
-                expect_no_password(&url)?;
+                expect_sound(&url, is_private)?;
                 Ok(Some(Self::Url { url, password_file }))
             }
             (None, Some(path), None) => Ok(Some(Self::EnvFile(folder.join(path.value)))),
@@ -125,15 +125,19 @@ fn parts(text: &str) -> Vec<Part<'_>> {
     parts
 }
 
-/// A file that is kept beside the code is read by everybody.
-fn expect_no_password(url: &At<String>) -> Result<()> {
+/// Refuses what is no connection string, and a password in a file that is read by others, as one beside the code is.
+///
+/// # Errors
+/// As said.
+pub fn expect_sound(url: &At<String>, is_private: bool) -> Result<()> {
     let parts = parts(&url.value);
     if let [Part::Variable(_)] = parts[..] {
         return Ok(());
     }
     let written: String =
         parts.iter().map(|part| if let Part::Text(text) = part { text } else { "" }).collect();
-    if url::carries_password(&written).map_err(|error| error.context(url.place.clone()))? {
+    let has_password = url::carries_password(&written).map_err(|error| error.context(url.place.clone()))?;
+    if has_password && !is_private {
         return Err(url.wrong(
             "a password stands in the connection string, where everybody reads it who reads this file",
             "put ${PASSWORD} in its place and set that variable, or name a file with password-file, or Evolution's own \
@@ -156,14 +160,14 @@ mod tests {
         for text in
             ["postgresql://u:secret@h/d", "postgresql://u@h/d?password=secret", "postgresql://u:a${B}@h/d"]
         {
-            let error = expect_no_password(&url(text)).unwrap_err().to_string();
+            let error = expect_sound(&url(text), false).unwrap_err().to_string();
             assert!(error.starts_with("f:1: a password") && !error.contains("secret"), "{error}");
         }
         for text in ["postgresql://u@h/d", "postgresql://u:${PASSWORD}@h/d", "${URL}", "postgresql://u:@h/d"]
         {
-            expect_no_password(&url(text)).unwrap();
+            expect_sound(&url(text), false).unwrap();
         }
-        assert!(expect_no_password(&url("mysql://h/d")).is_err());
+        assert!(expect_sound(&url("mysql://h/d"), true).is_err());
     }
 
     #[test]

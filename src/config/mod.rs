@@ -8,6 +8,7 @@ mod connection;
 mod find;
 mod section;
 mod table;
+mod targets;
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,7 @@ use anyhow::Result;
 pub use connection::Connection;
 pub use find::{NAME, find};
 pub use section::Section;
+pub use targets::{Target, file_stem, targets};
 
 use crate::exit::failure;
 use crate::nearest::nearest;

@@ -1,19 +1,20 @@
 //! Settings: those at the top of the file, and those of an environment.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Result;
 
 use super::connection::Connection;
 use super::table::{At, Table};
-use crate::cli::{FailOn, Format};
+use crate::cli::{FailOn, Format, MOST_JOBS, duration};
 use crate::examine::policy::{Ignore, Policy};
 use crate::examine::rule::Severity;
 use crate::nearest::nearest;
 use crate::rules;
 
 /// The keys of a section, which are the options of the command line.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 12] = [
     "database-url",
     "password-file",
     "env-file",
@@ -22,6 +23,8 @@ const KEYS: [&str; 10] = [
     "fail-on",
     "format",
     "baseline",
+    "jobs",
+    "timeout",
     "ignore",
     "severity",
 ];
@@ -41,6 +44,10 @@ pub struct Section {
     pub format: Option<Format>,
     /// The file of what is known.
     pub baseline: Option<PathBuf>,
+    /// How many connections `check` uses.
+    pub jobs: Option<u64>,
+    /// After which time `check` ends with what is decided.
+    pub timeout: Option<Duration>,
     /// Severities and ignores.
     pub policy: Policy,
 }
@@ -52,15 +59,33 @@ impl Section {
     /// When a key is not known, a value is of another type, or a code does not exist.
     pub fn read(table: &Table<'_>, folder: &Path, others: &[&str]) -> Result<Self> {
         table.expect_only(&[&KEYS[..], others].concat())?;
+        Self::of(table, folder, false)
+    }
+
+    /// The same of a database in a list, which has a name besides, and shares format, jobs and timeout with the others. In a file that
+    /// nobody else may read, passwords may stand.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn of_target(table: &Table<'_>, folder: &Path, is_private: bool) -> Result<Self> {
+        let mut keys = vec!["name"];
+        keys.extend(KEYS.iter().filter(|key| !["format", "jobs", "timeout"].contains(*key)));
+        table.expect_only(&keys)?;
+        Self::of(table, folder, is_private)
+    }
+
+    fn of(table: &Table<'_>, folder: &Path, is_private: bool) -> Result<Self> {
         let select = table.texts("select")?;
         let select = select.map(|codes| codes.into_iter().map(code).collect::<Result<_>>()).transpose()?;
         Ok(Self {
-            connection: Connection::read(table, folder)?,
+            connection: Connection::read(table, folder, is_private)?,
             schema: table.text("schema")?.map(|schema| schema.value),
             select,
             fail_on: table.choice("fail-on")?,
             format: table.choice("format")?,
             baseline: table.text("baseline")?.map(|path| folder.join(path.value)),
+            jobs: jobs(table)?,
+            timeout: timeout(table)?,
             policy: Policy { severities: severities(table)?, ignores: ignores(table)? },
         })
     }
@@ -75,9 +100,27 @@ impl Section {
             fail_on: self.fail_on.or(other.fail_on),
             format: self.format.or(other.format),
             baseline: self.baseline.or(other.baseline),
+            jobs: self.jobs.or(other.jobs),
+            timeout: self.timeout.or(other.timeout),
             policy: self.policy.over(&other.policy),
         }
     }
+}
+
+fn jobs(table: &Table<'_>) -> Result<Option<u64>> {
+    let Some(number) = table.number("jobs")? else { return Ok(None) };
+    if number.value > MOST_JOBS {
+        return Err(
+            number.wrong(format!("{} jobs are too many", number.value), format!("at most {MOST_JOBS}"))
+        );
+    }
+    Ok(Some(number.value))
+}
+
+fn timeout(table: &Table<'_>) -> Result<Option<Duration>> {
+    let Some(text) = table.text("timeout")? else { return Ok(None) };
+    let read = duration(&text.value);
+    read.map(Some).map_err(|message| text.wrong(message, "as on the command line: timeout = \"5m\""))
 }
 
 fn severities(table: &Table<'_>) -> Result<std::collections::BTreeMap<String, Severity>> {

@@ -54,6 +54,11 @@ impl Source {
         Self { shown: shown.into(), text: text.into() }
     }
 
+    /// What it says.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The file as a table, to be kept beside it.
     ///
     /// # Errors
@@ -154,7 +159,7 @@ impl<'t> Table<'t> {
     ///
     /// # Errors
     /// When it is none, or below 1.
-    pub fn number(&self, key: &str) -> Result<Option<At<usize>>> {
+    pub fn number(&self, key: &str) -> Result<Option<At<u64>>> {
         let Some(value) = self.get(key) else { return Ok(None) };
         let number = value.get_ref().as_integer().and_then(|number| number.as_str().parse().ok());
         match number {

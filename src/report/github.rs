@@ -8,8 +8,9 @@ use anyhow::{Context, Result};
 
 use super::markdown;
 use super::outline::{self, Outline, Told};
+use super::several::{Member, Obstacle};
 use crate::examine::rule::Severity;
-use crate::exit;
+use crate::exit::{self, Exit};
 use crate::requests::shown::visible;
 
 /// Where the runner wants the step's summary, as Markdown.
@@ -33,17 +34,46 @@ pub fn render(outline: &Outline<'_>) -> String {
         message: visible(reason),
     });
     let all: Vec<Annotation> = outline.news().map(Annotation::of).chain(undecided).collect();
+    capped(&all, "the step's summary tells them") + &outline.headline() + "\n"
+}
+
+/// Of several databases an annotation for each that is not clean: GitHub shows no more of a whole step than of one.
+pub fn several(members: &[Member<'_>]) -> String {
+    let annotation = |member: &Member<'_>| {
+        let (level, message) = match &member.outcome {
+            Err(Obstacle { message, next }) => {
+                let next = next.as_ref().map(|next| format!("\nnext: {next}")).unwrap_or_default();
+                ("error", visible(message) + &next)
+            }
+            Ok((report, common)) => {
+                let outline = Outline::of(report, common);
+                let level = match member.exit {
+                    Exit::Clean => return None,
+                    Exit::Findings if report.summary.errors > 0 => "error",
+                    _ => "warning",
+                };
+                (level, outline.headline())
+            }
+        };
+        Some(Annotation { level, title: visible(member.name), message })
+    };
+    let all: Vec<Annotation> = members.iter().filter_map(annotation).collect();
+    capped(&all, "the table tells them")
+}
+
+/// What GitHub shows of them, with how many are left out.
+fn capped(all: &[Annotation], elsewhere: &str) -> String {
     let mut out = String::new();
     for level in ["error", "warning", "notice"] {
         let of_level: Vec<&Annotation> = all.iter().filter(|annotation| annotation.level == level).collect();
         let shown = if of_level.len() > MOST { MOST - 1 } else { of_level.len() };
         out.extend(of_level[..shown].iter().map(|annotation| annotation.command()));
         if shown < of_level.len() {
-            let message = format!("{} more; the step's summary tells them", of_level.len() - shown);
+            let message = format!("{} more; {elsewhere}", of_level.len() - shown);
             out.push_str(&Annotation { level, title: "evodoctor".to_owned(), message }.command());
         }
     }
-    out + &outline.headline() + "\n"
+    out
 }
 
 impl Annotation {

@@ -4,6 +4,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::outline::{Outline, Told, next};
+use crate::config::file_stem;
 use crate::examine::baseline::Id;
 use crate::examine::place::Place;
 use crate::examine::rule::Severity;
@@ -14,13 +15,28 @@ use crate::requests::shown::visible;
 /// # Errors
 /// Never in practice: all of it can be written as JSON.
 pub fn render(outline: &Outline<'_>) -> Result<String> {
+    Ok(serde_json::to_string_pretty(&issues(outline))? + "\n")
+}
+
+/// The same, not yet as text. In a list of several databases each has issues and paths of its own.
+pub fn issues(outline: &Outline<'_>) -> Vec<Value> {
     let undecided = outline.undecided().map(|(check, reason)| {
         let id = Id { code: check.code.clone(), key: "undecided".to_owned() };
         let description = visible(&format!("{} could not look everywhere: {reason}", check.name));
         issue(&id, "info", &description, Place::Database)
     });
-    let issues: Vec<Value> = outline.news().map(of).chain(undecided).collect();
-    Ok(serde_json::to_string_pretty(&issues)? + "\n")
+    let mut issues: Vec<Value> = outline.news().map(of).chain(undecided).collect();
+    if let Some(name) = &outline.report.target {
+        for issue in &mut issues {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let id = Id { code: name.clone(), key: text(&issue["fingerprint"]) };
+            issue["fingerprint"] = id.fingerprint().into();
+            issue["description"] = format!("{}: {}", visible(name), text(&issue["description"])).into();
+            let path = format!("{}/{}", file_stem(name), text(&issue["location"]["path"]));
+            issue["location"]["path"] = path.into();
+        }
+    }
+    issues
 }
 
 fn of(told: Told<'_>) -> Value {

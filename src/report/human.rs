@@ -56,6 +56,9 @@ pub fn render(outline: &Outline<'_>, common: &Common, page: Page) -> String {
 
 fn heading(report: &Report, page: Page) -> String {
     let mut lines = Vec::new();
+    if let Some(name) = &report.target {
+        lines.push(("target", name.clone()));
+    }
     let restore = report.database.as_ref().and_then(|database| database.restore.as_ref());
     if let Some(database) = &report.database {
         lines.push((

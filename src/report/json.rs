@@ -2,7 +2,7 @@
 //! added.
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::outline::Outline;
 
@@ -14,6 +14,14 @@ pub const SCHEMA: &str = include_str!("report.schema.json");
 /// # Errors
 /// Never in practice: everything in a report can be written as JSON.
 pub fn render(outline: &Outline<'_>) -> Result<String> {
+    Ok(serde_json::to_string_pretty(&document(outline)?)? + "\n")
+}
+
+/// The same, not yet as text.
+///
+/// # Errors
+/// As [`render`].
+pub fn document(outline: &Outline<'_>) -> Result<Value> {
     let mut document = serde_json::to_value(outline.report)?;
     if let Some(gone) = &outline.gone {
         let findings = document["findings"].as_array_mut().into_iter().flatten();
@@ -22,5 +30,5 @@ pub fn render(outline: &Outline<'_>) -> Result<String> {
         }
         document["baseline"] = json!({"gone": gone});
     }
-    Ok(serde_json::to_string_pretty(&document)? + "\n")
+    Ok(document)
 }

@@ -30,7 +30,9 @@ pub fn render(outline: &Outline<'_>) -> Result<String> {
     let failures = how_many(|ending| matches!(ending, Ending::Failed)).to_string();
     let skipped = how_many(|ending| matches!(ending, Ending::Skipped)).to_string();
     let time = seconds(groups.iter().filter_map(|group| group.check).map(|check| check.duration_ms).sum());
-    let name = format!("evodoctor {}", outline.report.command);
+    let target =
+        outline.report.target.as_ref().map(|name| format!(" {}", fit(&visible(name)))).unwrap_or_default();
+    let name = format!("evodoctor {}{target}", outline.report.command);
     let counts = [
         ("tests", tests.as_str()),
         ("failures", failures.as_str()),

@@ -18,7 +18,9 @@ const MOST: usize = 20;
 
 /// The report as a comment.
 pub fn render(outline: &Outline<'_>) -> String {
-    let mut out = format!("### evodoctor {}\n\n**{}**\n\n", outline.report.command, outline.headline());
+    let target = outline.report.target.as_ref().map(|name| format!(" of {}", code(name))).unwrap_or_default();
+    let mut out =
+        format!("### evodoctor {}{target}\n\n**{}**\n\n", outline.report.command, outline.headline());
     let lines = outline.compared().into_iter().chain(outline.decisions()).map(|line| prose(&line));
     for line in about(outline.report).into_iter().chain(lines) {
         out.push_str(&format!("{line}\n\n"));

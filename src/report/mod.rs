@@ -20,6 +20,7 @@ use crate::exit::Exit;
 use crate::repair::ledger::Run;
 use crate::repair::plan::FixPlan;
 use crate::requests::Read;
+use crate::requests::shown::visible;
 use crate::upgrade::Preflight;
 
 use self::outline::Outline;
@@ -41,6 +42,7 @@ pub mod proxies;
 mod rehearsal;
 pub mod restore;
 mod sarif;
+pub mod several;
 mod sparkline;
 
 /// One command's result.
@@ -49,6 +51,9 @@ pub struct Report {
     tool: Tool,
     /// The command.
     pub command: &'static str,
+    /// The database's name in a list of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// The database, where there was one.
     pub database: Option<DatabaseInfo>,
     /// What its migration history says, where there is one.
@@ -218,8 +223,9 @@ impl Report {
     /// A report of a command, as yet without findings.
     pub fn new(command: &'static str, detail: Detail) -> Self {
         Self {
-            tool: Tool { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
+            tool: Self::tool(),
             command,
+            target: None,
             database: None,
             release: None,
             checks: Vec::new(),
@@ -228,6 +234,10 @@ impl Report {
             config: None,
             detail,
         }
+    }
+
+    fn tool() -> Tool {
+        Tool { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") }
     }
 
     /// Adds what the checks said.
@@ -300,9 +310,20 @@ impl Report {
             Format::Markdown => markdown::render(&outline),
         };
         print(&text, common.output.as_deref())?;
+        self.aside(common)
+    }
+
+    /// Tells what goes beside the report: on stderr how it stands to what is known and decided, the step's summary, and
+    /// the baseline where one is wanted.
+    ///
+    /// # Errors
+    /// When the baseline cannot be written.
+    pub fn aside(&self, common: &Common) -> Result<()> {
+        let outline = Outline::of(self, common);
+        let of_target = self.target.as_ref().map(|name| format!("{}: ", visible(name))).unwrap_or_default();
         if common.format != Format::Human {
             for line in outline.compared().into_iter().chain(outline.decisions()) {
-                eprintln!("{line}");
+                eprintln!("{of_target}{line}");
             }
         }
         if let (Format::Github, Some(path)) = (common.format, env::var_os(github::SUMMARY))

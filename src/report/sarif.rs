@@ -21,6 +21,16 @@ use crate::rules;
 /// # Errors
 /// Never in practice: all of it can be written as JSON.
 pub fn render(outline: &Outline<'_>) -> Result<String> {
+    Ok(serde_json::to_string_pretty(&log(vec![run(outline)]))? + "\n")
+}
+
+/// A log of these runs.
+pub fn log(runs: Vec<Value>) -> Value {
+    json!({"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": runs})
+}
+
+/// What one database has to say. In a list of several each is a category of its own.
+pub fn run(outline: &Outline<'_>) -> Value {
     let mut groups = outline.by_code();
     groups.sort_by_key(|group| group.code);
     let schema = outline.report.database.as_ref().map(|database| database.schema.as_str());
@@ -30,22 +40,18 @@ pub fn render(outline: &Outline<'_>) -> Result<String> {
         results.extend(group.ignored.iter().map(|ignored| suppressed(ignored, index, schema)));
         results.extend(group.reason().map(|reason| open(group, index, reason)));
     }
-    let document = json!({
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{
-            "tool": {"driver": {
-                "name": env!("CARGO_PKG_NAME"),
-                "semanticVersion": env!("CARGO_PKG_VERSION"),
-                "rules": groups.iter().map(descriptor).collect::<Vec<_>>(),
-            }},
-            "automationDetails": {"id": format!("evodoctor/{}/", outline.report.command)},
-            "invocations": [{"executionSuccessful": true}],
-            "columnKind": "unicodeCodePoints",
-            "results": results,
-        }],
-    });
-    Ok(serde_json::to_string_pretty(&document)? + "\n")
+    let target = outline.report.target.as_ref().map(|name| visible(name) + "/").unwrap_or_default();
+    json!({
+        "tool": {"driver": {
+            "name": env!("CARGO_PKG_NAME"),
+            "semanticVersion": env!("CARGO_PKG_VERSION"),
+            "rules": groups.iter().map(descriptor).collect::<Vec<_>>(),
+        }},
+        "automationDetails": {"id": format!("evodoctor/{}/{target}", outline.report.command)},
+        "invocations": [{"executionSuccessful": true}],
+        "columnKind": "unicodeCodePoints",
+        "results": results,
+    })
 }
 
 fn level(severity: Severity) -> &'static str {

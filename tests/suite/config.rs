@@ -153,6 +153,16 @@ async fn severities_are_the_files() {
 }
 
 #[tokio::test]
+async fn jobs_and_timeout_are_those_of_check() {
+    let database = TestDatabase::new("2.3.7", "evolution_api").await;
+    let folder = folder(&format!("database-url = \"{}\"\njobs = 2\ntimeout = \"1ms\"\n", database.url()));
+    let report = below(folder.path(), &["check", "--format", "json"]).ends(3).json();
+    assert!(report["summary"]["undecided"].as_u64().is_some_and(|number| number > 0), "{report:#}");
+    below(folder.path(), &["check", "--timeout", "10m"]).ends(0);
+    below(folder.path(), &["history"]).ends(0);
+}
+
+#[tokio::test]
 async fn a_baseline_and_an_ignore_get_along() {
     let database = orphans().await;
     let text =

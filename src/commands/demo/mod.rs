@@ -43,7 +43,7 @@ async fn tell(common: &Common) -> Result<Exit> {
 
     let common =
         Common { database_url: Some(server.url("evolution")), format: Format::Human, ..common.clone() };
-    let look = cli::Check { paranoid: false, jobs: None, timeout: None };
+    let look = cli::Check::default();
     let consent = vec!["deletes-rows".to_owned(), "changes-rows".to_owned()];
     let rehearse =
         cli::Fix { codes: Vec::new(), apply: false, allow: Vec::new(), plan_out: None, plan: None, to: None };

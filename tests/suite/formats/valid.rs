@@ -118,6 +118,21 @@ async fn every_command_prints_what_the_schema_describes() {
     let decided = on(&credentials.url(), &arguments).json();
     assert!(!decided["config"]["ignored"].as_array().expect("a list").is_empty(), "nothing is tested");
     expect_valid(&schema, &decided);
+    let list = folder.path().join("list");
+    let lines = format!("a {}\nb postgresql://nobody@127.0.0.1:1/x\n", credentials.url());
+    std::fs::write(&list, lines).expect("writable");
+    let list = list.to_str().expect("UTF-8");
+    let config = config.to_str().expect("UTF-8");
+    for command in ["check", "preflight"] {
+        let arguments = [command, "--targets", list, "--config", config, "--format", "json"];
+        expect_valid(&schema, &evodoctor(&arguments).ends(2).json());
+    }
+    let reports = folder.path().join("reports");
+    let arguments =
+        ["check", "--targets", list, "--output", reports.to_str().expect("UTF-8"), "--format", "json"];
+    evodoctor(&arguments).ends(2);
+    let report = std::fs::read_to_string(reports.join("a.json")).expect("written");
+    expect_valid(&schema, &serde_json::from_str(&report).expect("JSON"));
     let upgrade = Fixture::read("EVO614_wrong_chat_survives", "bad").database("evolution_api").await;
     let preflight = on(&upgrade.url(), &["preflight", "--format", "json"]).ends(1).json();
     assert!(!preflight["preflight"]["pending"].as_array().expect("a list").is_empty(), "nothing is tested");

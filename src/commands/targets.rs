@@ -1,0 +1,255 @@
+//! Several databases in one run: each is examined as if it were the only one, some at a time. What one cannot do does not
+//! stop the others.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use futures_util::StreamExt;
+use futures_util::stream;
+
+use super::configure;
+use crate::cli::{self, Common, Decided, Format};
+use crate::config::{self, Target};
+use crate::examine::baseline::Baseline;
+use crate::exit::{self, Exit, failure};
+use crate::progress::{Unit, Work, say};
+use crate::report::layout::Page;
+use crate::report::metrics::{self, Measured};
+use crate::report::several::{self, Member, Obstacle};
+use crate::report::{Report, github, print};
+
+/// How one database came out.
+struct Examined<'t> {
+    target: &'t Target,
+    common: Common,
+    took: Duration,
+    report: Result<Report>,
+}
+
+/// Examines every database of a list.
+///
+/// # Errors
+/// When the list is wrong, or what was found cannot be written. A database that cannot be examined is no error here: it is
+/// in the table, and in the exit code.
+pub async fn run(
+    list: &Path,
+    several: &cli::Several,
+    command: &'static str,
+    common: &Common,
+    examine: impl AsyncFn(&Common) -> Result<Report>,
+) -> Result<Exit> {
+    let begun = Instant::now();
+    expect_tellable(common)?;
+    let targets = config::targets(list)?;
+    for folder in [&common.output, &common.write_baseline].into_iter().flatten() {
+        fs::create_dir_all(folder)
+            .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+    }
+    let work = Work::begin("examining");
+    work.part("databases", u64::try_from(targets.len()).ok(), Unit::Steps);
+    let examine = &examine;
+    let one = |(at, target)| async move { (at, examined(target, list, common, examine).await) };
+    let mut examining =
+        stream::iter(targets.iter().enumerate()).map(one).buffer_unordered(several.parallel.into());
+    let mut done: Vec<Option<Examined<'_>>> = targets.iter().map(|_| None).collect();
+    loop {
+        tokio::select! {
+            biased;
+            _ = tokio::signal::ctrl_c() => break,
+            next = examining.next() => {
+                let Some((at, examined)) = next else { break };
+                work.advance(1);
+                tell(&examined)?;
+                done[at] = Some(examined);
+            }
+        }
+    }
+    drop((examining, work));
+    let settled =
+        |(target, done): (_, Option<_>)| done.unwrap_or_else(|| Examined::interrupted(target, common));
+    let all: Vec<Examined<'_>> = targets.iter().zip(done).map(settled).collect();
+    finish(&all, command, common, begun)
+}
+
+/// Refuses what a file for each, or one document for all, cannot be.
+fn expect_tellable(common: &Common) -> Result<()> {
+    let needs_folder = !matches!(
+        common.format,
+        Format::Human | Format::Json | Format::Sarif | Format::Gitlab | Format::Github | Format::Markdown
+    );
+    if needs_folder && common.output.is_none() {
+        return Err(failure(
+            format!("there is no one document as {} for several databases", common.format.name()),
+            "add --output DIR: each database gets a file of its own there",
+        ));
+    }
+    if let Some(folder) = common.output.as_ref().filter(|folder| folder.exists() && !folder.is_dir()) {
+        return Err(failure(
+            format!("with --targets, --output names a folder, and {} is a file", folder.display()),
+            "name a folder; each database gets a file of its own there",
+        ));
+    }
+    if let Some(folder) = common.baseline.as_ref().filter(|folder| !folder.is_dir()) {
+        return Err(failure(
+            format!(
+                "with --targets, --baseline names a folder with a file for each database, and {} is none",
+                folder.display()
+            ),
+            "evodoctor check --targets FILE --write-baseline DIR makes one",
+        ));
+    }
+    Ok(())
+}
+
+async fn examined<'t>(
+    target: &'t Target,
+    list: &Path,
+    common: &Common,
+    examine: &impl AsyncFn(&Common) -> Result<Report>,
+) -> Examined<'t> {
+    let begun = Instant::now();
+    let own = match options(target, list, common) {
+        Ok(own) => own,
+        Err(error) => {
+            return Examined { target, common: common.clone(), took: begun.elapsed(), report: Err(error) };
+        }
+    };
+    // There is one line of progress, and it is for all of them.
+    let quietly = Common { quiet: true, ..own.clone() };
+    let report = examine(&quietly).await.map(|mut report| {
+        report.target = Some(target.name.clone());
+        report
+    });
+    Examined { target, common: own, took: begun.elapsed(), report }
+}
+
+/// The options as if this database were the only one.
+fn options(target: &Target, list: &Path, common: &Common) -> Result<Common> {
+    let section = &target.section;
+    let mut own = Common { database_url: None, env_file: None, ..common.clone() };
+    configure::put(section, &mut own)?;
+    let is_decided = common.decided.is_some() || section.policy != Default::default();
+    own.decided = is_decided.then(|| {
+        let (file, environment) = match &common.decided {
+            Some(decided) => (decided.file.clone(), decided.environment.clone()),
+            None => (list.to_owned(), None),
+        };
+        Arc::new(Decided { file, environment, policy: section.policy.clone().over(common.policy()) })
+    });
+    let in_folder = |folder: &PathBuf| folder.join(format!("{}.json", target.file));
+    own.write_baseline = common.write_baseline.as_ref().map(in_folder);
+    own.baseline = section.baseline.clone().or_else(|| common.baseline.as_ref().map(in_folder));
+    own.known = match &own.baseline {
+        None => None,
+        // Nothing was known of it when the others were written down.
+        Some(file) if section.baseline.is_none() && !file.exists() => Some(Arc::default()),
+        Some(file) => Some(Arc::new(Baseline::read(file)?)),
+    };
+    own.output =
+        common.output.as_ref().map(|folder| folder.join(format!("{}.{}", target.file, own.format.ending())));
+    Ok(own)
+}
+
+/// What can be told at once: a file of its own, so that whatever happens, it is there.
+fn tell(examined: &Examined<'_>) -> Result<()> {
+    let Some(file) = &examined.common.output else { return Ok(()) };
+    match &examined.report {
+        Ok(report) => report.print(&examined.common),
+        // What an earlier run has left there is not this one's.
+        Err(_) => match fs::remove_file(file) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("{} cannot be removed", file.display()))
+            }
+            _ => Ok(()),
+        },
+    }
+}
+
+/// Tells the others, the table, and the figures.
+fn finish(all: &[Examined<'_>], command: &'static str, common: &Common, begun: Instant) -> Result<Exit> {
+    let members: Vec<Member<'_>> = all.iter().map(Examined::member).collect();
+    let table = || several::table(&members, Page::for_stdout());
+    let is_each_told = common.output.is_some();
+    if !is_each_told {
+        for examined in all {
+            let Ok(report) = &examined.report else { continue };
+            match common.format {
+                Format::Human if common.quiet => report.aside(&examined.common)?,
+                Format::Human | Format::Markdown => {
+                    report.print(&examined.common)?;
+                    print("\n", None)?;
+                }
+                _ => report.aside(&examined.common)?,
+            }
+        }
+    }
+    match (common.format, is_each_told) {
+        (Format::Json, false) => print(&several::json(command, &members)?, None)?,
+        (Format::Sarif, false) => print(&several::sarif(&members)?, None)?,
+        (Format::Gitlab, false) => print(&several::gitlab(&members)?, None)?,
+        (Format::Github, false) => print(&(github::several(&members) + &table()), None)?,
+        (Format::Human, _) | (_, true) => print(&table(), None)?,
+        _ => {}
+    }
+    // What is no report is told as any error is, wherever the table went.
+    if common.format != Format::Human && !is_each_told {
+        for Member { name, outcome, .. } in &members {
+            let Err(obstacle) = outcome else { continue };
+            say(&format!("error: {name}: {}", obstacle.message));
+        }
+    }
+    if let Some(path) = &common.metrics {
+        let runs: Vec<Measured<'_>> = all.iter().map(|examined| examined.measured(command)).collect();
+        metrics::write(path, &runs)?;
+    }
+    tracing::debug!(took = ?begun.elapsed(), "all of them");
+    Ok(worst(all.iter().map(Examined::exit)))
+}
+
+/// One exit code for all. That a database was not examined outweighs what was found in others: whoever has learned to live
+/// with findings must still learn that nobody looked. And what was found outweighs what is undecided, as for one database.
+fn worst(exits: impl Iterator<Item = Exit>) -> Exit {
+    let weight = |exit: &Exit| match exit {
+        Exit::Clean => 0,
+        Exit::Undecided => 1,
+        Exit::Findings => 2,
+        Exit::Failed => 3,
+    };
+    exits.max_by_key(weight).unwrap_or(Exit::Clean)
+}
+
+impl<'t> Examined<'t> {
+    fn interrupted(target: &'t Target, common: &Common) -> Self {
+        let report = Err(failure("interrupted before it was examined", "run it again when you like"));
+        Self { target, common: common.clone(), took: Duration::ZERO, report }
+    }
+
+    fn exit(&self) -> Exit {
+        self.report.as_ref().map_or(Exit::Failed, |report| report.exit(&self.common))
+    }
+
+    fn member(&self) -> Member<'_> {
+        let outcome = match &self.report {
+            Ok(report) => Ok((report, &self.common)),
+            Err(error) => {
+                let next = exit::next(error).map(str::to_owned);
+                Err(Obstacle { message: format!("{error:#}"), next })
+            }
+        };
+        Member { name: &self.target.name, exit: self.exit(), took: self.took, outcome }
+    }
+
+    fn measured<'a>(&'a self, command: &'static str) -> Measured<'a> {
+        Measured {
+            command,
+            target: Some(&self.target.name),
+            exit: self.exit(),
+            took: self.took,
+            report: self.report.as_ref().ok().map(|report| (report, &self.common)),
+        }
+    }
+}
