@@ -1,5 +1,5 @@
 -- code: EVO103
--- version: 1
+-- version: 2
 -- applicability: quarantine
 -- hazards: deletes-rows changes-rows
 -- each: unique-index
@@ -8,87 +8,109 @@
 --   The migrations of an upgrade that build the index find nothing to remove, so they cannot keep the wrong row.
 -- Of the rows of one key the newest stays: the one with the newest "updatedAt" that is not null, else with the newest
 -- "createdAt". It takes over what it lacks: values it has as null, the labels of all, and the largest unread count.
--- Read through jsonb, so that one text serves every table and release.
-WITH ranked AS (
+-- In one pass: which rows there are twice is a hash of the key; of each thing's rows the first that knows a column's value
+-- gives it. Columns that differ per table and release come as :newest, :first_known, :fields, :labels and :unread.
+WITH twice AS (
     SELECT
-        :key AS key,
-        pg_catalog.dense_rank() OVER (ORDER BY :target_columns) AS thing,
-        pg_catalog.to_jsonb(target.*) AS data,
-        pg_catalog.row_number() OVER (
-            PARTITION BY :target_columns
-            ORDER BY
-                (pg_catalog.to_jsonb(target.*) ->> 'updatedAt')::timestamp DESC NULLS LAST,
-                (pg_catalog.to_jsonb(target.*) ->> 'createdAt')::timestamp DESC NULLS LAST,
-                :order
-        ) AS position
+        :columns,
+        pg_catalog.row_number() OVER () AS "evodoctor thing"
+    FROM
+        :table
+    WHERE
+        (:columns) IS NOT NULL
+    GROUP BY
+        :columns
+    HAVING
+        pg_catalog.count(*) > 1
+),
+ranked AS (
+    SELECT
+        target.*,
+        twice."evodoctor thing",
+        pg_catalog.row_number() OVER (PARTITION BY twice."evodoctor thing" ORDER BY :newest) AS "evodoctor position"
     FROM
         :table AS target
-        JOIN (SELECT :columns FROM :table GROUP BY :columns HAVING pg_catalog.count(*) > 1) AS twice
-            ON (:target_columns) = (:twice_columns)
+        JOIN twice ON (:target_columns) = (:twice_columns)
 ),
--- Per thing and column the value of the newest row that has one.
-known AS (
-    SELECT DISTINCT ON (ranked.thing, field.name)
-        ranked.thing, field.name, field.value
+known AS MATERIALIZED (
+    SELECT
+        ranked.*,
+        ARRAY[:first_known] AS "evodoctor first"
     FROM
         ranked
-        CROSS JOIN LATERAL pg_catalog.jsonb_each(ranked.data) AS field (name, value)
-    WHERE
-        field.value <> 'null'::jsonb
-        AND field.name NOT IN ('labels', 'unreadMessages')
-    ORDER BY
-        ranked.thing, field.name, ranked.position
+    WINDOW
+        thing AS (PARTITION BY ranked."evodoctor thing")
 ),
 label AS (
     SELECT
-        ranked.thing,
+        known."evodoctor thing" AS thing,
         element.value,
-        pg_catalog.min(ARRAY[ranked.position, element.position]) AS position
+        pg_catalog.min(ARRAY[known."evodoctor position", element.position]) AS position
     FROM
-        ranked
+        known
         CROSS JOIN LATERAL pg_catalog.jsonb_array_elements(
-            CASE pg_catalog.jsonb_typeof(ranked.data -> 'labels')
-                WHEN 'array' THEN ranked.data -> 'labels'
-                WHEN 'string' THEN pg_catalog.jsonb_build_array(ranked.data -> 'labels')
+            CASE pg_catalog.jsonb_typeof(pg_catalog.to_jsonb(:labels))
+                WHEN 'array' THEN pg_catalog.to_jsonb(:labels)
+                WHEN 'string' THEN pg_catalog.jsonb_build_array(:labels)
                 ELSE '[]'
             END
         ) WITH ORDINALITY AS element (value, position)
+    WHERE
+        :labels IS NOT NULL
     GROUP BY
-        ranked.thing, element.value
+        known."evodoctor thing", element.value
 ),
-merged AS (
-    SELECT known.thing, known.name, known.value
-    FROM known
-    UNION ALL
-    SELECT label.thing, 'labels', pg_catalog.jsonb_agg(label.value ORDER BY label.position)
+united AS (
+    SELECT label.thing, 'labels' AS name, pg_catalog.jsonb_agg(label.value ORDER BY label.position) AS value
     FROM label
     GROUP BY label.thing
     UNION ALL
-    SELECT ranked.thing, 'unreadMessages', pg_catalog.to_jsonb(pg_catalog.max((ranked.data ->> 'unreadMessages')::integer))
-    FROM ranked
-    WHERE ranked.data ->> 'unreadMessages' IS NOT NULL
-    GROUP BY ranked.thing
+    SELECT known."evodoctor thing", 'unreadMessages', pg_catalog.to_jsonb(pg_catalog.max(:unread))
+    FROM known
+    WHERE :unread IS NOT NULL
+    GROUP BY known."evodoctor thing"
+),
+change AS (
+    SELECT
+        merged.thing,
+        pg_catalog.jsonb_object_agg(merged.name, merged.value) AS new
+    FROM
+        (
+            SELECT known."evodoctor thing" AS thing, field.name, field.value
+            FROM
+                known
+                CROSS JOIN LATERAL (VALUES :fields) AS field (name, value)
+            WHERE
+                known."evodoctor position" > 1
+                AND field.value IS NOT NULL
+            UNION ALL
+            SELECT united.thing, united.name, united.value
+            FROM
+                united
+                JOIN known ON known."evodoctor thing" = united.thing AND known."evodoctor position" = 1
+            WHERE
+                united.value IS DISTINCT FROM CASE united.name WHEN 'labels' THEN pg_catalog.to_jsonb(:labels) ELSE pg_catalog.to_jsonb(:unread) END
+        ) AS merged
+    GROUP BY
+        merged.thing
 )
 SELECT
     :'table_name' AS "table",
-    ranked.key AS "key",
+    :key AS "key",
     NULL::jsonb AS "change",
     'another row stands for the same ' || :'subject' || ' and is newer' AS "reason"
 FROM
-    ranked
+    known AS target
 WHERE
-    ranked.position > 1
+    target."evodoctor position" > 1
 UNION ALL
 SELECT
     :'table_name',
-    ranked.key,
-    pg_catalog.jsonb_object_agg(merged.name, merged.value),
+    :key,
+    change.new,
     'takes over what the removed rows had'
 FROM
-    ranked
-    JOIN merged ON merged.thing = ranked.thing
+    known AS target
+    JOIN change ON change.thing = target."evodoctor thing"
 WHERE
-    ranked.position = 1
-    AND merged.value IS DISTINCT FROM ranked.data -> merged.name
-GROUP BY
-    ranked.key;
+    target."evodoctor position" = 1;

@@ -1,10 +1,11 @@
 -- evodoctor's own schema: what was applied, and every row that a fix removed or changed. Prisma never looks here.
--- Numbers are given under the run's lock and not by sequences: a sequence would move in a dry run.
+-- Numbers are given under the run's lock and not by sequences: a sequence would move in a dry run. Runs on a ledger of an
+-- older format as well, and brings it up to this one.
 CREATE SCHEMA IF NOT EXISTS "evodoctor";
 
 REVOKE ALL ON SCHEMA "evodoctor" FROM PUBLIC;
 
-COMMENT ON SCHEMA "evodoctor" IS 'evodoctor ledger, format 1';
+COMMENT ON SCHEMA "evodoctor" IS 'evodoctor ledger, format 2';
 
 CREATE TABLE IF NOT EXISTS "evodoctor"."run" (
     "run" bigint PRIMARY KEY,
@@ -52,8 +53,15 @@ CREATE TABLE IF NOT EXISTS "evodoctor"."quarantine" (
     "row" jsonb NOT NULL,
     "literal" jsonb,
     -- The new values of the changed columns.
-    "change" jsonb,
-    PRIMARY KEY ("run", "code", "table_schema", "table_name", "action", "columns", "key")
+    "change" jsonb
 );
+
+-- Format 1 had a key of seven columns, which took longer to keep than the rows. What marks rows marks none twice.
+ALTER TABLE "evodoctor"."quarantine" DROP CONSTRAINT IF EXISTS "quarantine_pkey";
+
+CREATE INDEX IF NOT EXISTS "quarantine_run_idx" ON "evodoctor"."quarantine" ("run", "code", "table_name", "action");
+
+-- Batches of one fix, named by the number of the first of them; null for a run that stands alone.
+ALTER TABLE "evodoctor"."run" ADD COLUMN IF NOT EXISTS "series" bigint;
 
 REVOKE ALL ON ALL TABLES IN SCHEMA "evodoctor" FROM PUBLIC;

@@ -12,13 +12,13 @@ SELECT
     :target_key_object,
     selected."reason",
     pg_catalog.to_jsonb(target.*),
-    (
+    CASE WHEN :may_differ THEN (
         SELECT pg_catalog.jsonb_object_agg(value.name, value.text)
         FROM
             pg_catalog.jsonb_populate_record(CAST(NULL AS :table), pg_catalog.to_jsonb(target.*)) AS again
             CROSS JOIN LATERAL (VALUES :texts) AS value (name, text, again)
         WHERE value.text IS DISTINCT FROM value.again
-    ),
+    ) END,
     selected."change"
 FROM
     (:selection) AS selected
@@ -26,5 +26,4 @@ FROM
     JOIN :table AS target ON (:key) = (:target_key)
 WHERE
     selected."table" = :'table_name'
-FOR UPDATE OF target
-ON CONFLICT DO NOTHING;
+FOR UPDATE OF target;

@@ -43,12 +43,17 @@ FROM
             quarantine."reason" AS reason,
             pg_catalog.count(*) AS count,
             pg_catalog.sum(
-                pg_catalog.hashtextextended(pg_catalog.concat(quarantine."row", quarantine."literal", quarantine."change"), 0)::numeric
+                digest.of_change::numeric
             )::text AS digest
         FROM
             "evodoctor"."quarantine" AS quarantine
+            -- Each seeds the next: of values that moved from one row to another the sum is a different one.
+            CROSS JOIN LATERAL (SELECT pg_catalog.jsonb_hash_extended(quarantine."row", 0) AS of_row) AS row_digest
+            CROSS JOIN LATERAL (SELECT COALESCE(pg_catalog.jsonb_hash_extended(quarantine."literal", of_row), of_row) AS of_literal) AS literal_digest
+            CROSS JOIN LATERAL (SELECT COALESCE(pg_catalog.jsonb_hash_extended(quarantine."change", of_literal), of_literal) AS of_change) AS digest
         WHERE
             quarantine."run" = pg_catalog.current_setting('evodoctor.run')::bigint
+            AND quarantine."code" = :'code'
         GROUP BY
             quarantine."code", quarantine."table_schema", quarantine."table_name", quarantine."action",
             quarantine."columns", quarantine."reason"

@@ -17,7 +17,10 @@ use crate::evolution::release::ReleaseRange;
 use crate::examine::facts;
 use crate::exit::failure;
 
-const FORMAT: &str = "evodoctor ledger, format 1";
+const FORMAT: &str = "evodoctor ledger, format 2";
+
+/// What older versions made. It is read as it is, and brought up to date by the next run.
+const OLD_FORMATS: [&str; 1] = ["evodoctor ledger, format 1"];
 
 /// A run that was applied.
 #[derive(Debug, Clone, Serialize)]
@@ -102,7 +105,8 @@ pub async fn exists(connection: &mut PgConnection) -> Result<bool> {
     let row = rows.first().context("the server did not answer")?;
     let exists: bool = row.try_get("exists")?;
     let comment: Option<String> = row.try_get("comment")?;
-    if exists && comment.as_deref() != Some(FORMAT) {
+    let is_ours = |comment: &str| comment == FORMAT || OLD_FORMATS.contains(&comment);
+    if exists && !comment.as_deref().is_some_and(is_ours) {
         return Err(match comment {
             Some(comment) if comment.starts_with("evodoctor ledger") => failure(
                 format!("the ledger in this database is of another format ({comment})"),
@@ -153,7 +157,7 @@ pub async fn expect_own(connection: &mut PgConnection, role: &str) -> Result<()>
     ))
 }
 
-/// Creates the ledger where it is missing, and takes the number of the run that begins.
+/// Creates the ledger where it is missing or old, and takes the number of the run that begins.
 ///
 /// # Errors
 /// When this role may not create or use it; the message says what to grant.
@@ -176,7 +180,8 @@ pub async fn open(connection: &mut PgConnection, role: &str, database: &str) -> 
             format!("as the database's owner: GRANT CREATE ON DATABASE \"{database}\" TO \"{role}\""),
         ));
     }
-    if !exists {
+    let comment: Option<String> = row.try_get("comment")?;
+    if comment.as_deref() != Some(FORMAT) {
         script(connection, "sql/ledger/create.sql", &Variables::default()).await?;
     }
     let next = rows(connection, "sql/ledger/next_run.sql", &Variables::default()).await?;

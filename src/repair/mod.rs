@@ -5,6 +5,7 @@ pub mod diff;
 pub mod fix;
 pub mod ledger;
 pub mod locks;
+pub mod merge;
 pub mod orphans;
 pub mod plan;
 pub mod quarantine;

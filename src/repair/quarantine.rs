@@ -4,13 +4,30 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::Row;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgRow};
 
 use crate::database::catalog::Table;
 use crate::database::quote::Fragment;
-use crate::database::run::{execute, rows};
+use crate::database::run::{execute, rows, script};
 use crate::database::script::{Script, Variables, file, render};
 use crate::examine::mask;
+
+/// Types whose values come back from jsonb as they went in; `jsonb` itself does but for a JSON null. An enum's name depends
+/// on the schema, so that its columns are compared.
+const KEPT: [&str; 9] = [
+    "text",
+    "boolean",
+    "smallint",
+    "integer",
+    "bigint",
+    "uuid",
+    "date",
+    "timestamp without time zone",
+    "timestamp with time zone",
+];
+
+/// From how many marked rows on the server is told of them.
+const MANY: u64 = 1000;
 
 /// What happens to a marked row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -25,6 +42,14 @@ pub enum RowAction {
 }
 
 impl RowAction {
+    /// From what the quarantine writes.
+    fn parse(text: &str) -> Self {
+        match text {
+            "removed" => Self::Removed,
+            _ => Self::Changed,
+        }
+    }
+
     /// As the quarantine writes it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -119,14 +144,72 @@ pub fn texts(alias: &str, table: &Table) -> Fragment {
     Fragment::keyword(table.stored_columns.iter().map(one).collect::<Vec<_>>().join(", "))
 }
 
-/// What the current run has marked, by code.
-pub async fn summary(connection: &mut PgConnection) -> Result<Vec<(String, RowDiff)>> {
+/// Whether a row may hold a value that comes back from jsonb as another one: a JSON null (which comes back as none), or
+/// one of a type that is not known to keep. What is known not to is not compared, which takes longer than keeping it.
+pub fn may_differ(alias: &str, table: &Table) -> Fragment {
+    let mut conditions = Vec::new();
+    for (column, of_type) in table.stored_columns.iter().zip(&table.stored_types) {
+        if of_type == "jsonb" {
+            let value = Fragment::ident(column);
+            conditions.push(format!("pg_catalog.jsonb_typeof({alias}.{value}) = 'null'"));
+        } else if !KEPT.contains(&of_type.as_str()) && !of_type.starts_with("character varying") {
+            return Fragment::keyword("true".to_owned());
+        }
+    }
+    match conditions.as_slice() {
+        [] => Fragment::keyword("false".to_owned()),
+        conditions => Fragment::keyword(format!("({})", conditions.join(" OR "))),
+    }
+}
+
+/// How many rows one fix of the current run has marked.
+#[derive(Debug, Clone)]
+pub struct Marked {
+    /// Their table.
+    pub table: String,
+    /// What is done to them.
+    pub action: RowAction,
+    /// The columns that are changed.
+    pub columns: Vec<String>,
+    /// How many.
+    pub count: i64,
+}
+
+/// What one fix of the current run has marked.
+pub async fn counts(connection: &mut PgConnection, code: &str) -> Result<Vec<Marked>> {
+    let of_code = Variables::default().text("code", code);
+    let found = rows(connection, "sql/quarantine/counts.sql", &of_code).await?;
+    let read = |row: &PgRow| -> Result<Marked> {
+        Ok(Marked {
+            table: row.try_get("table_name")?,
+            action: RowAction::parse(row.try_get("action")?),
+            columns: row.try_get("columns")?,
+            count: row.try_get("count")?,
+        })
+    };
+    found.iter().map(read).collect()
+}
+
+/// Gives the statements that mark and treat rows memory to hash in, or takes it back.
+pub async fn room(connection: &mut PgConnection, more: bool) -> Result<()> {
+    let wanted = Variables::default().text("wanted", if more { "more" } else { "as before" });
+    script(connection, "sql/quarantine/room.sql", &wanted).await
+}
+
+/// Tells the server of the rows just marked, where there are so many that its guesses would be far off.
+pub async fn analyze(connection: &mut PgConnection, marked: u64) -> Result<()> {
+    if marked >= MANY {
+        script(connection, "sql/quarantine/analyze.sql", &Variables::default()).await?;
+    }
+    Ok(())
+}
+
+/// What one fix of the current run has marked, with samples and digests.
+pub async fn summary(connection: &mut PgConnection, code: &str) -> Result<Vec<RowDiff>> {
     let mut diffs = Vec::new();
-    for row in rows(connection, "sql/quarantine/summary.sql", &Variables::default()).await? {
-        let action = match row.try_get::<String, _>("action")?.as_str() {
-            "removed" => RowAction::Removed,
-            _ => RowAction::Changed,
-        };
+    let of_code = Variables::default().text("code", code);
+    for row in rows(connection, "sql/quarantine/summary.sql", &of_code).await? {
+        let action = RowAction::parse(row.try_get("action")?);
         let sample: Option<Value> = row.try_get("sample")?;
         let sample = match sample {
             Some(Value::Array(items)) => items.into_iter().map(masked_sample).collect(),
@@ -141,7 +224,7 @@ pub async fn summary(connection: &mut PgConnection) -> Result<Vec<(String, RowDi
             digest: row.try_get("digest")?,
             sample,
         };
-        diffs.push((row.try_get("code")?, diff));
+        diffs.push(diff);
     }
     Ok(diffs)
 }

@@ -94,28 +94,33 @@ impl Work<'_> {
                 Err(reason) => bail!("{} cannot be repaired: {reason}", reference.subject()),
             }
         }
+        quarantine::room(connection, true).await?;
         self.spread(connection, waiting).await
     }
 
     /// Marks the rows that a fix's own query selects, and whatever hangs on those that are removed. The query returns
     /// `table`, `key` (the primary key as jsonb), `change` (the new values as jsonb; null removes the row), `reason`.
-    pub async fn mark_selected(&self, connection: &mut PgConnection, selection: &str) -> Result<()> {
-        let selection = Fragment::keyword(selection.to_owned());
-        let named = Variables::default().sql("selection", selection.clone());
-        for row in rows(connection, "sql/quarantine/selected_tables.sql", &named).await? {
-            let table = self.table(&row.try_get::<String, _>("table")?)?;
+    /// `tables` are those that it may return rows of.
+    pub async fn mark_selected(
+        &self,
+        connection: &mut PgConnection,
+        selection: &str,
+        tables: &[String],
+    ) -> Result<()> {
+        quarantine::room(connection, true).await?;
+        for table in tables {
+            let Some(table) = self.catalog.tables.get(table) else { continue };
             let variables = table_variables(&self.catalog.schema, table, self.code)
-                .sql("selection", selection.clone())
+                .sql("selection", Fragment::keyword(selection.to_owned()))
+                .sql("may_differ", quarantine::may_differ("target", table))
                 .sql("texts", quarantine::texts("target", table))
                 .sql("target_key_object", key_object("target", table));
-            run(connection, "sql/quarantine/mark_selected.sql", &variables).await?;
+            let (_, marked) = run(connection, "sql/quarantine/mark_selected.sql", &variables).await?;
+            quarantine::analyze(connection, marked).await?;
         }
-        let lost = quarantine::summary(connection).await?;
-        let lost: BTreeSet<String> = lost
-            .into_iter()
-            .filter(|(code, diff)| code == self.code && diff.action == RowAction::Removed)
-            .map(|(_, diff)| diff.table)
-            .collect();
+        let lost = quarantine::counts(connection, self.code).await?.into_iter();
+        let lost: BTreeSet<String> =
+            lost.filter(|marked| marked.action == RowAction::Removed).map(|marked| marked.table).collect();
         let waiting = self.hanging_on(&lost);
         self.spread(connection, waiting).await
     }
@@ -187,13 +192,16 @@ impl Work<'_> {
             .sql("parent", Fragment::qualified(&reference.parent_schema, &reference.parent_table))
             .sql("child_columns", Fragment::columns(Some("child"), &reference.child_columns))
             .sql("parent_columns", Fragment::columns(Some("parent"), &reference.parent_columns))
+            .sql("may_differ", quarantine::may_differ("child", child))
             .sql("texts", quarantine::texts("child", child))
             .sql("child_key", key_object("child", child))
             .sql("child_primary_key", Fragment::columns(Some("child"), &child.primary_key))
             .sql("gone_child_key", Fragment::columns(Some("gone"), &child.primary_key))
             .sql("parent_key", Fragment::columns(Some("parent"), &parent_key))
             .sql("gone_parent_key", Fragment::columns(Some("gone"), &parent_key));
-        Ok(run(connection, "sql/quarantine/mark.sql", &variables).await?.1)
+        let (_, marked) = run(connection, "sql/quarantine/mark.sql", &variables).await?;
+        quarantine::analyze(connection, marked).await?;
+        Ok(marked)
     }
 
     /// Refuses when a row that cannot be quarantined hangs on one that is to be removed: the server would remove or
@@ -224,14 +232,13 @@ impl Work<'_> {
     /// Changes rows, then removes rows, children first. Returns the statements.
     pub async fn treat(&self, connection: &mut PgConnection) -> Result<Vec<String>> {
         let mut statements = Vec::new();
-        let marked = quarantine::summary(connection).await?;
         let mut to_change: BTreeMap<(String, Vec<String>), i64> = BTreeMap::new();
         let mut to_remove: BTreeMap<String, i64> = BTreeMap::new();
-        for (_, diff) in marked.into_iter().filter(|(code, _)| code == self.code) {
-            if diff.action == RowAction::Removed {
-                *to_remove.entry(diff.table).or_default() += diff.count;
+        for marked in quarantine::counts(connection, self.code).await? {
+            if marked.action == RowAction::Removed {
+                *to_remove.entry(marked.table).or_default() += marked.count;
             } else {
-                *to_change.entry((diff.table, diff.columns)).or_default() += diff.count;
+                *to_change.entry((marked.table, marked.columns)).or_default() += marked.count;
             }
         }
         for ((table, columns), count) in to_change {
@@ -246,6 +253,7 @@ impl Work<'_> {
             let done = run(connection, "sql/quarantine/remove.sql", &variables).await?;
             statements.push(counted(done, to_remove[&table], &table)?);
         }
+        quarantine::room(connection, false).await?;
         Ok(statements)
     }
 

@@ -13,7 +13,7 @@ use super::plan::{FixPlan, base};
 use super::quarantine::{self, RowAction, RowDiff};
 use super::rehearsal::Subject;
 use super::statements::{self, WayBack, statements};
-use super::{diff, orphans, rows};
+use super::{diff, merge, orphans, rows};
 use crate::database::catalog::{self, Catalog, Ddl};
 use crate::database::script::{Variables, render};
 use crate::examine::check::Family;
@@ -130,12 +130,7 @@ impl Turn<'_> {
         watch.look(connection).await?;
         self.verify(connection).await?;
         let after = catalog::ddl(connection, schema).await?;
-        let row_diff: Vec<RowDiff> = quarantine::summary(connection)
-            .await?
-            .into_iter()
-            .filter(|(code, _)| *code == self.fix.code)
-            .map(|(_, diff)| diff)
-            .collect();
+        let row_diff: Vec<RowDiff> = quarantine::summary(connection, &self.fix.code).await?;
         notes.extend(trigger_notes(self.scope.catalog, &row_diff));
         let claimed = steps.constraints.iter().any(|c| c.before == orphans::Before::ClaimedValid);
         let undo_is_exact = !claimed || can_replicate(connection).await?;
@@ -192,6 +187,8 @@ impl Turn<'_> {
             let subjects = self.chosen.iter().filter_map(|finding| finding.subject.split('.').next());
             touched.extend(subjects.map(str::to_owned));
         }
+        touched.sort();
+        touched.dedup();
         touched
     }
 
@@ -217,11 +214,11 @@ impl Turn<'_> {
             false => self
                 .indexes()
                 .into_iter()
-                .map(|index| render(&query, &index.variables(catalog)))
+                .map(|index| render(&query, &merge::variables(index, catalog)))
                 .collect::<Result<_>>()?,
         };
         for selection in selections {
-            work.mark_selected(connection, &selection).await?;
+            work.mark_selected(connection, &selection, &self.touched()).await?;
         }
         work.guard(connection).await?;
         work.treat(connection).await

@@ -176,7 +176,7 @@ async fn a_schema_of_our_name_that_is_not_ours() {
     // Examining needs no ledger.
     on(&url, &["check"]).ends(1);
     // A ledger of a later version is not touched either.
-    execute(&mut connection, "COMMENT ON SCHEMA evodoctor IS 'evodoctor ledger, format 2'").await;
+    execute(&mut connection, "COMMENT ON SCHEMA evodoctor IS 'evodoctor ledger, format 9'").await;
     on(&url, &APPLY).ends(2).complains(&["of another format"]);
 }
 

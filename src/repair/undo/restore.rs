@@ -80,9 +80,7 @@ impl Reversal<'_> {
 
     /// What this fix has in the quarantine; nothing of it may stand in the way of coming back.
     pub(super) async fn marked(&self, connection: &mut PgConnection) -> Result<Vec<RowDiff>> {
-        let mine = |(code, _): &(String, RowDiff)| *code == self.fix.code;
-        let marked: Vec<RowDiff> =
-            quarantine::summary(connection).await?.into_iter().filter(mine).map(|(_, diff)| diff).collect();
+        let marked = quarantine::summary(connection, &self.fix.code).await?;
         self.expect_no_conflict(connection, &marked).await?;
         Ok(marked)
     }

@@ -1,0 +1,69 @@
+//! What the query that merges duplicates (EVO103) has to know of the table: which row is the newest, and which columns one
+//! row can take over from another.
+
+use crate::database::catalog::{Catalog, Table};
+use crate::database::quote::Fragment;
+use crate::database::script::Variables;
+use crate::examine::unique_indexes::UniqueIndex;
+
+/// The columns that have rules of their own: all labels, and the largest count.
+const UNITED: [&str; 2] = ["labels", "unreadMessages"];
+
+/// The variables of the query for one index: those of its check, and the table's columns by their use.
+pub fn variables(index: &UniqueIndex, catalog: &Catalog) -> Variables {
+    let variables = index.variables(catalog);
+    let Some(table) = catalog.tables.get(&index.table) else { return variables };
+    let taken_over = taken_over(table, &index.columns);
+    let first = |(column, of_type): &(&String, &String)| {
+        let value = format!("ranked.{}", Fragment::ident(column));
+        // A JSON null is no value either.
+        let is_known = match of_type.as_str() {
+            "json" | "jsonb" => format!("pg_catalog.to_jsonb({value}) <> 'null'"),
+            _ => format!("{value} IS DISTINCT FROM NULL"),
+        };
+        format!("pg_catalog.min(ranked.\"evodoctor position\") FILTER (WHERE {is_known}) OVER thing")
+    };
+    let field = |(number, (column, _)): (usize, &(&String, &String))| {
+        format!(
+            "({}, CASE WHEN known.\"evodoctor first\"[{}] = known.\"evodoctor position\" \
+             THEN pg_catalog.to_jsonb(known.{}) END)",
+            Fragment::literal(column),
+            number + 1,
+            Fragment::ident(column)
+        )
+    };
+    let or = |list: Vec<String>, nothing: &str| match list.is_empty() {
+        true => Fragment::keyword(nothing.to_owned()),
+        false => Fragment::keyword(list.join(", ")),
+    };
+    let own = |column: &str, nothing: &str| match table.stored_columns.iter().any(|stored| stored == column) {
+        true => Fragment::keyword(format!("known.{}", Fragment::ident(column))),
+        false => Fragment::keyword(nothing.to_owned()),
+    };
+    variables
+        .sql("newest", newest(table))
+        .sql("first_known", or(taken_over.iter().map(first).collect(), "CAST(NULL AS bigint)"))
+        .sql("fields", or(taken_over.iter().enumerate().map(field).collect(), "('', CAST(NULL AS jsonb))"))
+        .sql("labels", own("labels", "CAST(NULL AS jsonb)"))
+        .sql("unread", own("unreadMessages", "CAST(NULL AS integer)"))
+}
+
+/// The columns that may be empty in one row and filled in another, with their types.
+fn taken_over<'a>(table: &'a Table, key: &[String]) -> Vec<(&'a String, &'a String)> {
+    let may_be_empty = |(column, _): &(&String, &String)| {
+        !UNITED.contains(&column.as_str())
+            && !key.contains(column)
+            && table.all_nullable(std::slice::from_ref(*column))
+    };
+    table.stored_columns.iter().zip(&table.stored_types).filter(may_be_empty).collect()
+}
+
+/// The newest row first, and always the same one: `target."updatedAt" DESC NULLS LAST, …`.
+fn newest(table: &Table) -> Fragment {
+    let times = ["updatedAt", "createdAt"].into_iter();
+    let times = times.filter(|time| table.stored_columns.iter().any(|column| column == time));
+    let mut order: Vec<String> =
+        times.map(|time| format!("target.{} DESC NULLS LAST", Fragment::ident(time))).collect();
+    order.push(Fragment::columns(Some("target"), &table.primary_key).to_string());
+    Fragment::keyword(order.join(", "))
+}
