@@ -70,7 +70,7 @@ pub(super) struct Tally<'d> {
     /// Requests of the same name that something refused for want of a right key, before the name was looked at.
     pub unauthorized: u64,
     statuses: BTreeMap<u16, u64>,
-    endpoints: HashMap<(Option<&'static str>, &'static str), u64, RandomState>,
+    endpoints: HashMap<(Option<&'static str>, &'static str), Calls, RandomState>,
     clients: HashMap<u64, Client, RandomState>,
     /// Requests of clients for whom there was no room.
     other_clients: u64,
@@ -87,7 +87,23 @@ struct Client {
     /// What its traffic is counted under.
     hash: Option<u64>,
     user_agent: Option<String>,
+    calls: Calls,
+}
+
+/// How many, and when.
+#[derive(Debug, Default)]
+struct Calls {
     count: u64,
+    timeline: Timeline,
+}
+
+impl Calls {
+    fn add(&mut self, time: Option<Time>) {
+        self.count += 1;
+        if let Some(time) = time {
+            self.timeline.add(time);
+        }
+    }
 }
 
 /// What the rest of the log says of a name.
@@ -165,8 +181,10 @@ impl<'d> Tally<'d> {
         if let Some(status) = request.status {
             *self.statuses.entry(status).or_default() += 1;
         }
-        if let Some(endpoint) = endpoint.map(|(verb, template)| (verb, template.path)) {
-            count(&mut self.endpoints, endpoint, budget, || 0, |count| count);
+        if let Some(endpoint) = endpoint.map(|(verb, template)| (verb, template.path))
+            && let Some(calls) = counted(&mut self.endpoints, endpoint, budget, Calls::default)
+        {
+            calls.add(request.time);
         }
         if let Some(time) = request.time {
             self.first = Some(self.first.map_or(time, |first| first.min(time)));
@@ -175,16 +193,10 @@ impl<'d> Tally<'d> {
         }
         let text = |bytes: &[u8]| tidy(bytes, LONGEST_TEXT, directory);
         if let Some(host) = &request.host {
-            count(&mut self.hosts, hasher.hash_one(host), budget, || (text(host), 0), |host| &mut host.1);
+            count(&mut self.hosts, hasher.hash_one(host), budget, || text(host));
         }
         if let Some(router) = &request.router() {
-            count(
-                &mut self.routers,
-                hasher.hash_one(router),
-                budget,
-                || (text(router), 0),
-                |router| &mut router.1,
-            );
+            count(&mut self.routers, hasher.hash_one(router), budget, || text(router));
         }
         let user_agent = request.user_agent();
         if request.client.is_none() && user_agent.is_none() {
@@ -195,11 +207,12 @@ impl<'d> Tally<'d> {
             address: request.client.as_deref().map(text),
             hash: request.client.as_deref().map(|client| hasher.hash_one(client)),
             user_agent: user_agent.as_deref().map(text),
-            count: 0,
+            calls: Calls::default(),
         };
         let hash = hasher.hash_one((&request.client, &user_agent));
-        if !count(&mut self.clients, hash, budget, client, |client| &mut client.count) {
-            self.other_clients += 1;
+        match counted(&mut self.clients, hash, budget, client) {
+            Some(client) => client.calls.add(request.time),
+            None => self.other_clients += 1,
         }
         self.clients.len() > known
     }
@@ -230,8 +243,11 @@ impl<'d> Tally<'d> {
             None => self.what.meant().iter().map(|instance| instance.name.as_str()).collect(),
         };
         let is_name = !matches!(self.what, What::Route { .. });
-        let endpoints = by_count(self.endpoints.into_iter().map(|(endpoint, count)| (count, endpoint)));
-        let sample = |(_, (verb, path)): &(u64, (Option<&str>, &str))| {
+        let endpoints =
+            by_count(self.endpoints.into_iter().map(|(endpoint, calls)| (calls, endpoint)), |calls| {
+                calls.count
+            });
+        let sample = |(_, (verb, path)): &(Calls, (Option<&str>, &str))| {
             let path = path.replace(":instanceName", &self.written);
             Value::from(verb.map_or(path.clone(), |verb| format!("{verb} {path}")))
         };
@@ -242,16 +258,14 @@ impl<'d> Tally<'d> {
         let in_all = |client: &Client| client.hash.and_then(|hash| traffic.get(&hash)).copied();
         let clients = self.clients.into_values().map(|c| {
             let all = in_all(&c);
-            (c.count, (c.address, c.user_agent, all))
+            (c.calls, (c.address, c.user_agent, all))
         });
-        let clients = by_count(clients).into_iter().map(|(count, (address, user_agent, all))| {
-            json!({"address": address, "user_agent": user_agent, "count": count, "requests_in_all": all})
+        let clients = by_count(clients, |calls| calls.count).into_iter().map(|(calls, (address, user_agent, all))| {
+            json!({"address": address, "user_agent": user_agent, "count": calls.count, "requests_in_all": all,
+                   "timeline": intervals(&calls.timeline)})
         });
-        let endpoint = |(count, (verb, path))| json!({"method": verb, "path": path, "count": count});
+        let endpoint = |(calls, (verb, path)): (Calls, _)| json!({"method": verb, "path": path, "count": calls.count, "timeline": intervals(&calls.timeline)});
         let time = |time: Option<Time>| json!(time.map(|time| time.to_string()));
-        let timeline = self.timeline.intervals().map(
-            |(from, seconds, counts)| json!({"from": from.to_string(), "seconds": seconds, "counts": counts}),
-        );
         finding.extra = BTreeMap::from([
             ("probable", Value::from(self.what.is_probable())),
             ("write_instead", json!(instead)),
@@ -267,37 +281,55 @@ impl<'d> Tally<'d> {
             ("last", time(self.last)),
             ("worked_until", time(past.worked_until.filter(|_| past.is_gone))),
             ("deleted_at", time(past.deleted)),
-            ("timeline", json!(timeline)),
+            ("timeline", intervals(&self.timeline)),
         ]);
         finding
     }
 }
 
-/// Counts under a key, where there is room to tell it from others.
-fn count<K: Eq + std::hash::Hash, V>(
-    counted: &mut HashMap<K, V, RandomState>,
+/// Counts over time, as a report has them; `null` where no moment is known.
+fn intervals(timeline: &Timeline) -> Value {
+    let intervals = timeline.intervals();
+    json!(intervals.map(
+        |(from, seconds, counts)| json!({"from": from.to_string(), "seconds": seconds, "counts": counts})
+    ))
+}
+
+/// What is counted under a key, where there is room to tell it from others.
+fn counted<'c, K: Eq + std::hash::Hash, V>(
+    counted: &'c mut HashMap<K, V, RandomState>,
     key: K,
     budget: &mut Budget,
     new: impl FnOnce() -> V,
-    number: impl FnOnce(&mut V) -> &mut u64,
-) -> bool {
+) -> Option<&'c mut V> {
     let kept = counted.len();
-    let value = match counted.entry(key) {
-        Entry::Occupied(entry) => entry.into_mut(),
-        Entry::Vacant(entry) if budget.has_room_beside(kept) => entry.insert(new()),
-        Entry::Vacant(_) => return false,
-    };
-    *number(value) += 1;
-    true
+    match counted.entry(key) {
+        Entry::Occupied(entry) => Some(entry.into_mut()),
+        Entry::Vacant(entry) if budget.has_room_beside(kept) => Some(entry.insert(new())),
+        Entry::Vacant(_) => None,
+    }
+}
+
+/// Counts a text, where there is room to tell it from others.
+fn count(
+    texts: &mut HashMap<u64, (String, u64), RandomState>,
+    hash: u64,
+    budget: &mut Budget,
+    text: impl FnOnce() -> String,
+) {
+    if let Some((_, count)) = counted(texts, hash, budget, || (text(), 0)) {
+        *count += 1;
+    }
 }
 
 fn named(counted: HashMap<u64, (String, u64), RandomState>, name: &str) -> Value {
-    let counted = by_count(counted.into_values().map(|(text, count)| (count, text)));
+    let counted = by_count(counted.into_values().map(|(text, count)| (count, text)), |&count| count);
     counted.into_iter().map(|(count, text)| json!({name: text, "count": count})).collect()
 }
 
-fn by_count<T: Ord>(counted: impl Iterator<Item = (u64, T)>) -> Vec<(u64, T)> {
+/// The most frequent first.
+fn by_count<C, T: Ord>(counted: impl Iterator<Item = (C, T)>, count: impl Fn(&C) -> u64) -> Vec<(C, T)> {
     let mut counted: Vec<_> = counted.collect();
-    counted.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    counted.sort_by(|a, b| count(&b.0).cmp(&count(&a.0)).then_with(|| a.1.cmp(&b.1)));
     counted
 }

@@ -99,6 +99,8 @@ fn a_combined_log_tells_every_confusion() {
         json!({"lines": 25, "parsed": 24, "unparsed": 1, "matched": 17, "refused": 14, "names_that_exist_now": 1, "unauthorized": 1})
     );
     let id = &examined.findings[2];
+    let twice = json!({"from": "2026-11-21T03:59:13Z", "seconds": 1, "counts": ([&[1][..], &[0; 29], &[1]].concat())});
+    let once = json!({"from": "2026-11-21T04:00:01Z", "seconds": 1, "counts": [1]});
     assert_eq!(
         Value::from_iter(id.extra.iter().map(|(key, value)| ((*key).to_owned(), value.clone()))),
         json!({
@@ -107,13 +109,13 @@ fn a_combined_log_tells_every_confusion() {
             "write_instead_encoded": "alpha",
             "candidates": [],
             "clients": [
-                {"address": "203.0.113.7", "user_agent": "n8n", "count": 2, "requests_in_all": 3},
-                {"address": "198.51.100.20", "user_agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36", "count": 1, "requests_in_all": 1}
+                {"address": "203.0.113.7", "user_agent": "n8n", "count": 2, "requests_in_all": 3, "timeline": twice},
+                {"address": "198.51.100.20", "user_agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36", "count": 1, "requests_in_all": 1, "timeline": once}
             ],
             "other_clients": 0,
             "endpoints": [
-                {"method": "POST", "path": "/message/sendText/:instanceName", "count": 2},
-                {"method": "GET", "path": "/instance/connectionState/:instanceName", "count": 1}
+                {"method": "POST", "path": "/message/sendText/:instanceName", "count": 2, "timeline": twice},
+                {"method": "GET", "path": "/instance/connectionState/:instanceName", "count": 1, "timeline": once}
             ],
             "hosts": [],
             "routers": [],
