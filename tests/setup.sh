@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need and this machine lacks: Postgres's server programs, PgBouncer, openssl, xmllint, jq, the
-# proxies nginx, HAProxy and Caddy, and Prometheus's node exporter. Debian and Ubuntu. Starts no service. Does nothing, and
-# asks no network, when all is there.
+# proxies nginx, HAProxy and Caddy, Prometheus's node exporter, and Chromium and Node.js with a few npm packages. Debian and
+# Ubuntu. Starts no service. Does nothing, and asks no network, when all is there.
 set -eu
 
 has_server() {
@@ -26,8 +26,24 @@ command -v caddy >/dev/null || missing="$missing caddy"
 command -v prometheus-node-exporter >/dev/null || missing="$missing prometheus-node-exporter"
 command -v xmllint >/dev/null || missing="$missing libxml2-utils"
 command -v jq >/dev/null || missing="$missing jq"
+command -v chromium >/dev/null || missing="$missing chromium"
+command -v node >/dev/null || missing="$missing nodejs"
+command -v npm >/dev/null || missing="$missing npm"
+
+# What pages are looked at with, from npm: fetched once, whole or not at all.
+fetch_for_pages() {
+    from=$(dirname "$0")/suite/html
+    cache=$(dirname "$0")/.cache/pages
+    cmp -s "$from/package-lock.json" "$cache/fetched" && return 0
+    echo "setup: fetching what pages are looked at with"
+    mkdir -p "$cache"
+    cp "$from/package.json" "$from/package-lock.json" "$cache/"
+    (cd "$cache" && npm ci --ignore-scripts --no-audit --no-fund --silent)
+    cp "$from/package-lock.json" "$cache/fetched"
+}
 
 if [ -z "$missing" ]; then
+    fetch_for_pages
     echo "setup: all is there"
     exit 0
 fi
@@ -57,4 +73,5 @@ fi
 $as_root apt-get update -qq
 # shellcheck disable=SC2086 # a list of words
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+fetch_for_pages
 echo "setup: done"

@@ -113,6 +113,8 @@ pub enum Format {
     Gitlab,
     /// A comment for a pull request
     Markdown,
+    /// One page for a browser, that needs nothing else
+    Html,
 }
 
 impl Format {
@@ -124,6 +126,7 @@ impl Format {
             Self::Sarif => "sarif",
             Self::Junit => "xml",
             Self::Markdown => "md",
+            Self::Html => "html",
         }
     }
 
@@ -137,6 +140,7 @@ impl Format {
             Self::Github => "github",
             Self::Gitlab => "gitlab",
             Self::Markdown => "markdown",
+            Self::Html => "html",
         }
     }
 }

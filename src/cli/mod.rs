@@ -59,15 +59,15 @@ pub enum Command {
 impl Command {
     /// Its name, and the formats that its result can have.
     pub fn formats(&self) -> (&'static str, &'static [Format]) {
-        use Format::{Human, Json};
+        use Format::{Html, Human, Json};
         match self {
             Self::Check(_) => ("check", Format::value_variants()),
             Self::Fix(_) => ("fix", Format::value_variants()),
             Self::Preflight(_) => ("preflight", Format::value_variants()),
             Self::Logs(_) => ("logs", Format::value_variants()),
-            Self::Undo(_) => ("undo", &[Human, Json]),
-            Self::History => ("history", &[Human, Json]),
-            Self::Credentials(_) => ("credentials", &[Human, Json]),
+            Self::Undo(_) => ("undo", &[Human, Json, Html]),
+            Self::History => ("history", &[Human, Json, Html]),
+            Self::Credentials(_) => ("credentials", &[Human, Json, Html]),
             Self::Explain(_) => ("explain", &[Human, Json]),
             Self::Demo => ("demo", &[Human]),
         }

@@ -83,7 +83,7 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
     let report = report(&opened, rehearsal, committed, args, wanted);
     let report = if named.is_empty() { report.judged(common) } else { report.judged_unignored(common) };
     report.print(common)?;
-    Ok(exit(&report, args.apply))
+    Ok(report.exit(common))
 }
 
 /// The hazards of an upgrade that are named, which nobody takes away unasked.
@@ -150,18 +150,4 @@ fn report(
     report.database = Some(opened.database_info());
     report.release = opened.release_info();
     report
-}
-
-/// 0: nothing to do, or everything asked for is applied. 1: something is pending or left. 3: nothing to do where it
-/// could look, but it could not look everywhere.
-fn exit(report: &Report, apply: bool) -> Exit {
-    let Detail::Change(change) = &report.detail else { return Exit::Failed };
-    let is_done = change.fixes.is_empty() || (apply && change.run.applied);
-    if !is_done || !change.left.is_empty() {
-        Exit::Findings
-    } else if report.summary.undecided > 0 {
-        Exit::Undecided
-    } else {
-        Exit::Clean
-    }
 }

@@ -188,7 +188,7 @@ fn credentials(credentials: &[Value], page: Page) -> String {
 }
 
 /// Whether and when a run was undone, or why it cannot be.
-fn ended(run: &Run) -> String {
+pub(super) fn ended(run: &Run) -> String {
     match (&run.undone_at, &run.closed_at) {
         (Some(undone), _) => undone.clone(),
         (None, Some(closed)) => format!("closed {closed}"),

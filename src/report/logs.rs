@@ -52,7 +52,8 @@ pub fn human(read: &Read, findings: &[Finding], width: usize) -> String {
     text
 }
 
-fn headline(read: &Read, findings: &[Finding]) -> String {
+/// All of it in one sentence.
+pub(super) fn headline(read: &Read, findings: &[Finding]) -> String {
     let matched = requests(read.requests.matched);
     let count = |is: fn(&Finding) -> bool| {
         let found: Vec<_> = findings.iter().filter(|finding| is(finding)).collect();
@@ -82,47 +83,52 @@ fn is_refused_name(finding: &Finding) -> bool {
 }
 
 fn footer(read: &Read, findings: &[Finding]) -> Vec<String> {
+    let next = findings.first().map(|first| format!("next: evodoctor explain {}", first.code));
+    let counts = &read.requests;
+    let read_in_all = format!(
+        "Read {}: {}, {} not understood.",
+        plural(counts.lines, "line", "lines"),
+        requests(counts.parsed),
+        grouped(counts.unparsed)
+    );
+    let notes = notes(read).into_iter().map(|note| format!("note: {note}"));
+    next.into_iter().chain(notes).chain([read_in_all]).collect()
+}
+
+/// What to bear in mind about how the logs were read.
+pub(super) fn notes(read: &Read) -> Vec<String> {
     let counts = &read.requests;
     let mut lines = Vec::new();
-    if let Some(first) = findings.first() {
-        lines.push(format!("next: evodoctor explain {}", first.code));
-    }
     if !read.compared {
         lines.push(
-            "note: names were judged by their form alone. To see the right ones, give --database-url, or \
+            "names were judged by their form alone. To see the right ones, give --database-url, or \
              --instances with the JSON of GET /instance/fetchInstances."
                 .to_owned(),
         );
     }
     if counts.names_that_exist_now > 0 {
         lines.push(format!(
-            "note: {} got 404 although the name exists now: the instance is newer than the request, or another \
+            "{} got 404 although the name exists now: the instance is newer than the request, or another \
              thing was not found.",
             requests(counts.names_that_exist_now)
         ));
     }
     if counts.unauthorized > 0 {
         lines.push(format!(
-            "note: {} with a wrong name got 401 or 403, and never 404: something before the API looked at the key. With \
+            "{} with a wrong name got 401 or 403, and never 404: something before the API looked at the key. With \
              the right key they will get 404.",
             requests(counts.unauthorized)
         ));
     }
     for name in &read.not_understood {
-        lines.push(format!("note: no line in {name} was understood."));
+        lines.push(format!("no line in {name} was understood."));
     }
     for name in &read.cut_short {
-        lines.push(format!("note: {name} ends in the middle; what it holds up to there was read."));
+        lines.push(format!("{name} ends in the middle; what it holds up to there was read."));
     }
     if read.interrupted {
-        lines.push("note: stopped before the end; this is what was read until then.".to_owned());
+        lines.push("stopped before the end; this is what was read until then.".to_owned());
     }
-    lines.push(format!(
-        "Read {}: {}, {} not understood.",
-        plural(counts.lines, "line", "lines"),
-        requests(counts.parsed),
-        grouped(counts.unparsed)
-    ));
     lines
 }
 
@@ -240,7 +246,7 @@ fn more(text: &mut String, count: usize, what: &str) {
 }
 
 /// What to type in place of what was written.
-fn instead(finding: &Finding, compared: bool) -> String {
+pub(super) fn instead(finding: &Finding, compared: bool) -> String {
     let text = |key| finding.extra.get(key).and_then(Value::as_str);
     if let Some(name) = text("write_instead") {
         let encoded = text("write_instead_encoded").unwrap_or(name);
@@ -267,7 +273,8 @@ fn instead(finding: &Finding, compared: bool) -> String {
     }
 }
 
-fn how_often(finding: &Finding) -> String {
+/// How many requests, from when to when.
+pub(super) fn how_often(finding: &Finding) -> String {
     let text = |key| finding.extra.get(key).and_then(Value::as_str);
     let count = grouped(finding.count.unsigned_abs());
     match (text("first"), text("last")) {
@@ -331,7 +338,7 @@ fn plural(count: u64, one: &str, many: &str) -> String {
 }
 
 /// `1234567` as `1 234 567`.
-fn grouped(count: u64) -> String {
+pub(super) fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

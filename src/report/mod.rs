@@ -26,9 +26,11 @@ use crate::upgrade::Preflight;
 use self::outline::Outline;
 
 mod change;
+mod changed_paths;
 pub mod explain;
 pub mod github;
 mod gitlab;
+mod html;
 pub mod human;
 pub mod json;
 mod junit;
@@ -283,9 +285,16 @@ impl Report {
         self.config.as_ref().map_or(&[], |config| &config.ignored)
     }
 
-    /// The exit code of an examination: findings that count and are not known, else undecided checks, else clean.
+    /// The exit code: findings that count and are not known, else undecided checks, else clean. Of a change 0 says that
+    /// there is nothing to do, or everything asked for is applied; 1 that something is pending or left.
     pub fn exit(&self, common: &Common) -> Exit {
-        if Outline::of(self, common).told.iter().any(|told| told.fails) {
+        let is_found = match &self.detail {
+            Detail::Change(change) => {
+                !(change.fixes.is_empty() || change.run.applied) || !change.left.is_empty()
+            }
+            _ => Outline::of(self, common).told.iter().any(|told| told.fails),
+        };
+        if is_found {
             Exit::Findings
         } else if self.summary.undecided > 0 {
             Exit::Undecided
@@ -308,6 +317,7 @@ impl Report {
             Format::Github => github::render(&outline),
             Format::Gitlab => gitlab::render(&outline)?,
             Format::Markdown => markdown::render(&outline),
+            Format::Html => html::render(&outline, common, self.exit(common)),
         };
         print(&text, common.output.as_deref())?;
         self.aside(common)

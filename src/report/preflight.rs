@@ -2,6 +2,7 @@
 
 use crate::cli::Common;
 use crate::requests::shown::visible;
+use crate::upgrade::fixes::Meeting;
 use crate::upgrade::locks::{Lock, Mode, Work};
 use crate::upgrade::{Outcome, Pending, Preflight};
 
@@ -41,14 +42,8 @@ pub fn human(preflight: &Preflight, common: &Common, page: Page) -> String {
             "this role may not read evodoctor's ledger: whether an applied fix is in the way is not known";
         out.push_str(&page.wrap(text, 0));
     }
-    for meeting in preflight.fixes.iter().flatten() {
-        let what = match (meeting.recorded, meeting.compatible) {
-            (true, _) => "did beforehand, and recorded, what would have been done by",
-            (false, true) => "is compatible with",
-            (false, false) => "has to be undone before",
-        };
-        let text = format!("the fix {} of run {} {what} {}", meeting.code, meeting.run, meeting.migration);
-        out.push_str(&page.wrap(&text, 0));
+    for one in preflight.fixes.iter().flatten() {
+        out.push_str(&page.wrap(&meeting(one), 0));
     }
     if !preflight.before.is_empty() {
         out.push_str("\nbefore the upgrade (--resolve prints just these)\n");
@@ -63,6 +58,16 @@ pub fn human(preflight: &Preflight, common: &Common, page: Page) -> String {
         out.push_str(&super::rehearsal::human(rehearsal, common, page));
     }
     out
+}
+
+/// How an applied fix and a pending migration get along.
+pub(super) fn meeting(meeting: &Meeting) -> String {
+    let what = match (meeting.recorded, meeting.compatible) {
+        (true, _) => "did beforehand, and recorded, what would have been done by",
+        (false, true) => "is compatible with",
+        (false, false) => "has to be undone before",
+    };
+    format!("the fix {} of run {} {what} {}", meeting.code, meeting.run, meeting.migration)
 }
 
 /// What to do before, a line for each step.
@@ -143,7 +148,8 @@ fn row(one: &Pending) -> Vec<String> {
     vec![one.name.to_owned(), one.release.to_owned(), outcome, does.join("; "), time(one.seconds)]
 }
 
-fn lock(lock: &Lock) -> String {
+/// Whom a lock keeps waiting, on what, and what is done meanwhile.
+pub(super) fn lock(lock: &Lock) -> String {
     let work = match lock.work {
         Work::Catalog => "",
         Work::Scan => ", read",
@@ -154,7 +160,8 @@ fn lock(lock: &Lock) -> String {
     format!("blocks {} on {} ({}{work})", lock.mode.blocks(), lock.table, size(lock.bytes))
 }
 
-fn time(seconds: f64) -> String {
+/// Seconds, for people.
+pub(super) fn time(seconds: f64) -> String {
     match seconds {
         s if s < NOTICED => "< 1 s".to_owned(),
         s if s < 120.0 => format!("{s:.0} s"),

@@ -51,7 +51,7 @@ pub fn human(rehearsal: &Rehearsal, common: &Common, page: Page) -> String {
     for file in &rehearsal.files {
         out.push_str(&notes(file, page));
     }
-    out.push_str(&directory(rehearsal, page));
+    out.extend(directory(rehearsal).iter().map(|line| page.wrap(&visible(line), 0)));
     out.push('\n');
     out
 }
@@ -105,22 +105,27 @@ fn row(file: &Rehearsed) -> Vec<String> {
     };
     let outcome = if file.reached { outcome } else { format!("not reached ({outcome})") };
     let rows = file.rows.iter().map(|(table, rows)| format!("{table}: {}", treated(rows)));
-    let is_noticed = |lock: &&HeldLock| lock.held_ms >= NOTICED && BLOCKING.contains(&lock.mode.as_str());
-    let locks = file.locks.iter().filter(is_noticed).map(|lock| {
-        let table = lock.table.rsplit('.').next().unwrap_or_default().trim_matches('"');
-        format!("{table} {} {}", lock.mode.trim_end_matches("Lock"), time(lock.held_ms))
-    });
     vec![
         file.name.clone(),
         outcome,
         time(file.duration_ms),
         few(rows.collect()),
-        few(locks.collect()),
+        few(noticed(file).collect()),
         size(file.wal_bytes.max(file.new_file_bytes)),
     ]
 }
 
-fn treated(rows: &RowCounts) -> String {
+/// The locks that keep Evolution waiting long enough for somebody to notice.
+pub(super) fn noticed(file: &Rehearsed) -> impl Iterator<Item = String> + '_ {
+    let is_noticed = |lock: &&HeldLock| lock.held_ms >= NOTICED && BLOCKING.contains(&lock.mode.as_str());
+    file.locks.iter().filter(is_noticed).map(|lock| {
+        let table = lock.table.rsplit('.').next().unwrap_or_default().trim_matches('"');
+        format!("{table} {} {}", lock.mode.trim_end_matches("Lock"), time(lock.held_ms))
+    })
+}
+
+/// What was done to rows of a table, in words.
+pub(super) fn treated(rows: &RowCounts) -> String {
     let parts = [
         (rows.inserted, "added"),
         (rows.updated, "changed"),
@@ -143,6 +148,15 @@ fn few(mut parts: Vec<String>) -> String {
 
 /// What of a file needs a look.
 fn notes(file: &Rehearsed, page: Page) -> String {
+    let pairs = said(file);
+    if pairs.is_empty() {
+        return String::new();
+    }
+    format!("{}\n{}", visible(&file.name), page.pairs(&pairs, 2))
+}
+
+/// The same, as labels and texts.
+pub(super) fn said(file: &Rehearsed) -> Vec<(&'static str, String)> {
     let mut pairs: Vec<(&str, String)> = Vec::new();
     for refused in file.errors.iter().take(NAMED) {
         pairs.push(("error", error(refused)));
@@ -176,10 +190,7 @@ fn notes(file: &Rehearsed, page: Page) -> String {
             "mend what the error names, then rehearse again; do not upgrade before".to_owned(),
         ));
     }
-    if pairs.is_empty() {
-        return String::new();
-    }
-    format!("{}\n{}", visible(&file.name), page.pairs(&pairs, 2))
+    pairs
 }
 
 fn error(refused: &Refused) -> String {
@@ -211,7 +222,7 @@ fn meaning(refused: &Refused) -> Option<&'static str> {
 }
 
 /// What the folder says of the past.
-fn directory(rehearsal: &Rehearsal, page: Page) -> String {
+pub(super) fn directory(rehearsal: &Rehearsal) -> Vec<String> {
     let mut lines = Vec::new();
     if !rehearsal.missing.is_empty() {
         lines.push(format!(
@@ -238,11 +249,12 @@ fn directory(rehearsal: &Rehearsal, page: Page) -> String {
             few(altered)
         ));
     }
-    lines.iter().map(|line| page.wrap(&visible(line), 0)).collect()
+    lines
 }
 
+/// Milliseconds, for people.
 #[expect(clippy::cast_precision_loss, reason = "for people")]
-fn time(milliseconds: u64) -> String {
+pub(super) fn time(milliseconds: u64) -> String {
     match milliseconds {
         ms if ms < 1000 => format!("{ms} ms"),
         ms if ms < 120_000 => format!("{:.1} s", ms as f64 / 1000.0),

@@ -29,7 +29,7 @@ pub fn of(timeline: &Value, width: usize) -> Option<String> {
 }
 
 /// `90` as `90 s`, `7200` as `2 h`.
-fn duration(seconds: u64) -> String {
+pub fn duration(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7200 => format!("{} min", seconds.div_ceil(60)),

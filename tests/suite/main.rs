@@ -20,6 +20,7 @@ mod files;
 mod fixes;
 mod formats;
 mod hazards;
+mod html;
 mod logs;
 mod merges;
 mod metrics;

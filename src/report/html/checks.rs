@@ -1,0 +1,112 @@
+//! The checks: what they could not decide, what was looked for at all, and how it stands to the baseline.
+
+use maud::{Markup, html};
+
+use crate::examine::finding::{CheckReport, Outcome};
+use crate::report::outline::Outline;
+use crate::rules;
+
+use super::text::{counted, name, prose};
+
+/// Ignored findings that are listed.
+const MOST_IGNORED: usize = 200;
+
+/// What could not be decided, and why.
+pub fn undecided(outline: &Outline<'_>) -> Option<Markup> {
+    let undecided: Vec<(&CheckReport, &str)> = outline.undecided().collect();
+    (!undecided.is_empty()).then(|| {
+        html! {
+            p.lead { "A check that could not look everywhere is never taken for clean." }
+            ul.findings {
+                @for (check, reason) in &undecided {
+                    li.finding.undecided {
+                        div.subject {
+                            h3 { code { (check.code) } " " (check.name) }
+                            span.tag.open { (if check.outcome == Outcome::Undecided { "undecided" } else { "partly undecided" }) }
+                        }
+                        p { (prose(reason)) }
+                    }
+                }
+            }
+        }
+    })
+}
+
+/// How the findings stand to the baseline; `None` without one.
+pub fn baseline(outline: &Outline<'_>) -> Option<Markup> {
+    let gone = outline.gone.as_ref()?;
+    Some(html! {
+        p.lead { (counted(outline.known() as u64, "finding")) " known already, " (outline.news().count()) " new or grown, " (gone.len()) " gone." }
+        @if !gone.is_empty() {
+            details {
+                summary { "What is gone" }
+                ul.sample { @for id in gone { li { code { (id.code) } " " (name(&id.key)) } } }
+            }
+        }
+    })
+}
+
+/// What a team has decided to ignore, and why; `None` without such a decision.
+pub fn decided(outline: &Outline<'_>) -> Option<Markup> {
+    let config = outline.report.config.as_ref()?;
+    let lines = outline.decisions();
+    (!lines.is_empty()).then(|| {
+        html! {
+            p.lead { "As " (name(&config.file)) " has it" @if let Some(environment) = &config.environment { ", environment " (name(environment)) } "." }
+            ul.notes { @for line in &lines { li { (prose(line)) } } }
+            @if !config.ignored.is_empty() {
+                details {
+                    summary { "The findings that are ignored" }
+                    ul.sample {
+                        @for one in config.ignored.iter().take(MOST_IGNORED) {
+                            li { code { (one.finding.code) } " " (name(&one.finding.subject)) ": " (prose(&one.finding.detail)) }
+                        }
+                        @if config.ignored.len() > MOST_IGNORED {
+                            li { "and " (counted((config.ignored.len() - MOST_IGNORED) as u64, "more")) " in " code { "--format json" } }
+                        }
+                    }
+                }
+            }
+        }
+    })
+}
+
+/// Every check, and how it came out.
+pub fn all(outline: &Outline<'_>) -> Option<Markup> {
+    let checks = &outline.report.checks;
+    let found =
+        |check: &CheckReport| outline.told.iter().filter(|told| told.finding.code == check.code).count();
+    let is_ignored = |check: &CheckReport| {
+        outline.report.ignored().iter().any(|ignored| ignored.finding.code == check.code)
+    };
+    let outcome = |check: &CheckReport| match (check.outcome, &check.reason, found(check)) {
+        (Outcome::Undecided, _, _) => html! { span.tag.open { "undecided" } },
+        (_, Some(_), number) => html! { span.tag.open { "in part" } " " (counted(number as u64, "finding")) },
+        (_, None, 0) if is_ignored(check) => html! { span.tag.known { "ignored" } },
+        (_, None, 0) => html! { span.tag.good { "clean" } },
+        (_, None, number) => html! { a href={ "#" (check.code) } { (counted(number as u64, "finding")) } },
+    };
+    let summary = |check: &CheckReport| rules::find(&check.code).map(|rule| rule.summary.as_str());
+    (!checks.is_empty()).then(|| {
+        html! {
+            details.all-checks open[checks.len() <= 12] {
+                summary { (counted(checks.len() as u64, "check")) }
+                div.scroll tabindex="0" role="group" aria-label="Every check" {
+                    table.wide {
+                        thead { tr { th scope="col" { "Code" } th scope="col" { "What was looked for" } th scope="col" { "Outcome" } th.end scope="col" { "Time" } } }
+                        tbody {
+                            @for check in checks {
+                                tr {
+                                    th scope="row" { code { (check.code) } }
+                                    td { (summary(check).unwrap_or(&check.name)) }
+                                    td { (outcome(check)) }
+                                    td.end { (check.duration_ms) " ms" }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    })
+}

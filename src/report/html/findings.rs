@@ -1,0 +1,196 @@
+//! The findings, the worst first, those of one rule together.
+
+use maud::{Markup, html};
+use serde_json::Value;
+
+use crate::examine::baseline::Standing;
+use crate::examine::finding::Finding;
+use crate::examine::rule::{Applicability, Severity};
+use crate::report::layout::count;
+use crate::report::outline::{Group, Outline, Told, commands};
+use crate::rules;
+
+use super::text::{block, command, counted, name, plain, prose, table, value};
+use super::{Budget, timeline};
+
+/// Columns of a sample that are shown.
+const MOST_COLUMNS: usize = 40;
+
+/// Every finding, with what filters them; `None` where there is none.
+pub fn section(outline: &Outline<'_>, budget: &mut Budget) -> Option<Markup> {
+    let groups: Vec<Group<'_>> =
+        outline.by_code().into_iter().filter(|group| !group.told.is_empty()).collect();
+    if groups.is_empty() {
+        return None;
+    }
+    let filters = filters(&groups);
+    let mut left_out = Vec::new();
+    let mut shown = Vec::new();
+    for group in &groups {
+        let (markup, missing) = of_rule(group, budget);
+        shown.push(markup);
+        left_out.extend((missing > 0).then(|| format!("{} of {}", count(missing, "finding"), group.code)));
+    }
+    Some(html! {
+        (filters)
+        @for markup in &shown { (markup) }
+        @if !left_out.is_empty() {
+            p.left-out { "Not on this page, which would be too large: " (left_out.join(", ")) ". " code { "--format json" } " has them all." }
+        }
+    })
+}
+
+/// Shown by the script, which makes them work.
+fn filters(groups: &[Group<'_>]) -> Markup {
+    let all = || groups.iter().flat_map(|group| &group.told);
+    let of = |severity: Severity| all().filter(|told| told.finding.severity == severity).count();
+    html! {
+        form.filters hidden role="search" aria-label="Findings" {
+            fieldset {
+                legend { "Severity" }
+                @for severity in [Severity::Error, Severity::Warning, Severity::Advice] {
+                    @let label = severity.to_string();
+                    label { input type="checkbox" name="severity" value=(label) checked; span { (label) " " small { (of(severity)) } } }
+                }
+            }
+            label { span { "Code" } select name="code" {
+                option value="" { "all" }
+                @for group in groups { option value=(group.code) { (group.code) " (" (group.told.len()) ")" } }
+            } }
+            label.search { span { "Text" } input type="search" name="text" autocomplete="off" spellcheck="false"; }
+            div.tools {
+                output name="shown" { (all().count()) " of " (all().count()) }
+                button type="button" name="unfold" { "Unfold all" }
+            }
+        }
+    }
+}
+
+/// Of one rule, and how many findings did not fit.
+fn of_rule(group: &Group<'_>, budget: &mut Budget) -> (Markup, usize) {
+    let rule = rules::find(group.code);
+    let worst = group.told.iter().map(|told| told.finding.severity).max().unwrap_or(Severity::Advice);
+    let title = rule.map_or(group.name, |rule| &rule.summary);
+    let mut findings = Vec::new();
+    for told in &group.told {
+        let markup = one(told, worst);
+        if !budget.has_room_for(&markup) {
+            break;
+        }
+        findings.push(markup);
+    }
+    let missing = group.told.len() - findings.len();
+    let commands = group.told.first().map(|told| commands(told.finding)).unwrap_or_default();
+    let markup = html! {
+        section.rule aria-labelledby=(group.code) {
+            header {
+                h3 id=(group.code) { (title) }
+                p.tags {
+                    (severity(worst)) " " code { (group.code) } " "
+                    span.aside { (group.name) " · " (count(group.told.len(), "finding")) }
+                }
+            }
+            @if let Some(rule) = rule {
+                details { summary { "Why it matters" } p.why { (prose(&rule.why)) } }
+            }
+            p.todo {
+                @for (at, text) in commands.iter().enumerate() {
+                    @if at > 0 { span.or { "or" } }
+                    (command(text))
+                }
+            }
+            ul.findings { @for finding in &findings { (finding) } }
+        }
+    };
+    (markup, missing)
+}
+
+/// A severity as a word in its colour.
+pub fn severity(severity: Severity) -> Markup {
+    let word = severity.to_string();
+    html! { span.tag.(word) { (word) } }
+}
+
+fn one(told: &Told<'_>, worst: Severity) -> Markup {
+    let finding = told.finding;
+    let (standing, says) = match told.standing {
+        Some(Standing::Known) => ("known", "known already"),
+        Some(Standing::Grown) => ("grown", "more than the baseline knows"),
+        Some(Standing::New) => ("new", "new"),
+        None => ("", ""),
+    };
+    let is_request = finding.extra.contains_key("timeline");
+    html! {
+        li.finding.(standing) data-severity=(finding.severity) data-code=(finding.code) {
+            div.subject {
+                h4 { @if finding.subject.is_empty() { span.null { "empty" } } @else { (name(&finding.subject)) } }
+                @if finding.severity != worst { (severity(finding.severity)) }
+                @if !says.is_empty() { span.tag.(standing) { (says) } }
+                span.rows { (counted(finding.count.unsigned_abs(), if is_request { "request" } else { "row" })) }
+            }
+            p { (prose(&finding.detail)) }
+            @if let Some(fix) = &finding.fix {
+                p.aside {
+                    "Fix: " (applicability(finding)) ". Version " (fix.version)
+                    @if !fix.hazards.is_empty() { "; hazards: " (fix.hazards.join(", ")) }
+                }
+            }
+            @if is_request { (timeline::evidence(finding)) }
+            @if finding.predicate.is_some() || (!finding.sample.is_empty() && !is_request) { (evidence(finding)) }
+        }
+    }
+}
+
+fn applicability(finding: &Finding) -> &'static str {
+    match finding.fix.as_ref().map(|fix| fix.applicability) {
+        Some(Applicability::Safe) => "safe, no row is lost",
+        Some(Applicability::Quarantine) => {
+            "what it takes away is kept in quarantine, and undo brings it back"
+        }
+        Some(Applicability::Manual) | None => "left to you",
+    }
+}
+
+fn evidence(finding: &Finding) -> Markup {
+    let label = format!("of {}", finding.subject);
+    html! {
+        details {
+            summary {
+                @match (finding.sample.len(), &finding.predicate) {
+                    (0, _) => "How to find the rows",
+                    (1, None) => "An example",
+                    (_, None) => { (finding.sample.len()) " examples" }
+                    (1, Some(_)) => "An example, and how to find the rows",
+                    (_, Some(_)) => { (finding.sample.len()) " examples, and how to find the rows" }
+                }
+            }
+            @if let Some(predicate) = &finding.predicate {
+                p.label { "WHERE" }
+                (block(predicate, &plain(&format!("Predicate {label}"))))
+            }
+            @if !finding.sample.is_empty() { (sample(&finding.sample, &plain(&format!("Examples {label}")))) }
+        }
+    }
+}
+
+/// Rows as a table where they are objects, else as a list.
+fn sample(sample: &[Value], label: &str) -> Markup {
+    let columns = columns(sample.iter());
+    if columns.is_empty() {
+        return html! { ul.sample { @for one in sample { li { code { (value(one)) } } } } };
+    }
+    let row = |one: &Value| columns.iter().map(|column| value(&one[*column])).collect();
+    let rows: Vec<Vec<Markup>> = sample.iter().map(row).collect();
+    table(label, &columns, &rows)
+}
+
+/// The columns that any of these rows has a value in, in order.
+pub fn columns<'v>(rows: impl Iterator<Item = &'v Value>) -> Vec<&'v str> {
+    let mut columns: Vec<&str> = Vec::new();
+    for (column, value) in rows.filter_map(Value::as_object).flatten() {
+        if !value.is_null() && !columns.contains(&column.as_str()) && columns.len() < MOST_COLUMNS {
+            columns.push(column);
+        }
+    }
+    columns
+}

@@ -1,0 +1,95 @@
+//! What stands above and below: of which database this is, and who says so.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use maud::{Markup, html};
+
+use crate::report::Report;
+use crate::report::layout::{Page, count};
+use crate::requests::time::Time;
+
+use super::Part;
+use super::text::{name, prose};
+
+/// Product, ways through the page, and facts about the database.
+pub fn masthead(report: &Report, parts: &[Part]) -> Markup {
+    html! {
+        header.masthead {
+            p.brand {
+                strong { "evodoctor" } " " (report.command)
+                @if let Some(target) = &report.target { " of " (name(target)) }
+            }
+            @if parts.len() > 1 {
+                nav aria-label="On this page" {
+                    ul { @for part in parts { li { a href={ "#" (part.id) } { (part.title) } } } }
+                }
+            }
+            button.theme type="button" hidden { "Light or dark" }
+            (facts(report))
+        }
+    }
+}
+
+/// The database and its release.
+fn facts(report: &Report) -> Markup {
+    let Some(database) = &report.database else { return html! {} };
+    let migrations = report.release.as_ref().map(|release| &release.migrations);
+    html! {
+        dl.facts {
+            div { dt { "Database" } dd { (name(&database.name)) } }
+            div { dt { "Server" } dd { (name(&database.host)) } }
+            div { dt { "Schema" } dd { (name(&database.schema)) } }
+            div { dt { "PostgreSQL" } dd { (prose(&database.server_version)) } }
+            div {
+                dt { "Evolution" }
+                dd {
+                    @if let Some(release) = &report.release { (prose(&release.words())) }
+                    @else { "unknown: there is no _prisma_migrations table" }
+                }
+            }
+            @if let Some(migrations) = migrations {
+                div {
+                    dt { "Migrations" }
+                    dd {
+                        (migrations.applied) " applied, " (migrations.pending.len()) " pending"
+                        @if !migrations.failed.is_empty() { ", " strong.bad { (migrations.failed.len()) " failed" } }
+                        @if !migrations.unknown.is_empty() { ", " (migrations.unknown.len()) " unknown" }
+                    }
+                }
+            }
+            @for (label, line) in database.restore.iter().flat_map(|restore| restore.lines()) {
+                div.wide { dt { (if label == "dump" { "Dump" } else { "Rows" }) } dd { (prose(&line)) } }
+            }
+        }
+        @if let Some(migrations) = migrations {
+            @for content in &migrations.reissued { p.aside { "Content: " (prose(content)) } }
+            @if !migrations.failed.is_empty() {
+                p.aside { "Failed: " @for failed in &migrations.failed { (name(failed)) " " } }
+            }
+        }
+        @if let Some(restore) = database.restore.as_ref().filter(|restore| !restore.complaints.is_empty()) {
+            details.complaints {
+                summary { (count(restore.complaints.len(), "part")) " of the dump could not be restored" }
+                pre tabindex="0" role="group" aria-label="What could not be restored" {
+                    (super::text::lines(&restore.complaints(Page { width: 100 })))
+                }
+            }
+        }
+    }
+}
+
+/// When, and by which version.
+pub fn footer(report: &Report) -> Markup {
+    let now =
+        SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs_f64()).unwrap_or_default();
+    let now = Time::from_unix(now.floor()).map(|time| time.to_string()).unwrap_or_default();
+    html! {
+        footer {
+            p {
+                "Written by evodoctor " (report.tool.version) " at " time datetime=(now) { (now) }
+                ". This page is one file: it asks no network, and no secret or password is in it. "
+                "Numbers for programs are in " code { "--format json" } "."
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Runs and credentials: a table each.
+
+use maud::{Markup, html};
+use serde_json::Value;
+
+use crate::repair::ledger::Run;
+use crate::report::human;
+
+use super::text::{counted, name, prose, table, value};
+
+/// The applied runs.
+pub fn runs(runs: &[Run]) -> Option<Markup> {
+    let row = |run: &Run| {
+        vec![
+            html! { strong { (run.run) } },
+            html! { time datetime=(run.applied_at) { (run.applied_at) } },
+            name(&run.applied_by),
+            name(&run.target_schema),
+            html! { @for fix in &run.fixes { span.number { code { (fix.code) } " v" (fix.version) } " " } },
+            counted(run.quarantined.unsigned_abs(), "row"),
+            prose(&human::ended(run)),
+        ]
+    };
+    let head = ["Run", "Applied", "By", "Schema", "Fixes", "Kept", "Undone"];
+    let rows: Vec<Vec<Markup>> = runs.iter().map(row).collect();
+    (!rows.is_empty()).then(|| table("Applied runs", &head, &rows))
+}
+
+/// OpenAI credentials, and what holds each.
+pub fn credentials(credentials: &[Value]) -> Option<Markup> {
+    let holder = |holder: &Value| {
+        html! {
+            li {
+                (value(&holder["kind"])) " of " strong { (value(&holder["instance"])) }
+                @if holder["is_foreign"] == true { " " span.tag.warning { "another instance" } }
+            }
+        }
+    };
+    let row = |credential: &Value| {
+        let holders = credential["holders"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let mut row: Vec<Markup> =
+            ["id", "name", "instance", "apiKey"].iter().map(|field| value(&credential[*field])).collect();
+        row.push(html! {
+            @if holders.is_empty() { "nothing" } @else { ul { @for one in holders { (holder(one)) } } }
+        });
+        row
+    };
+    let rows: Vec<Vec<Markup>> = credentials.iter().map(row).collect();
+    (!rows.is_empty())
+        .then(|| table("OpenAI credentials", &["Credential", "Name", "Instance", "Key", "Held by"], &rows))
+}

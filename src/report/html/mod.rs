@@ -1,0 +1,179 @@
+//! One page that needs nothing else: no network, no other file. It is whole without JavaScript, and can be filtered,
+//! copied from and unfolded with it.
+//!
+//! Markup is written by `maud`, which escapes whatever is put into it; [`text`] is how anything from outside gets in. The
+//! policy in the page's head names the hashes of our own style and script, so a browser runs nothing else.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest, Sha256};
+
+use crate::cli::Common;
+use crate::exit::Exit;
+use crate::requests::shown::visible;
+
+use super::Detail;
+use super::outline::Outline;
+
+mod change;
+mod checks;
+mod findings;
+mod head;
+mod lists;
+mod map;
+mod migrations;
+mod text;
+mod timeline;
+mod verdict;
+
+use verdict::Verdict;
+
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("script.js");
+
+/// Bytes of a page's body. What does not fit any more is counted, and said.
+const LONGEST: usize = 4_000_000;
+
+/// The report as a page.
+pub fn render(outline: &Outline<'_>, common: &Common, exit: Exit) -> String {
+    let verdict = Verdict::of(outline, common, exit);
+    let parts = parts(outline, &verdict);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(policy());
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="referrer" content="no-referrer";
+                meta name="color-scheme" content="light dark";
+                title { (verdict.title()) }
+                link rel="icon" href=(verdict.icon());
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                a.skip href="#main" { "Skip to the result" }
+                (head::masthead(outline.report, &parts))
+                main id="main" tabindex="-1" {
+                    (verdict.markup())
+                    @for part in &parts { (part.markup) }
+                }
+                (head::footer(outline.report))
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    tame(&page.into_string())
+}
+
+/// A part of the page that can be jumped to.
+struct Part {
+    id: &'static str,
+    title: &'static str,
+    markup: Markup,
+}
+
+impl Part {
+    fn new(id: &'static str, title: &'static str, body: &Markup) -> Self {
+        let markup = html! {
+            section id=(id) aria-labelledby={ (id) "-title" } {
+                h2 id={ (id) "-title" } { (title) }
+                (body)
+            }
+        };
+        Self { id, title, markup }
+    }
+}
+
+/// How much may still be added to the page.
+struct Budget {
+    left: usize,
+}
+
+impl Budget {
+    /// Whether the markup fits; if so, its room is taken.
+    fn has_room_for(&mut self, markup: &Markup) -> bool {
+        let length = markup.0.len();
+        let fits = length <= self.left;
+        // After the first that does not fit nothing smaller jumps the queue.
+        self.left = if fits { self.left - length } else { 0 };
+        fits
+    }
+}
+
+fn parts(outline: &Outline<'_>, verdict: &Verdict) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut budget = Budget { left: LONGEST };
+    let mut add = |id, title, body: Option<Markup>| {
+        parts.extend(body.map(|body| Part::new(id, title, &body)));
+    };
+    match &outline.report.detail {
+        Detail::Check {} => add("map", "Where it is", map::section(outline)),
+        Detail::Change(change) => {
+            add("changes", "What changes", change::section(change, &mut budget));
+            add("map", "Where it is", map::section(outline).filter(|_| !outline.told.is_empty()));
+        }
+        Detail::Preflight { preflight, .. } => {
+            if let Some(rehearsal) = &preflight.rehearsal {
+                add("rehearsal", "What the files did", migrations::rehearsed(rehearsal));
+            }
+            add("migrations", "Pending migrations", migrations::pending(preflight));
+        }
+        Detail::Logs(read) => add("timeline", "When, who and where", timeline::section(outline, read)),
+        Detail::History { runs } => add("runs", "Runs", lists::runs(runs)),
+        Detail::Credentials { credentials } => {
+            add("credentials", "Credentials", lists::credentials(credentials));
+        }
+    }
+    add("findings", verdict.findings_title(), findings::section(outline, &mut budget));
+    add("undecided", "Not decided", checks::undecided(outline));
+    add("baseline", "Beside the baseline", checks::baseline(outline));
+    add("decided", "What is ignored", checks::decided(outline));
+    add("checks", "Everything that was looked for", checks::all(outline));
+    parts
+}
+
+/// What a browser may do with the page: show it, and run what we wrote.
+fn policy() -> String {
+    let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
+    format!(
+        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'",
+        hash(STYLE),
+        hash(SCRIPT)
+    )
+}
+
+/// The page with every character shown that hides, moves or turns text, wherever it came from. No markup of ours has one,
+/// and what takes its place means nothing to a browser.
+fn tame(page: &str) -> String {
+    let mut out = String::with_capacity(page.len());
+    for line in page.split_inclusive('\n') {
+        let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
+        out.push_str(&visible(line));
+        out.push_str(end);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_ours_is_changed_by_taming_it() {
+        for text in [STYLE, SCRIPT] {
+            assert_eq!(tame(text), text);
+            // Neither ends the element it stands in.
+            assert!(!text.contains("</") && !text.contains("<!--"));
+        }
+    }
+
+    #[test]
+    fn text_from_outside_is_text() {
+        let hostile = "</code><script>x</script>\"'>&\u{202e}\u{1b}[2J\n";
+        let page = tame(&html! { p title=(hostile) { (text::prose(hostile)) (hostile) } }.into_string());
+        assert_eq!(page.matches('<').count(), 4, "{page}");
+        assert!(!page.contains(['\u{202e}', '\u{1b}']), "{page}");
+    }
+}

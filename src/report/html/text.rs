@@ -1,0 +1,131 @@
+//! Text from outside, fit for a page: escaped, isolated from the direction of what stands around it, with nothing hidden
+//! in it, and never longer than somebody reads.
+
+use maud::{Markup, html};
+use serde_json::Value;
+
+use crate::requests::shown::{cut, visible};
+
+/// Bytes of a sentence that are shown.
+const LONGEST_SENTENCE: usize = 2_000;
+
+/// Bytes of a value in a table that are shown.
+const LONGEST_VALUE: usize = 240;
+
+/// Bytes of a statement or a diff that are shown.
+const LONGEST_BLOCK: usize = 40_000;
+
+/// Text for an attribute, or where no element may stand.
+pub fn plain(text: &str) -> String {
+    cut(&visible(text), LONGEST_SENTENCE)
+}
+
+/// A sentence or a name. Letters that run from right to left turn nothing around it.
+pub fn prose(text: &str) -> Markup {
+    html! { bdi { (plain(text)) } }
+}
+
+/// The name of a thing in the database.
+pub fn name(text: &str) -> Markup {
+    html! { code { bdi { (plain(text)) } } }
+}
+
+/// Lines that stand as they are: a statement, a query.
+pub fn block(text: &str, label: &str) -> Markup {
+    html! { pre tabindex="0" role="group" aria-label=(label) { code { (lines(text)) } } }
+}
+
+/// Lines of at most [`LONGEST_BLOCK`] bytes, with how much is left out.
+pub fn lines(text: &str) -> String {
+    let end = text.floor_char_boundary(LONGEST_BLOCK);
+    let shown = text[..end].lines().map(visible).collect::<Vec<_>>().join("\n");
+    match text.len() - end {
+        0 => shown,
+        more => format!("{shown}…\n({more} more bytes; --format json has all of it)"),
+    }
+}
+
+/// A value out of a row: strings without quotes, everything else as JSON.
+pub fn value(value: &Value) -> Markup {
+    match value {
+        Value::Null => html! { span.null { "null" } },
+        Value::String(text) if text.is_empty() => html! { span.null { "empty" } },
+        Value::String(text) => shortened(text),
+        other => shortened(&other.to_string()),
+    }
+}
+
+fn shortened(text: &str) -> Markup {
+    let shown = cut(&visible(text), LONGEST_VALUE);
+    html! {
+        bdi { (shown) }
+        @if text.len() > LONGEST_VALUE { " " span.null { "(" (grouped(text.len() as u64)) " bytes)" } }
+    }
+}
+
+/// `1234567` as `1 234 567`, with spaces at which no line breaks.
+pub fn grouped(number: u64) -> Markup {
+    html! { span.number { (super::super::logs::grouped(number)) } }
+}
+
+/// A count with its word.
+pub fn counted(number: u64, word: &str) -> Markup {
+    html! { (grouped(number)) " " (word) @if number != 1 { "s" } }
+}
+
+/// A command to type. With JavaScript it has a button that copies it.
+pub fn command(text: &str) -> Markup {
+    // What stands behind several spaces says what the command does.
+    let (command, aside) = text.split_once("    ").unwrap_or((text, ""));
+    html! {
+        span.command {
+            // Options are not broken at their hyphens.
+            code {
+                @for (at, word) in plain(command.trim()).split(' ').enumerate() {
+                    @if at > 0 { " " }
+                    @if word.starts_with('-') { span { (word) } } @else { (word) }
+                }
+            }
+        }
+        @if !aside.is_empty() { " " span.aside { (plain(aside.trim())) } }
+    }
+}
+
+/// A table that scrolls in its own box where the page is too narrow.
+pub fn table(label: &str, head: &[&str], rows: &[Vec<Markup>]) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="group" aria-label=(label) {
+            table {
+                thead { tr { @for cell in head { th scope="col" { (plain(cell)) } } } }
+                tbody { @for row in rows { tr { @for cell in row { td { (cell) } } } } }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn nothing_is_longer_than_somebody_reads_and_what_is_missing_is_said() {
+        let huge = "é".repeat(500_000);
+        for (markup, says) in [
+            (value(&json!(huge)).0, "1 000 000"),
+            (value(&json!({"text": huge})).0, "bytes)"),
+            (block(&huge, "a statement").0, "more bytes; --format json has all of it"),
+            (prose(&huge).0, "…"),
+        ] {
+            assert!(markup.len() < LONGEST_BLOCK + 300, "{} bytes", markup.len());
+            assert!(markup.contains(says), "no {says:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_reads_as_it_is_typed() {
+        let markup = command("evodoctor fix --apply    does it").0;
+        assert!(markup.contains("<code>evodoctor fix <span>--apply</span></code>"), "{markup}");
+        assert!(markup.contains("does it"), "{markup}");
+    }
+}

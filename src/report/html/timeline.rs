@@ -1,0 +1,266 @@
+//! Wrong calls over time, by client and by route.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+use serde_json::Value;
+
+use crate::examine::finding::Finding;
+use crate::report::logs;
+use crate::report::outline::Outline;
+use crate::report::sparkline::duration;
+use crate::requests::Read;
+use crate::requests::time::Time;
+
+use super::text::{counted, grouped, name, plain, prose, table};
+
+/// Columns of a chart, at most.
+const MOST_COLUMNS: i64 = 96;
+
+/// Rows of small charts, for all findings together and for each.
+const MOST_ROWS: usize = 12;
+const MOST_ROWS_OF_ONE: usize = 8;
+
+/// Pixels of a column.
+const COLUMN: i64 = 4;
+
+/// Counts over time.
+#[derive(Debug, Clone)]
+struct Series {
+    start: i64,
+    seconds: i64,
+    counts: Vec<u64>,
+}
+
+impl Series {
+    fn of(part: &Value) -> Option<Self> {
+        let timeline = part.get("timeline")?;
+        let counts = timeline.get("counts")?.as_array()?.iter().filter_map(Value::as_u64).collect();
+        let start = Time::from_iso(timeline.get("from")?.as_str()?)?.millis().div_euclid(1000);
+        Some(Self { start, seconds: timeline.get("seconds")?.as_i64()?.max(1), counts })
+    }
+
+    fn of_finding(finding: &Finding) -> Option<Self> {
+        Self::of(&serde_json::json!({"timeline": finding.extra.get("timeline")?}))
+    }
+
+    fn end(&self) -> i64 {
+        self.start + self.seconds * i64::try_from(self.counts.len()).unwrap_or(0)
+    }
+}
+
+/// What the charts beside each other have in common.
+#[derive(Debug, Clone, Copy)]
+struct Axis {
+    start: i64,
+    seconds: i64,
+    columns: i64,
+}
+
+impl Axis {
+    /// An axis that all of them fit on; `None` where no time is known.
+    fn of<'s>(series: impl Iterator<Item = &'s Series> + Clone) -> Option<Self> {
+        let mut seconds = series.clone().map(|one| one.seconds).max()?;
+        let (first, end) = (series.clone().map(|one| one.start).min()?, series.map(Series::end).max()?);
+        loop {
+            let start = first.div_euclid(seconds) * seconds;
+            let columns = (end - start + seconds - 1).div_euclid(seconds);
+            if columns <= MOST_COLUMNS {
+                return Some(Self { start, seconds, columns });
+            }
+            seconds *= 2;
+        }
+    }
+
+    /// Intervals are powers of two long and begin at multiples of that, so each lies in one column.
+    fn add(self, series: &Series, to: &mut [u64]) {
+        for (at, count) in (0..).zip(&series.counts) {
+            let column = (series.start + at * series.seconds - self.start).div_euclid(self.seconds);
+            if let Some(sum) = usize::try_from(column).ok().and_then(|column| to.get_mut(column)) {
+                *sum += count;
+            }
+        }
+    }
+
+    fn counts<'s>(self, series: impl Iterator<Item = &'s Series>) -> Vec<u64> {
+        let mut counts = vec![0; usize::try_from(self.columns).unwrap_or(0)];
+        series.for_each(|one| self.add(one, &mut counts));
+        counts
+    }
+
+    fn at(self, column: usize) -> String {
+        let second = self.start + self.seconds * i64::try_from(column).unwrap_or(0);
+        #[expect(clippy::cast_precision_loss, reason = "seconds")]
+        let time = Time::from_unix(second as f64).map(|time| time.to_string()).unwrap_or_default();
+        time.trim_end_matches('Z').replace('T', " ")
+    }
+}
+
+/// Columns, each as high as its share of `highest`.
+fn chart(axis: Axis, counts: &[u64], highest: u64, height: i64, label: &str) -> Markup {
+    let width = axis.columns * COLUMN;
+    let mut path = String::new();
+    for (x, &count) in (0_i64..).step_by(4).zip(counts).filter(|(_, count)| **count > 0) {
+        let share = (count * height.unsigned_abs()).div_ceil(highest.max(1));
+        path.push_str(&format!("M{x} {height}v-{}h3v{}z", share.max(1), share.max(1)));
+    }
+    html! {
+        svg.chart role="img" aria-label=(plain(label)) viewBox={ "0 0 " (width) " " (height) } preserveAspectRatio="none"
+            height=(height) {
+            path d=(path) {}
+        }
+    }
+}
+
+/// When which client called what wrongly, over all findings.
+pub fn section(outline: &Outline<'_>, read: &Read) -> Option<Markup> {
+    let findings: Vec<&Finding> = outline.told.iter().map(|told| told.finding).collect();
+    let whole: Vec<Series> = findings.iter().filter_map(|finding| Series::of_finding(finding)).collect();
+    let axis = Axis::of(whole.iter())?;
+    let counts = axis.counts(whole.iter());
+    let clients = together(axis, &findings, "clients", |client| {
+        let of = |key| client.get(key).and_then(Value::as_str);
+        (of("address").unwrap_or("-").to_owned(), of("user_agent").unwrap_or("").to_owned())
+    });
+    let routes = together(axis, &findings, "endpoints", |endpoint| {
+        let of = |key| endpoint.get(key).and_then(Value::as_str).unwrap_or("any").to_owned();
+        (of("method"), of("path"))
+    });
+    let highest = counts.iter().max().copied().unwrap_or(0);
+    let peak = counts.iter().position(|count| *count == highest).unwrap_or(0);
+    Some(html! {
+        p.lead {
+            "A column is " (duration(axis.seconds.unsigned_abs())) ". Most at once: " (counted(highest, "request")) ", from " (axis.at(peak)) " on. "
+            (counted(read.requests.lines, "line")) " were read, " (counted(read.requests.parsed, "request")) " understood."
+        }
+        figure.timeline {
+            (chart(axis, &counts, highest, 96, &format!("Wrong calls over time, at most {highest} in {}", duration(axis.seconds.unsigned_abs()))))
+            figcaption { span { (axis.at(0)) } span { (axis.at(counts.len())) } }
+        }
+        (numbers(axis, &counts))
+        h3 { "By client" }
+        (rows(axis, &clients, ["Client", "User agent"], MOST_ROWS))
+        h3 { "By route" }
+        (rows(axis, &routes, ["Verb", "Route"], MOST_ROWS))
+    })
+}
+
+fn numbers(axis: Axis, counts: &[u64]) -> Markup {
+    let filled = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+    let rows: Vec<Vec<Markup>> =
+        filled.map(|(at, &count)| vec![html! { (axis.at(at)) }, grouped(count)]).collect();
+    html! {
+        details { summary { "The same as numbers" } (table("Wrong calls over time", &["From", "Requests"], &rows)) }
+    }
+}
+
+/// A client or a route: how often it is in it, and when.
+struct Part {
+    count: u64,
+    counts: Vec<u64>,
+    in_all: Option<u64>,
+}
+
+type Parts = Vec<((String, String), Part)>;
+
+/// The same client or route of several findings together, the most frequent first.
+fn together(
+    axis: Axis,
+    findings: &[&Finding],
+    key: &str,
+    name: impl Fn(&Value) -> (String, String),
+) -> Parts {
+    let mut parts: BTreeMap<(String, String), Part> = BTreeMap::new();
+    for part in findings.iter().filter_map(|finding| finding.extra.get(key)?.as_array()).flatten() {
+        let new = || Part { count: 0, counts: axis.counts(std::iter::empty()), in_all: None };
+        let sum = parts.entry(name(part)).or_insert_with(new);
+        sum.count += part.get("count").and_then(Value::as_u64).unwrap_or(0);
+        sum.in_all = sum.in_all.max(part.get("requests_in_all").and_then(Value::as_u64));
+        if let Some(series) = Series::of(part) {
+            axis.add(&series, &mut sum.counts);
+        }
+    }
+    let mut parts: Parts = parts.into_iter().collect();
+    parts.sort_by_key(|(_, part)| std::cmp::Reverse(part.count));
+    parts
+}
+
+fn rows(axis: Axis, parts: &Parts, head: [&str; 2], most: usize) -> Markup {
+    let shown = &parts[..parts.len().min(most)];
+    let highest = shown.iter().flat_map(|(_, part)| &part.counts).max().copied().unwrap_or(0);
+    html! {
+        div.scroll tabindex="0" role="group" aria-label={ "Requests by " (head[0].to_lowercase()) } {
+            table.multiples {
+                thead { tr { th scope="col" { (head[0]) } th scope="col" { (head[1]) } th.end scope="col" { "Requests" } th scope="col" { "When" } } }
+                tbody {
+                    @for ((first, second), part) in shown {
+                        tr {
+                            th scope="row" { (name(first)) }
+                            td { (prose(second)) }
+                            td.end {
+                                (grouped(part.count))
+                                @if let Some(all) = part.in_all.filter(|all| *all > 0) { " " small { (share(part.count, all)) } }
+                            }
+                            td.when { (chart(axis, &part.counts, highest, 28, &format!("{first} {second} over time"))) }
+                        }
+                    }
+                }
+            }
+        }
+        @if parts.len() > most { p.left-out { (counted((parts.len() - most) as u64, "more")) " in " code { "--format json" } "." } }
+    }
+}
+
+fn share(count: u64, all: u64) -> String {
+    match count * 100 / all {
+        0 => "< 1 % of its own".to_owned(),
+        percent => format!("{percent} % of its own"),
+    }
+}
+
+/// What is known of one wrong name: what to write, when it came, from whom, on which routes.
+pub fn evidence(finding: &Finding) -> Markup {
+    let whole = Series::of_finding(finding);
+    let axis = Axis::of(whole.iter());
+    let instead = logs::instead(finding, true);
+    let statuses = finding.extra.get("statuses").and_then(Value::as_object);
+    let listed = |key: &str, field: &str| {
+        let parts = finding.extra.get(key).and_then(Value::as_array).into_iter().flatten();
+        let names: Vec<&str> =
+            parts.filter_map(|part| part.get(field)?.as_str()).take(MOST_ROWS_OF_ONE).collect();
+        names.join(", ")
+    };
+    let (hosts, routers) = (listed("hosts", "host"), listed("routers", "router"));
+    let client = |part: &Value| {
+        let of = |key| part.get(key).and_then(Value::as_str);
+        (of("address").unwrap_or("-").to_owned(), of("user_agent").unwrap_or("").to_owned())
+    };
+    let route = |part: &Value| {
+        let of = |key| part.get(key).and_then(Value::as_str).unwrap_or("any").to_owned();
+        (of("method"), of("path"))
+    };
+    html! {
+        dl.pairs {
+            div { dt { "Write instead" } dd { strong { (prose(&instead)) } } }
+            div { dt { "Requests" } dd { (prose(&logs::how_often(finding))) } }
+            @if let Some(statuses) = statuses.filter(|statuses| !statuses.is_empty()) {
+                div { dt { "Answered" } dd { @for (status, count) in statuses { code { (status) } " × " (grouped(count.as_u64().unwrap_or(0))) " " } } }
+            }
+            @if !hosts.is_empty() { div { dt { "Host" } dd { (prose(&hosts)) } } }
+            @if !routers.is_empty() { div { dt { "Router" } dd { (prose(&routers)) } } }
+        }
+        @if let Some(axis) = axis {
+            details {
+                summary { "Who, where and when" }
+                @let counts = axis.counts(whole.iter());
+                @let highest = counts.iter().max().copied().unwrap_or(0);
+                figure.timeline {
+                    (chart(axis, &counts, highest, 48, &format!("Calls of {} over time, at most {highest} in {}", finding.subject, duration(axis.seconds.unsigned_abs()))))
+                    figcaption { span { (axis.at(0)) } span { "a column is " (duration(axis.seconds.unsigned_abs())) } span { (axis.at(counts.len())) } }
+                }
+                (rows(axis, &together(axis, &[finding], "clients", client), ["Client", "User agent"], MOST_ROWS_OF_ONE))
+                (rows(axis, &together(axis, &[finding], "endpoints", route), ["Verb", "Route"], MOST_ROWS_OF_ONE))
+            }
+        }
+    }
+}

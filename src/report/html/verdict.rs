@@ -1,0 +1,334 @@
+//! What it comes to: first a sentence, then what the exit code means, then what to type.
+
+use clap::ValueEnum;
+use maud::{Markup, html};
+
+use crate::cli::Common;
+use crate::examine::finding::{Finding, Summary};
+use crate::examine::rule::{Applicability, Severity};
+use crate::exit::Exit;
+use crate::report::layout::count;
+use crate::report::outline::Outline;
+use crate::report::{Change, Detail, Report};
+use crate::rules;
+use crate::upgrade::rehearsal::Rehearsal;
+use crate::upgrade::{Outcome, Preflight};
+
+use super::text::{command, grouped, plain};
+
+/// How the page looks at first sight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tone {
+    Good,
+    Advice,
+    Warning,
+    Error,
+    Open,
+}
+
+/// What it comes to.
+pub struct Verdict {
+    tone: Tone,
+    command: &'static str,
+    sentence: String,
+    more: Vec<String>,
+    exit: u8,
+    meaning: String,
+    next: Vec<String>,
+    counts: Vec<(&'static str, &'static str, usize)>,
+}
+
+impl Verdict {
+    /// Of a report that ends with `exit`.
+    pub fn of(outline: &Outline<'_>, common: &Common, exit: Exit) -> Self {
+        let report = outline.report;
+        let news: Vec<Finding> = outline.news().map(|told| told.finding.clone()).collect();
+        let summary = Summary::of(&news, &report.checks);
+        let (sentence, more) = match &report.detail {
+            Detail::Check {} => examined(outline, &summary, exit),
+            Detail::Preflight { preflight, .. } => upgraded(preflight, &summary),
+            Detail::Change(change) => changed(report, change),
+            Detail::Logs(read) => {
+                (crate::report::logs::headline(read, &report.findings), crate::report::logs::notes(read))
+            }
+            Detail::History { runs } if runs.is_empty() => {
+                ("No run has been applied to this database".to_owned(), Vec::new())
+            }
+            Detail::History { runs } => {
+                (format!("{} applied to this database", count(runs.len(), "run")), Vec::new())
+            }
+            Detail::Credentials { credentials } => {
+                (count(credentials.len(), "OpenAI credential"), Vec::new())
+            }
+        };
+        let examined = !report.checks.is_empty();
+        let counts = [
+            ("error", "errors", summary.errors),
+            ("warning", "warnings", summary.warnings),
+            ("advice", "advice", summary.advice),
+            ("known", "known already", outline.known()),
+            ("open", "undecided", summary.undecided),
+            ("good", "checks clean", clean(report)),
+        ];
+        Self {
+            tone: tone(&report.detail, &summary, exit),
+            command: report.command,
+            sentence,
+            more,
+            exit: exit.code(),
+            meaning: meaning(report, common, exit),
+            next: next(outline),
+            counts: if examined { counts.to_vec() } else { Vec::new() },
+        }
+    }
+
+    /// The page's title: a tab shows its first words.
+    pub fn title(&self) -> String {
+        format!("{} — evodoctor {}", plain(&self.sentence), self.command)
+    }
+
+    /// A dot in the verdict's colour, for the tab.
+    pub fn icon(&self) -> String {
+        let colour = match self.tone {
+            Tone::Good => "1b6e44",
+            Tone::Advice => "2f5d9b",
+            Tone::Warning => "b36b00",
+            Tone::Error => "b3261e",
+            Tone::Open => "6b4fa0",
+        };
+        format!(
+            "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='7' \
+             fill='%23{colour}'/%3E%3C/svg%3E"
+        )
+    }
+
+    /// What the list of findings is called.
+    pub fn findings_title(&self) -> &'static str {
+        match self.command {
+            "fix" => "What is to be repaired",
+            "preflight" => "What stands in the way",
+            "logs" => "Wrong calls",
+            _ => "What was found",
+        }
+    }
+
+    /// The first thing on the page.
+    pub fn markup(&self) -> Markup {
+        let (tone, sign) = match self.tone {
+            Tone::Good => ("good", "M5.5 12.5l4.2 4.2 8.8-9.2"),
+            Tone::Advice => ("advice", "M12 10.8v6M12 7.2v.1"),
+            Tone::Warning => ("warning", "M12 6.6v7M12 17v.1"),
+            Tone::Error => ("error", "M7.6 7.6l8.8 8.8M16.4 7.6l-8.8 8.8"),
+            Tone::Open => ("open", "M9.2 9.4a2.9 2.9 0 1 1 4 2.9c-.8.4-1.2.9-1.2 1.7M12 17.2v.1"),
+        };
+        html! {
+            section.verdict.(tone) aria-labelledby="verdict" {
+                svg.sign viewBox="0 0 24 24" aria-hidden="true" focusable="false" {
+                    circle cx="12" cy="12" r="12" {}
+                    path d=(sign) {}
+                }
+                div {
+                    h1 id="verdict" { (plain(&self.sentence)) }
+                    @for line in &self.more { p.more { (plain(line)) } }
+                    @if !self.next.is_empty() {
+                        div.next {
+                            h2 { "Next" }
+                            ul { @for next in &self.next { li { (command(next)) } } }
+                        }
+                    }
+                    p.exit { "Exit code " strong { (self.exit) } ": " (self.meaning) }
+                }
+                @if !self.counts.is_empty() {
+                    dl.counts {
+                        @for (class, label, number) in &self.counts {
+                            @if *number > 0 || matches!(*class, "error" | "warning" | "advice") {
+                                div.(class).none[*number == 0] { dt { (label) } dd { (grouped(*number as u64)) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn clean(report: &Report) -> usize {
+    let is_clean = |code: &str| {
+        let ignored = report.ignored().iter().map(|ignored| &ignored.finding);
+        !report.findings.iter().chain(ignored).any(|finding| finding.code == code)
+    };
+    report.checks.iter().filter(|check| check.reason.is_none() && is_clean(&check.code)).count()
+}
+
+fn tone(detail: &Detail, summary: &Summary, exit: Exit) -> Tone {
+    match (exit, detail) {
+        (Exit::Failed, _) => Tone::Error,
+        (Exit::Undecided, _) => Tone::Open,
+        (Exit::Findings, Detail::Change(change)) if change.left.is_empty() => Tone::Advice,
+        (Exit::Findings, _) if summary.errors > 0 => Tone::Error,
+        (Exit::Findings, _) => Tone::Warning,
+        (Exit::Clean, _) if summary.errors + summary.warnings > 0 => Tone::Advice,
+        (Exit::Clean, _) => Tone::Good,
+    }
+}
+
+/// `2 errors and 1 warning`, without what there is none of.
+fn severities(summary: &Summary) -> String {
+    let mut parts = Vec::new();
+    parts.extend((summary.errors > 0).then(|| count(summary.errors, "error")));
+    parts.extend((summary.warnings > 0).then(|| count(summary.warnings, "warning")));
+    parts.extend((summary.advice > 0).then(|| count(summary.advice, "piece") + " of advice"));
+    match parts.as_slice() {
+        [all @ .., last] if !all.is_empty() => format!("{} and {last}", all.join(", ")),
+        parts => parts.concat(),
+    }
+}
+
+fn examined(outline: &Outline<'_>, summary: &Summary, exit: Exit) -> (String, Vec<String>) {
+    let checks = outline.report.checks.len();
+    let mut more = Vec::new();
+    if summary.undecided > 0 {
+        more.push(format!(
+            "{} could not look everywhere; what is not seen is not taken for clean.",
+            count(summary.undecided, "check")
+        ));
+    }
+    let known = outline.known();
+    if known > 0 {
+        more.push(format!("{} in the baseline already, and did not count.", is_or_are(known, "finding")));
+    }
+    let ignored = outline.report.ignored().len();
+    if ignored > 0 {
+        more.push(format!("{} ignored, as is decided.", is_or_are(ignored, "finding")));
+    }
+    let worst = outline.news().map(|told| told.finding).next();
+    let sentence = match worst.filter(|worst| worst.severity > Severity::Advice) {
+        Some(worst) => {
+            let rule = rules::find(&worst.code);
+            let what = sentence_of(rule.map_or(worst.name.as_str(), |rule| rule.summary.as_str()));
+            more.insert(0, format!("{}, from {}.", severities(summary), count(checks, "check")));
+            let is_all = outline.news().all(|told| told.finding.code == worst.code);
+            if is_all { what } else { format!("{what}, and more") }
+        }
+        None => {
+            let found = if worst.is_some() { severities(summary) } else { "nothing new".to_owned() };
+            let aside = if worst.is_some() { " Advice needs no action." } else { "" };
+            more.insert(0, format!("{} found {found}.{aside}", count(checks, "check")));
+            match exit {
+                Exit::Undecided => "All is well where it could look".to_owned(),
+                _ => "All is well".to_owned(),
+            }
+        }
+    };
+    (sentence, more)
+}
+
+fn is_or_are(number: usize, word: &str) -> String {
+    format!("{} {}", count(number, word), if number == 1 { "is" } else { "are" })
+}
+
+/// A summary, which begins with a small letter, as a sentence.
+fn sentence_of(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
+}
+
+fn upgraded(preflight: &Preflight, summary: &Summary) -> (String, Vec<String>) {
+    let Preflight { to, pending, .. } = preflight;
+    let first = |outcome| pending.iter().find(|one| one.outcome == outcome);
+    let refused = |rehearsal: &Rehearsal| rehearsal.files.iter().any(|file| file.outcome == Outcome::Fails);
+    let fails = preflight.rehearsal.as_ref().is_some_and(refused) || first(Outcome::Fails).is_some();
+    let sentence = if !preflight.starts {
+        format!("The upgrade to {to} does not start")
+    } else if fails {
+        format!("The upgrade to {to} fails")
+    } else if pending.is_empty() {
+        format!("Nothing is pending for {to}")
+    } else if first(Outcome::LosesData).is_some() {
+        format!("The upgrade to {to} loses data")
+    } else if first(Outcome::GoesAstray).is_some() {
+        format!("The upgrade to {to} leaves a migration undone")
+    } else if first(Outcome::Undecided).is_some() {
+        format!("Whether the upgrade to {to} passes could not be found out")
+    } else if summary.errors + summary.warnings > 0 {
+        format!("The upgrade to {to} passes, and something is to be known before")
+    } else {
+        format!("The upgrade to {to} passes")
+    };
+    let wide = crate::report::layout::Page { width: usize::MAX };
+    let summary = crate::report::preflight::summary(preflight, wide);
+    (sentence, vec![format!("{}.", sentence_of(summary.trim()))])
+}
+
+fn changed(report: &Report, change: &Change) -> (String, Vec<String>) {
+    let fixes = change.fixes.len();
+    let (one, several) = if report.command == "fix" { ("fix", "fixes") } else { ("change", "changes") };
+    let left = match change.left.len() {
+        0 => None,
+        1 => Some("1 finding is left to you.".to_owned()),
+        more => Some(format!("{more} findings are left to you.")),
+    };
+    let sentence = match (fixes, change.run.id) {
+        (0, _) if change.left.is_empty() => "Nothing to do".to_owned(),
+        (0, _) => "Nothing that evodoctor could repair by itself".to_owned(),
+        (_, Some(run)) if change.run.applied && report.command == "undo" => format!("Run {run} is undone"),
+        (_, Some(run)) if change.run.applied => format!("Run {run} is applied and committed"),
+        (1, _) => format!("1 {one} was rehearsed and rolled back"),
+        _ => format!("{fixes} {several} were rehearsed and rolled back"),
+    };
+    let mut more: Vec<String> = left.into_iter().collect();
+    if fixes > 0 && !change.run.applied {
+        more.insert(0, "Nothing has been changed. Below is what would be done, row by row.".to_owned());
+    }
+    (sentence, more)
+}
+
+/// What scripts conclude from the exit code.
+fn meaning(report: &Report, common: &Common, exit: Exit) -> String {
+    let from =
+        common.fail_on.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+    match (exit, &report.detail) {
+        (Exit::Clean, Detail::Change(_)) => "nothing to do, or all of it is applied.".to_owned(),
+        (Exit::Clean, _) => format!("nothing at or above --fail-on {from}."),
+        (Exit::Findings, Detail::Change(change)) if change.run.applied => {
+            "something is left to you.".to_owned()
+        }
+        (Exit::Findings, Detail::Change(_)) => "changes are pending.".to_owned(),
+        (Exit::Findings, _) => format!("something was found at or above --fail-on {from}."),
+        (Exit::Failed, _) => "the work could not be done.".to_owned(),
+        (Exit::Undecided, _) => "nothing was found, and at least one check is undecided.".to_owned(),
+    }
+}
+
+fn next(outline: &Outline<'_>) -> Vec<String> {
+    let news = || outline.news().map(|told| told.finding);
+    match &outline.report.detail {
+        Detail::Change(change) => change.next.clone(),
+        Detail::Preflight { preflight, .. } => preflight.before.clone(),
+        Detail::Logs(_) => {
+            news().next().map(|finding| format!("evodoctor explain {}", finding.code)).into_iter().collect()
+        }
+        Detail::Check {} => {
+            let is_repaired = |finding: &Finding| {
+                let fix = finding.fix.as_ref();
+                finding.severity > Severity::Advice
+                    && fix.is_some_and(|fix| fix.applicability != Applicability::Manual)
+            };
+            if news().any(is_repaired) {
+                return vec![
+                    "evodoctor fix    rehearses every repair in a transaction, shows the diff, and rolls back".to_owned(),
+                ];
+            }
+            let counts = news().find(|finding| finding.severity > Severity::Advice);
+            counts.map(|finding| format!("evodoctor explain {}", finding.code)).into_iter().collect()
+        }
+        Detail::History { runs } => {
+            let open = runs.iter().find(|run| run.undone_at.is_none() && run.closed_at.is_none());
+            let undo = open.map(|run| {
+                format!("evodoctor undo {}    shows what undoing the newest run would do", run.run)
+            });
+            undo.into_iter().collect()
+        }
+        Detail::Credentials { .. } => Vec::new(),
+    }
+}
