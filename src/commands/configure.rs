@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::cli::{Cli, Command, Common, Decided};
 use crate::config::{self, Config, Connection, Section};
@@ -52,7 +52,8 @@ fn file(common: &Common) -> Result<Option<PathBuf>> {
     if let Some(file) = &common.config {
         return Ok(Some(file.clone()));
     }
-    let here = env::current_dir().context("there is no working directory")?;
+    // A folder that is gone has nothing above it either.
+    let Ok(here) = env::current_dir() else { return Ok(None) };
     let found = config::find(&here)?;
     // As short as it would be typed.
     Ok(found.map(|file| file.strip_prefix(&here).map(PathBuf::from).unwrap_or(file)))
@@ -78,7 +79,11 @@ fn apply(section: &Section, cli: &mut Cli) -> Result<()> {
         common.format = format;
     }
     let takes_baseline = takes_baseline && !common.typed.has("baseline");
-    if let Some(baseline) = section.baseline.as_ref().filter(|_| takes_baseline) {
+    // The first one is written while there is none; and a file is of one database, where a list has a folder of them.
+    let is_meant = |file: &&PathBuf| {
+        (common.write_baseline.is_none() || file.exists()) && (!has_targets || file.is_dir())
+    };
+    if let Some(baseline) = section.baseline.as_ref().filter(|_| takes_baseline).filter(is_meant) {
         common.baseline = Some(baseline.clone());
     }
     Ok(())

@@ -1,7 +1,9 @@
 //! Several databases in one run: each is examined as if it were the only one, some at a time. What one cannot do does not
 //! stop the others.
 
+use std::cell::Cell;
 use std::fs;
+use std::future::ready;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +23,10 @@ use crate::report::layout::Page;
 use crate::report::metrics::{self, Measured};
 use crate::report::several::{self, Member, Obstacle};
 use crate::report::{Report, github, print};
+use crate::requests::shown::visible;
+
+/// How long what is begun may take to end after Ctrl-C.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// How one database came out.
 struct Examined<'t> {
@@ -53,13 +59,20 @@ pub async fn run(
     work.part("databases", u64::try_from(targets.len()).ok(), Unit::Steps);
     let examine = &examine;
     let one = |(at, target)| async move { (at, examined(target, list, common, examine).await) };
-    let mut examining =
-        stream::iter(targets.iter().enumerate()).map(one).buffer_unordered(several.parallel.into());
+    let is_stopped = Cell::new(false);
+    let waiting = stream::iter(targets.iter().enumerate()).take_while(|_| ready(!is_stopped.get()));
+    let mut examining = waiting.map(one).buffer_unordered(several.parallel.into());
     let mut done: Vec<Option<Examined<'_>>> = targets.iter().map(|_| None).collect();
+    let mut deadline = Instant::now();
     loop {
         tokio::select! {
             biased;
-            _ = tokio::signal::ctrl_c() => break,
+            // Ctrl-C begins nothing more. What is begun ends by itself, with what it knows; what does not is left.
+            _ = tokio::signal::ctrl_c(), if !is_stopped.get() => {
+                is_stopped.set(true);
+                deadline = Instant::now() + GRACE;
+            }
+            () = tokio::time::sleep_until(deadline.into()), if is_stopped.get() => break,
             next = examining.next() => {
                 let Some((at, examined)) = next else { break };
                 work.advance(1);
@@ -199,7 +212,7 @@ fn finish(all: &[Examined<'_>], command: &'static str, common: &Common, begun: I
     if common.format != Format::Human && !is_each_told {
         for Member { name, outcome, .. } in &members {
             let Err(obstacle) = outcome else { continue };
-            say(&format!("error: {name}: {}", obstacle.message));
+            say(&format!("error: {}: {}", visible(name), obstacle.message));
         }
     }
     if let Some(path) = &common.metrics {

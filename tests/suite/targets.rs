@@ -204,9 +204,10 @@ async fn a_list_says_what_is_special_about_each() {
     let why = targets[2]["error"]["message"].as_str().expect("text");
     assert!(why.contains("list.toml:") && why.contains("the variable NOT_SET is not set"), "{why}");
 
-    // What evodoctor.toml decides holds for all, and its database is none of theirs.
-    let text =
-        format!("database-url = \"{NOWHERE}\"\n[[ignore]]\ncode = \"EVO101\"\nreason = \"all of them\"\n");
+    // What evodoctor.toml decides holds for all, and its database and its baseline are none of theirs.
+    let text = format!(
+        "database-url = \"{NOWHERE}\"\nbaseline = \"of-one.json\"\n[[ignore]]\ncode = \"EVO101\"\nreason = \"all of them\"\n"
+    );
     fs::write(hoster.path("evodoctor.toml"), text).expect("writable");
     let list = hoster.list("list", &format!("a {url}\n"));
     hoster.check(&list, &[]).ends(0);
