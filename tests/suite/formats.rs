@@ -206,7 +206,7 @@ async fn the_exit_code_is_the_same_whatever_the_format() {
     let role = roles::reader(&mut good.connect().await, "evolution_api").await;
     execute(&mut good.connect().await, &format!("REVOKE SELECT ON evolution_api.\"Chat\" FROM {role}")).await;
     let undecided = good.url_as(&role);
-    for format in ["human", "json"].iter().chain(&FORMATS) {
+    for format in ["human", "json", "html"].iter().chain(&FORMATS) {
         let ends = |url: &str, arguments: &[&str], code| {
             on(url, &[arguments, &["--select", "EVO101,EVO104", "--format", format]].concat()).ends(code);
         };

@@ -289,6 +289,9 @@ fn meaning(report: &Report, common: &Common, exit: Exit) -> String {
         common.fail_on.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
     match (exit, &report.detail) {
         (Exit::Clean, Detail::Change(_)) => "nothing to do, or all of it is applied.".to_owned(),
+        (Exit::Clean, Detail::History { .. } | Detail::Credentials { .. }) => {
+            "nothing went wrong.".to_owned()
+        }
         (Exit::Clean, _) => format!("nothing at or above --fail-on {from}."),
         (Exit::Findings, Detail::Change(change)) if change.run.applied => {
             "something is left to you.".to_owned()
