@@ -1,7 +1,12 @@
 //! How a run ends: the exit codes that other people's scripts rest on, and errors that say what to do next.
 
+pub mod server_words;
+
 use std::fmt;
 use std::process::ExitCode;
+
+use crate::examine::mask;
+use crate::requests::shown::visible;
 
 /// The outcome of a command, as its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,11 +44,21 @@ impl From<Exit> for ExitCode {
 pub struct Failure {
     message: String,
     next: String,
+    cause: Option<anyhow::Error>,
 }
 
 /// An error with the step that mends it. `anyhow::Error` carries it up to `main`.
 pub fn failure(message: impl Into<String>, next: impl Into<String>) -> anyhow::Error {
-    anyhow::Error::new(Failure { message: message.into(), next: next.into() })
+    anyhow::Error::new(Failure { message: message.into(), next: next.into(), cause: None })
+}
+
+/// The same, where something else failed below.
+pub fn failure_for(
+    cause: anyhow::Error,
+    message: impl Into<String>,
+    next: impl Into<String>,
+) -> anyhow::Error {
+    anyhow::Error::new(Failure { message: message.into(), next: next.into(), cause: Some(cause) })
 }
 
 impl fmt::Display for Failure {
@@ -52,20 +67,58 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_ref().map(|cause| cause.as_ref() as &(dyn std::error::Error + 'static))
+    }
+}
 
 /// The step that mends an error, where one is known.
 pub fn next(error: &anyhow::Error) -> Option<&str> {
-    error.chain().find_map(|cause| cause.downcast_ref::<Failure>()).map(|failure| failure.next.as_str())
+    let ours = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
+    let servers =
+        || error.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>()).find_map(server_words::next);
+    ours.map(|failure| failure.next.as_str()).or_else(servers)
 }
 
-/// Writes an error to stderr: the chain of causes, then the next step where one is known.
+/// The chain of causes, without what is a secret by its form.
+pub fn causes(error: &anyhow::Error) -> Vec<String> {
+    let mut causes = Vec::new();
+    for cause in error.chain() {
+        if let Some(driver) = cause.downcast_ref::<sqlx::Error>() {
+            causes.push(mask::text(&server_words::describe(driver)));
+            // What comes below is the same once more.
+            break;
+        }
+        causes.push(mask::text(&cause.to_string()));
+    }
+    causes
+}
+
+/// Writes an error to stderr: the chain of causes, then the next step where one is known. Whatever it quotes is text and
+/// no more: no secret, and nothing that a terminal or a pipeline would obey.
 pub fn report(error: &anyhow::Error) {
-    eprintln!("error: {error}");
-    for cause in error.chain().skip(1) {
-        eprintln!("  because: {cause}");
+    let causes = causes(error);
+    let next = next(error).map(|next| ("  next: ", next));
+    let first = causes.first().map(|cause| ("error: ", cause.as_str()));
+    let others = causes.iter().skip(1).map(|cause| ("  because: ", cause.as_str()));
+    for (what, text) in first.into_iter().chain(others).chain(next) {
+        eprintln!("{what}{}", harmless(text));
     }
-    if let Some(next) = next(error) {
-        eprintln!("  next: {next}");
+}
+
+/// Text of several lines in which every line is only text.
+fn harmless(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for (number, line) in text.split('\n').enumerate() {
+        // GitHub's runner reads commands from every line, however far it is indented.
+        let is_command = ["::", "##["].iter().any(|mark| line.trim_start().starts_with(mark));
+        match number {
+            0 => {}
+            _ if is_command => shown.push_str("\\n"),
+            _ => shown.push('\n'),
+        }
+        shown.push_str(&visible(line));
     }
+    shown
 }

@@ -11,22 +11,13 @@ use evodoctor::commands::{
 use evodoctor::exit::{self, Exit};
 use evodoctor::progress;
 use evodoctor::report::github;
-use tracing_subscriber::EnvFilter;
+use evodoctor::trace;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let begun = Instant::now();
     let mut cli = Cli::read();
-    let level = match cli.common.verbose {
-        0 => "error",
-        1 => "evodoctor=debug",
-        _ => "evodoctor=trace",
-    };
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(level))
-        .with_writer(std::io::stderr)
-        .without_time()
-        .init();
+    trace::begin(cli.common.verbose);
     // What -v says and a line that is drawn anew do not go together.
     if !cli.common.quiet && cli.common.verbose == 0 {
         progress::enable();

@@ -6,8 +6,23 @@ cd "$(dirname "$0")/.."
 tests/setup.sh
 cargo fmt --check
 cargo clippy --all-targets --locked -- -D warnings
+# The promises, on the oldest and the newest server too. EVODOCTOR_TEST_VERSIONS="" leaves them out.
+promises="atomic checks consent fixes hostile own_schema owner plan read_only secrets undo waiting"
+versions=${EVODOCTOR_TEST_VERSIONS-12 18}
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --locked --no-fail-fast
+    for version in $versions; do
+        programs=$(tests/postgres.sh "$version")
+        echo "run: the promises on PostgreSQL $version"
+        EVODOCTOR_TEST_PG_BIN=$programs cargo nextest run --locked --no-fail-fast \
+            -E "test(/^($(echo "$promises" | tr ' ' '|'))::/)"
+    done
 else
     cargo test --locked
+    for version in $versions; do
+        programs=$(tests/postgres.sh "$version")
+        echo "run: the promises on PostgreSQL $version"
+        # shellcheck disable=SC2046 # a list of words
+        EVODOCTOR_TEST_PG_BIN=$programs cargo test --locked --test suite -- $(printf '%s:: ' $promises)
+    done
 fi

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the tests need and this machine lacks: Postgres's server programs, PgBouncer, openssl, xmllint, jq, the
+# Installs what the tests need and this machine lacks: Postgres's server programs, PgBouncer, openssl, curl, xmllint, jq, the
 # proxies nginx, HAProxy and Caddy, Prometheus's node exporter, and Chromium and Node.js with a few npm packages. Debian and
 # Ubuntu. Starts no service. Does nothing, and asks no network, when all is there.
 set -eu
@@ -25,6 +25,7 @@ command -v haproxy >/dev/null || missing="$missing haproxy"
 command -v caddy >/dev/null || missing="$missing caddy"
 command -v prometheus-node-exporter >/dev/null || missing="$missing prometheus-node-exporter"
 command -v xmllint >/dev/null || missing="$missing libxml2-utils"
+command -v curl >/dev/null || missing="$missing curl"
 command -v jq >/dev/null || missing="$missing jq"
 command -v chromium >/dev/null || missing="$missing chromium"
 command -v node >/dev/null || missing="$missing nodejs"

@@ -34,7 +34,10 @@ FROM
             pg_catalog.jsonb_build_object(
                 'type', pg_catalog.replace(pg_catalog.format_type(attribute.atttypid, attribute.atttypmod), pg_catalog.format('%I.', :'schema'), ''),
                 'not_null', attribute.attnotnull,
-                'default', pg_catalog.replace(pg_catalog.pg_get_expr(preset.adbin, preset.adrelid), pg_catalog.format('%I.', :'schema'), '')
+                'default', CASE
+                    WHEN attribute.attidentity <> '' THEN 'GENERATED AS IDENTITY'
+                    ELSE pg_catalog.replace(pg_catalog.pg_get_expr(preset.adbin, preset.adrelid), pg_catalog.format('%I.', :'schema'), '')
+                END
             )
         FROM
             pg_catalog.pg_attribute AS attribute

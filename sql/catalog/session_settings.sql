@@ -17,6 +17,12 @@ SET LOCAL bytea_output = 'hex';
 
 SET LOCAL standard_conforming_strings = on;
 
+SET LOCAL quote_all_identifiers = off;
+
+SET LOCAL array_nulls = on;
+
+SET LOCAL transform_null_equals = off;
+
 -- A slow check leaves the session waiting between queries.
 SET LOCAL idle_in_transaction_session_timeout = 0;
 

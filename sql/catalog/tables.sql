@@ -5,7 +5,20 @@ SELECT
     relation.relkind::text AS kind,
     pg_catalog.pg_get_userbyid(relation.relowner)::text AS owner,
     pg_catalog.pg_has_role(relation.relowner, 'USAGE') AS is_owned,
-    pg_catalog.has_table_privilege(relation.oid, 'SELECT') AS is_readable,
+    -- A grant on every column is as good as one on the table.
+    pg_catalog.has_schema_privilege(namespace.oid, 'USAGE') AND (
+        pg_catalog.has_table_privilege(relation.oid, 'SELECT')
+        OR NOT EXISTS (
+            SELECT
+            FROM pg_catalog.pg_attribute AS attribute
+            WHERE attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
+                AND NOT pg_catalog.has_column_privilege(relation.oid, attribute.attnum, 'SELECT')
+        )
+    ) AS is_readable,
+    pg_catalog.has_schema_privilege(namespace.oid, 'USAGE') AS is_reachable,
+    relation.relkind <> 'p' AND EXISTS (
+        SELECT FROM pg_catalog.pg_inherits AS heir WHERE heir.inhparent = relation.oid
+    ) AS has_heirs,
     ARRAY(
         SELECT attribute.attname::text
         FROM pg_catalog.pg_attribute AS attribute

@@ -118,6 +118,8 @@ SELECT
                 '; deleting a credential leaves settings with null, and servers from 2.3.0 on then fail to read them (P2032): give those settings '
                 'a credential or remove them, SET NOT NULL on the column, and recreate the key with ON DELETE CASCADE (as EVO201 does)'
             WHEN drift.change = 'extra' AND trait.demanding THEN '; it may not be null and has no default, so every row that the server writes is refused: ALTER COLUMN … DROP NOT NULL'
+            WHEN stand_in.kind IS NOT NULL THEN pg_catalog.format('; %s of this name is in its place: what is not a table, evodoctor does not repair', stand_in.kind)
+            WHEN NOT feasible.is_so THEN '; it cannot be added to what is there, as columns are missing or of other types, or nothing makes what it refers to unique: ' || drift.repair[1]
             WHEN drift.change = 'missing' AND NOT trait.addable THEN '; rows may stand in the way, so adding it is left to you: ' || drift.repair[1]
         END
     ) AS detail,
@@ -132,7 +134,7 @@ SELECT
         WHEN drift.kind = 'enum' THEN CASE WHEN drift.seen -> 'values' @> (drift.wanted -> 'values') THEN 'advice' ELSE 'error' END
         ELSE 'warning'
     END AS severity,
-    trait.addable AS fixable,
+    trait.addable AND feasible.is_so AND stand_in.kind IS NULL AS fixable,
     ARRAY[drift."table"] AS tables,
     drift.repair AS repair,
     drift.undo AS undo
@@ -153,6 +155,50 @@ FROM
             ) AS addable,
             drift.change = 'extra' AND drift.kind = 'column' AND (drift.seen ->> 'not_null')::boolean AND drift.seen ->> 'default' IS NULL AS demanding
     ) AS trait
+    -- An index or a key that is missing needs its columns, a key also equal types on both sides and something unique.
+    CROSS JOIN LATERAL (
+        SELECT NOT EXISTS (
+            SELECT
+            FROM
+                (SELECT pg_catalog.regexp_match(drift.form, '^[^(]*\(([^)]*)\)(?: → (.*) \(([^)]*)\))?$') AS parts) AS form
+                CROSS JOIN LATERAL ROWS FROM (
+                    pg_catalog.unnest(pg_catalog.string_to_array(form.parts[1], ', ')),
+                    pg_catalog.unnest(pg_catalog.string_to_array(form.parts[3], ', '))
+                ) AS pair (own, other)
+                LEFT JOIN found AS own ON own.kind = 'column' AND own."table" = drift."table" AND own.form = pair.own
+                LEFT JOIN found AS other ON other.kind = 'column' AND other."table" = form.parts[2] AND other.form = pair.other
+            WHERE
+                drift.change = 'missing'
+                AND drift.kind IN ('index', 'key')
+                AND (
+                    (own.form IS NULL AND NOT EXISTS (
+                        SELECT FROM expected AS coming
+                        WHERE
+                            coming.kind = 'column' AND coming."table" = drift."table" AND coming.form = pair.own AND coming.migration IS NULL
+                            AND (NOT (coming.definition ->> 'not_null')::boolean OR coming.definition ->> 'default' IS NOT NULL)
+                    ))
+                    OR own.definition ->> 'type' <> other.definition ->> 'type'
+                    OR EXISTS (
+                        SELECT FROM found AS parent
+                        WHERE
+                            parent.kind = 'table' AND parent."table" = form.parts[2]
+                            AND parent.definition -> 'primary_key' IS DISTINCT FROM pg_catalog.to_jsonb(pg_catalog.string_to_array(form.parts[3], ', '))
+                            AND NOT EXISTS (
+                                SELECT FROM found AS index
+                                WHERE index.kind = 'index' AND index."table" = form.parts[2] AND index.form = pg_catalog.format('UNIQUE (%s)', form.parts[3])
+                            )
+                    )
+                )
+        ) AS is_so
+    ) AS feasible
+    -- A view, a foreign table and the like in the place of a table.
+    LEFT JOIN LATERAL (
+        SELECT CASE class.relkind WHEN 'v' THEN 'a view' WHEN 'm' THEN 'a materialized view' WHEN 'f' THEN 'a foreign table' ELSE 'something else' END AS kind
+        FROM
+            pg_catalog.pg_class AS class
+            JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace AND namespace.nspname = :'schema'
+        WHERE drift.change = 'missing' AND drift.kind = 'table' AND class.relname = drift."table"
+    ) AS stand_in ON true
     LEFT JOIN LATERAL (
         SELECT pg_catalog.string_agg(pg_catalog.format('%s is %s instead of %s', pg_catalog.replace(want.key, '_', ' '), drift.seen -> want.key, want.value), ', ' ORDER BY want.key) AS text
         FROM pg_catalog.jsonb_each(drift.wanted) AS want

@@ -1,14 +1,17 @@
 //! What the database declares: server, schema, tables, foreign keys, and the canonical DDL that diffs compare.
 
+mod action;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use super::columns::{Columns, LARGE};
+pub use action::Action;
+
 use super::quote::Fragment;
 use super::run::rows;
 use super::script::Variables;
@@ -110,6 +113,8 @@ pub struct Table {
     pub primary_key: Vec<String>,
     /// Enabled triggers that are not the server's own.
     pub triggers: Vec<String>,
+    /// Whether other tables inherit from it: their rows show up in it and belong to them. Partitions are no such tables.
+    pub has_heirs: bool,
     /// About how many pages it has, with those of its partitions: what the statistics say, which may be old.
     pub pages: u64,
     /// About how many rows it has, likewise.
@@ -135,53 +140,11 @@ impl Table {
             stored_types: row.try_get("stored_types")?,
             primary_key: row.try_get("primary_key")?,
             triggers: row.try_get("triggers")?,
+            has_heirs: row.try_get("has_heirs")?,
             pages: row.try_get::<i64, _>("pages")?.try_into().unwrap_or_default(),
             rows: row.try_get::<i64, _>("rows")?.try_into().unwrap_or_default(),
             not_null_columns: row.try_get::<Vec<String>, _>("not_null_columns")?.into_iter().collect(),
         })
-    }
-}
-
-/// What a foreign key does when the row it refers to goes or changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Action {
-    /// `NO ACTION`.
-    #[serde(rename = "NO ACTION")]
-    NoAction,
-    /// `RESTRICT`.
-    #[serde(rename = "RESTRICT")]
-    Restrict,
-    /// `CASCADE`.
-    #[serde(rename = "CASCADE")]
-    Cascade,
-    /// `SET NULL`.
-    #[serde(rename = "SET NULL")]
-    SetNull,
-    /// `SET DEFAULT`.
-    #[serde(rename = "SET DEFAULT")]
-    SetDefault,
-}
-
-impl Action {
-    const ALL: [(&str, &str, Self); 5] = [
-        ("a", "NO ACTION", Self::NoAction),
-        ("r", "RESTRICT", Self::Restrict),
-        ("c", "CASCADE", Self::Cascade),
-        ("n", "SET NULL", Self::SetNull),
-        ("d", "SET DEFAULT", Self::SetDefault),
-    ];
-
-    /// As SQL writes it.
-    pub fn as_sql(self) -> &'static str {
-        Self::ALL.iter().find(|(_, _, action)| *action == self).map_or("", |(_, sql, _)| sql)
-    }
-
-    /// From SQL's words, or from the letter in `pg_constraint`.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .find(|(letter, sql, _)| *letter == text || *sql == text)
-            .map(|(_, _, action)| *action)
     }
 }
 
@@ -277,6 +240,8 @@ pub struct Catalog {
     pub ledger: Ledger,
     /// What is known of columns; read only where a table is so large that it matters.
     pub columns: Columns,
+    /// Whether the role that asks may use the schema: without that, it may read no table in it.
+    pub is_reachable: bool,
 }
 
 /// Whether evodoctor has a ledger in the database.
@@ -301,6 +266,8 @@ impl Catalog {
         let variables = Variables::for_schema(schema);
         let tables = rows(connection, "sql/catalog/tables.sql", &variables).await?;
         let keys = rows(connection, "sql/catalog/foreign_keys.sql", &variables).await?;
+        // Every table says the same.
+        let is_reachable = tables.first().map_or(Ok(true), |row| row.try_get("is_reachable"))?;
         let tables: Vec<Table> = tables.iter().map(Table::read).collect::<Result<_>>()?;
         let keys: Vec<DeclaredKey> = keys.iter().map(DeclaredKey::read).collect::<Result<_>>()?;
         let ledger = rows(connection, "sql/catalog/ledger.sql", &Variables::default()).await?;
@@ -319,6 +286,7 @@ impl Catalog {
             incoming_keys,
             ledger,
             columns,
+            is_reachable,
         })
     }
 }

@@ -7,7 +7,7 @@ mod archive;
 mod complaint;
 mod databases;
 mod feed;
-mod header;
+pub mod header;
 mod input;
 mod source;
 mod space;

@@ -100,12 +100,3 @@ pub fn is_lock_trouble(error: &sqlx::Error) -> bool {
 pub fn state_of(error: &sqlx::Error) -> Option<String> {
     error.as_database_error().and_then(|e| e.code()).map(|code| code.into_owned())
 }
-
-/// The server's words without values of rows: data exceptions (class 22) quote what they do not understand, and that may
-/// be a secret.
-pub fn without_values<'a>(sqlstate: &str, message: &'a str) -> &'a str {
-    match message.split_once(": \"") {
-        Some((what, _)) if sqlstate.starts_with("22") => what,
-        _ => message,
-    }
-}

@@ -104,10 +104,12 @@ impl Session {
                 None => return Err(refusal.explain(target)),
             },
         };
-        // The simple protocol: outside of a transaction, PgBouncer may send each message to another server.
+        // The simple protocol: outside of a transaction, PgBouncer may send each message to another server. Every name with
+        // its schema: the role's own search_path still holds here.
         let row = sqlx::raw_sql(
-            "SELECT current_setting('server_version'), current_setting('server_version_num')::integer, \
-             pg_catalog.pg_is_in_recovery(), current_database()::text, current_user::text",
+            "SELECT pg_catalog.current_setting('server_version'), \
+             pg_catalog.current_setting('server_version_num')::integer, pg_catalog.pg_is_in_recovery(), \
+             pg_catalog.current_database()::pg_catalog.text, current_user::pg_catalog.text",
         )
         .fetch_one(&mut connection)
         .await

@@ -49,14 +49,49 @@ pub fn value(value: &mut Value) {
             }
         }
         Value::Array(items) => items.iter_mut().for_each(self::value),
-        Value::String(text) => {
-            if text.contains("://") {
-                *text = without_credentials(text);
-            }
-            cut(text);
+        Value::String(said) => {
+            *said = text(said);
+            cut(said);
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// Masks what is a secret by its form, in a text of any kind: what stands before the `@` of a URL, parameters that are
+/// named like secrets, keys of OpenAI (`sk-…`), and what follows `Bearer` or `Basic`.
+pub fn text(text: &str) -> String {
+    let text = if text.contains("://") { without_credentials(text) } else { text.to_owned() };
+    without_tokens(&text)
+}
+
+/// The shortest run of characters after `sk-`, `Bearer ` or `Basic ` that is taken for a secret.
+const SHORTEST: usize = 16;
+
+fn without_tokens(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((at, mark)) = next_mark(rest) {
+        let is_key = mark.starts_with("sk");
+        let begins = if is_key { at } else { at + mark.len() };
+        let is_part = |c: char| c.is_ascii_alphanumeric() || "-_.~+/=".contains(c);
+        let length = rest[begins..].find(|c| !is_part(c)).unwrap_or(rest.len() - begins);
+        let (before, token) = (&rest[..begins], &rest[begins..begins + length]);
+        let is_inside_a_word = is_key && before.ends_with(|c: char| c.is_ascii_alphanumeric());
+        out.push_str(before);
+        if length >= SHORTEST && !is_inside_a_word {
+            out.push_str(&secret(token));
+        } else {
+            out.push_str(token);
+        }
+        rest = &rest[begins + length..];
+    }
+    out + rest
+}
+
+/// The first place where a token may begin, and what marks it.
+fn next_mark(text: &str) -> Option<(usize, &'static str)> {
+    const MARKS: [&str; 5] = ["sk-", "Bearer ", "bearer ", "Basic ", "basic "];
+    MARKS.iter().filter_map(|mark| Some((text.find(mark)?, *mark))).min()
 }
 
 /// Masks a value of which every part is secret.
@@ -145,6 +180,17 @@ mod tests {
                 "text": "see http://…@h and amqp://…@z/v, mail a@b.c"
             })
         );
+    }
+
+    #[test]
+    fn tokens_are_masked_by_their_form() {
+        assert_eq!(
+            text("sk-abcdefghijklmnop, task-abcdefghijklmnopq sk-short"),
+            "sk-a…op, task-abcdefghijklmnopq sk-short"
+        );
+        assert_eq!(text("Authorization: Bearer abcdefghijklmnopqr"), "Authorization: Bearer abcd…qr");
+        assert_eq!(text("é Basic é basic training"), "é Basic é basic training");
+        assert_eq!(text("sk-\u{e9}sk-proj-0123456789abcdef"), "sk-ésk-p…ef");
     }
 
     #[test]

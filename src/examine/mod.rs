@@ -8,6 +8,7 @@ pub mod facts;
 pub mod finder;
 pub mod finding;
 pub mod mask;
+pub mod obstacle;
 pub mod orphans;
 pub mod parts;
 pub mod place;

@@ -13,13 +13,13 @@ use super::check::{Check, checks};
 use super::course::Course;
 use super::finding::{CheckReport, Finding, Repair};
 use super::mask;
+use super::obstacle::explain;
 use super::reading::Readings;
 use super::references::{Reference, references};
 use super::rule::{Applicability, Rule};
 use super::unique_indexes::{UniqueIndex, unique_indexes};
 use crate::database::catalog::Catalog;
 use crate::database::columns::LARGE;
-use crate::database::restore::OWNER;
 use crate::database::run::{execute, is_lock_trouble, script, statement_rows};
 use crate::database::script::Variables;
 use crate::evolution::release::ReleaseRange;
@@ -121,7 +121,7 @@ pub async fn run_check(
         let started = Instant::now();
         let answer = match guarded(connection, None, async |connection| step.run(connection).await).await? {
             Err(error) if scope.gives_way && is_lock_trouble(&error) => return Err(error.into()),
-            answer => answer.map_err(|error| explain(&error, scope.role)),
+            answer => answer.map_err(|error| explain(&error, scope)),
         };
         for (position, step) in course.take(place, answer, started.elapsed())?.into_iter().enumerate() {
             ready.insert(position, step);
@@ -149,8 +149,13 @@ pub async fn guarded<T>(
         Err(sqlx::Error::Database(_)) => "ROLLBACK TO SAVEPOINT evodoctor",
         Err(_) => return result.map(Ok).context("the connection was lost"),
     };
-    execute(connection, after.into()).await.context("the connection was lost")?;
-    Ok(result)
+    let went_on = execute(connection, after.into()).await;
+    match (went_on, result) {
+        (Ok(_), result) => Ok(result),
+        // Its last words say why, not that nobody answers any more.
+        (Err(_), Err(last)) => Err(last).context("the server ended the connection"),
+        (Err(lost), Ok(_)) => Err(lost).context("the connection was lost"),
+    }
 }
 
 /// Runs a query behind a savepoint.
@@ -161,35 +166,17 @@ pub async fn guarded_query(connection: &mut PgConnection, sql: String) -> Result
     guarded(connection, None, async |connection| statement_rows(connection, sql).await).await
 }
 
-/// Says what the server refused, and what would help.
-pub fn explain(error: &sqlx::Error, role: &str) -> String {
-    let Some(database) = error.as_database_error() else { return error.to_string() };
-    match database.code().as_deref() {
-        Some("42501") if database.message().contains("row-level security") => format!(
-            "row-level security would hide rows from role {role:?} ({}); ask as the table's owner, or as a role with \
-             BYPASSRLS",
-            database.message()
-        ),
-        Some("42501") if role == OWNER => format!("the dump lacks its rows ({})", database.message()),
-        Some("42501") => {
-            format!("role {role:?} may not read it ({}); GRANT SELECT to it", database.message())
-        }
-        Some("57014") => "the server's statement_timeout ended it".to_owned(),
-        Some("55P03") => "a lock stood in the way for longer than lock_timeout".to_owned(),
-        _ => database.message().to_owned(),
-    }
-}
-
 /// Reads a row by the contract that all checks share.
 ///
 /// # Errors
 /// When a column is missing or of another type.
 pub fn finding(rule: &Rule, row: &PgRow) -> Result<Finding> {
-    let mut finding =
-        Finding::new(rule, row.try_get::<String, _>("subject")?, row.try_get::<String, _>("detail")?);
-    finding.predicate = row.try_get("predicate")?;
+    // Whoever pastes a key into a name has it masked there, too.
+    let text = |column| row.try_get::<String, _>(column).map(|text| mask::text(&text));
+    let mut finding = Finding::new(rule, text("subject")?, text("detail")?);
+    finding.predicate = row.try_get::<Option<String>, _>("predicate")?.map(|text| mask::text(&text));
     finding.count = row.try_get("count")?;
-    finding.key = row.try_get("key")?;
+    finding.key = text("key")?;
     let mut sample: Value = row.try_get("sample")?;
     mask::value(&mut sample);
     finding.sample = match sample {

@@ -17,7 +17,8 @@ use sqlx::postgres::PgConnection;
 use super::board::Board;
 use super::check::{Check, checks};
 use super::finding::{CheckReport, Finding};
-use super::runner::{self, Scope, explain, guarded};
+use super::obstacle::explain;
+use super::runner::{self, Scope, guarded};
 use crate::database::run::script;
 use crate::database::script::Variables;
 use crate::database::snapshot::{self, Room, Snapshot};
@@ -181,7 +182,7 @@ impl Crew<'_> {
             let left = self.time_left(started);
             let done = guarded(connection, left, async |connection| step.run(connection).await).await;
             let (answer, lost) = match done {
-                Ok(answer) => (answer.map_err(|error| explain(&error, self.scope.role)), None),
+                Ok(answer) => (answer.map_err(|error| explain(&error, self.scope)), None),
                 Err(error) => (Err(format!("{error:#}")), Some(error)),
             };
             self.board.take(taken, answer, started.elapsed())?;

@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use super::orphans::Constraint;
 use super::statements::WayBack;
 use crate::database::catalog::{Catalog, Ddl};
-use crate::database::run::{rows, script, statement_rows};
+use crate::database::run::{execute, rows, script, statement_rows};
 use crate::database::script::Variables;
 use crate::evolution::release::ReleaseRange;
 use crate::examine::facts;
@@ -183,6 +183,10 @@ pub async fn open(connection: &mut PgConnection, role: &str, database: &str) -> 
     let comment: Option<String> = row.try_get("comment")?;
     if comment.as_deref() != Some(FORMAT) {
         script(connection, "sql/ledger/create.sql", &Variables::default()).await?;
+        // Whoever ALTER DEFAULT PRIVILEGES lets into new schemas and tables is not let into this one.
+        for row in rows(connection, "sql/ledger/revokes.sql", &Variables::default()).await? {
+            execute(connection, row.try_get("statement")?).await?;
+        }
     }
     let next = rows(connection, "sql/ledger/next_run.sql", &Variables::default()).await?;
     Ok(next.first().context("a number is one row")?.try_get("run")?)

@@ -83,7 +83,7 @@ impl Mode {
 /// # Errors
 /// When another evodoctor, or Prisma's migrations, are at work; the message says which.
 pub async fn begin(connection: &mut PgConnection, attempt: usize) -> Result<()> {
-    run::begin(connection, "BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+    run::begin(connection, "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE").await?;
     script(connection, "sql/ledger/begin.sql", &Variables::default()).await?;
     let wait = LADDER[attempt.min(LADDER.len() - 1)];
     execute(connection, format!("SET LOCAL lock_timeout = {}", wait.as_millis())).await?;

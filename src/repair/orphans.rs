@@ -135,10 +135,15 @@ pub async fn apply(
     let mut statements = work.treat(connection).await?;
 
     let [add, validate] = fix.up.as_slice() else { bail!("EVO101's fix holds two statements") };
+    // Before PostgreSQL 18 a partitioned table takes no key that is NOT VALID.
+    let add_valid = add.strip_suffix(" NOT VALID").context("the key is added unvalidated")?.to_owned();
     let constraints: Vec<Constraint> = orphaned.iter().map(|reference| Constraint::of(reference)).collect();
     for constraint in &constraints {
         let variables = constraint.variables(&catalog.schema);
+        let is_partitioned =
+            catalog.tables.get(&constraint.child_table).is_some_and(|table| table.kind == "p");
         let needed: &[&String] = match constraint.before {
+            Before::Absent if is_partitioned => &[&add_valid],
             Before::Absent => &[add, validate],
             Before::NotValid => &[validate],
             Before::ClaimedValid | Before::NotEnforced => &[],

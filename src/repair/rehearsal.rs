@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use sqlx::postgres::PgConnection;
 
 use super::fix::{self, Fix};
@@ -17,7 +17,9 @@ use crate::database::run::execute;
 use crate::evolution::release::ReleaseRange;
 use crate::examine::finder::Finder;
 use crate::examine::finding::{CheckReport, Finding};
+use crate::examine::references::Reference;
 use crate::examine::runner::Scope;
+use crate::exit::{self, failure_for};
 use crate::progress::{Unit, Work};
 
 /// The database that is to be changed.
@@ -116,6 +118,7 @@ pub async fn rehearse(
         })?;
         result.checks.push(report);
         mark_untreatable(&mut findings, &scope);
+        mark_unbuildable(&mut findings, &scope, &result.left);
         fix::annotate(&mut findings);
         result.findings.extend(findings.iter().cloned());
         let (chosen, left): (Vec<Finding>, Vec<Finding>) =
@@ -128,8 +131,16 @@ pub async fn rehearse(
             Turn { subject, scope: &scope, finder: Some(*finder), fix, chosen: &chosen, arguments: None }
                 .carry_out(connection, &mut watch)
                 .await
-                .with_context(|| {
-                    format!("{} could not be carried out; everything was rolled back", fix.code)
+                .map_err(|error| {
+                    let what = format!("{} could not be carried out; everything was rolled back", fix.code);
+                    match exit::next(&error) {
+                        Some(_) => error.context(what),
+                        None => failure_for(
+                            error,
+                            what,
+                            format!("leave it out, and do the rest: --ignore {}", fix.code),
+                        ),
+                    }
                 })?;
         result.fixes.push(plan);
         result.applied.push(applied);
@@ -192,6 +203,20 @@ async fn look_again(
         result.left.extend(findings.into_iter().filter(|found| wanted(found) && !found.is_fixable));
     }
     Ok(())
+}
+
+/// A missing key cannot be built where rows that refer to nothing are left to a person.
+fn mark_unbuildable(findings: &mut [Finding], scope: &Scope<'_>, left: &[Finding]) {
+    let is_left = |reference: &&Reference| left.iter().any(|left| left.key == reference.subject());
+    for reference in scope.references.iter().filter(is_left) {
+        let key = format!("missing key {} of {}", reference.constraint, reference.child_table);
+        for finding in findings.iter_mut().filter(|finding| finding.key == key) {
+            finding.is_fixable = false;
+            finding
+                .detail
+                .push_str("; rows that refer to nothing, which are left to you (EVO101), are in its way");
+        }
+    }
 }
 
 /// Findings about references whose rows cannot be treated are left to a person.

@@ -30,6 +30,12 @@ pub fn treatment(reference: &Reference, catalog: &Catalog) -> Result<Treatment, 
         Some(table) if matches!(table.kind.as_str(), "r" | "p") => table,
         _ => return Err(format!("{} is no table", reference.child_table)),
     };
+    if table.has_heirs {
+        return Err(format!(
+            "other tables inherit from {}, and some of these rows may be theirs",
+            table.name
+        ));
+    }
     if table.primary_key.is_empty() {
         return Err(format!("{} has no primary key to recognise its rows by", table.name));
     }
@@ -219,7 +225,7 @@ impl Work<'_> {
                 return Err(failure(
                     format!(
                         "{count} rows of {}.{} refer to rows that would be removed ({}), and evodoctor cannot put \
-                         them back: they are in another schema or have no primary key",
+                         them back: they are in another schema, have no primary key, or may belong to a table that inherits",
                         key.child_schema, key.child_table, key.name
                     ),
                     "remove or repoint those rows yourself, then run the fix again",
@@ -265,7 +271,19 @@ impl Work<'_> {
     }
 
     fn table(&self, name: &str) -> Result<&Table> {
-        self.catalog.tables.get(name).with_context(|| format!("there is no table {name:?}"))
+        let table = self.catalog.tables.get(name).with_context(|| format!("there is no table {name:?}"))?;
+        if table.has_heirs {
+            return Err(failure(
+                format!(
+                    "other tables inherit from {name}: their rows show up in it, and could not be put back as theirs"
+                ),
+                format!(
+                    "end that first (ALTER TABLE … NO INHERIT {name:?}), or leave this fix out with --ignore {}",
+                    self.code
+                ),
+            ));
+        }
+        Ok(table)
     }
 }
 

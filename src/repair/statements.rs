@@ -13,6 +13,7 @@ use crate::database::run::{execute, state_of, statement_rows};
 use crate::database::script::{Script, Variables, file, render};
 use crate::evolution::release::{Migration, facts};
 use crate::examine::finding::Finding;
+use crate::examine::mask;
 use crate::exit::failure;
 
 /// What running a fix's statements gave.
@@ -131,11 +132,11 @@ async fn run_each(connection: &mut PgConnection, rendered: Vec<String>) -> Resul
         let mut refusals: Vec<String> = Vec::new();
         for row in statement_rows(connection, sql).await? {
             if let Ok(refusal) = row.try_get::<String, _>("refusal") {
-                refusals.push(refusal);
+                refusals.push(mask::text(&refusal));
             } else if row.try_get::<String, _>("statement").is_ok() {
                 written(connection, &row, &mut done).await?;
             } else {
-                done.notes.push(row.try_get("note")?);
+                done.notes.push(mask::text(row.try_get("note")?));
             }
         }
         refuse(&refusals)?;

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde_json::json;
 
+use super::json;
 use super::layout::Page;
 use crate::examine::rule::Rule;
 use crate::repair::fix;
@@ -107,5 +108,5 @@ pub fn json(rules: &[&Rule]) -> Result<String> {
     let tool = json!({"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")});
     let document =
         json!({"tool": tool, "command": "explain", "rules": rules.iter().map(one).collect::<Vec<_>>()});
-    Ok(serde_json::to_string_pretty(&document)? + "\n")
+    json::written(&document)
 }

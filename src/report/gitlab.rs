@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use super::json;
 use super::outline::{Outline, Told, next};
 use crate::config::file_stem;
 use crate::examine::baseline::Id;
@@ -15,7 +16,7 @@ use crate::requests::shown::visible;
 /// # Errors
 /// Never in practice: all of it can be written as JSON.
 pub fn render(outline: &Outline<'_>) -> Result<String> {
-    Ok(serde_json::to_string_pretty(&issues(outline))? + "\n")
+    json::written(&issues(outline))
 }
 
 /// The same, not yet as text. In a list of several databases each has issues and paths of its own.

@@ -1,10 +1,14 @@
 //! One JSON document. Other people's scripts rest on it: `report.schema.json` describes it, and fields are only ever
 //! added.
 
+use std::fmt::Write;
+
 use anyhow::Result;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::outline::Outline;
+use crate::requests::shown::is_hidden;
 
 /// The JSON Schema of what every command prints.
 pub const SCHEMA: &str = include_str!("report.schema.json");
@@ -14,7 +18,7 @@ pub const SCHEMA: &str = include_str!("report.schema.json");
 /// # Errors
 /// Never in practice: everything in a report can be written as JSON.
 pub fn render(outline: &Outline<'_>) -> Result<String> {
-    Ok(serde_json::to_string_pretty(&document(outline)?)? + "\n")
+    written(&document(outline)?)
 }
 
 /// The same, not yet as text.
@@ -31,4 +35,38 @@ pub fn document(outline: &Outline<'_>) -> Result<Value> {
         document["baseline"] = json!({"gone": gone});
     }
     Ok(document)
+}
+
+/// A document as text, in which every character that a terminal would obey or not show is written as `\uXXXX`: the same
+/// to whoever parses it.
+///
+/// # Errors
+/// As [`render`].
+pub fn written(document: &impl Serialize) -> Result<String> {
+    let text = serde_json::to_string_pretty(document)? + "\n";
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character == '\n' || !is_hidden(character) {
+            shown.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            write!(shown, "\\u{unit:04x}")?;
+        }
+    }
+    Ok(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_hidden_is_written_as_it_is() {
+        let document = json!({"\u{202e}a": ["\u{7f}\u{85}é→\n", "\u{e0041}"]});
+        let text = written(&document).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), document);
+        assert!(text.chars().all(|c| c == '\n' || !is_hidden(c)), "{text}");
+        assert!(text.contains("é→"), "{text}");
+    }
 }

@@ -6,6 +6,7 @@
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
+use super::json;
 use super::markdown::fenced;
 use super::outline::{Group, Outline, Told, next};
 use crate::examine::baseline::{Id, Standing};
@@ -21,7 +22,7 @@ use crate::rules;
 /// # Errors
 /// Never in practice: all of it can be written as JSON.
 pub fn render(outline: &Outline<'_>) -> Result<String> {
-    Ok(serde_json::to_string_pretty(&log(vec![run(outline)]))? + "\n")
+    json::written(&log(vec![run(outline)]))
 }
 
 /// A log of these runs.

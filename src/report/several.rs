@@ -143,7 +143,7 @@ pub fn json(command: &'static str, members: &[Member<'_>]) -> Result<String> {
         "summary": sum,
         "targets": targets,
     });
-    Ok(serde_json::to_string_pretty(&document)? + "\n")
+    one_json::written(&document)
 }
 
 /// One SARIF log with a run for each database that could be examined.
@@ -152,7 +152,7 @@ pub fn json(command: &'static str, members: &[Member<'_>]) -> Result<String> {
 /// As [`json`].
 pub fn sarif(members: &[Member<'_>]) -> Result<String> {
     let runs = examined(members).map(|(report, common)| sarif::run(&Outline::of(report, common))).collect();
-    Ok(serde_json::to_string_pretty(&sarif::log(runs))? + "\n")
+    one_json::written(&sarif::log(runs))
 }
 
 /// One list of GitLab's with the issues of all.
@@ -162,7 +162,7 @@ pub fn sarif(members: &[Member<'_>]) -> Result<String> {
 pub fn gitlab(members: &[Member<'_>]) -> Result<String> {
     let issues: Vec<Value> =
         examined(members).flat_map(|(report, common)| gitlab::issues(&Outline::of(report, common))).collect();
-    Ok(serde_json::to_string_pretty(&issues)? + "\n")
+    one_json::written(&issues)
 }
 
 fn examined<'m>(members: &'m [Member<'_>]) -> impl Iterator<Item = (&'m Report, &'m Common)> {

@@ -15,7 +15,7 @@ pub fn tidy(text: &[u8], longest: usize, directory: Option<&Directory>) -> Strin
         let masked = mask::secret(&text[token.clone()]);
         text.replace_range(token, &masked);
     }
-    cut(&visible(&text), longest)
+    cut(&visible(&mask::text(&text)), longest)
 }
 
 /// The text with every character escaped that a terminal would obey or not show.
@@ -46,7 +46,8 @@ pub fn cut(text: &str, longest: usize) -> String {
     format!("{}…", &text[..text.floor_char_boundary(longest)])
 }
 
-fn is_hidden(character: char) -> bool {
+/// Whether a terminal would obey a character, or not show it.
+pub fn is_hidden(character: char) -> bool {
     let is_odd_space = character.is_whitespace() && character != ' ';
     let is_mark = matches!(
         character,

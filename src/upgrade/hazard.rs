@@ -30,6 +30,7 @@ use crate::database::run::is_lock_trouble;
 use crate::database::script::{FILES, Script, Variables, file, render, uses};
 use crate::evolution::release::{Release, facts};
 use crate::examine::finding::{CheckReport, Finding, Outcome};
+use crate::examine::obstacle::explain;
 use crate::examine::parts;
 use crate::examine::rule::Rule;
 use crate::examine::runner::{self, Scope, guarded_query, optional};
@@ -141,7 +142,7 @@ impl Hazard {
                     variables = variables.text("plan", plan.to_string());
                 }
                 Err(error) if scope.gives_way && is_lock_trouble(&error) => return Err(error.into()),
-                Err(error) => reason = Some(runner::explain(&error, scope.role)),
+                Err(error) => reason = Some(explain(&error, scope)),
             }
         }
         if reason.is_none() {
@@ -154,7 +155,7 @@ impl Hazard {
                     }
                 }
                 Err(error) if scope.gives_way && is_lock_trouble(&error) => return Err(error.into()),
-                Err(error) => reason = Some(runner::explain(&error, scope.role)),
+                Err(error) => reason = Some(explain(&error, scope)),
             }
         }
         let outcome = match (found.is_empty(), &reason) {

@@ -66,6 +66,37 @@ async fn a_table_that_may_not_be_read_is_undecided() {
     assert!(orphans["reason"].as_str().expect("not all was compared").contains("OpenaiCreds"), "{orphans}");
 }
 
+/// What to type is said, and a grant on every column is as good as one on the table.
+#[tokio::test]
+async fn grants_are_named_and_may_be_on_columns() {
+    let database = TestDatabase::new("2.3.7", "evolution_api").await;
+    let mut connection = database.connect().await;
+    let role = roles::reader(&mut connection, "evolution_api").await;
+    execute(&mut connection, &format!(r#"REVOKE SELECT ON evolution_api."_prisma_migrations" FROM {role}"#))
+        .await;
+    let columns = "SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute
+                   WHERE attrelid = 'evolution_api._prisma_migrations'::regclass AND attnum > 0";
+    let columns: String = sqlx::query_scalar(columns).fetch_one(&mut connection).await.expect("a list");
+    let grant = format!(r#"GRANT SELECT ({columns}) ON evolution_api."_prisma_migrations" TO {role}"#);
+    execute(&mut connection, &grant).await;
+    let report = on(&database.url_as(&role), &["check", "--format", "json"]).json();
+    assert_eq!(report["summary"]["undecided"], 0, "{report:#}");
+
+    execute(&mut connection, &format!(r#"REVOKE SELECT ON evolution_api."OpenaiCreds" FROM {role}"#)).await;
+    let report = on(&database.url_as(&role), &["check", "--format", "json"]).json();
+    let reason = check(&report, "EVO101")["reason"].as_str().expect("a reason").to_owned();
+    assert!(
+        reason.contains(&format!(r#"GRANT SELECT ON "evolution_api"."OpenaiCreds" TO "{role}""#)),
+        "{reason}"
+    );
+
+    execute(&mut connection, &format!("REVOKE USAGE ON SCHEMA evolution_api FROM {role}")).await;
+    let report = on(&database.url_as(&role), &["check", "--format", "json"]).json();
+    assert_ne!(report["summary"]["undecided"], 0);
+    let reason = check(&report, "EVO101")["reason"].as_str().expect("a reason").to_owned();
+    assert!(reason.contains(&format!(r#"GRANT USAGE ON SCHEMA "evolution_api" TO "{role}""#)), "{reason}");
+}
+
 /// Without Prisma's record the release is unknown, which is no reason to look at nothing.
 #[tokio::test]
 async fn a_history_that_may_not_be_read_is_an_unknown_release() {

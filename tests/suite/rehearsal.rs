@@ -293,7 +293,7 @@ async fn what_is_applied_is_held_against_the_folder() {
     let insert = |name: &str, checksum: &str, finished: &str, rolled_back: &str| {
         format!(
             "INSERT INTO evolution_api._prisma_migrations (id, checksum, migration_name, finished_at, rolled_back_at)
-             VALUES (gen_random_uuid()::text, '{checksum}', '{name}', {finished}, {rolled_back})"
+             VALUES (md5(random()::text), '{checksum}', '{name}', {finished}, {rolled_back})"
         )
     };
     let mut connection = database.connect().await;
@@ -360,7 +360,7 @@ async fn a_busy_table_is_waited_for() {
 #[tokio::test]
 async fn ctrl_c_rolls_back() {
     let (database, checkout) =
-        newer("ALTER TABLE \"Chat\" ADD COLUMN a text;\nSELECT pg_catalog.pg_sleep(600);").await;
+        newer("ALTER TABLE \"Chat\" ADD COLUMN a text;\nSELECT pg_catalog.pg_sleep(60);").await;
     let mut connection = database.connect().await;
     let before = state(&mut connection, &[]).await;
     let child = start_on(&database.url(), &live(checkout.root(), &[]));

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use clap::ValueEnum;
+use evodoctor::cli::Format;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
 use tempfile::TempDir;
 
@@ -200,4 +202,166 @@ async fn our_schema_is_not_for_everybody() {
     on(&database.url(), &["undo", "1", "--apply"]).ends(0);
     let count: i64 = sqlx::query_scalar(kept).fetch_one(&mut connection).await.expect("a superuser may");
     assert_eq!(count, 0, "rows are back, and a second copy of their secrets stayed");
+}
+
+/// The password of a role, with what has to be percent-encoded.
+const PASSWORD: &str = "p@ss/w0rd#DO-NOT-SHOW?&%";
+
+/// The forms in which a password could turn up.
+fn forms(secret: &str) -> Vec<String> {
+    let percent =
+        percent_encoding::utf8_percent_encode(secret, percent_encoding::NON_ALPHANUMERIC).to_string();
+    vec![secret.to_owned(), percent.clone(), percent.to_lowercase(), base64(secret.as_bytes())]
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digits = bytes.chunks(3).flat_map(|chunk| {
+        let word = chunk.iter().fold(0, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        (0..=chunk.len()).map(move |at| char::from(DIGITS[(word >> (18 - 6 * at)) as usize & 63]))
+    });
+    digits.collect()
+}
+
+#[track_caller]
+fn keeps(run: &Run, secrets: &[String], what: &str) {
+    for text in [&run.stdout, &run.stderr] {
+        for secret in secrets {
+            assert!(!text.contains(secret.as_str()), "{what} shows {secret:?}:\n{text}");
+        }
+    }
+    hides(run, what);
+}
+
+/// Every command, in every format that `--help` lists, at every level, on a database whose password is a secret, too.
+#[tokio::test]
+#[ignore = "not yet seen to pass: remove this once it was, on a machine with time for it"]
+async fn every_command_in_every_format_at_every_level() {
+    let (database, mut connection) = database().await;
+    let named = format!(
+        "SET search_path = evolution_api;
+         UPDATE \"OpenaiCreds\" SET name = 'sk-proj-{MARK}-as-a-name-0001' WHERE id = 'c1';
+         INSERT INTO \"Instance\" (id, name) VALUES ('i3', 'sk-proj-{MARK}-as-a-name-0002 '), ('i4', 'sk-proj-{MARK}-as-a-name-0002');
+         RESET search_path"
+    );
+    execute(&mut connection, &named).await;
+    let secrets = forms(PASSWORD);
+    let role = format!("secretive_{:08x}", rand::random::<u32>());
+    execute(&mut connection, &format!("CREATE ROLE {role} LOGIN SUPERUSER PASSWORD '{PASSWORD}'")).await;
+    let user = format!("{role}:{}@", secrets[1]);
+    let url = database.url().replacen("postgres@", &user, 1);
+    let commands: [&[&str]; 9] = [
+        &["check"],
+        &["check", "--paranoid"],
+        &["fix"],
+        &["preflight", "--to", "2.4.0-rc2"],
+        &["history"],
+        &["credentials", "list"],
+        &["credentials", "share", "c1", "beta"],
+        &["credentials", "release", "c1", "--to", "OpenaiCreds1"],
+        &["undo", "7"],
+    ];
+    for format in Format::value_variants() {
+        // The others know human and JSON only.
+        let told = if matches!(format, Format::Human | Format::Json) { commands.len() } else { 4 };
+        for command in &commands[..told] {
+            let all = [command, &["--format", format.name()][..]].concat();
+            let run = on(&url, &all);
+            assert!(run.code.is_some_and(|code| code <= 3), "{all:?}: {}", run.stderr);
+            keeps(&run, &secrets, &all.join(" "));
+        }
+    }
+    for command in commands {
+        // -vv says whatever -v says.
+        let all = [command, &["-vv"]].concat();
+        keeps(&on(&url, &all), &secrets, &all.join(" "));
+    }
+
+    // Connection strings that are not understood, wherever they come from.
+    let folder = TempDir::new().expect("a folder");
+    for spoiled in [
+        url.replacen("postgresql", "mysql", 1),
+        url.replacen("postgresql://", "postgresql:/", 1),
+        url.replacen(&format!("{}@", secrets[1]), &format!("{PASSWORD}@"), 1),
+        url.replacen("localhost:", "localhost:port", 1),
+        url.replacen("localhost", "no such host", 1),
+        format!("{url}&sslmode=sometimes"),
+        format!("{url}&connect_timeout=soon"),
+        format!("host=localhost user=postgres password={PASSWORD}"),
+        format!("'{url}"),
+        format!("postgresql://{role}:{}x@{}", secrets[1], url.split_once('@').expect("a host").1),
+        url.replacen(database.name(), "nosuchdatabase", 1),
+    ] {
+        keeps(&on(&spoiled, &["check", "-vv"]), &secrets, &spoiled);
+        let file = folder.path().join(".env");
+        fs::write(&file, format!("A='\nDATABASE_CONNECTION_URI={spoiled}\nB=\"")).expect("writable");
+        let file = file.to_str().expect("UTF-8");
+        keeps(
+            &Evodoctor::new(["check", "--env-file", file, "-vv"]).run(),
+            &secrets,
+            &format!(".env {spoiled}"),
+        );
+        let run = Evodoctor::new(["check", "-vv"]).env("DATABASE_URL", &spoiled).run();
+        keeps(&run, &secrets, &format!("DATABASE_URL {spoiled}"));
+    }
+    execute(&mut connection, &format!("DROP ROLE {role}")).await;
+}
+
+/// What clients send stands in logs, and is nobody else's business either.
+#[test]
+fn logs_and_pasted_errors_keep_secrets() {
+    let folder = TempDir::new().expect("a folder");
+    let log = folder.path().join("access.log");
+    let key = format!("sk-proj-{MARK}-0123456789abcdef");
+    fs::write(
+        &log,
+        format!(
+            "203.0.113.7 - - [21/Nov/2026:03:59:12 +0000] \"GET /instance/connect/Alpha?apikey={MARK}key HTTP/1.1\" 404 91 \
+             \"https://user:{MARK}pass@n8n.example/x?token={MARK}token\" \"n8n Bearer {MARK}-0123456789abcdef\"\n\
+             {{\"ts\":1795233552.5,\"request\":{{\"remote_ip\":\"203.0.113.7\",\"method\":\"GET\",\"uri\":\"/instance/connect/ALPHA?apikey={MARK}x\",\
+             \"headers\":{{\"Authorization\":[\"Bearer {MARK}-auth\"],\"Apikey\":[\"{MARK}\"],\"User-Agent\":[\"curl\"]}}}},\"status\":404}}\n\
+             203.0.113.8 - {key} [21/Nov/2026:03:59:13 +0000] \"GET /instance/connect/{key} HTTP/1.1\" 404 91 \"-\" \"curl\"\n"
+        ),
+    )
+    .expect("writable");
+    let log = log.to_str().expect("UTF-8");
+    let instances = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/logs/fetchInstances.json");
+    for format in Format::value_variants() {
+        let run =
+            Evodoctor::new(["logs", log, "--instances", instances, "--format", format.name(), "-vv"]).run();
+        assert!(run.code.is_some_and(|code| code <= 1), "{}", run.stderr);
+        hides(&run, &format!("logs --format {}", format.name()));
+    }
+    for text in [
+        format!(
+            "P2002 Unique constraint failed on the fields: (`apiKey`) DETAIL: Key (\"apiKey\")=({key}) already exists."
+        ),
+        format!(
+            "new row for relation \"OpenaiCreds\" violates check constraint DETAIL: Failing row contains (c1, {key})"
+        ),
+        format!("nothing known {key}"),
+    ] {
+        hides(&Evodoctor::new(["explain", &text, "-vv"]).run(), "explain");
+        hides(&Evodoctor::new(["explain", &text, "--format", "json"]).run(), "explain --format json");
+    }
+}
+
+/// The server's own words for a row that a trigger or a constraint refuses.
+#[tokio::test]
+async fn refused_rows_are_not_told() {
+    let (database, mut connection) = database().await;
+    let refusing = format!(
+        "SET search_path = evolution_api;
+         ALTER TABLE \"OpenaiSetting\" ADD CONSTRAINT odd CHECK (\"openaiCredsId\" <> 'c9');
+         CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN RAISE EXCEPTION 'not sk-{MARK}-in-a-message-01' USING DETAIL = old::text, HINT = 'apiKey {MARK}'; END $$;
+         CREATE TRIGGER refuse BEFORE DELETE ON \"OpenaiCreds\" FOR EACH ROW EXECUTE FUNCTION refuse();
+         RESET search_path"
+    );
+    execute(&mut connection, &refusing).await;
+    for level in ["-vv", "--quiet", "--format=json", "--format=github"] {
+        let run = on(&database.url(), &["fix", "EVO101", level]).ends(2);
+        hides(&run, level);
+        assert!(run.stderr.contains("sk-D…01"), "{}", run.stderr);
+    }
 }

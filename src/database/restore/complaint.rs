@@ -3,7 +3,7 @@
 use sqlx::postgres::PgDatabaseError;
 
 use super::feed::TableName;
-use crate::database::run::without_values;
+use crate::exit::server_words::without_values;
 
 /// The longest name of an object that has no better one, in characters.
 const LONGEST: usize = 100;

@@ -8,7 +8,8 @@ use sqlx::{AssertSqlSafe, Executor};
 
 use super::{NotRehearsed, Refused};
 use crate::database::lexer::Statement;
-use crate::database::run::{state_of, without_values};
+use crate::database::run::state_of;
+use crate::exit::server_words::without_values;
 use crate::progress;
 
 /// The longest beginning of a statement that is shown, in characters.

@@ -32,6 +32,12 @@ impl TestDatabase {
         Self::create("TEMPLATE template0").await
     }
 
+    /// The same, in an encoding.
+    pub async fn encoded(encoding: &str) -> Self {
+        let clauses = format!("TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'");
+        Self::create(&clauses).await
+    }
+
     /// A copy of another, to which nobody may be connected.
     pub async fn copy_of(other: &Self) -> Self {
         Self::create(&format!("TEMPLATE {}", Fragment::ident(&other.name))).await

@@ -1,0 +1,68 @@
+//! Why a query of a check was refused, and what would help.
+
+use sqlx::error::DatabaseError;
+use sqlx::postgres::PgDatabaseError;
+
+use super::runner::Scope;
+use crate::database::quote::Fragment;
+use crate::database::restore::OWNER;
+use crate::exit::server_words::without_values;
+
+/// Says what the server refused, and what would help.
+pub fn explain(error: &sqlx::Error, scope: &Scope<'_>) -> String {
+    let Some(database) = error.as_database_error() else { return error.to_string() };
+    let state = database.code().unwrap_or_default();
+    let (role, message) = (scope.role, without_values(&state, database.message()));
+    match state.as_ref() {
+        "42501" if is_row_security(database) => format!(
+            "row-level security would hide rows from role {role:?} ({message}); ask as the table's owner, or as a role with \
+             BYPASSRLS"
+        ),
+        "42501" if role == OWNER => format!("the dump lacks its rows ({message})"),
+        "42501" => format!("role {role:?} may not read it ({message}); {}", grants(scope, message)),
+        "57014" => "the server's statement_timeout ended it".to_owned(),
+        "55P03" => "a lock stood in the way for longer than lock_timeout".to_owned(),
+        "40001" => format!(
+            "the standby ended it, to replay what the primary has changed since ({message}); set hot_standby_feedback = on \
+             there or raise max_standby_streaming_delay, or ask the primary"
+        ),
+        "22021" => format!(
+            "a value is no UTF-8, which only a database without an encoding (SQL_ASCII) can hold ({message}); \
+             convert_from(COLUMN::bytea, 'UTF8') fails on such rows"
+        ),
+        "22P05" => format!(
+            "this database's encoding lacks characters that the check needs ({message}); Evolution itself needs a database \
+             with ENCODING 'UTF8'"
+        ),
+        _ => message.to_owned(),
+    }
+}
+
+/// Whether the server refused because row security was not to be applied. Its message may be in any language, the name of
+/// the function that says it is not.
+fn is_row_security(error: &dyn DatabaseError) -> bool {
+    let routine = error.try_downcast_ref::<PgDatabaseError>().and_then(PgDatabaseError::routine);
+    routine == Some("check_enable_rls") || error.message().contains("row-level security")
+}
+
+/// What to type so that the role may read: the tables that the server named, else all that are closed to it.
+fn grants(scope: &Scope<'_>, message: &str) -> String {
+    let role = Fragment::ident(scope.role);
+    let schema = Fragment::ident(&scope.catalog.schema);
+    if !scope.catalog.is_reachable {
+        return format!(
+            "GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}"
+        );
+    }
+    let closed = || scope.catalog.tables.values().filter(|table| !table.is_readable);
+    let named: Vec<String> = closed()
+        .filter(|table| {
+            message.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == table.name)
+        })
+        .map(|table| Fragment::qualified(&scope.catalog.schema, &table.name).to_string())
+        .collect();
+    match named.as_slice() {
+        [] => format!("GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}"),
+        named => format!("GRANT SELECT ON {} TO {role}", named.join(", ")),
+    }
+}

@@ -1,0 +1,7 @@
+//! Whatever a database holds, and however it is set up: the right result, or an undecided one or a refusal with the
+//! reason. Never a crash, and never "clean" where nobody could look.
+
+mod content;
+mod settings;
+mod story;
+mod tables;
