@@ -25,6 +25,8 @@ FROM
     :child AS child
 WHERE
     (:child_columns) IS NOT NULL
+    -- Of a batch: the rows that are its own.
+    AND :among
     AND NOT EXISTS (
         SELECT
         FROM :parent AS parent

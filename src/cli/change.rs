@@ -22,6 +22,9 @@ pub struct Fix {
     /// Apply exactly this plan, or refuse
     #[arg(long, value_name = "FILE", requires = "apply", conflicts_with_all = ["codes", "to"])]
     pub plan: Option<PathBuf>,
+    /// Remove orphans (EVO101) in batches, each committed by itself; SIZE is that of the first one
+    #[arg(long, value_name = "SIZE", num_args = 0..=1, default_missing_value = "1000", conflicts_with_all = ["plan", "plan_out", "to"])]
+    pub batch: Option<std::num::NonZeroUsize>,
     /// For hazards of an upgrade (EVO6xx): the release to go to [default: the newest known]
     #[arg(long, value_name = "RELEASE")]
     pub to: Option<String>,

@@ -45,7 +45,11 @@ pub async fn rehearsed<T>(
     result
 }
 
-async fn attempts<T>(
+/// Works, again and again as long as tables are busy. The transaction stays open.
+///
+/// # Errors
+/// When it fails for another reason, or the tables stay busy; the transaction may be open then.
+pub async fn attempts<T>(
     connection: &mut PgConnection,
     subject: &Subject,
     work: impl AsyncFn(&mut PgConnection, usize) -> Result<T>,
@@ -77,7 +81,7 @@ async fn attempts<T>(
 
 /// Ends the transaction politely where the connection still answers. Where a statement is running, closing the
 /// connection ends it: `client_connection_check_interval` makes the server look.
-async fn abandon(connection: &mut PgConnection) {
+pub async fn abandon(connection: &mut PgConnection) {
     let rolled_back = execute(connection, "ROLLBACK".into());
     if !matches!(tokio::time::timeout(std::time::Duration::from_millis(200), rolled_back).await, Ok(Ok(_))) {
         tracing::debug!("the connection is closed with its transaction open; the server rolls it back");

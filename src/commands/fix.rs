@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::batches;
 use super::change::{self, Committed, rehearsed};
 use super::open::{Opened, expect_live};
 use super::preflight;
@@ -24,6 +25,9 @@ use crate::upgrade::hazard::hazards;
 /// # Errors
 /// When the plan is refused, rows or roles stand in the way, or the connection is lost. Nothing is changed then.
 pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
+    if let Some(first) = args.batch {
+        return batches::run(args, first.get(), common).await;
+    }
     let allowed = select::hazards(&args.allow)?;
     if args.plan_out.is_some() {
         expect_live(

@@ -1,5 +1,6 @@
 //! One file per subcommand, each short: gather, call, report.
 
+mod batches;
 pub mod change;
 pub mod check;
 pub mod conclude;

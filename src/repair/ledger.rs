@@ -51,6 +51,8 @@ pub struct Run {
     pub closed_by: Option<String>,
     /// Upstream's migrations that have changed the same objects since; told by [`overtaken`].
     pub superseded_by: Vec<String>,
+    /// The first run of the series of batches that it is of; `null` for a run that stands alone.
+    pub series: Option<i64>,
     /// How many rows it holds in the quarantine.
     pub quarantined: i64,
     /// Its fixes, in the order they were applied.
@@ -192,13 +194,14 @@ pub async fn open(connection: &mut PgConnection, role: &str, database: &str) -> 
     Ok(next.first().context("a number is one row")?.try_get("run")?)
 }
 
-/// Writes the run and its fixes, in the transaction that applied them.
+/// Writes the run and its fixes, in the transaction that applied them; as one of a series of batches, if it is.
 pub async fn record(
     connection: &mut PgConnection,
     schema: &str,
     range: Option<ReleaseRange>,
     plan_hash: &str,
     fixes: &[AppliedFix],
+    series: Option<i64>,
 ) -> Result<()> {
     let bound = |release: Option<_>| {
         release.map(|r: crate::evolution::release::Release| r.version()).unwrap_or_default()
@@ -207,7 +210,8 @@ pub async fn record(
         .text("tool_version", env!("CARGO_PKG_VERSION"))
         .text("release_from", bound(range.map(|r| r.from)))
         .text("release_to", bound(range.and_then(|r| r.to)))
-        .text("plan_hash", plan_hash);
+        .text("plan_hash", plan_hash)
+        .text("series", series.map(|first| first.to_string()).unwrap_or_default());
     script(connection, "sql/ledger/record_run.sql", &variables).await?;
     for (position, fix) in fixes.iter().enumerate() {
         let variables = Variables::default()
@@ -267,6 +271,7 @@ fn read_run(row: &PgRow) -> Result<Run> {
         closed_at: row.try_get("closed_at")?,
         closed_by: row.try_get("closed_by")?,
         superseded_by: Vec::new(),
+        series: row.try_get("series")?,
         quarantined: row.try_get("quarantined")?,
         fixes: serde_json::from_value(fixes).context("the ledger holds a fix that cannot be read")?,
     })

@@ -55,7 +55,8 @@ pub struct Constraint {
 }
 
 impl Constraint {
-    fn of(reference: &Reference) -> Self {
+    /// As it is now.
+    pub fn of(reference: &Reference) -> Self {
         let declared = reference.declared.as_ref();
         Self {
             name: reference.constraint.clone(),

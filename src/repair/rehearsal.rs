@@ -48,6 +48,8 @@ pub struct Rehearsal {
     pub plan_hash: String,
     /// The number this run has in the ledger if it is committed.
     pub run: i64,
+    /// The first run of the batches that this one completes.
+    pub series: Option<i64>,
     applied: Vec<AppliedFix>,
 }
 
@@ -60,6 +62,7 @@ impl Rehearsal {
             left: Vec::new(),
             plan_hash: String::new(),
             run,
+            series: None,
             applied: Vec::new(),
         }
     }
@@ -78,7 +81,15 @@ impl Rehearsal {
     /// When the server refuses; then nothing was changed. When the connection is lost while committing, the ledger
     /// tells which it was.
     pub async fn commit(&self, connection: &mut PgConnection, subject: &Subject) -> Result<()> {
-        ledger::record(connection, &subject.schema, subject.range, &self.plan_hash, &self.applied).await?;
+        ledger::record(
+            connection,
+            &subject.schema,
+            subject.range,
+            &self.plan_hash,
+            &self.applied,
+            self.series,
+        )
+        .await?;
         execute(connection, "COMMIT".into()).await?;
         Ok(())
     }
@@ -175,6 +186,32 @@ pub async fn operate(
         chosen: &[],
         arguments: Some(arguments),
     };
+    let (plan, applied) = turn.carry_out(connection, &mut watch).await?;
+    let mut result = Rehearsal::begun(run);
+    result.fixes.push(plan);
+    result.applied.push(applied);
+    Ok(result.finished(&watch, subject))
+}
+
+/// Completes what batches have begun: treats what is left of the findings, and puts the constraints in place.
+///
+/// # Errors
+/// As [`rehearse`].
+pub async fn complete(
+    connection: &mut PgConnection,
+    subject: &Subject,
+    attempt: usize,
+    finder: &dyn Finder,
+    fix: &'static Fix,
+    chosen: &[Finding],
+) -> Result<Rehearsal> {
+    locks::begin(connection, attempt).await?;
+    let run = ledger::open(connection, &subject.server.role, &subject.server.database).await?;
+    let mut watch = LockWatch::default();
+    watch.next_turn();
+    let catalog = Catalog::read(connection, &subject.schema).await?;
+    let scope = Scope::new(&catalog, subject.range, &subject.server.role);
+    let turn = Turn { subject, scope: &scope, finder: Some(finder), fix, chosen, arguments: None };
     let (plan, applied) = turn.carry_out(connection, &mut watch).await?;
     let mut result = Rehearsal::begun(run);
     result.fixes.push(plan);

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use serde_json::Value;
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
@@ -11,7 +12,7 @@ use super::quarantine::{self, RowAction, assignments, run, table_variables};
 use crate::database::catalog::{Action, Catalog, DeclaredKey, Table};
 use crate::database::quote::Fragment;
 use crate::database::run::rows;
-use crate::database::script::Variables;
+use crate::database::script::{Script, Variables, file, render};
 use crate::examine::references::Reference;
 use crate::exit::failure;
 
@@ -77,6 +78,15 @@ pub fn reach(
     touched.into_iter().collect()
 }
 
+/// Which rows of a table are looked at.
+#[derive(Debug, Clone, Copy)]
+enum Among<'a> {
+    All,
+    Keys(&'a [Value]),
+    /// Those that hang on a row that is to be removed.
+    Hanging,
+}
+
 /// The rows of one fix.
 pub struct Work<'a> {
     /// The fix's code.
@@ -101,7 +111,7 @@ impl Work<'_> {
             }
         }
         quarantine::room(connection, true).await?;
-        self.spread(connection, waiting).await
+        self.spread(connection, waiting, None).await
     }
 
     /// Marks the rows that a fix's own query selects, and whatever hangs on those that are removed. The query returns
@@ -128,7 +138,37 @@ impl Work<'_> {
         let lost: BTreeSet<String> =
             lost.filter(|marked| marked.action == RowAction::Removed).map(|marked| marked.table).collect();
         let waiting = self.hanging_on(&lost);
-        self.spread(connection, waiting).await
+        self.spread(connection, waiting, None).await
+    }
+
+    /// Keys of rows that refer to nothing, at most `limit`.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn orphans(
+        &self,
+        connection: &mut PgConnection,
+        reference: &Reference,
+        limit: usize,
+    ) -> Result<Vec<Value>> {
+        let variables = self.variables(reference, &[])?.text("limit", limit.to_string());
+        let found = rows(connection, "sql/quarantine/orphans.sql", &variables).await?;
+        found.iter().map(|row| Ok(row.try_get("key")?)).collect()
+    }
+
+    /// Marks those of the rows with these keys that refer to nothing, and whatever hangs on the ones that are removed.
+    ///
+    /// # Errors
+    /// When the reference cannot be treated.
+    pub async fn mark_batch(
+        &self,
+        connection: &mut PgConnection,
+        reference: &Reference,
+        keys: &[Value],
+    ) -> Result<()> {
+        let treatment = treatment(reference, self.catalog)
+            .map_err(|reason| anyhow!("{} cannot be repaired: {reason}", reference.subject()))?;
+        self.spread(connection, vec![(reference, treatment)], Some(keys)).await
     }
 
     /// The references into tables that lost rows, and what is done to theirs. Of those that cannot be treated
@@ -147,21 +187,26 @@ impl Work<'_> {
         &self,
         connection: &mut PgConnection,
         mut waiting: Vec<(&Reference, Treatment)>,
+        batch: Option<&[Value]>,
     ) -> Result<()> {
-        let mut emptying: Vec<&Reference> = Vec::new();
+        let mut emptying: Vec<(&Reference, Among<'_>)> = Vec::new();
+        let mut among = batch.map_or(Among::All, Among::Keys);
         while !waiting.is_empty() {
             let mut lost: BTreeSet<String> = BTreeSet::new();
             for (reference, treatment) in waiting.drain(..) {
                 if treatment == Treatment::Empty {
-                    emptying.push(reference);
-                } else if self.mark_one(connection, reference, treatment).await? > 0 {
+                    emptying.push((reference, among));
+                } else if self.mark_one(connection, reference, treatment, among).await? > 0 {
                     lost.insert(reference.child_table.clone());
                 }
             }
             waiting = self.hanging_on(&lost);
+            if batch.is_some() {
+                among = Among::Hanging;
+            }
         }
-        for reference in emptying {
-            self.mark_one(connection, reference, Treatment::Empty).await?;
+        for (reference, among) in emptying {
+            self.mark_one(connection, reference, Treatment::Empty, among).await?;
         }
         Ok(())
     }
@@ -171,7 +216,42 @@ impl Work<'_> {
         connection: &mut PgConnection,
         reference: &Reference,
         treatment: Treatment,
+        among: Among<'_>,
     ) -> Result<u64> {
+        let child = self.table(&reference.child_table)?;
+        let (action, changed): (_, &[String]) = match treatment {
+            Treatment::Remove => (RowAction::Removed, &[]),
+            Treatment::Empty => (RowAction::Changed, &reference.child_columns),
+        };
+        let change: BTreeMap<&String, ()> = changed.iter().map(|column| (column, ())).collect();
+        let keys = if let Among::Keys(keys) = among { keys } else { &[] };
+        let variables = self.variables(reference, keys)?;
+        let within = |columns: &str, path: &str| -> Result<Fragment> {
+            let query = render(Script::parse(file(path)).single()?, &variables)?;
+            Ok(Fragment::keyword(format!("({columns}) IN ({query})")))
+        };
+        let among = match among {
+            Among::All => Fragment::keyword("true".to_owned()),
+            Among::Keys(_) => within(
+                Fragment::columns(Some("child"), &child.primary_key).as_str(),
+                "sql/quarantine/of_batch.sql",
+            )?,
+            Among::Hanging => within(
+                Fragment::columns(Some("child"), &reference.child_columns).as_str(),
+                "sql/quarantine/of_removed.sql",
+            )?,
+        };
+        let variables = variables
+            .sql("among", among)
+            .text("action", action.as_str())
+            .text("change", if changed.is_empty() { String::new() } else { serde_json::to_string(&change)? });
+        let (_, marked) = run(connection, "sql/quarantine/mark.sql", &variables).await?;
+        quarantine::analyze(connection, marked).await?;
+        Ok(marked)
+    }
+
+    /// Both ends of a reference, as `child` and `parent`, and their rows in the quarantine.
+    fn variables(&self, reference: &Reference, keys: &[Value]) -> Result<Variables> {
         let schema = &self.catalog.schema;
         let child = self.table(&reference.child_table)?;
         // A parent outside the schema loses no rows here; any column serves to say so.
@@ -181,33 +261,26 @@ impl Work<'_> {
             }
             _ => reference.parent_columns.clone(),
         };
-        let (action, changed): (_, &[String]) = match treatment {
-            Treatment::Remove => (RowAction::Removed, &[]),
-            Treatment::Empty => (RowAction::Changed, &reference.child_columns),
-        };
-        let change: BTreeMap<&String, ()> = changed.iter().map(|column| (column, ())).collect();
-        let variables = Variables::for_schema(schema)
+        Ok(Variables::for_schema(schema)
             .text("code", self.code)
             .text("table", &child.name)
-            .text("action", action.as_str())
-            .text("change", if changed.is_empty() { String::new() } else { serde_json::to_string(&change)? })
             .text("reason", format!("{} is gone", reference.subject()))
+            .text("keys", serde_json::to_string(keys)?)
             .text("parent_schema", &reference.parent_schema)
             .text("parent_table", &reference.parent_table)
             .sql("child", Fragment::qualified(schema, &child.name))
             .sql("parent", Fragment::qualified(&reference.parent_schema, &reference.parent_table))
             .sql("child_columns", Fragment::columns(Some("child"), &reference.child_columns))
             .sql("parent_columns", Fragment::columns(Some("parent"), &reference.parent_columns))
+            .sql("gone_parent_columns", Fragment::columns(Some("gone"), &reference.parent_columns))
             .sql("may_differ", quarantine::may_differ("child", child))
             .sql("texts", quarantine::texts("child", child))
             .sql("child_key", key_object("child", child))
             .sql("child_primary_key", Fragment::columns(Some("child"), &child.primary_key))
+            .sql("wanted_key", Fragment::columns(Some("wanted"), &child.primary_key))
             .sql("gone_child_key", Fragment::columns(Some("gone"), &child.primary_key))
             .sql("parent_key", Fragment::columns(Some("parent"), &parent_key))
-            .sql("gone_parent_key", Fragment::columns(Some("gone"), &parent_key));
-        let (_, marked) = run(connection, "sql/quarantine/mark.sql", &variables).await?;
-        quarantine::analyze(connection, marked).await?;
-        Ok(marked)
+            .sql("gone_parent_key", Fragment::columns(Some("gone"), &parent_key)))
     }
 
     /// Refuses when a row that cannot be quarantined hangs on one that is to be removed: the server would remove or

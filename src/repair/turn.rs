@@ -254,7 +254,7 @@ impl Turn<'_> {
     }
 }
 
-fn expect_owned(catalog: &Catalog, tables: &[String], role: &str) -> Result<()> {
+pub(super) fn expect_owned(catalog: &Catalog, tables: &[String], role: &str) -> Result<()> {
     let foreign: Vec<_> =
         tables.iter().filter_map(|t| catalog.tables.get(t)).filter(|t| !t.is_owned).collect();
     let Some(first) = foreign.first() else { return Ok(()) };

@@ -42,10 +42,7 @@ pub struct Undone {
 /// or a later run touched the same tables.
 pub fn choose(runs: &[Run], wanted: i64, schema: &str) -> Result<Run> {
     let see = "evodoctor history lists the runs";
-    let run = runs
-        .iter()
-        .find(|run| run.run == wanted)
-        .ok_or_else(|| failure(format!("there is no run {wanted} in this database's ledger"), see))?;
+    let run = choose_run(runs, wanted)?;
     if let Some(when) = &run.undone_at {
         return Err(failure(format!("run {wanted} was undone already, at {when}"), see));
     }
@@ -86,7 +83,16 @@ pub fn choose(runs: &[Run], wanted: i64, schema: &str) -> Result<Run> {
     Ok(run.clone())
 }
 
-/// Reverses a run.
+fn choose_run(runs: &[Run], wanted: i64) -> Result<&Run> {
+    runs.iter().find(|run| run.run == wanted).ok_or_else(|| {
+        failure(
+            format!("there is no run {wanted} in this database's ledger"),
+            "evodoctor history lists the runs",
+        )
+    })
+}
+
+/// Reverses a run, and the whole series of batches that it is the first of.
 ///
 /// # Errors
 /// [`locks::LockTimeout`] when a table was busy. When rows no longer allow it, they are named. The caller rolls back.
@@ -100,7 +106,24 @@ pub async fn rehearse(
     let mut runs = ledger::runs(connection).await?;
     let catalog = Catalog::read(connection, &subject.schema).await?;
     ledger::overtaken(connection, &catalog, &mut runs).await?;
-    let run = choose(&runs, wanted, &subject.schema)?;
+    // The first run of a series of batches stands for all of them.
+    let standing = |run: &&Run| run.series == Some(wanted) && run.undone_at.is_none() && run.run != wanted;
+    let batches: Vec<i64> = runs.iter().filter(standing).map(|run| run.run).collect();
+    let mut all =
+        Undone { run: choose_run(&runs, wanted)?.clone(), fixes: Vec::new(), plan_hash: String::new() };
+    for number in batches.into_iter().chain([wanted]) {
+        let run = choose(&runs, number, &subject.schema)?;
+        all.fixes.extend(reverse_run(connection, subject, &run).await?);
+        if let Some(undone) = runs.iter_mut().find(|run| run.run == number) {
+            undone.undone_at = Some("now".to_owned());
+        }
+    }
+    all.plan_hash = plan_hash(&Identity::of(&subject.server, &subject.schema), &all.fixes);
+    Ok(all)
+}
+
+/// Reverses the fixes of one run, the last one first, and closes it.
+async fn reverse_run(connection: &mut PgConnection, subject: &Subject, run: &Run) -> Result<Vec<FixPlan>> {
     if run.fixes.iter().any(|fix| !fix.steps.ways_back.is_empty()) {
         ledger::expect_own(connection, &subject.server.role).await?;
     }
@@ -127,8 +150,7 @@ pub async fn rehearse(
         plan.locks = watch.held(position + 1);
     }
     script(connection, "sql/ledger/close_run.sql", &Variables::default()).await?;
-    let plan_hash = plan_hash(&Identity::of(&subject.server, &subject.schema), &fixes);
-    Ok(Undone { run, fixes, plan_hash })
+    Ok(fixes)
 }
 
 /// Undo is only as good as the knowledge of what was done.

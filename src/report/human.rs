@@ -213,7 +213,8 @@ fn history(runs: &[Run], page: Page) -> String {
                     .iter()
                     .map(|fix| format!("{} v{}", fix.code, fix.version))
                     .collect::<Vec<_>>()
-                    .join(", "),
+                    .join(", ")
+                    + &run.series.map(|first| format!(" (batches of {first})")).unwrap_or_default(),
                 run.quarantined.to_string(),
                 ended(run),
             ]
@@ -228,8 +229,9 @@ fn history(runs: &[Run], page: Page) -> String {
         |run: &&Run| run.undone_at.is_none() && run.closed_at.is_none() && run.superseded_by.is_empty();
     if let Some(newest) = runs.iter().find(can_be_undone) {
         out.push_str(&format!(
-            "next: evodoctor undo {}    shows what undoing the newest run would do\n",
-            newest.run
+            "next: evodoctor undo {}    shows what undoing {} would do\n",
+            newest.series.unwrap_or(newest.run),
+            if newest.series.is_some() { "the newest series of batches" } else { "the newest run" }
         ));
     }
     out

@@ -3,6 +3,7 @@
 mod atomic;
 mod bad_input;
 mod baseline;
+mod batches;
 mod beforehand;
 mod behaviour;
 mod build;

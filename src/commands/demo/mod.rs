@@ -45,8 +45,15 @@ async fn tell(common: &Common) -> Result<Exit> {
         Common { database_url: Some(server.url("evolution")), format: Format::Human, ..common.clone() };
     let look = cli::Check::default();
     let consent = vec!["deletes-rows".to_owned(), "changes-rows".to_owned()];
-    let rehearse =
-        cli::Fix { codes: Vec::new(), apply: false, allow: Vec::new(), plan_out: None, plan: None, to: None };
+    let rehearse = cli::Fix {
+        codes: Vec::new(),
+        apply: false,
+        allow: Vec::new(),
+        plan_out: None,
+        plan: None,
+        batch: None,
+        to: None,
+    };
     let apply = cli::Fix { apply: true, allow: consent, ..rehearse.clone() };
 
     say(&format!(

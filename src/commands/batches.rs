@@ -1,0 +1,315 @@
+//! `evodoctor fix EVO101 --batch`: removes orphans in many short transactions. The constraint comes last.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::change::{self, abandon, attempts, needs_consent};
+use super::open::Opened;
+use super::select;
+use crate::cli::{self, Common};
+use crate::database::run::execute;
+use crate::examine::check::checks;
+use crate::examine::finder::Finder;
+use crate::examine::finding::{CheckReport, Finding};
+use crate::examine::references::{Reference, references};
+use crate::examine::runner::Scope;
+use crate::exit::{Exit, failure};
+use crate::progress;
+use crate::repair::batch::{self, LOOK, Pace, Pressure};
+use crate::repair::fix::{self, Fix};
+use crate::repair::orphans::{Before, Constraint};
+use crate::repair::plan::{FixPlan, Identity, plan_hash};
+use crate::repair::quarantine::RowDiff;
+use crate::repair::rehearsal::{self, Subject, mark_untreatable};
+use crate::repair::rows::children_first;
+use crate::report::{Change, Detail, Report, RunInfo};
+
+const CODE: &str = "EVO101";
+
+/// Between two batches, and between two looks at a busy server.
+const PAUSE: Duration = Duration::from_millis(50);
+
+const BUSY: Duration = Duration::from_secs(1);
+
+/// What is committed so far.
+#[derive(Debug, Default)]
+struct Done {
+    runs: Vec<i64>,
+    fixes: Vec<FixPlan>,
+}
+
+impl Done {
+    fn words(&self) -> String {
+        match self.runs.as_slice() {
+            [] => "nothing has been changed".to_owned(),
+            [only] => format!("one batch is committed, run {only}"),
+            [first, .., last] => format!("{} batches are committed, runs {first} to {last}", self.runs.len()),
+        }
+    }
+
+    /// Adds a batch to what the ones before it did.
+    fn add(&mut self, run: i64, plan: FixPlan) {
+        self.runs.push(run);
+        let mut news = Vec::new();
+        let Some(known) = self.fixes.first_mut() else { return self.fixes.push(plan) };
+        for rows in plan.row_diff {
+            let same = |known: &&mut RowDiff| {
+                (&known.table, known.action, &known.columns, &known.reason)
+                    == (&rows.table, rows.action, &rows.columns, &rows.reason)
+            };
+            match known.row_diff.iter_mut().find(same) {
+                Some(known) => known.count += rows.count,
+                None => news.push(rows),
+            }
+        }
+        known.row_diff.extend(news);
+        known.schema_diff.push_str(&plan.schema_diff);
+        known.statements.extend(plan.statements.into_iter().filter(|sql| sql.starts_with("ALTER")));
+        let hazards = plan.hazards.into_iter().filter(|hazard| !known.hazards.contains(hazard));
+        known.hazards.extend(hazards.collect::<Vec<_>>());
+    }
+}
+
+/// What is to be done: the references with orphans, those of children before those of their parents.
+struct Plan {
+    report: CheckReport,
+    findings: Vec<Finding>,
+    chosen: Vec<Finding>,
+    left: Vec<Finding>,
+    needs_constraint: bool,
+}
+
+/// Rehearses the first batch of each reference, or applies all.
+///
+/// # Errors
+/// When other codes are named, consent is missing, or a batch cannot be carried out; those before it stay.
+pub async fn run(args: &cli::Fix, first: usize, common: &Common) -> Result<Exit> {
+    if args.codes.iter().any(|code| !code.eq_ignore_ascii_case(CODE)) {
+        return Err(failure(
+            "--batch is for orphans (EVO101): other fixes are of one piece",
+            "evodoctor fix EVO101 --batch; the others without it, in one transaction",
+        ));
+    }
+    let allowed = select::hazards(&args.allow)?;
+    let mut opened = Opened::for_change(common, args.apply).await?;
+    let subject = opened.subject();
+    let fix = fix::find(CODE).context("EVO101 has a fix")?;
+    let plan = look_around(&mut opened, &subject).await?;
+    let done = RefCell::new(Done::default());
+    let ended = {
+        let work = async {
+            match args.apply {
+                true => apply(&mut opened, &subject, fix, &plan, &allowed, first, &done).await,
+                false => rehearse(&mut opened, &subject, fix, &plan, first, &done).await,
+            }
+        };
+        tokio::select! {
+            ended = work => ended,
+            _ = tokio::signal::ctrl_c() => Err(failure(
+                "interrupted; the batch that was running is rolled back",
+                "the same command goes on with what is left; evodoctor history lists the runs",
+            )),
+        }
+    };
+    if let Err(error) = ended {
+        abandon(opened.session.connection()).await;
+        let said = done.borrow().words();
+        return Err(if args.apply { error.context(format!("not all is done: {said}")) } else { error });
+    }
+    let report = report(&opened, plan, done.into_inner(), args).judged_unignored(common);
+    report.print(common)?;
+    let Detail::Change(change) = &report.detail else { return Ok(Exit::Failed) };
+    Ok(match (change.fixes.is_empty() || change.run.applied) && change.left.is_empty() {
+        true if report.summary.undecided > 0 => Exit::Undecided,
+        true => Exit::Clean,
+        false => Exit::Findings,
+    })
+}
+
+async fn look_around(opened: &mut Opened, subject: &Subject) -> Result<Plan> {
+    let check = checks().iter().find(|check| check.rule.code == CODE).context("EVO101 is a check")?;
+    opened.session.begin_snapshot().await?;
+    let scope = Scope::new(&opened.catalog, subject.range, &subject.server.role);
+    let (report, mut findings) = check.find(opened.session.connection(), &scope).await?;
+    mark_untreatable(&mut findings, &scope);
+    fix::annotate(&mut findings);
+    drop(scope);
+    opened.session.end_snapshot().await?;
+    let all = references(&opened.catalog, subject.range);
+    let reference = |finding: &Finding| all.iter().find(|one: &&Reference| one.subject() == finding.key);
+    let (mut chosen, left): (Vec<_>, Vec<_>) =
+        findings.iter().cloned().partition(|finding| finding.is_fixable);
+    let table = |finding: &Finding| reference(finding).map(|one| one.child_table.clone()).unwrap_or_default();
+    let mut tables: Vec<String> = chosen.iter().map(table).collect();
+    tables.sort();
+    tables.dedup();
+    let refers = |child: &str, parent: &str| {
+        all.iter().any(|one| one.child_table == child && one.parent_table == parent)
+    };
+    let order = children_first(tables, refers);
+    chosen.sort_by_key(|finding| order.iter().position(|name| *name == table(finding)));
+    let is_open = |one: &Reference| matches!(Constraint::of(one).before, Before::Absent | Before::NotValid);
+    let needs_constraint = chosen.iter().filter_map(reference).any(is_open);
+    Ok(Plan { report, findings, chosen, left, needs_constraint })
+}
+
+/// The first batch of each reference, rolled back.
+async fn rehearse(
+    opened: &mut Opened,
+    subject: &Subject,
+    fix: &Fix,
+    plan: &Plan,
+    first: usize,
+    done: &RefCell<Done>,
+) -> Result<()> {
+    let connection = opened.session.connection();
+    for finding in &plan.chosen {
+        let keys = batch::look(connection, subject, fix, &finding.key, first).await?;
+        let rehearsed = attempts(connection, subject, async |connection, attempt| {
+            batch::carry_out(connection, subject, attempt, fix, &finding.key, &keys, None).await
+        });
+        let mut batch = rehearsed.await?;
+        execute(connection, "ROLLBACK".into()).await?;
+        batch.plan.notes.push(format!(
+            "{}: rehearsed was a first batch of {} of {} rows; the others are counted and not rehearsed",
+            finding.key,
+            keys.len(),
+            finding.count
+        ));
+        if plan.needs_constraint {
+            batch
+                .plan
+                .notes
+                .push("the constraint is put in place last, in a transaction of its own".to_owned());
+        }
+        done.borrow_mut().fixes.push(batch.plan);
+    }
+    Ok(())
+}
+
+/// Batch after batch, then the constraints.
+async fn apply(
+    opened: &mut Opened,
+    subject: &Subject,
+    fix: &'static Fix,
+    plan: &Plan,
+    allowed: &[String],
+    first: usize,
+    done: &RefCell<Done>,
+) -> Result<()> {
+    let connection = opened.session.connection();
+    if !plan.chosen.is_empty() && !Pressure::read(connection).await?.sees_lag {
+        progress::say(
+            "this role does not see how far standbys are behind (GRANT pg_monitor), so none is waited for",
+        );
+    }
+    let mut pace = Pace::new(first);
+    for finding in &plan.chosen {
+        let (mut treated, total) = (0, finding.count);
+        loop {
+            let keys = batch::look(connection, subject, fix, &finding.key, LOOK).await?;
+            let mut rest = keys.as_slice();
+            while !rest.is_empty() {
+                let (now, later) = rest.split_at(pace.size().min(rest.len()));
+                rest = later;
+                wait_while_busy(connection).await?;
+                let series = done.borrow().runs.first().copied();
+                let begun = Instant::now();
+                let worked = attempts(connection, subject, async |connection, attempt| {
+                    batch::carry_out(connection, subject, attempt, fix, &finding.key, now, series).await
+                });
+                let batch = worked.await?;
+                expect_consent(&batch.plan, allowed)?;
+                execute(connection, "COMMIT".into()).await.map_err(change::commit_in_doubt)?;
+                pace.took(begun.elapsed());
+                treated += now.len();
+                progress::say(&format!(
+                    "{}: {treated} of {total} rows, run {} took {} ms",
+                    finding.key,
+                    batch.run,
+                    begun.elapsed().as_millis()
+                ));
+                done.borrow_mut().add(batch.run, batch.plan);
+                tokio::time::sleep(PAUSE).await;
+            }
+            if keys.len() < LOOK {
+                break;
+            }
+        }
+    }
+    if !plan.needs_constraint {
+        return Ok(());
+    }
+    let check = checks().iter().find(|check| check.rule.code == CODE).context("EVO101 is a check")?;
+    let worked = attempts(connection, subject, async |connection, attempt| {
+        rehearsal::complete(connection, subject, attempt, check, fix, &plan.chosen).await
+    });
+    let mut last = worked.await?;
+    last.fixes.iter().try_for_each(|plan| expect_consent(plan, allowed))?;
+    last.series = done.borrow().runs.first().copied();
+    last.commit(connection, subject).await.map_err(|error| match error.downcast() {
+        Ok(lost) => change::commit_in_doubt(lost),
+        Err(other) => other,
+    })?;
+    for plan in last.fixes {
+        done.borrow_mut().add(last.run, plan);
+    }
+    Ok(())
+}
+
+fn expect_consent(plan: &FixPlan, allowed: &[String]) -> Result<()> {
+    let mut missing = needs_consent(std::slice::from_ref(plan));
+    missing.retain(|hazard| !allowed.contains(hazard));
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(failure(
+        format!("the batch has hazards that nobody consented to: {}", missing.join(", ")),
+        format!("read it (the same without --apply), then add --allow {}", missing.join(",")),
+    ))
+}
+
+async fn wait_while_busy(connection: &mut sqlx::postgres::PgConnection) -> Result<()> {
+    let mut said = String::new();
+    while let Some(obstacle) = Pressure::read(connection).await?.obstacle() {
+        if obstacle != said {
+            progress::say(&format!("waiting: {obstacle}"));
+            said = obstacle;
+        }
+        tokio::time::sleep(BUSY).await;
+    }
+    Ok(())
+}
+
+fn report(opened: &Opened, plan: Plan, done: Done, args: &cli::Fix) -> Report {
+    let mut fixes = done.fixes;
+    let mut next = Vec::new();
+    if let (Some(first), Some(fix)) = (done.runs.first(), fixes.first_mut()) {
+        fix.notes.push(done_words(&done.runs));
+        next.push(format!("evodoctor undo {first}    shows what undoing all of them would do"));
+    } else if !fixes.is_empty() {
+        let size = args.batch.map(|size| format!("={size}")).unwrap_or_default();
+        next.push(format!("evodoctor fix {CODE} --batch{size}{}", change::apply_words(&fixes)));
+    }
+    let subject = opened.subject();
+    let change = Change {
+        run: RunInfo { id: done.runs.last().copied(), applied: args.apply && !done.runs.is_empty() },
+        plan_hash: plan_hash(&Identity::of(&subject.server, &subject.schema), &fixes),
+        fixes,
+        next,
+        pending: plan.chosen,
+        left: plan.left,
+    };
+    let mut report =
+        Report::new("fix", Detail::Change(change)).with_examination(vec![plan.report], plan.findings);
+    report.database = Some(opened.database_info());
+    report.release = opened.release_info();
+    report
+}
+
+fn done_words(runs: &[i64]) -> String {
+    let done = Done { runs: runs.to_vec(), fixes: Vec::new() };
+    format!("{}; locks and statements are those of the first", done.words())
+}

@@ -1,0 +1,242 @@
+//! Orphans in batches: each batch is a transaction and a run of its own, sized by how long the one before took, and held
+//! back while the server is busy. Between two of them no lock and no transaction is held.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use sqlx::Row;
+use sqlx::postgres::PgConnection;
+
+use super::fix::Fix;
+use super::ledger::{self, AppliedFix, Steps};
+use super::locks::{self, LockWatch, Mode};
+use super::orphans::{self, Constraint};
+use super::plan::{FixPlan, base};
+use super::quarantine::{self, RowAction};
+use super::rehearsal::Subject;
+use super::rows::Work;
+use super::turn::expect_owned;
+use crate::database::catalog::{Catalog, Ddl};
+use crate::database::run::{self, execute, rows};
+use crate::database::script::Variables;
+use crate::examine::references::{Reference, references};
+use crate::exit::failure;
+
+/// How long a batch is to take: so long others may wait for the rows' tables.
+const TARGET: Duration = Duration::from_millis(500);
+
+/// A standby that is further behind than this is waited for.
+const LAG: Duration = Duration::from_secs(5);
+
+/// How many keys are looked for at once; each look reads until it has as many.
+pub const LOOK: usize = 100_000;
+
+/// How many rows the next batch takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace(usize);
+
+impl Pace {
+    /// Starts with so many rows.
+    pub fn new(first: usize) -> Self {
+        Self(first.clamp(1, LOOK))
+    }
+
+    /// The size of the next batch.
+    pub fn size(self) -> usize {
+        self.0
+    }
+
+    /// Learns from a batch of the present size: at most twice as many next, at least a quarter, and never below ten.
+    pub fn took(&mut self, elapsed: Duration) {
+        let factor = TARGET.as_secs_f64() / elapsed.as_secs_f64().max(0.001);
+        let next = (self.0 as f64 * factor.clamp(0.25, 2.0)) as usize;
+        self.0 = next.clamp(self.0.min(10), LOOK);
+    }
+}
+
+/// How busy the server is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pressure {
+    /// By how long the slowest standby is behind; `None` without one, or where this role may not see it.
+    pub lag: Option<Duration>,
+    /// How many sessions of the database wait for a lock.
+    pub waiting: i64,
+    /// Whether this role would see a standby's lag.
+    pub sees_lag: bool,
+}
+
+impl Pressure {
+    /// Asks the server, in a transaction of its own.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn read(connection: &mut PgConnection) -> Result<Self> {
+        run::begin(connection, "BEGIN READ ONLY").await?;
+        let found = rows(connection, "sql/catalog/pressure.sql", &Variables::default()).await?;
+        execute(connection, "ROLLBACK".into()).await?;
+        let row = found.first().context("the server did not answer")?;
+        let lag: Option<f64> = row.try_get("lag_seconds")?;
+        Ok(Self {
+            lag: lag.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))),
+            waiting: row.try_get("waiting")?,
+            sees_lag: row.try_get("sees_lag")?,
+        })
+    }
+
+    /// Why the next batch has to wait, if it has to.
+    pub fn obstacle(&self) -> Option<String> {
+        if let Some(lag) = self.lag.filter(|lag| *lag > LAG) {
+            return Some(format!("a standby is {:.0} s behind", lag.as_secs_f64()));
+        }
+        (self.waiting > 0).then(|| format!("{} sessions wait for a lock", self.waiting))
+    }
+}
+
+/// What a batch did. Its transaction is still open, the ledger already written in it.
+#[derive(Debug)]
+pub struct Batch {
+    /// Its number in the ledger.
+    pub run: i64,
+    /// What it did.
+    pub plan: FixPlan,
+}
+
+/// Keys of orphans of a reference, looked for in a read-only transaction that is ended again.
+///
+/// # Errors
+/// When the reference is gone, or the connection is lost.
+pub async fn look(
+    connection: &mut PgConnection,
+    subject: &Subject,
+    fix: &Fix,
+    key: &str,
+    limit: usize,
+) -> Result<Vec<Value>> {
+    run::begin(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
+    let catalog = Catalog::read(connection, &subject.schema).await?;
+    let all = references(&catalog, subject.range);
+    let work = Work { code: &fix.code, catalog: &catalog, all: &all };
+    let keys = work.orphans(connection, chosen(&all, key)?, limit).await?;
+    execute(connection, "ROLLBACK".into()).await?;
+    Ok(keys)
+}
+
+/// Treats those rows with these keys that still refer to nothing, and writes the ledger, as a run of `series` or as the first
+/// of one.
+///
+/// # Errors
+/// [`locks::LockTimeout`] when a table was busy. The caller rolls back.
+pub async fn carry_out(
+    connection: &mut PgConnection,
+    subject: &Subject,
+    attempt: usize,
+    fix: &Fix,
+    key: &str,
+    keys: &[Value],
+    series: Option<i64>,
+) -> Result<Batch> {
+    locks::begin(connection, attempt).await?;
+    let run = ledger::open(connection, &subject.server.role, &subject.server.database).await?;
+    let catalog = Catalog::read(connection, &subject.schema).await?;
+    let all = references(&catalog, subject.range);
+    let reference = chosen(&all, key)?;
+    let tables = orphans::tables(&[reference], &all, &catalog);
+    expect_owned(&catalog, &tables, &subject.server.role)?;
+    let mode = Mode::ShareRowExclusive;
+    locks::lock(connection, &subject.schema, &tables, mode).await?;
+    let mut watch = LockWatch::default();
+    watch.next_turn();
+    watch.look(connection).await?;
+
+    let work = Work { code: &fix.code, catalog: &catalog, all: &all };
+    let treated = async {
+        quarantine::room(connection, true).await?;
+        work.mark_batch(connection, reference, keys).await?;
+        work.guard(connection).await?;
+        work.treat(connection).await
+    };
+    let statements = treated.await.map_err(|error| locks::as_timeout(error, &tables, mode))?;
+    let row_diff = quarantine::summary(connection, &fix.code).await?;
+    let has = |action| row_diff.iter().any(|diff| diff.action == action);
+    let is_real = |hazard: &&String| match hazard.as_str() {
+        "deletes-rows" => has(RowAction::Removed),
+        "changes-rows" => has(RowAction::Changed),
+        hazard => hazard == "blocks-writes",
+    };
+    let plan = FixPlan {
+        code: fix.code.clone(),
+        name: "orphaned-reference".to_owned(),
+        version: fix.version,
+        checksum: fix.checksum.clone(),
+        applicability: fix.applicability,
+        hazards: fix.hazards.iter().filter(is_real).cloned().collect(),
+        notes: fix.notes(subject.range),
+        statements,
+        schema_diff: String::new(),
+        row_diff,
+        locks: watch.held(1),
+        base: base(&Ddl::new(), &tables),
+        plan_hash: String::new(),
+    }
+    .hashed();
+    // Undo has to know what the constraint is before rows come back that refer to nothing.
+    let steps = Steps { constraints: vec![Constraint::of(reference)], ..Steps::default() };
+    let applied = AppliedFix {
+        code: fix.code.clone(),
+        version: fix.version,
+        checksum: fix.checksum.clone(),
+        tables,
+        ddl_before: Ddl::new(),
+        ddl_after: Ddl::new(),
+        steps,
+    };
+    let series = series.unwrap_or(run);
+    ledger::record(connection, &subject.schema, subject.range, &plan.plan_hash, &[applied], Some(series))
+        .await?;
+    Ok(Batch { run, plan })
+}
+
+fn chosen<'a>(all: &'a [Reference], key: &str) -> Result<&'a Reference> {
+    all.iter().find(|reference| reference.subject() == key).ok_or_else(|| {
+        failure(format!("the reference {key} is gone: the tables have changed meanwhile"), "run it again")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_grow_and_shrink_towards_the_target() {
+        let mut pace = Pace::new(1000);
+        pace.took(Duration::from_millis(10));
+        assert_eq!(pace.size(), 2000, "at most twice as many");
+        pace.took(Duration::from_millis(1000));
+        assert_eq!(pace.size(), 1000);
+        pace.took(Duration::from_secs(60));
+        assert_eq!(pace.size(), 250, "at least a quarter");
+        for _ in 0..20 {
+            pace.took(Duration::from_secs(60));
+        }
+        assert_eq!(pace.size(), 10);
+        for _ in 0..40 {
+            pace.took(Duration::ZERO);
+        }
+        assert_eq!(pace.size(), LOOK);
+        let mut small = Pace::new(1);
+        small.took(Duration::from_secs(60));
+        assert_eq!(small.size(), 1, "smaller than ten only where that was asked for");
+    }
+
+    #[test]
+    fn a_busy_server_is_waited_for() {
+        let calm = Pressure { lag: None, waiting: 0, sees_lag: true };
+        assert_eq!(calm.obstacle(), None);
+        let near = Pressure { lag: Some(Duration::from_secs(4)), ..calm };
+        assert_eq!(near.obstacle(), None);
+        let far = Pressure { lag: Some(Duration::from_secs(90)), ..calm };
+        assert_eq!(far.obstacle().as_deref(), Some("a standby is 90 s behind"));
+        assert_eq!(Pressure { waiting: 3, ..calm }.obstacle().as_deref(), Some("3 sessions wait for a lock"));
+    }
+}

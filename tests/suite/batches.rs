@@ -1,0 +1,185 @@
+//! `fix EVO101 --batch`: many short transactions end where one long one does, can be cut off anywhere and gone on with, and
+//! are undone together.
+
+use std::time::{Duration, Instant};
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use crate::support::database::{TestDatabase, execute};
+use crate::support::fixtures::Fixture;
+use crate::support::program::{ended, on, start_on};
+use crate::support::state::state;
+
+const ALLOW: [&str; 3] = ["--apply", "--allow", "deletes-rows,changes-rows"];
+
+const BATCHES: [&str; 6] = ["fix", "EVO101", "--batch=20", ALLOW[0], ALLOW[1], ALLOW[2]];
+
+const AT_ONCE: [&str; 5] = ["fix", "EVO101", ALLOW[0], ALLOW[1], ALLOW[2]];
+
+/// What the quarantine holds, whichever run brought it.
+const KEPT: &str = r#"SELECT COALESCE(string_agg(line, E'\n' ORDER BY line), '') FROM (
+    SELECT concat_ws(' ', code, table_name, action, columns, key, reason, "row", literal, change) AS line
+    FROM evodoctor.quarantine) AS kept"#;
+
+/// A database with some hundred orphans, some of them with rows that hang on them.
+async fn broken() -> TestDatabase {
+    let database = Fixture::read("EVO101_orphaned_reference", "bad").database("evolution_api").await;
+    let mut connection = database.connect().await;
+    execute(
+        &mut connection,
+        r#"SET session_replication_role = replica;
+        INSERT INTO evolution_api."MessageUpdate"
+            ("id", "keyId", "remoteJid", "fromMe", "status", "messageId", "instanceId")
+            SELECT 'many' || n, 'k', 'jid', true, 'READ', 'gone' || n, 'i1' FROM generate_series(1, 300) AS n;
+        INSERT INTO evolution_api."Message" ("id", "key", "messageType", "message", "source", "messageTimestamp", "instanceId")
+            SELECT 'lost' || n, '{"id": null}', 'conversation', 'null', 'android', n, 'nowhere' FROM generate_series(1, 100) AS n;
+        INSERT INTO evolution_api."MessageUpdate"
+            ("id", "keyId", "remoteJid", "fromMe", "status", "messageId", "instanceId")
+            SELECT 'hangs' || n, 'k', 'jid', true, 'READ', 'lost' || n, 'i1' FROM generate_series(1, 100) AS n"#,
+    )
+    .await;
+    connection.close().await.expect("a clean end");
+    database
+}
+
+async fn seen(database: &TestDatabase) -> String {
+    let mut connection = database.connect().await;
+    let seen = state(&mut connection, &["evodoctor"]).await;
+    connection.close().await.expect("a clean end");
+    seen
+}
+
+async fn text(connection: &mut PgConnection, sql: &str) -> String {
+    sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(connection).await.expect("it runs")
+}
+
+/// The runs of the ledger that stand, newest first.
+fn standing(database: &TestDatabase) -> Vec<serde_json::Value> {
+    let history = on(&database.url(), &["history", "--format", "json"]).ends(0).json();
+    let runs = history["runs"].as_array().expect("a list");
+    runs.iter().filter(|run| run["undone_at"].is_null()).cloned().collect()
+}
+
+#[tokio::test]
+async fn batches_end_where_one_transaction_does_and_are_undone_together() {
+    let database = broken().await;
+    let other = TestDatabase::copy_of(&database).await;
+    let before = seen(&database).await;
+
+    let dry = on(&database.url(), &BATCHES[..3]).ends(1);
+    assert!(dry.stdout.contains("the others are counted and not rehearsed"), "{}", dry.stdout);
+    assert_eq!(seen(&database).await, before);
+
+    on(&other.url(), &AT_ONCE).ends(0);
+    let run = on(&database.url(), &BATCHES).ends(0);
+    assert_eq!(seen(&database).await, seen(&other).await, "{}", run.stderr);
+    let (mut one, mut many) = (other.connect().await, database.connect().await);
+    assert_eq!(text(&mut many, KEPT).await, text(&mut one, KEPT).await);
+    let runs = standing(&database);
+    assert!(runs.len() > 5, "{} runs", runs.len());
+    assert!(runs.iter().all(|run| run["series"] == 1), "{runs:?}");
+    on(&database.url(), &["check", "--select", "EVO101"]).ends(0);
+
+    // A single batch that others came after is not undone by itself; the first stands for all.
+    on(&database.url(), &["undo", "2", "--apply"]).ends(2).complains(&["undo the newest first"]);
+    on(&database.url(), &["undo", "1"]).ends(1);
+    on(&database.url(), &["undo", "1", "--apply"]).ends(0);
+    assert_eq!(seen(&database).await, before);
+    assert_eq!(standing(&database), Vec::<serde_json::Value>::new());
+}
+
+#[tokio::test]
+async fn batches_that_are_cut_off_are_gone_on_with() {
+    let database = broken().await;
+    let other = TestDatabase::copy_of(&database).await;
+    on(&other.url(), &AT_ONCE).ends(0);
+    let after = seen(&other).await;
+    let third = TestDatabase::copy_of(&database).await;
+    let started = Instant::now();
+    on(&third.url(), &["fix", "EVO101", "--batch=5", ALLOW[0], ALLOW[1], ALLOW[2]]).ends(0);
+    let whole = started.elapsed();
+    let mut connection = database.connect().await;
+    let mut committed = 0;
+    for cut in 0..6 {
+        let mut child =
+            start_on(&database.url(), &["fix", "EVO101", "--batch=5", ALLOW[0], ALLOW[1], ALLOW[2]]);
+        tokio::time::sleep(whole.mul_f64(rand::random_range(0.1..0.7))).await;
+        if cut % 2 == 0 {
+            child.kill().expect("a child");
+        } else {
+            let sql =
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
+                AND application_name = 'evodoctor'";
+            execute(&mut connection, sql).await;
+        }
+        tokio::task::spawn_blocking(|| ended(child)).await.expect("it ends");
+        let gone = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database()
+            AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
+        while text(&mut connection, gone).await != "0" {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // What the ledger says is what is: nothing is gone that is not kept.
+        let runs = standing(&database);
+        committed = committed.max(runs.len());
+        let there =
+            r#"SELECT count(*)::text FROM evolution_api."MessageUpdate" WHERE "id" ~ '^(many|hangs)'"#;
+        let left: usize = text(&mut connection, there).await.parse().expect("a number");
+        let kept = match runs.is_empty() {
+            true => 0,
+            false => text(
+                &mut connection,
+                r#"SELECT count(*)::text FROM evodoctor.quarantine WHERE "key" ->> 'id' ~ '^(many|hangs)'"#,
+            )
+            .await
+            .parse::<usize>()
+            .expect("a number"),
+        };
+        assert_eq!(left + kept, 400, "after cut {cut}");
+    }
+    assert!(committed > 0, "never did a batch come through, so this shows nothing");
+    on(&database.url(), &BATCHES).ends(0);
+    // Where the end came before the constraint, that is EVO206's to find.
+    on(&database.url(), &["fix", "EVO206", "EVO207", "--apply"]);
+    let now = seen(&database).await;
+    assert_eq!(now, after);
+}
+
+#[tokio::test]
+async fn batches_need_consent_and_are_for_orphans() {
+    let database = broken().await;
+    let before = seen(&database).await;
+    on(&database.url(), &["fix", "EVO101", "--batch", "--apply"]).ends(2).complains(&[
+        "nobody consented to",
+        "--allow",
+        "nothing has been changed",
+    ]);
+    on(&database.url(), &["fix", "EVO103", "--batch"]).ends(2).complains(&["for orphans (EVO101)"]);
+    assert_eq!(seen(&database).await, before);
+    let mut connection = database.connect().await;
+    assert_eq!(text(&mut connection, "SELECT (to_regnamespace('evodoctor') IS NULL)::text").await, "true");
+}
+
+/// A ledger of format 1 is read as it is, and brought up to date by the next run; what it kept can still be undone.
+#[tokio::test]
+async fn an_old_ledger_is_brought_up_to_date() {
+    let database = broken().await;
+    let before = seen(&database).await;
+    on(&database.url(), &AT_ONCE).ends(0);
+    let mut connection = database.connect().await;
+    execute(
+        &mut connection,
+        r#"DROP INDEX evodoctor.quarantine_run_idx;
+        ALTER TABLE evodoctor.quarantine ADD PRIMARY KEY ("run", "code", "table_schema", "table_name", "action", "columns", "key");
+        ALTER TABLE evodoctor.run DROP COLUMN "series";
+        COMMENT ON SCHEMA evodoctor IS 'evodoctor ledger, format 1'"#,
+    )
+    .await;
+    assert_eq!(standing(&database).len(), 1);
+    on(&database.url(), &["undo", "1", "--apply"]).ends(0);
+    assert_eq!(seen(&database).await, before);
+    on(&database.url(), &BATCHES).ends(0);
+    let comment = "SELECT obj_description('evodoctor'::regnamespace, 'pg_namespace')";
+    assert_eq!(text(&mut connection, comment).await, "evodoctor ledger, format 2");
+    on(&database.url(), &["undo", "2", "--apply"]).ends(0);
+    assert_eq!(seen(&database).await, before);
+}
