@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -61,6 +61,8 @@ pub struct Options {
     pub files: Vec<(String, Vec<u8>)>,
     /// Where to make its directory; `None` is the system's place for temporary files.
     pub parent: Option<PathBuf>,
+    /// A directory for its data that outlives it, empty or left by an earlier server; `None` is one in its own directory.
+    pub data: Option<PathBuf>,
     /// Whether to listen on a free port of 127.0.0.1 as well, with a random password.
     pub tcp: bool,
 }
@@ -98,6 +100,9 @@ impl Server {
         let port = if options.tcp { free_port()? } else { 5432 };
         let password: String = rand::rng().sample_iter(Alphanumeric).take(32).map(char::from).collect();
         lay_files(directory.path(), &options.files, &password, user)?;
+        if let Some(data) = &options.data {
+            keep_data(directory.path(), data, user)?;
+        }
 
         let mut command = Command::new("/bin/sh");
         command.args(["-c", GUARD, "evodoctor-server"]).arg(directory.path()).arg(&binaries);
@@ -276,6 +281,17 @@ fn lay_files(
         chown(directory, Some(uid), Some(gid))?;
     }
     Ok(())
+}
+
+/// Links a directory that is kept to where the server's data belongs.
+fn keep_data(directory: &Path, data: &Path, user: Option<(u32, u32)>) -> Result<()> {
+    let cannot = || format!("the server's data cannot be kept in {}", data.display());
+    fs::create_dir_all(data).with_context(cannot)?;
+    fs::set_permissions(data, fs::Permissions::from_mode(0o700)).with_context(cannot)?;
+    if let Some((uid, gid)) = user {
+        chown(data, Some(uid), Some(gid)).with_context(cannot)?;
+    }
+    symlink(data.canonicalize()?, directory.join("data")).with_context(cannot)
 }
 
 /// What `postgres` gets on its command line: our settings, then the caller's.

@@ -13,8 +13,9 @@ shift 2
 
 exec 3<&0
 
+# Data that is kept from an earlier server is behind a link, which rm does not follow.
 # initdb is never cut short: its servers, unlike a real one, would leave shared memory behind. It takes a second.
-if "$binaries/initdb" --pgdata="$directory/data" --username=postgres --pwfile="$directory/password" \
+if [ -e "$directory/data/PG_VERSION" ] || "$binaries/initdb" --pgdata="$directory/data" --username=postgres --pwfile="$directory/password" \
     --auth-local=trust --auth-host=scram-sha-256 --encoding=UTF8 --no-locale -N \
     </dev/null >"$directory/log" 2>&1 3<&-; then
     "$binaries/postgres" -D "$directory/data" "$@" </dev/null >>"$directory/log" 2>&1 3<&- &

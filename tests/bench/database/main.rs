@@ -1,0 +1,197 @@
+//! `cargo bench --bench database`: `evodoctor check` on a large database beside what a person would otherwise type, in
+//! turns, in one go. Prints a markdown table of medians, and of each way's time as a multiple of evodoctor's. Beside the
+//! time stands how long processors worked for it, on the server and here: on a busy machine it tells more.
+//!
+//! - `EVODOCTOR_BENCH_MESSAGES`: how many messages (10 million), with twice as many status updates and all else in
+//!   proportion. Ten million take 13 GB; 200000 do for a look.
+//! - `EVODOCTOR_BENCH_DATABASE`: the folder that keeps the server's data from run to run (under the target directory).
+//! - `EVODOCTOR_BENCH_RUNS`: how often each way is measured (3); what takes longer than 15 s, once.
+//! - `EVODOCTOR_BENCH_STATES`: of `before-vacuum`, `vacuumed` and `cold` those that are wanted, with commas between.
+//!
+//! Before VACUUM no page is known to be visible to all, so that index-only scans visit the table as well. Cold means that
+//! the server was restarted, and that the system was told to forget the files of the database; no root is needed.
+
+mod fill;
+mod peers;
+mod server;
+
+use std::time::Instant;
+use std::{env, process};
+
+use anyhow::{Context, Result};
+use evodoctor::database::catalog::{self, Catalog};
+use evodoctor::database::run::{begin, execute};
+use evodoctor::database::session::Session;
+use evodoctor::database::url::Target;
+use evodoctor::evolution::release::{History, ReleaseRange};
+use evodoctor::examine::references::{Reference, references};
+use evodoctor::examine::runner::Scope;
+use evodoctor::examine::schedule::{self, Plan};
+use fill::SCHEMA;
+use peers::Peer;
+use server::{Bench, State};
+use sqlx::ConnectOptions;
+
+/// What takes longer than this, in seconds, is run once.
+const SLOW: f64 = 15.0;
+
+const LARGEST: &str = "SELECT count(*) FROM \"evolution_api\".\"Message\"";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    if let Err(error) = bench().await {
+        eprintln!("{error:#}");
+        process::exit(1);
+    }
+}
+
+async fn bench() -> Result<()> {
+    let setting = |name: &str| env::var(format!("EVODOCTOR_BENCH_{name}")).ok();
+    let number =
+        |name: &str, default: u64| setting(name).and_then(|text| text.parse().ok()).unwrap_or(default);
+    let (messages, runs) = (number("MESSAGES", 10_000_000), number("RUNS", 3));
+    let states = setting("STATES").unwrap_or_else(|| "before-vacuum,vacuumed,cold".to_owned());
+    let mut bench = Bench::open(setting("DATABASE").map(Into::into), messages).await?;
+    let (keys, range) = bench.references().await?;
+
+    println!("PostgreSQL {}, {} million messages, median of {runs}", bench.version(), messages as f64 / 1e6);
+    println!(
+        "\n| state | question | way | s | × evodoctor | CPU s | × evodoctor |\n|---|---|---|---|---|---|---|"
+    );
+    for state in [State::BeforeVacuum, State::Vacuumed, State::Cold] {
+        if !states.split(',').any(|wanted| wanted == state.name()) {
+            continue;
+        }
+        bench.bring(state).await?;
+        for subject in [
+            "Message.instanceId → Instance",
+            "MessageUpdate.messageId → Message",
+            "Message.sessionId → IntegrationSession",
+        ] {
+            let key = keys.iter().find(|key| key.subject() == subject).context(subject)?;
+            let own = Own::Keys(vec![key.clone()], range);
+            race(&mut bench, state, subject, &own, &peers::of(key), runs).await?;
+        }
+        let every = keys.iter().map(peers::not_exists).collect();
+        let own = Own::Keys(keys.clone(), range);
+        race(&mut bench, state, "every key", &own, &[("NOT EXISTS, key by key", every)], runs).await?;
+        let heap = "SET LOCAL enable_indexonlyscan = off".to_owned();
+        let alone = "SET LOCAL max_parallel_workers_per_gather = 0".to_owned();
+        let scans: [Peer; 2] = [
+            ("one sequential scan of Message", vec![heap.clone(), alone, LARGEST.to_owned()]),
+            ("the same with parallel workers", vec![heap, LARGEST.to_owned()]),
+        ];
+        race(&mut bench, state, "a whole check", &Own::Check, &scans, runs).await?;
+    }
+    bench.close().await
+}
+
+/// What evodoctor is asked.
+enum Own {
+    /// EVO101 for some keys only.
+    Keys(Vec<Reference>, Option<ReleaseRange>),
+    /// Every check, as a user runs it.
+    Check,
+}
+
+/// Measures all ways in turn, and prints a row for each.
+async fn race(
+    bench: &mut Bench,
+    state: State,
+    question: &str,
+    own: &Own,
+    peers: &[Peer],
+    runs: u64,
+) -> Result<()> {
+    let mut times: Vec<Vec<(f64, f64)>> = vec![Vec::new(); peers.len() + 1];
+    // The first run warms up.
+    let warm_up = u64::from(state != State::Cold);
+    for run in 0..runs + warm_up {
+        for (way, taken) in times.iter_mut().enumerate() {
+            if taken.first().is_some_and(|&(first, _)| first > SLOW) {
+                continue;
+            }
+            if state == State::Cold {
+                bench.chill().await?;
+            }
+            let (worked, begun) = (bench.worked()?, Instant::now());
+            match way.checked_sub(1) {
+                None => bench.ask(own).await?,
+                Some(peer) => bench.type_in(&peers[peer].1).await?,
+            }
+            let seconds = begun.elapsed().as_secs_f64();
+            bench.rest().await?;
+            if run >= warm_up || seconds > SLOW {
+                taken.push((seconds, bench.worked()? - worked));
+            }
+        }
+    }
+    let medians: Vec<(f64, f64)> = times
+        .iter_mut()
+        .map(|times| {
+            times.sort_by(|a, b| a.0.total_cmp(&b.0));
+            times[times.len() / 2]
+        })
+        .collect();
+    let names = ["evodoctor"].into_iter().chain(peers.iter().map(|peer| peer.0));
+    for (name, (seconds, worked)) in names.zip(&medians) {
+        let (slower, dearer) = (seconds / medians[0].0, worked / medians[0].1);
+        println!(
+            "| {} | {question} | {name} | {seconds:.3} | {slower:.2} | {worked:.2} | {dearer:.2} |",
+            state.name()
+        );
+    }
+    Ok(())
+}
+
+impl Bench {
+    /// The references of the database, and its release.
+    async fn references(&self) -> Result<(Vec<Reference>, Option<ReleaseRange>)> {
+        let mut connection = self.options().connect().await?;
+        let catalog = Catalog::read(&mut connection, SCHEMA).await?;
+        let rows = catalog::migration_history(&mut connection, &catalog).await?;
+        let range = rows.and_then(|rows| History::read(&rows).range);
+        Ok((references(&catalog, range), range))
+    }
+
+    async fn ask(&self, own: &Own) -> Result<()> {
+        match own {
+            Own::Check => {
+                let mut command = process::Command::new(env!("CARGO_BIN_EXE_evodoctor"));
+                let output = command.args(["check", "--quiet", "--database-url", &self.url()]).output()?;
+                let worked = matches!(output.status.code(), Some(0 | 1));
+                anyhow::ensure!(worked, "{}", String::from_utf8_lossy(&output.stderr));
+            }
+            Own::Keys(keys, range) => {
+                let target = Target::parse(&self.url())?;
+                let mut session = Session::open(&target).await?;
+                session.begin_snapshot().await?;
+                let catalog = Catalog::read(session.connection(), SCHEMA).await?;
+                let mut scope = Scope::new(&catalog, *range, "postgres");
+                scope.references.clone_from(keys);
+                let plan = Plan { target: &target, jobs: None, deadline: None };
+                let selected = |check: &evodoctor::examine::check::Check| check.rule.code == "EVO101";
+                let never = std::future::pending();
+                let done = schedule::run(session.connection(), &scope, &plan, selected, never).await?;
+                anyhow::ensure!(done.checks.iter().all(|check| check.reason.is_none()), "{:?}", done.checks);
+                session.end_snapshot().await?;
+                session.close().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs statements as a person would, in a transaction that is rolled back. The last may fail: VALIDATE does.
+    async fn type_in(&self, statements: &[String]) -> Result<()> {
+        let mut connection = self.options().connect().await?;
+        begin(&mut connection, "BEGIN").await?;
+        for (number, statement) in statements.iter().enumerate() {
+            let done = execute(&mut connection, statement.clone()).await;
+            if number + 1 < statements.len() {
+                done?;
+            }
+        }
+        execute(&mut connection, "ROLLBACK".into()).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,215 @@
+//! The server that is measured, and the states that its database is brought into.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use evodoctor::database::quote::Fragment;
+use evodoctor::database::run::execute;
+use evodoctor::database::server::{Options, Server};
+use rustix::fs::{Advice, fadvise};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, PgConnection};
+
+use super::fill::{DATABASE, SCHEMA, fill};
+
+/// In what state the database is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Analysed; no page is known to be visible to all.
+    BeforeVacuum,
+    /// Vacuumed, and in memory as far as there is room.
+    Vacuumed,
+    /// Vacuumed; before each run neither server nor system remember anything.
+    Cold,
+}
+
+impl State {
+    /// As the user names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BeforeVacuum => "before-vacuum",
+            Self::Vacuumed => "vacuumed",
+            Self::Cold => "cold",
+        }
+    }
+}
+
+/// A server with the database in it.
+pub struct Bench {
+    data: PathBuf,
+    server: Option<Server>,
+}
+
+impl Bench {
+    /// Starts the server on the data of an earlier run, or on new data, and fills the database unless it is full.
+    ///
+    /// # Errors
+    /// When there is no server, or no room.
+    pub async fn open(data: Option<PathBuf>, messages: u64) -> Result<Self> {
+        let cache = || Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-database");
+        let mut bench = Self { data: data.unwrap_or_else(cache), server: None };
+        bench.start().await?;
+        let mut admin = bench.admin().await?;
+        // The mark of a full one.
+        let mark = format!("{messages} messages");
+        let found: Option<Option<String>> = sqlx::query_scalar(
+            "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = $1",
+        )
+        .bind(DATABASE)
+        .fetch_optional(&mut admin)
+        .await?;
+        if found.flatten().as_deref() != Some(&mark) {
+            eprintln!("filling a database with {mark}, in {}", bench.data.display());
+            let name = Fragment::ident(DATABASE);
+            execute(&mut admin, format!("DROP DATABASE IF EXISTS {name}")).await?;
+            // As on most servers, texts sort by a language and not by their bytes.
+            let new = format!("CREATE DATABASE {name} TEMPLATE template0");
+            let by_language = format!("{new} LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C'");
+            if execute(&mut admin, by_language).await.is_err() {
+                execute(&mut admin, new).await?;
+            }
+            fill(&bench.options(), messages).await?;
+            execute(&mut admin, format!("COMMENT ON DATABASE {name} IS {}", Fragment::literal(&mark)))
+                .await?;
+        }
+        Ok(bench)
+    }
+
+    async fn start(&mut self) -> Result<()> {
+        let settings = [
+            ("autovacuum", "off"),
+            ("shared_buffers", "1GB"),
+            ("maintenance_work_mem", "512MB"),
+            ("wal_level", "minimal"),
+            ("max_wal_senders", "0"),
+            ("max_wal_size", "8GB"),
+        ];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let options = Options { settings, data: Some(self.data.clone()), ..Options::default() };
+        self.server = Some(Server::start(options).await?);
+        Ok(())
+    }
+
+    async fn admin(&self) -> Result<PgConnection> {
+        Ok(self.server().connect_options("postgres").connect().await?)
+    }
+
+    fn server(&self) -> &Server {
+        self.server.as_ref().expect("it is started again whenever it is stopped")
+    }
+
+    /// How to connect to the database.
+    pub fn options(&self) -> PgConnectOptions {
+        self.server().connect_options(DATABASE)
+    }
+
+    /// The connection string of the database.
+    pub fn url(&self) -> String {
+        self.server().url(DATABASE)
+    }
+
+    /// The server's version.
+    pub fn version(&self) -> &str {
+        self.server().version()
+    }
+
+    /// Waits until the server has no connection but this one: only processes that have ended are counted.
+    ///
+    /// # Errors
+    /// When the server is gone.
+    pub async fn rest(&self) -> Result<()> {
+        let mut admin = self.admin().await?;
+        let others = "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() \
+                      AND backend_type IN ('client backend', 'parallel worker')";
+        while sqlx::query_scalar::<_, i64>(others).fetch_one(&mut admin).await? > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    /// How long processors have worked for the server's connections that have ended, and for this process and those that it
+    /// ran, in seconds.
+    ///
+    /// # Errors
+    /// Where there is no /proc.
+    pub fn worked(&self) -> Result<f64> {
+        let postmaster = fs::read_to_string(self.data.join("postmaster.pid"))?;
+        let postmaster = postmaster.lines().next().context("a running server has a process")?;
+        let ticks = |process: &str| -> Result<[u64; 4]> {
+            let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+            // Behind the name, which may hold anything, the 12th to 15th: user and system, own and of ended children.
+            let (_, fields) = stat.rsplit_once(')').context("a process has a name")?;
+            let fields: Vec<u64> =
+                fields.split_whitespace().skip(11).take(4).map(str::parse).collect::<Result<_, _>>()?;
+            fields.try_into().ok().context("a process has times")
+        };
+        let [_, _, user, system] = ticks(postmaster)?;
+        let own: u64 = ticks("self")?.iter().sum();
+        // A hundredth of a second, on every Linux.
+        Ok((user + system + own) as f64 / 100.0)
+    }
+
+    /// Brings the database into a state.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn bring(&self, state: State) -> Result<()> {
+        let mut connection = self.options().connect().await?;
+        execute(&mut connection, "VACUUM (ANALYZE)".into()).await?;
+        if state == State::BeforeVacuum {
+            let forget = format!(
+                "CREATE EXTENSION IF NOT EXISTS pg_visibility SCHEMA public;
+                 SELECT public.pg_truncate_visibility_map(oid) FROM pg_class WHERE relkind = 'r' AND relnamespace = {}::regnamespace;
+                 DROP EXTENSION pg_visibility;
+                 ANALYZE",
+                Fragment::literal(SCHEMA)
+            );
+            execute(&mut connection, forget)
+                .await
+                .context("pg_visibility comes with PostgreSQL's contrib modules")?;
+        }
+        Ok(())
+    }
+
+    /// Makes server and system forget the database.
+    ///
+    /// # Errors
+    /// When the server does not come up again.
+    pub async fn chill(&mut self) -> Result<()> {
+        self.stop().await?;
+        forget(&self.data)?;
+        self.start().await
+    }
+
+    async fn stop(&mut self) -> Result<()> {
+        // It is stopped at once, and must not have to recover.
+        execute(&mut self.admin().await?, "CHECKPOINT".into()).await?;
+        self.server = None;
+        Ok(())
+    }
+
+    /// Stops the server; its data stays for the next run.
+    ///
+    /// # Errors
+    /// When it is gone already.
+    pub async fn close(mut self) -> Result<()> {
+        self.stop().await
+    }
+}
+
+/// Tells the system that the files below will not be needed.
+fn forget(directory: &Path) -> Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            forget(&path)?;
+        } else if path.is_file() {
+            let file = File::open(&path)?;
+            file.sync_all()?;
+            fadvise(&file, 0, None, Advice::DontNeed)?;
+        }
+    }
+    Ok(())
+}
