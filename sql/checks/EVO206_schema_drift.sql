@@ -18,6 +18,7 @@
 -- matches: found incompatible value of "null"
 -- matches: The column … does not exist in the current database
 -- matches: The table … does not exist in the current database
+-- first: objects
 -- Run by hand: psql -v schema=public -v release_to=2.3.7 -v objects="$(sed 's/;$//' sql/catalog/objects.sql)"
 -- -v expected='[…]' -v brought='{"migrations": […], "objects": {…}}' (as src/database/objects.rs makes it)
 -- -v history='"public"."_prisma_migrations"'. Left to other checks: missing tables and columns whose migration

@@ -16,9 +16,9 @@
 -- matches: The … migration started at … failed
 -- matches: relation "public.Instance" does not exist
 -- matches: P3018
--- Run by hand:
---   psql -v schema=public -v history='"public"."_prisma_migrations"' -v objects="$(sed 's/;$//' sql/catalog/objects.sql)"
---        -v migrations='{"known": […]}' (as src/database/objects.rs makes it)
+-- first: EXISTS (SELECT FROM :history AS history WHERE history."finished_at" IS NULL AND history."rolled_back_at" IS NULL)
+-- Run by hand: psql -v schema=public -v history='"public"."_prisma_migrations"' -v objects="$(sed 's/;$//' sql/catalog/objects.sql)"
+-- -v migrations='{"known": […]}' -v effects='{"2.3.7": […]}' (as src/database/objects.rs makes it)
 WITH failed AS (
     SELECT
         history."migration_name"::text AS name,
@@ -37,8 +37,8 @@ WITH failed AS (
         history."migration_name"
 ),
 known AS (
-    SELECT *
-    FROM pg_catalog.jsonb_to_recordset(:'migrations'::jsonb -> 'known') AS known (name text, since text, is_alone boolean, objects jsonb)
+    SELECT known.*, :'effects'::jsonb -> known.since AS objects
+    FROM pg_catalog.jsonb_to_recordset(:'migrations'::jsonb -> 'known') AS known (name text, since text, is_alone boolean)
 ),
 -- What the release of the migration brought, and whether it is there. What lies in a table that is new as well is
 -- spoken for by the table.

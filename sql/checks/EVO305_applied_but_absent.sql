@@ -15,6 +15,7 @@
 -- matches: P2022
 -- matches: P2021
 -- matches: The table … Kafka … does not exist
+-- first: objects
 -- Run by hand: psql -v schema=public -v objects="$(sed 's/;$//' sql/catalog/objects.sql)" -v expected='[…]'
 -- (as src/database/objects.rs makes it). Everything that the release expects comes from a migration that is recorded as
 -- applied, for that is how the release is known. Which one is certain where a release brought one only; the rest is

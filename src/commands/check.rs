@@ -10,6 +10,7 @@ use super::select::Selection;
 use super::stop::stop;
 use super::targets;
 use crate::cli::{self, Common};
+use crate::examine::empty::empty_tables;
 use crate::examine::runner::Scope;
 use crate::examine::schedule::{self, Examined, Plan};
 use crate::exit::Exit;
@@ -43,6 +44,7 @@ pub async fn examine(args: &cli::Check, common: &Common) -> Result<Report> {
     };
     let mut scope = Scope::new(&opened.catalog, opened.range(), &opened.server.role);
     scope.paranoid = args.paranoid;
+    scope.empty = empty_tables(opened.session.connection(), &opened.catalog).await?;
     let selected = |check: &crate::examine::check::Check| selection.lets_through(&check.rule.code);
     let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
     let plan = Plan { target: &opened.target, jobs: args.jobs, deadline };

@@ -247,9 +247,8 @@ pub fn brought() -> Value {
     json!({"migrations": migrations, "objects": objects})
 }
 
-/// `:'migrations'`: upstream's migrations, their contents, and what the release that added each brought.
+/// `:'migrations'`: upstream's migrations and their contents.
 pub fn migrations() -> Value {
-    let by_release: BTreeMap<&str, Value> = Release::all().map(|r| (r.version(), brought_by(r))).collect();
     let shipped = |migration: &Migration| -> Vec<Value> {
         migration
             .contents
@@ -270,11 +269,45 @@ pub fn migrations() -> Value {
                 "contents": shipped(migration),
                 "unreleased": migration.unreleased,
                 "is_alone": only_migration_of(since).is_some(),
-                "objects": by_release[since.version()],
             })
         })
         .collect();
     json!({"known": known, "withdrawn": facts().withdrawn, "never_released": facts().never_released})
+}
+
+/// `:'effects'`: by release what came with it, the first one's too.
+pub fn effects() -> Value {
+    let by_release: BTreeMap<&str, Value> = Release::all().map(|r| (r.version(), brought_by(r))).collect();
+    json!(by_release)
+}
+
+/// An object as `sql/catalog/objects.sql` finds it, by which it is compared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// `enum`, `table`, `column`, `index` or `key`.
+    pub kind: String,
+    /// Its table; for an enum its own name.
+    pub table: String,
+    /// What it is recognised by, whatever its name.
+    pub form: String,
+    /// What may differ.
+    pub definition: Option<Value>,
+}
+
+/// Whether what is found is exactly what a release has: nothing missing, nothing beside it, nothing different.
+pub fn are_of(release: Release, found: &[Found]) -> bool {
+    let expected = objects(None, release);
+    let mut missing: BTreeMap<(&str, &str, &str), &Value> =
+        expected.iter().map(|o| ((o.kind, o.table.as_str(), o.form.as_str()), &o.definition)).collect();
+    let known = missing.clone();
+    let is_same = |one: &Found| {
+        let identity = (one.kind.as_str(), one.table.as_str(), one.form.as_str());
+        known.get(&identity).is_some_and(|definition| Some(*definition) == one.definition.as_ref())
+    };
+    for one in found {
+        missing.remove(&(one.kind.as_str(), one.table.as_str(), one.form.as_str()));
+    }
+    missing.is_empty() && found.iter().all(is_same)
 }
 
 /// What to add, remove or change to come from one state to the other.

@@ -44,6 +44,16 @@ pub async fn rows_under(
     Ok(rows)
 }
 
+/// The rows of all statements of a text, in one message to the server: one way there and back, where a statement by itself
+/// takes two. The rows come as text.
+///
+/// # Errors
+/// What the server says, as it is; what stands behind the statement that failed was not run.
+pub async fn text_rows(connection: &mut PgConnection, sql: String) -> sqlx::Result<Vec<PgRow>> {
+    announce(&sql);
+    connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql))).await
+}
+
 /// Runs one rendered statement; returns how many rows it touched.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use anyhow::{Context, Result, ensure};
 
 use super::facts;
+use super::first::First;
 use super::orphans::{self, by_hash};
 use super::parts;
 use super::rule::Rule;
@@ -24,6 +25,7 @@ pub struct Check {
     pub stem: String,
     family: Family,
     suspects: Option<Suspects>,
+    first: Option<First>,
     query: String,
 }
 
@@ -75,11 +77,13 @@ impl Check {
             .get("reads")
             .zip(script.get("suspects"))
             .map(|(table, condition)| Suspects { table: table.to_owned(), condition: condition.to_owned() });
+        let first = script.get("first").map(First::parse);
         Ok(Self {
             rule,
             stem,
             family,
             suspects,
+            first,
             query: script.single().with_context(|| path.to_owned())?.to_owned(),
         })
     }
@@ -98,26 +102,7 @@ impl Check {
         let query = parts::fitting(&self.query, catalog, scope.range);
         let rendered = |variables: &Variables| render(&query, variables).context(self.stem.clone());
         match self.family {
-            Family::Once | Family::Finding => {
-                let cost = pages(&query, catalog);
-                let variables = match facts::variables(&query, catalog, scope.range)? {
-                    Ok(variables) => variables,
-                    Err(obstacle) => return Ok(vec![Question::query("", cost, Err(obstacle))]),
-                };
-                let tables: Vec<&str> = schema().tables.iter().map(|table| table.name.as_str()).collect();
-                let variables = variables.text("tables", serde_json::to_string(&tables)?);
-                let with = |name: &'static str| {
-                    let (query, variables) = (query.clone(), variables.clone());
-                    Rc::new(move |sql| {
-                        render(&query, &variables.clone().sql(name, sql)).context(self.stem.clone())
-                    })
-                };
-                Ok(vec![match &self.suspects {
-                    Some(suspects) => suspects.question(scope, cost, with("suspects"))?,
-                    None if uses(&query, "gone") => by_hash::question(scope, cost, with("gone"))?,
-                    None => Question::query("", cost, Ok(rendered(&variables)?)),
-                }])
-            }
+            Family::Once | Family::Finding => Ok(vec![self.only_question(scope, query)?]),
             Family::Reference => {
                 let word = move |variables: &Variables| render(&query, variables).context(self.stem.clone());
                 orphans::questions(scope, &(Rc::new(word) as orphans::Wording<'a>))
@@ -125,6 +110,7 @@ impl Check {
             Family::UniqueIndex => scope
                 .unique_indexes
                 .iter()
+                .filter(|index| !scope.empty.contains(&index.table))
                 .map(|index| {
                     let paranoid = if scope.paranoid { "yes" } else { "no" };
                     let variables = index.variables(catalog).text("paranoid", paranoid);
@@ -132,6 +118,40 @@ impl Check {
                     Ok(Question::query(index.subject(), catalog.pages(&index.table), sql))
                 })
                 .collect(),
+        }
+    }
+
+    /// The question of a check that asks one only.
+    ///
+    /// # Errors
+    /// When the file uses a variable that nobody sets.
+    fn only_question<'a>(&'a self, scope: &'a Scope<'a>, query: String) -> Result<Question<'a>> {
+        let cost = pages(&query, scope.catalog);
+        let begin = move || {
+            let variables = match facts::variables(&query, scope.catalog, scope.range)? {
+                Ok(variables) => variables,
+                Err(obstacle) => return Ok(Question::query("", cost, Err(obstacle))),
+            };
+            let tables: Vec<&str> = schema().tables.iter().map(|table| table.name.as_str()).collect();
+            let variables = variables.text("tables", serde_json::to_string(&tables)?);
+            let with = |name: &'static str| {
+                let (query, variables) = (query.clone(), variables.clone());
+                Rc::new(move |sql| {
+                    render(&query, &variables.clone().sql(name, sql)).context(self.stem.clone())
+                })
+            };
+            match &self.suspects {
+                Some(suspects) => suspects.question(scope, cost, with("suspects")),
+                None if uses(&query, "gone") => by_hash::question(scope, cost, with("gone")),
+                None => {
+                    let sql = render(&query, &variables).context(self.stem.clone())?;
+                    Ok(Question::query("", cost, Ok(sql)))
+                }
+            }
+        };
+        match &self.first {
+            None => begin(),
+            Some(first) => first.question(scope, begin),
         }
     }
 }

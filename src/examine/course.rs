@@ -117,6 +117,10 @@ impl<'a> Course<'a> {
                     self.asked[question].stand = Stand::Rows(rows);
                     return Ok(Vec::new());
                 }
+                Next::Undecided(reason) => {
+                    self.asked[question].stand = Stand::Undecided(reason);
+                    return Ok(Vec::new());
+                }
                 // Nothing to wait for.
                 Next::Steps(steps, then) if steps.is_empty() => next = then(Vec::new())?,
                 Next::Steps(steps, then) => {

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `:objects` | a query: the objects of the database (`sql/catalog/objects.sql`) |
 //! | `:'expected'` | jsonb: the objects of the release found (of its range the upper end) in the same form |
-//! | `:'migrations'` | jsonb: upstream's migrations, their contents, and what each release's brought |
+//! | `:'migrations'` | jsonb: upstream's migrations and their contents |
+//! | `:'effects'` | jsonb: what came with each release |
 //! | `:'brought'` | jsonb: the release of each migration, and what came with each release |
 //! | `:'schemas'` | jsonb: every release with its migrations, every object with the releases that have it |
 //! | `:history` | `_prisma_migrations`, or in a database without it an empty table of that form |
@@ -48,6 +49,7 @@ pub fn variables(
     range: Option<ReleaseRange>,
 ) -> Result<Result<Variables, String>> {
     static MIGRATIONS: LazyLock<String> = LazyLock::new(|| objects::migrations().to_string());
+    static EFFECTS: LazyLock<String> = LazyLock::new(|| objects::effects().to_string());
     static BROUGHT: LazyLock<String> = LazyLock::new(|| objects::brought().to_string());
     static SCHEMAS: LazyLock<String> = LazyLock::new(|| objects::schemas().to_string());
     let schema = &catalog.schema;
@@ -64,6 +66,9 @@ pub fn variables(
     }
     if uses(query, "migrations") {
         variables = variables.text("migrations", MIGRATIONS.as_str());
+    }
+    if uses(query, "effects") {
+        variables = variables.text("effects", EFFECTS.as_str());
     }
     if uses(query, "brought") {
         variables = variables.text("brought", BROUGHT.as_str());
@@ -88,7 +93,8 @@ pub fn variables(
     Ok(Ok(variables))
 }
 
-fn history(catalog: &Catalog) -> Fragment {
+/// `:history`.
+pub fn history(catalog: &Catalog) -> Fragment {
     if catalog.tables.contains_key("_prisma_migrations") {
         Fragment::qualified(&catalog.schema, "_prisma_migrations")
     } else {
@@ -124,7 +130,11 @@ static UPSTREAM: LazyLock<Value> = LazyLock::new(|| {
     files.filter_map(of_file).collect()
 });
 
-fn known(range: Option<ReleaseRange>) -> Result<(Release, Release), String> {
+/// The bounds of the release found, or why they are not known.
+///
+/// # Errors
+/// The reason, for a person.
+pub fn known(range: Option<ReleaseRange>) -> Result<(Release, Release), String> {
     let range = range.ok_or("the migration history does not tell the release")?;
     let to = range.to.ok_or("the database is of a newer release than this evodoctor knows")?;
     Ok((range.from, to))

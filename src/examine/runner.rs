@@ -1,7 +1,7 @@
 //! Runs checks in the transaction that is open, each behind a savepoint, so that one that fails does not decide
 //! for the others.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -17,10 +17,11 @@ use super::obstacle::explain;
 use super::reading::Readings;
 use super::references::{Reference, references};
 use super::rule::{Applicability, Rule};
+use super::step::{Answer, Step};
 use super::unique_indexes::{UniqueIndex, unique_indexes};
 use crate::database::catalog::Catalog;
 use crate::database::columns::LARGE;
-use crate::database::run::{execute, is_lock_trouble, script, statement_rows};
+use crate::database::run::{execute, is_lock_trouble, script, statement_rows, text_rows};
 use crate::database::script::Variables;
 use crate::evolution::release::ReleaseRange;
 
@@ -45,6 +46,8 @@ pub struct Scope<'a> {
     pub large: u64,
     /// Large tables that are going to be read, each once for all who ask.
     pub readings: Readings,
+    /// Tables that are known to have no row in this snapshot (see [`super::empty`]).
+    pub empty: BTreeSet<String>,
 }
 
 impl<'a> Scope<'a> {
@@ -61,6 +64,7 @@ impl<'a> Scope<'a> {
             paranoid: false,
             large: LARGE,
             readings: Readings::default(),
+            empty: BTreeSet::new(),
         }
     }
 
@@ -119,7 +123,7 @@ pub async fn run_check(
             continue;
         }
         let started = Instant::now();
-        let answer = match guarded(connection, None, async |connection| step.run(connection).await).await? {
+        let answer = match guarded_step(connection, None, step).await? {
             Err(error) if scope.gives_way && is_lock_trouble(&error) => return Err(error.into()),
             answer => answer.map_err(|error| explain(&error, scope)),
         };
@@ -155,6 +159,24 @@ pub async fn guarded<T>(
         // Its last words say why, not that nobody answers any more.
         (Err(_), Err(last)) => Err(last).context("the server ended the connection"),
         (Err(lost), Ok(_)) => Err(lost).context("the connection was lost"),
+    }
+}
+
+/// Runs a step behind a savepoint, where time is `left` no longer than that.
+///
+/// # Errors
+/// As [`guarded`].
+pub(super) async fn guarded_step(
+    connection: &mut PgConnection,
+    left: Option<Duration>,
+    step: Step,
+) -> Result<sqlx::Result<Answer>> {
+    match step.into_query() {
+        Ok(sql) => {
+            let work = async |connection: &mut PgConnection| text_rows(connection, sql).await;
+            Ok(guarded(connection, left, work).await?.map(Answer::Rows))
+        }
+        Err(work) => guarded(connection, left, async |connection| work(connection).await).await,
     }
 }
 

@@ -18,7 +18,7 @@ use super::board::Board;
 use super::check::{Check, checks};
 use super::finding::{CheckReport, Finding};
 use super::obstacle::explain;
-use super::runner::{self, Scope, guarded};
+use super::runner::{self, Scope, guarded_step};
 use crate::database::run::script;
 use crate::database::script::Variables;
 use crate::database::snapshot::{self, Room, Snapshot};
@@ -180,7 +180,7 @@ impl Crew<'_> {
         while let Some((taken, step)) = self.board.next().await {
             let started = Instant::now();
             let left = self.time_left(started);
-            let done = guarded(connection, left, async |connection| step.run(connection).await).await;
+            let done = guarded_step(connection, left, step).await;
             let (answer, lost) = match done {
                 Ok(answer) => (answer.map_err(|error| explain(&error, self.scope)), None),
                 Err(error) => (Err(format!("{error:#}")), Some(error)),

@@ -13,7 +13,6 @@ use anyhow::{Context, Result, bail};
 use sqlx::postgres::{PgConnection, PgRow};
 
 use crate::database::catalog::Catalog;
-use crate::database::run::statement_rows;
 
 /// Something that a check wants to know.
 pub struct Question<'a> {
@@ -34,6 +33,8 @@ pub type Then<'a> = Box<dyn FnOnce(Vec<Answer>) -> Result<Next<'a>> + 'a>;
 pub enum Next<'a> {
     /// With more steps, and what to do with their answers.
     Steps(Vec<Step>, Then<'a>),
+    /// Not at all, as it cannot be answered; says why.
+    Undecided(String),
     /// Not at all: a finding for each of these rows (see [`super::runner::finding`]).
     Rows(Vec<PgRow>),
 }
@@ -103,14 +104,11 @@ impl Step {
         Self { about: about.into(), cost, work: Work::Other(Box::new(work)) }
     }
 
-    /// Does the work. The runner puts a savepoint before it.
-    ///
-    /// # Errors
-    /// What the server says, as it is.
-    pub(super) async fn run(self, connection: &mut PgConnection) -> sqlx::Result<Answer> {
+    /// The statement, or the other work.
+    pub(super) fn into_query(self) -> Result<String, Box<Other>> {
         match self.work {
-            Work::Query(sql) => statement_rows(connection, sql).await.map(Answer::Rows),
-            Work::Other(work) => work(connection).await,
+            Work::Query(sql) => Ok(sql),
+            Work::Other(work) => Err(work),
         }
     }
 }

@@ -70,6 +70,10 @@ pub fn questions<'a>(scope: &'a Scope<'a>, word: &Wording<'a>) -> Result<Vec<Que
             questions.push(Question::query(reference.subject(), 0, Err(obstacle)));
             continue;
         }
+        // What is empty refers to nothing.
+        if scope.empty.contains(&reference.child_table) {
+            continue;
+        }
         let Choice { strategy, why } = choose(reference, scope);
         tracing::debug!("{}: {strategy}, {why}", reference.subject());
         if let Next::Steps(steps, then) = key.begin(strategy)? {

@@ -1,0 +1,91 @@
+//! What a check asks first, where the answer is mostly that there is nothing to find (`first:` in its header). What its
+//! query compares may be large, such as the facts of every release, and then is not even made.
+
+use anyhow::{Context, Result};
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+
+use super::facts;
+use super::runner::Scope;
+use super::step::{Answer, Next, Question, Step};
+use crate::database::objects::{self, Found};
+use crate::database::script::{Script, Variables, file, render};
+
+/// What is asked first.
+#[derive(Debug)]
+pub enum First {
+    /// A condition, without which the query returns no row.
+    Condition(String),
+    /// `objects`: whether the schema differs from the release's at all.
+    Objects,
+}
+
+impl First {
+    /// What a header says.
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "objects" => Self::Objects,
+            condition => Self::Condition(condition.to_owned()),
+        }
+    }
+
+    /// The question that begins with this, and goes on with another where there may be something to find.
+    ///
+    /// # Errors
+    /// When a file of this program is broken.
+    pub fn question<'a>(
+        &self,
+        scope: &'a Scope<'a>,
+        begin: impl FnOnce() -> Result<Question<'a>> + 'a,
+    ) -> Result<Question<'a>> {
+        let variables = Variables::for_schema(&scope.catalog.schema);
+        match self {
+            Self::Condition(condition) => {
+                let variables = variables.sql("history", facts::history(scope.catalog));
+                let sql = render(&format!("SELECT {condition} AS is_so"), &variables)?;
+                Ok(asked(sql, |rows| Ok(rows.first().context("one row")?.try_get("is_so")?), begin))
+            }
+            Self::Objects => {
+                let release = match facts::known(scope.range) {
+                    Ok((_, release)) => release,
+                    Err(obstacle) => return Ok(Question::query("", 0, Err(obstacle))),
+                };
+                let sql = render(Script::parse(file("sql/catalog/objects.sql")).single()?, &variables)?;
+                let differs = move |rows: Vec<PgRow>| {
+                    let found: Vec<Found> = rows.iter().map(read).collect::<Result<_>>()?;
+                    Ok(!objects::are_of(release, &found))
+                };
+                Ok(asked(sql, differs, begin))
+            }
+        }
+    }
+}
+
+/// Asks a query whether there may be something to find, and begins the question only then.
+fn asked<'a>(
+    sql: String,
+    may_find: impl FnOnce(Vec<PgRow>) -> Result<bool> + 'a,
+    begin: impl FnOnce() -> Result<Question<'a>> + 'a,
+) -> Question<'a> {
+    let then = move |answers: Vec<Answer>| {
+        let first = answers.into_iter().next().context("one step was asked")?;
+        if !may_find(first.rows()?)? {
+            return Ok(Next::Rows(Vec::new()));
+        }
+        let Question { steps, then, .. } = begin()?;
+        Ok(match steps {
+            Ok(steps) => Next::Steps(steps, then),
+            Err(obstacle) => Next::Undecided(obstacle),
+        })
+    };
+    Question { about: String::new(), steps: Ok(vec![Step::query("", 0, sql)]), then: Box::new(then) }
+}
+
+fn read(row: &PgRow) -> Result<Found> {
+    Ok(Found {
+        kind: row.try_get("kind")?,
+        table: row.try_get("table")?,
+        form: row.try_get("form")?,
+        definition: row.try_get("definition")?,
+    })
+}
