@@ -39,11 +39,21 @@ impl From<Exit> for ExitCode {
 pub struct Failure {
     message: String,
     next: String,
+    because: Option<anyhow::Error>,
 }
 
 /// An error with the step that mends it. `anyhow::Error` carries it up to `main`.
 pub fn failure(message: impl Into<String>, next: impl Into<String>) -> anyhow::Error {
-    anyhow::Error::new(Failure { message: message.into(), next: next.into() })
+    anyhow::Error::new(Failure { message: message.into(), next: next.into(), because: None })
+}
+
+/// The same, with what it comes from.
+pub fn failure_because(
+    because: anyhow::Error,
+    message: impl Into<String>,
+    next: impl Into<String>,
+) -> anyhow::Error {
+    anyhow::Error::new(Failure { message: message.into(), next: next.into(), because: Some(because) })
 }
 
 impl fmt::Display for Failure {
@@ -52,7 +62,11 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.because.as_ref().map(|error| &**error as &(dyn std::error::Error + 'static))
+    }
+}
 
 /// The step that mends an error, where one is known.
 pub fn next(error: &anyhow::Error) -> Option<&str> {

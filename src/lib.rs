@@ -17,5 +17,6 @@ pub mod repair;
 pub mod report;
 pub mod requests;
 pub mod rules;
+pub mod span;
 pub mod unpacked;
 pub mod upgrade;

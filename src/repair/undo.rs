@@ -3,6 +3,7 @@
 mod restore;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use sqlx::postgres::PgConnection;
@@ -93,11 +94,11 @@ pub fn choose(runs: &[Run], wanted: i64, schema: &str) -> Result<Run> {
 pub async fn rehearse(
     connection: &mut PgConnection,
     subject: &Subject,
-    attempt: usize,
+    moment: Duration,
     wanted: i64,
 ) -> Result<Undone> {
-    locks::begin(connection, attempt).await?;
-    let mut runs = ledger::runs(connection).await?;
+    locks::begin(connection, moment).await?;
+    let mut runs = ledger::runs(connection).await.map_err(ledger::as_timeout)?;
     let catalog = Catalog::read(connection, &subject.schema).await?;
     ledger::overtaken(connection, &catalog, &mut runs).await?;
     let run = choose(&runs, wanted, &subject.schema)?;
@@ -126,7 +127,8 @@ pub async fn rehearse(
     for (position, plan) in fixes.iter_mut().enumerate() {
         plan.locks = watch.held(position + 1);
     }
-    script(connection, "sql/ledger/close_run.sql", &Variables::default()).await?;
+    let closed = script(connection, "sql/ledger/close_run.sql", &Variables::default()).await;
+    closed.map_err(ledger::as_timeout)?;
     let plan_hash = plan_hash(&Identity::of(&subject.server, &subject.schema), &fixes);
     Ok(Undone { run, fixes, plan_hash })
 }
@@ -163,7 +165,7 @@ impl Reversal<'_> {
         locks::lock(connection, schema, &tables, mode).await?;
         watch.look(connection).await?;
         let done = self.on_locked(connection, watch, &tables).await;
-        done.map_err(|error| locks::as_timeout(error, &tables, mode))
+        done.map_err(|error| locks::as_timeout(error, schema, &tables, mode))
     }
 
     async fn on_locked(

@@ -45,8 +45,15 @@ async fn tell(common: &Common) -> Result<Exit> {
         Common { database_url: Some(server.url("evolution")), format: Format::Human, ..common.clone() };
     let look = cli::Check::default();
     let consent = vec!["deletes-rows".to_owned(), "changes-rows".to_owned()];
-    let rehearse =
-        cli::Fix { codes: Vec::new(), apply: false, allow: Vec::new(), plan_out: None, plan: None, to: None };
+    let rehearse = cli::Fix {
+        codes: Vec::new(),
+        apply: false,
+        allow: Vec::new(),
+        plan_out: None,
+        plan: None,
+        to: None,
+        waiting: cli::Waiting::default(),
+    };
     let apply = cli::Fix { apply: true, allow: consent, ..rehearse.clone() };
 
     say(&format!(
@@ -81,7 +88,7 @@ async fn tell(common: &Common) -> Result<Exit> {
 
     say("And back: schema and rows become exactly what they were.")?;
     command("evodoctor undo 1 --apply --quiet")?;
-    let args = cli::Undo { run: 1, apply: true };
+    let args = cli::Undo { run: 1, apply: true, waiting: cli::Waiting::default() };
     ensure!(undo::run(&args, &quiet).await? == Exit::Clean, "the run should be undone");
     command("evodoctor check --quiet")?;
     ensure!(check::run(&look, &quiet).await? == Exit::Findings, "the failures should be back");
