@@ -75,13 +75,7 @@ async fn what_the_role_may_not_see_is_said() {
 
 /// A server whose autovacuum is at work on a table, slowly.
 async fn vacuuming(is_for_wraparound: bool) -> (Server, PgConnection) {
-    let settings = [
-        ("autovacuum_naptime", "1s"),
-        ("autovacuum_vacuum_cost_delay", "100ms"),
-        ("autovacuum_vacuum_cost_limit", "1"),
-        ("autovacuum_freeze_max_age", "100000"),
-        ("deadlock_timeout", "1s"),
-    ];
+    let settings = [("autovacuum_naptime", "1s"), ("deadlock_timeout", "1s")];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let server = Server::start(Options { settings, ..Options::default() }).await.expect("it starts");
     let mut connection = server.connect_options("postgres").connect().await.expect("it answers");
@@ -90,7 +84,9 @@ async fn vacuuming(is_for_wraparound: bool) -> (Server, PgConnection) {
         &mut connection,
         r#"INSERT INTO "Instance" ("id", "name", "updatedAt") VALUES ('i1', 'one', now());
         INSERT INTO "OpenaiCreds" ("id", "name", "apiKey", "updatedAt", "instanceId")
-            SELECT n::text, n::text, repeat('k', 200) || n, now(), 'i1' FROM generate_series(1, 5000) AS n"#,
+            SELECT n::text, n::text, repeat('k', 200) || n, now(), 'i1' FROM generate_series(1, 5000) AS n;
+        ALTER TABLE "OpenaiCreds" SET (autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1,
+            autovacuum_freeze_max_age = 100000)"#,
     )
     .await;
     if is_for_wraparound {
