@@ -6,6 +6,10 @@ use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::exit;
 
+/// What to do when PgBouncer had no connection to give in its query_wait_timeout.
+pub const POOL_USED_UP: &str = "every connection of the pool was in use for too long: end what holds them (SHOW CLIENTS at \
+                                PgBouncer's admin console), raise pool_size, or connect to Postgres directly";
+
 /// What happened, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
@@ -96,8 +100,7 @@ impl Trouble {
             );
         }
         let next = if said.contains("query_wait_timeout") {
-            "every connection of the pool was in use for too long: end what holds them (SHOW CLIENTS at PgBouncer's admin \
-             console), raise pool_size, or connect to Postgres directly"
+            POOL_USED_UP
         } else if said.contains("timeout") {
             "that limit is set in pgbouncer.ini; connect to Postgres directly, or raise it"
         } else {

@@ -1,5 +1,6 @@
 //! Promise 8: it waits politely, gives up politely, and two runs do not get into each other's way.
 
+mod load;
 mod two;
 mod who;
 
