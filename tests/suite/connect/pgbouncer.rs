@@ -141,7 +141,7 @@ fn every_command(url: &str) -> Vec<Run> {
         (&["credentials", "list"], 0),
         (&["credentials", "release", "c1"], 1),
         (&["logs", log], 0),
-        (&APPLY, 1),
+        (&APPLY, 0),
         (&["history"], 0),
         (&["undo", "1"], 1),
         (&["undo", "1", "--apply"], 0),
