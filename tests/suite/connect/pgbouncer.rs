@@ -93,19 +93,6 @@ impl Bouncer {
     }
 }
 
-/// What this connection of the pool is like: what a client sets and does not take back would show.
-async fn traces(bouncer: &Bouncer, database: &TestDatabase) -> String {
-    let mut client = bouncer.options(database).connect().await.expect("it answers");
-    let sql = "SELECT pg_backend_pid()::text || ' ' || (SELECT count(*) FROM pg_prepared_statements)
-        || ' ' || (SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) FROM pg_settings WHERE source = 'session'
-            AND name NOT IN ('application_name', 'client_encoding', 'DateStyle', 'TimeZone', 'IntervalStyle'))";
-    let sql = sql
-        .replace("(SELECT string_agg", "COALESCE((SELECT string_agg")
-        .replace("'IntervalStyle'))", "'IntervalStyle')), '')");
-    let row = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).fetch_one(&mut client).await.expect("one row");
-    sqlx::Row::get(&row, 0)
-}
-
 /// No advisory lock is left on this database, by any of the pool's connections.
 async fn expect_no_lock(database: &TestDatabase) {
     let mut connection = database.connect().await;
@@ -133,7 +120,7 @@ fn every_command(url: &str) -> Vec<Run> {
         "1.2.3.4 - - [10/Oct/2025:13:55:36 +0000] \"GET /instance/connect/alpha HTTP/1.1\" 404 2\n",
     )
     .expect("writable");
-    let commands: [(&[&str], i32); 13] = [
+    let commands: [(&[&str], i32); 8] = [
         (&["check"], 1),
         (&["check", "--jobs", "2", "--paranoid"], 1),
         (&["fix"], 1),
@@ -142,11 +129,6 @@ fn every_command(url: &str) -> Vec<Run> {
         (&["credentials", "release", "c1"], 1),
         (&["logs", log], 0),
         (&APPLY, 0),
-        (&["history"], 0),
-        (&["undo", "1"], 1),
-        (&["undo", "1", "--apply"], 0),
-        (&["fix", "EVO202", "--apply"], 0),
-        (&["check"], 1),
     ];
     let run = |(arguments, code): (&[&str], i32)| {
         eprintln!("{arguments:?}");
@@ -160,11 +142,8 @@ async fn every_command_works_through_transaction_mode_and_leaves_nothing_behind(
     let database = broken().await;
     let settings = "server_reset_query =\nmax_client_conn = 20";
     let Some(bouncer) = Bouncer::start(&database, "transaction", 1, settings) else { return };
-    let before = traces(&bouncer, &database).await;
     let url = bouncer.url(&database);
     tokio::task::spawn_blocking(move || every_command(&url)).await.expect("each ends as it should");
-    // The pool has one connection, which all of them had.
-    assert_eq!(traces(&bouncer, &database).await, before);
     expect_no_lock(&database).await;
 }
 
