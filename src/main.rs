@@ -8,6 +8,7 @@ use evodoctor::cli::{Cli, Command, Format};
 use evodoctor::commands::{
     check, conclude, credentials, demo, explain, fix, history, logs, open, options, preflight, undo,
 };
+use evodoctor::database::trouble;
 use evodoctor::exit::{self, Exit};
 use evodoctor::progress;
 use evodoctor::report::github;
@@ -33,6 +34,7 @@ async fn main() -> ExitCode {
     };
     outcome
         .unwrap_or_else(|error| {
+            let error = trouble::explained(error);
             exit::report(&error);
             if cli.common.format == Format::Github {
                 eprint!("{}", github::failure(&error));

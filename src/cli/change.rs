@@ -1,8 +1,31 @@
 //! The options of the commands that change something.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
+
+use super::duration::duration;
+
+/// Of every command that may have to wait for others.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Waiting {
+    /// How long to try again where others hold a lock, such as 90s, 10m or 2h; 0 tries once
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = wait)]
+    pub wait: Duration,
+}
+
+/// A duration, or none at all.
+fn wait(text: &str) -> Result<Duration, String> {
+    if text.trim() == "0" { Ok(Duration::ZERO) } else { duration(text) }
+}
+
+impl Default for Waiting {
+    /// As on the command line.
+    fn default() -> Self {
+        Self { wait: Duration::from_secs(30) }
+    }
+}
 
 /// `evodoctor fix`.
 #[derive(Debug, Clone, Args)]
@@ -28,6 +51,9 @@ pub struct Fix {
     /// For hazards of an upgrade (EVO6xx): the release to go to [default: the newest known]
     #[arg(long, value_name = "RELEASE")]
     pub to: Option<String>,
+    /// How long to wait for others.
+    #[command(flatten)]
+    pub waiting: Waiting,
 }
 
 /// `evodoctor undo`.
@@ -39,6 +65,9 @@ pub struct Undo {
     /// Commit instead of rolling back
     #[arg(long)]
     pub apply: bool,
+    /// How long to wait for others.
+    #[command(flatten)]
+    pub waiting: Waiting,
 }
 
 /// `evodoctor credentials`.
@@ -60,6 +89,9 @@ pub enum Credentials {
         /// Commit instead of rolling back
         #[arg(long)]
         apply: bool,
+        /// How long to wait for others.
+        #[command(flatten)]
+        waiting: Waiting,
     },
     /// Free a credential from the settings and bots that hold it (a dry run until --apply)
     Release {
@@ -75,5 +107,8 @@ pub enum Credentials {
         /// Consent to a hazard that the plan names, such as deletes-rows
         #[arg(long, value_name = "HAZARD", value_delimiter = ',')]
         allow: Vec<String>,
+        /// How long to wait for others.
+        #[command(flatten)]
+        waiting: Waiting,
     },
 }

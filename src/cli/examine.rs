@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::change::Waiting;
 use super::duration::duration;
 
 /// More connections than that are no examination but a load.
@@ -45,6 +46,9 @@ pub struct Preflight {
     /// Consent to run them on a live database, in one transaction that is rolled back; it blocks Evolution meanwhile
     #[arg(long, requires = "migrations")]
     pub rehearse_on_live: bool,
+    /// How long to wait for others, then.
+    #[command(flatten)]
+    pub waiting: Waiting,
 }
 
 /// Several databases in one run.

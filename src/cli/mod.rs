@@ -12,7 +12,7 @@ use std::path::Path;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-pub use change::{Credentials, Fix, Undo};
+pub use change::{Credentials, Fix, Undo, Waiting};
 pub use common::{Common, Decided, FailOn, Format};
 pub use duration::duration;
 pub use examine::{Check, MOST_JOBS, Preflight, Several};

@@ -19,6 +19,8 @@ use crate::exit::{Exit, failure};
 use crate::progress;
 use crate::repair::batch::{self, LOOK, Pace, Pressure};
 use crate::repair::fix::{self, Fix};
+use crate::repair::ledger::Run;
+use crate::repair::locks::Patience;
 use crate::repair::orphans::{Before, Constraint};
 use crate::repair::plan::{FixPlan, Identity, plan_hash};
 use crate::repair::quarantine::RowDiff;
@@ -98,11 +100,12 @@ pub async fn run(args: &cli::Fix, first: usize, common: &Common) -> Result<Exit>
     let fix = fix::find(CODE).context("EVO101 has a fix")?;
     let plan = look_around(&mut opened, &subject).await?;
     let done = RefCell::new(Done::default());
+    let pace = (first, args.waiting.wait);
     let ended = {
         let work = async {
             match args.apply {
-                true => apply(&mut opened, &subject, fix, &plan, &allowed, first, &done).await,
-                false => rehearse(&mut opened, &subject, fix, &plan, first, &done).await,
+                true => apply(&mut opened, &subject, fix, &plan, &allowed, pace, &done).await,
+                false => rehearse(&mut opened, &subject, fix, &plan, pace, &done).await,
             }
         };
         tokio::select! {
@@ -161,14 +164,14 @@ async fn rehearse(
     subject: &Subject,
     fix: &Fix,
     plan: &Plan,
-    first: usize,
+    (first, wait): (usize, Duration),
     done: &RefCell<Done>,
 ) -> Result<()> {
     let connection = opened.session.connection();
     for finding in &plan.chosen {
         let keys = batch::look(connection, subject, fix, &finding.key, first).await?;
-        let rehearsed = attempts(connection, subject, async |connection, attempt| {
-            batch::carry_out(connection, subject, attempt, fix, &finding.key, &keys, None).await
+        let rehearsed = attempts(connection, subject, Patience::new(wait), async |connection, moment| {
+            batch::carry_out(connection, subject, moment, fix, &finding.key, &keys, None).await
         });
         let mut batch = rehearsed.await?;
         execute(connection, "ROLLBACK".into()).await?;
@@ -196,11 +199,10 @@ async fn apply(
     fix: &'static Fix,
     plan: &Plan,
     allowed: &[String],
-    first: usize,
+    (first, wait): (usize, Duration),
     done: &RefCell<Done>,
 ) -> Result<()> {
-    let connection = opened.session.connection();
-    if !plan.chosen.is_empty() && !Pressure::read(connection).await?.sees_lag {
+    if !plan.chosen.is_empty() && !Pressure::read(opened.session.connection()).await?.sees_lag {
         progress::say(
             "this role does not see how far standbys are behind (GRANT pg_monitor), so none is waited for",
         );
@@ -209,20 +211,26 @@ async fn apply(
     for finding in &plan.chosen {
         let (mut treated, total) = (0, finding.count);
         loop {
-            let keys = batch::look(connection, subject, fix, &finding.key, LOOK).await?;
+            let keys = batch::look(opened.session.connection(), subject, fix, &finding.key, LOOK).await?;
             let mut rest = keys.as_slice();
             while !rest.is_empty() {
                 let (now, later) = rest.split_at(pace.size().min(rest.len()));
                 rest = later;
-                wait_while_busy(connection).await?;
+                wait_while_busy(opened.session.connection()).await?;
                 let series = done.borrow().runs.first().copied();
                 let begun = Instant::now();
-                let worked = attempts(connection, subject, async |connection, attempt| {
-                    batch::carry_out(connection, subject, attempt, fix, &finding.key, now, series).await
-                });
+                let worked = attempts(
+                    opened.session.connection(),
+                    subject,
+                    Patience::new(wait),
+                    async |connection, moment| {
+                        batch::carry_out(connection, subject, moment, fix, &finding.key, now, series).await
+                    },
+                );
                 let batch = worked.await?;
                 expect_consent(&batch.plan, allowed)?;
-                execute(connection, "COMMIT".into()).await.map_err(change::commit_in_doubt)?;
+                let is_it = |run: &Run| run.run == batch.run && run.plan_hash == batch.plan.plan_hash;
+                change::commit(opened, batch.run, is_it).await?;
                 pace.took(begun.elapsed());
                 treated += now.len();
                 progress::say(&format!(
@@ -243,16 +251,15 @@ async fn apply(
         return Ok(());
     }
     let check = checks().iter().find(|check| check.rule.code == CODE).context("EVO101 is a check")?;
-    let worked = attempts(connection, subject, async |connection, attempt| {
-        rehearsal::complete(connection, subject, attempt, check, fix, &plan.chosen).await
-    });
-    let mut last = worked.await?;
+    let series = done.borrow().runs.first().copied();
+    let worked =
+        attempts(opened.session.connection(), subject, Patience::new(wait), async |connection, moment| {
+            rehearsal::complete(connection, subject, moment, check, fix, &plan.chosen, series).await
+        });
+    let last = worked.await?;
     last.fixes.iter().try_for_each(|plan| expect_consent(plan, allowed))?;
-    last.series = done.borrow().runs.first().copied();
-    last.commit(connection, subject).await.map_err(|error| match error.downcast() {
-        Ok(lost) => change::commit_in_doubt(lost),
-        Err(other) => other,
-    })?;
+    let is_it = |run: &Run| run.run == last.run && run.plan_hash == last.plan_hash;
+    change::commit(opened, last.run, is_it).await?;
     for plan in last.fixes {
         done.borrow_mut().add(last.run, plan);
     }

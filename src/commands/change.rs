@@ -1,18 +1,27 @@
 //! What `fix` and `undo` share: trying again when a table is busy, stopping on Ctrl-C, and committing so that one
 //! knows afterwards whether it was.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use sqlx::postgres::PgConnection;
 
 use super::open::Opened;
+use crate::cli::duration::written;
 use crate::database::run::execute;
 use crate::database::session::Session;
-use crate::exit::failure;
+use crate::database::trouble::{Trouble, is_lost};
+use crate::exit::{failure, failure_for};
+use crate::progress;
 use crate::repair::fix::HAZARDS;
-use crate::repair::ledger;
-use crate::repair::locks::{self, ATTEMPTS, LockTimeout};
+use crate::repair::ledger::{self, Run};
+use crate::repair::locks::{self, Blocker, LockTimeout, Patience};
 use crate::repair::plan::FixPlan;
 use crate::repair::rehearsal::{Rehearsal, Subject};
+use crate::span;
+
+/// How long a server that went away while committing is asked what became of it.
+const ASKING: Duration = Duration::from_secs(30);
 
 /// Whether a change was committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,17 +32,19 @@ pub enum Committed {
     No,
 }
 
-/// Rehearses with `work`, again and again as long as tables are busy. The transaction stays open.
+/// Rehearses with `work`, again and again as long as tables are busy and `wait` lasts. The transaction stays open. `work`
+/// is told how long one lock may be waited for.
 ///
 /// # Errors
 /// When it fails for another reason, when the tables stay busy, or on Ctrl-C. It is rolled back then.
 pub async fn rehearsed<T>(
     opened: &mut Opened,
     subject: &Subject,
-    work: impl AsyncFn(&mut PgConnection, usize) -> Result<T>,
+    wait: Duration,
+    work: impl AsyncFn(&mut PgConnection, Duration) -> Result<T>,
 ) -> Result<T> {
     let result = tokio::select! {
-        result = attempts(opened.session.connection(), subject, work) => result,
+        result = attempts(opened.session.connection(), subject, Patience::new(wait), work) => result,
         _ = tokio::signal::ctrl_c() => Err(failure(
             "interrupted; everything was rolled back and nothing has been changed",
             "run it again when you like",
@@ -42,7 +53,7 @@ pub async fn rehearsed<T>(
     if result.is_err() {
         abandon(opened.session.connection()).await;
     }
-    result
+    result.map_err(unchanged)
 }
 
 /// Works, again and again as long as tables are busy. The transaction stays open.
@@ -52,31 +63,58 @@ pub async fn rehearsed<T>(
 pub async fn attempts<T>(
     connection: &mut PgConnection,
     subject: &Subject,
-    work: impl AsyncFn(&mut PgConnection, usize) -> Result<T>,
+    mut patience: Patience,
+    work: impl AsyncFn(&mut PgConnection, Duration) -> Result<T>,
 ) -> Result<T> {
-    for attempt in 0..ATTEMPTS {
-        let error = match work(connection, attempt).await {
+    let mut told = Vec::new();
+    loop {
+        let error = match work(connection, patience.moment()).await {
             Ok(done) => return Ok(done),
             Err(error) => error,
         };
-        let Some(timeout) = error.chain().find_map(|cause| cause.downcast_ref::<LockTimeout>()) else {
-            return Err(error);
+        let Some(timeout) = LockTimeout::within(&error, &subject.schema) else { return Err(error) };
+        execute(connection, "ROLLBACK".into()).await?;
+        let blockers = locks::blockers(connection, &timeout).await?;
+        let Some(pause) = patience.pause(&blockers) else {
+            return Err(gave_up(&patience, &blockers, &timeout));
         };
-        execute(connection, "ROLLBACK".into())
-            .await
-            .context("the connection was lost; nothing was changed")?;
-        if attempt + 1 < ATTEMPTS {
-            locks::wait_for_others(connection, &subject.schema, timeout, attempt).await?;
-            continue;
+        let pids: Vec<Option<i32>> = blockers.iter().map(|blocker| blocker.pid).collect();
+        if told != pids || patience.failed() == 1 {
+            progress::say(&format!("waiting: {}", locks::sentence(&blockers, &timeout)));
+            told = pids;
         }
-        let blockers = locks::blockers(connection, &subject.schema, timeout).await?;
-        let who = if blockers.is_empty() { timeout.to_string() } else { blockers.join("; ") };
-        return Err(failure(
-            format!("gave up waiting for a lock after {ATTEMPTS} attempts: {who}; nothing has been changed"),
-            "wait for that transaction to end, or end it (SELECT pg_terminate_backend(PID)), then try again",
+        progress::say(&format!(
+            "waiting: attempt {} in {:.1} s, for at most {} more; others come first meanwhile, and Ctrl-C ends it",
+            patience.failed() + 1,
+            pause.as_secs_f64(),
+            span::seconds(patience.left().as_secs()),
         ));
+        tokio::time::sleep(pause).await;
     }
-    unreachable!("the last attempt returns")
+}
+
+fn gave_up(patience: &Patience, blockers: &[Blocker], timeout: &LockTimeout) -> anyhow::Error {
+    let attempts = match patience.failed() {
+        1 => "1 attempt".to_owned(),
+        failed => format!("{failed} attempts in {}", span::seconds(patience.elapsed().as_secs())),
+    };
+    let who = locks::sentence(blockers, timeout);
+    failure(
+        format!("gave up waiting for a lock after {attempts}: {who}; nothing has been changed"),
+        locks::way_out(blockers, &written(patience.suggestion())),
+    )
+}
+
+/// Says of trouble with the server that it has left everything as it was.
+fn unchanged(error: anyhow::Error) -> anyhow::Error {
+    match Trouble::of(&error) {
+        Some(Trouble { message, next }) => failure_for(
+            error,
+            format!("{message}; what was begun is rolled back, and nothing has been changed"),
+            next,
+        ),
+        None => error,
+    }
 }
 
 /// Ends the transaction politely where the connection still answers. Where a statement is running, closing the
@@ -105,7 +143,6 @@ pub async fn roll_back(opened: &mut Opened) -> Result<()> {
 /// When consent is missing, or it was not committed.
 pub async fn settle(
     opened: &mut Opened,
-    subject: &Subject,
     rehearsal: &Rehearsal,
     apply: bool,
     allowed: &[String],
@@ -124,8 +161,9 @@ pub async fn settle(
             format!("read it (the same without --apply), then add --allow {}", missing.join(",")),
         ));
     }
-    let work = async |connection: &mut PgConnection| rehearsal.commit(connection, subject).await;
-    commit(opened, rehearsal.run, &rehearsal.plan_hash, work).await
+    let is_it = |run: &Run| run.run == rehearsal.run && run.plan_hash == rehearsal.plan_hash;
+    commit(opened, rehearsal.run, is_it).await?;
+    Ok(Committed::Yes)
 }
 
 /// The hazards of a plan that need consent.
@@ -143,50 +181,60 @@ pub fn apply_words(fixes: &[FixPlan]) -> String {
     }
 }
 
-/// What a lost connection while committing means.
-pub fn commit_in_doubt(error: sqlx::Error) -> anyhow::Error {
-    match error {
-        sqlx::Error::Database(_) => {
-            anyhow::Error::new(error).context("the server refused to commit; nothing was changed")
-        }
-        _ => failure(
-            "the connection was lost while committing, so it is not known whether it was done",
-            "when the server is back: evodoctor history says whether; all of it is, or nothing",
-        ),
-    }
-}
-
-/// Commits with `work`. Where the connection breaks in that moment, the ledger is asked whether it was done.
+/// Commits the transaction. Where the connection breaks in that moment, the ledger is asked whether it was done: `is_done`
+/// knows the run's line by it.
 ///
 /// # Errors
 /// When it was not committed, or nobody can tell.
-async fn commit(
-    opened: &mut Opened,
-    run: i64,
-    plan_hash: &str,
-    work: impl AsyncFnOnce(&mut PgConnection) -> Result<()>,
-) -> Result<Committed> {
-    let error = match work(opened.session.connection()).await {
-        Ok(()) => return Ok(Committed::Yes),
-        Err(error) => error,
+pub async fn commit(opened: &mut Opened, run: i64, is_done: impl Fn(&Run) -> bool) -> Result<()> {
+    let Err(error) = execute(opened.session.connection(), "COMMIT".into()).await else { return Ok(()) };
+    if !is_lost(&error) {
+        let error = anyhow::Error::new(error);
+        return Err(unchanged(error.context("the server refused to commit; nothing has been changed")));
+    }
+    progress::say("the connection was lost while committing; asking the server whether it was done");
+    let limit = tokio::time::sleep(ASKING);
+    let known = tokio::select! {
+        known = outcome(opened, is_done) => Some(known),
+        () = limit => None,
+        _ = tokio::signal::ctrl_c() => None,
     };
-    let unknown = match error.downcast::<sqlx::Error>() {
-        Ok(sqlx::Error::Database(word)) => return Err(commit_in_doubt(sqlx::Error::Database(word))),
-        Ok(lost) => commit_in_doubt(lost),
-        Err(other) => other,
-    };
-    let Ok(mut other) = Session::open(&opened.target).await else { return Err(unknown) };
+    match known {
+        Some(true) => Ok(()),
+        Some(false) => Err(failure_for(
+            error.into(),
+            "the connection was lost before the commit; nothing has been changed",
+            "run it again",
+        )),
+        None => Err(failure_for(
+            error.into(),
+            format!(
+                "the connection was lost while committing run {run}, and the server does not answer since, so it is not known \
+                 whether it was done: all of it is, or nothing"
+            ),
+            "when the server is back, evodoctor history says which",
+        )),
+    }
+}
+
+/// Whether a change is in the ledger, asked again until the server answers.
+async fn outcome(opened: &mut Opened, is_done: impl Fn(&Run) -> bool) -> bool {
+    loop {
+        match ledger_says(opened, &is_done).await {
+            Ok(is_done) => return is_done,
+            Err(error) => tracing::debug!("the server does not say yet: {error:#}"),
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn ledger_says(opened: &mut Opened, is_done: impl Fn(&Run) -> bool) -> Result<bool> {
+    let mut other = Session::open(&opened.target).await?;
     // The server may still be at it: only when its locks are gone does the ledger tell the end.
-    if locks::wait_until_ended(other.connection()).await.is_err() {
-        return Err(unknown);
-    }
-    if other.begin_snapshot().await.is_err() {
-        return Err(unknown);
-    }
-    let Ok(runs) = ledger::runs(other.connection()).await else { return Err(unknown) };
-    if runs.iter().any(|r| r.run == run && r.plan_hash == plan_hash) {
-        opened.session = other;
-        return Ok(Committed::Yes);
-    }
-    Err(failure("the connection was lost before the commit; nothing was changed", "run it again"))
+    locks::wait_until_ended(other.connection()).await?;
+    other.begin_snapshot().await?;
+    let runs = ledger::runs(other.connection()).await?;
+    other.end_snapshot().await?;
+    opened.session = other;
+    Ok(runs.iter().any(is_done))
 }

@@ -1,6 +1,7 @@
 //! `evodoctor credentials`: who holds which OpenAI credential, sharing a key, and freeing a credential.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
@@ -22,7 +23,7 @@ use crate::report::{Change, Detail, Report, RunInfo};
 pub async fn run(action: &cli::Credentials, common: &Common) -> Result<Exit> {
     match action {
         cli::Credentials::List => list(common).await,
-        cli::Credentials::Share { credential, instance, name, apply } => {
+        cli::Credentials::Share { credential, instance, name, apply, waiting } => {
             let arguments = [
                 ("credential", credential.clone()),
                 ("instance", instance.clone()),
@@ -31,13 +32,13 @@ pub async fn run(action: &cli::Credentials, common: &Common) -> Result<Exit> {
             ];
             let again = format!("share {} {}", quoted(credential), quoted(instance));
             let name = name.as_ref().map(|name| format!(" --name {}", quoted(name))).unwrap_or_default();
-            operate("share", &arguments, &(again + &name), *apply, &[], common).await
+            operate("share", &arguments, &(again + &name), *apply, &[], waiting.wait, common).await
         }
-        cli::Credentials::Release { credential, to, apply, allow } => {
+        cli::Credentials::Release { credential, to, apply, allow, waiting } => {
             let arguments = [("credential", credential.clone()), ("to", to.clone().unwrap_or_default())];
             let again = format!("release {}", quoted(credential));
             let to = to.as_ref().map(|to| format!(" --to {}", quoted(to))).unwrap_or_default();
-            operate("release", &arguments, &(again + &to), *apply, allow, common).await
+            operate("release", &arguments, &(again + &to), *apply, allow, waiting.wait, common).await
         }
     }
 }
@@ -60,6 +61,7 @@ async fn operate(
     again: &str,
     apply: bool,
     allow: &[String],
+    wait: Duration,
     common: &Common,
 ) -> Result<Exit> {
     let allowed = select::hazards(allow)?;
@@ -68,11 +70,11 @@ async fn operate(
         arguments.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let mut opened = Opened::for_change(common, apply).await?;
     let subject = opened.subject();
-    let rehearsal = rehearsed(&mut opened, &subject, async |connection, attempt| {
-        rehearsal::operate(connection, &subject, attempt, operation, &arguments).await
+    let rehearsal = rehearsed(&mut opened, &subject, wait, async |connection, moment| {
+        rehearsal::operate(connection, &subject, moment, operation, &arguments).await
     })
     .await?;
-    let committed = change::settle(&mut opened, &subject, &rehearsal, apply, &allowed).await?;
+    let committed = change::settle(&mut opened, &rehearsal, apply, &allowed).await?;
     let applied = committed == Committed::Yes;
     let id = applied.then_some(rehearsal.run);
     let next = match id {

@@ -68,8 +68,8 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
             || common.fail_on.counts(policy.severity(finding)) && policy.why(finding, today).is_none();
         !named.is_empty() || counts()
     };
-    let rehearsal = rehearsed(&mut opened, &subject, async |connection, attempt| {
-        rehearse(connection, &subject, attempt, &finders, wanted).await
+    let rehearsal = rehearsed(&mut opened, &subject, args.waiting.wait, async |connection, moment| {
+        rehearse(connection, &subject, moment, &finders, wanted).await
     })
     .await?;
 
@@ -79,7 +79,7 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
     if let Some(path) = &args.plan_out {
         PlanFile::new(&identity, &rehearsal.fixes, hazards.to())?.write(path)?;
     }
-    let committed = change::settle(&mut opened, &subject, &rehearsal, args.apply, &allowed).await?;
+    let committed = change::settle(&mut opened, &rehearsal, args.apply, &allowed).await?;
     let mut rehearsal = rehearsal;
     for finding in rehearsal.findings.iter_mut().chain(&mut rehearsal.left) {
         finding.severity = policy.severity(finding);

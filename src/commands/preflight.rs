@@ -57,7 +57,8 @@ pub async fn examine(args: &cli::Preflight, common: &Common) -> Result<Report> {
     opened.session.end_snapshot().await?;
     if let Some(folder) = &folder {
         opened.expect_primary()?;
-        let rehearsal = rehearse::rehearse(&mut opened, folder, rows.as_deref(), to, &answer).await?;
+        let rehearsal =
+            rehearse::rehearse(&mut opened, folder, rows.as_deref(), to, &answer, args.waiting.wait).await?;
         let (more_checks, more) = compare::findings(&rehearsal);
         checks.extend(more_checks);
         findings.extend(more);

@@ -1,5 +1,7 @@
 //! `evodoctor preflight --migrations`: runs the pending files themselves.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
 
@@ -49,6 +51,7 @@ pub async fn rehearse(
     history: Option<&[HistoryRow]>,
     to: Option<Release>,
     preflight: &Preflight,
+    wait: Duration,
 ) -> Result<Rehearsal> {
     let is_live = opened.restored.is_none();
     let mut rehearsal = Rehearsal::of(folder, history.unwrap_or_default(), !is_live);
@@ -57,11 +60,11 @@ pub async fn rehearse(
     let files = pending(folder, history, to);
     let subject = opened.subject();
     rehearsal.files = if is_live {
-        let work = async |connection: &mut PgConnection, attempt| {
-            locks::begin(connection, attempt).await?;
+        let work = async |connection: &mut PgConnection, moment| {
+            locks::begin(connection, moment).await?;
             run::in_one_transaction(connection, &subject.schema, &files).await
         };
-        let files = change::rehearsed(opened, &subject, work).await?;
+        let files = change::rehearsed(opened, &subject, wait, work).await?;
         change::roll_back(opened).await?;
         files
     } else {

@@ -5,8 +5,8 @@ use anyhow::Result;
 use super::change::{self, rehearsed};
 use super::open::Opened;
 use crate::cli::{self, Common};
-use crate::database::run::execute;
 use crate::exit::Exit;
+use crate::repair::ledger::Run;
 use crate::repair::undo;
 use crate::report::{Change, Detail, Report, RunInfo};
 
@@ -17,14 +17,14 @@ use crate::report::{Change, Detail, Report, RunInfo};
 pub async fn run(args: &cli::Undo, common: &Common) -> Result<Exit> {
     let mut opened = Opened::for_change(common, args.apply).await?;
     let subject = opened.subject();
-    let undone = rehearsed(&mut opened, &subject, async |connection, attempt| {
-        undo::rehearse(connection, &subject, attempt, args.run).await
+    let undone = rehearsed(&mut opened, &subject, args.waiting.wait, async |connection, moment| {
+        undo::rehearse(connection, &subject, moment, args.run).await
     })
     .await?;
     let mut next = Vec::new();
     if args.apply {
-        // Undoing leaves its mark in the run's own line, so a lost connection is settled by `evodoctor history`.
-        execute(opened.session.connection(), "COMMIT".into()).await.map_err(change::commit_in_doubt)?;
+        let is_it = |run: &Run| run.run == args.run && run.undone_at.is_some();
+        change::commit(&mut opened, args.run, is_it).await?;
         next.push("evodoctor check".to_owned());
     } else {
         change::roll_back(&mut opened).await?;

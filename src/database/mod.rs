@@ -13,4 +13,5 @@ pub mod script;
 pub mod server;
 pub mod session;
 pub mod snapshot;
+pub mod trouble;
 pub mod url;

@@ -130,14 +130,16 @@ pub async fn look(
 pub async fn carry_out(
     connection: &mut PgConnection,
     subject: &Subject,
-    attempt: usize,
+    moment: Duration,
     fix: &Fix,
     key: &str,
     keys: &[Value],
     series: Option<i64>,
 ) -> Result<Batch> {
-    locks::begin(connection, attempt).await?;
-    let run = ledger::open(connection, &subject.server.role, &subject.server.database).await?;
+    locks::begin(connection, moment).await?;
+    let run = ledger::open(connection, &subject.server.role, &subject.server.database)
+        .await
+        .map_err(ledger::as_timeout)?;
     let catalog = Catalog::read(connection, &subject.schema).await?;
     let all = references(&catalog, subject.range);
     let reference = chosen(&all, key)?;
@@ -156,7 +158,8 @@ pub async fn carry_out(
         work.guard(connection).await?;
         work.treat(connection).await
     };
-    let statements = treated.await.map_err(|error| locks::as_timeout(error, &tables, mode))?;
+    let statements =
+        treated.await.map_err(|error| locks::as_timeout(error, &subject.schema, &tables, mode))?;
     let row_diff = quarantine::summary(connection, &fix.code).await?;
     let has = |action| row_diff.iter().any(|diff| diff.action == action);
     let is_real = |hazard: &&String| match hazard.as_str() {
@@ -193,7 +196,8 @@ pub async fn carry_out(
     };
     let series = series.unwrap_or(run);
     ledger::record(connection, &subject.schema, subject.range, &plan.plan_hash, &[applied], Some(series))
-        .await?;
+        .await
+        .map_err(ledger::as_timeout)?;
     Ok(Batch { run, plan })
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
+use super::locks::{self, Mode};
 use super::orphans::Constraint;
 use super::statements::WayBack;
 use crate::database::catalog::{Catalog, Ddl};
@@ -192,6 +193,12 @@ pub async fn open(connection: &mut PgConnection, role: &str, database: &str) -> 
     }
     let next = rows(connection, "sql/ledger/next_run.sql", &Variables::default()).await?;
     Ok(next.first().context("a number is one row")?.try_get("run")?)
+}
+
+/// Whatever the ledger's own statements met of locks: its tables are busy.
+pub fn as_timeout(error: anyhow::Error) -> anyhow::Error {
+    let tables = ["run", "applied_fix", "quarantine"].map(str::to_owned);
+    locks::as_timeout(error, "evodoctor", &tables, Mode::ShareRowExclusive)
 }
 
 /// Writes the run and its fixes, in the transaction that applied them; as one of a series of batches, if it is.

@@ -1,48 +1,84 @@
 //! Locks: taken early, in one order, without standing in the queue for long; and a record of how long each was held.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+mod blockers;
+mod patience;
+mod watch;
+
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use rand::Rng;
-use serde::Serialize;
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
+pub use self::blockers::{Blocker, blockers, sentence, way_out};
+pub use self::patience::Patience;
+pub use self::watch::{HeldLock, LockWatch};
 use crate::database::quote::Fragment;
-use crate::database::run::{self, execute, is_lock_trouble, rows, script};
+use crate::database::run::{self, execute, is_lock_trouble, rows, script, state_of};
 use crate::database::script::{Script, Variables, file, render};
 use crate::exit::failure;
-use crate::progress;
 
-/// How long one attempt may wait in the lock queue. Others queue behind a waiting change, so each is short.
-const LADDER: [Duration; 6] = [
-    Duration::from_millis(500),
-    Duration::from_millis(750),
-    Duration::from_millis(1000),
-    Duration::from_millis(1500),
-    Duration::from_millis(2000),
-    Duration::from_millis(3000),
+/// evodoctor's own advisory lock: one change at a time. As in `sql/ledger/locks.sql`.
+const OURS: i64 = 7_312_068_550_316_404_590;
+
+/// The one of Prisma's migrations.
+const PRISMAS: i64 = 72_707_369;
+
+/// Postgres's table lock modes, from the weakest to the strongest.
+const MODES: [&str; 8] = [
+    "AccessShareLock",
+    "RowShareLock",
+    "RowExclusiveLock",
+    "ShareUpdateExclusiveLock",
+    "ShareLock",
+    "ShareRowExclusiveLock",
+    "ExclusiveLock",
+    "AccessExclusiveLock",
 ];
 
-/// How often a transaction that met a lock is tried.
-pub const ATTEMPTS: usize = LADDER.len();
-
 /// A lock that did not come in time. The transaction has to be begun again.
-#[derive(Debug, thiserror::Error)]
-#[error("another transaction holds a lock on {}", tables.join(" or "))]
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("another transaction holds a lock on {}", whereabouts(schema, tables))]
 pub struct LockTimeout {
-    /// The tables that were asked for.
+    /// The schema of the tables.
+    pub schema: String,
+    /// The tables that were asked for; none where any of the schema, or of the ledger, may be meant.
     pub tables: Vec<String>,
     /// How strongly.
     pub mode: Mode,
+    /// Whether it is these tables. Otherwise a later statement met a lock: on a row of theirs, or on another table.
+    pub is_sure: bool,
+}
+
+fn whereabouts(schema: &str, tables: &[String]) -> String {
+    match tables {
+        [] => format!("something in schema {schema} or in evodoctor's ledger"),
+        tables => tables.join(" or "),
+    }
+}
+
+impl LockTimeout {
+    /// What an error says of locks: itself, or a statement that met one somewhere in the schema.
+    pub fn within(error: &anyhow::Error, schema: &str) -> Option<Self> {
+        let known = error.chain().find_map(|cause| cause.downcast_ref::<Self>());
+        known.cloned().or_else(|| met_a_lock(error).then(|| Self::somewhere(schema)))
+    }
+
+    /// A lock on any table of the schema, or of the ledger.
+    fn somewhere(schema: &str) -> Self {
+        Self { schema: schema.to_owned(), tables: Vec::new(), mode: Mode::ShareRowExclusive, is_sure: false }
+    }
+}
+
+fn met_a_lock(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>()).any(is_lock_trouble)
 }
 
 /// Whatever statement met a lock for too long: it means the same as a table that is busy.
-pub fn as_timeout(error: anyhow::Error, tables: &[String], mode: Mode) -> anyhow::Error {
-    let causes = || error.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>());
-    if causes().any(is_lock_trouble) {
-        return LockTimeout { tables: tables.to_vec(), mode }.into();
+pub fn as_timeout(error: anyhow::Error, schema: &str, tables: &[String], mode: Mode) -> anyhow::Error {
+    if met_a_lock(&error) {
+        let (schema, tables) = (schema.to_owned(), tables.to_vec());
+        return LockTimeout { schema, tables, mode, is_sure: false }.into();
     }
     error
 }
@@ -78,26 +114,30 @@ impl Mode {
     }
 }
 
-/// Begins the transaction of a change, with the settings and the two advisory locks that keep others out.
+/// Begins the transaction of a change, with the settings and the two advisory locks that keep others out. No lock in it is
+/// waited for longer than `moment`: others queue up behind a waiting change.
 ///
 /// # Errors
-/// When another evodoctor, or Prisma's migrations, are at work; the message says which.
-pub async fn begin(connection: &mut PgConnection, attempt: usize) -> Result<()> {
+/// When another evodoctor, or Prisma's migrations, are at work; the message says who.
+pub async fn begin(connection: &mut PgConnection, moment: Duration) -> Result<()> {
     run::begin(connection, "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE").await?;
     script(connection, "sql/ledger/begin.sql", &Variables::default()).await?;
-    let wait = LADDER[attempt.min(LADDER.len() - 1)];
-    execute(connection, format!("SET LOCAL lock_timeout = {}", wait.as_millis())).await?;
+    execute(connection, format!("SET LOCAL lock_timeout = {}", moment.as_millis().max(1))).await?;
     let rows = rows(connection, "sql/ledger/locks.sql", &Variables::default()).await?;
     let row = rows.first().context("the server did not answer")?;
     if !row.try_get::<bool, _>("is_ours")? {
+        let who = blockers::changer(connection, OURS).await?;
         return Err(failure(
-            "another evodoctor is changing this database right now; nothing has been changed by this one",
-            "wait until it has finished (see pg_stat_activity for application_name evodoctor), then try again",
+            format!(
+                "another evodoctor is changing this database right now: {who}; nothing has been changed by this one"
+            ),
+            "wait until it has finished, then try again",
         ));
     }
     if !row.try_get::<bool, _>("is_prismas")? {
+        let who = blockers::changer(connection, PRISMAS).await?;
         return Err(failure(
-            "prisma migrate is at work on this database right now; nothing has been changed",
+            format!("prisma migrate is at work on this database right now: {who}; nothing has been changed"),
             "wait until the server has started and its migrations are done, then try again",
         ));
     }
@@ -124,6 +164,9 @@ pub async fn wait_until_ended(connection: &mut PgConnection) -> Result<()> {
 
 /// Locks tables of one schema, all at once and in one order, so that two runs cannot stand in each other's way.
 ///
+/// All of them together take no longer than the `lock_timeout` of the transaction: those that come first are held while the
+/// next is waited for.
+///
 /// # Errors
 /// [`LockTimeout`] when they did not come in time.
 pub async fn lock(connection: &mut PgConnection, schema: &str, tables: &[String], mode: Mode) -> Result<()> {
@@ -140,128 +183,17 @@ pub async fn lock(connection: &mut PgConnection, schema: &str, tables: &[String]
         .sql("tables", Fragment::keyword(names.join(", ")))
         .sql("mode", Fragment::keyword(mode.as_sql().to_owned()));
     let sql = render(statement.single()?, &variables)?;
+    let limits = rows(connection, "sql/ledger/limit_statement.sql", &Variables::default()).await?;
+    let usual: String = limits.first().context("the server did not answer")?.try_get("statement_timeout")?;
+    // query_canceled: the time for all of them is up.
+    let is_up = |error: &sqlx::Error| is_lock_trouble(error) || state_of(error).as_deref() == Some("57014");
     match execute(connection, sql).await {
-        Ok(_) => Ok(()),
-        Err(error) if is_lock_trouble(&error) => Err(LockTimeout { tables, mode }.into()),
-        Err(error) => Err(error).context("while locking tables"),
-    }
-}
-
-/// Says who stands in the way, then waits a while that differs from everybody else's.
-pub async fn wait_for_others(
-    connection: &mut PgConnection,
-    schema: &str,
-    timeout: &LockTimeout,
-    attempt: usize,
-) -> Result<()> {
-    for line in blockers(connection, schema, timeout).await? {
-        progress::say(&format!("waiting: {line}"));
-    }
-    let base = LADDER[attempt.min(LADDER.len() - 1)].as_millis();
-    let base = u64::try_from(base).unwrap_or(u64::MAX);
-    let pause = rand::rng().random_range(base / 2..=base * 3 / 2);
-    let seconds = pause as f64 / 1000.0;
-    progress::say(&format!("waiting: attempt {} of {ATTEMPTS} in {seconds:.1} s", attempt + 2));
-    tokio::time::sleep(Duration::from_millis(pause)).await;
-    Ok(())
-}
-
-/// One line for each session that holds a lock on the tables asked for.
-pub async fn blockers(
-    connection: &mut PgConnection,
-    schema: &str,
-    timeout: &LockTimeout,
-) -> Result<Vec<String>> {
-    let variables = Variables::for_schema(schema)
-        .text("tables", serde_json::to_string(&timeout.tables)?)
-        .text("modes", serde_json::to_string(timeout.mode.conflicts())?);
-    // In a transaction: outside of one a pooler may send each message of a query to another server.
-    run::begin(connection, "BEGIN READ ONLY").await?;
-    let rows = rows(connection, "sql/catalog/blockers.sql", &variables).await?;
-    execute(connection, "ROLLBACK".into()).await?;
-    let mut lines = Vec::new();
-    for row in &rows {
-        lines.push(format!(
-            "{} is locked by process {} ({}, role {}, {}, transaction open for {})",
-            row.try_get::<String, _>("table_name")?,
-            row.try_get::<i32, _>("pid")?,
-            row.try_get::<String, _>("application")?,
-            row.try_get::<Option<String>, _>("role")?.unwrap_or_else(|| "unknown".into()),
-            row.try_get::<Option<String>, _>("state")?.unwrap_or_else(|| "state hidden".into()),
-            row.try_get::<Option<String>, _>("transaction_age")?.unwrap_or_else(|| "an unknown time".into()),
-        ));
-    }
-    Ok(lines)
-}
-
-/// A lock that a change held.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct HeldLock {
-    /// The table, with its schema.
-    pub table: String,
-    /// Postgres's name of the mode, such as `AccessExclusiveLock`: the strongest one held.
-    pub mode: String,
-    /// From when it was first seen until the transaction ended, in milliseconds.
-    pub held_ms: u64,
-}
-
-/// Postgres's table lock modes, from the weakest to the strongest.
-const MODES: [&str; 8] = [
-    "AccessShareLock",
-    "RowShareLock",
-    "RowExclusiveLock",
-    "ShareUpdateExclusiveLock",
-    "ShareLock",
-    "ShareRowExclusiveLock",
-    "ExclusiveLock",
-    "AccessExclusiveLock",
-];
-
-fn strength(mode: &str) -> usize {
-    MODES.iter().position(|known| *known == mode).unwrap_or(MODES.len())
-}
-
-/// Watches which locks the transaction gathers: per table the strongest, since when, and in which turn it came.
-#[derive(Debug, Default)]
-pub struct LockWatch {
-    strongest: BTreeMap<String, (String, Instant, usize)>,
-    turn: usize,
-}
-
-impl LockWatch {
-    /// The next fix begins.
-    pub fn next_turn(&mut self) {
-        self.turn += 1;
-    }
-
-    /// Notes the locks held now. Those that come with merely looking are left out.
-    pub async fn look(&mut self, connection: &mut PgConnection) -> Result<()> {
-        self.look_since(connection, Instant::now()).await
-    }
-
-    /// The same, with new ones held since a moment: that of the statement which took them, however long it ran.
-    pub async fn look_since(&mut self, connection: &mut PgConnection, since: Instant) -> Result<()> {
-        for row in rows(connection, "sql/catalog/locks.sql", &Variables::default()).await? {
-            let (table, mode): (String, String) = (row.try_get("table_name")?, row.try_get("mode")?);
-            let known =
-                self.strongest.get(&table).map_or(strength("AccessShareLock"), |(m, _, _)| strength(m));
-            if strength(&mode) > known {
-                self.strongest.insert(table, (mode, since, self.turn));
-            }
+        Ok(_) => {}
+        Err(error) if is_up(&error) => {
+            return Err(LockTimeout { schema: schema.to_owned(), tables, mode, is_sure: true }.into());
         }
-        Ok(())
+        Err(error) => return Err(error).context("while locking tables"),
     }
-
-    /// What came in a turn (from 1), and is held up to now: every lock stays until the transaction ends.
-    pub fn held(&self, turn: usize) -> Vec<HeldLock> {
-        self.strongest
-            .iter()
-            .filter(|(_, (_, _, of))| *of == turn)
-            .map(|(table, (mode, since, _))| HeldLock {
-                table: table.clone(),
-                mode: mode.clone(),
-                held_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
-            })
-            .collect()
-    }
+    execute(connection, format!("SET LOCAL statement_timeout = {}", Fragment::literal(&usual))).await?;
+    Ok(())
 }

@@ -2,6 +2,7 @@
 //! transaction is then committed, so that what is shown is what is applied.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
@@ -13,7 +14,6 @@ use super::plan::{FixPlan, Identity, plan_hash};
 use super::rows;
 use super::turn::Turn;
 use crate::database::catalog::{Catalog, Server};
-use crate::database::run::execute;
 use crate::evolution::release::ReleaseRange;
 use crate::examine::finder::Finder;
 use crate::examine::finding::{CheckReport, Finding};
@@ -67,31 +67,30 @@ impl Rehearsal {
         }
     }
 
-    fn finished(mut self, watch: &LockWatch, subject: &Subject) -> Self {
+    /// Ends it with the ledger's lines, which belong to what is rehearsed: they may have to wait for others, too.
+    async fn finished(
+        mut self,
+        connection: &mut PgConnection,
+        watch: &LockWatch,
+        subject: &Subject,
+    ) -> Result<Self> {
+        self.plan_hash = plan_hash(&Identity::of(&subject.server, &subject.schema), &self.fixes);
+        if !self.applied.is_empty() {
+            ledger::record(
+                connection,
+                &subject.schema,
+                subject.range,
+                &self.plan_hash,
+                &self.applied,
+                self.series,
+            )
+            .await
+            .map_err(ledger::as_timeout)?;
+        }
         for (position, plan) in self.fixes.iter_mut().enumerate() {
             plan.locks = watch.held(position + 1);
         }
-        self.plan_hash = plan_hash(&Identity::of(&subject.server, &subject.schema), &self.fixes);
-        self
-    }
-
-    /// Writes the ledger and commits.
-    ///
-    /// # Errors
-    /// When the server refuses; then nothing was changed. When the connection is lost while committing, the ledger
-    /// tells which it was.
-    pub async fn commit(&self, connection: &mut PgConnection, subject: &Subject) -> Result<()> {
-        ledger::record(
-            connection,
-            &subject.schema,
-            subject.range,
-            &self.plan_hash,
-            &self.applied,
-            self.series,
-        )
-        .await?;
-        execute(connection, "COMMIT".into()).await?;
-        Ok(())
+        Ok(self)
     }
 }
 
@@ -104,12 +103,14 @@ impl Rehearsal {
 pub async fn rehearse(
     connection: &mut PgConnection,
     subject: &Subject,
-    attempt: usize,
+    moment: Duration,
     finders: &[&dyn Finder],
     wanted: impl Fn(&Finding) -> bool,
 ) -> Result<Rehearsal> {
-    locks::begin(connection, attempt).await?;
-    let run = ledger::open(connection, &subject.server.role, &subject.server.database).await?;
+    locks::begin(connection, moment).await?;
+    let run = ledger::open(connection, &subject.server.role, &subject.server.database)
+        .await
+        .map_err(ledger::as_timeout)?;
     let mut watch = LockWatch::default();
     let mut result = Rehearsal::begun(run);
     let mut catalog = Catalog::read(connection, &subject.schema).await?;
@@ -125,7 +126,7 @@ pub async fn rehearse(
         }
         let (report, mut findings) = finder.find(connection, &scope).await.map_err(|error| {
             let every: Vec<String> = catalog.tables.keys().cloned().collect();
-            locks::as_timeout(error, &every, Mode::AccessShare)
+            locks::as_timeout(error, &subject.schema, &every, Mode::AccessShare)
         })?;
         result.checks.push(report);
         mark_untreatable(&mut findings, &scope);
@@ -158,7 +159,7 @@ pub async fn rehearse(
         catalog = Catalog::read(connection, &subject.schema).await?;
     }
     look_again(connection, subject, &catalog, &mut result, finders, &wanted).await?;
-    Ok(result.finished(&watch, subject))
+    result.finished(connection, &watch, subject).await
 }
 
 /// Carries out an operation with its arguments.
@@ -168,12 +169,14 @@ pub async fn rehearse(
 pub async fn operate(
     connection: &mut PgConnection,
     subject: &Subject,
-    attempt: usize,
+    moment: Duration,
     operation: &'static Fix,
     arguments: &BTreeMap<String, String>,
 ) -> Result<Rehearsal> {
-    locks::begin(connection, attempt).await?;
-    let run = ledger::open(connection, &subject.server.role, &subject.server.database).await?;
+    locks::begin(connection, moment).await?;
+    let run = ledger::open(connection, &subject.server.role, &subject.server.database)
+        .await
+        .map_err(ledger::as_timeout)?;
     let mut watch = LockWatch::default();
     watch.next_turn();
     let catalog = Catalog::read(connection, &subject.schema).await?;
@@ -190,23 +193,26 @@ pub async fn operate(
     let mut result = Rehearsal::begun(run);
     result.fixes.push(plan);
     result.applied.push(applied);
-    Ok(result.finished(&watch, subject))
+    result.finished(connection, &watch, subject).await
 }
 
-/// Completes what batches have begun: treats what is left of the findings, and puts the constraints in place.
+/// Completes what batches have begun: treats what is left of the findings, and puts the constraints in place, as a run of `series`.
 ///
 /// # Errors
 /// As [`rehearse`].
 pub async fn complete(
     connection: &mut PgConnection,
     subject: &Subject,
-    attempt: usize,
+    moment: Duration,
     finder: &dyn Finder,
     fix: &'static Fix,
     chosen: &[Finding],
+    series: Option<i64>,
 ) -> Result<Rehearsal> {
-    locks::begin(connection, attempt).await?;
-    let run = ledger::open(connection, &subject.server.role, &subject.server.database).await?;
+    locks::begin(connection, moment).await?;
+    let run = ledger::open(connection, &subject.server.role, &subject.server.database)
+        .await
+        .map_err(ledger::as_timeout)?;
     let mut watch = LockWatch::default();
     watch.next_turn();
     let catalog = Catalog::read(connection, &subject.schema).await?;
@@ -216,7 +222,8 @@ pub async fn complete(
     let mut result = Rehearsal::begun(run);
     result.fixes.push(plan);
     result.applied.push(applied);
-    Ok(result.finished(&watch, subject))
+    result.series = series;
+    result.finished(connection, &watch, subject).await
 }
 
 /// What was left to a person is looked at again, because a later fix may have taken the harm out of it.

@@ -77,7 +77,7 @@ impl Turn<'_> {
         watch.look(connection).await?;
         // What the lock does not keep away, such as a row that somebody holds FOR UPDATE, may still be waited for.
         let done = self.on_locked(connection, watch, &tables, &orphaned).await;
-        done.map_err(|error| locks::as_timeout(error, &tables, mode))
+        done.map_err(|error| locks::as_timeout(error, &self.subject.schema, &tables, mode))
     }
 
     async fn on_locked(

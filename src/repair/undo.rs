@@ -3,6 +3,7 @@
 mod restore;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use sqlx::postgres::PgConnection;
@@ -99,11 +100,11 @@ fn choose_run(runs: &[Run], wanted: i64) -> Result<&Run> {
 pub async fn rehearse(
     connection: &mut PgConnection,
     subject: &Subject,
-    attempt: usize,
+    moment: Duration,
     wanted: i64,
 ) -> Result<Undone> {
-    locks::begin(connection, attempt).await?;
-    let mut runs = ledger::runs(connection).await?;
+    locks::begin(connection, moment).await?;
+    let mut runs = ledger::runs(connection).await.map_err(ledger::as_timeout)?;
     let catalog = Catalog::read(connection, &subject.schema).await?;
     ledger::overtaken(connection, &catalog, &mut runs).await?;
     // The first run of a series of batches stands for all of them.
@@ -149,7 +150,8 @@ async fn reverse_run(connection: &mut PgConnection, subject: &Subject, run: &Run
     for (position, plan) in fixes.iter_mut().enumerate() {
         plan.locks = watch.held(position + 1);
     }
-    script(connection, "sql/ledger/close_run.sql", &Variables::default()).await?;
+    let closed = script(connection, "sql/ledger/close_run.sql", &Variables::default()).await;
+    closed.map_err(ledger::as_timeout)?;
     Ok(fixes)
 }
 
@@ -185,7 +187,7 @@ impl Reversal<'_> {
         locks::lock(connection, schema, &tables, mode).await?;
         watch.look(connection).await?;
         let done = self.on_locked(connection, watch, &tables).await;
-        done.map_err(|error| locks::as_timeout(error, &tables, mode))
+        done.map_err(|error| locks::as_timeout(error, schema, &tables, mode))
     }
 
     async fn on_locked(

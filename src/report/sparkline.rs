@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::span;
+
 /// The columns that the scale behind the line takes.
 const SCALE: usize = "  (a column is 120 min)".len();
 
@@ -25,17 +27,7 @@ pub fn of(timeline: &Value, width: usize) -> Option<String> {
         _ => ' ',
     };
     let line: String = counts.iter().map(column).collect();
-    Some(format!("{}  (a column is {})", line.replace(' ', "·"), duration(seconds)))
-}
-
-/// `90` as `90 s`, `7200` as `2 h`.
-pub fn duration(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds.div_ceil(60)),
-        7200..172_800 => format!("{} h", seconds.div_ceil(3600)),
-        _ => format!("{} days", seconds.div_ceil(86_400)),
-    }
+    Some(format!("{}  (a column is {})", line.replace(' ', "·"), span::seconds(seconds)))
 }
 
 #[cfg(test)]

@@ -53,6 +53,7 @@ async fn tell(common: &Common) -> Result<Exit> {
         plan: None,
         batch: None,
         to: None,
+        waiting: cli::Waiting::default(),
     };
     let apply = cli::Fix { apply: true, allow: consent, ..rehearse.clone() };
 
@@ -88,7 +89,7 @@ async fn tell(common: &Common) -> Result<Exit> {
 
     say("And back: schema and rows become exactly what they were.")?;
     command("evodoctor undo 1 --apply --quiet")?;
-    let args = cli::Undo { run: 1, apply: true };
+    let args = cli::Undo { run: 1, apply: true, waiting: cli::Waiting::default() };
     ensure!(undo::run(&args, &quiet).await? == Exit::Clean, "the run should be undone");
     command("evodoctor check --quiet")?;
     ensure!(check::run(&look, &quiet).await? == Exit::Findings, "the failures should be back");

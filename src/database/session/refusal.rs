@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
 
+use crate::database::trouble::POOL_USED_UP;
 use crate::database::url::Target;
 use crate::exit::failure;
 
@@ -114,6 +115,12 @@ fn explain_server(target: &Target, code: &str, message: &str) -> (String, String
                 .to_owned()
         }
         "57P03" => "the server starts, stops or recovers; try again in a moment".to_owned(),
+        "08P01" if message.contains("unsupported startup parameter") => {
+            "PgBouncer lets no settings of a client through: leave options out of the connection string, or name them in \
+             ignore_startup_parameters of pgbouncer.ini, where they are then without effect"
+                .to_owned()
+        }
+        "08P01" if message.contains("query_wait_timeout") => POOL_USED_UP.to_owned(),
         // PgBouncer's own errors come as a protocol violation.
         "08P01" => "if PgBouncer answers here: check its [databases] and auth_file, or connect to Postgres \
                     directly"

@@ -8,9 +8,9 @@ use serde_json::Value;
 use crate::examine::finding::Finding;
 use crate::report::logs;
 use crate::report::outline::Outline;
-use crate::report::sparkline::duration;
 use crate::requests::Read;
 use crate::requests::time::Time;
+use crate::span::seconds as duration;
 
 use super::text::{counted, grouped, name, plain, prose, table};
 

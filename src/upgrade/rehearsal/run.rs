@@ -233,7 +233,8 @@ impl<'a> Runner<'a> {
         }
         if self.is_live() && is_lock_trouble(&error) {
             let tables = self.seen.own_tables();
-            return Err(LockTimeout { tables, mode: Mode::AccessExclusive }.into());
+            let (schema, mode) = (self.schema.to_owned(), Mode::AccessExclusive);
+            return Err(LockTimeout { schema, tables, mode, is_sure: true }.into());
         }
         let back = "ROLLBACK TO SAVEPOINT evodoctor_rehearsal; RELEASE SAVEPOINT evodoctor_rehearsal";
         execute(self.connection, back.into()).await?;

@@ -1,4 +1,4 @@
-//! PgBouncer in transaction mode, as `pgbouncer=true` announces it.
+//! PgBouncer in front of everything, in every mode that it has.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -7,12 +7,17 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
-use evodoctor::database::server::{Options, Server};
+use sqlx::ConnectOptions;
+use sqlx::postgres::PgConnectOptions;
 use tempfile::TempDir;
 
-use super::{open, start};
+use super::open;
+use crate::support::database::{TestDatabase, execute};
+use crate::support::fixtures::Fixture;
+use crate::support::mortal::signal;
+use crate::support::program::{Run, ended, on, start_on};
 
-/// A PgBouncer in transaction mode before the server; it ends with this value.
+/// A PgBouncer before the server that the tests share; it ends with this value.
 struct Bouncer {
     process: Child,
     port: u16,
@@ -26,62 +31,163 @@ impl Drop for Bouncer {
     }
 }
 
-fn start_bouncer(program: &Path, server: &Server) -> Bouncer {
-    let directory = tempfile::Builder::new().prefix("bouncer-").tempdir_in("/tmp").unwrap();
-    // It refuses to run as root too, so it runs as the server's user.
-    let owner = server.directory().metadata().unwrap();
-    chown(directory.path(), Some(owner.uid()), Some(owner.gid())).unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let configuration = format!(
-        "[databases]\n* = host={} port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
-         unix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 3\nlogfile =\n",
-        server.directory().display(),
-        server.port()
-    );
-    let configuration = configuration.replace("* = host", "* = user=postgres host");
-    let file = directory.path().join("pgbouncer.ini");
-    fs::write(&file, configuration).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-    let mut command = Command::new(program);
-    command
-        .arg("-q")
-        .arg(&file)
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    if fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0) {
-        command.uid(owner.uid()).gid(owner.gid());
+impl Bouncer {
+    /// In this mode, with so many connections, and with further settings; `None` where there is no such program.
+    fn start(database: &TestDatabase, mode: &str, pool: u32, settings: &str) -> Option<Self> {
+        let places = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/opt/homebrew/bin/pgbouncer"];
+        let Some(program) = places.iter().map(Path::new).find(|program| program.exists()) else {
+            // Runners hide what a test that passes says, so in CI it does not pass.
+            assert!(env::var_os("CI").is_none(), "there is no pgbouncer; tests/setup.sh installs it");
+            eprintln!(
+                "\n*** NOT TESTED: there is no pgbouncer on this machine; tests/setup.sh installs it ***\n"
+            );
+            return None;
+        };
+        let options = database.options();
+        let socket = options.get_socket().expect("tests connect through one");
+        let directory = tempfile::Builder::new().prefix("bouncer-").tempdir_in("/tmp").unwrap();
+        // It refuses to run as root too, so it runs as the server's user.
+        let owner = socket.metadata().unwrap();
+        chown(directory.path(), Some(owner.uid()), Some(owner.gid())).unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let configuration = format!(
+            "[databases]\n* = user=postgres host={} port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+             listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = {mode}\n\
+             default_pool_size = {pool}\nlogfile =\n{settings}\n",
+            socket.display(),
+            options.get_port()
+        );
+        let file = directory.path().join("pgbouncer.ini");
+        fs::write(&file, configuration).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        let mut command = Command::new(program);
+        command.arg("-q").arg(&file).current_dir("/");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0) {
+            command.uid(owner.uid()).gid(owner.gid());
+        }
+        let bouncer = Self { process: command.spawn().unwrap(), port, _directory: directory };
+        let started = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(started.elapsed() < Duration::from_secs(20), "pgbouncer does not start");
+            thread::sleep(Duration::from_millis(20));
+        }
+        Some(bouncer)
     }
-    Bouncer { process: command.spawn().unwrap(), port, _directory: directory }
+
+    fn url(&self, database: &TestDatabase) -> String {
+        format!(
+            "postgresql://postgres:x@127.0.0.1:{}/{}?pgbouncer=true&schema=evolution_api&connection_limit=1",
+            self.port,
+            database.name()
+        )
+    }
+
+    fn options(&self, database: &TestDatabase) -> PgConnectOptions {
+        let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(self.port);
+        let options = options.username("postgres").password("x").database(database.name());
+        options
+            .ssl_mode(sqlx::postgres::PgSslMode::Disable)
+            .statement_cache_capacity(0)
+            .extra_float_digits(None)
+    }
+}
+
+/// No advisory lock is left on this database, by any of the pool's connections.
+async fn expect_no_lock(database: &TestDatabase) {
+    let mut connection = database.connect().await;
+    let locks: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .expect("readable");
+    assert_eq!(locks, 0);
+}
+
+async fn broken() -> TestDatabase {
+    Fixture::read("EVO101_orphaned_reference", "bad").database("evolution_api").await
+}
+
+const APPLY: [&str; 4] = ["fix", "--apply", "--allow", "deletes-rows,changes-rows"];
+
+/// Every command, and what each ends with.
+fn every_command(url: &str) -> Vec<Run> {
+    let log = concat!(env!("CARGO_TARGET_TMPDIR"), "/pgbouncer.log");
+    fs::write(
+        log,
+        "1.2.3.4 - - [10/Oct/2025:13:55:36 +0000] \"GET /instance/connect/alpha HTTP/1.1\" 404 2\n",
+    )
+    .expect("writable");
+    let commands: [(&[&str], i32); 8] = [
+        (&["check"], 1),
+        (&["check", "--jobs", "2", "--paranoid"], 1),
+        (&["fix"], 1),
+        (&["preflight"], 0),
+        (&["credentials", "list"], 0),
+        (&["credentials", "release", "c1"], 1),
+        (&["logs", log], 0),
+        (&APPLY, 0),
+    ];
+    let run = |(arguments, code): (&[&str], i32)| {
+        eprintln!("{arguments:?}");
+        on(url, arguments).ends(code)
+    };
+    commands.into_iter().map(run).collect()
 }
 
 #[tokio::test]
-async fn pgbouncer_in_transaction_mode_mixes_nothing_up() {
-    let places = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/opt/homebrew/bin/pgbouncer"];
-    let Some(program) = places.iter().map(Path::new).find(|program| program.exists()) else {
-        // Runners hide what a test that passes says, so in CI it does not pass.
-        assert!(env::var_os("CI").is_none(), "there is no pgbouncer; tests/setup.sh installs it");
-        eprintln!(
-            "\n*** NOT TESTED: there is no pgbouncer on this machine; tests/setup.sh installs it ***\n"
-        );
-        return;
-    };
-    let server = start(Options::default()).await;
-    let bouncer = start_bouncer(program, &server);
-    let url = format!(
-        "postgresql://postgres:x@127.0.0.1:{}/postgres?pgbouncer=true&schema=public&connection_limit=1",
-        bouncer.port
-    );
-    let started = Instant::now();
-    while std::net::TcpStream::connect(("127.0.0.1", bouncer.port)).is_err() {
-        assert!(started.elapsed() < Duration::from_secs(20), "pgbouncer does not start");
-        thread::sleep(Duration::from_millis(20));
+async fn every_command_works_through_transaction_mode_and_leaves_nothing_behind() {
+    let database = broken().await;
+    let settings = "server_reset_query =\nmax_client_conn = 20";
+    let Some(bouncer) = Bouncer::start(&database, "transaction", 1, settings) else { return };
+    let url = bouncer.url(&database);
+    tokio::task::spawn_blocking(move || every_command(&url)).await.expect("each ends as it should");
+    expect_no_lock(&database).await;
+}
+
+#[tokio::test]
+async fn session_mode_is_as_good_as_none() {
+    let database = broken().await;
+    let Some(bouncer) = Bouncer::start(&database, "session", 3, "") else { return };
+    let url = bouncer.url(&database);
+    tokio::task::spawn_blocking(move || every_command(&url)).await.expect("each ends as it should");
+    expect_no_lock(&database).await;
+}
+
+#[tokio::test]
+async fn statement_mode_is_refused_with_the_reason_and_the_way_out() {
+    let database = broken().await;
+    let Some(bouncer) = Bouncer::start(&database, "statement", 2, "") else { return };
+    let url = bouncer.url(&database);
+    for arguments in [
+        &["check"][..],
+        &["fix"],
+        &APPLY,
+        &["history"],
+        &["undo", "1"],
+        &["preflight"],
+        &["credentials", "list"],
+    ] {
+        let run = on(&url, arguments).ends(2);
+        assert!(run.stdout.is_empty(), "{run:?}");
+        run.complains(&[
+            "this is PgBouncer in statement mode, which allows no transaction",
+            "next: connect to Postgres directly, or to a pool in transaction or session mode",
+        ]);
     }
-    // Four clients take turns on three server connections.
+    expect_no_lock(&database).await;
+}
+
+/// Four clients take turns on three server connections.
+#[tokio::test]
+async fn transaction_mode_mixes_nothing_up() {
+    let database = broken().await;
+    let Some(bouncer) = Bouncer::start(&database, "transaction", 3, "") else { return };
     let mut sessions = Vec::new();
     for _ in 0..4 {
-        sessions.push(open(&url).await.unwrap());
+        sessions.push(open(&bouncer.url(&database)).await.unwrap());
     }
     for round in 0..3 {
         for session in &mut sessions {
@@ -96,4 +202,66 @@ async fn pgbouncer_in_transaction_mode_mixes_nothing_up() {
             session.end_snapshot().await.unwrap();
         }
     }
+}
+
+#[tokio::test]
+async fn a_pool_that_is_used_up_is_said() {
+    let database = broken().await;
+    let Some(bouncer) = Bouncer::start(&database, "transaction", 1, "query_wait_timeout = 1") else { return };
+    let mut other = bouncer.options(&database).connect().await.expect("it answers");
+    execute(&mut other, "BEGIN").await;
+    on(&bouncer.url(&database), &["check"]).ends(2).complains(&["query_wait_timeout", "raise pool_size"]);
+    execute(&mut other, "COMMIT").await;
+    on(&bouncer.url(&database), &["check"]).ends(1);
+}
+
+#[tokio::test]
+async fn settings_that_it_does_not_know_are_named() {
+    let database = broken().await;
+    let Some(bouncer) = Bouncer::start(&database, "transaction", 1, "") else { return };
+    let url = format!("{}&options=-c%20statement_timeout%3D0", bouncer.url(&database));
+    on(&url, &["check"])
+        .ends(2)
+        .complains(&["unsupported startup parameter: options", "ignore_startup_parameters"]);
+    let Some(bouncer) = Bouncer::start(&database, "transaction", 1, "ignore_startup_parameters = options")
+    else {
+        return;
+    };
+    on(&format!("{}&options=-c%20statement_timeout%3D0", bouncer.url(&database)), &["check"]).ends(1);
+}
+
+/// A program that is killed behind it leaves no statement at work, and no lock.
+#[tokio::test]
+async fn a_killed_program_leaves_nothing_at_work() {
+    let database = broken().await;
+    let Some(bouncer) = Bouncer::start(&database, "transaction", 1, "") else { return };
+    let mut connection = database.connect().await;
+    execute(
+        &mut connection,
+        r#"CREATE FUNCTION public.sleep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(600); RETURN NULL; END $$;
+        CREATE TRIGGER sleep AFTER DELETE ON evolution_api."Message" EXECUTE FUNCTION public.sleep()"#,
+    )
+    .await;
+    let url = bouncer.url(&database);
+    let mut arguments = APPLY.to_vec();
+    arguments.insert(1, "EVO101");
+    let mut child = start_on(&url, &arguments);
+    let sleeps = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database())";
+    let mut becomes = async |wanted: bool| {
+        let started = Instant::now();
+        while sqlx::query_scalar::<_, bool>(sleeps).fetch_one(&mut connection).await.expect("readable")
+            != wanted
+        {
+            assert!(started.elapsed() < Duration::from_secs(30), "asleep is never {wanted}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    becomes(true).await;
+    signal("-KILL", child.id());
+    child.wait().expect("it is dead");
+    becomes(false).await;
+    expect_no_lock(&database).await;
+    execute(&mut database.connect().await, r#"DROP TRIGGER sleep ON evolution_api."Message""#).await;
+    let child = start_on(&url, &arguments);
+    tokio::task::spawn_blocking(|| ended(child)).await.expect("it ends").ends(0);
 }

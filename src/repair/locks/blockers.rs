@@ -1,0 +1,186 @@
+//! Who keeps a change waiting, in words that say what to do about it.
+
+use anyhow::Result;
+use sqlx::Row;
+use sqlx::postgres::{PgConnection, PgRow};
+
+use super::LockTimeout;
+use crate::database::quote::Fragment;
+use crate::database::run::{self, execute, rows};
+use crate::database::script::Variables;
+use crate::requests::shown::visible;
+use crate::span;
+
+/// One session, or one prepared transaction, that is in the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocker {
+    /// The server process; a prepared transaction has none.
+    pub pid: Option<i32>,
+    /// The name of a prepared transaction.
+    pub prepared: Option<String>,
+    /// Whether it has the lock; otherwise it stands in the queue for it, ahead of us.
+    pub holds: bool,
+    /// The tables it is about, by name.
+    pub tables: Vec<String>,
+    /// Whether it is a worker of autovacuum.
+    pub is_autovacuum: bool,
+    /// Whether that worker gives way to nobody.
+    pub prevents_wraparound: bool,
+    /// After how long a worker of autovacuum gives way, in milliseconds.
+    pub deadlock_timeout_ms: i64,
+    role: Option<String>,
+    application: Option<String>,
+    client: Option<String>,
+    state: Option<String>,
+    transaction: Since,
+    query: Since,
+    /// The role that asks, where it may not see everything of this session.
+    hidden_from: Option<String>,
+}
+
+/// A moment, and how many seconds ago that was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Since(Option<(String, i64)>);
+
+impl Since {
+    fn read(row: &PgRow, moment: &str, seconds: &str) -> sqlx::Result<Self> {
+        let moment: Option<String> = row.try_get(moment)?;
+        let seconds: Option<i64> = row.try_get(seconds)?;
+        Ok(Self(moment.zip(seconds)))
+    }
+
+    fn told(&self, what: &str) -> Option<String> {
+        let (moment, seconds) = self.0.as_ref()?;
+        Some(format!("{what} since {moment}, {}", span::seconds(u64::try_from(*seconds).unwrap_or_default())))
+    }
+}
+
+impl Blocker {
+    fn read(row: &PgRow) -> sqlx::Result<Self> {
+        let asking: String = row.try_get("asking")?;
+        Ok(Self {
+            pid: row.try_get("pid")?,
+            prepared: row.try_get("prepared")?,
+            holds: row.try_get("holds")?,
+            tables: row.try_get("tables")?,
+            is_autovacuum: row.try_get("is_autovacuum")?,
+            prevents_wraparound: row.try_get("prevents_wraparound")?,
+            deadlock_timeout_ms: row.try_get("deadlock_timeout_ms")?,
+            role: row.try_get("role")?,
+            application: row.try_get("application")?,
+            client: row.try_get("client")?,
+            state: row.try_get("state")?,
+            transaction: Since::read(row, "since", "since_seconds")?,
+            query: Since::read(row, "query_since", "query_seconds")?,
+            hidden_from: row.try_get::<bool, _>("is_hidden")?.then_some(asking),
+        })
+    }
+
+    /// Who it is: the process, its application, role, state, and since when its transaction and its query run.
+    pub fn who(&self) -> String {
+        let application = match (&self.application, self.is_autovacuum) {
+            (_, true) if self.prevents_wraparound => Some("autovacuum, which prevents wraparound".to_owned()),
+            (_, true) => Some("autovacuum".to_owned()),
+            (None, _) if self.pid.is_some() => Some("unnamed application".to_owned()),
+            (name, _) => name.clone(),
+        };
+        let transaction = if self.prepared.is_some() { "prepared" } else { "transaction" };
+        let details = [
+            application,
+            self.role.as_ref().map(|role| format!("role {role}")),
+            self.client.as_ref().map(|client| format!("from {client}")),
+            self.state.clone(),
+            self.transaction.told(transaction),
+            self.query.told("query"),
+            self.hidden_from.as_ref().map(|role| {
+                format!("its state and times are hidden from role {role}, GRANT pg_read_all_stats shows them")
+            }),
+        ];
+        let details = details.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        let name = match (&self.pid, &self.prepared) {
+            (Some(pid), _) => format!("process {pid}"),
+            (None, Some(name)) => format!("prepared transaction {name:?}"),
+            (None, None) => "a prepared transaction".to_owned(),
+        };
+        visible(&format!("{name} ({details})"))
+    }
+
+    /// The same, with what it does to the tables.
+    pub fn line(&self) -> String {
+        const SHOWN: usize = 3;
+        let mut tables = self.tables.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+        if self.tables.len() > SHOWN {
+            tables.push_str(&format!(" and {} more", self.tables.len() - SHOWN));
+        }
+        let does = if self.holds { "holds a lock on" } else { "stands in the queue for" };
+        format!("{} {does} {}", self.who(), visible(&tables))
+    }
+
+    /// What can be done about it.
+    fn way_out(&self) -> String {
+        match (&self.pid, &self.prepared) {
+            (None, Some(name)) => {
+                let name = Fragment::literal(name);
+                format!(
+                    "whoever prepared it decides: COMMIT PREPARED {name} or ROLLBACK PREPARED {name}; until then it keeps \
+                     its locks, also over a restart"
+                )
+            }
+            (None, None) => "end the prepared transaction: pg_prepared_xacts names it".to_owned(),
+            (Some(_), _) if self.is_autovacuum => {
+                "let autovacuum finish (pg_stat_progress_vacuum shows how far it is), then try again"
+                    .to_owned()
+            }
+            (Some(pid), _) => {
+                format!("let it end, or end it if its owner agrees: SELECT pg_terminate_backend({pid})")
+            }
+        }
+    }
+}
+
+/// Everybody who is in the way of the tables asked for; those who hold a lock first, the oldest first. Nobody, when they
+/// are gone by now.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn blockers(connection: &mut PgConnection, timeout: &LockTimeout) -> Result<Vec<Blocker>> {
+    let found = among(connection, timeout).await?;
+    if found.is_empty() && !timeout.is_sure && !timeout.tables.is_empty() {
+        return among(connection, &LockTimeout::somewhere(&timeout.schema)).await;
+    }
+    Ok(found)
+}
+
+async fn among(connection: &mut PgConnection, timeout: &LockTimeout) -> Result<Vec<Blocker>> {
+    let variables = Variables::for_schema(&timeout.schema)
+        .text("tables", serde_json::to_string(&timeout.tables)?)
+        .text("modes", serde_json::to_string(timeout.mode.conflicts())?);
+    // In a transaction: outside of one a pooler may send each message of a query to another server.
+    run::begin(connection, "BEGIN READ ONLY").await?;
+    let found = rows(connection, "sql/catalog/blockers.sql", &variables).await?;
+    execute(connection, "ROLLBACK".into()).await?;
+    Ok(found.iter().map(Blocker::read).collect::<Result<_, _>>()?)
+}
+
+/// Who holds an advisory lock, in the transaction that is open: one word for each, or that they are gone by now.
+pub(super) async fn changer(connection: &mut PgConnection, key: i64) -> Result<String> {
+    let variables = Variables::default().text("key", key.to_string());
+    let found = rows(connection, "sql/catalog/changers.sql", &variables).await?;
+    let who: Vec<String> =
+        found.iter().map(|row| Ok(Blocker::read(row)?.who())).collect::<sqlx::Result<_>>()?;
+    Ok(if who.is_empty() { "it has just ended".to_owned() } else { who.join("; ") })
+}
+
+/// Who is in the way, all in one sentence.
+pub fn sentence(blockers: &[Blocker], timeout: &LockTimeout) -> String {
+    if blockers.is_empty() {
+        return format!("{timeout}, and is gone by now");
+    }
+    blockers.iter().map(Blocker::line).collect::<Vec<_>>().join("; ")
+}
+
+/// What to type next.
+pub fn way_out(blockers: &[Blocker], waited: &str) -> String {
+    let first = blockers.first().map_or_else(|| "try again".to_owned(), Blocker::way_out);
+    format!("{first}; --wait {waited} tries for longer")
+}
