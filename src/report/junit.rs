@@ -4,8 +4,8 @@ use anyhow::{Context, Result};
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use super::layout::count;
 use super::outline::{Group, Outline, Told, next};
+use super::units::count;
 use crate::requests::shown::visible;
 
 type Xml = Writer<Vec<u8>>;

@@ -5,8 +5,8 @@ use crate::examine::rule::Severity;
 use crate::repair::plan::FixPlan;
 use crate::requests::shown::visible;
 
-use super::layout::count;
 use super::outline::{Group, Outline, commands};
+use super::units::count;
 use super::{Detail, Report};
 use crate::rules;
 

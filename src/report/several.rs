@@ -5,8 +5,9 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::layout::{Page, count};
+use super::layout::Page;
 use super::outline::Outline;
+use super::units::count;
 use super::{Report, gitlab, json as one_json, sarif};
 use crate::cli::Common;
 use crate::examine::finding::Summary;

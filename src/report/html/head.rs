@@ -5,7 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use maud::{Markup, html};
 
 use crate::report::Report;
-use crate::report::layout::{Page, count};
+use crate::report::layout::Page;
+use crate::report::units::count;
 use crate::requests::time::Time;
 
 use super::Part;
