@@ -3,9 +3,11 @@
 pub mod server_words;
 
 use std::fmt;
+use std::io;
 use std::process::ExitCode;
 
 use crate::examine::mask;
+use crate::report::paint::{COMMAND, DIM, ERROR};
 use crate::requests::shown::visible;
 
 /// The outcome of a command, as its exit code.
@@ -73,12 +75,41 @@ impl std::error::Error for Failure {
     }
 }
 
-/// The step that mends an error, where one is known.
-pub fn next(error: &anyhow::Error) -> Option<&str> {
+/// The step that mends just this error, where one is known.
+pub fn own_next(error: &anyhow::Error) -> Option<&str> {
     let ours = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
     let servers =
         || error.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>()).find_map(server_words::next);
     ours.map(|failure| failure.next.as_str()).or_else(servers)
+}
+
+/// The step that mends an error: its own, else what helps with errors of its kind.
+pub fn next(error: &anyhow::Error) -> &str {
+    let of_files = || error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()).map(of_a_file);
+    let of_servers = || error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>()).map(of_a_server);
+    own_next(error).or_else(of_servers).or_else(of_files).unwrap_or(
+        "run it again with -vv, which shows the last statement on stderr; if it stays, report it with that",
+    )
+}
+
+fn of_a_file(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "check the path: the file, or the folder it is to be in, is not there",
+        io::ErrorKind::PermissionDenied => {
+            "run it as a user who may, or give this one the permission (ls -l shows it)"
+        }
+        io::ErrorKind::IsADirectory => "name a file: this is a folder",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room, or choose another place",
+        io::ErrorKind::ReadOnlyFilesystem => "choose another place: this one takes no changes",
+        _ => "see whether the file can be read and written with other programs",
+    }
+}
+
+fn of_a_server(error: &sqlx::Error) -> &'static str {
+    match error {
+        sqlx::Error::Database(_) => "see the server's log; -vv shows the statement that it refused",
+        _ => "the connection is gone: see the server's log, then evodoctor history for what was committed",
+    }
 }
 
 /// The chain of causes, without what is a secret by its form.
@@ -95,15 +126,15 @@ pub fn causes(error: &anyhow::Error) -> Vec<String> {
     causes
 }
 
-/// Writes an error to stderr: the chain of causes, then the next step where one is known. Whatever it quotes is text and
-/// no more: no secret, and nothing that a terminal or a pipeline would obey.
+/// Writes an error to stderr: the chain of causes, then the next step. Whatever it quotes is text and no more: no secret,
+/// and nothing that a terminal or a pipeline would obey.
 pub fn report(error: &anyhow::Error) {
     let causes = causes(error);
-    let next = next(error).map(|next| ("  next: ", next));
-    let first = causes.first().map(|cause| ("error: ", cause.as_str()));
-    let others = causes.iter().skip(1).map(|cause| ("  because: ", cause.as_str()));
-    for (what, text) in first.into_iter().chain(others).chain(next) {
-        eprintln!("{what}{}", harmless(text));
+    let first = causes.first().map(|cause| (ERROR, "error:", cause.as_str()));
+    let others = causes.iter().skip(1).map(|cause| (DIM, "  because:", cause.as_str()));
+    let next = [(COMMAND, "  next:", next(error))];
+    for (style, what, text) in first.into_iter().chain(others).chain(next) {
+        anstream::eprintln!("{style}{what}{style:#} {}", harmless(text));
     }
 }
 

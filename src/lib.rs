@@ -17,7 +17,7 @@ pub mod repair;
 pub mod report;
 pub mod requests;
 pub mod rules;
-pub mod span;
 pub mod trace;
+pub mod units;
 pub mod unpacked;
 pub mod upgrade;

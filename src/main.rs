@@ -1,23 +1,33 @@
 //! Parses, dispatches, and turns the outcome into an exit code.
 
+use std::env;
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
-use evodoctor::cli::{Cli, Command, Format};
+use evodoctor::cli::{Cli, Color, Command, Format, overview};
 use evodoctor::commands::{
-    check, conclude, credentials, demo, explain, fix, history, logs, open, options, preflight, undo,
+    check, completions, conclude, credentials, demo, explain, fix, history, logs, man, open, options,
+    preflight, undo,
 };
 use evodoctor::database::trouble;
 use evodoctor::exit::{self, Exit};
 use evodoctor::progress;
-use evodoctor::report::github;
+use evodoctor::report::layout::Page;
+use evodoctor::report::{self, github};
 use evodoctor::trace;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let begun = Instant::now();
+    let arguments: Vec<OsString> = env::args_os().collect();
+    Color::asked(&arguments).settle();
+    if arguments.len() < 2 {
+        return told(&overview::text(Page::for_stdout()));
+    }
     let mut cli = Cli::read();
+    cli.common.color.settle();
     trace::begin(cli.common.verbose);
     // What -v says and a line that is drawn anew do not go together.
     if !cli.common.quiet && cli.common.verbose == 0 {
@@ -56,6 +66,18 @@ async fn interrupted(cli: &Cli) -> anyhow::Error {
     }
 }
 
+/// Ends a call that asked for nothing.
+fn told(text: &str) -> ExitCode {
+    match report::print_painted(text, None) {
+        Ok(()) => Exit::Clean,
+        Err(error) => {
+            exit::report(&error);
+            Exit::Failed
+        }
+    }
+    .into()
+}
+
 async fn dispatch(cli: &Cli) -> Result<Exit> {
     let common = &cli.common;
     match &cli.command {
@@ -68,5 +90,7 @@ async fn dispatch(cli: &Cli) -> Result<Exit> {
         Command::Preflight(args) => preflight::run(args, common).await,
         Command::Logs(args) => logs::run(args, common).await,
         Command::Demo => demo::run(common).await,
+        Command::Completions(args) => completions::run(args, common),
+        Command::Man(args) => man::run(args, common),
     }
 }

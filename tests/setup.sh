@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need and this machine lacks: Postgres's server programs, PgBouncer, openssl, curl, xmllint, jq, the
-# proxies nginx, HAProxy and Caddy, Prometheus's node exporter, and Chromium and Node.js with a few npm packages. Debian and
-# Ubuntu. Starts no service. Does nothing, and asks no network, when all is there.
+# proxies nginx, HAProxy and Caddy, Prometheus's node exporter, the shells zsh and fish, mandoc, and Chromium and Node.js with
+# a few npm packages. Debian and Ubuntu. Starts no service. Does nothing, and asks no network, when all is there.
 set -eu
 
 has_server() {
@@ -27,6 +27,10 @@ command -v prometheus-node-exporter >/dev/null || missing="$missing prometheus-n
 command -v xmllint >/dev/null || missing="$missing libxml2-utils"
 command -v curl >/dev/null || missing="$missing curl"
 command -v jq >/dev/null || missing="$missing jq"
+command -v zsh >/dev/null || missing="$missing zsh"
+command -v fish >/dev/null || missing="$missing fish"
+command -v mandoc >/dev/null || missing="$missing mandoc"
+command -v groff >/dev/null || missing="$missing groff-base"
 command -v chromium >/dev/null || missing="$missing chromium"
 command -v node >/dev/null || missing="$missing nodejs"
 command -v npm >/dev/null || missing="$missing npm"

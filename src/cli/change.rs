@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::duration::duration;
+use super::known::Known;
 
 /// Of every command that may have to wait for others.
 #[derive(Debug, Clone, Copy, Args)]
@@ -31,13 +32,13 @@ impl Default for Waiting {
 #[derive(Debug, Clone, Args)]
 pub struct Fix {
     /// The codes to fix, at any severity [default: everything that --fail-on counts]
-    #[arg(value_name = "CODE")]
+    #[arg(value_name = "CODE", value_parser = Known::Fixable, hide_possible_values = true)]
     pub codes: Vec<String>,
     /// Commit instead of rolling back
     #[arg(long)]
     pub apply: bool,
     /// Consent to a hazard that the plan names, such as deletes-rows
-    #[arg(long, value_name = "HAZARD", value_delimiter = ',')]
+    #[arg(long, value_name = "HAZARD", value_delimiter = ',', value_parser = Known::Hazard, hide_possible_values = true)]
     pub allow: Vec<String>,
     /// Write the rehearsed plan to a file, for review
     #[arg(long, value_name = "FILE", conflicts_with = "apply")]
@@ -49,7 +50,7 @@ pub struct Fix {
     #[arg(long, value_name = "SIZE", num_args = 0..=1, default_missing_value = "1000", conflicts_with_all = ["plan", "plan_out", "to"])]
     pub batch: Option<std::num::NonZeroUsize>,
     /// For hazards of an upgrade (EVO6xx): the release to go to [default: the newest known]
-    #[arg(long, value_name = "RELEASE")]
+    #[arg(long, value_name = "RELEASE", value_parser = Known::Release, hide_possible_values = true)]
     pub to: Option<String>,
     /// How long to wait for others.
     #[command(flatten)]
@@ -105,7 +106,7 @@ pub enum Credentials {
         #[arg(long)]
         apply: bool,
         /// Consent to a hazard that the plan names, such as deletes-rows
-        #[arg(long, value_name = "HAZARD", value_delimiter = ',')]
+        #[arg(long, value_name = "HAZARD", value_delimiter = ',', value_parser = Known::Hazard, hide_possible_values = true)]
         allow: Vec<String>,
         /// How long to wait for others.
         #[command(flatten)]

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
+use super::color::Color;
+use super::known::Known;
 use super::typed::Typed;
 use crate::examine::baseline::Baseline;
 use crate::examine::policy::Policy;
@@ -43,10 +45,10 @@ pub struct Common {
     #[arg(long, short, global = true, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Only these codes
-    #[arg(long, global = true, value_name = "CODE", value_delimiter = ',')]
+    #[arg(long, global = true, value_name = "CODE", value_delimiter = ',', value_parser = Known::Code, hide_possible_values = true)]
     pub select: Vec<String>,
     /// Not these codes
-    #[arg(long, global = true, value_name = "CODE", value_delimiter = ',')]
+    #[arg(long, global = true, value_name = "CODE", value_delimiter = ',', value_parser = Known::Code, hide_possible_values = true)]
     pub ignore: Vec<String>,
     /// The mildest severity that makes the exit code 1
     #[arg(long, global = true, value_enum, default_value_t = FailOn::Warning)]
@@ -63,6 +65,9 @@ pub struct Common {
     /// What is in the baseline; read before anything else is done.
     #[arg(skip)]
     pub known: Option<Arc<Baseline>>,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
+    pub color: Color,
     /// Which options were typed.
     #[arg(skip)]
     pub typed: Typed,
@@ -72,7 +77,7 @@ pub struct Common {
     /// Only the summary
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Say what is being done, on stderr (-vv: every SQL statement)
+    /// Tell more: every finding with examples, and on stderr what is being done (-vv: every SQL statement)
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }

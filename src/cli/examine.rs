@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::change::Waiting;
 use super::duration::duration;
+use super::known::Known;
 
 /// More connections than that are no examination but a load.
 pub const MOST_JOBS: u64 = 64;
@@ -35,7 +36,7 @@ pub struct Preflight {
     #[command(flatten)]
     pub several: Several,
     /// The release to upgrade to, such as 2.3.7 [default: the newest one known]
-    #[arg(long, value_name = "RELEASE")]
+    #[arg(long, value_name = "RELEASE", value_parser = Known::Release, hide_possible_values = true)]
     pub to: Option<String>,
     /// Print only what to do before the upgrade, a line for each step
     #[arg(long, conflicts_with = "targets")]

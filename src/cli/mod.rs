@@ -1,28 +1,35 @@
 //! The command line: the commands here, the options of each in a file of its own.
 
 mod change;
+mod color;
 mod common;
 pub mod duration;
 mod examine;
 mod explain;
+mod known;
 mod logs;
+pub mod overview;
+mod shell;
 mod typed;
 
 use std::path::Path;
+use std::sync::LazyLock;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub use change::{Credentials, Fix, Undo, Waiting};
+pub use color::Color;
 pub use common::{Common, Decided, FailOn, Format};
 pub use duration::duration;
 pub use examine::{Check, MOST_JOBS, Preflight, Several};
 pub use explain::Explain;
 pub use logs::{LogFormat, Logs, Proxy};
+pub use shell::{Completions, Man};
 pub use typed::Typed;
 
 /// Finds, explains and repairs the known failures of an Evolution API Postgres database.
 #[derive(Debug, Parser)]
-#[command(name = "evodoctor", version, max_term_width = 110, arg_required_else_help = true)]
+#[command(name = "evodoctor", version, max_term_width = 110)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -54,6 +61,18 @@ pub enum Command {
     Explain(Explain),
     /// See the whole story on a throwaway server
     Demo,
+    /// Print the completions of a shell, with codes and releases
+    Completions(Completions),
+    /// Print a manual page
+    Man(Man),
+}
+
+/// The names of the commands, as they are typed.
+pub fn names() -> Vec<&'static str> {
+    static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+        Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
+    });
+    NAMES.iter().map(String::as_str).collect()
 }
 
 impl Command {
@@ -70,6 +89,8 @@ impl Command {
             Self::Credentials(_) => ("credentials", &[Human, Json, Html]),
             Self::Explain(_) => ("explain", &[Human, Json]),
             Self::Demo => ("demo", &[Human]),
+            Self::Completions(_) => ("completions", &[Human]),
+            Self::Man(_) => ("man", &[Human]),
         }
     }
 
@@ -84,7 +105,7 @@ impl Command {
 
     /// Whether `evodoctor.toml` is for it: it speaks of a database or of findings.
     pub fn takes_config(&self) -> bool {
-        !matches!(self, Self::Explain(_) | Self::Demo)
+        !matches!(self, Self::Explain(_) | Self::Demo | Self::Completions(_) | Self::Man(_))
     }
 
     /// Whether its findings can be compared with a baseline. What is known is still to be repaired, so `fix` has none.

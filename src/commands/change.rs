@@ -18,7 +18,7 @@ use crate::repair::ledger::{self, Run};
 use crate::repair::locks::{self, Blocker, LockTimeout, Patience};
 use crate::repair::plan::FixPlan;
 use crate::repair::rehearsal::{Rehearsal, Subject};
-use crate::span;
+use crate::units;
 
 /// How long a server that went away while committing is asked what became of it.
 const ASKING: Duration = Duration::from_secs(30);
@@ -87,7 +87,7 @@ pub async fn attempts<T>(
             "waiting: attempt {} in {:.1} s, for at most {} more; others come first meanwhile, and Ctrl-C ends it",
             patience.failed() + 1,
             pause.as_secs_f64(),
-            span::seconds(patience.left().as_secs()),
+            units::time(patience.left()),
         ));
         tokio::time::sleep(pause).await;
     }
@@ -96,7 +96,7 @@ pub async fn attempts<T>(
 fn gave_up(patience: &Patience, blockers: &[Blocker], timeout: &LockTimeout) -> anyhow::Error {
     let attempts = match patience.failed() {
         1 => "1 attempt".to_owned(),
-        failed => format!("{failed} attempts in {}", span::seconds(patience.elapsed().as_secs())),
+        failed => format!("{failed} attempts in {}", units::time(patience.elapsed())),
     };
     let who = locks::sentence(blockers, timeout);
     failure(

@@ -6,6 +6,7 @@ use super::select::known;
 use crate::cli::{self, Common, Format};
 use crate::examine::rule::{Rule, is_code};
 use crate::exit::{Exit, failure};
+use crate::report::layout::Page;
 use crate::report::{self, explain};
 use crate::rules;
 
@@ -36,9 +37,13 @@ pub fn run(args: &cli::Explain, common: &Common) -> Result<Exit> {
     };
     let text = match common.format {
         Format::Json => explain::json(&wanted)?,
-        _ => explain::human(&wanted, report::layout::Page::for_output(common)),
+        _ if common.quiet => explain::brief(&wanted, Page::for_output(common)),
+        _ => explain::human(&wanted, Page::for_output(common)),
     };
-    report::print(&text, common.output.as_deref())?;
+    match common.format {
+        Format::Json => report::print(&text, common.output.as_deref())?,
+        _ => report::print_painted(&text, common.output.as_deref())?,
+    }
     Ok(Exit::Clean)
 }
 
@@ -46,10 +51,8 @@ pub fn run(args: &cli::Explain, common: &Common) -> Result<Exit> {
 fn as_code(text: &str) -> Option<String> {
     let word = text.trim().to_ascii_uppercase();
     let digits_only = word.len() == 3 && word.bytes().all(|b| b.is_ascii_digit());
-    if digits_only {
-        return Some(format!("EVO{word}"));
-    }
-    (is_code(&word) || (word.starts_with("EVO") && !word.contains(' ') && word.len() <= 8)).then_some(word)
+    (digits_only || is_code(&word) || (word.starts_with("EVO") && !word.contains(' ') && word.len() <= 8))
+        .then_some(word)
 }
 
 /// The rules whose patterns the text holds, the most telling pattern first; only those that tell as much.

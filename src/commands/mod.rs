@@ -3,6 +3,7 @@
 mod batches;
 pub mod change;
 pub mod check;
+pub mod completions;
 pub mod conclude;
 mod configure;
 pub mod credentials;
@@ -12,6 +13,7 @@ pub mod explain;
 pub mod fix;
 pub mod history;
 pub mod logs;
+pub mod man;
 pub mod open;
 pub mod options;
 pub mod preflight;

@@ -81,7 +81,11 @@ pub async fn examine(args: &cli::Preflight, common: &Common) -> Result<Report> {
 pub fn target(version: &str) -> Result<Release> {
     Release::meant(version).ok_or_else(|| {
         let known: Vec<&str> = Release::all().map(Release::version).collect();
-        let near = nearest(version, &known).map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+        let typed = version.trim().trim_start_matches(['v', 'V']);
+        // Of those that are as near the newest is meant.
+        let newest_first: Vec<&str> = known.iter().rev().copied().collect();
+        let near =
+            nearest(typed, &newest_first).map(|near| format!("did you mean {near}? ")).unwrap_or_default();
         failure(
             format!("no release {version} is known to this evodoctor"),
             format!("{near}known are {}", known.join(", ")),

@@ -8,6 +8,9 @@ use crate::nearest::nearest;
 use crate::repair::fix::{HAZARDS, fixes};
 use crate::rules;
 
+/// More suggestions than these are none.
+const MOST_LIKELY: usize = 3;
+
 /// The codes asked for and not ignored, in capital letters.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
@@ -36,26 +39,67 @@ pub fn all_codes() -> Vec<&'static str> {
     rules::all().iter().map(|rule| rule.code.as_str()).collect()
 }
 
-/// The codes as they are written in the files.
+/// The codes as they are written in the files. Small letters, a missing `EVO` and what stands between it and the number are
+/// no error.
 ///
 /// # Errors
-/// When one does not exist; the nearest one is suggested.
+/// When one does not exist; the nearest ones are suggested.
 pub fn known(codes: &[String]) -> Result<Vec<String>> {
     let all = all_codes();
-    codes
-        .iter()
-        .map(|code| {
-            let code = code.trim().to_ascii_uppercase();
-            if all.contains(&code.as_str()) {
-                return Ok(code);
-            }
-            let next = match nearest(&code, &all) {
-                Some(near) => format!("did you mean {near}? evodoctor explain lists every code"),
-                None => "evodoctor explain lists every code".to_owned(),
-            };
-            Err(failure(format!("there is no code {code}"), next))
+    codes.iter().map(|code| as_written(code, &all)).collect()
+}
+
+fn as_written(code: &str, all: &[&str]) -> Result<String> {
+    let typed = code.trim().to_ascii_uppercase();
+    let number = typed.strip_prefix("EVO").unwrap_or(&typed).trim_start_matches(['-', '_', ' ']);
+    let meant = format!("EVO{number}");
+    if all.contains(&meant.as_str()) {
+        return Ok(meant);
+    }
+    let see = "evodoctor explain lists every code";
+    let next = match (likely(&meant, all).as_slice(), family(&meant, all)) {
+        ([], Some(family)) => format!("codes of this kind are {family}; {see}"),
+        ([], None) => see.to_owned(),
+        (near, _) => format!("did you mean {}? {see}", near.join(" or ")),
+    };
+    Err(failure(format!("there is no code {typed}"), next))
+}
+
+/// The codes that one slip of the finger away, or two digits the wrong way round, make what was typed; none when there are
+/// too many to be a help.
+fn likely<'a>(typed: &str, all: &[&'a str]) -> Vec<&'a str> {
+    // Letters that look like digits are no slip at all.
+    let digits: String = typed
+        .chars()
+        .skip(3)
+        .map(|c| match c {
+            'O' | 'Q' => '0',
+            'I' | 'L' => '1',
+            'Z' => '2',
+            'S' => '5',
+            'B' => '8',
+            other => other,
         })
-        .collect()
+        .collect();
+    let read = format!("EVO{digits}");
+    if let Some(code) = all.iter().find(|code| **code == read) {
+        return vec![code];
+    }
+    for slips in 1..=2 {
+        let near: Vec<&str> =
+            all.iter().copied().filter(|code| strsim::damerau_levenshtein(&read, code) == slips).collect();
+        if !near.is_empty() {
+            return if near.len() <= MOST_LIKELY { near } else { Vec::new() };
+        }
+    }
+    Vec::new()
+}
+
+/// The codes that begin with the same digit, from the first to the last.
+fn family(typed: &str, all: &[&str]) -> Option<String> {
+    let kind = typed.get(..4)?;
+    let same = || all.iter().filter(|code| code.starts_with(kind));
+    Some(format!("{} to {}", same().next()?, same().next_back()?))
 }
 
 /// The codes that have a fix.

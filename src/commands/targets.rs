@@ -249,7 +249,7 @@ impl<'t> Examined<'t> {
         let outcome = match &self.report {
             Ok(report) => Ok((report, &self.common)),
             Err(error) => {
-                let next = exit::next(error).map(str::to_owned);
+                let next = Some(exit::next(error).to_owned());
                 Err(Obstacle { message: format!("{error:#}"), next })
             }
         };

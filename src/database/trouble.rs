@@ -113,7 +113,7 @@ impl Trouble {
 /// Adds what can be done, where an error that nobody has explained comes from such trouble.
 pub fn explained(error: anyhow::Error) -> anyhow::Error {
     match Trouble::of(&error) {
-        Some(Trouble { message, next }) if exit::next(&error).is_none() => {
+        Some(Trouble { message, next }) if exit::own_next(&error).is_none() => {
             exit::failure_for(error, message, next)
         }
         _ => error,

@@ -128,6 +128,16 @@ impl Rule {
         }
     }
 
+    /// What the user sees because of it: the first sentence of why it matters.
+    pub fn effect(&self) -> &str {
+        let ends = |(at, _): &(usize, &str)| {
+            let rest = &self.why[at + 2..];
+            rest.chars().next().is_some_and(char::is_uppercase)
+        };
+        let end = self.why.match_indices(". ").find(ends).map_or(self.why.len(), |(at, _)| at + 1);
+        &self.why[..end]
+    }
+
     /// Reads the header of a check file.
     ///
     /// # Errors

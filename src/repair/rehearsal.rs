@@ -145,7 +145,7 @@ pub async fn rehearse(
                 .await
                 .map_err(|error| {
                     let what = format!("{} could not be carried out; everything was rolled back", fix.code);
-                    match exit::next(&error) {
+                    match exit::own_next(&error) {
                         Some(_) => error.context(what),
                         None => failure_for(
                             error,

@@ -5,10 +5,15 @@ use serde_json::json;
 
 use super::json;
 use super::layout::Page;
-use crate::examine::rule::Rule;
-use crate::repair::fix;
+use super::paint::{DIM, NAME, PLAIN, paint, severity};
+use crate::examine::rule::{Applicability, Rule};
+use crate::repair::fix::{self, Fix};
+use crate::requests::shown::visible;
 use crate::upgrade::hazard::hazards;
 use crate::upgrade::rehearsal::rules::rules as rehearsed;
+
+/// Texts that lead to a rule which are shown with it.
+const SEEN: usize = 4;
 
 /// More rules than these are listed, not told.
 const TOLD: usize = 2;
@@ -20,8 +25,13 @@ pub fn human(rules: &[&Rule], page: Page) -> String {
             vec![rule.code.clone(), rule.severity.to_string(), rule.summary.clone(), repair(rule)]
         };
         let rows: Vec<Vec<String>> = rules.iter().map(row).collect();
-        let mut out =
-            page.table(&["code", "severity", "what", "fix"], &rows, 0) + "next: evodoctor explain CODE\n";
+        let style = |row: usize, column: usize| match (column, rules.get(row)) {
+            (0, Some(_)) => NAME,
+            (1, Some(rule)) => severity(rule.severity),
+            _ => PLAIN,
+        };
+        let mut out = page.painted_table(&["code", "severity", "what", "fix"], &rows, 0, style);
+        out.push_str(&page.next("evodoctor explain CODE", "", 0));
         if rules.iter().all(|rule| rule.releases.is_none()) {
             out.push_str(
                 "which of these it is: evodoctor logs FILE, with the log of the proxy before the API\n",
@@ -36,46 +46,109 @@ fn repair(rule: &Rule) -> String {
     rule.fix.map_or_else(|| "none".to_owned(), |fix| fix.to_string())
 }
 
+/// Rules in a line each.
+pub fn brief(rules: &[&Rule], page: Page) -> String {
+    rules.iter().map(|rule| page.hang(&format!("{}: {}", title(rule), rule.summary), 0, 2)).collect()
+}
+
+fn title(rule: &Rule) -> String {
+    format!("{} ({})", paint(NAME, rule.title()), paint(severity(rule.severity), rule.severity))
+}
+
 fn one(rule: &Rule, page: Page) -> String {
-    let mut out = format!("{} {} ({})\n", rule.code, rule.name, rule.severity);
+    let mut out = title(rule) + "\n";
     out.push_str(&page.wrap(&rule.summary, 2));
     if let Some(releases) = rule.releases {
         out.push_str(&format!("  releases: {releases}\n"));
     }
-    out.push_str("\nwhy it matters\n");
+    out.push_str(&section("why it matters"));
     out.push_str(&page.wrap(&rule.why, 2));
-    let is_hazard = hazards().iter().any(|hazard| hazard.rule.code == rule.code);
-    let Some(fix) = fix::find(&rule.code) else {
-        out.push_str("\nfix\n");
-        let none = if rehearsed().iter().any(|one| one.code == rule.code) {
-            "none of its own: evodoctor preflight --migrations DIR --snapshot DUMP shows where each file stands on your \
-             database"
-        } else if is_hazard {
-            "none of its own: evodoctor preflight --to RELEASE says what to do on your database before the upgrade"
-        } else {
-            "none: there is nothing in the database to change"
-        };
-        out.push_str(&page.wrap(none, 2));
-        return out;
-    };
-    out.push_str(&format!("\nfix (version {}, {})\n", fix.version, fix.applicability));
-    out.push_str(&page.pairs(&[("hazards", fix.hazards.join(", "))], 2));
-    for note in fix.notes(None) {
-        out.push_str(&page.pairs(&[("after  ", note)], 2));
+    if !rule.matches.is_empty() {
+        out.push_str(&section("how it is seen in logs and answers"));
+        for text in rule.matches.iter().take(SEEN) {
+            out.push_str(&page.hang(&format!("- {}", visible(text)), 2, 4));
+        }
     }
+    let is_hazard = hazards().iter().any(|hazard| hazard.rule.code == rule.code);
+    match fix::find(&rule.code) {
+        Some(fix) => out.push_str(&repaired(rule, fix, is_hazard, page)),
+        None => {
+            out.push_str(&section("fix"));
+            out.push_str(&page.wrap(left(rule, is_hazard), 2));
+        }
+    }
+    out
+}
+
+fn section(title: &str) -> String {
+    format!("\n{}\n", paint(NAME, title))
+}
+
+/// What to do where nothing is run.
+fn left(rule: &Rule, is_hazard: bool) -> &'static str {
+    if rehearsed().iter().any(|one| one.code == rule.code) {
+        "none of its own: evodoctor preflight --migrations DIR --snapshot DUMP shows where each file stands on your database"
+    } else if is_hazard {
+        "none of its own: evodoctor preflight --to RELEASE says what to do on your database before the upgrade"
+    } else if rule.fix == Some(Applicability::Manual) {
+        "left to you: what is right here, only you know. What can be done stands above"
+    } else {
+        "none: there is nothing in the database to change"
+    }
+}
+
+/// What a hazard means for whoever consents to it.
+fn meaning(hazard: &str) -> &'static str {
+    match hazard {
+        "deletes-rows" => "rows are removed; --apply wants --allow deletes-rows",
+        "changes-rows" => "rows are changed; --apply wants --allow changes-rows",
+        "rewrites-table" => {
+            "a table is written anew, which takes time and room; --apply wants --allow rewrites-table"
+        }
+        "blocks-writes" => "whoever writes to the tables waits meanwhile",
+        "limits-undo" => "undo is refused once rows are there that the old state does not allow",
+        _ => "",
+    }
+}
+
+/// What the fix is, how safe it is, and what it runs.
+fn repaired(rule: &Rule, fix: &Fix, is_hazard: bool, page: Page) -> String {
+    let mut out = section(&format!("fix (version {}, {})", fix.version, fix.applicability));
+    let safety = match fix.applicability {
+        Applicability::Safe => "no row is lost",
+        Applicability::Quarantine => {
+            "rows it removes or changes are kept in the quarantine, and undo brings them back"
+        }
+        Applicability::Manual => "shown, and never run",
+    };
+    let mut pairs = vec![("safety", safety.to_owned())];
+    for hazard in &fix.hazards {
+        pairs.push(("hazard", format!("{hazard}: {}", meaning(hazard))));
+    }
+    pairs.extend(fix.notes(None).into_iter().map(|note| ("after", note)));
+    out.push_str(&page.pairs(&pairs, 2));
     for (title, statements) in [("what it runs", &fix.up), ("what undo runs", &fix.down)] {
-        out.push_str(&format!("\n{title} (in psql: -v schema=NAME)\n"));
-        for statement in statements.iter().filter(|statement| !statement.starts_with("SELECT")) {
+        let mut statements =
+            statements.iter().filter(|statement| !statement.starts_with("SELECT")).peekable();
+        if statements.peek().is_none() {
+            continue;
+        }
+        out.push_str(&section(title));
+        out.push_str(&format!("  {}\n", paint(DIM, "-- psql -v schema=NAME")));
+        for statement in statements {
             out.push_str(&statement.lines().map(|line| format!("  {line}\n")).collect::<String>());
         }
     }
     let to = if is_hazard { " --to RELEASE" } else { "" };
-    out.push_str(&format!(
-        "\nnext: evodoctor fix {}{to}    rehearses it on your database and shows the diff\n",
-        rule.code
-    ));
+    let command = format!("evodoctor fix {}{to}", rule.code);
+    out.push('\n');
+    out.push_str(&page.next(&command, "rehearses it on your database and shows the diff", 0));
     if is_hazard {
-        out.push_str("      evodoctor preflight --to RELEASE    says whether it meets your database\n");
+        out.push_str(&page.next(
+            "evodoctor preflight --to RELEASE",
+            "says whether it meets your database",
+            0,
+        ));
     }
     out
 }

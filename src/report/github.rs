@@ -95,7 +95,7 @@ impl Annotation {
 /// What is wrong, as an annotation, where the work could not be done.
 pub fn failure(error: &anyhow::Error) -> String {
     let causes = exit::causes(error);
-    let next = exit::next(error).map(|next| format!("\nnext: {next}")).unwrap_or_default();
+    let next = format!("\nnext: {}", exit::next(error));
     let message = causes.join("\nbecause: ") + &next;
     Annotation { level: "error", title: "evodoctor".to_owned(), message }.command()
 }

@@ -3,49 +3,54 @@
 use serde_json::Value;
 
 use crate::cli::Common;
-use crate::examine::finding::{Finding, Outcome};
-use crate::examine::rule::Severity;
+use crate::examine::finding::Finding;
 use crate::repair::ledger::Run;
-use crate::requests::shown::visible;
-use crate::rules;
 
-use super::layout::{Page, count};
-use super::outline::{Outline, next};
-use super::{Detail, Report, change, logs};
+use super::layout::Page;
+use super::outline::Outline;
+use super::{Detail, change, check, logs};
+use crate::units::{count, number};
 
 /// The report as text for a page.
 pub fn render(outline: &Outline<'_>, common: &Common, page: Page) -> String {
     let report = outline.report;
-    let news: Vec<&Finding> = outline.news().map(|told| told.finding).collect();
     let mut out = String::new();
     if let Detail::Preflight { preflight, resolve: true } = &report.detail {
         return super::preflight::resolve(preflight);
     }
     if !common.quiet {
-        out.push_str(&heading(report, page));
+        out.push_str(&heading(outline, common, page));
     }
     match &report.detail {
         Detail::Check {} => {
             if !common.quiet {
-                out.push_str(&findings(&news, page));
-                out.push_str(&undecided(report, page));
+                out.push_str(&check::findings(outline, common, page));
+                out.push_str(&check::undecided(report, page));
             }
-            out.push_str(&format!("{}\n", outline.headline()));
+            out.push_str(&check::headline(outline));
             if !common.quiet {
-                out.push_str(&next_after_check(&news, common, page));
+                out.push_str(&check::next_step(outline, common, page));
             }
         }
         Detail::Preflight { preflight, .. } => {
             if !common.quiet {
-                out.push_str(&findings(&news, page));
-                out.push_str(&undecided(report, page));
+                out.push_str(&check::findings(outline, common, page));
+                out.push_str(&check::undecided(report, page));
                 out.push_str(&super::preflight::human(preflight, common, page));
             }
             out.push_str(&super::preflight::summary(preflight, page));
         }
         Detail::Change(change) => out.push_str(&change::human(report, change, common, page)),
+        Detail::Credentials { credentials } if common.quiet => out.push_str(&held(credentials)),
         Detail::Credentials { credentials } => out.push_str(&self::credentials(credentials, page)),
-        Detail::Logs(read) => out.push_str(&logs::human(read, &report.findings, page.width)),
+        Detail::Logs(read) => {
+            let news: Vec<&Finding> = outline.news().map(|told| told.finding).collect();
+            match common.quiet {
+                true => out.push_str(&logs::summary(read, &report.findings, page)),
+                false => out.push_str(&logs::human(read, &report.findings, &news, page)),
+            }
+        }
+        Detail::History { runs } if common.quiet => out.push_str(&undone(runs)),
         Detail::History { runs } => out.push_str(&history(runs, page)),
     }
     for line in outline.compared().into_iter().chain(outline.decisions()) {
@@ -54,7 +59,8 @@ pub fn render(outline: &Outline<'_>, common: &Common, page: Page) -> String {
     out
 }
 
-fn heading(report: &Report, page: Page) -> String {
+fn heading(outline: &Outline<'_>, common: &Common, page: Page) -> String {
+    let report = outline.report;
     let mut lines = Vec::new();
     if let Some(name) = &report.target {
         lines.push(("target", name.clone()));
@@ -94,72 +100,20 @@ fn heading(report: &Report, page: Page) -> String {
         lines.push(("settings", config.file.clone() + &environment.unwrap_or_default()));
     }
     lines.extend(restore.iter().flat_map(|restore| restore.lines()));
+    if matches!(report.detail, Detail::Check {}) {
+        lines.extend(check::lead(outline, common));
+    }
     let complaints = restore.map(|restore| restore.complaints(page)).unwrap_or_default();
     if lines.is_empty() { complaints } else { page.pairs(&lines, 0) + "\n" + &complaints }
 }
 
-fn findings(findings: &[&Finding], page: Page) -> String {
-    let mut out = String::new();
-    let mut last_code = "";
-    for finding in findings {
-        if finding.code != last_code {
-            out.push_str(&format!("{} {} {}\n", finding.severity, finding.code, finding.name));
-            if let Some(rule) = rules::find(&finding.code) {
-                out.push_str(&page.wrap(&rule.summary, 2));
-            }
-            last_code = &finding.code;
-        }
-        out.push_str(&one_finding(finding, page));
-        let is_last = findings.iter().rposition(|f| f.code == finding.code)
-            == findings.iter().position(|f| std::ptr::eq(*f, *finding));
-        if is_last {
-            out.push_str(&format!("  next: {}\n\n", next(finding)));
-        }
-    }
-    out
-}
-
-fn one_finding(finding: &Finding, page: Page) -> String {
-    let mut pairs = vec![("found", finding.detail.clone())];
-    if let Some(first) = finding.sample.first() {
-        let more = finding.sample.len() - 1;
-        let more = if more == 0 { String::new() } else { format!(" and {more} more in --format json") };
-        pairs.push(("example", format!("{first}{more}")));
-    }
-    if let Some(predicate) = &finding.predicate {
-        pairs.push(("where", predicate.clone()));
-    }
-    format!("  {}\n{}", visible(&finding.subject), page.pairs(&pairs, 4))
-}
-
-/// The checks that could not be decided, and why.
-pub(super) fn undecided(report: &Report, page: Page) -> String {
-    let mut out = String::new();
-    for check in &report.checks {
-        let Some(reason) = &check.reason else { continue };
-        let how = if check.outcome == Outcome::Undecided { "undecided" } else { "partly undecided" };
-        out.push_str(&format!("{how} {} {}\n", check.code, check.name));
-        out.push_str(&page.wrap(reason, 2));
-        out.push('\n');
-    }
-    out
-}
-
-fn next_after_check(findings: &[&Finding], common: &Common, page: Page) -> String {
-    let fixable = findings.iter().any(|finding| {
-        common.fail_on.counts(finding.severity)
-            && finding.fix.as_ref().is_some_and(|fix| fix.applicability.to_string() != "manual")
-    });
-    if fixable {
-        page.wrap(
-            "next: evodoctor fix    rehearses every repair in a transaction, shows the diff, and rolls back",
-            0,
-        )
-    } else if findings.iter().all(|finding| finding.severity == Severity::Advice) && !findings.is_empty() {
-        page.wrap("Advice needs no action. To repair one anyway, name it: evodoctor fix CODE", 0)
-    } else {
-        String::new()
-    }
+/// How many credentials there are, in a line.
+fn held(credentials: &[Value]) -> String {
+    let is_foreign = |holder: &Value| holder["is_foreign"] == true;
+    let of_others =
+        |credential: &&Value| credential["holders"].as_array().is_some_and(|all| all.iter().any(is_foreign));
+    let foreign = credentials.iter().filter(of_others).count();
+    format!("{}, {foreign} held by another instance\n", count(credentials.len(), "credential"))
 }
 
 fn credentials(credentials: &[Value], page: Page) -> String {
@@ -184,7 +138,13 @@ fn credentials(credentials: &[Value], page: Page) -> String {
         })
         .collect();
     page.table(&["credential", "name", "instance", "key", "held by"], &rows, 0)
-        + "next: evodoctor credentials share CREDENTIAL INSTANCE, or release CREDENTIAL\n"
+        + &page.next("evodoctor credentials share CREDENTIAL INSTANCE", "or release CREDENTIAL", 0)
+}
+
+/// How many runs there are, in a line.
+fn undone(runs: &[Run]) -> String {
+    let undone = runs.iter().filter(|run| run.undone_at.is_some()).count();
+    format!("{}, {undone} undone\n", count(runs.len(), "run"))
 }
 
 /// Whether and when a run was undone, or why it cannot be.
@@ -215,7 +175,7 @@ fn history(runs: &[Run], page: Page) -> String {
                     .collect::<Vec<_>>()
                     .join(", ")
                     + &run.series.map(|first| format!(" (batches of {first})")).unwrap_or_default(),
-                run.quarantined.to_string(),
+                number(run.quarantined),
                 ended(run),
             ]
         })
@@ -223,16 +183,14 @@ fn history(runs: &[Run], page: Page) -> String {
     let head = ["run", "applied", "by", "schema", "fixes", "rows kept", "undone"];
     let mut out = page.table(&head, &rows, 0);
     if runs.iter().any(|run| !run.superseded_by.is_empty()) {
-        out.push_str("next: evodoctor fix EVO307    closes what an upgrade has superseded\n");
+        out.push_str(&page.next("evodoctor fix EVO307", "closes what an upgrade has superseded", 0));
     }
     let can_be_undone =
         |run: &&Run| run.undone_at.is_none() && run.closed_at.is_none() && run.superseded_by.is_empty();
     if let Some(newest) = runs.iter().find(can_be_undone) {
-        out.push_str(&format!(
-            "next: evodoctor undo {}    shows what undoing {} would do\n",
-            newest.series.unwrap_or(newest.run),
-            if newest.series.is_some() { "the newest series of batches" } else { "the newest run" }
-        ));
+        let command = format!("evodoctor undo {}", newest.series.unwrap_or(newest.run));
+        let newest = if newest.series.is_some() { "the newest series of batches" } else { "the newest run" };
+        out.push_str(&page.next(&command, &format!("shows what undoing {newest} would do"), 0));
     }
     out
 }

@@ -4,9 +4,9 @@ use anyhow::{Context, Result};
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use super::layout::count;
 use super::outline::{Group, Outline, Told, next};
 use crate::requests::shown::visible;
+use crate::units::count;
 
 type Xml = Writer<Vec<u8>>;
 

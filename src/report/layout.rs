@@ -3,18 +3,22 @@
 use std::env;
 use std::io::IsTerminal;
 
+use anstyle::Style;
+use tabled::Table;
 use tabled::builder::Builder;
-use tabled::settings::object::Columns;
+use tabled::settings::object::{Cell, Columns, Rows};
 use tabled::settings::peaker::Priority;
-use tabled::settings::{Modify, Padding, Style, Width};
+use tabled::settings::{Alignment, Modify, Width, style};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use super::paint::{DIM, NAME, PLAIN, color, paint};
 use crate::cli::Common;
 use crate::requests::shown::visible;
 
 /// The page that is written on.
 #[derive(Debug, Clone, Copy)]
 pub struct Page {
-    /// Characters in a line.
+    /// Columns in a line.
     pub width: usize,
 }
 
@@ -37,102 +41,146 @@ impl Page {
         Self::new(std::io::stdout().is_terminal())
     }
 
-    /// Wraps text to the page at words, each line behind `indent` spaces.
+    /// Wraps text to the page at words, each line behind `indent` spaces. Its colours take no room.
     pub fn wrap(self, text: &str, indent: usize) -> String {
-        let width = self.width.saturating_sub(indent).max(20);
-        let margin = " ".repeat(indent);
-        text.lines().flat_map(|line| wrapped(line, width)).map(|line| format!("{margin}{line}\n")).collect()
+        self.hang(text, indent, indent)
+    }
+
+    /// The same, with all lines but the first behind `hanging` spaces.
+    pub fn hang(self, text: &str, indent: usize, hanging: usize) -> String {
+        let width = self.width.saturating_sub(indent.max(hanging)).max(20);
+        let lines = text.lines().flat_map(|line| wrapped(line, width)).enumerate();
+        lines.map(|(at, line)| format!("{:1$}{line}\n", "", if at == 0 { indent } else { hanging })).collect()
+    }
+
+    /// What to type, and what it does.
+    pub fn next(self, command: &str, what: &str, indent: usize) -> String {
+        let gap = if what.is_empty() { "" } else { "    " };
+        let text = format!("next: {}{gap}{what}", paint(super::paint::COMMAND, command));
+        self.hang(&text, indent, indent + 6)
     }
 
     /// Labels and texts in two columns, without lines around them.
     pub fn pairs(self, pairs: &[(&str, String)], indent: usize) -> String {
-        let label_width = pairs.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
-        let mut builder = Builder::default();
+        let label_width = pairs.iter().map(|(label, _)| label.width()).max().unwrap_or(0);
+        let mut out = String::new();
         for (label, text) in pairs {
-            builder.push_record([(*label).to_owned(), visible(text)]);
+            let width = self.width.saturating_sub(indent + label_width + 2).max(20);
+            for (at, line) in wrapped(&visible(text), width).into_iter().enumerate() {
+                let label = if at == 0 { *label } else { "" };
+                let gap = " ".repeat(label_width - label.width() + 2);
+                out.push_str(&format!("{:indent$}{}{gap}{line}\n", "", paint(DIM, label)));
+            }
         }
-        let mut table = builder.build();
-        table.with(Style::empty()).with(Padding::new(0, 2, 0, 0)).with(
-            Modify::new(Columns::last()).with(
-                Width::wrap(self.width.saturating_sub(indent + label_width + 4).max(20)).keep_words(true),
-            ),
-        );
-        indented(&table.to_string(), indent)
+        out
     }
 
     /// A table with a head, as wide as it needs and at most as wide as the page.
     pub fn table(self, head: &[&str], rows: &[Vec<String>], indent: usize) -> String {
+        self.painted_table(head, rows, indent, |_, _| PLAIN)
+    }
+
+    /// The same, with a style for each cell, by row and column. Columns of numbers stand to the right.
+    pub fn painted_table(
+        self,
+        head: &[&str],
+        rows: &[Vec<String>],
+        indent: usize,
+        style: impl Fn(usize, usize) -> Style,
+    ) -> String {
         let mut builder = Builder::default();
         builder.push_record(head.iter().map(|cell| (*cell).to_owned()));
         for row in rows {
             builder.push_record(row.iter().map(|cell| visible(cell)));
         }
         let mut table = builder.build();
-        table.with(Style::sharp()).with(
+        table.with(style::Style::sharp()).with(
             Width::wrap(self.width.saturating_sub(indent)).priority(Priority::max(true)).keep_words(true),
         );
-        indented(&table.to_string(), indent)
+        table.with(Modify::new(Rows::first()).with(color(NAME)));
+        for column in 0..head.len() {
+            let cells = || rows.iter().filter_map(|row| row.get(column));
+            if cells().next().is_some() && cells().all(|cell| is_number(cell)) {
+                table.with(Modify::new(Columns::one(column)).with(Alignment::right()));
+            }
+            for row in (0..rows.len()).filter(|row| style(*row, column) != PLAIN) {
+                table.with(Modify::new(Cell::new(row + 1, column)).with(color(style(row, column))));
+            }
+        }
+        indented(&table, indent)
     }
 }
 
-/// Lines of at most `width` characters, broken at spaces where there are any.
+fn is_number(cell: &str) -> bool {
+    !cell.is_empty() && cell.bytes().all(|byte| byte.is_ascii_digit() || byte == b',')
+}
+
+/// Lines of at most `width` columns, broken at spaces where there are any. Colours take no room.
 pub fn wrapped(sentence: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     let mut used = 0;
     for (at, word) in sentence.split(' ').enumerate() {
-        if at > 0 && used + 1 + word.chars().count() <= width {
+        if at > 0 && used + 1 + columns(word) <= width {
             line.push(' ');
             used += 1;
         } else if at > 0 {
             lines.push(std::mem::take(&mut line));
             used = 0;
         }
+        let mut in_colour = false;
         for character in word.chars() {
-            if used == width {
+            in_colour |= character == '\u{1b}';
+            let wide = if in_colour { 0 } else { character.width().unwrap_or(0) };
+            in_colour &= character != 'm';
+            if used + wide > width {
                 lines.push(std::mem::take(&mut line));
                 used = 0;
             }
             line.push(character);
-            used += 1;
+            used += wide;
         }
     }
     lines.push(line);
     lines
 }
 
-fn indented(text: &str, indent: usize) -> String {
-    let margin = " ".repeat(indent);
-    text.lines()
-        .map(|line| format!("{margin}{}\n", line.trim_end()).replace(&format!("{margin}\n"), "\n"))
-        .collect()
+/// How many columns a terminal needs for the text.
+pub fn columns(text: &str) -> usize {
+    anstream::adapter::strip_str(text).map(UnicodeWidthStr::width).sum()
 }
 
-/// `1 row`, `2 rows`: a count with its word.
-pub fn count<N: TryInto<u64> + Copy + std::fmt::Display>(number: N, word: &str) -> String {
-    if number.try_into().is_ok_and(|n: u64| n == 1) {
-        format!("{number} {word}")
-    } else {
-        format!("{number} {word}s")
-    }
+fn indented(table: &Table, indent: usize) -> String {
+    table.to_string().lines().map(|line| format!("{:indent$}{}\n", "", line.trim_end())).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::paint::ERROR;
 
     #[test]
     fn nothing_is_wider_than_the_page() {
         let page = Page { width: 80 };
         let long = "a sentence of words that go on for rather longer than any page is wide ".repeat(4);
-        let rows = vec![vec!["Message".to_owned(), "12".to_owned(), long.clone()]];
+        let wide = "文字化け".repeat(30);
+        let rows = vec![vec!["Message".to_owned(), "12".to_owned(), long.clone() + &wide]];
         for text in [
-            page.wrap(&long, 2),
-            page.table(&["table", "rows", "why"], &rows, 2),
-            page.pairs(&[("why", long)], 4),
+            page.wrap(&paint(ERROR, &long), 2),
+            page.wrap(&wide, 2),
+            page.painted_table(&["table", "rows", "why"], &rows, 2, |_, _| ERROR),
+            page.pairs(&[("why", long), ("what", wide)], 4),
         ] {
-            let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
+            let widest = text.lines().map(columns).max().unwrap();
             assert!(widest <= 80, "{widest}: {text}");
+            assert!(widest > 70, "{widest}: {text}");
         }
+    }
+
+    #[test]
+    fn names_stay_text_in_a_table() {
+        let rows = vec![vec!["a\u{1b}[2Jb\u{202e}c\nd".to_owned()]];
+        let table = Page { width: 80 }.table(&["name"], &rows, 0);
+        assert!(table.contains("a\\x1b[2Jb\\u{202e}c\\nd"), "{table}");
     }
 }

@@ -3,15 +3,14 @@
 use std::fmt::Write;
 
 use serde_json::Value;
-use tabled::builder::Builder;
-use tabled::settings::object::Columns;
-use tabled::settings::peaker::Priority;
-use tabled::settings::{Alignment, Modify, Style, Width};
 
-use super::layout::wrapped;
+use super::layout::{Page, wrapped};
+use super::paint::{COMMAND, DIM, ERROR, GOOD, NAME, PLAIN, WARNING, paint, severity};
 use super::sparkline;
 use crate::examine::finding::Finding;
+use crate::examine::rule::Severity;
 use crate::requests::{Read, shown};
+use crate::units;
 
 /// Findings in the overview; the others are only counted.
 const MOST_ROWS: usize = 50;
@@ -25,34 +24,43 @@ const MOST_PARTS: usize = 8;
 /// Where the right name is not known.
 const UNKNOWN: &str = "?";
 
-/// Narrower than this nothing is laid out.
-const NARROWEST: usize = 40;
-
-/// The report, in lines of at most `width` columns: an overview, then each finding in full, what hurts most first.
-pub fn human(read: &Read, findings: &[Finding], width: usize) -> String {
-    let width = width.max(NARROWEST);
-    let mut text = String::new();
-    paragraph(&mut text, &headline(read, findings), width, 0);
-    if findings.len() > 1 {
+/// The report: an overview of all findings, then each that is news in full, what hurts most first.
+pub fn human(read: &Read, findings: &[Finding], news: &[&Finding], page: Page) -> String {
+    let width = page.width;
+    let mut text = summary(read, findings, page);
+    if news.len() > 1 {
         text.push('\n');
-        overview(&mut text, findings, width);
+        overview(&mut text, news, page);
     }
-    for finding in findings.iter().take(MOST_BLOCKS) {
+    for finding in news.iter().take(MOST_BLOCKS) {
         text.push('\n');
-        block(&mut text, finding, read.compared, width);
+        block(&mut text, finding, read.compared, page);
     }
-    if findings.len() > MOST_BLOCKS {
-        let more = grouped((findings.len() - MOST_BLOCKS) as u64);
+    if news.len() > MOST_BLOCKS {
+        let more = units::number((news.len() - MOST_BLOCKS) as u64);
         let _ = writeln!(text, "\n… {more} more; --format json tells them all in full");
     }
     text.push('\n');
-    for line in footer(read, findings) {
+    if let Some(first) = news.first() {
+        text.push_str(&page.next(&format!("evodoctor explain {}", first.code), "", 0));
+    }
+    for line in footer(read) {
         paragraph(&mut text, &line, width, 0);
     }
     text
 }
 
-/// All of it in one sentence.
+/// The whole answer in a sentence.
+pub fn summary(read: &Read, findings: &[Finding], page: Page) -> String {
+    let style = match findings.iter().map(|finding| finding.severity).max() {
+        None => GOOD,
+        Some(Severity::Error) => ERROR,
+        Some(_) => WARNING,
+    };
+    page.wrap(&paint(style, headline(read, findings)), 0)
+}
+
+/// The same, without colours.
 pub(super) fn headline(read: &Read, findings: &[Finding]) -> String {
     let matched = requests(read.requests.matched);
     let count = |is: fn(&Finding) -> bool| {
@@ -67,7 +75,7 @@ pub(super) fn headline(read: &Read, findings: &[Finding]) -> String {
         (_, 0) => format!("{matched} named an instance, and none was refused for a wrong name."),
         (_, names) => {
             let names = plural(names, "wrong name", "wrong names");
-            format!("{} of {matched} {were} refused because of {names}.", grouped(wrong))
+            format!("{} of {matched} {were} refused because of {names}.", units::number(wrong))
         }
     };
     if others == 0 {
@@ -82,17 +90,16 @@ fn is_refused_name(finding: &Finding) -> bool {
     !matches!(finding.code.as_str(), "EVO507" | "EVO508" | "EVO509")
 }
 
-fn footer(read: &Read, findings: &[Finding]) -> Vec<String> {
-    let next = findings.first().map(|first| format!("next: evodoctor explain {}", first.code));
+fn footer(read: &Read) -> Vec<String> {
     let counts = &read.requests;
     let read_in_all = format!(
         "Read {}: {}, {} not understood.",
         plural(counts.lines, "line", "lines"),
         requests(counts.parsed),
-        grouped(counts.unparsed)
+        units::number(counts.unparsed)
     );
     let notes = notes(read).into_iter().map(|note| format!("note: {note}"));
-    next.into_iter().chain(notes).chain([read_in_all]).collect()
+    notes.chain([read_in_all]).collect()
 }
 
 /// What to bear in mind about how the logs were read.
@@ -132,20 +139,26 @@ pub(super) fn notes(read: &Read) -> Vec<String> {
     lines
 }
 
-fn overview(text: &mut String, findings: &[Finding], width: usize) {
+fn overview(text: &mut String, findings: &[&Finding], page: Page) {
     let mut head = vec!["requests", "code", "written", "write instead"];
     // With no list of instances there is nothing to say here.
     let columns = if findings.iter().all(|finding| in_a_path(finding) == UNKNOWN) { 3 } else { 4 };
     head.truncate(columns);
-    let row = |finding: &Finding| {
-        let count = grouped(finding.count.unsigned_abs());
+    let row = |finding: &&Finding| {
+        let count = units::number(finding.count.unsigned_abs());
         let mut row = vec![count, finding.code.clone(), with_ends(&finding.subject), in_a_path(finding)];
         row.truncate(columns);
         row
     };
-    table(text, &head, findings.iter().take(MOST_ROWS).map(row).collect(), width);
+    let rows: Vec<Vec<String>> = findings.iter().take(MOST_ROWS).map(row).collect();
+    let style = |row: usize, column: usize| match (column, findings.get(row)) {
+        (1, Some(finding)) => severity(finding.severity),
+        (3, Some(_)) if rows[row][3] != UNKNOWN => COMMAND,
+        _ => PLAIN,
+    };
+    text.push_str(&page.painted_table(&head, &rows, 2, style));
     if findings.len() > MOST_ROWS {
-        let _ = writeln!(text, "  … {} more", grouped((findings.len() - MOST_ROWS) as u64));
+        let _ = writeln!(text, "  … {} more", units::number((findings.len() - MOST_ROWS) as u64));
     }
 }
 
@@ -166,16 +179,20 @@ fn with_ends(text: &str) -> String {
     if text.is_empty() || text.trim() != text { quoted(text) } else { text.to_owned() }
 }
 
-fn block(text: &mut String, finding: &Finding, compared: bool, width: usize) {
+fn block(text: &mut String, finding: &Finding, compared: bool, page: Page) {
+    let width = page.width;
     let probable = if finding.extra.get("probable") == Some(&Value::Bool(true)) { ", probable" } else { "" };
-    paragraph(text, &format!("{} {} ({}{probable})", finding.code, finding.name, finding.severity), width, 0);
+    let title = paint(NAME, format!("{} {}", finding.code, finding.name));
+    let how_bad = paint(severity(finding.severity), finding.severity);
+    paragraph(text, &format!("{title} ({how_bad}{probable})"), width, 0);
     paragraph(text, &finding.detail, width, 2);
-    field(text, "write instead", &instead(finding, compared), width);
+    field(text, "write instead", &paint(COMMAND, instead(finding, compared)), width);
     field(text, "requests", &how_often(finding), width);
     let statuses = finding.extra.get("statuses").and_then(Value::as_object);
     if let Some(statuses) = statuses.filter(|statuses| !statuses.is_empty()) {
-        let each =
-            statuses.iter().map(|(status, count)| format!("{status} × {}", grouped(number(Some(count)))));
+        let each = statuses
+            .iter()
+            .map(|(status, count)| format!("{status} × {}", units::number(number(Some(count)))));
         field(text, "answered", &each.collect::<Vec<_>>().join(", "), width);
     }
     if let Some(timeline) =
@@ -193,18 +210,24 @@ fn block(text: &mut String, finding: &Finding, compared: bool, width: usize) {
     for (at, endpoint) in parts(finding, "endpoints").iter().take(MOST_PARTS).enumerate() {
         let label = if at == 0 { "route" } else { "" };
         let (verb, path) = (string(endpoint, "method"), string(endpoint, "path"));
-        field(text, label, &format!("{verb} {path}  × {}", grouped(number(endpoint.get("count")))), width);
+        field(
+            text,
+            label,
+            &format!("{verb} {path}  × {}", units::number(number(endpoint.get("count")))),
+            width,
+        );
     }
     more(text, parts(finding, "endpoints").len(), "routes");
-    clients(text, finding, width);
+    clients(text, finding, page);
 }
 
-fn clients(text: &mut String, finding: &Finding, width: usize) {
+fn clients(text: &mut String, finding: &Finding, page: Page) {
+    let width = page.width;
     let clients = parts(finding, "clients");
     let row = |client: &Value| {
         let share = share(client).unwrap_or_default();
         vec![
-            grouped(number(client.get("count"))),
+            units::number(number(client.get("count"))),
             share,
             string(client, "address"),
             string(client, "user_agent"),
@@ -219,8 +242,8 @@ fn clients(text: &mut String, finding: &Finding, width: usize) {
             field(text, "client", &format!("{}{agent}{share}", string(client, "address")), width);
         }
         _ => {
-            let rows = clients.iter().take(MOST_PARTS).map(row).collect();
-            table(text, &["requests", "of its own", "client", "user agent"], rows, width);
+            let rows: Vec<Vec<String>> = clients.iter().take(MOST_PARTS).map(row).collect();
+            text.push_str(&page.table(&["requests", "of its own", "client", "user agent"], &rows, 2));
         }
     }
     more(text, clients.len(), "clients");
@@ -241,7 +264,7 @@ fn share(client: &Value) -> Option<String> {
 
 fn more(text: &mut String, count: usize, what: &str) {
     if count > MOST_PARTS {
-        let _ = writeln!(text, "  … {} more {what}", grouped((count - MOST_PARTS) as u64));
+        let _ = writeln!(text, "  … {} more {what}", units::number((count - MOST_PARTS) as u64));
     }
 }
 
@@ -276,25 +299,11 @@ pub(super) fn instead(finding: &Finding, compared: bool) -> String {
 /// How many requests, from when to when.
 pub(super) fn how_often(finding: &Finding) -> String {
     let text = |key| finding.extra.get(key).and_then(Value::as_str);
-    let count = grouped(finding.count.unsigned_abs());
+    let count = units::number(finding.count.unsigned_abs());
     match (text("first"), text("last")) {
         (Some(first), Some(last)) if first == last => format!("{count}, at {first}"),
         (Some(first), Some(last)) => format!("{count}, from {first} to {last}"),
         _ => count,
-    }
-}
-
-/// A table of which the first column is a number.
-fn table(text: &mut String, head: &[&str], rows: Vec<Vec<String>>, width: usize) {
-    let mut builder = Builder::from_iter(rows);
-    builder.insert_record(0, head.iter().copied());
-    let mut table = builder.build();
-    table
-        .with(Style::psql())
-        .with(Modify::new(Columns::first()).with(Alignment::right()))
-        .with(Width::wrap(width - 2).priority(Priority::max(true)).keep_words(true));
-    for line in table.to_string().lines() {
-        let _ = writeln!(text, "  {}", line.trim_end());
     }
 }
 
@@ -303,7 +312,7 @@ fn field(text: &mut String, label: &str, value: &str, width: usize) {
     const INDENT: usize = 17;
     for (at, line) in wrapped(value, width - INDENT).into_iter().enumerate() {
         let label = if at == 0 { label } else { "" };
-        let _ = writeln!(text, "  {label:<13}  {line}");
+        let _ = writeln!(text, "  {}  {line}", paint(DIM, format!("{label:<13}")));
     }
 }
 
@@ -334,18 +343,5 @@ fn requests(count: u64) -> String {
 }
 
 fn plural(count: u64, one: &str, many: &str) -> String {
-    format!("{} {}", grouped(count), if count == 1 { one } else { many })
-}
-
-/// `1234567` as `1 234 567`.
-pub(super) fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
+    format!("{} {}", units::number(count), if count == 1 { one } else { many })
 }

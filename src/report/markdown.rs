@@ -5,10 +5,10 @@ use crate::examine::rule::Severity;
 use crate::repair::plan::FixPlan;
 use crate::requests::shown::visible;
 
-use super::layout::count;
 use super::outline::{Group, Outline, commands};
 use super::{Detail, Report};
 use crate::rules;
+use crate::units::count;
 
 /// A comment on GitHub holds 65,536 characters.
 const LONGEST: usize = 60_000;

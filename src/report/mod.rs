@@ -21,12 +21,14 @@ use crate::repair::ledger::Run;
 use crate::repair::plan::FixPlan;
 use crate::requests::Read;
 use crate::requests::shown::visible;
+use crate::units;
 use crate::upgrade::Preflight;
 
 use self::outline::Outline;
 
 mod change;
 mod changed_paths;
+mod check;
 pub mod explain;
 pub mod github;
 mod gitlab;
@@ -39,10 +41,12 @@ pub mod logs;
 mod markdown;
 pub mod metrics;
 mod outline;
+pub mod paint;
 mod preflight;
 pub mod proxies;
 mod rehearsal;
 pub mod restore;
+mod rows;
 mod sarif;
 pub mod several;
 mod sparkline;
@@ -319,7 +323,10 @@ impl Report {
             Format::Markdown => markdown::render(&outline),
             Format::Html => html::render(&outline, common, self.exit(common)),
         };
-        print(&text, common.output.as_deref())?;
+        match common.format {
+            Format::Human => print_painted(&text, common.output.as_deref())?,
+            _ => print(&text, common.output.as_deref())?,
+        }
         self.aside(common)
     }
 
@@ -353,7 +360,7 @@ impl Report {
             baseline = baseline.keeping(known, &self.checks);
         }
         baseline.write(path)?;
-        eprintln!("note: {} in the baseline {}", layout::count(baseline.len(), "finding"), path.display());
+        eprintln!("note: {} in the baseline {}", units::count(baseline.len(), "finding"), path.display());
         Ok(())
     }
 }
@@ -366,6 +373,14 @@ pub fn expect_writable(output: Option<&Path>) -> Result<()> {
     let Some(path) = output else { return Ok(()) };
     let opened = fs::OpenOptions::new().create(true).append(true).open(path);
     opened.map(drop).with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// Writes painted text to stdout or a file, with its colours where they are wanted.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_painted(text: &str, output: Option<&Path>) -> Result<()> {
+    print(&paint::fitting(text, output), output)
 }
 
 /// Writes text to stdout or a file.

@@ -7,8 +7,8 @@ use crate::examine::policy::{Ignored, Why};
 use crate::examine::rule::Applicability;
 use crate::requests::shown::visible;
 
-use super::layout::count;
 use super::{Detail, Report};
+use crate::units::count;
 
 /// Gone findings that are named; the others are only counted.
 const MOST_GONE: usize = 10;
@@ -53,6 +53,18 @@ impl<'r> Outline<'r> {
     /// The findings that the reader does not know yet.
     pub fn news(&self) -> impl Iterator<Item = Told<'r>> + '_ {
         self.told.iter().filter(|told| told.standing != Some(Standing::Known)).copied()
+    }
+
+    /// The same, by code, in the order of the worst finding.
+    pub fn news_by_code(&self) -> Vec<Group<'r>> {
+        let mut groups: Vec<Group<'r>> = Vec::new();
+        for told in self.news() {
+            match groups.iter_mut().find(|group| group.code == told.finding.code) {
+                Some(group) => group.told.push(told),
+                None => groups.push(Group::new(&told.finding.code, &told.finding.name, vec![told])),
+            }
+        }
+        groups
     }
 
     /// How many findings the baseline knows.
@@ -205,18 +217,26 @@ impl<'r> Told<'r> {
         format!("{} {}", self.finding.code, self.finding.name)
     }
 
+    /// Whether there is more of it than the baseline knows.
+    pub fn has_grown(self) -> bool {
+        self.standing == Some(Standing::Grown)
+    }
+
     /// What is wrong with what, on one line that is safe to print.
     pub fn sentence(self) -> String {
-        let grown =
-            if self.standing == Some(Standing::Grown) { " (more than the baseline knows)" } else { "" };
+        let grown = if self.has_grown() { " (more than the baseline knows)" } else { "" };
         visible(&format!("{}: {}{grown}", self.finding.subject, self.finding.detail))
     }
 }
 
+/// Whether evodoctor can repair it.
+pub fn is_fixable(finding: &Finding) -> bool {
+    finding.fix.as_ref().is_some_and(|fix| fix.applicability != Applicability::Manual)
+}
+
 /// What to type about a finding: one of these.
 pub fn commands(finding: &Finding) -> Vec<String> {
-    let is_fixable = finding.fix.as_ref().is_some_and(|fix| fix.applicability != Applicability::Manual);
-    let fix = is_fixable.then(|| format!("evodoctor fix {}", finding.code));
+    let fix = is_fixable(finding).then(|| format!("evodoctor fix {}", finding.code));
     fix.into_iter().chain([format!("evodoctor explain {}", finding.code)]).collect()
 }
 

@@ -1,12 +1,16 @@
 //! What an upgrade will do, for people.
 
+use std::time::Duration;
+
 use crate::cli::Common;
 use crate::requests::shown::visible;
 use crate::upgrade::fixes::Meeting;
 use crate::upgrade::locks::{Lock, Mode, Work};
 use crate::upgrade::{Outcome, Pending, Preflight};
 
-use super::layout::{Page, count};
+use super::layout::Page;
+use super::paint::{COMMAND, DIM, ERROR, GOOD, NAME, PLAIN, WARNING, paint};
+use crate::units::{about, count, number, size};
 
 /// More pending migrations than these are not all listed, unless asked with `-v`.
 const LISTED: usize = 10;
@@ -25,7 +29,18 @@ pub fn human(preflight: &Preflight, common: &Common, page: Page) -> String {
     let listed: Vec<&Pending> = preflight.pending.iter().filter(is_listed).collect();
     if !listed.is_empty() {
         let rows: Vec<Vec<String>> = listed.iter().map(|one| row(one)).collect();
-        out.push_str(&page.table(&["migration", "release", "outcome", "what it does", "time"], &rows, 0));
+        let head = ["migration", "release", "outcome", "what it does", "time"];
+        let style = |row: usize, column: usize| match listed.get(row) {
+            Some(one) if column == 2 => {
+                if one.reached {
+                    style(one.outcome)
+                } else {
+                    DIM
+                }
+            }
+            _ => PLAIN,
+        };
+        out.push_str(&page.painted_table(&head, &rows, 0, style));
     }
     let others = preflight.pending.len() - listed.len();
     if others > 0 {
@@ -46,9 +61,10 @@ pub fn human(preflight: &Preflight, common: &Common, page: Page) -> String {
         out.push_str(&page.wrap(&meeting(one), 0));
     }
     if !preflight.before.is_empty() {
-        out.push_str("\nbefore the upgrade (--resolve prints just these)\n");
+        out.push_str(&format!("\n{} (--resolve prints just these)\n", paint(NAME, "before the upgrade")));
         for line in &preflight.before {
-            out.push_str(&format!("  {}\n", visible(line)));
+            let style = if line.starts_with('#') { DIM } else { COMMAND };
+            out.push_str(&format!("  {}\n", paint(style, visible(line))));
         }
     }
     if !out.is_empty() {
@@ -79,7 +95,8 @@ pub fn resolve(preflight: &Preflight) -> String {
 pub fn summary(preflight: &Preflight, page: Page) -> String {
     let Preflight { to, applied, total, pending, .. } = preflight;
     if let Some(rehearsal) = preflight.rehearsal.as_ref().filter(|_| preflight.starts) {
-        return page.wrap(&super::rehearsal::summary(rehearsal, to), 0);
+        let worst = rehearsal.files.iter().map(|file| file.outcome);
+        return page.wrap(&paint(verdict(worst), super::rehearsal::summary(rehearsal, to)), 0);
     }
     let mut parts = vec![format!("to {to}: {applied} of {} applied", count(*total, "migration"))];
     parts.push(format!("{} pending", pending.len()));
@@ -107,7 +124,7 @@ pub fn summary(preflight: &Preflight, page: Page) -> String {
             lock.mode.blocks(),
             lock.table,
             size(lock.bytes),
-            time(lock.seconds)
+            about(Duration::from_secs_f64(lock.seconds))
         )
     }));
     if let Some(speed) = preflight.speed.as_ref().filter(|speed| speed.table.is_some()) {
@@ -115,7 +132,8 @@ pub fn summary(preflight: &Preflight, page: Page) -> String {
         let rate = size(speed.bytes_per_second as i64);
         parts.push(format!("times are estimates from {rate} read in a second"));
     }
-    page.wrap(&parts.join("; "), 0)
+    let verdict = if preflight.starts { verdict(pending.iter().map(|one| one.outcome)) } else { ERROR };
+    page.wrap(&paint(verdict, parts.join("; ")), 0)
 }
 
 /// Of the locks that somebody will notice the one that is held longest.
@@ -124,6 +142,21 @@ fn longest(preflight: &Preflight) -> Option<&Lock> {
     locks
         .filter(|lock| lock.mode > Mode::RowExclusive && lock.seconds >= NOTICED)
         .max_by(|a, b| a.seconds.total_cmp(&b.seconds).then(a.bytes.cmp(&b.bytes)))
+}
+
+/// How an outcome looks.
+pub(super) fn style(outcome: Outcome) -> anstyle::Style {
+    match outcome {
+        Outcome::Fails => ERROR,
+        Outcome::LosesData | Outcome::GoesAstray | Outcome::Undecided | Outcome::Blocks => WARNING,
+        Outcome::Passes => PLAIN,
+    }
+}
+
+/// How all of them together look.
+fn verdict(outcomes: impl Iterator<Item = Outcome>) -> anstyle::Style {
+    let styles: Vec<_> = outcomes.map(style).collect();
+    [ERROR, WARNING].into_iter().find(|bad| styles.contains(bad)).unwrap_or(GOOD)
 }
 
 fn is_quiet(one: &Pending) -> bool {
@@ -140,12 +173,19 @@ fn row(one: &Pending) -> Vec<String> {
         Outcome::Undecided => "undecided".to_owned(),
     };
     let outcome = if one.reached { outcome } else { format!("not reached ({outcome})") };
-    let rows = one.rows.iter().map(|rows| format!("{} {} of {}", rows.action, rows.count, rows.table));
+    let rows =
+        one.rows.iter().map(|rows| format!("{} {} of {}", rows.action, number(rows.count), rows.table));
     let mut does: Vec<String> = rows.chain(one.locks.iter().take(TABLES).map(lock)).collect();
     if one.locks.len() > TABLES {
         does.push(format!("and {} more", one.locks.len() - TABLES));
     }
-    vec![one.name.to_owned(), one.release.to_owned(), outcome, does.join("; "), time(one.seconds)]
+    vec![
+        one.name.to_owned(),
+        one.release.to_owned(),
+        outcome,
+        does.join("; "),
+        about(Duration::from_secs_f64(one.seconds)),
+    ]
 }
 
 /// Whom a lock keeps waiting, on what, and what is done meanwhile.
@@ -158,22 +198,4 @@ pub(super) fn lock(lock: &Lock) -> String {
         Work::Rewrite => ", rewritten",
     };
     format!("blocks {} on {} ({}{work})", lock.mode.blocks(), lock.table, size(lock.bytes))
-}
-
-/// Seconds, for people.
-pub(super) fn time(seconds: f64) -> String {
-    match seconds {
-        s if s < NOTICED => "< 1 s".to_owned(),
-        s if s < 120.0 => format!("{s:.0} s"),
-        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
-        s => format!("{:.0} h", s / 3600.0),
-    }
-}
-
-/// Bytes, for people.
-#[expect(clippy::cast_precision_loss, reason = "for people")]
-pub fn size(bytes: i64) -> String {
-    const UNITS: &[(&str, f64)] = &[("GB", 1e9), ("MB", 1e6), ("kB", 1e3)];
-    let unit = UNITS.iter().find(|(_, size)| bytes as f64 >= *size);
-    unit.map_or_else(|| format!("{bytes} B"), |(unit, size)| format!("{:.1} {unit}", bytes as f64 / size))
 }

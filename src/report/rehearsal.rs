@@ -1,5 +1,7 @@
 //! What the rehearsed files did, for people.
 
+use std::time::Duration;
+
 use crate::cli::Common;
 use crate::repair::locks::HeldLock;
 use crate::requests::shown::visible;
@@ -7,8 +9,9 @@ use crate::upgrade::Outcome;
 use crate::upgrade::rehearsal::sight::RowCounts;
 use crate::upgrade::rehearsal::{Refused, Rehearsal, Rehearsed};
 
-use super::layout::{Page, count};
-use super::preflight::size;
+use super::layout::Page;
+use super::paint::{DIM, NAME, PLAIN, paint};
+use crate::units::{self, count, number, size};
 
 /// More files than these are not all listed, unless asked with `-v`.
 const LISTED: usize = 10;
@@ -41,7 +44,13 @@ pub fn human(rehearsal: &Rehearsal, common: &Common, page: Page) -> String {
     let listed: Vec<&Rehearsed> = rehearsal.files.iter().filter(is_listed).collect();
     if !listed.is_empty() {
         let rows: Vec<Vec<String>> = listed.iter().map(|file| row(file)).collect();
-        out.push_str(&page.table(&["file", "outcome", "time", "rows", "locks", "written"], &rows, 0));
+        let head = ["file", "outcome", "time", "rows", "locks", "written"];
+        let style = |row: usize, column: usize| match listed.get(row) {
+            Some(file) if column == 1 && !file.reached => DIM,
+            Some(file) if column == 1 => super::preflight::style(file.outcome),
+            _ => PLAIN,
+        };
+        out.push_str(&page.painted_table(&head, &rows, 0, style));
     }
     let others = rehearsal.files.len() - listed.len();
     if others > 0 {
@@ -133,7 +142,7 @@ pub(super) fn treated(rows: &RowCounts) -> String {
         (rows.values_dropped, "values dropped"),
     ];
     let parts: Vec<String> =
-        parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", number(n))).collect();
     parts.join(", ")
 }
 
@@ -152,7 +161,7 @@ fn notes(file: &Rehearsed, page: Page) -> String {
     if pairs.is_empty() {
         return String::new();
     }
-    format!("{}\n{}", visible(&file.name), page.pairs(&pairs, 2))
+    format!("{}\n{}", paint(NAME, visible(&file.name)), page.pairs(&pairs, 2))
 }
 
 /// The same, as labels and texts.
@@ -253,11 +262,6 @@ pub(super) fn directory(rehearsal: &Rehearsal) -> Vec<String> {
 }
 
 /// Milliseconds, for people.
-#[expect(clippy::cast_precision_loss, reason = "for people")]
 pub(super) fn time(milliseconds: u64) -> String {
-    match milliseconds {
-        ms if ms < 1000 => format!("{ms} ms"),
-        ms if ms < 120_000 => format!("{:.1} s", ms as f64 / 1000.0),
-        ms => format!("{:.0} min", ms as f64 / 60_000.0),
-    }
+    units::time(Duration::from_millis(milliseconds))
 }

@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
-use super::layout::{Page, count};
+use super::layout::Page;
+use super::paint::{WARNING, paint};
 use crate::database::restore::Origin;
+use crate::units::count;
 
 /// How many refusals people are shown; pipelines get all.
 const SHOWN: usize = 5;
@@ -82,7 +84,8 @@ impl RestoreInfo {
         if self.complaints.is_empty() {
             return String::new();
         }
-        let mut out = format!("{} could not be restored:\n", count(self.complaints.len(), "part"));
+        let mut out =
+            paint(WARNING, format!("{} could not be restored:\n", count(self.complaints.len(), "part")));
         for complaint in self.complaints.iter().take(SHOWN) {
             out.push_str(&page.pairs(&[("", complaint.object.clone()), ("", complaint.error.clone())], 2));
         }

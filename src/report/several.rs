@@ -5,13 +5,14 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::layout::{Page, count};
+use super::layout::Page;
 use super::outline::Outline;
 use super::{Report, gitlab, json as one_json, sarif};
 use crate::cli::Common;
 use crate::examine::finding::Summary;
 use crate::exit::Exit;
 use crate::requests::shown::visible;
+use crate::units::count;
 
 /// How one database came out.
 pub struct Member<'r> {

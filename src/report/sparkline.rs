@@ -1,8 +1,10 @@
 //! Counts over time in one line of text.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
-use crate::span;
+use crate::units;
 
 /// The columns that the scale behind the line takes.
 const SCALE: usize = "  (a column is 120 min)".len();
@@ -27,7 +29,7 @@ pub fn of(timeline: &Value, width: usize) -> Option<String> {
         _ => ' ',
     };
     let line: String = counts.iter().map(column).collect();
-    Some(format!("{}  (a column is {})", line.replace(' ', "·"), span::seconds(seconds)))
+    Some(format!("{}  (a column is {})", line.replace(' ', "·"), units::time(Duration::from_secs(seconds))))
 }
 
 #[cfg(test)]
@@ -39,7 +41,7 @@ mod tests {
     fn columns_are_as_high_as_their_counts_and_fit() {
         let timeline = json!({"from": "", "seconds": 64, "counts": [1, 0, 4, 8]});
         assert_eq!(of(&timeline, 80).unwrap(), "▁·▄█  (a column is 64 s)");
-        assert_eq!(of(&timeline, 25).unwrap(), "▁█  (a column is 3 min)");
+        assert_eq!(of(&timeline, 25).unwrap(), "▁█  (a column is 2 min)");
         assert_eq!(of(&json!({"from": "", "seconds": 1, "counts": [3]}), 80), None);
         assert_eq!(of(&Value::Null, 80), None);
     }

@@ -25,7 +25,7 @@ async fn codes_that_do_not_exist_or_have_no_fix() {
     let (database, mut connection) = broken().await;
     let before = state(&mut connection, &[]).await;
     let url = database.url();
-    on(&url, &["fix", "EVO020"]).ends(2).complains(&["there is no code EVO020", "did you mean EVO"]);
+    on(&url, &["fix", "EVO020"]).ends(2).complains(&["there is no code EVO020", "evodoctor explain lists"]);
     on(&url, &["fix", "EVO1O1", "--apply"]).ends(2).complains(&["did you mean EVO101?"]);
     on(&url, &["fix", "nonsense", "--apply"]).ends(2).complains(&["evodoctor explain lists every code"]);
     on(&url, &["check", "--select", "EVO020"]).ends(2).complains(&["there is no code EVO020"]);

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use evodoctor::evolution::fetched;
 use evodoctor::evolution::instances::{Directory, Instance};
 use evodoctor::examine::finding::Finding;
-use evodoctor::report::logs;
+use evodoctor::report::layout::Page;
+use evodoctor::report::{logs, paint};
 use evodoctor::requests::formats::Format;
 use evodoctor::requests::progress::Progress;
 use evodoctor::requests::{self, Examined, Options};
@@ -60,7 +61,8 @@ fn examine_text(text: &str, directory: Option<&Directory>) -> Examined {
 }
 
 fn human(examined: &Examined, width: usize) -> String {
-    logs::human(&examined.read, &examined.findings, width)
+    let news: Vec<&Finding> = examined.findings.iter().collect();
+    paint::plain(&logs::human(&examined.read, &examined.findings, &news, Page { width }))
 }
 
 /// `code subject → what to write instead × how often`, in the order of the report.

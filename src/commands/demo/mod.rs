@@ -14,6 +14,7 @@ use crate::database::server::{Options, Server};
 use crate::evolution::release::Release;
 use crate::exit::{Exit, failure};
 use crate::report;
+use crate::report::paint::{COMMAND, DIM, paint};
 
 const RELEASE: &str = "2.1.1";
 const SCHEMA: &str = "evolution_api";
@@ -116,10 +117,10 @@ async fn fill(server: &Server) -> Result<()> {
 fn say(text: &str) -> Result<()> {
     let page = report::layout::Page::for_stdout();
     let line = "─".repeat(page.width.min(80));
-    report::print(&format!("\n{line}\n{}", page.wrap(text, 0)), None)
+    report::print_painted(&format!("\n{}\n{}", paint(DIM, line), page.wrap(text, 0)), None)
 }
 
 fn command(line: &str) -> Result<()> {
-    report::print(&format!("\n$ {line}\n"), None)?;
+    report::print_painted(&format!("\n{}\n", paint(COMMAND, format!("$ {line}"))), None)?;
     std::io::stdout().flush().context("stdout cannot be written")
 }

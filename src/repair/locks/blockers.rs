@@ -1,5 +1,7 @@
 //! Who keeps a change waiting, in words that say what to do about it.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
@@ -9,7 +11,7 @@ use crate::database::quote::Fragment;
 use crate::database::run::{self, execute, rows};
 use crate::database::script::Variables;
 use crate::requests::shown::visible;
-use crate::span;
+use crate::units;
 
 /// One session, or one prepared transaction, that is in the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +53,10 @@ impl Since {
 
     fn told(&self, what: &str) -> Option<String> {
         let (moment, seconds) = self.0.as_ref()?;
-        Some(format!("{what} since {moment}, {}", span::seconds(u64::try_from(*seconds).unwrap_or_default())))
+        Some(format!(
+            "{what} since {moment}, {}",
+            units::time(Duration::from_secs(u64::try_from(*seconds).unwrap_or_default()))
+        ))
     }
 }
 

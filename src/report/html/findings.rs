@@ -6,9 +6,9 @@ use serde_json::Value;
 use crate::examine::baseline::Standing;
 use crate::examine::finding::Finding;
 use crate::examine::rule::{Applicability, Severity};
-use crate::report::layout::count;
 use crate::report::outline::{Group, Outline, Told, commands};
 use crate::rules;
+use crate::units::count;
 
 use super::text::{block, command, counted, name, plain, prose, table, value};
 use super::{Budget, timeline};

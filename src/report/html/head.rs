@@ -5,8 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use maud::{Markup, html};
 
 use crate::report::Report;
-use crate::report::layout::{Page, count};
+use crate::report::layout::Page;
 use crate::requests::time::Time;
+use crate::units::count;
 
 use super::Part;
 use super::text::{name, prose};

@@ -1,8 +1,11 @@
 //! An upgrade: the pending migrations with what each costs as a bar, and what their files did where they were run.
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 
 use crate::report::{preflight, rehearsal};
+use crate::units;
 use crate::upgrade::rehearsal::{Rehearsal, Rehearsed};
 use crate::upgrade::{Outcome, Pending, Preflight};
 
@@ -19,7 +22,7 @@ pub fn pending(preflight: &Preflight) -> Option<Markup> {
     Some(html! {
         p.lead {
             (applied) " of " (total) " migrations of " (to) " are applied, " (pending.len()) " pending"
-            @if !pending.is_empty() { ", together " @if in_all >= 1.0 { "about " } (preflight::time(in_all)) ". A bar is the time that one takes, beside the longest" }
+            @if !pending.is_empty() { ", together " @if in_all >= 1.0 { "about " } (units::about(Duration::from_secs_f64(in_all))) ". A bar is the time that one takes, beside the longest" }
             "."
             @if let Some(speed) = preflight.speed.as_ref().filter(|speed| speed.table.is_some()) {
                 " Times are estimates from " (size(speed.bytes_per_second)) " read in a second."
@@ -37,7 +40,7 @@ pub fn pending(preflight: &Preflight) -> Option<Markup> {
 
 #[expect(clippy::cast_possible_truncation, reason = "for people")]
 fn size(bytes: f64) -> String {
-    preflight::size(bytes as i64)
+    units::size(bytes as i64)
 }
 
 /// A word for how it ends, and the colour of the word.
@@ -86,7 +89,7 @@ fn migration(one: &Pending, longest: f64) -> Markup {
                     }
                 }
             }
-            div.cost { strong { (preflight::time(one.seconds)) } @if longest > 0.0 { (bar(share, colour)) } }
+            div.cost { strong { (units::about(Duration::from_secs_f64(one.seconds))) } @if longest > 0.0 { (bar(share, colour)) } }
         }
     }
 }
@@ -125,7 +128,7 @@ fn file(file: &Rehearsed, longest: u64) -> Markup {
                     @if !file.reached { span.tag.known { "not reached" } }
                     span.aside {
                         @if let Some(release) = file.release { "since " (release) ", " } @else { "of no release that is known, " }
-                        (counted(file.statements as u64, "statement")) ", " (preflight::size(file.wal_bytes.max(file.new_file_bytes))) " written"
+                        (counted(file.statements as u64, "statement")) ", " (units::size(file.wal_bytes.max(file.new_file_bytes))) " written"
                     }
                 }
                 ul.does {

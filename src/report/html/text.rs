@@ -63,9 +63,9 @@ fn shortened(text: &str) -> Markup {
     }
 }
 
-/// `1234567` as `1 234 567`, with spaces at which no line breaks.
+/// `1234567` as `1,234,567`, in one piece.
 pub fn grouped(number: u64) -> Markup {
-    html! { span.number { (super::super::logs::grouped(number)) } }
+    html! { span.number { (crate::units::number(number)) } }
 }
 
 /// A count with its word.
@@ -112,7 +112,7 @@ mod tests {
     fn nothing_is_longer_than_somebody_reads_and_what_is_missing_is_said() {
         let huge = "é".repeat(500_000);
         for (markup, says) in [
-            (value(&json!(huge)).0, "1 000 000"),
+            (value(&json!(huge)).0, "1,000,000"),
             (value(&json!({"text": huge})).0, "bytes)"),
             (block(&huge, "a statement").0, "more bytes; --format json has all of it"),
             (prose(&huge).0, "…"),

@@ -1,6 +1,7 @@
 //! Wrong calls over time, by client and by route.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use maud::{Markup, html};
 use serde_json::Value;
@@ -10,7 +11,7 @@ use crate::report::logs;
 use crate::report::outline::Outline;
 use crate::requests::Read;
 use crate::requests::time::Time;
-use crate::span::seconds as duration;
+use crate::units;
 
 use super::text::{counted, grouped, name, plain, prose, table};
 
@@ -130,11 +131,11 @@ pub fn section(outline: &Outline<'_>, read: &Read) -> Option<Markup> {
     let peak = counts.iter().position(|count| *count == highest).unwrap_or(0);
     Some(html! {
         p.lead {
-            "A column is " (duration(axis.seconds.unsigned_abs())) ". Most at once: " (counted(highest, "request")) ", from " (axis.at(peak)) " on. "
+            "A column is " (units::time(Duration::from_secs(axis.seconds.unsigned_abs()))) ". Most at once: " (counted(highest, "request")) ", from " (axis.at(peak)) " on. "
             (counted(read.requests.lines, "line")) " were read, " (counted(read.requests.parsed, "request")) " understood."
         }
         figure.timeline {
-            (chart(axis, &counts, highest, 96, &format!("Wrong calls over time, at most {highest} in {}", duration(axis.seconds.unsigned_abs()))))
+            (chart(axis, &counts, highest, 96, &format!("Wrong calls over time, at most {highest} in {}", units::time(Duration::from_secs(axis.seconds.unsigned_abs())))))
             figcaption { span { (axis.at(0)) } span { (axis.at(counts.len())) } }
         }
         (numbers(axis, &counts))
@@ -255,8 +256,8 @@ pub fn evidence(finding: &Finding) -> Markup {
                 @let counts = axis.counts(whole.iter());
                 @let highest = counts.iter().max().copied().unwrap_or(0);
                 figure.timeline {
-                    (chart(axis, &counts, highest, 48, &format!("Calls of {} over time, at most {highest} in {}", finding.subject, duration(axis.seconds.unsigned_abs()))))
-                    figcaption { span { (axis.at(0)) } span { "a column is " (duration(axis.seconds.unsigned_abs())) } span { (axis.at(counts.len())) } }
+                    (chart(axis, &counts, highest, 48, &format!("Calls of {} over time, at most {highest} in {}", finding.subject, units::time(Duration::from_secs(axis.seconds.unsigned_abs())))))
+                    figcaption { span { (axis.at(0)) } span { "a column is " (units::time(Duration::from_secs(axis.seconds.unsigned_abs()))) } span { (axis.at(counts.len())) } }
                 }
                 (rows(axis, &together(axis, &[finding], "clients", client), ["Client", "User agent"], MOST_ROWS_OF_ONE))
                 (rows(axis, &together(axis, &[finding], "endpoints", route), ["Verb", "Route"], MOST_ROWS_OF_ONE))

@@ -7,10 +7,10 @@ use crate::cli::Common;
 use crate::examine::finding::{Finding, Summary};
 use crate::examine::rule::{Applicability, Severity};
 use crate::exit::Exit;
-use crate::report::layout::count;
 use crate::report::outline::Outline;
 use crate::report::{Change, Detail, Report};
 use crate::rules;
+use crate::units::count;
 use crate::upgrade::rehearsal::Rehearsal;
 use crate::upgrade::{Outcome, Preflight};
 

@@ -104,7 +104,7 @@ fn broken_line(map: &Map, line: &Line, is_left: bool) -> Markup {
     let key = &table.keys[line.key];
     let Some(broken) = &key.broken else { return html! {} };
     let (x, y) = line.label;
-    let rows = crate::report::logs::grouped(broken.rows.unsigned_abs());
+    let rows = crate::units::number(broken.rows.unsigned_abs());
     html! {
         g.broken.(broken.severity) {
             title { (words(table, &key.columns, &key.to, broken)) }

@@ -1,0 +1,113 @@
+//! `evodoctor man`: the manual, a page for the program and one for each command.
+
+use anyhow::{Context, Result};
+use clap::{Command, CommandFactory};
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
+
+use crate::cli::{self, Cli, Common};
+use crate::evolution::release::Release;
+use crate::exit::{Exit, failure};
+use crate::nearest::nearest;
+use crate::report;
+
+const EXIT_STATUS: [(&str, &str); 4] = [
+    ("0", "Nothing at or above --fail-on; for fix: nothing to do, or all applied."),
+    ("1", "Findings; for fix, undo and credentials without --apply: changes are pending."),
+    ("2", "The tool could not do its work: usage, connection, permission, refused plan."),
+    (
+        "3",
+        "No findings, but at least one check is undecided: a timeout, a missing privilege, an unknown release.",
+    ),
+];
+
+const ENVIRONMENT: [(&str, &str); 9] = [
+    ("DATABASE_CONNECTION_URI", "The connection string, as Evolution has it, where no option gives one."),
+    ("DATABASE_URL", "The same, where DATABASE_CONNECTION_URI is not set."),
+    ("PGPASSWORD, PGHOST, PGUSER, …", "What the connection string leaves out, as libpq has it."),
+    (
+        "EVODOCTOR_PG_BIN",
+        "The directory of Postgres's programs for --snapshot and demo [default: the newest installed].",
+    ),
+    ("TMPDIR", "Where throwaway servers are made."),
+    ("COLUMNS", "The width of the page, where stdout is no terminal."),
+    ("NO_COLOR", "Set: no colours, unless --color always."),
+    ("CLICOLOR_FORCE", "Set: colours also in pipes, unless NO_COLOR is set."),
+    ("GITHUB_STEP_SUMMARY", "Where --format github writes its summary."),
+];
+
+const FILES: [(&str, &str); 2] = [
+    (".env", "Evolution's own, for --env-file: DATABASE_CONNECTION_URI is read from it."),
+    ("~/.pgpass", "Passwords, as libpq reads them."),
+];
+
+const EXAMPLES: [(&str, &str); 7] = [
+    ("evodoctor check --env-file /path/to/evolution/.env", "What is wrong; changes nothing."),
+    ("evodoctor check --snapshot evolution.dump", "The same of a dump, without its server."),
+    ("evodoctor fix", "Rehearses every repair, shows the diff, rolls back."),
+    ("evodoctor fix EVO101 --apply --allow deletes-rows,changes-rows", "Repairs one code for good."),
+    ("evodoctor undo 1 --apply", "Takes run 1 back."),
+    ("evodoctor preflight --to 2.3.7", "What an upgrade will do."),
+    ("evodoctor explain 'P2002 apiKey'", "What an error message means."),
+];
+
+/// Prints a page.
+///
+/// # Errors
+/// When there is no such command, or the output cannot be written.
+pub fn run(args: &cli::Man, common: &Common) -> Result<Exit> {
+    let mut program = Cli::command();
+    program.build();
+    let page = match &args.command {
+        None => page(program)?,
+        Some(name) => self::page(command(&program, name)?)?,
+    };
+    report::print(&page, common.output.as_deref())?;
+    Ok(Exit::Clean)
+}
+
+fn command(program: &Command, name: &str) -> Result<Command> {
+    program.find_subcommand(name).cloned().ok_or_else(|| {
+        let names = cli::names();
+        let near = nearest(name, &names).map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+        failure(format!("there is no command {name}"), format!("{near}commands are {}", names.join(", ")))
+    })
+}
+
+/// The page of a command, in roff.
+fn page(command: Command) -> Result<String> {
+    let is_whole = command.get_name() == "evodoctor";
+    let man = Man::new(command).source(concat!("evodoctor ", env!("CARGO_PKG_VERSION"))).manual("evodoctor");
+    // What the program knows of Evolution is what dates it.
+    let man = man.date(Release::newest().date());
+    let mut text = Vec::new();
+    let context = "a page is written to memory";
+    man.render_title(&mut text).context(context)?;
+    man.render_name_section(&mut text).context(context)?;
+    man.render_synopsis_section(&mut text).context(context)?;
+    man.render_description_section(&mut text).context(context)?;
+    man.render_options_section(&mut text).context(context)?;
+    if is_whole {
+        man.render_subcommands_section(&mut text).context(context)?;
+    }
+    man.render_extra_section(&mut text).context(context)?;
+    let mut more = Roff::new();
+    section(&mut more, "EXIT STATUS", &EXIT_STATUS);
+    section(&mut more, "ENVIRONMENT", &ENVIRONMENT);
+    section(&mut more, "FILES", &FILES);
+    if is_whole {
+        section(&mut more, "EXAMPLES", &EXAMPLES);
+    } else {
+        more.control("SH", ["SEE ALSO"]).text([bold("evodoctor"), roman("(1)")]);
+    }
+    more.to_writer(&mut text).context(context)?;
+    // An empty line between two breaks is one paragraph's end, and mandoc wants it said once.
+    Ok(String::from_utf8(text).context("a page is text")?.replace("\n.br\n\n.br\n", "\n.sp\n"))
+}
+
+fn section(roff: &mut Roff, title: &str, entries: &[(&str, &str)]) {
+    roff.control("SH", [title]);
+    for (name, what) in entries {
+        roff.control("TP", []).text([bold(*name)]).text([roman(*what)]);
+    }
+}

@@ -1,0 +1,182 @@
+//! What an examination found, for a person at a terminal: a block for each code, worst first, and the next step.
+
+use std::fmt::Write;
+
+use crate::cli::Common;
+use crate::examine::finding::{Finding, Outcome};
+use crate::examine::rule::Severity;
+use crate::requests::shown::visible;
+use crate::rules;
+
+use super::Report;
+use super::layout::Page;
+use super::outline::{Group, Outline, Told, is_fixable};
+use super::paint::{ADVICE, GOOD, NAME, WARNING, paint, severity};
+use crate::units::{count, number};
+
+/// Findings of one code that are told; with `-v` all are.
+const MOST: usize = 5;
+
+/// The verdict and what to type, for the report's head: whoever reads from the top need not read on.
+pub fn lead(outline: &Outline<'_>, common: &Common) -> Vec<(&'static str, String)> {
+    let news: Vec<&Finding> = outline.news().map(|told| told.finding).collect();
+    if !news.iter().any(|finding| is_told_in_full(finding.severity, common)) {
+        return Vec::new();
+    }
+    let mut lines = vec![("verdict", outline.headline())];
+    lines.extend(next(&news, common).map(|(command, what)| ("next", format!("{command}    {what}"))));
+    lines
+}
+
+/// The findings that the reader does not know yet, a block for each code. What is only advice gets a line.
+pub fn findings(outline: &Outline<'_>, common: &Common, page: Page) -> String {
+    let mut out = String::new();
+    let mut has_lines = false;
+    for group in outline.news_by_code() {
+        let worst = group.told.iter().map(|told| told.finding.severity).max().unwrap_or(Severity::Advice);
+        if is_told_in_full(worst, common) {
+            out.push_str(&block(&group, worst, common, page));
+            out.push('\n');
+        } else {
+            has_lines = true;
+            out.push_str(&line(&group, page));
+        }
+    }
+    if has_lines {
+        out.push('\n');
+    }
+    out
+}
+
+/// Whether somebody has to act on it, or asked for everything.
+fn is_told_in_full(severity: Severity, common: &Common) -> bool {
+    severity > Severity::Advice || common.fail_on.counts(severity) || common.verbose > 0
+}
+
+fn block(group: &Group<'_>, worst: Severity, common: &Common, page: Page) -> String {
+    let title = format!("{} {}", paint(severity(worst), worst), paint(NAME, group.title()));
+    let mut out = page.wrap(&title, 0);
+    if let Some(rule) = rules::find(group.code) {
+        out.push_str(&page.wrap(&format!("{}. {}", capitalised(&rule.summary), rule.effect()), 2));
+    }
+    let most = if common.verbose > 0 { usize::MAX } else { MOST };
+    for told in group.told.iter().take(most) {
+        out.push_str(&one(*told, worst, common, page));
+    }
+    if group.told.len() > most {
+        let more = number(group.told.len() - most);
+        let _ = writeln!(out, "  … and {more} more: -v shows them all");
+    }
+    let command = match group.told.iter().any(|told| is_fixable(told.finding)) {
+        true => format!("evodoctor fix {}", group.code),
+        false => format!("evodoctor explain {}", group.code),
+    };
+    out + &page.next(&command, "", 2)
+}
+
+/// One finding; with `-v` also an example and the rows' WHERE.
+fn one(told: Told<'_>, worst: Severity, common: &Common, page: Page) -> String {
+    let finding = told.finding;
+    let milder = if finding.severity < worst { format!(" ({})", finding.severity) } else { String::new() };
+    let grown = if told.has_grown() { " (more than the baseline knows)" } else { "" };
+    let text = format!("{}{milder}: {}{grown}", paint(NAME, visible(&finding.subject)), detail(finding));
+    let mut out = page.hang(&format!("- {text}"), 2, 4);
+    if common.verbose > 0 {
+        let mut pairs = Vec::new();
+        if let Some(first) = finding.sample.first() {
+            let more = match finding.sample.len() - 1 {
+                0 => String::new(),
+                more => format!(" and {more} more in --format json"),
+            };
+            pairs.push(("example", format!("{first}{more}")));
+        }
+        pairs.extend(finding.predicate.clone().map(|predicate| ("where", predicate)));
+        out.push_str(&page.pairs(&pairs, 4));
+    }
+    out
+}
+
+/// The sentence, with its count as people write it.
+fn detail(finding: &Finding) -> String {
+    let text = visible(&finding.detail);
+    match text.strip_prefix(&finding.count.to_string()) {
+        Some(rest) if rest.starts_with(' ') => number(finding.count) + rest,
+        _ => text,
+    }
+}
+
+fn line(group: &Group<'_>, page: Page) -> String {
+    let summary = match group.told.as_slice() {
+        [only] => format!("{}: {}", visible(&only.finding.subject), detail(only.finding)),
+        several => {
+            let rule = rules::find(group.code).map_or(group.name, |rule| &rule.summary);
+            format!("{rule} ({})", count(several.len(), "finding"))
+        }
+    };
+    let text = format!("{} {} {summary}", paint(ADVICE, Severity::Advice), paint(NAME, group.code));
+    page.hang(&text, 0, 2)
+}
+
+/// The checks that could not be decided, and why.
+pub fn undecided(report: &Report, page: Page) -> String {
+    let mut out = String::new();
+    for check in &report.checks {
+        let Some(reason) = &check.reason else { continue };
+        let how = if check.outcome == Outcome::Undecided { "undecided" } else { "partly undecided" };
+        let title = paint(NAME, format!("{} {}", check.code, check.name));
+        out.push_str(&page.wrap(&format!("{} {title}", paint(WARNING, how)), 0));
+        out.push_str(&page.wrap(&visible(reason), 2));
+        out.push('\n');
+    }
+    out
+}
+
+/// One line on all of it, in the colour of the worst.
+pub fn headline(outline: &Outline<'_>) -> String {
+    let worst = outline.news().map(|told| told.finding.severity).max();
+    let style = match worst {
+        Some(worst) if worst > Severity::Advice => severity(worst),
+        _ if outline.report.summary.undecided > 0 => WARNING,
+        _ => GOOD,
+    };
+    paint(style, outline.headline()) + "\n"
+}
+
+/// What to type after an examination.
+pub fn next_step(outline: &Outline<'_>, common: &Common, page: Page) -> String {
+    let news: Vec<&Finding> = outline.news().map(|told| told.finding).collect();
+    if let Some((command, what)) = next(&news, common) {
+        return page.next(&command, what, 0);
+    }
+    if !news.is_empty() {
+        return page.wrap(
+            "Advice needs no action. -v tells it in full; to repair one anyway: evodoctor fix CODE",
+            0,
+        );
+    }
+    if outline.report.summary.undecided > 0 {
+        return page
+            .wrap("What is undecided is not clean. Give what its reason names, then: evodoctor check", 0);
+    }
+    String::new()
+}
+
+/// The command that helps most, and what it does; `None` where nothing has to be done.
+fn next(news: &[&Finding], common: &Common) -> Option<(String, &'static str)> {
+    let mut acted_on = news.iter().filter(|finding| is_acted_on(finding, common)).peekable();
+    let first = acted_on.peek()?.code.clone();
+    if acted_on.any(|finding| is_fixable(finding)) {
+        let what = "rehearses every repair in a transaction, shows the diff, and rolls back";
+        return Some(("evodoctor fix".to_owned(), what));
+    }
+    Some((format!("evodoctor explain {first}"), "says what to do: nothing here is repaired without you"))
+}
+
+fn is_acted_on(finding: &Finding, common: &Common) -> bool {
+    common.fail_on.counts(finding.severity) || (finding.severity > Severity::Advice && !is_fixable(finding))
+}
+
+fn capitalised(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
+}

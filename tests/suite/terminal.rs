@@ -1,0 +1,277 @@
+//! What a person at a terminal sees: one screen when all is well, what to do when it is not, colours where they are wanted.
+
+use std::path::Path;
+use std::process::Command;
+
+use evodoctor::report::layout::columns;
+use evodoctor::report::paint::plain;
+use tempfile::TempDir;
+
+use crate::support::database::{TestDatabase, execute};
+use crate::support::fixtures::Fixture;
+use crate::support::program::{Evodoctor, Run, evodoctor, on};
+
+async fn everything() -> TestDatabase {
+    Fixture::read("EVO101_orphaned_reference", "everything").database("evolution_api").await
+}
+
+/// On a page of so many columns.
+fn at(width: &str, url: &str, arguments: &[&str]) -> Run {
+    let arguments = arguments.iter().copied().chain(["--database-url", url]);
+    Evodoctor::new(arguments).env("COLUMNS", width).run()
+}
+
+/// The program on a real terminal; what it writes to stdout and stderr together.
+fn on_a_terminal(command: &str) -> String {
+    let program = env!("CARGO_BIN_EXE_evodoctor");
+    let command = format!("stty cols 80 rows 24; {}", command.replace("evodoctor", program));
+    let output = Command::new("script").args(["-qec", &command, "/dev/null"]).env("TERM", "xterm").output();
+    String::from_utf8(output.expect("script is in every Debian").stdout).expect("UTF-8")
+}
+
+#[tokio::test]
+async fn a_sound_database_fits_one_screen() {
+    let database = TestDatabase::new("2.3.7", "evolution_api").await;
+    let run = at("80", &database.url(), &["check"]).ends(0);
+    assert!(run.stdout.lines().count() < 24, "{}", run.stdout);
+    assert!(run.stdout.contains("0 errors, 0 warnings"), "{}", run.stdout);
+    assert!(!run.stdout.contains("verdict") && !run.stdout.contains("next:"), "{}", run.stdout);
+}
+
+#[tokio::test]
+async fn a_broken_one_says_what_to_do_first_and_last() {
+    let database = everything().await;
+    for width in ["80", "200"] {
+        let text = at(width, &database.url(), &["check"]).ends(1).stdout;
+        let (head, blocks) = text.split_once("\n\n").expect("a head");
+        assert!(head.contains("errors, ") && head.contains("evodoctor fix "), "{head}");
+        let last: Vec<&str> = blocks.lines().rev().take(3).collect();
+        assert!(last.iter().any(|line| line.starts_with("next: evodoctor fix ")), "{last:?}");
+        for block in
+            blocks.split("\n\n").filter(|block| block.starts_with("error ") || block.starts_with("warning "))
+        {
+            assert!(block.contains("\n  next: evodoctor ") && block.contains("\n  - "), "{block}");
+        }
+        assert!(text.lines().all(|line| columns(line) <= width.parse().unwrap()), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn many_findings_of_one_code_do_not_flood() {
+    let database = TestDatabase::new("2.1.1", "evolution_api").await;
+    let mut connection = database.connect().await;
+    for table in ["Chat", "Contact", "Label", "Message", "Setting", "Webhook", "Rabbitmq", "Sqs"] {
+        let sql = format!("ALTER TABLE evolution_api.\"{table}\" ADD COLUMN \"mine\" text");
+        execute(&mut connection, &sql).await;
+    }
+    let check = |more: &[&str]| {
+        let arguments = [&["check", "--select", "EVO206", "--fail-on", "advice"], more].concat();
+        at("100", &database.url(), &arguments).ends(1).stdout
+    };
+    let count = |text: &str| text.lines().filter(|line| line.starts_with("  - ")).count();
+    let short = check(&[]);
+    assert_eq!(count(&short), 5, "{short}");
+    assert!(short.contains("… and 3 more: -v"), "{short}");
+    assert_eq!(count(&check(&["-v"])), 8);
+}
+
+/// Every command that says something to people, with arguments that make it say much.
+fn talkative(log: &str) -> Vec<Vec<&str>> {
+    vec![
+        vec!["check"],
+        vec!["fix", "EVO104"],
+        vec!["preflight"],
+        vec!["history"],
+        vec!["credentials", "list"],
+        vec!["explain", "EVO101"],
+        vec!["explain"],
+        vec!["logs", log],
+    ]
+}
+
+#[tokio::test]
+async fn colours_come_where_they_are_asked_for_and_change_nothing_else() {
+    let database = everything().await;
+    let url = database.url();
+    let log = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/logs/nginx-combined.log");
+    for arguments in talkative(log.to_str().unwrap()) {
+        // What is measured differs from run to run, and with it the tables.
+        let steady = |text: &str| {
+            let lines = text.lines().filter(|line| !line.contains(['│', '─']) && !line.contains("plan"));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let pipe = on(&url, &arguments).stdout;
+        assert!(!pipe.contains('\u{1b}'), "{arguments:?}: {pipe:?}");
+        let painted = on(&url, &[&arguments[..], &["--color", "always"]].concat()).stdout;
+        assert!(painted.contains("\u{1b}["), "{arguments:?}: {painted:?}");
+        assert_eq!(steady(&plain(&painted)), steady(&pipe), "{arguments:?}");
+        assert!(!plain(&painted).contains('\u{1b}'), "{arguments:?}");
+    }
+}
+
+#[test]
+fn who_decides_on_colours() {
+    let shown = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let arguments = ["explain", "EVO101"].iter().chain(arguments);
+        let program = variables
+            .iter()
+            .fold(Evodoctor::new(arguments), |program, (name, value)| program.env(name, value));
+        program.run().ends(0).stdout.contains("\u{1b}[")
+    };
+    assert!(!shown(&[], &[]));
+    assert!(shown(&[], &[("CLICOLOR_FORCE", "1")]));
+    assert!(!shown(&[], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+    assert!(!shown(&["--color", "never"], &[("CLICOLOR_FORCE", "1")]));
+    assert!(shown(&["--color=always"], &[("NO_COLOR", "1")]));
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("report.txt");
+    let path = file.to_str().expect("UTF-8");
+    for (color, is_painted) in [("auto", false), ("always", true), ("never", false)] {
+        evodoctor(&["explain", "EVO101", "--output", path, "--color", color]).ends(0);
+        let text = std::fs::read_to_string(&file).expect("written");
+        assert_eq!(text.contains("\u{1b}["), is_painted, "{color}");
+    }
+    // Other formats are for programs.
+    let json = evodoctor(&["explain", "EVO101", "--format", "json", "--color", "always"]).ends(0);
+    assert!(!json.stdout.contains('\u{1b}'));
+    // Help and usage errors come before the options are read.
+    assert!(evodoctor(&["--help", "--color", "always"]).stdout.contains("\u{1b}["));
+    let run = Evodoctor::new(["chekc", "--color", "never"]).env("CLICOLOR_FORCE", "1").run().ends(2);
+    assert!(!run.stderr.contains('\u{1b}'), "{:?}", run.stderr);
+}
+
+#[test]
+fn a_terminal_has_colours_and_a_line_of_progress() {
+    let said = on_a_terminal("evodoctor explain EVO101");
+    assert!(said.contains("\u{1b}[1mEVO101"), "{said:?}");
+    let said = on_a_terminal("NO_COLOR=1 evodoctor explain EVO101");
+    assert!(said.contains("EVO101 orphaned") && !said.contains("\u{1b}[1m"), "{said:?}");
+
+    let log = "/message/sendText/x 404";
+    let reading =
+        |option: &str| on_a_terminal(&format!("(echo '{log}'; sleep 2) | evodoctor logs - {option}"));
+    let said = reading("");
+    assert!(said.contains("reading ") && said.contains("/s"), "{said:?}");
+    assert!(!reading("-q").contains("reading "));
+}
+
+#[tokio::test]
+async fn diffs_look_as_git_shows_them() {
+    let database = everything().await;
+    let text = on(&database.url(), &["fix", "EVO202", "EVO104", "--color", "always"]).ends(1).stdout;
+    for shown in [
+        "\u{1b}[1m--- a/OpenaiCreds\u{1b}[0m",
+        "\u{1b}[36m@@ ",
+        "\u{1b}[31m-CREATE UNIQUE INDEX \"OpenaiCreds_apiKey_key\"",
+        "\u{1b}[32m+CREATE UNIQUE INDEX \"OpenaiCreds_instanceId_apiKey_key\"",
+        "\u{1b}[33m~\u{1b}[0m \u{1b}[1mChat\u{1b}[0m",
+    ] {
+        assert!(text.contains(shown), "no {shown:?} in {text}");
+    }
+}
+
+#[tokio::test]
+async fn quiet_is_the_summary_and_no_more() {
+    let database = everything().await;
+    let url = database.url();
+    let log = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/logs/nginx-combined.log");
+    for arguments in
+        talkative(log.to_str().unwrap()).into_iter().filter(|arguments| arguments != &["explain"])
+    {
+        let text = at("240", &url, &[&arguments[..], &["--quiet"]].concat()).stdout;
+        // A rehearsal's summary is what it came to, and the command that applies it.
+        let most = if arguments[0] == "fix" { 2 } else { 1 };
+        assert!((1..=most).contains(&text.lines().count()), "{arguments:?}:\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn hostile_names_stay_text_in_colour_too() {
+    let database = TestDatabase::new("2.3.7", "evolution_api").await;
+    let mut connection = database.connect().await;
+    execute(
+        &mut connection,
+        "INSERT INTO evolution_api.\"Instance\" (\"id\", \"name\", \"connectionStatus\")
+         VALUES ('i1', E'a/\\x1b[2J\\u202Eb\\n文字', 'open')",
+    )
+    .await;
+    let text = on(&database.url(), &["check", "--color", "always", "-v"]).ends(1).stdout;
+    let text = plain(&text);
+    assert!(text.contains("a/\\u001b[2J\\u{202e}b\\n文字"), "{text}");
+    assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text:?}");
+}
+
+#[test]
+fn nothing_asked_for_shows_what_one_wants() {
+    let run = Evodoctor::new::<_, &str>([]).env("COLUMNS", "80").run().ends(0);
+    assert_eq!(run.stderr, "");
+    assert!(run.stdout.lines().count() < 24, "{}", run.stdout);
+    assert!(run.stdout.lines().all(|line| columns(line) <= 80), "{}", run.stdout);
+    for command in ["check ", "fix ", "preflight ", "logs ", "explain ", "demo", "--help"] {
+        assert!(run.stdout.contains(&format!("evodoctor {command}")), "{command}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn slips_of_the_finger_are_understood_or_get_a_suggestion() {
+    for (arguments, suggested) in [
+        (&["fix", "EVO1O1"][..], "did you mean EVO101?"),
+        (&["fix", "evo-10l"], "did you mean EVO101?"),
+        (&["check", "--select", "EVO1001"], "did you mean"),
+        (&["check", "--ignore", "EVO100"], "codes of this kind are EVO101 to EVO1"),
+        (&["explain", "EVO2O2"], "did you mean EVO202?"),
+        (&["preflight", "--to", "2.3.8"], "did you mean 2.3.7?"),
+        (&["preflight", "--to", "v2.37"], "did you mean 2.3.7?"),
+        (&["fix", "EVO608", "--to", "2.3,7"], "did you mean 2.3.7?"),
+        (&["fix", "--allow", "delete-rows"], "did you mean --allow deletes-rows?"),
+        (&["check", "--fail-on", "eror"], "'error'"),
+        (&["check", "--format", "jsn"], "'json'"),
+        (&["check", "--selct", "EVO101"], "'--select'"),
+        (&["preflght"], "'preflight'"),
+        (&["man", "fxi"], "did you mean fix?"),
+        (&["completions", "bsh"], "'bash'"),
+    ] {
+        evodoctor(arguments).ends(2).complains(&[suggested]);
+    }
+    for understood in ["evo101", "101", "EVO-101", " EVO101 "] {
+        assert!(evodoctor(&["explain", understood]).ends(0).stdout.starts_with("EVO101 "), "{understood}");
+        evodoctor(&["fix", understood]).ends(2).complains(&["no database is named"]);
+    }
+}
+
+#[tokio::test]
+async fn every_error_says_what_to_do_next() {
+    let database = everything().await;
+    let folder = TempDir::new().expect("a folder");
+    let junk = folder.path().join("junk");
+    std::fs::write(&junk, "junk\n").expect("writable");
+    let junk = junk.to_str().expect("UTF-8");
+    for arguments in [
+        &["check", "--baseline", "/nope"][..],
+        &["check", "--baseline", junk],
+        &["check", "--output", "/nope/report"],
+        &["check", "--write-baseline", "/nope/baseline"],
+        &["check", "--schema", "evolution"],
+        &["fix", "--apply", "--plan", "/nope"],
+        &["fix", "--apply", "--plan", junk],
+        &["fix", "--plan-out", "/nope/plan"],
+        &["fix", "--to", "2.3.7"],
+        &["preflight", "--migrations", "/nope"],
+        &["preflight", "--to", "2.0.9"],
+        &["logs", "/nope"],
+        &["logs", junk],
+        &["logs", junk, "--instances", "/nope"],
+        &["logs", junk, "--instances", junk],
+        &["undo", "7"],
+        &["credentials", "share", "nobody", "nowhere"],
+        &["explain", "the printer is on fire"],
+    ] {
+        let run = on(&database.url(), arguments).ends(2);
+        assert_eq!(run.stderr.matches("\n  next: ").count(), 1, "{arguments:?}: {}", run.stderr);
+    }
+    for arguments in
+        [&["check"][..], &["check", "--env-file", "/nope"], &["check", "--snapshot", junk], &["man", "nope"]]
+    {
+        evodoctor(arguments).ends(2).complains(&["next: "]);
+    }
+}
