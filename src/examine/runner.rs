@@ -150,7 +150,8 @@ pub async fn guarded<T>(
     let result = work(connection).await;
     let after = match &result {
         Ok(_) => "RELEASE SAVEPOINT evodoctor",
-        Err(sqlx::Error::Database(_)) => "ROLLBACK TO SAVEPOINT evodoctor",
+        // Rolled back to, it would still be open, and a snapshot cannot be exported from inside.
+        Err(sqlx::Error::Database(_)) => "ROLLBACK TO SAVEPOINT evodoctor; RELEASE SAVEPOINT evodoctor",
         Err(_) => return result.map(Ok).context("the connection was lost"),
     };
     let went_on = execute(connection, after.into()).await;
