@@ -10,7 +10,7 @@ const MILLIS: i64 = 1000;
 /// Counts per interval. The intervals are as short as they can be for all moments seen to fit in.
 #[derive(Debug, Clone)]
 pub struct Timeline {
-    counts: [u64; INTERVALS],
+    counts: [u32; INTERVALS],
     /// The number of the first interval, counted from 1970.
     start: i64,
     /// The length of an interval in seconds, a power of two.
@@ -42,7 +42,7 @@ impl Timeline {
             }
             match usize::try_from(interval - self.start) {
                 Ok(at) if at < INTERVALS => {
-                    self.counts[at] += 1;
+                    self.counts[at] = self.counts[at].saturating_add(1);
                     return;
                 }
                 _ => self.coarsen(),
@@ -52,7 +52,7 @@ impl Timeline {
 
     /// The moment at which the first interval begins, the length of an interval in seconds, and the counts up to the
     /// last that is not 0. `None` where no moment is known.
-    pub fn intervals(&self) -> Option<(Time, i64, &[u64])> {
+    pub fn intervals(&self) -> Option<(Time, i64, &[u32])> {
         let begin = self.clock?.at(self.start * self.seconds * MILLIS);
         let end = self.counts.iter().rposition(|&count| count > 0)? + 1;
         Some((begin, self.seconds, &self.counts[..end]))
@@ -70,7 +70,8 @@ impl Timeline {
         for (at, count) in self.counts.iter().enumerate() {
             let interval = (self.start + at as i64).div_euclid(2) - start;
             // Half as many as there were, and one more where the first is odd.
-            counts[usize::try_from(interval).unwrap_or_default()] += count;
+            let sum = &mut counts[usize::try_from(interval).unwrap_or_default()];
+            *sum = u32::saturating_add(*sum, *count);
         }
         (self.counts, self.start, self.seconds) = (counts, start, self.seconds * 2);
     }
@@ -92,12 +93,12 @@ mod tests {
             let mut timeline = Timeline::default();
             seconds.iter().for_each(|&second| timeline.add(time(second)));
             let (begin, length, counts) = timeline.intervals().unwrap();
-            prop_assert_eq!(counts.iter().sum::<u64>(), seconds.len() as u64);
+            prop_assert_eq!(counts.iter().sum::<u32>() as usize, seconds.len());
             prop_assert!(counts[0] > 0 || seconds.iter().all(|s| s * 1000 >= begin.millis() + length * 1000));
             for (at, &count) in counts.iter().enumerate() {
                 let from = begin.millis() / 1000 + at as i64 * length;
                 let expected = seconds.iter().filter(|&&s| s >= from && s < from + length).count();
-                prop_assert_eq!(count, expected as u64);
+                prop_assert_eq!(count as usize, expected);
             }
         }
     }

@@ -35,14 +35,17 @@ struct Series {
 
 impl Series {
     fn of(part: &Value) -> Option<Self> {
-        let timeline = part.get("timeline")?;
+        Self::read(part.get("timeline")?)
+    }
+
+    fn read(timeline: &Value) -> Option<Self> {
         let counts = timeline.get("counts")?.as_array()?.iter().filter_map(Value::as_u64).collect();
         let start = Time::from_iso(timeline.get("from")?.as_str()?)?.millis().div_euclid(1000);
         Some(Self { start, seconds: timeline.get("seconds")?.as_i64()?.max(1), counts })
     }
 
     fn of_finding(finding: &Finding) -> Option<Self> {
-        Self::of(&serde_json::json!({"timeline": finding.extra.get("timeline")?}))
+        Self::read(finding.extra.get("timeline")?)
     }
 
     fn end(&self) -> i64 {
@@ -172,12 +175,19 @@ fn together(
     name: impl Fn(&Value) -> (String, String),
 ) -> Parts {
     let mut parts: BTreeMap<(String, String), Part> = BTreeMap::new();
-    for part in findings.iter().filter_map(|finding| finding.extra.get(key)?.as_array()).flatten() {
+    let parts_of =
+        |finding: &Finding| finding.extra.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let all =
+        findings.iter().flat_map(|finding| parts_of(finding).into_iter().map(move |part| (*finding, part)));
+    for (finding, part) in all {
         let new = || Part { count: 0, counts: axis.counts(std::iter::empty()), in_all: None };
-        let sum = parts.entry(name(part)).or_insert_with(new);
+        let sum = parts.entry(name(&part)).or_insert_with(new);
         sum.count += part.get("count").and_then(Value::as_u64).unwrap_or(0);
         sum.in_all = sum.in_all.max(part.get("requests_in_all").and_then(Value::as_u64));
-        if let Some(series) = Series::of(part) {
+        // Who made all of a finding's calls made them when the finding says.
+        let is_all = part.get("count").and_then(Value::as_i64) == Some(finding.count);
+        let series = Series::of(&part).or_else(|| is_all.then(|| Series::of_finding(finding)).flatten());
+        if let Some(series) = series {
             axis.add(&series, &mut sum.counts);
         }
     }
