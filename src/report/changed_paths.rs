@@ -1,6 +1,7 @@
 //! What differs between two values: the paths at which something else stands, not the whole documents.
 
 use serde_json::Value;
+use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 /// A place in a row where something else stands after than before.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,12 +31,30 @@ fn compare(path: String, before: Option<&Value>, after: Option<&Value>, changed:
                 compare(format!("{path}{dot}{}", written(key)), old.get(key), new.get(key), changed);
             }
         }
-        (Some(Value::Array(old)), Some(Value::Array(new))) => {
-            for at in 0..old.len().max(new.len()) {
-                compare(format!("{path}[{at}]"), old.get(at), new.get(at), changed);
-            }
-        }
+        (Some(Value::Array(old)), Some(Value::Array(new))) => arrays(&path, old, new, changed),
         _ => changed.push(ChangedPath { path, before: before.cloned(), after: after.cloned() }),
+    }
+}
+
+/// Elements that were taken out or put in, at the place that they have in their own array: one that is gone does not shift
+/// all that come after it.
+fn arrays(path: &str, before: &[Value], after: &[Value], changed: &mut Vec<ChangedPath>) {
+    let texts = |values: &[Value]| values.iter().map(Value::to_string).collect::<Vec<_>>();
+    for op in capture_diff_slices(Algorithm::Myers, &texts(before), &texts(after)) {
+        let (old, new) = match op {
+            DiffOp::Equal { .. } => continue,
+            op => (op.old_range(), op.new_range()),
+        };
+        let both = old.len().min(new.len());
+        for (at, to) in old.clone().zip(new.clone()) {
+            compare(format!("{path}[{at}]"), before.get(at), after.get(to), changed);
+        }
+        for at in old.skip(both) {
+            compare(format!("{path}[{at}]"), before.get(at), None, changed);
+        }
+        for at in new.skip(both) {
+            compare(format!("{path}[{at}]"), None, after.get(at), changed);
+        }
     }
 }
 
@@ -60,8 +79,7 @@ mod tests {
         assert_eq!(
             told,
             [
-                ("labels[0]".to_owned(), Some(json!("2")), Some(json!("1"))),
-                ("labels[1]".to_owned(), Some(json!("1")), None),
+                ("labels[0]".to_owned(), Some(json!("2")), None),
                 ("key.\"a b\".deep".to_owned(), Some(json!(null)), Some(json!(2))),
                 ("key.new".to_owned(), None, Some(json!({}))),
             ]

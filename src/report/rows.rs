@@ -1,14 +1,12 @@
 //! Rows before and after, for a person: of a changed row the paths that changed, of a removed one its key and what tells
 //! most.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value};
-use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use crate::repair::quarantine::{RowAction, RowDiff, RowSample};
 use crate::requests::shown::visible;
 
+use super::changed_paths::{ChangedPath, changed_paths};
 use super::layout::{Page, columns};
 use super::paint::{ADDED, CHANGED, NAME, REMOVED, paint};
 
@@ -37,14 +35,6 @@ const TELLING: [&str; 12] = [
     "createdAt",
 ];
 
-/// A place in a row, and what was and is there; `None` where nothing is.
-#[derive(Debug, PartialEq)]
-struct Change<'v> {
-    path: String,
-    was: Option<&'v Value>,
-    is: Option<&'v Value>,
-}
-
 /// The samples of a diff, a line for a row, or for each path of it that changed.
 pub fn samples(diff: &RowDiff, page: Page, indent: usize) -> String {
     diff.sample.iter().take(SHOWN).map(|sample| one(diff, sample, page, indent)).collect()
@@ -67,8 +57,7 @@ fn changed(diff: &RowDiff, sample: &RowSample, page: Page, indent: usize) -> Str
     let title = format!("{} {}{id}", paint(CHANGED, "~"), paint(NAME, visible(&diff.table)));
     let mut out = format!("{:indent$}{title}\n", "");
     let (before, after) = (only(&sample.before, &diff.columns), only(&sample.after, &diff.columns));
-    let mut changes = Vec::new();
-    compare(&mut changes, String::new(), &before, &after);
+    let changes = changed_paths(&before, &after);
     // Secrets are masked, and two of them may look the same.
     let is_told = |column: &&String| changes.iter().any(|change| change.path.starts_with(column.as_str()));
     let masked: Vec<&String> = diff.columns.iter().filter(|column| !is_told(column)).collect();
@@ -86,9 +75,9 @@ fn changed(diff: &RowDiff, sample: &RowSample, page: Page, indent: usize) -> Str
     out
 }
 
-fn sentence(change: &Change<'_>) -> String {
+fn sentence(change: &ChangedPath) -> String {
     let path = visible(&change.path);
-    match (change.was, change.is) {
+    match (&change.before, &change.after) {
         (Some(was), Some(is)) => {
             format!("{path}: {} → {}", paint(REMOVED, shown(was)), paint(ADDED, shown(is)))
         }
@@ -103,46 +92,6 @@ fn only(row: &Value, columns: &[String]) -> Value {
     let Value::Object(fields) = row else { return row.clone() };
     let changed = fields.iter().filter(|(name, _)| columns.contains(name));
     Value::Object(changed.map(|(name, value)| (name.clone(), value.clone())).collect())
-}
-
-/// Every path at which two values differ, as deep as they have the same form.
-fn compare<'v>(changes: &mut Vec<Change<'v>>, path: String, was: &'v Value, is: &'v Value) {
-    match (was, is) {
-        _ if was == is => {}
-        (Value::Object(before), Value::Object(after)) => {
-            let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-            for name in names {
-                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                match (before.get(name), after.get(name)) {
-                    (Some(was), Some(is)) => compare(changes, path, was, is),
-                    (was, is) => changes.push(Change { path, was, is }),
-                }
-            }
-        }
-        (Value::Array(before), Value::Array(after)) => arrays(changes, &path, before, after),
-        _ => changes.push(Change { path, was: Some(was), is: Some(is) }),
-    }
-}
-
-/// Elements that were taken out or put in, at the place that they have in their own array.
-fn arrays<'v>(changes: &mut Vec<Change<'v>>, path: &str, before: &'v [Value], after: &'v [Value]) {
-    let texts = |values: &[Value]| values.iter().map(Value::to_string).collect::<Vec<_>>();
-    for op in capture_diff_slices(Algorithm::Myers, &texts(before), &texts(after)) {
-        let (old, new) = match op {
-            DiffOp::Equal { .. } => continue,
-            op => (op.old_range(), op.new_range()),
-        };
-        let both = old.len().min(new.len());
-        for (at, to) in old.clone().zip(new.clone()) {
-            compare(changes, format!("{path}[{at}]"), &before[at], &after[to]);
-        }
-        for at in old.skip(both) {
-            changes.push(Change { path: format!("{path}[{at}]"), was: Some(&before[at]), is: None });
-        }
-        for at in new.skip(both) {
-            changes.push(Change { path: format!("{path}[{at}]"), was: None, is: Some(&after[at]) });
-        }
-    }
 }
 
 /// Of a row what tells most: its key, the columns that the reason names, then what people know it by.
@@ -220,7 +169,7 @@ mod tests {
             json!({"id": "c1", "labels": ["1", "2", "3", "4"], "key": {"id": "b", "fromMe": true, "n": 1}});
         assert_eq!(
             diff(RowAction::Changed, &["labels", "key"], before, after),
-            "~ Chat \"c1\"\n  key.id: \"a\" → \"b\"\n  key.n: 1 added\n  labels[2]: \"x\" removed\n  labels[3]: \"4\" added\n"
+            "~ Chat \"c1\"\n  labels[2]: \"x\" removed\n  labels[3]: \"4\" added\n  key.id: \"a\" → \"b\"\n  key.n: 1 added\n"
         );
     }
 
