@@ -12,10 +12,10 @@ use evodoctor::commands::{
     preflight, undo,
 };
 use evodoctor::database::trouble;
-use evodoctor::exit::{self, Exit};
+use evodoctor::exit::Exit;
 use evodoctor::progress;
 use evodoctor::report::layout::Page;
-use evodoctor::report::{self, github};
+use evodoctor::report::{self, failure, github};
 use evodoctor::trace;
 
 #[tokio::main(flavor = "current_thread")]
@@ -45,7 +45,7 @@ async fn main() -> ExitCode {
     outcome
         .unwrap_or_else(|error| {
             let error = trouble::explained(error);
-            exit::report(&error);
+            failure::tell(&error);
             if cli.common.format == Format::Github {
                 eprint!("{}", github::failure(&error));
             }
@@ -71,7 +71,7 @@ fn told(text: &str) -> ExitCode {
     match report::print_painted(text, None) {
         Ok(()) => Exit::Clean,
         Err(error) => {
-            exit::report(&error);
+            failure::tell(&error);
             Exit::Failed
         }
     }

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::markdown;
 use super::outline::{self, Outline, Told};
 use super::several::{Member, Obstacle};
+use super::{failure, markdown};
 use crate::examine::rule::Severity;
 use crate::exit::{self, Exit};
 use crate::requests::shown::visible;
@@ -94,7 +94,7 @@ impl Annotation {
 
 /// What is wrong, as an annotation, where the work could not be done.
 pub fn failure(error: &anyhow::Error) -> String {
-    let causes = exit::causes(error);
+    let causes = failure::causes(error);
     let next = format!("\nnext: {}", exit::next(error));
     let message = causes.join("\nbecause: ") + &next;
     Annotation { level: "error", title: "evodoctor".to_owned(), message }.command()

@@ -30,6 +30,7 @@ mod change;
 mod changed_paths;
 mod check;
 pub mod explain;
+pub mod failure;
 pub mod github;
 mod gitlab;
 mod html;

@@ -13,9 +13,9 @@ use evodoctor::database::url::Target;
 use evodoctor::examine::baseline::Baseline;
 use evodoctor::examine::check::Check;
 use evodoctor::examine::rule::Rule;
-use evodoctor::exit;
 use evodoctor::repair::fix::Fix;
 use evodoctor::repair::plan::PlanFile;
+use evodoctor::report::failure;
 use evodoctor::requests::formats::{Format, Parser};
 use evodoctor::requests::request::Asked;
 
@@ -28,7 +28,7 @@ fn says_no_secret(bytes: &[u8], error: &anyhow::Error) {
     if input.matches(SECRET).count() != 1 || !input.contains(&format!("://u:{SECRET}@")) {
         return;
     }
-    let said = exit::causes(error).join("\n");
+    let said = failure::causes(error).join("\n");
     assert!(!said.contains(SECRET), "{said}");
 }
 

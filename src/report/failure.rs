@@ -1,0 +1,48 @@
+//! An error, as it is told: the chain of causes, then the next step.
+
+use super::paint::{COMMAND, DIM, ERROR};
+use crate::examine::mask;
+use crate::exit::{self, server_words};
+use crate::requests::shown::visible;
+
+/// The chain of causes, without what is a secret by its form.
+pub fn causes(error: &anyhow::Error) -> Vec<String> {
+    let mut causes = Vec::new();
+    for cause in error.chain() {
+        if let Some(driver) = cause.downcast_ref::<sqlx::Error>() {
+            causes.push(mask::text(&server_words::describe(driver)));
+            // What comes below is the same once more.
+            break;
+        }
+        causes.push(mask::text(&cause.to_string()));
+    }
+    causes
+}
+
+/// Writes an error to stderr: the chain of causes, then the next step. Whatever it quotes is text and no more: no secret,
+/// and nothing that a terminal or a pipeline would obey.
+pub fn tell(error: &anyhow::Error) {
+    let causes = causes(error);
+    let first = causes.first().map(|cause| (ERROR, "error:", cause.as_str()));
+    let others = causes.iter().skip(1).map(|cause| (DIM, "  because:", cause.as_str()));
+    let next = [(COMMAND, "  next:", exit::next(error))];
+    for (style, what, text) in first.into_iter().chain(others).chain(next) {
+        anstream::eprintln!("{style}{what}{style:#} {}", harmless(text));
+    }
+}
+
+/// Text of several lines in which every line is only text.
+fn harmless(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for (number, line) in text.split('\n').enumerate() {
+        // GitHub's runner reads commands from every line, however far it is indented.
+        let is_command = ["::", "##["].iter().any(|mark| line.trim_start().starts_with(mark));
+        match number {
+            0 => {}
+            _ if is_command => shown.push_str("\\n"),
+            _ => shown.push('\n'),
+        }
+        shown.push_str(&visible(line));
+    }
+    shown
+}
