@@ -16,8 +16,11 @@ pub struct Waiting {
     pub wait: Duration,
 }
 
-/// A duration, or none at all.
-fn wait(text: &str) -> Result<Duration, String> {
+/// How long to wait: a duration, or 0.
+///
+/// # Errors
+/// When it is neither.
+pub fn wait(text: &str) -> Result<Duration, String> {
     if text.trim() == "0" { Ok(Duration::ZERO) } else { duration(text) }
 }
 

@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-pub use change::{Credentials, Fix, Undo, Waiting};
+pub use change::{Credentials, Fix, Undo, Waiting, wait};
 pub use color::Color;
 pub use common::{Common, Decided, FailOn, Format};
 pub use duration::duration;
@@ -99,6 +99,19 @@ impl Command {
         match self {
             Self::Check(args) => args.several.targets.as_deref(),
             Self::Preflight(args) => args.several.targets.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// How long it waits for others, where it may have to.
+    pub fn waiting(&mut self) -> Option<&mut Waiting> {
+        match self {
+            Self::Fix(args) => Some(&mut args.waiting),
+            Self::Undo(args) => Some(&mut args.waiting),
+            Self::Preflight(args) => Some(&mut args.waiting),
+            Self::Credentials(Credentials::Share { waiting, .. } | Credentials::Release { waiting, .. }) => {
+                Some(waiting)
+            }
             _ => None,
         }
     }

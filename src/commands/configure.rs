@@ -69,6 +69,9 @@ fn apply(section: &Section, cli: &mut Cli) -> Result<()> {
         check.jobs = check.jobs.or(section.jobs);
         check.timeout = check.timeout.or(section.timeout);
     }
+    if let Some(waiting) = cli.command.waiting().filter(|_| !cli.common.typed.has("wait")) {
+        waiting.wait = section.wait.unwrap_or(waiting.wait);
+    }
     let common = &mut cli.common;
     let section =
         Section { connection: section.connection.clone().filter(|_| !has_targets), ..section.clone() };

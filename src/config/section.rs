@@ -7,14 +7,14 @@ use anyhow::Result;
 
 use super::connection::Connection;
 use super::table::{At, Table};
-use crate::cli::{FailOn, Format, MOST_JOBS, duration};
+use crate::cli::{FailOn, Format, MOST_JOBS, duration, wait};
 use crate::examine::policy::{Ignore, Policy};
 use crate::examine::rule::Severity;
 use crate::nearest::nearest;
 use crate::rules;
 
 /// The keys of a section, which are the options of the command line.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "database-url",
     "password-file",
     "env-file",
@@ -25,6 +25,7 @@ const KEYS: [&str; 12] = [
     "baseline",
     "jobs",
     "timeout",
+    "wait",
     "ignore",
     "severity",
 ];
@@ -48,6 +49,8 @@ pub struct Section {
     pub jobs: Option<u64>,
     /// After which time `check` ends with what is decided.
     pub timeout: Option<Duration>,
+    /// How long a change waits for others.
+    pub wait: Option<Duration>,
     /// Severities and ignores.
     pub policy: Policy,
 }
@@ -62,14 +65,14 @@ impl Section {
         Self::of(table, folder, false)
     }
 
-    /// The same of a database in a list, which has a name besides, and shares format, jobs and timeout with the others. In a file that
+    /// The same of a database in a list, which has a name besides, and shares format, jobs and times with the others. In a file that
     /// nobody else may read, passwords may stand.
     ///
     /// # Errors
     /// As [`Self::read`].
     pub fn of_target(table: &Table<'_>, folder: &Path, is_private: bool) -> Result<Self> {
         let mut keys = vec!["name"];
-        keys.extend(KEYS.iter().filter(|key| !["format", "jobs", "timeout"].contains(*key)));
+        keys.extend(KEYS.iter().filter(|key| !["format", "jobs", "timeout", "wait"].contains(*key)));
         table.expect_only(&keys)?;
         Self::of(table, folder, is_private)
     }
@@ -85,7 +88,8 @@ impl Section {
             format: table.choice("format")?,
             baseline: table.text("baseline")?.map(|path| folder.join(path.value)),
             jobs: jobs(table)?,
-            timeout: timeout(table)?,
+            timeout: time(table, "timeout", duration)?,
+            wait: time(table, "wait", wait)?,
             policy: Policy { severities: severities(table)?, ignores: ignores(table)? },
         })
     }
@@ -102,6 +106,7 @@ impl Section {
             baseline: self.baseline.or(other.baseline),
             jobs: self.jobs.or(other.jobs),
             timeout: self.timeout.or(other.timeout),
+            wait: self.wait.or(other.wait),
             policy: self.policy.over(&other.policy),
         }
     }
@@ -117,10 +122,14 @@ fn jobs(table: &Table<'_>) -> Result<Option<u64>> {
     Ok(Some(number.value))
 }
 
-fn timeout(table: &Table<'_>) -> Result<Option<Duration>> {
-    let Some(text) = table.text("timeout")? else { return Ok(None) };
-    let read = duration(&text.value);
-    read.map(Some).map_err(|message| text.wrong(message, "as on the command line: timeout = \"5m\""))
+fn time(
+    table: &Table<'_>,
+    key: &str,
+    read: impl Fn(&str) -> Result<Duration, String>,
+) -> Result<Option<Duration>> {
+    let Some(text) = table.text(key)? else { return Ok(None) };
+    let next = || format!("as on the command line: {key} = \"5m\"");
+    read(&text.value).map(Some).map_err(|message| text.wrong(message, next()))
 }
 
 fn severities(table: &Table<'_>) -> Result<std::collections::BTreeMap<String, Severity>> {

@@ -83,6 +83,7 @@ fn what_is_wrong_is_said_with_its_line_and_what_was_meant() {
         ("jobs = 65", "f.toml:1: 65 jobs are too many", "at most 64"),
         ("jobs = \"4\"", "f.toml:1: jobs wants a whole number", ""),
         ("timeout = 5", "f.toml:1: timeout wants a text", ""),
+        ("wait = \"soon\"", "f.toml:1: \"soon\" is no duration", "wait = \"5m\""),
         ("timeout = \"soon\"", "f.toml:1: \"soon\" is no duration", "timeout = \"5m\""),
         ("password-file = \"p\"", "f.toml:1: password-file goes with", "database-url"),
     ] {

@@ -163,6 +163,17 @@ async fn jobs_and_timeout_are_those_of_check() {
 }
 
 #[tokio::test]
+async fn wait_is_that_of_what_changes_something() {
+    let database = orphans().await;
+    let mut reader = database.connect().await;
+    execute(&mut reader, r#"BEGIN; LOCK TABLE evolution_api."Message" IN ROW EXCLUSIVE MODE"#).await;
+    let folder = folder(&format!("database-url = \"{}\"\nwait = \"0\"\n", database.url()));
+    below(folder.path(), &["fix", "EVO101"]).ends(2).complains(&["after 1 attempt:"]);
+    let more = below(folder.path(), &["fix", "EVO101", "--wait", "1s"]).ends(2);
+    assert!(!more.stderr.contains("after 1 attempt:"), "{}", more.stderr);
+}
+
+#[tokio::test]
 async fn a_baseline_and_an_ignore_get_along() {
     let database = orphans().await;
     let text =
