@@ -55,6 +55,7 @@ async fn names_are_text_and_no_more() {
             is_only_text(&run, format.name());
         }
     }
+    let nowhere = format!("no-such-folder/{ODD}");
     for command in [
         &["check", "-vv"][..],
         &["credentials", "list"],
@@ -64,7 +65,7 @@ async fn names_are_text_and_no_more() {
         &["credentials", "release", ODD],
         &["check", "--schema", ODD],
         &["check", "--baseline", ODD],
-        &["check", "--output", ODD],
+        &["check", "--output", &nowhere],
         &["check", "--select", ODD],
         &["fix", "--plan", ODD],
         &["preflight", "--to", ODD],
