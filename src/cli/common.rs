@@ -94,10 +94,34 @@ pub struct Decided {
 }
 
 impl Common {
+    /// What has to be typed again for another command to be about the same database, with a space before it. A connection
+    /// string may hold a password and is left out.
+    pub fn again(&self) -> String {
+        let path = |path: &PathBuf| path.display().to_string();
+        let options = [
+            ("env_file", "--env-file", self.env_file.as_ref().map(path)),
+            ("snapshot", "--snapshot", self.snapshot.as_ref().map(path)),
+            ("schema", "--schema", self.schema.clone()),
+            ("config", "--config", self.config.as_ref().map(path)),
+            ("env", "--env", self.env.clone()),
+        ];
+        let typed = options.into_iter().filter(|(name, ..)| self.typed.has(name));
+        typed.filter_map(|(_, option, value)| Some(format!(" {option} {}", quoted(&value?)))).collect()
+    }
+
     /// Severities and ignores; none without `evodoctor.toml`.
     pub fn policy(&self) -> &Policy {
         static NONE: Policy = Policy { severities: BTreeMap::new(), ignores: Vec::new() };
         self.decided.as_ref().map_or(&NONE, |decided| &decided.policy)
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./:=@%+,".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) fn human(report: &Report, change: &Change, common: &Common, page: Pag
     }
     for next in &change.next {
         let (command, what) = next.split_once("    ").unwrap_or((next, ""));
-        out.push_str(&page.next(command, what, 0));
+        out.push_str(&page.next(&format!("{command}{}", common.again()), what, 0));
     }
     out
 }

@@ -68,7 +68,7 @@ fn block(group: &Group<'_>, worst: Severity, common: &Common, page: Page) -> Str
         let _ = writeln!(out, "  … and {more} more: -v shows them all");
     }
     let command = match group.told.iter().any(|told| is_fixable(told.finding)) {
-        true => format!("evodoctor fix {}", group.code),
+        true => format!("evodoctor fix {}{}", group.code, common.again()),
         false => format!("evodoctor explain {}", group.code),
     };
     out + &page.next(&command, "", 2)
@@ -167,7 +167,7 @@ fn next(news: &[&Finding], common: &Common) -> Option<(String, &'static str)> {
     let first = acted_on.peek()?.code.clone();
     if acted_on.any(|finding| is_fixable(finding)) {
         let what = "rehearses every repair in a transaction, shows the diff, and rolls back";
-        return Some(("evodoctor fix".to_owned(), what));
+        return Some((format!("evodoctor fix{}", common.again()), what));
     }
     Some((format!("evodoctor explain {first}"), "says what to do: nothing here is repaired without you"))
 }

@@ -51,7 +51,7 @@ pub fn render(outline: &Outline<'_>, common: &Common, page: Page) -> String {
             }
         }
         Detail::History { runs } if common.quiet => out.push_str(&undone(runs)),
-        Detail::History { runs } => out.push_str(&history(runs, page)),
+        Detail::History { runs } => out.push_str(&history(runs, common, page)),
     }
     for line in outline.compared().into_iter().chain(outline.decisions()) {
         out.push_str(&page.wrap(&line, 0));
@@ -157,7 +157,7 @@ pub(super) fn ended(run: &Run) -> String {
     }
 }
 
-fn history(runs: &[Run], page: Page) -> String {
+fn history(runs: &[Run], common: &Common, page: Page) -> String {
     if runs.is_empty() {
         return "no run has been applied to this database\n".to_owned();
     }
@@ -183,12 +183,16 @@ fn history(runs: &[Run], page: Page) -> String {
     let head = ["run", "applied", "by", "schema", "fixes", "rows kept", "undone"];
     let mut out = page.table(&head, &rows, 0);
     if runs.iter().any(|run| !run.superseded_by.is_empty()) {
-        out.push_str(&page.next("evodoctor fix EVO307", "closes what an upgrade has superseded", 0));
+        out.push_str(&page.next(
+            &format!("evodoctor fix EVO307{}", common.again()),
+            "closes what an upgrade has superseded",
+            0,
+        ));
     }
     let can_be_undone =
         |run: &&Run| run.undone_at.is_none() && run.closed_at.is_none() && run.superseded_by.is_empty();
     if let Some(newest) = runs.iter().find(can_be_undone) {
-        let command = format!("evodoctor undo {}", newest.series.unwrap_or(newest.run));
+        let command = format!("evodoctor undo {}{}", newest.series.unwrap_or(newest.run), common.again());
         let newest = if newest.series.is_some() { "the newest series of batches" } else { "the newest run" };
         out.push_str(&page.next(&command, &format!("shows what undoing {newest} would do"), 0));
     }

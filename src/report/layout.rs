@@ -56,7 +56,7 @@ impl Page {
     /// What to type, and what it does.
     pub fn next(self, command: &str, what: &str, indent: usize) -> String {
         let gap = if what.is_empty() { "" } else { "    " };
-        let text = format!("next: {}{gap}{what}", paint(super::paint::COMMAND, command));
+        let text = format!("next: {}{gap}{what}", paint(super::paint::COMMAND, visible(command)));
         self.hang(&text, indent, indent + 6)
     }
 

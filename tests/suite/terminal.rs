@@ -1,5 +1,6 @@
 //! What a person at a terminal sees: one screen when all is well, what to do when it is not, colours where they are wanted.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -273,5 +274,31 @@ async fn every_error_says_what_to_do_next() {
         [&["check"][..], &["check", "--env-file", "/nope"], &["check", "--snapshot", junk], &["man", "nope"]]
     {
         evodoctor(arguments).ends(2).complains(&["next: "]);
+    }
+}
+
+#[tokio::test]
+async fn what_to_type_next_is_about_the_same_database() {
+    let database = Fixture::read("EVO101_orphaned_reference", "bad").database("evolution_api").await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("its .env");
+    fs::write(&file, format!("DATABASE_CONNECTION_URI='{}'\n", database.url())).expect("writable");
+    let file = file.to_str().expect("UTF-8");
+    let again = format!("--env-file '{file}' --schema evolution_api");
+    let said = |arguments: &[&str]| {
+        let options = ["--env-file", file, "--schema", "evolution_api"];
+        let run = Evodoctor::new([arguments, &options].concat()).env("COLUMNS", "240").run();
+        run.stdout
+    };
+    for (arguments, next) in [
+        (&["check"][..], "evodoctor fix EVO101 "),
+        (&["fix", "EVO101"], "evodoctor fix EVO101 --apply --allow deletes-rows,changes-rows "),
+        (&["fix", "EVO101", "--apply", "--allow", "deletes-rows,changes-rows"], "evodoctor undo 1 "),
+        (&["history"], "evodoctor undo 1 "),
+    ] {
+        let stdout = said(arguments);
+        let expected =
+            if arguments.contains(&"--quiet") { next.to_owned() } else { format!("{next}{again}") };
+        assert!(stdout.contains(&expected), "{arguments:?}: no {expected:?} in\n{stdout}");
     }
 }
