@@ -3,7 +3,7 @@
 use super::paint::{COMMAND, DIM, ERROR};
 use crate::examine::mask;
 use crate::exit::{self, server_words};
-use crate::requests::shown::visible;
+use crate::requests::shown::{is_command, visible};
 
 /// The chain of causes, without what is a secret by its form.
 pub fn causes(error: &anyhow::Error) -> Vec<String> {
@@ -35,11 +35,9 @@ pub fn tell(error: &anyhow::Error) {
 fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for (number, line) in text.split('\n').enumerate() {
-        // GitHub's runner reads commands from every line, however far it is indented.
-        let is_command = ["::", "##["].iter().any(|mark| line.trim_start().starts_with(mark));
         match number {
             0 => {}
-            _ if is_command => shown.push_str("\\n"),
+            _ if is_command(line) => shown.push_str("\\n"),
             _ => shown.push('\n'),
         }
         shown.push_str(&visible(line));

@@ -46,6 +46,11 @@ pub fn cut(text: &str, longest: usize) -> String {
     format!("{}…", &text[..text.floor_char_boundary(longest)])
 }
 
+/// Whether GitHub's runner would obey a line of a log: it reads commands from every line, however far it is indented.
+pub fn is_command(line: &str) -> bool {
+    ["::", "##["].iter().any(|mark| line.trim_start().starts_with(mark))
+}
+
 /// Whether a terminal would obey a character, or not show it.
 pub fn is_hidden(character: char) -> bool {
     let is_odd_space = character.is_whitespace() && character != ' ';

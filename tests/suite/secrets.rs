@@ -235,7 +235,6 @@ fn keeps(run: &Run, secrets: &[String], what: &str) {
 
 /// Every command, in every format that `--help` lists, at every level, on a database whose password is a secret, too.
 #[tokio::test]
-#[ignore = "not yet seen to pass: remove this once it was, on a machine with time for it"]
 async fn every_command_in_every_format_at_every_level() {
     let (database, mut connection) = database().await;
     let named = format!(

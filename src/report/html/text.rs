@@ -1,10 +1,10 @@
 //! Text from outside, fit for a page: escaped, isolated from the direction of what stands around it, with nothing hidden
 //! in it, and never longer than somebody reads.
 
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
 
-use crate::requests::shown::{cut, visible};
+use crate::requests::shown::{cut, is_command, visible};
 
 /// Bytes of a sentence that are shown.
 const LONGEST_SENTENCE: usize = 2_000;
@@ -32,7 +32,20 @@ pub fn name(text: &str) -> Markup {
 
 /// Lines that stand as they are: a statement, a query.
 pub fn block(text: &str, label: &str) -> Markup {
-    html! { pre tabindex="0" role="group" aria-label=(label) { code { (lines(text)) } } }
+    html! {
+        pre tabindex="0" role="group" aria-label=(label) { code {
+            @for (at, line) in lines(text).lines().enumerate() {
+                @if at > 0 { (PreEscaped(line_break(line))) }
+                (line)
+            }
+        } }
+    }
+}
+
+/// What ends the line before. The log of a pipeline, which a page may be written to, obeys lines that begin with a mark of
+/// its own; to a browser, both breaks are the same.
+fn line_break(line: &str) -> &'static str {
+    if is_command(line) { "&#10;" } else { "\n" }
 }
 
 /// Lines of at most [`LONGEST_BLOCK`] bytes, with how much is left out.
@@ -120,6 +133,16 @@ mod tests {
             assert!(markup.len() < LONGEST_BLOCK + 300, "{} bytes", markup.len());
             assert!(markup.contains(says), "no {says:?}");
         }
+    }
+
+    #[test]
+    fn no_line_of_a_statement_is_obeyed_by_a_pipeline() {
+        let markup = block("SELECT '\n::error::owned\n  ##[error]owned\n::text", "a statement").0;
+        assert!(
+            markup.contains("SELECT '&#10;::error::owned&#10;  ##[error]owned&#10;::text</code>"),
+            "{markup}"
+        );
+        assert!(block("SELECT\n1", "a statement").0.contains("SELECT\n1"));
     }
 
     #[test]
