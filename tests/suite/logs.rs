@@ -21,6 +21,7 @@ use evodoctor::requests::{self, Examined, Options};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::support::generated::generated;
 use crate::support::program::evodoctor;
 
 const TOKENS: [&str; 3] = [
@@ -285,7 +286,7 @@ fn the_report_fits_the_terminal() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(generated(64))]
 
     /// A token never comes out, wherever in a request it went in and however it was written.
     #[test]

@@ -52,12 +52,28 @@ pub(super) fn glance<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Glance<'l>
     let is_odd = matches!(client.first()?, b'"' | b'-') || matches!(client[space - 1], b'"' | b',');
     let path = method + line.get(method..method + 8)?.iter().position(|&byte| byte == b' ')? + 1;
     let end = path + memchr(b' ', &line[path..])?;
-    let [b'H', b'T', b'T', b'P', b'/', _, _, _, b'"', b' ', hundreds @ b'1'..=b'5', tens, ones, b' ', ..] =
-        line[end + 1..]
+    let &[
+        b'H',
+        b'T',
+        b'T',
+        b'P',
+        b'/',
+        major,
+        b'.',
+        minor,
+        b'"',
+        b' ',
+        hundreds @ b'1'..=b'5',
+        tens,
+        ones,
+        b' ',
+        ..,
+    ] = &line[end + 1..]
     else {
         return None;
     };
     let is_odd = is_odd
+        || !(major.is_ascii_digit() && minor.is_ascii_digit())
         || memchr2(b'"', b'\\', &line[path..end]).is_some()
         || ends_with_address(&line[end + 1 + VERSION..]);
     if is_odd || !tens.is_ascii_digit() || !ones.is_ascii_digit() {

@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod database;
 pub mod filler;
 pub mod fixtures;
+pub mod generated;
 pub mod migrations;
 pub mod mortal;
 pub mod program;
