@@ -74,7 +74,7 @@ pub(super) fn glance<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Glance<'l>
     };
     let is_odd = is_odd
         || !(major.is_ascii_digit() && minor.is_ascii_digit())
-        || memchr2(b'"', b'\\', &line[path..end]).is_some()
+        || memchr2(b'"', b'\\', &line[method..end]).is_some()
         || ends_with_address(&line[end + 1 + VERSION..]);
     if is_odd || !tens.is_ascii_digit() || !ones.is_ascii_digit() {
         return None;
