@@ -10,6 +10,7 @@
 --   can be read in more ways than one, so they are left to you:
 --   UPDATE "Chat" SET "labels" = '["1", "2"]' WHERE "id" = 'ID' with the labels you mean, or '[]' for none.
 -- fix: quarantine
+-- judges: Chat
 -- matches: 22023 … cannot extract elements from a scalar
 -- matches: cannot extract elements from a scalar
 -- matches: cannot extract elements from an object

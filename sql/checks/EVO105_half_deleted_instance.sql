@@ -10,6 +10,7 @@
 --   DELETE FROM "Instance" WHERE "id" = 'ID' takes along whatever is left; if the finding says that it is still blocked,
 --   point those settings at another credential first (EVO106), or let EVO201's fix make the key cascade.
 -- fix: manual
+-- judges: Instance
 -- matches: Instance deleted
 -- matches: deleted instance … still
 -- matches: 403 … is already in use

@@ -10,6 +10,7 @@
 --   instance a credential of its own with the same key (evodoctor credentials share, after EVO202's fix), or point at
 --   another one: UPDATE "OpenaiSetting" SET "openaiCredsId" = 'CREDENTIAL' WHERE "id" = 'ID' (likewise "OpenaiBot").
 -- fix: manual
+-- judges: OpenaiCreds
 -- matches: openaiCredsId … another instance
 -- matches: Instance deleted … still there
 -- matches: OpenaiBot_openaiCredsId_fkey

@@ -9,6 +9,7 @@
 --   copying them; those of deleted bots from deleting a bot while people talk to it. Sessions of a type that Evolution
 --   does not know are judged only when they name no bot.
 -- fix: quarantine
+-- judges: IntegrationSession
 -- matches: bot does not answer
 -- matches: bot ignores contact
 -- matches: bot stopped answering

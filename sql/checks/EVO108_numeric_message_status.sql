@@ -9,6 +9,7 @@
 --   other number means nothing, so what becomes of it is left to you:
 --   UPDATE "Message" SET "status" = 'READ' WHERE "id" = 'ID'.
 -- fix: quarantine
+-- judges: Message
 -- matches: unread count … wrong
 -- matches: unreadMessages
 -- matches: status … cannot be cast

@@ -8,6 +8,7 @@
 --   whenever a number is unknown, and the second time its key is taken. The table is a cache, so nothing is lost with
 --   the row.
 -- fix: quarantine
+-- judges: IsOnWhatsapp
 -- matches: IsOnWhatsapp_remoteJid_key
 -- matches: P2002 … IsOnWhatsapp
 -- matches: isOnWhatsapp … Unique constraint failed

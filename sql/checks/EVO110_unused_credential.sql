@@ -7,6 +7,7 @@
 --   /openai/creds with the same ones is refused. It may also just be new. If it is not needed, delete it with
 --   DELETE /openai/creds/ID/INSTANCE, or here: DELETE FROM "OpenaiCreds" WHERE "id" = 'ID'.
 -- fix: manual
+-- judges: OpenaiCreds
 -- matches: unused credential
 -- matches: OpenaiCreds … not used
 WITH unused AS (

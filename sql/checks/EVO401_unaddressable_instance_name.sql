@@ -9,6 +9,7 @@
 --   unchanged. Renaming cures it, and changes the URL for every client, for Chatwoot's webhook and for proxies, so it is
 --   left to you, with the server stopped: UPDATE "Instance" SET "name" = 'NEW' WHERE "id" = 'ID'.
 -- fix: manual
+-- judges: Instance
 -- matches: instance does not exist … listed
 -- matches: cannot delete instance
 -- matches: instance name … slash

@@ -9,6 +9,7 @@
 --   UUID is taken for an id, which paths do not accept. Whether to rename, which changes the URL for every client, is
 --   left to you: UPDATE "Instance" SET "name" = 'NEW' WHERE "id" = 'ID', with the server stopped.
 -- fix: manual
+-- judges: Instance
 -- matches: two instances … same name
 -- matches: wrong instance
 -- matches: instance name … letter case

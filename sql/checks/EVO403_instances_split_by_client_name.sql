@@ -10,6 +10,7 @@
 --   keep the old name and no server loads them. Which it is only you know. For the second, with the server stopped:
 --   UPDATE "Instance" SET "clientName" = 'NAME' WHERE "clientName" IS NOT DISTINCT FROM 'OLD'.
 -- fix: manual
+-- judges: Instance
 -- matches: reading 'textMessage'
 -- matches: Cannot read properties of undefined … textMessage
 -- matches: instances vanish

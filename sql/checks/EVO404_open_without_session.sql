@@ -9,6 +9,7 @@
 --   keeps them in Redis (CACHE_REDIS_SAVE_INSTANCES) or in files, and this is advice only. Otherwise log the instance
 --   out and in again: DELETE /instance/logout/INSTANCE, then GET /instance/connect/INSTANCE and scan the code.
 -- fix: manual
+-- judges: Instance
 -- matches: Connection Closed
 -- matches: instance … open … QR code
 -- matches: state open … not connected

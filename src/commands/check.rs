@@ -10,7 +10,9 @@ use super::select::Selection;
 use super::stop::stop;
 use super::targets;
 use crate::cli::{self, Common};
+use crate::examine::check::{Check, checks};
 use crate::examine::empty::empty_tables;
+use crate::examine::first::schema_differs;
 use crate::examine::runner::Scope;
 use crate::examine::schedule::{self, Examined, Plan};
 use crate::exit::Exit;
@@ -45,7 +47,10 @@ pub async fn examine(args: &cli::Check, common: &Common) -> Result<Report> {
     let mut scope = Scope::new(&opened.catalog, opened.range(), &opened.server.role);
     scope.paranoid = args.paranoid;
     scope.empty = empty_tables(opened.session.connection(), &opened.catalog).await?;
-    let selected = |check: &crate::examine::check::Check| selection.lets_through(&check.rule.code);
+    let selected = |check: &Check| selection.lets_through(&check.rule.code);
+    if checks().iter().any(|check| selected(check) && check.compares_schema()) {
+        scope.differs = schema_differs(opened.session.connection(), &scope).await?;
+    }
     let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
     let plan = Plan { target: &opened.target, jobs: args.jobs, deadline };
     let stop = stop(args.timeout, deadline);

@@ -26,6 +26,8 @@ pub struct Check {
     family: Family,
     suspects: Option<Suspects>,
     first: Option<First>,
+    /// The table whose rows it judges (`judges:`); where there are none, there is nothing to find.
+    judges: Option<String>,
     query: String,
 }
 
@@ -78,14 +80,18 @@ impl Check {
             .zip(script.get("suspects"))
             .map(|(table, condition)| Suspects { table: table.to_owned(), condition: condition.to_owned() });
         let first = script.get("first").map(First::parse);
-        Ok(Self {
-            rule,
-            stem,
-            family,
-            suspects,
-            first,
-            query: script.single().with_context(|| path.to_owned())?.to_owned(),
-        })
+        let query = script.single().with_context(|| path.to_owned())?.to_owned();
+        let judges = script.get("judges").map(str::to_owned);
+        if let Some(table) = &judges {
+            let is_asked = query.contains(&format!("\"{table}\"")) || script.get("reads") == Some(table);
+            ensure!(is_asked, "{path} judges the rows of {table}, and does not read it");
+        }
+        Ok(Self { rule, stem, family, suspects, first, judges, query })
+    }
+
+    /// Whether it begins by comparing the whole schema with the release's.
+    pub fn compares_schema(&self) -> bool {
+        matches!(self.first, Some(First::Objects))
     }
 
     /// What it is run for.
@@ -126,6 +132,9 @@ impl Check {
     /// # Errors
     /// When the file uses a variable that nobody sets.
     fn only_question<'a>(&'a self, scope: &'a Scope<'a>, query: String) -> Result<Question<'a>> {
+        if self.judges.as_ref().is_some_and(|table| scope.empty.contains(table)) {
+            return Ok(Question::nothing());
+        }
         let cost = pages(&query, scope.catalog);
         let begin = move || {
             let variables = match facts::variables(&query, scope.catalog, scope.range)? {

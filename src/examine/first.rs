@@ -3,13 +3,14 @@
 
 use anyhow::{Context, Result};
 use sqlx::Row;
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgConnection, PgRow};
 
 use super::facts;
-use super::runner::Scope;
+use super::runner::{Scope, guarded_step};
 use super::step::{Answer, Next, Question, Step};
 use crate::database::objects::{self, Found};
 use crate::database::script::{Script, Variables, file, render};
+use crate::evolution::release::Release;
 
 /// What is asked first.
 #[derive(Debug)]
@@ -45,20 +46,45 @@ impl First {
                 let sql = render(&format!("SELECT {condition} AS is_so"), &variables)?;
                 Ok(asked(sql, |rows| Ok(rows.first().context("one row")?.try_get("is_so")?), begin))
             }
+            Self::Objects if scope.differs == Some(false) => Ok(Question::nothing()),
+            Self::Objects if scope.differs == Some(true) => begin(),
             Self::Objects => {
-                let release = match facts::known(scope.range) {
-                    Ok((_, release)) => release,
+                let (release, sql) = match objects_of(scope)? {
+                    Ok(asked) => asked,
                     Err(obstacle) => return Ok(Question::query("", 0, Err(obstacle))),
                 };
-                let sql = render(Script::parse(file("sql/catalog/objects.sql")).single()?, &variables)?;
-                let differs = move |rows: Vec<PgRow>| {
-                    let found: Vec<Found> = rows.iter().map(read).collect::<Result<_>>()?;
-                    Ok(!objects::are_of(release, &found))
-                };
-                Ok(asked(sql, differs, begin))
+                Ok(asked(sql, move |rows| differ(release, &rows), begin))
             }
         }
     }
+}
+
+/// Whether the schema differs from the release's at all; `None` where nobody can tell, and the checks say why. Asked
+/// before all checks, it is asked once for those that begin with it.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn schema_differs(connection: &mut PgConnection, scope: &Scope<'_>) -> Result<Option<bool>> {
+    let Ok((release, sql)) = objects_of(scope)? else { return Ok(None) };
+    match guarded_step(connection, None, Step::query("", 0, sql)).await? {
+        Ok(answer) => differ(release, &answer.rows()?).map(Some),
+        Err(_) => Ok(None),
+    }
+}
+
+/// The query for all objects of the schema, and the release to compare them with; or why there is none.
+fn objects_of(scope: &Scope<'_>) -> Result<Result<(Release, String), String>> {
+    let release = match facts::known(scope.range) {
+        Ok((_, release)) => release,
+        Err(obstacle) => return Ok(Err(obstacle)),
+    };
+    let variables = Variables::for_schema(&scope.catalog.schema);
+    Ok(Ok((release, render(Script::parse(file("sql/catalog/objects.sql")).single()?, &variables)?)))
+}
+
+fn differ(release: Release, rows: &[PgRow]) -> Result<bool> {
+    let found: Vec<Found> = rows.iter().map(read).collect::<Result<_>>()?;
+    Ok(!objects::are_of(release, &found))
 }
 
 /// Asks a query whether there may be something to find, and begins the question only then.

@@ -8,7 +8,7 @@ pub mod empty;
 pub mod facts;
 pub mod finder;
 pub mod finding;
-mod first;
+pub mod first;
 pub mod mask;
 pub mod obstacle;
 pub mod orphans;

@@ -48,6 +48,8 @@ pub struct Scope<'a> {
     pub readings: Readings,
     /// Tables that are known to have no row in this snapshot (see [`super::empty`]).
     pub empty: BTreeSet<String>,
+    /// Whether the schema differs from the release's at all, where that was asked beforehand (see [`super::first`]).
+    pub differs: Option<bool>,
 }
 
 impl<'a> Scope<'a> {
@@ -65,6 +67,7 @@ impl<'a> Scope<'a> {
             large: LARGE,
             readings: Readings::default(),
             empty: BTreeSet::new(),
+            differs: None,
         }
     }
 
@@ -144,22 +147,38 @@ pub async fn guarded<T>(
     left: Option<Duration>,
     work: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
 ) -> Result<sqlx::Result<T>> {
+    execute(connection, guard(left)).await.context("the connection was lost")?;
+    match work(connection).await {
+        Ok(done) => {
+            execute(connection, RELEASE.into()).await.context("the connection was lost")?;
+            Ok(Ok(done))
+        }
+        Err(refusal) => Ok(Err(go_on_after(connection, refusal).await?)),
+    }
+}
+
+const RELEASE: &str = "RELEASE SAVEPOINT evodoctor";
+
+/// What makes the savepoint, and says how long what follows may take.
+fn guard(left: Option<Duration>) -> String {
     let limit = left.map(|left| format!("; SET LOCAL statement_timeout = {}", left.as_millis().max(1)));
-    let before = format!("SAVEPOINT evodoctor{}", limit.unwrap_or_default());
-    execute(connection, before).await.context("the connection was lost")?;
-    let result = work(connection).await;
-    let after = match &result {
-        Ok(_) => "RELEASE SAVEPOINT evodoctor",
-        // Rolled back to, it would still be open, and a snapshot cannot be exported from inside.
-        Err(sqlx::Error::Database(_)) => "ROLLBACK TO SAVEPOINT evodoctor; RELEASE SAVEPOINT evodoctor",
-        Err(_) => return result.map(Ok).context("the connection was lost"),
-    };
-    let went_on = execute(connection, after.into()).await;
-    match (went_on, result) {
-        (Ok(_), result) => Ok(result),
+    format!("SAVEPOINT evodoctor{}", limit.unwrap_or_default())
+}
+
+/// Goes back to the savepoint after a refusal of the server's, which is returned.
+///
+/// # Errors
+/// When the connection is lost.
+async fn go_on_after(connection: &mut PgConnection, refusal: sqlx::Error) -> Result<sqlx::Error> {
+    if !matches!(refusal, sqlx::Error::Database(_)) {
+        return Err(refusal).context("the connection was lost");
+    }
+    // Rolled back to, it would still be open, and a snapshot cannot be exported from inside.
+    let back = format!("ROLLBACK TO SAVEPOINT evodoctor; {RELEASE}");
+    match execute(connection, back).await {
+        Ok(_) => Ok(refusal),
         // Its last words say why, not that nobody answers any more.
-        (Err(_), Err(last)) => Err(last).context("the server ended the connection"),
-        (Err(lost), Ok(_)) => Err(lost).context("the connection was lost"),
+        Err(_) => Err(refusal).context("the server ended the connection"),
     }
 }
 
@@ -174,8 +193,13 @@ pub(super) async fn guarded_step(
 ) -> Result<sqlx::Result<Answer>> {
     match step.into_query() {
         Ok(sql) => {
-            let work = async |connection: &mut PgConnection| text_rows(connection, sql).await;
-            Ok(guarded(connection, left, work).await?.map(Answer::Rows))
+            // The savepoint is a message of its own: a text that the server cannot even read undoes what stands before it in
+            // the same message. Its release is none; the query may end in a comment.
+            execute(connection, guard(left)).await.context("the connection was lost")?;
+            match text_rows(connection, format!("{sql}\n;{RELEASE}")).await {
+                Ok(rows) => Ok(Ok(Answer::Rows(rows))),
+                Err(refusal) => Ok(Err(go_on_after(connection, refusal).await?)),
+            }
         }
         Err(work) => guarded(connection, left, async |connection| work(connection).await).await,
     }

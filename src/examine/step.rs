@@ -74,6 +74,11 @@ impl<'a> Question<'a> {
         let steps = sql.map(|sql| vec![Step::query(about.clone(), cost, sql)]);
         Self { about, steps, then: Box::new(rows) }
     }
+
+    /// No question: it is known that there is nothing to find.
+    pub fn nothing() -> Self {
+        Self { about: String::new(), steps: Ok(Vec::new()), then: Box::new(rows) }
+    }
 }
 
 /// Takes all rows of all answers for findings.
