@@ -82,6 +82,7 @@ const CHANGES: &[(&str, Change)] = &[
             sql: r#"CREATE DOMAIN nonempty AS text CHECK (value <> ''); ALTER TABLE "Instance" ALTER "name" TYPE nonempty;
                 ALTER TABLE "Message" DROP CONSTRAINT "Message_instanceId_fkey";
                 ALTER TABLE "Message" ALTER "instanceId" TYPE uuid USING "instanceId"::uuid, ALTER "key" TYPE json;
+                INSERT INTO "Chat" ("id", "remoteJid", "instanceId", "labels") SELECT 'odd', '1@s', min("id"), '[]' FROM "Instance";
                 ALTER TABLE "Chat" ALTER "labels" TYPE text;
                 ALTER TABLE "Instance" ALTER "connectionStatus" DROP DEFAULT, ALTER "connectionStatus" TYPE text"#,
             says: &[
