@@ -5,6 +5,18 @@ SELECT
     relation.relkind::text AS kind,
     pg_catalog.pg_get_userbyid(relation.relowner)::text AS owner,
     pg_catalog.pg_has_role(relation.relowner, 'USAGE') AS is_owned,
+    -- Since PostgreSQL 16 a member may be kept from one or the other.
+    pg_catalog.pg_has_role(
+        relation.relowner, CASE WHEN pg_catalog.current_setting('server_version_num')::integer < 160000 THEN 'MEMBER' ELSE 'SET' END
+    ) AS may_become_owner,
+    -- An owner may have taken rights from itself, and FORCE ROW LEVEL SECURITY holds for it too.
+    ARRAY(
+        SELECT needed.privilege
+        FROM (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) AS needed (privilege)
+        WHERE NOT pg_catalog.has_table_privilege(relation.oid, needed.privilege)
+    ) AS lacks,
+    pg_catalog.row_security_active(relation.oid) AS hides_rows,
+    pg_catalog.has_schema_privilege(namespace.oid, 'CREATE') AS may_create,
     -- A grant on every column is as good as one on the table.
     pg_catalog.has_schema_privilege(namespace.oid, 'USAGE') AND (
         pg_catalog.has_table_privilege(relation.oid, 'SELECT')

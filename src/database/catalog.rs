@@ -101,6 +101,12 @@ pub struct Table {
     pub owner: String,
     /// Whether the role that asks may alter it.
     pub is_owned: bool,
+    /// Whether the role that asks could become the owner (`SET ROLE`).
+    pub may_become_owner: bool,
+    /// What the role that asks may not do with its rows: of `SELECT`, `INSERT`, `UPDATE`, `DELETE`.
+    pub lacks: Vec<String>,
+    /// Whether row-level security hides rows from the role that asks.
+    pub hides_rows: bool,
     /// Whether the role that asks may read it.
     pub is_readable: bool,
     /// Columns, in order.
@@ -134,6 +140,9 @@ impl Table {
             kind: row.try_get("kind")?,
             owner: row.try_get("owner")?,
             is_owned: row.try_get("is_owned")?,
+            may_become_owner: row.try_get("may_become_owner")?,
+            lacks: row.try_get("lacks")?,
+            hides_rows: row.try_get("hides_rows")?,
             is_readable: row.try_get("is_readable")?,
             columns: row.try_get("columns")?,
             stored_columns: row.try_get("stored_columns")?,
@@ -242,6 +251,8 @@ pub struct Catalog {
     pub columns: Columns,
     /// Whether the role that asks may use the schema: without that, it may read no table in it.
     pub is_reachable: bool,
+    /// Whether the role that asks may create something in the schema.
+    pub may_create: bool,
 }
 
 /// Whether evodoctor has a ledger in the database.
@@ -268,6 +279,7 @@ impl Catalog {
         let keys = rows(connection, "sql/catalog/foreign_keys.sql", &variables).await?;
         // Every table says the same.
         let is_reachable = tables.first().map_or(Ok(true), |row| row.try_get("is_reachable"))?;
+        let may_create = tables.first().map_or(Ok(true), |row| row.try_get("may_create"))?;
         let tables: Vec<Table> = tables.iter().map(Table::read).collect::<Result<_>>()?;
         let keys: Vec<DeclaredKey> = keys.iter().map(DeclaredKey::read).collect::<Result<_>>()?;
         let ledger = rows(connection, "sql/catalog/ledger.sql", &Variables::default()).await?;
@@ -287,6 +299,7 @@ impl Catalog {
             ledger,
             columns,
             is_reachable,
+            may_create,
         })
     }
 }

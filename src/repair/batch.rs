@@ -15,8 +15,8 @@ use super::orphans::{self, Constraint};
 use super::plan::{FixPlan, base};
 use super::quarantine::{self, RowAction};
 use super::rehearsal::Subject;
+use super::rights::{self, Need};
 use super::rows::Work;
-use super::turn::expect_owned;
 use crate::database::catalog::{Catalog, Ddl};
 use crate::database::run::{self, execute, rows};
 use crate::database::script::Variables;
@@ -141,10 +141,12 @@ pub async fn carry_out(
         .await
         .map_err(ledger::as_timeout)?;
     let catalog = Catalog::read(connection, &subject.schema).await?;
+    subject.expect_release(connection, &catalog).await?;
     let all = references(&catalog, subject.range);
     let reference = chosen(&all, key)?;
     let tables = orphans::tables(&[reference], &all, &catalog);
-    expect_owned(&catalog, &tables, &subject.server.role)?;
+    let need = Need::new(&fix.code, tables.clone(), [].iter());
+    rights::expect_tables(&catalog, &subject.server.role, need)?;
     let mode = Mode::ShareRowExclusive;
     locks::lock(connection, &subject.schema, &tables, mode).await?;
     let mut watch = LockWatch::default();

@@ -12,6 +12,7 @@ use super::locks::{self, Mode};
 use super::orphans::Constraint;
 use super::statements::WayBack;
 use crate::database::catalog::{Catalog, Ddl};
+use crate::database::quote::Fragment;
 use crate::database::run::{execute, rows, script, statement_rows};
 use crate::database::script::Variables;
 use crate::evolution::release::ReleaseRange;
@@ -160,29 +161,62 @@ pub async fn expect_own(connection: &mut PgConnection, role: &str) -> Result<()>
     ))
 }
 
-/// Creates the ledger where it is missing or old, and takes the number of the run that begins.
+/// What keeps this role from writing the ledger, and what to type; both go on from "role X".
 ///
 /// # Errors
-/// When this role may not create or use it; the message says what to grant.
-pub async fn open(connection: &mut PgConnection, role: &str, database: &str) -> Result<i64> {
+/// When something else has the ledger's name, or this role may not even read it.
+pub async fn obstacle(
+    connection: &mut PgConnection,
+    role: &str,
+    database: &str,
+) -> Result<Option<(String, String)>> {
     let exists = exists(connection).await?;
     let state = rows(connection, "sql/ledger/state.sql", &Variables::default()).await?;
     let row = state.first().context("the server did not answer")?;
     if exists && !row.try_get::<bool, _>("is_owned")? {
         let owner: String = row.try_get("owner")?;
-        return Err(failure(
-            format!("role {role:?} does not own the schema \"evodoctor\", where the ledger is"),
-            format!("connect as {owner:?}"),
-        ));
+        return Ok(Some((
+            format!("does not own the schema \"evodoctor\", where the ledger is: {owner:?} does"),
+            format!(
+                "connect as {owner:?}, or let it hand the ledger over: ALTER SCHEMA \"evodoctor\" OWNER TO {who}, and the \
+                 same for each of its tables",
+                who = Fragment::ident(role)
+            ),
+        )));
+    }
+    if let Some(owner) = row.try_get::<Option<String>, _>("tables_owner")? {
+        return Ok(Some((
+            format!("owns the schema \"evodoctor\", but not the ledger's tables in it: {owner:?} does"),
+            format!(
+                "as {owner:?}: ALTER TABLE \"evodoctor\".\"run\" OWNER TO {who}, and so on for \"applied_fix\" and \
+                     \"quarantine\"",
+                who = Fragment::ident(role)
+            ),
+        )));
     }
     if !exists && !row.try_get::<bool, _>("can_create")? {
-        return Err(failure(
+        return Ok(Some((
+            "may not create the schema \"evodoctor\", where the ledger and the quarantine go".to_owned(),
             format!(
-                "role {role:?} may not create the schema \"evodoctor\", where the ledger and the quarantine go"
+                "as the database's owner: GRANT CREATE ON DATABASE {} TO {}",
+                Fragment::ident(database),
+                Fragment::ident(role)
             ),
-            format!("as the database's owner: GRANT CREATE ON DATABASE \"{database}\" TO \"{role}\""),
-        ));
+        )));
     }
+    Ok(None)
+}
+
+/// Creates the ledger where it is missing or old, and takes the number of the run that begins.
+///
+/// # Errors
+/// When this role may not create or use it; the message says what to grant.
+pub async fn open(connection: &mut PgConnection, role: &str, database: &str) -> Result<i64> {
+    if let Some((line, step)) = obstacle(connection, role, database).await? {
+        return Err(failure(format!("role {role:?} {line}; nothing has been changed"), step));
+    }
+    let state = rows(connection, "sql/ledger/state.sql", &Variables::default()).await?;
+    let row = state.first().context("the server did not answer")?;
     let comment: Option<String> = row.try_get("comment")?;
     if comment.as_deref() != Some(FORMAT) {
         script(connection, "sql/ledger/create.sql", &Variables::default()).await?;

@@ -11,6 +11,7 @@ pub mod orphans;
 pub mod plan;
 pub mod quarantine;
 pub mod rehearsal;
+pub mod rights;
 pub mod rows;
 pub mod statements;
 pub mod turn;

@@ -11,15 +11,16 @@ use super::fix::{self, Fix};
 use super::ledger::{self, AppliedFix};
 use super::locks::{self, LockWatch, Mode};
 use super::plan::{FixPlan, Identity, plan_hash};
+use super::rights::{self, Need};
 use super::rows;
 use super::turn::Turn;
-use crate::database::catalog::{Catalog, Server};
-use crate::evolution::release::ReleaseRange;
+use crate::database::catalog::{self, Catalog, Server};
+use crate::evolution::release::{History, ReleaseRange};
 use crate::examine::finder::Finder;
 use crate::examine::finding::{CheckReport, Finding};
 use crate::examine::references::Reference;
 use crate::examine::runner::Scope;
-use crate::exit::{self, failure_for};
+use crate::exit::{self, failure, failure_for};
 use crate::progress::{Unit, Work};
 
 /// The database that is to be changed.
@@ -31,6 +32,31 @@ pub struct Subject {
     pub schema: String,
     /// The releases it may be.
     pub range: Option<ReleaseRange>,
+}
+
+impl Subject {
+    /// Refuses where the release is no longer what was read before Prisma's lock was taken: migrations have run meanwhile,
+    /// and what was planned was planned for another database.
+    ///
+    /// # Errors
+    /// Names both.
+    pub async fn expect_release(&self, connection: &mut PgConnection, catalog: &Catalog) -> Result<()> {
+        let history = catalog::migration_history(connection, catalog).await?;
+        let range = history.and_then(|rows| History::read(&rows).range);
+        if range == self.range {
+            return Ok(());
+        }
+        let name =
+            |range: Option<ReleaseRange>| range.map_or("unknown".to_owned(), |range| range.to_string());
+        Err(failure(
+            format!(
+                "migrations have run on this database meanwhile: the release was {} and is {} now; nothing has been changed",
+                name(self.range),
+                name(range)
+            ),
+            "run it again: it looks at what there is now",
+        ))
+    }
 }
 
 /// What a rehearsal did and saw. The transaction is still open.
@@ -108,12 +134,14 @@ pub async fn rehearse(
     wanted: impl Fn(&Finding) -> bool,
 ) -> Result<Rehearsal> {
     locks::begin(connection, moment).await?;
+    let mut catalog = Catalog::read(connection, &subject.schema).await?;
+    subject.expect_release(connection, &catalog).await?;
+    expect_rights(connection, subject, &catalog, finders, &wanted).await?;
     let run = ledger::open(connection, &subject.server.role, &subject.server.database)
         .await
         .map_err(ledger::as_timeout)?;
     let mut watch = LockWatch::default();
     let mut result = Rehearsal::begun(run);
-    let mut catalog = Catalog::read(connection, &subject.schema).await?;
     let work = Work::begin("rehearsing");
     work.part("", Some(finders.len() as u64), Unit::Steps);
     for (step, finder) in finders.iter().enumerate() {
@@ -162,6 +190,39 @@ pub async fn rehearse(
     result.finished(connection, &watch, subject).await
 }
 
+/// Where this role is limited, asks beforehand what fixes there would be, so that all of what is missing for them is said
+/// before the first begins. Whoever owns everything is not asked twice.
+async fn expect_rights(
+    connection: &mut PgConnection,
+    subject: &Subject,
+    catalog: &Catalog,
+    finders: &[&dyn Finder],
+    wanted: impl Fn(&Finding) -> bool,
+) -> Result<()> {
+    let mut needs: Vec<Need> = Vec::new();
+    let mut scope = Scope::new(catalog, subject.range, &subject.server.role);
+    scope.gives_way = true;
+    let finders = finders.iter().filter(|finder| rights::is_limited(catalog) && scope.applies(finder.rule()));
+    for finder in finders {
+        let Some(fix) = fix::find(&finder.rule().code) else { continue };
+        let (_, mut findings) = finder.find(connection, &scope).await.map_err(|error| {
+            let every: Vec<String> = catalog.tables.keys().cloned().collect();
+            locks::as_timeout(error, &subject.schema, &every, Mode::AccessShare)
+        })?;
+        mark_untreatable(&mut findings, &scope);
+        fix::annotate(&mut findings);
+        let chosen: Vec<Finding> = findings.into_iter().filter(|f| f.is_fixable && wanted(f)).collect();
+        if !chosen.is_empty() {
+            let turn =
+                Turn { subject, scope: &scope, finder: Some(*finder), fix, chosen: &chosen, arguments: None };
+            needs.push(turn.need());
+        }
+    }
+    rights::expect(connection, catalog, &subject.server.role, &subject.server.database, &needs)
+        .await
+        .map_err(ledger::as_timeout)
+}
+
 /// Carries out an operation with its arguments.
 ///
 /// # Errors
@@ -174,12 +235,10 @@ pub async fn operate(
     arguments: &BTreeMap<String, String>,
 ) -> Result<Rehearsal> {
     locks::begin(connection, moment).await?;
-    let run = ledger::open(connection, &subject.server.role, &subject.server.database)
-        .await
-        .map_err(ledger::as_timeout)?;
     let mut watch = LockWatch::default();
     watch.next_turn();
     let catalog = Catalog::read(connection, &subject.schema).await?;
+    subject.expect_release(connection, &catalog).await?;
     let scope = Scope::new(&catalog, subject.range, &subject.server.role);
     let turn = Turn {
         subject,
@@ -189,6 +248,11 @@ pub async fn operate(
         chosen: &[],
         arguments: Some(arguments),
     };
+    let needs = [turn.need()];
+    rights::expect(connection, &catalog, &subject.server.role, &subject.server.database, &needs).await?;
+    let run = ledger::open(connection, &subject.server.role, &subject.server.database)
+        .await
+        .map_err(ledger::as_timeout)?;
     let (plan, applied) = turn.carry_out(connection, &mut watch).await?;
     let mut result = Rehearsal::begun(run);
     result.fixes.push(plan);
@@ -210,14 +274,17 @@ pub async fn complete(
     series: Option<i64>,
 ) -> Result<Rehearsal> {
     locks::begin(connection, moment).await?;
-    let run = ledger::open(connection, &subject.server.role, &subject.server.database)
-        .await
-        .map_err(ledger::as_timeout)?;
     let mut watch = LockWatch::default();
     watch.next_turn();
     let catalog = Catalog::read(connection, &subject.schema).await?;
+    subject.expect_release(connection, &catalog).await?;
     let scope = Scope::new(&catalog, subject.range, &subject.server.role);
     let turn = Turn { subject, scope: &scope, finder: Some(finder), fix, chosen, arguments: None };
+    let needs = [turn.need()];
+    rights::expect(connection, &catalog, &subject.server.role, &subject.server.database, &needs).await?;
+    let run = ledger::open(connection, &subject.server.role, &subject.server.database)
+        .await
+        .map_err(ledger::as_timeout)?;
     let (plan, applied) = turn.carry_out(connection, &mut watch).await?;
     let mut result = Rehearsal::begun(run);
     result.fixes.push(plan);

@@ -12,9 +12,11 @@ use super::locks::{self, LockWatch, Mode};
 use super::plan::{FixPlan, base};
 use super::quarantine::{self, RowAction, RowDiff};
 use super::rehearsal::Subject;
+use super::rights::{self, Need};
 use super::statements::{self, WayBack, statements};
 use super::{diff, merge, orphans, rows};
 use crate::database::catalog::{self, Catalog, Ddl};
+use crate::database::run;
 use crate::database::script::{Variables, render};
 use crate::examine::check::Family;
 use crate::examine::finder::Finder;
@@ -51,25 +53,10 @@ impl Turn<'_> {
         connection: &mut PgConnection,
         watch: &mut LockWatch,
     ) -> Result<(FixPlan, AppliedFix)> {
-        let orphaned: Vec<&Reference> = self
-            .scope
-            .references
-            .iter()
-            .filter(|reference| self.chosen.iter().any(|finding| finding.key == reference.subject()))
-            .collect();
-        let tables = match self.fix.family {
-            Family::Once | Family::UniqueIndex => {
-                let touched = self.touched();
-                let losing = if self.fix.rows.is_some() { touched.clone() } else { Vec::new() };
-                rows::reach(touched, losing, &self.scope.references, self.scope.catalog)
-            }
-            Family::Reference => orphans::tables(&orphaned, &self.scope.references, self.scope.catalog),
-            Family::Finding => {
-                let named = self.chosen.iter().flat_map(|finding| finding.repair.tables.clone());
-                rows::reach(named.collect(), Vec::new(), &self.scope.references, self.scope.catalog)
-            }
-        };
-        expect_owned(self.scope.catalog, &tables, &self.subject.server.role)?;
+        let orphaned = self.orphaned();
+        let tables = self.tables();
+        let catalog = self.scope.catalog;
+        rights::expect_tables(catalog, &self.subject.server.role, self.need())?;
         // Readers need not wait where only rows change.
         let alters = self.fix.family != Family::Reference && !self.fix.up.is_empty();
         let mode = if alters { Mode::AccessExclusive } else { Mode::ShareRowExclusive };
@@ -78,6 +65,60 @@ impl Turn<'_> {
         // What the lock does not keep away, such as a row that somebody holds FOR UPDATE, may still be waited for.
         let done = self.on_locked(connection, watch, &tables, &orphaned).await;
         done.map_err(|error| locks::as_timeout(error, &self.subject.schema, &tables, mode))
+    }
+
+    /// What the role needs for it.
+    pub fn need(&self) -> Need {
+        let repairs = self.chosen.iter().flat_map(|finding| &finding.repair.statements);
+        // The key that EVO101 adds needs no right on the schema.
+        let up: &[String] = if self.fix.family == Family::Reference { &[] } else { &self.fix.up };
+        Need::new(&self.fix.code, self.tables(), up.iter().chain(repairs))
+    }
+
+    /// The references whose orphans it treats.
+    fn orphaned(&self) -> Vec<&Reference> {
+        let is_chosen = |reference: &&Reference| {
+            self.fix.family == Family::Reference
+                && self.chosen.iter().any(|finding| finding.key == reference.subject())
+        };
+        self.scope.references.iter().filter(is_chosen).collect()
+    }
+
+    /// The tables that it may touch or must keep still.
+    fn tables(&self) -> Vec<String> {
+        let (all, catalog) = (&self.scope.references, self.scope.catalog);
+        match self.fix.family {
+            Family::Once | Family::UniqueIndex => {
+                let touched = self.touched();
+                let losing = if self.fix.rows.is_some() { touched.clone() } else { Vec::new() };
+                rows::reach(touched, losing, all, catalog)
+            }
+            Family::Reference => orphans::tables(&self.orphaned(), all, catalog),
+            Family::Finding => {
+                let named = self.chosen.iter().flat_map(|finding| finding.repair.tables.clone());
+                rows::reach(named.collect(), Vec::new(), all, catalog)
+            }
+        }
+    }
+
+    /// Hands what was made over to the role that Evolution itself uses.
+    async fn hand_over(&self, connection: &mut PgConnection) -> Result<Vec<String>> {
+        let Some(owner) = rights::other_owner(self.scope.catalog, &self.subject.server.role) else {
+            return Ok(Vec::new());
+        };
+        let known: Vec<&String> = self.scope.catalog.tables.keys().collect();
+        let variables = Variables::for_schema(&self.subject.schema)
+            .text("owner", owner)
+            .text("known", serde_json::to_string(&known)?);
+        let mut executed = Vec::new();
+        for row in run::rows(connection, "sql/catalog/strangers.sql", &variables).await? {
+            let sql: String = row.try_get("statement")?;
+            run::execute(connection, sql.clone())
+                .await
+                .with_context(|| format!("the server refused: {sql}"))?;
+            executed.push(sql);
+        }
+        Ok(executed)
     }
 
     async fn on_locked(
@@ -92,7 +133,7 @@ impl Turn<'_> {
         let before = catalog::ddl(connection, schema).await?;
         let mut notes = self.fix.notes(self.subject.range);
         let mut steps = Steps { arguments: self.arguments.cloned().unwrap_or_default(), ..Steps::default() };
-        let statements = match self.fix.family {
+        let mut statements = match self.fix.family {
             Family::Once | Family::UniqueIndex => {
                 let variables = self.variables()?;
                 let spoken = statements(connection, &self.fix.before_rows, &variables).await?;
@@ -127,6 +168,9 @@ impl Turn<'_> {
                 done.executed
             }
         };
+        if self.need().creates_owned {
+            statements.extend(self.hand_over(connection).await?);
+        }
         watch.look(connection).await?;
         self.verify(connection).await?;
         let after = catalog::ddl(connection, schema).await?;
@@ -254,17 +298,6 @@ impl Turn<'_> {
     }
 }
 
-pub(super) fn expect_owned(catalog: &Catalog, tables: &[String], role: &str) -> Result<()> {
-    let foreign: Vec<_> =
-        tables.iter().filter_map(|t| catalog.tables.get(t)).filter(|t| !t.is_owned).collect();
-    let Some(first) = foreign.first() else { return Ok(()) };
-    let names = foreign.iter().map(|table| format!("{:?}", table.name)).collect::<Vec<_>>().join(", ");
-    Err(failure(
-        format!("role {role:?} does not own {names}, and only the owner may alter a table"),
-        format!("connect as {:?}, the role that Evolution itself uses", first.owner),
-    ))
-}
-
 fn trigger_notes(catalog: &Catalog, rows: &[RowDiff]) -> Vec<String> {
     let mut tables: Vec<&str> = rows.iter().map(|diff| diff.table.as_str()).collect();
     tables.dedup();
@@ -284,8 +317,6 @@ fn trigger_notes(catalog: &Catalog, rows: &[RowDiff]) -> Vec<String> {
 
 /// Whether rows can return under a live constraint.
 pub async fn can_replicate(connection: &mut PgConnection) -> Result<bool> {
-    let rows =
-        crate::database::run::rows(connection, "sql/quarantine/can_replicate.sql", &Variables::default())
-            .await?;
+    let rows = run::rows(connection, "sql/quarantine/can_replicate.sql", &Variables::default()).await?;
     Ok(rows.first().context("one row")?.try_get("is_allowed")?)
 }

@@ -16,6 +16,7 @@ use super::orphans::Before;
 use super::plan::{FixPlan, Identity, base, plan_hash};
 use super::quarantine::{RowAction, RowDiff, RowSample};
 use super::rehearsal::Subject;
+use super::rights::{self, Need};
 use super::statements::{self, each_finding, reverse, statements};
 use super::turn::can_replicate;
 use crate::database::catalog::{self, Catalog, Ddl};
@@ -106,13 +107,21 @@ pub async fn rehearse(
     locks::begin(connection, moment).await?;
     let mut runs = ledger::runs(connection).await.map_err(ledger::as_timeout)?;
     let catalog = Catalog::read(connection, &subject.schema).await?;
+    subject.expect_release(connection, &catalog).await?;
     ledger::overtaken(connection, &catalog, &mut runs).await?;
     // The first run of a series of batches stands for all of them.
     let standing = |run: &&Run| run.series == Some(wanted) && run.undone_at.is_none() && run.run != wanted;
     let batches: Vec<i64> = runs.iter().filter(standing).map(|run| run.run).collect();
     let mut all =
         Undone { run: choose_run(&runs, wanted)?.clone(), fixes: Vec::new(), plan_hash: String::new() };
-    for number in batches.into_iter().chain([wanted]) {
+    let numbers: Vec<i64> = batches.into_iter().chain([wanted]).collect();
+    let of_these = runs.iter().filter(|run| numbers.contains(&run.run));
+    let needs: Vec<Need> = of_these.flat_map(|run| &run.fixes).map(need).collect();
+    let server = &subject.server;
+    if !needs.is_empty() {
+        rights::expect(connection, &catalog, &server.role, &server.database, &needs).await?;
+    }
+    for number in numbers {
         let run = choose(&runs, number, &subject.schema)?;
         all.fixes.extend(reverse_run(connection, subject, &run).await?);
         if let Some(undone) = runs.iter_mut().find(|run| run.run == number) {
@@ -121,6 +130,13 @@ pub async fn rehearse(
     }
     all.plan_hash = plan_hash(&Identity::of(&subject.server, &subject.schema), &all.fixes);
     Ok(all)
+}
+
+/// What reversing a fix needs.
+fn need(applied: &AppliedFix) -> Need {
+    let down = fix::find(&applied.code).or_else(|| fix::operation(&applied.code)).map(|fix| &fix.down);
+    let ways_back = applied.steps.ways_back.iter().filter_map(|way_back| way_back.sql.as_ref());
+    Need::new(&applied.code, applied.tables.clone(), down.into_iter().flatten().chain(ways_back))
 }
 
 /// Reverses the fixes of one run, the last one first, and closes it.

@@ -1,5 +1,9 @@
 //! Two that change one database at the same time: one works, the other says who is busy.
 
+use std::io::{BufRead, BufReader};
+
+use evodoctor::database::quote::Fragment;
+use evodoctor::evolution::release::Release;
 use std::time::Duration;
 
 use sqlx::PgConnection;
@@ -103,4 +107,32 @@ async fn prismas_migrations_go_first() {
     .await
     .expect("readable");
     assert_eq!(locks, 0);
+}
+
+/// Migrations that run between two attempts change what was planned: that is seen, not gone over.
+#[tokio::test]
+async fn migrations_that_ran_meanwhile_are_seen() {
+    let (database, mut connection) = broken().await;
+    let (_blocker, _) = blocker(&database, r#"LOCK TABLE "OpenaiCreds" IN ACCESS EXCLUSIVE MODE"#).await;
+    let mut child = start_on(&database.url(), &SHARED_KEY);
+    let stderr = child.stderr.take().expect("piped");
+    let mut lines = BufReader::new(stderr).lines();
+    assert!(lines.any(|line| line.expect("text").contains("waiting:")), "it never waited");
+    // What Prisma writes when it has done with the next release.
+    let target = Release::find("2.3.7").expect("known");
+    for migration in target.migrations() {
+        let row = format!(
+            "INSERT INTO evolution_api._prisma_migrations (id, checksum, migration_name, finished_at, applied_steps_count)
+             SELECT md5(random()::text), {}, {name}, now(), 1
+             WHERE NOT EXISTS (SELECT FROM evolution_api._prisma_migrations WHERE migration_name = {name})",
+            Fragment::literal(migration.checksum_in(target).unwrap_or_default()),
+            name = Fragment::literal(&migration.name)
+        );
+        execute(&mut connection, &row).await;
+    }
+    let told: String = lines.map(|line| line.expect("text") + "\n").collect();
+    assert_eq!(child.wait().expect("it ends").code(), Some(2), "{told}");
+    for part in ["migrations have run on this database meanwhile", "2.3.7 now", "next: run it again"] {
+        assert!(told.contains(part), "{told}");
+    }
 }

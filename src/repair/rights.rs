@@ -1,0 +1,215 @@
+//! What a role must be allowed to before it changes anything. All that is missing is said at once, and before it starts: a
+//! managed server has no superuser, and a refusal after an hour of work helps nobody.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use sqlx::postgres::PgConnection;
+
+use super::ledger;
+use crate::database::catalog::{Catalog, Table};
+use crate::database::quote::Fragment;
+use crate::exit::failure;
+
+/// What a fix, or its reversal, needs.
+#[derive(Debug, Default)]
+pub struct Need {
+    /// Who needs it: a code, or the name of an operation.
+    pub code: String,
+    /// The tables that it alters, or changes rows of.
+    pub tables: Vec<String>,
+    /// Whether it makes something in the schema: an index at least.
+    pub creates: bool,
+    /// Whether it makes something that has an owner of its own: a table or a type.
+    pub creates_owned: bool,
+}
+
+impl Need {
+    /// Of a fix with these tables and statements.
+    pub fn new<'s>(
+        code: &str,
+        tables: Vec<String>,
+        statements: impl Iterator<Item = &'s String> + Clone,
+    ) -> Self {
+        let has = |word: &str| statements.clone().any(|sql| sql.contains(word));
+        Self {
+            code: code.to_owned(),
+            tables,
+            creates: has("CREATE "),
+            creates_owned: has("CREATE TABLE ") || has("CREATE TYPE "),
+        }
+    }
+}
+
+/// What is missing: why it is needed, and what to type.
+#[derive(Debug, Default)]
+struct Missing {
+    lines: Vec<String>,
+    steps: Vec<String>,
+}
+
+impl Missing {
+    fn add(&mut self, line: String, step: String) {
+        self.lines.push(line);
+        if !self.steps.contains(&step) {
+            self.steps.push(step);
+        }
+    }
+}
+
+/// Whether this role lacks anything that a fix may need: then it is worth asking beforehand what fixes there will be.
+pub fn is_limited(catalog: &Catalog) -> bool {
+    let is_open = |table: &Table| table.is_owned && table.lacks.is_empty() && !table.hides_rows;
+    !catalog.may_create
+        || catalog.tables.values().filter(|table| is_table(table)).any(|table| !is_open(table))
+}
+
+fn is_table(table: &Table) -> bool {
+    matches!(table.kind.as_str(), "r" | "p")
+}
+
+/// Refuses what this role may not carry out, the ledger's part included.
+///
+/// # Errors
+/// Names every object, its owner, who needs it, and what to type.
+pub async fn expect(
+    connection: &mut PgConnection,
+    catalog: &Catalog,
+    role: &str,
+    database: &str,
+    needs: &[Need],
+) -> Result<()> {
+    let mut missing = of_tables(catalog, role, needs);
+    if let Some((line, step)) = ledger::obstacle(connection, role, database).await? {
+        missing.add(line, step);
+    }
+    refuse(role, missing)
+}
+
+/// The same, of tables only, which the catalog knows.
+///
+/// # Errors
+/// As [`expect`].
+pub fn expect_tables(catalog: &Catalog, role: &str, need: Need) -> Result<()> {
+    refuse(role, of_tables(catalog, role, &[need]))
+}
+
+fn refuse(role: &str, missing: Missing) -> Result<()> {
+    match missing.lines.as_slice() {
+        [] => Ok(()),
+        [only] => {
+            Err(failure(format!("role {role:?} {only}; nothing has been changed"), missing.steps.join("; ")))
+        }
+        lines => Err(failure(
+            format!(
+                "role {role:?} lacks what this needs, so nothing has been changed. It\n    {}",
+                lines.join("\n    ")
+            ),
+            missing.steps.join(";\n      "),
+        )),
+    }
+}
+
+fn of_tables(catalog: &Catalog, role: &str, needs: &[Need]) -> Missing {
+    let mut missing = Missing::default();
+    let who = Fragment::ident(role);
+    let mut by_table: BTreeMap<&String, BTreeSet<&str>> = BTreeMap::new();
+    for need in needs {
+        need.tables.iter().for_each(|table| _ = by_table.entry(table).or_default().insert(&need.code));
+    }
+    let tables: Vec<(&Table, &BTreeSet<&str>)> = by_table
+        .iter()
+        .filter_map(|(name, codes)| Some((catalog.tables.get(*name)?, codes)))
+        .filter(|(table, _)| is_table(table))
+        .collect();
+
+    let mut by_owner: BTreeMap<&str, Vec<(&Table, &BTreeSet<&str>)>> = BTreeMap::new();
+    for (table, codes) in tables.iter().filter(|(table, _)| !table.is_owned) {
+        by_owner.entry(&table.owner).or_default().push((table, codes));
+    }
+    for (owner, tables) in by_owner {
+        let all: BTreeSet<&str> = tables.iter().flat_map(|(_, codes)| codes.iter().copied()).collect();
+        let names: Vec<String> = tables.iter().map(|(table, _)| format!("{:?}", table.name)).collect();
+        let may_become = tables.iter().any(|(table, _)| table.may_become_owner);
+        missing.add(
+            format!(
+                "does not own {}, which {} alter{}: {owner:?} does, and only an owner may",
+                names.join(", "),
+                list(&all),
+                if all.len() == 1 { "s" } else { "" }
+            ),
+            become_owner(owner, role, may_become),
+        );
+    }
+    for (table, codes) in &tables {
+        let name = Fragment::qualified(&catalog.schema, &table.name);
+        if table.is_owned && !table.lacks.is_empty() {
+            let lacks = table.lacks.join(", ");
+            missing.add(
+                format!("may not {lacks} on {:?} ({})", table.name, list(codes)),
+                format!("GRANT {lacks} ON {name} TO {who}"),
+            );
+        }
+        if table.is_owned && table.hides_rows {
+            missing.add(
+                format!(
+                    "does not see all rows of {:?} ({}): row-level security hides some, from its owner too",
+                    table.name,
+                    list(codes)
+                ),
+                format!("ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY, and FORCE again afterwards"),
+            );
+        }
+    }
+    let schema = Fragment::ident(&catalog.schema);
+    let creating: BTreeSet<&str> =
+        needs.iter().filter(|need| need.creates).map(|need| need.code.as_str()).collect();
+    if !creating.is_empty() && !catalog.may_create {
+        missing.add(
+            format!("may create nothing in the schema {:?} ({})", catalog.schema, list(&creating)),
+            format!("as its owner: GRANT CREATE ON SCHEMA {schema} TO {who}"),
+        );
+    }
+    let owned: BTreeSet<&str> =
+        needs.iter().filter(|need| need.creates_owned).map(|need| need.code.as_str()).collect();
+    if let Some(instance) = evolution(catalog)
+        && !owned.is_empty()
+        && instance.owner != role
+        && instance.is_owned
+        && !instance.may_become_owner
+    {
+        missing.add(
+            format!("may not give {:?} what {} makes", instance.owner, list(&owned)),
+            format!("connect as {:?}, the role that Evolution itself uses", instance.owner),
+        );
+    }
+    missing
+}
+
+/// The table whose owner is the role that Evolution itself uses.
+fn evolution(catalog: &Catalog) -> Option<&Table> {
+    catalog.tables.get("Instance").filter(|table| is_table(table))
+}
+
+/// The role that Evolution itself uses, where it is another than this one: what is made for it has to be its own.
+pub fn other_owner<'c>(catalog: &'c Catalog, role: &str) -> Option<&'c str> {
+    evolution(catalog).map(|table| table.owner.as_str()).filter(|owner| *owner != role)
+}
+
+fn become_owner(owner: &str, role: &str, may_become: bool) -> String {
+    let (owner_name, who) = (Fragment::ident(owner), Fragment::ident(role));
+    if may_become {
+        // A member that does not inherit.
+        return format!(
+            "connect as {owner:?}, the role that Evolution itself uses; or, as a member of it that does not inherit its \
+             rights, add options=-c%20role%3D{owner} to the connection string"
+        );
+    }
+    format!(
+        "connect as {owner:?}, the role that Evolution itself uses; or, as an administrator: GRANT {owner_name} TO {who}"
+    )
+}
+
+fn list(codes: &BTreeSet<&str>) -> String {
+    codes.iter().copied().collect::<Vec<_>>().join(", ")
+}
