@@ -52,6 +52,9 @@ pub struct Fix {
     /// Remove orphans (EVO101) in batches, each committed by itself; SIZE is that of the first one
     #[arg(long, value_name = "SIZE", num_args = 0..=1, default_missing_value = "1000", conflicts_with_all = ["plan", "plan_out", "to"])]
     pub batch: Option<std::num::NonZeroUsize>,
+    /// Build indexes and validate keys after the commit, in the forms that let others read and write
+    #[arg(long, conflicts_with_all = ["batch", "plan", "plan_out", "to"])]
+    pub online: bool,
     /// For hazards of an upgrade (EVO6xx): the release to go to [default: the newest known]
     #[arg(long, value_name = "RELEASE", value_parser = Known::Release, hide_possible_values = true)]
     pub to: Option<String>,

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::batches;
 use super::change::{self, Committed, rehearsed};
+use super::online;
 use super::open::{Opened, expect_live};
 use super::preflight;
 use super::select::{self, Selection};
@@ -14,8 +15,9 @@ use crate::examine::check::checks;
 use crate::examine::finder::Finder;
 use crate::examine::finding::Finding;
 use crate::exit::{Exit, failure};
+use crate::progress;
 use crate::repair::plan::{Identity, PlanFile};
-use crate::repair::rehearsal::{Rehearsal, rehearse};
+use crate::repair::rehearsal::{Rehearsal, Subject, rehearse};
 use crate::report::{Change, Detail, Report, RunInfo};
 use crate::upgrade::beforehand::Beforehand;
 use crate::upgrade::hazard::hazards;
@@ -29,6 +31,12 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
         return batches::run(args, first.get(), common).await;
     }
     let allowed = select::hazards(&args.allow)?;
+    if args.online {
+        expect_live(
+            common,
+            "--online is for a server that others work on, and a dump's is only there for this",
+        )?;
+    }
     if args.plan_out.is_some() {
         expect_live(
             common,
@@ -50,6 +58,14 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
         plan.expect_database(&identity)?;
     }
 
+    if args.online {
+        expect_in_pieces(&hazards)?;
+        online::expect_no_limits(opened.session.connection()).await?;
+        match args.apply {
+            true => online::resume(&mut opened, &subject, args.waiting.wait).await?,
+            false => say_unfinished(&mut opened, &subject).await?,
+        }
+    }
     if !hazards.chosen.is_empty() {
         preflight::refuse_downgrade(&opened, hazards.target)?;
     }
@@ -69,7 +85,7 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
         !named.is_empty() || counts()
     };
     let rehearsal = rehearsed(&mut opened, &subject, args.waiting.wait, async |connection, moment| {
-        rehearse(connection, &subject, moment, &finders, wanted).await
+        rehearse(connection, &subject, moment, &finders, wanted, args.online).await
     })
     .await?;
 
@@ -80,6 +96,15 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
         PlanFile::new(&identity, &rehearsal.fixes, hazards.to())?.write(path)?;
     }
     let committed = change::settle(&mut opened, &rehearsal, args.apply, &allowed).await?;
+    if args.online && committed == Committed::Yes {
+        let given_up = online::finish(&mut opened, &subject, rehearsal.run, args.waiting.wait).await?;
+        if !given_up.is_empty() {
+            return Err(failure(
+                format!("run {} is committed, but not all of it: {}", rehearsal.run, given_up.join("; ")),
+                format!("evodoctor undo {} takes back what is done", rehearsal.run),
+            ));
+        }
+    }
     let mut rehearsal = rehearsal;
     for finding in rehearsal.findings.iter_mut().chain(&mut rehearsal.left) {
         finding.severity = policy.severity(finding);
@@ -88,6 +113,28 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
     let report = if named.is_empty() { report.judged(common) } else { report.judged_unignored(common) };
     report.print(common)?;
     Ok(report.exit(common))
+}
+
+/// What is done before an upgrade is of one piece: the migration's line in the history says that all of it is there.
+fn expect_in_pieces(hazards: &Hazards) -> Result<()> {
+    match hazards.chosen.first() {
+        None => Ok(()),
+        Some(hazard) => Err(failure(
+            format!(
+                "{} is not done --online: it stands or falls with the migration it is about",
+                hazard.hazard.rule.code
+            ),
+            "the same without --online, in one transaction",
+        )),
+    }
+}
+
+/// Says which runs the next one goes on with first.
+async fn say_unfinished(opened: &mut Opened, subject: &Subject) -> Result<()> {
+    for run in online::unfinished(opened.session.connection(), subject).await? {
+        progress::say(&format!("run {} is not finished: with --apply, that is gone on with first", run.run));
+    }
+    Ok(())
 }
 
 /// The hazards of an upgrade that are named, which nobody takes away unasked.
@@ -136,7 +183,8 @@ fn report(
             Some(path) => format!(" --plan {}", path.display()),
             None => {
                 let to = args.to.iter().map(|to| format!(" --to {to}"));
-                args.codes.iter().map(|code| format!(" {code}")).chain(to).collect()
+                let online = args.online.then(|| " --online".to_owned());
+                args.codes.iter().map(|code| format!(" {code}")).chain(to).chain(online).collect()
             }
         };
         next.push(format!("evodoctor fix{what}{}", change::apply_words(&rehearsal.fixes)));

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::change::{self, rehearsed};
+use super::online;
 use super::open::Opened;
 use crate::cli::{self, Common};
 use crate::exit::Exit;
@@ -17,6 +18,9 @@ use crate::report::{Change, Detail, Report, RunInfo};
 pub async fn run(args: &cli::Undo, common: &Common) -> Result<Exit> {
     let mut opened = Opened::for_change(common, args.apply).await?;
     let subject = opened.subject();
+    if args.apply {
+        online::clean_up(&mut opened, &subject, args.run, args.waiting.wait).await?;
+    }
     let undone = rehearsed(&mut opened, &subject, args.waiting.wait, async |connection, moment| {
         undo::rehearse(connection, &subject, moment, args.run).await
     })

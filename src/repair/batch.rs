@@ -178,6 +178,7 @@ pub async fn carry_out(
         hazards: fix.hazards.iter().filter(is_real).cloned().collect(),
         notes: fix.notes(subject.range),
         statements,
+        after_commit: Vec::new(),
         schema_diff: String::new(),
         row_diff,
         locks: watch.held(1),

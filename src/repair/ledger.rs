@@ -9,6 +9,7 @@ use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use super::locks::{self, Mode};
+use super::online::{Later, State};
 use super::orphans::Constraint;
 use super::statements::WayBack;
 use crate::database::catalog::{Catalog, Ddl};
@@ -55,6 +56,8 @@ pub struct Run {
     pub superseded_by: Vec<String>,
     /// The first run of the series of batches that it is of; `null` for a run that stands alone.
     pub series: Option<i64>,
+    /// The statements that are still to be run for it to be whole; none of a run that was undone or closed.
+    pub unfinished: Vec<String>,
     /// How many rows it holds in the quarantine.
     pub quarantined: i64,
     /// Its fixes, in the order they were applied.
@@ -98,6 +101,18 @@ pub struct Steps {
     /// Upstream's migrations whose work the fix did, and which it recorded as applied.
     #[serde(default)]
     pub records: Vec<String>,
+    /// What was left for after the transaction, and how far it is.
+    #[serde(default)]
+    pub later: Vec<Later>,
+}
+
+impl Run {
+    /// What is still to be done for it to be whole; nothing of a run that was undone or closed.
+    pub fn open(&self) -> Vec<&Later> {
+        let is_over = self.undone_at.is_some() || self.closed_at.is_some();
+        let fixes = self.fixes.iter().filter(|_| !is_over);
+        fixes.flat_map(|fix| &fix.steps.later).filter(|later| later.state == State::Open).collect()
+    }
 }
 
 /// Whether the ledger is there.
@@ -269,6 +284,24 @@ pub async fn record(
     Ok(())
 }
 
+/// Writes how far what was left for later is, and what the tables of a fix are by now.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn settle(
+    connection: &mut PgConnection,
+    run: i64,
+    position: usize,
+    fix: &AppliedFix,
+) -> Result<()> {
+    let variables = Variables::default()
+        .text("run", run.to_string())
+        .text("position", position.to_string())
+        .text("ddl_after", serde_json::to_string(&fix.ddl_after)?)
+        .text("steps", serde_json::to_string(&fix.steps)?);
+    script(connection, "sql/ledger/settle_fix.sql", &variables).await
+}
+
 /// Every run in the ledger, newest first; none when there is no ledger.
 pub async fn runs(connection: &mut PgConnection) -> Result<Vec<Run>> {
     if !exists(connection).await? {
@@ -298,7 +331,7 @@ pub async fn overtaken(connection: &mut PgConnection, catalog: &Catalog, runs: &
 
 fn read_run(row: &PgRow) -> Result<Run> {
     let fixes: Value = row.try_get("fixes")?;
-    Ok(Run {
+    let mut run = Run {
         run: row.try_get("run")?,
         target_schema: row.try_get("target_schema")?,
         applied_at: row.try_get("applied_at")?,
@@ -314,6 +347,9 @@ fn read_run(row: &PgRow) -> Result<Run> {
         superseded_by: Vec::new(),
         series: row.try_get("series")?,
         quarantined: row.try_get("quarantined")?,
+        unfinished: Vec::new(),
         fixes: serde_json::from_value(fixes).context("the ledger holds a fix that cannot be read")?,
-    })
+    };
+    run.unfinished = run.open().into_iter().map(|later| later.sql.clone()).collect();
+    Ok(run)
 }

@@ -7,6 +7,7 @@ pub mod fix;
 pub mod ledger;
 pub mod locks;
 pub mod merge;
+pub mod online;
 pub mod orphans;
 pub mod plan;
 pub mod quarantine;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
 use super::fix::Fix;
+use super::online::{self, Later, Parts};
 use super::rows::{Treatment, Work, reach, treatment};
 use crate::database::catalog::{Action, Catalog};
 use crate::database::quote::Fragment;
@@ -119,7 +120,8 @@ pub fn tables(references: &[&Reference], all: &[Reference], catalog: &Catalog) -
 
 /// Treats the orphans of `orphaned` and puts the constraints in place.
 ///
-/// Returns the statements that touched Evolution's tables, and the constraints dealt with.
+/// Returns the statements that touched Evolution's tables, the constraints dealt with, and where `is_online` what is left for
+/// after the transaction.
 ///
 /// # Errors
 /// When rows that cannot be quarantined hang on rows to be removed, or the server refuses a statement.
@@ -129,7 +131,8 @@ pub async fn apply(
     catalog: &Catalog,
     orphaned: &[&Reference],
     all: &[Reference],
-) -> Result<(Vec<String>, Vec<Constraint>)> {
+    is_online: bool,
+) -> Result<(Vec<String>, Vec<Constraint>, Vec<Later>)> {
     let work = Work { code: &fix.code, catalog, all };
     work.mark_orphans(connection, orphaned).await?;
     work.guard(connection).await?;
@@ -138,6 +141,7 @@ pub async fn apply(
     let [add, validate] = fix.up.as_slice() else { bail!("EVO101's fix holds two statements") };
     // Before PostgreSQL 18 a partitioned table takes no key that is NOT VALID.
     let add_valid = add.strip_suffix(" NOT VALID").context("the key is added unvalidated")?.to_owned();
+    let mut later = Vec::new();
     let constraints: Vec<Constraint> = orphaned.iter().map(|reference| Constraint::of(reference)).collect();
     for constraint in &constraints {
         let variables = constraint.variables(&catalog.schema);
@@ -150,12 +154,18 @@ pub async fn apply(
             Before::ClaimedValid | Before::NotEnforced => &[],
         };
         for statement in needed {
-            let sql = render(statement, &variables)?;
+            let whole = render(statement, &variables)?;
+            let Parts { now, later: after } = match is_online {
+                true => online::parts(&whole, catalog),
+                false => Parts { now: Some(whole), later: None },
+            };
+            later.extend(after);
+            let Some(sql) = now else { continue };
             execute(connection, sql.clone())
                 .await
                 .with_context(|| format!("while restoring the constraint {:?}", constraint.name))?;
             statements.push(sql);
         }
     }
-    Ok((statements, constraints))
+    Ok((statements, constraints, later))
 }

@@ -34,6 +34,9 @@ pub struct FixPlan {
     pub notes: Vec<String>,
     /// The statements that touched Evolution's tables, in order.
     pub statements: Vec<String>,
+    /// What is done after the commit, one by one, in the form that lets others read and write (`--online`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub after_commit: Vec<String>,
     /// Unified diff of canonical DDL.
     pub schema_diff: String,
     /// Rows removed, changed, or brought back.
@@ -69,6 +72,7 @@ impl FixPlan {
             self.hazards,
             self.notes,
             self.statements,
+            self.after_commit,
             self.schema_diff,
             self.base,
             rows

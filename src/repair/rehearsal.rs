@@ -122,7 +122,7 @@ impl Rehearsal {
 
 /// Carries out the fixes of every finding that is `wanted`, in the order of the finders, which is that of their codes: data
 /// before keys, so that a key can be built on clean data. Each is asked when its turn comes, on what the fixes before it
-/// left.
+/// left. Where it `is_online`, what others would have to wait for is left for after the transaction.
 ///
 /// # Errors
 /// [`locks::LockTimeout`] when a table was busy: roll back and begin again. Everything else is final; the caller rolls back.
@@ -132,6 +132,7 @@ pub async fn rehearse(
     moment: Duration,
     finders: &[&dyn Finder],
     wanted: impl Fn(&Finding) -> bool,
+    is_online: bool,
 ) -> Result<Rehearsal> {
     locks::begin(connection, moment).await?;
     let mut catalog = Catalog::read(connection, &subject.schema).await?;
@@ -167,8 +168,9 @@ pub async fn rehearse(
         let Some(fix) = fix::find(&finder.rule().code).filter(|_| !chosen.is_empty()) else { continue };
 
         watch.next_turn();
+        let (finder, chosen) = (Some(*finder), chosen.as_slice());
         let (plan, applied) =
-            Turn { subject, scope: &scope, finder: Some(*finder), fix, chosen: &chosen, arguments: None }
+            Turn { subject, scope: &scope, finder, fix, chosen, arguments: None, is_online }
                 .carry_out(connection, &mut watch)
                 .await
                 .map_err(|error| {
@@ -213,8 +215,15 @@ async fn expect_rights(
         fix::annotate(&mut findings);
         let chosen: Vec<Finding> = findings.into_iter().filter(|f| f.is_fixable && wanted(f)).collect();
         if !chosen.is_empty() {
-            let turn =
-                Turn { subject, scope: &scope, finder: Some(*finder), fix, chosen: &chosen, arguments: None };
+            let turn = Turn {
+                subject,
+                scope: &scope,
+                finder: Some(*finder),
+                fix,
+                chosen: &chosen,
+                arguments: None,
+                is_online: false,
+            };
             needs.push(turn.need());
         }
     }
@@ -234,30 +243,8 @@ pub async fn operate(
     operation: &'static Fix,
     arguments: &BTreeMap<String, String>,
 ) -> Result<Rehearsal> {
-    locks::begin(connection, moment).await?;
-    let mut watch = LockWatch::default();
-    watch.next_turn();
-    let catalog = Catalog::read(connection, &subject.schema).await?;
-    subject.expect_release(connection, &catalog).await?;
-    let scope = Scope::new(&catalog, subject.range, &subject.server.role);
-    let turn = Turn {
-        subject,
-        scope: &scope,
-        finder: None,
-        fix: operation,
-        chosen: &[],
-        arguments: Some(arguments),
-    };
-    let needs = [turn.need()];
-    rights::expect(connection, &catalog, &subject.server.role, &subject.server.database, &needs).await?;
-    let run = ledger::open(connection, &subject.server.role, &subject.server.database)
-        .await
-        .map_err(ledger::as_timeout)?;
-    let (plan, applied) = turn.carry_out(connection, &mut watch).await?;
-    let mut result = Rehearsal::begun(run);
-    result.fixes.push(plan);
-    result.applied.push(applied);
-    result.finished(connection, &watch, subject).await
+    let task = Task { finder: None, fix: operation, chosen: &[], arguments: Some(arguments), series: None };
+    alone(connection, subject, moment, task).await
 }
 
 /// Completes what batches have begun: treats what is left of the findings, and puts the constraints in place, as a run of `series`.
@@ -273,13 +260,33 @@ pub async fn complete(
     chosen: &[Finding],
     series: Option<i64>,
 ) -> Result<Rehearsal> {
+    alone(connection, subject, moment, Task { finder: Some(finder), fix, chosen, arguments: None, series })
+        .await
+}
+
+/// One turn that is a run of its own, or of a series.
+struct Task<'a> {
+    finder: Option<&'a dyn Finder>,
+    fix: &'static Fix,
+    chosen: &'a [Finding],
+    arguments: Option<&'a BTreeMap<String, String>>,
+    series: Option<i64>,
+}
+
+async fn alone(
+    connection: &mut PgConnection,
+    subject: &Subject,
+    moment: Duration,
+    task: Task<'_>,
+) -> Result<Rehearsal> {
     locks::begin(connection, moment).await?;
     let mut watch = LockWatch::default();
     watch.next_turn();
     let catalog = Catalog::read(connection, &subject.schema).await?;
     subject.expect_release(connection, &catalog).await?;
     let scope = Scope::new(&catalog, subject.range, &subject.server.role);
-    let turn = Turn { subject, scope: &scope, finder: Some(finder), fix, chosen, arguments: None };
+    let Task { finder, fix, chosen, arguments, series } = task;
+    let turn = Turn { subject, scope: &scope, finder, fix, chosen, arguments, is_online: false };
     let needs = [turn.need()];
     rights::expect(connection, &catalog, &subject.server.role, &subject.server.database, &needs).await?;
     let run = ledger::open(connection, &subject.server.role, &subject.server.database)

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
+use super::online::{self, Later, Parts};
 use super::rehearsal::Subject;
+use crate::database::catalog::Catalog;
 use crate::database::quote::Fragment;
 use crate::database::run::{execute, state_of, statement_rows};
 use crate::database::script::{Script, Variables, file, render};
@@ -25,6 +27,8 @@ pub struct Executed {
     pub notes: Vec<String>,
     /// How to reverse the statements that queries wrote, in the order they were run.
     pub ways_back: Vec<WayBack>,
+    /// What is left for after the transaction.
+    pub later: Vec<Later>,
 }
 
 /// How to reverse one statement that a query wrote.
@@ -82,12 +86,13 @@ pub fn pending(found: &[Finding]) -> Vec<Record> {
 /// # Errors
 /// As [`statements`].
 pub async fn record(connection: &mut PgConnection, variables: &Variables) -> Result<Executed> {
-    statements(connection, &Script::parse(file("sql/upgrade/record.sql")).statements, variables).await
+    statements(connection, &Script::parse(file("sql/upgrade/record.sql")).statements, variables, None).await
 }
 
 /// Runs the statements of a fix file. A query in it speaks: a column `note` goes into the plan, a column `refusal`
 /// stops everything, a column `statement` is run, and is reversed by the column `undo` beside it or, where that is
-/// null, stays as the column `stays` says.
+/// null, stays as the column `stays` says. What others would have to wait for is left for later where the tables as they
+/// were are given (see [`online`]).
 ///
 /// # Errors
 /// A refusal with everything that stands in the way; or what the server says.
@@ -95,10 +100,11 @@ pub async fn statements(
     connection: &mut PgConnection,
     templates: &[String],
     variables: &Variables,
+    online: Option<&Catalog>,
 ) -> Result<Executed> {
     let rendered: Result<Vec<String>> =
         templates.iter().map(|template| render(template, variables)).collect();
-    run_each(connection, rendered?).await
+    run_each(connection, rendered?, online).await
 }
 
 /// Runs statements that belong to single findings through the fix's own file, which splices each in as `:name`.
@@ -110,6 +116,7 @@ pub async fn each_finding(
     templates: &[String],
     name: &str,
     given: impl Iterator<Item = &String>,
+    online: Option<&Catalog>,
 ) -> Result<Executed> {
     let mut rendered = Vec::new();
     for statement in given {
@@ -118,15 +125,18 @@ pub async fn each_finding(
             rendered.push(render(template, &variables)?);
         }
     }
-    run_each(connection, rendered).await
+    run_each(connection, rendered, online).await
 }
 
-async fn run_each(connection: &mut PgConnection, rendered: Vec<String>) -> Result<Executed> {
+async fn run_each(
+    connection: &mut PgConnection,
+    rendered: Vec<String>,
+    online: Option<&Catalog>,
+) -> Result<Executed> {
     let mut done = Executed::default();
     for sql in rendered {
         if !is_query(&sql) {
-            run_statement(connection, &sql).await?;
-            done.executed.push(sql);
+            change(connection, sql, online, &mut done).await?;
             continue;
         }
         let mut refusals: Vec<String> = Vec::new();
@@ -134,7 +144,7 @@ async fn run_each(connection: &mut PgConnection, rendered: Vec<String>) -> Resul
             if let Ok(refusal) = row.try_get::<String, _>("refusal") {
                 refusals.push(mask::text(&refusal));
             } else if row.try_get::<String, _>("statement").is_ok() {
-                written(connection, &row, &mut done).await?;
+                written(connection, &row, online, &mut done).await?;
             } else {
                 done.notes.push(mask::text(row.try_get("note")?));
             }
@@ -149,16 +159,40 @@ pub fn is_query(sql: &str) -> bool {
     sql.starts_with("SELECT") || sql.starts_with("WITH")
 }
 
+/// Runs a statement, or as much of it as is done in the transaction.
+async fn change(
+    connection: &mut PgConnection,
+    sql: String,
+    online: Option<&Catalog>,
+    done: &mut Executed,
+) -> Result<()> {
+    let Parts { now, later } = match online {
+        Some(before) => online::parts(&sql, before),
+        None => Parts { now: Some(sql), later: None },
+    };
+    if let Some(sql) = now {
+        run_statement(connection, &sql).await?;
+        done.executed.push(sql);
+    }
+    done.later.extend(later);
+    Ok(())
+}
+
 /// Runs a statement that a query wrote.
-async fn written(connection: &mut PgConnection, row: &PgRow, done: &mut Executed) -> Result<()> {
-    let sql: String = row.try_get("statement")?;
-    run_statement(connection, &sql).await?;
-    done.executed.push(sql);
+async fn written(
+    connection: &mut PgConnection,
+    row: &PgRow,
+    online: Option<&Catalog>,
+    done: &mut Executed,
+) -> Result<()> {
+    change(connection, row.try_get("statement")?, online, done).await?;
     let stays = match row.try_get("stays") {
         Err(sqlx::Error::ColumnNotFound(_)) => None,
         other => other?,
     };
-    done.ways_back.push(WayBack { sql: row.try_get("undo")?, stays });
+    let undo: Option<String> = row.try_get("undo")?;
+    let undo = undo.map(|sql| if online.is_some() { online::way_back(&sql) } else { sql });
+    done.ways_back.push(WayBack { sql: undo, stays });
     Ok(())
 }
 

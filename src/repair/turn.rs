@@ -14,7 +14,7 @@ use super::quarantine::{self, RowAction, RowDiff};
 use super::rehearsal::Subject;
 use super::rights::{self, Need};
 use super::statements::{self, WayBack, statements};
-use super::{diff, merge, orphans, rows};
+use super::{diff, merge, online, orphans, rows};
 use crate::database::catalog::{self, Catalog, Ddl};
 use crate::database::run;
 use crate::database::script::{Variables, render};
@@ -41,6 +41,8 @@ pub struct Turn<'a> {
     pub chosen: &'a [Finding],
     /// The arguments of an operation.
     pub arguments: Option<&'a BTreeMap<String, String>>,
+    /// Whether what others would have to wait for is left for after the transaction.
+    pub is_online: bool,
 }
 
 impl Turn<'_> {
@@ -58,7 +60,7 @@ impl Turn<'_> {
         let catalog = self.scope.catalog;
         rights::expect_tables(catalog, &self.subject.server.role, self.need())?;
         // Readers need not wait where only rows change.
-        let alters = self.fix.family != Family::Reference && !self.fix.up.is_empty();
+        let alters = self.fix.family != Family::Reference && !self.fix.up.is_empty() && !self.is_online;
         let mode = if alters { Mode::AccessExclusive } else { Mode::ShareRowExclusive };
         locks::lock(connection, &self.subject.schema, &tables, mode).await?;
         watch.look(connection).await?;
@@ -133,15 +135,17 @@ impl Turn<'_> {
         let before = catalog::ddl(connection, schema).await?;
         let mut notes = self.fix.notes(self.subject.range);
         let mut steps = Steps { arguments: self.arguments.cloned().unwrap_or_default(), ..Steps::default() };
+        let online = self.is_online.then_some(self.scope.catalog);
         let mut statements = match self.fix.family {
             Family::Once | Family::UniqueIndex => {
                 let variables = self.variables()?;
-                let spoken = statements(connection, &self.fix.before_rows, &variables).await?;
+                let spoken = statements(connection, &self.fix.before_rows, &variables, None).await?;
                 let mut executed = self.treat_rows(connection).await?;
-                let done = statements(connection, &self.fix.up, &variables).await?;
+                let done = statements(connection, &self.fix.up, &variables, online).await?;
                 notes.extend(spoken.notes.into_iter().chain(done.notes));
                 executed.extend(done.executed);
                 steps.ways_back = done.ways_back;
+                steps.later = done.later;
                 if self.fix.records {
                     let recorded = statements::record(connection, &variables).await?;
                     executed.extend(recorded.executed);
@@ -153,18 +157,24 @@ impl Turn<'_> {
             }
             Family::Reference => {
                 let all = &self.scope.references;
-                let (statements, constraints) =
-                    orphans::apply(connection, self.fix, self.scope.catalog, orphaned, all).await?;
+                let catalog = self.scope.catalog;
+                let (statements, constraints, later) =
+                    orphans::apply(connection, self.fix, catalog, orphaned, all, self.is_online).await?;
                 steps.constraints = constraints;
+                steps.later = later;
                 statements
             }
             Family::Finding => {
                 let repairs = self.chosen.iter().flat_map(|finding| &finding.repair.statements);
-                let done = statements::each_finding(connection, &self.fix.up, "repair", repairs).await?;
+                let done =
+                    statements::each_finding(connection, &self.fix.up, "repair", repairs, online).await?;
                 notes.extend(done.notes);
                 // Undo goes through them from the last to the first.
                 let undo = self.chosen.iter().flat_map(|finding| finding.repair.undo.iter().rev());
-                steps.ways_back = undo.map(WayBack::by).collect();
+                steps.ways_back = undo
+                    .map(|sql| WayBack::by(if self.is_online { online::way_back(sql) } else { sql.clone() }))
+                    .collect();
+                steps.later = done.later;
                 done.executed
             }
         };
@@ -172,7 +182,10 @@ impl Turn<'_> {
             statements.extend(self.hand_over(connection).await?);
         }
         watch.look(connection).await?;
-        self.verify(connection).await?;
+        // What is not whole yet is looked at when it is.
+        if steps.later.is_empty() {
+            self.verify(connection).await?;
+        }
         let after = catalog::ddl(connection, schema).await?;
         let row_diff: Vec<RowDiff> = quarantine::summary(connection, &self.fix.code).await?;
         notes.extend(trigger_notes(self.scope.catalog, &row_diff));
@@ -192,13 +205,15 @@ impl Turn<'_> {
             hazards: self.hazards(&row_diff, undo_is_exact),
             notes,
             statements,
+            after_commit: steps.later.iter().map(|later| later.sql.clone()).collect(),
             schema_diff: diff::schema(&before, &after),
             row_diff,
             locks: Vec::new(),
             base: base(&before, tables),
             plan_hash: String::new(),
         };
-        let changed = diff::changed_tables(&before, &after);
+        let mut changed = diff::changed_tables(&before, &after);
+        changed.extend(steps.later.iter().filter_map(|later| later.table.clone()));
         let only = |ddl: Ddl| ddl.into_iter().filter(|(table, _)| changed.contains(table)).collect();
         // What was made here is touched too, though it could not be locked beforehand.
         let mut tables = tables.to_vec();

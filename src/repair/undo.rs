@@ -218,7 +218,7 @@ impl Reversal<'_> {
         let mut notes = Vec::new();
         let (executed, row_diff) = match self.fix.family {
             Family::Once | Family::UniqueIndex => {
-                let done = statements(connection, &self.fix.down, &self.variables()?).await?;
+                let done = statements(connection, &self.fix.down, &self.variables()?, None).await?;
                 let back = reverse(connection, &self.applied.steps.ways_back).await?;
                 notes.extend(done.notes.into_iter().chain(back.notes));
                 let mut executed = done.executed;
@@ -231,7 +231,7 @@ impl Reversal<'_> {
             Family::Finding => {
                 let ways_back = self.applied.steps.ways_back.iter().rev();
                 let undo = ways_back.filter_map(|way_back| way_back.sql.as_ref());
-                let done = each_finding(connection, &self.fix.down, "undo", undo).await?;
+                let done = each_finding(connection, &self.fix.down, "undo", undo, None).await?;
                 notes.extend(done.notes);
                 (done.executed, Vec::new())
             }
@@ -249,6 +249,7 @@ impl Reversal<'_> {
             hazards: vec!["blocks-writes".into()],
             notes,
             statements: executed,
+            after_commit: Vec::new(),
             schema_diff: diff::schema(&before, &after),
             row_diff,
             locks: Vec::new(),

@@ -93,6 +93,12 @@ fn one_fix(fix: &FixPlan, page: Page) -> String {
             out.push_str(&one_statement(statement));
         }
     }
+    if !fix.after_commit.is_empty() {
+        out.push_str(&title("after the commit, while others read and write"));
+        for statement in &fix.after_commit {
+            out.push_str(&one_statement(statement));
+        }
+    }
     if !fix.locks.is_empty() {
         out.push_str(&title("locks"));
         out.push_str(&locks(fix, page));

@@ -174,7 +174,8 @@ fn history(runs: &[Run], common: &Common, page: Page) -> String {
                     .map(|fix| format!("{} v{}", fix.code, fix.version))
                     .collect::<Vec<_>>()
                     .join(", ")
-                    + &run.series.map(|first| format!(" (batches of {first})")).unwrap_or_default(),
+                    + &run.series.map(|first| format!(" (batches of {first})")).unwrap_or_default()
+                    + if run.unfinished.is_empty() { "" } else { " (not finished)" },
                 number(run.quarantined),
                 ended(run),
             ]
@@ -188,6 +189,10 @@ fn history(runs: &[Run], common: &Common, page: Page) -> String {
             "closes what an upgrade has superseded",
             0,
         ));
+    }
+    if runs.iter().any(|run| !run.unfinished.is_empty()) {
+        let command = format!("evodoctor fix --online --apply{}", common.again());
+        out.push_str(&page.next(&command, "goes on with what is not finished", 0));
     }
     let can_be_undone =
         |run: &&Run| run.undone_at.is_none() && run.closed_at.is_none() && run.superseded_by.is_empty();

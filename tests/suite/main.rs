@@ -28,6 +28,7 @@ mod html;
 mod logs;
 mod merges;
 mod metrics;
+mod online;
 mod orphans;
 mod own_schema;
 mod owner;

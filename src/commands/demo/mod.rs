@@ -53,6 +53,7 @@ async fn tell(common: &Common) -> Result<Exit> {
         plan_out: None,
         plan: None,
         batch: None,
+        online: false,
         to: None,
         waiting: cli::Waiting::default(),
     };

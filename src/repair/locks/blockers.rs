@@ -61,7 +61,11 @@ impl Since {
 }
 
 impl Blocker {
-    fn read(row: &PgRow) -> sqlx::Result<Self> {
+    /// What a query says that has the columns of `sql/catalog/blockers.sql`.
+    ///
+    /// # Errors
+    /// When a column is missing or of another type.
+    pub fn read(row: &PgRow) -> sqlx::Result<Self> {
         let asking: String = row.try_get("asking")?;
         Ok(Self {
             pid: row.try_get("pid")?,

@@ -68,6 +68,12 @@ fn one(fix: &FixPlan) -> Markup {
                     }
                 }
             }
+            @if !fix.after_commit.is_empty() {
+                h4 { "After the commit, while others read and write" }
+                @for (nth, statement) in fix.after_commit.iter().enumerate() {
+                    (block(statement, &format!("Statement {} after the commit of {}", nth + 1, fix.code)))
+                }
+            }
             @if !fix.locks.is_empty() {
                 details {
                     summary { (counted(fix.locks.len() as u64, "lock")) }

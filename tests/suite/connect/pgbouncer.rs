@@ -265,3 +265,21 @@ async fn a_killed_program_leaves_nothing_at_work() {
     let child = start_on(&url, &arguments);
     tokio::task::spawn_blocking(|| ended(child)).await.expect("it ends").ends(0);
 }
+
+#[tokio::test]
+async fn indexes_are_built_online_through_a_pool_that_has_three_connections() {
+    let database = Fixture::read("EVO205_chat_index_missing", "bad").database("evolution_api").await;
+    let arguments = ["fix", "EVO205", "--online", "--apply", "--allow", "deletes-rows,changes-rows"];
+    let Some(small) = Bouncer::start(&database, "transaction", 1, "") else { return };
+    on(&small.url(&database), &arguments).ends(2).complains(&[
+        "--online takes three connections",
+        "run 1 is committed, and left to do is the build of the index",
+    ]);
+    drop(small);
+    let Some(bouncer) = Bouncer::start(&database, "transaction", 3, "") else { return };
+    on(&bouncer.url(&database), &["fix", "--online", "--apply"]).ends(0);
+    on(&bouncer.url(&database), &["undo", "1", "--apply"]).ends(0);
+    on(&bouncer.url(&database), &arguments).ends(0);
+    on(&database.url(), &["check", "--select", "EVO205,EVO208"]).ends(0);
+    expect_no_lock(&database).await;
+}

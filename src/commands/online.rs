@@ -1,0 +1,305 @@
+//! `evodoctor fix --online`: what a fix has left for after its transaction, statement by statement. Each can be cut off, and
+//! is gone on with by the next run: the ledger says what is still to be done.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use sqlx::postgres::PgConnection;
+
+use super::change::{self, attempts};
+use super::open::Opened;
+use crate::cli::duration::written;
+use crate::database::catalog::{self, Ddl};
+use crate::database::run::{self, execute, state_of};
+use crate::exit::{failure, failure_for};
+use crate::progress;
+use crate::repair::ledger::{self, AppliedFix, Run};
+use crate::repair::locks::{self, Patience};
+use crate::repair::online::{self, Ended, Later, State, Work};
+use crate::repair::rehearsal::Subject;
+
+/// How long a table may take to be free, where somebody has waited long enough or pressed Ctrl-C.
+const SOON: Duration = Duration::from_secs(2);
+
+/// Refuses a session whose limits would cut a build off.
+///
+/// # Errors
+/// Names them.
+pub async fn expect_no_limits(connection: &mut PgConnection) -> Result<()> {
+    let limits = online::limits(connection).await?;
+    if limits.is_empty() {
+        return Ok(());
+    }
+    Err(failure(
+        format!(
+            "this session has {}, which would cut a long statement off, and evodoctor changes no session's settings; nothing \
+             has been changed",
+            limits.join(" and ")
+        ),
+        "connect as a role without it (ALTER ROLE … SET … for all its sessions), or leave --online away",
+    ))
+}
+
+/// Goes on with what earlier runs have left to do.
+///
+/// # Errors
+/// When a statement cannot be carried out.
+pub async fn resume(opened: &mut Opened, subject: &Subject, wait: Duration) -> Result<()> {
+    let mut open = unfinished(opened.session.connection(), subject).await?;
+    open.sort_by_key(|run| run.run);
+    for run in open {
+        progress::say(&format!("run {} is not finished; going on with it", run.run));
+        for given_up in finish(opened, subject, run.run, wait).await? {
+            progress::say(&given_up);
+        }
+    }
+    Ok(())
+}
+
+/// The runs on this schema that are not finished, newest first.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn unfinished(connection: &mut PgConnection, subject: &Subject) -> Result<Vec<Run>> {
+    let mut runs = runs(connection).await?;
+    runs.retain(|run| run.target_schema == subject.schema && !run.unfinished.is_empty());
+    Ok(runs)
+}
+
+async fn runs(connection: &mut PgConnection) -> Result<Vec<Run>> {
+    run::begin(connection, "BEGIN READ ONLY").await?;
+    let runs = ledger::runs(connection).await?;
+    execute(connection, "ROLLBACK".into()).await?;
+    Ok(runs)
+}
+
+/// Does what a run has left for later. Returns, for a person, what rows that came in meanwhile did not allow.
+///
+/// # Errors
+/// When a statement cannot be carried out; those before it stay.
+pub async fn finish(
+    opened: &mut Opened,
+    subject: &Subject,
+    number: i64,
+    wait: Duration,
+) -> Result<Vec<String>> {
+    let all = runs(opened.session.connection()).await?;
+    let mut run = all.into_iter().find(|run| run.run == number).context("the run is in the ledger")?;
+    let mut given_up = Vec::new();
+    for position in 0..run.fixes.len() {
+        for at in 0..run.fixes[position].steps.later.len() {
+            if run.fixes[position].steps.later[at].state != State::Open {
+                continue;
+            }
+            let mut step = Step { opened, subject, run: &mut run, position, at, wait };
+            let done = match step.later().work {
+                Work::Validate(_) => step.validate().await,
+                Work::Build(_) | Work::Rebuild(_) => step.build().await,
+            };
+            given_up.extend(done.map_err(|error| left_to_do(error, &run))?);
+        }
+    }
+    Ok(given_up)
+}
+
+/// Says of a run that did not come to its end how it goes on.
+fn left_to_do(error: anyhow::Error, run: &Run) -> anyhow::Error {
+    let open = run.open();
+    let what: Vec<String> = open.iter().map(|later| later.work.title()).collect();
+    let (number, what) = (run.run, what.join(", "));
+    let next = crate::exit::own_next(&error).map(|next| format!("{next}; then ")).unwrap_or_default();
+    let message = format!("run {number} is committed, and left to do is {what}");
+    failure_for(
+        error,
+        message,
+        format!("{next}evodoctor fix --online --apply goes on, evodoctor undo {number} takes the run back"),
+    )
+}
+
+/// Drops what interrupted statements of a run have left, as undo only knows what was finished.
+///
+/// # Errors
+/// When the table stays busy.
+pub async fn clean_up(opened: &mut Opened, subject: &Subject, number: i64, wait: Duration) -> Result<()> {
+    for run in unfinished(opened.session.connection(), subject).await? {
+        for later in run.open().into_iter().filter(|_| run.run == number) {
+            clean(opened, subject, later, wait).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn clean(opened: &mut Opened, subject: &Subject, later: &Later, wait: Duration) -> Result<()> {
+    let connection = opened.session.connection();
+    let cleaned = attempts(connection, subject, Patience::new(wait), async |connection, moment| {
+        online::clean(connection, &subject.schema, moment, &later.work).await
+    });
+    if cleaned.await? {
+        progress::say(&format!("what {} had left is dropped", later.work.title()));
+    }
+    execute(opened.session.connection(), "COMMIT".into()).await.context("the server refused to commit")?;
+    Ok(())
+}
+
+/// One statement that was left for later.
+struct Step<'a> {
+    opened: &'a mut Opened,
+    subject: &'a Subject,
+    run: &'a mut Run,
+    position: usize,
+    at: usize,
+    wait: Duration,
+}
+
+impl Step<'_> {
+    fn later(&self) -> &Later {
+        &self.run.fixes[self.position].steps.later[self.at]
+    }
+
+    /// A key, in a transaction that holds no lock but SHARE UPDATE EXCLUSIVE.
+    async fn validate(&mut self) -> Result<Option<String>> {
+        let (subject, later, at) = (self.subject, self.later().clone(), self.at);
+        let (number, position) = (self.run.run, self.position);
+        let fix = &self.run.fixes[position];
+        progress::say(&format!("{}: others go on reading and writing", later.work.title()));
+        let connection = self.opened.session.connection();
+        let validated =
+            attempts(connection, subject, Patience::new(self.wait), async |connection, moment| {
+                locks::begin(connection, moment).await?;
+                let before = catalog::ddl(connection, &subject.schema).await?;
+                execute(connection, later.sql.clone()).await?;
+                let after = catalog::ddl(connection, &subject.schema).await?;
+                let fix = marked(fix, at, State::Done, Some(&before), &after);
+                ledger::settle(connection, number, position, &fix).await?;
+                Ok(fix)
+            });
+        match validated.await {
+            Ok(fix) => self.commit(fix).await.map(|()| None),
+            Err(error) => {
+                change::abandon(self.opened.session.connection()).await;
+                let mut states = error.chain().filter_map(|cause| cause.downcast_ref()).map(state_of);
+                // foreign_key_violation
+                match states.any(|state| state.as_deref() == Some("23503")) {
+                    true => {
+                        self.give_up("rows that refer to nothing came in meanwhile", "EVO101").await.map(Some)
+                    }
+                    false => Err(error),
+                }
+            }
+        }
+    }
+
+    /// An index, outside of any transaction.
+    async fn build(&mut self) -> Result<Option<String>> {
+        let later = self.later().clone();
+        let name = later.work.index().unwrap_or_default().to_owned();
+        clean(self.opened, self.subject, &later, self.wait).await?;
+        let (was_there, before) = self.look(&name).await?;
+        if !was_there {
+            progress::say(&format!("{}: others go on reading and writing", later.work.title()));
+            let Opened { session, target, .. } = &mut *self.opened;
+            match online::carry_out(session.connection(), target, &later, self.wait).await? {
+                Ended::Done => {}
+                // unique_violation
+                Ended::Refused(error) if state_of(&error).as_deref() == Some("23505") => {
+                    self.tidy(&later).await;
+                    return self.give_up("duplicate rows came in meanwhile", "EVO103").await.map(Some);
+                }
+                Ended::Refused(error) => {
+                    self.tidy(&later).await;
+                    return Err(
+                        anyhow::Error::new(error).context(format!("the server refused: {}", later.sql))
+                    );
+                }
+                Ended::Blocked(blockers) => {
+                    let left = self.tidy(&later).await;
+                    let who: Vec<String> = blockers.iter().map(locks::Blocker::who).collect();
+                    let longer = written(Patience::new(self.wait).suggestion());
+                    return Err(failure(
+                        format!("{} has waited long enough for {}{left}", later.work.title(), who.join("; ")),
+                        locks::way_out(&blockers, &longer),
+                    ));
+                }
+                Ended::Interrupted => {
+                    let left = self.tidy(&later).await;
+                    return Err(failure(format!("interrupted{left}"), "go on when you like"));
+                }
+            }
+        }
+        let (is_there, after) = self.look(&name).await?;
+        ensure!(is_there, "the index {name:?} is not valid, although the server says that it has built it");
+        // Where it was there already, the tool ended between its end and its line in the ledger.
+        self.settle(State::Done, (!was_there).then_some(&before), &after).await?;
+        Ok(None)
+    }
+
+    /// Whether the index is valid, and the schema's tables.
+    async fn look(&mut self, name: &str) -> Result<(bool, Ddl)> {
+        let connection = self.opened.session.connection();
+        run::begin(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
+        let is_there = online::is_valid(connection, &self.subject.schema, name).await?;
+        let ddl = catalog::ddl(connection, &self.subject.schema).await?;
+        execute(connection, "ROLLBACK".into()).await?;
+        Ok((is_there, ddl))
+    }
+
+    /// Drops what the statement has left, if the table is free about now. Returns what to say of it.
+    async fn tidy(&mut self, later: &Later) -> &'static str {
+        match clean(self.opened, self.subject, later, SOON).await {
+            Ok(()) => "",
+            Err(error) => {
+                tracing::debug!("what it has left stays: {error:#}");
+                change::abandon(self.opened.session.connection()).await;
+                "; what it has built so far stays for now, invalid, and is dropped by the next run"
+            }
+        }
+    }
+
+    /// What was to be done is left to whoever finds what stands in its way. Returns that for a person.
+    async fn give_up(&mut self, why: &str, code: &str) -> Result<String> {
+        let (_, ddl) = self.look("").await?;
+        let title = self.later().work.title();
+        let own = self.run.fixes[self.position].code.clone();
+        self.settle(State::GivenUp, Some(&ddl), &ddl).await?;
+        let codes = if own == code { own } else { format!("{code} {own}") };
+        Ok(format!("{title} is not done: {why}; evodoctor fix {codes} --online shows them, and mends it"))
+    }
+
+    async fn settle(&mut self, state: State, before: Option<&Ddl>, after: &Ddl) -> Result<()> {
+        let (number, position) = (self.run.run, self.position);
+        let fix = marked(&self.run.fixes[position], self.at, state, before, after);
+        let connection = self.opened.session.connection();
+        let settled =
+            attempts(connection, self.subject, Patience::new(self.wait), async |connection, moment| {
+                locks::begin(connection, moment).await?;
+                ledger::settle(connection, number, position, &fix).await.map_err(ledger::as_timeout)
+            });
+        settled.await?;
+        self.commit(fix).await
+    }
+
+    async fn commit(&mut self, fix: AppliedFix) -> Result<()> {
+        let (number, position, at) = (self.run.run, self.position, self.at);
+        let is_it = move |run: &Run| {
+            let fix = run.fixes.get(position).filter(|_| run.run == number);
+            fix.is_some_and(|fix| fix.steps.later.get(at).is_some_and(|later| later.state != State::Open))
+        };
+        change::commit(self.opened, number, is_it).await?;
+        self.run.fixes[position] = fix;
+        Ok(())
+    }
+}
+
+/// The fix's line in the ledger when a statement of it is done or given up. What its tables are afterwards is what undo
+/// expects, unless somebody else had changed them before.
+fn marked(fix: &AppliedFix, at: usize, state: State, before: Option<&Ddl>, after: &Ddl) -> AppliedFix {
+    let mut fix = fix.clone();
+    fix.steps.later[at].state = state;
+    for (table, ddl) in &mut fix.ddl_after {
+        let is_ours = before.is_none_or(|before| before.get(table) == Some(ddl));
+        if let Some(now) = after.get(table).filter(|_| is_ours) {
+            ddl.clone_from(now);
+        }
+    }
+    fix
+}
