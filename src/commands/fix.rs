@@ -1,5 +1,7 @@
 //! `evodoctor fix`: rehearses repairs, and with `--apply` commits what the rehearsal did.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
 use super::batches;
@@ -63,7 +65,7 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
         online::expect_no_limits(opened.session.connection()).await?;
         match args.apply {
             true => online::resume(&mut opened, &subject, args.waiting.wait).await?,
-            false => say_unfinished(&mut opened, &subject).await?,
+            false => say_unfinished(&mut opened, &subject, args.waiting.wait).await?,
         }
     }
     if !hazards.chosen.is_empty() {
@@ -130,8 +132,8 @@ fn expect_in_pieces(hazards: &Hazards) -> Result<()> {
 }
 
 /// Says which runs the next one goes on with first.
-async fn say_unfinished(opened: &mut Opened, subject: &Subject) -> Result<()> {
-    for run in online::unfinished(opened.session.connection(), subject).await? {
+async fn say_unfinished(opened: &mut Opened, subject: &Subject, wait: Duration) -> Result<()> {
+    for run in online::unfinished(opened, subject, wait).await? {
         progress::say(&format!("run {} is not finished: with --apply, that is gone on with first", run.run));
     }
     Ok(())

@@ -45,7 +45,7 @@ pub async fn expect_no_limits(connection: &mut PgConnection) -> Result<()> {
 /// # Errors
 /// When a statement cannot be carried out.
 pub async fn resume(opened: &mut Opened, subject: &Subject, wait: Duration) -> Result<()> {
-    let mut open = unfinished(opened.session.connection(), subject).await?;
+    let mut open = unfinished(opened, subject, wait).await?;
     open.sort_by_key(|run| run.run);
     for run in open {
         progress::say(&format!("run {} is not finished; going on with it", run.run));
@@ -60,16 +60,22 @@ pub async fn resume(opened: &mut Opened, subject: &Subject, wait: Duration) -> R
 ///
 /// # Errors
 /// When the connection is lost.
-pub async fn unfinished(connection: &mut PgConnection, subject: &Subject) -> Result<Vec<Run>> {
-    let mut runs = runs(connection).await?;
+pub async fn unfinished(opened: &mut Opened, subject: &Subject, wait: Duration) -> Result<Vec<Run>> {
+    let mut runs = runs(opened, subject, wait).await?;
     runs.retain(|run| run.target_schema == subject.schema && !run.unfinished.is_empty());
     Ok(runs)
 }
 
-async fn runs(connection: &mut PgConnection) -> Result<Vec<Run>> {
-    run::begin(connection, "BEGIN READ ONLY").await?;
-    let runs = ledger::runs(connection).await?;
-    execute(connection, "ROLLBACK".into()).await?;
+/// The runs of the ledger, which may be busy.
+async fn runs(opened: &mut Opened, subject: &Subject, wait: Duration) -> Result<Vec<Run>> {
+    let connection = opened.session.connection();
+    let read = attempts(connection, subject, Patience::new(wait), async |connection, moment| {
+        run::begin(connection, "BEGIN READ ONLY").await?;
+        execute(connection, format!("SET LOCAL lock_timeout = {}", moment.as_millis().max(1))).await?;
+        ledger::runs(connection).await.map_err(ledger::as_timeout)
+    });
+    let runs = read.await?;
+    execute(opened.session.connection(), "ROLLBACK".into()).await?;
     Ok(runs)
 }
 
@@ -83,7 +89,7 @@ pub async fn finish(
     number: i64,
     wait: Duration,
 ) -> Result<Vec<String>> {
-    let all = runs(opened.session.connection()).await?;
+    let all = runs(opened, subject, wait).await?;
     let mut run = all.into_iter().find(|run| run.run == number).context("the run is in the ledger")?;
     let mut given_up = Vec::new();
     for position in 0..run.fixes.len() {
@@ -121,7 +127,7 @@ fn left_to_do(error: anyhow::Error, run: &Run) -> anyhow::Error {
 /// # Errors
 /// When the table stays busy.
 pub async fn clean_up(opened: &mut Opened, subject: &Subject, number: i64, wait: Duration) -> Result<()> {
-    for run in unfinished(opened.session.connection(), subject).await? {
+    for run in unfinished(opened, subject, wait).await? {
         for later in run.open().into_iter().filter(|_| run.run == number) {
             clean(opened, subject, later, wait).await?;
         }
@@ -202,7 +208,8 @@ impl Step<'_> {
                 Ended::Done => {}
                 // unique_violation
                 Ended::Refused(error) if state_of(&error).as_deref() == Some("23505") => {
-                    self.tidy(&later).await;
+                    // Nobody else would drop it.
+                    clean(self.opened, self.subject, &later, self.wait).await?;
                     return self.give_up("duplicate rows came in meanwhile", "EVO103").await.map(Some);
                 }
                 Ended::Refused(error) => {

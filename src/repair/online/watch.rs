@@ -50,7 +50,7 @@ pub async fn carry_out(
     later: &Later,
     wait: Duration,
 ) -> Result<Ended> {
-    let guard = guard(target).await?;
+    let mut guard = guard(target).await?;
     // Behind a pooler with one connection, the guard has it.
     let answered = tokio::time::timeout(PATIENCE, execute(connection, "SELECT 1".into())).await;
     answered.map_err(|_| too_few())??;
@@ -70,6 +70,10 @@ pub async fn carry_out(
         (Some(Err(error)), None) => Ended::Refused(error),
         (None, None) => Ended::Interrupted,
     };
+    // Its locks are free when the server has answered, and not yet when the connection is closed.
+    if let Err(error) = execute(guard.connection(), "ROLLBACK".into()).await {
+        tracing::debug!("the guard was lost: {error:#}");
+    }
     let _ = watcher.close().await;
     let _ = guard.close().await;
     Ok(ended)
