@@ -68,7 +68,7 @@ FROM
         SELECT
             'key',
             pg_catalog.concat(
-                '(', child.names, ') → ', CASE WHEN parent.relnamespace <> namespace.oid THEN parent.relnamespace::regnamespace::text || '.' END,
+                '(', child.names, ') -> ', CASE WHEN parent.relnamespace <> namespace.oid THEN parent.relnamespace::regnamespace::text || '.' END,
                 parent.relname, ' (', referenced.names, ')'
             ),
             key.conname::text,

@@ -34,7 +34,7 @@ WITH bot AS (
 ),
 lost (key, what, predicate, id, row) AS (
     SELECT
-        'Chat.labels → Label',
+        'Chat.labels -> Label',
         'labels that the instance does not have',
         pg_catalog.format(
             'EXISTS (SELECT FROM pg_catalog.jsonb_array_elements(CASE WHEN pg_catalog.jsonb_typeof("labels") = ''array'' THEN "labels" ELSE ''[]'' END)'
@@ -60,7 +60,7 @@ lost (key, what, predicate, id, row) AS (
         )
     UNION ALL
     SELECT
-        'MessageUpdate.keyId → Message',
+        'MessageUpdate.keyId -> Message',
         'messages that are gone',
         pg_catalog.format(
             'NOT EXISTS (SELECT FROM %I."Message" AS message WHERE message."key" ->> ''id'' = "MessageUpdate"."keyId" AND message."instanceId" = "MessageUpdate"."instanceId")',
@@ -76,7 +76,7 @@ lost (key, what, predicate, id, row) AS (
     -- only with IntegrationSession.botId
     UNION ALL
     SELECT
-        'IntegrationSession.botId → bot',
+        'IntegrationSession.botId -> bot',
         'bots that were deleted',
         pg_catalog.concat(
             '"type" IN (''typebot'', ''openai'', ''dify'', ''evolution'', ''flowise'', ''n8n'', ''evoai'') AND "botId" NOT IN (',

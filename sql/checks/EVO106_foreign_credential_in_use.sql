@@ -69,7 +69,7 @@ SELECT
             WHEN found.relation = 'OpenaiBot' THEN CASE found.count WHEN 1 THEN '1 bot uses' ELSE found.count || ' bots use' END
             ELSE CASE found.count WHEN 1 THEN 'the settings of 1 instance use' ELSE pg_catalog.format('the settings of %s instances use', found.count) END
         END,
-        CASE WHEN pg_catalog.length(found.owners) > 100 THEN pg_catalog.left(found.owners, 100) || '…' ELSE found.owners END,
+        CASE WHEN pg_catalog.length(found.owners) > 100 THEN pg_catalog.left(found.owners, 100) || '...' ELSE found.owners END,
         CASE WHEN found.is_blocking THEN 'stops half-way' ELSE 'takes them along' END
     ) AS detail,
     pg_catalog.format(

@@ -35,7 +35,7 @@ expected AS MATERIALIZED (
 -- The forms that evodoctor's own fixes leave behind (EVO201 to EVO205, EVO211 and EVO612): what stands in for what.
 own (kind, "table", form, replacement, definition) AS (
     VALUES
-        ('key', 'OpenaiSetting', '(openaiCredsId) → OpenaiCreds (id)', '', '{"on_delete": "CASCADE", "on_update": "CASCADE"}'::jsonb),
+        ('key', 'OpenaiSetting', '(openaiCredsId) -> OpenaiCreds (id)', '', '{"on_delete": "CASCADE", "on_update": "CASCADE"}'::jsonb),
         ('index', 'OpenaiCreds', 'UNIQUE (apiKey)', 'UNIQUE (instanceId, apiKey)', NULL),
         ('index', 'OpenaiCreds', 'UNIQUE (name)', 'UNIQUE (instanceId, name)', NULL),
         ('index', 'OpenaiSetting', 'UNIQUE (openaiCredsId)', '(openaiCredsId)', NULL),
@@ -108,7 +108,7 @@ hand AS (
     WHERE
         found."table" = 'OpenaiSetting'
         AND ((found.kind = 'column' AND found.form = 'openaiCredsId' AND NOT (found.definition ->> 'not_null')::boolean)
-        OR (found.kind = 'key' AND found.form = '(openaiCredsId) → OpenaiCreds (id)' AND found.definition ->> 'on_delete' = 'SET NULL'))
+        OR (found.kind = 'key' AND found.form = '(openaiCredsId) -> OpenaiCreds (id)' AND found.definition ->> 'on_delete' = 'SET NULL'))
 )
 SELECT
     named.subject AS subject,
@@ -118,7 +118,7 @@ SELECT
             WHEN hand.kind IS NOT NULL THEN
                 '; deleting a credential leaves settings with null, and servers from 2.3.0 on then fail to read them (P2032): give those settings '
                 'a credential or remove them, SET NOT NULL on the column, and recreate the key with ON DELETE CASCADE (as EVO201 does)'
-            WHEN drift.change = 'extra' AND trait.demanding THEN '; it may not be null and has no default, so every row that the server writes is refused: ALTER COLUMN … DROP NOT NULL'
+            WHEN drift.change = 'extra' AND trait.demanding THEN '; it may not be null and has no default, so every row that the server writes is refused: ALTER COLUMN ... DROP NOT NULL'
             WHEN stand_in.kind IS NOT NULL THEN pg_catalog.format('; %s of this name is in its place: what is not a table, evodoctor does not repair', stand_in.kind)
             WHEN NOT feasible.is_so THEN '; it cannot be added to what is there, as columns are missing or of other types, or nothing makes what it refers to unique: ' || drift.repair[1]
             WHEN drift.change = 'missing' AND NOT trait.addable THEN '; rows may stand in the way, so adding it is left to you: ' || drift.repair[1]
@@ -161,7 +161,7 @@ FROM
         SELECT NOT EXISTS (
             SELECT
             FROM
-                (SELECT pg_catalog.regexp_match(drift.form, '^[^(]*\(([^)]*)\)(?: → (.*) \(([^)]*)\))?$') AS parts) AS form
+                (SELECT pg_catalog.regexp_match(drift.form, '^[^(]*\(([^)]*)\)(?: -> (.*) \(([^)]*)\))?$') AS parts) AS form
                 CROSS JOIN LATERAL ROWS FROM (
                     pg_catalog.unnest(pg_catalog.string_to_array(form.parts[1], ', ')),
                     pg_catalog.unnest(pg_catalog.string_to_array(form.parts[3], ', '))

@@ -48,7 +48,7 @@ SELECT
         )
         WHEN key.disabled IS NOT NULL THEN pg_catalog.concat(
             'the triggers that enforce the key are disabled: rows may be written, and left behind, that refer to nothing',
-            CASE WHEN NOT own.is_superuser THEN '; only a superuser may enable them (ALTER TABLE … ENABLE TRIGGER ALL)' END
+            CASE WHEN NOT own.is_superuser THEN '; only a superuser may enable them (ALTER TABLE ... ENABLE TRIGGER ALL)' END
         )
         ELSE pg_catalog.concat(
             'the key is NOT VALID: it was never compared with the rows that were there',

@@ -70,7 +70,7 @@ SELECT
     pg_catalog.jsonb_build_array(
         pg_catalog.jsonb_build_object('constraint', key.conname, 'table', key.child_name, 'rows', key.rows, 'bytes', key.bytes)
     ) AS sample,
-    key.child_name || '.' || pg_catalog.array_to_string(key.columns, '+') || ' → ' || key.parent_name AS key
+    key.child_name || '.' || pg_catalog.array_to_string(key.columns, '+') || ' -> ' || key.parent_name AS key
 FROM
     key
 ORDER BY

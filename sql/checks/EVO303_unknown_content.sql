@@ -22,10 +22,10 @@ WITH known AS (
 SELECT
     known.name AS subject,
     pg_catalog.format(
-        'was applied with the checksum %s…, which is of no release; known: %s',
+        'was applied with the checksum %s..., which is of no release; known: %s',
         pg_catalog.left(history."checksum"::text, 12),
         (
-            SELECT pg_catalog.string_agg(pg_catalog.format('%s… (%s)', pg_catalog.left(content.sha256, 12), pg_catalog.rtrim(content.releases, '.')), ', ')
+            SELECT pg_catalog.string_agg(pg_catalog.format('%s... (%s)', pg_catalog.left(content.sha256, 12), pg_catalog.rtrim(content.releases, '.')), ', ')
             FROM pg_catalog.jsonb_to_recordset(known.contents) AS content (sha256 text, releases text)
         )
     ) AS detail,

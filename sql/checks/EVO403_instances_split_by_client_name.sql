@@ -34,7 +34,7 @@ SELECT
         pg_catalog.count(*),
         pg_catalog.string_agg(
             pg_catalog.format('%s: %s', COALESCE(grouped."clientName", 'none'), grouped.count), ', ' ORDER BY grouped.position
-        ) FILTER (WHERE grouped.position <= 5) || CASE WHEN pg_catalog.count(*) > 5 THEN ', …' ELSE '' END,
+        ) FILTER (WHERE grouped.position <= 5) || CASE WHEN pg_catalog.count(*) > 5 THEN ', ...' ELSE '' END,
         CASE WHEN pg_catalog.bool_or(grouped."clientName" IS NULL) THEN '; those without one are loaded by no server' ELSE '' END
     ) AS detail,
     pg_catalog.format(

@@ -177,7 +177,7 @@ fn keys(builder: &Builder<'_>, table: &Table) -> Vec<Object> {
         kind: "key",
         table: table.name.clone(),
         form: format!(
-            "({}) → {} ({})",
+            "({}) -> {} ({})",
             key.columns.join(", "),
             key.references,
             key.referenced_columns.join(", ")

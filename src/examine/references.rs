@@ -9,6 +9,26 @@ use crate::database::script::{Script, Variables, file, render};
 use crate::evolution::release::{Release, ReleaseRange};
 use crate::evolution::schema::schema;
 
+/// A subject on its way to the server, which may hold it in an encoding without arrows (LATIN1).
+pub fn in_sql(subject: &str) -> String {
+    subject.replace(" → ", " -> ")
+}
+
+/// A subject, or a sentence that begins with one, as it comes back. Any other text stays what it is.
+pub fn from_sql(text: &str) -> String {
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '+');
+    match text.split_once(" -> ") {
+        Some((columns, parent))
+            if columns.split_once('.').is_some_and(|(table, column)| {
+                [table, column].iter().all(|name| !name.is_empty() && name.chars().all(is_name))
+            }) =>
+        {
+            format!("{columns} → {parent}")
+        }
+        _ => text.to_owned(),
+    }
+}
+
 /// One reference from columns of a table in Evolution's schema to a table.
 #[derive(Debug, Clone)]
 pub struct Reference {
@@ -129,7 +149,7 @@ impl Reference {
         let names = self.shown(catalog);
         let shown = Fragment::columns(Some(child.as_str()), &names);
         let variables = Variables::for_schema(&catalog.schema)
-            .text("subject", self.subject())
+            .text("subject", in_sql(&self.subject()))
             .text("parent_name", &self.parent_table)
             .text("state", self.state())
             .text("where", predicate.as_str())

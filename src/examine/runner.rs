@@ -15,7 +15,7 @@ use super::finding::{CheckReport, Finding, Repair};
 use super::mask;
 use super::obstacle::explain;
 use super::reading::Readings;
-use super::references::{Reference, references};
+use super::references::{Reference, from_sql, references};
 use super::rule::{Applicability, Rule};
 use super::step::{Answer, Step};
 use super::unique_indexes::{UniqueIndex, unique_indexes};
@@ -220,10 +220,10 @@ pub async fn guarded_query(connection: &mut PgConnection, sql: String) -> Result
 pub fn finding(rule: &Rule, row: &PgRow) -> Result<Finding> {
     // Whoever pastes a key into a name has it masked there, too.
     let text = |column| row.try_get::<String, _>(column).map(|text| mask::text(&text));
-    let mut finding = Finding::new(rule, text("subject")?, text("detail")?);
+    let mut finding = Finding::new(rule, from_sql(&text("subject")?), text("detail")?);
     finding.predicate = row.try_get::<Option<String>, _>("predicate")?.map(|text| mask::text(&text));
     finding.count = row.try_get("count")?;
-    finding.key = text("key")?;
+    finding.key = from_sql(&text("key")?);
     let mut sample: Value = row.try_get("sample")?;
     mask::value(&mut sample);
     finding.sample = match sample {

@@ -11,6 +11,7 @@ use crate::database::quote::Fragment;
 use crate::database::run::{execute, rows, script};
 use crate::database::script::{Script, Variables, file, render};
 use crate::examine::mask;
+use crate::examine::references::from_sql;
 
 /// Types whose values come back from jsonb as they went in; `jsonb` itself does but for a JSON null. An enum's name depends
 /// on the schema, so that its columns are compared.
@@ -219,7 +220,7 @@ pub async fn summary(connection: &mut PgConnection, code: &str) -> Result<Vec<Ro
             table: row.try_get("table_name")?,
             action,
             columns: row.try_get("columns")?,
-            reason: row.try_get("reason")?,
+            reason: from_sql(row.try_get("reason")?),
             count: row.try_get("count")?,
             digest: row.try_get("digest")?,
             sample,

@@ -63,6 +63,17 @@ fn every_hazard_is_well_formed_and_about_migrations_that_there_are() {
     }
 }
 
+/// What goes to the server has to fit into every encoding that a database may have.
+#[test]
+fn every_statement_is_ascii() {
+    for (path, text) in FILES {
+        for statement in Script::parse(text).statements {
+            let odd = statement.lines().find(|line| !line.is_ascii());
+            assert_eq!(odd, None, "{path}: a database in LATIN1 cannot take this");
+        }
+    }
+}
+
 #[test]
 fn a_bad_header_is_refused() {
     let good = "-- code: EVO999\n-- name: a-name\n-- severity: error\n-- releases: 2.0.0-beta..\n-- summary: s\n-- why: w\n-- fix: none\nSELECT 1;";

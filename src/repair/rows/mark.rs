@@ -12,7 +12,7 @@ use crate::database::catalog::Table;
 use crate::database::quote::Fragment;
 use crate::database::run::rows;
 use crate::database::script::{Script, Variables, file, render};
-use crate::examine::references::Reference;
+use crate::examine::references::{Reference, in_sql};
 use crate::repair::quarantine::{self, RowAction, run, table_variables};
 
 /// Which rows of a table are looked at.
@@ -191,7 +191,7 @@ impl Work<'_> {
         Ok(Variables::for_schema(schema)
             .text("code", self.code)
             .text("table", &child.name)
-            .text("reason", format!("{} is gone", reference.subject()))
+            .text("reason", format!("{} is gone", in_sql(&reference.subject())))
             .text("keys", serde_json::to_string(keys)?)
             .text("parent_schema", &reference.parent_schema)
             .text("parent_table", &reference.parent_table)

@@ -27,12 +27,17 @@ pub type Chapter = (String, Option<i32>, Value);
 pub async fn troubled(schema: &str) -> (TestDatabase, PgConnection) {
     let database = TestDatabase::new("2.1.1", schema).await;
     let mut connection = database.connect().await;
+    fill(&mut connection, schema).await;
+    (database, connection)
+}
+
+/// Fills a database of 2.1.1 with those failures.
+pub async fn fill(connection: &mut PgConnection, schema: &str) {
     for statement in Script::parse(file("sql/demo/failures.sql")).statements {
         let sql = render(&statement, &Variables::for_schema(schema)).expect("the schema is all it needs");
-        execute(&mut connection, &sql).await;
+        execute(connection, &sql).await;
     }
-    execute(&mut connection, "RESET session_replication_role").await;
-    (database, connection)
+    execute(connection, "RESET session_replication_role").await;
 }
 
 /// Checks, repairs, undoes, previews and lists: every command that speaks to a database, in its dry form and for good.
