@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the tests need and this machine lacks: Postgres's server programs, PgBouncer, openssl, curl, xmllint, jq, the
+# Installs what the tests need and this machine lacks: Postgres's server programs, locales, PgBouncer, openssl, curl, xmllint, jq, the
 # proxies nginx, HAProxy and Caddy, Prometheus's node exporter, the shells zsh and fish, mandoc, and Chromium and Node.js with
 # a few npm packages. Debian and Ubuntu. Starts no service. Does nothing, and asks no network, when all is there.
 set -eu
@@ -17,6 +17,8 @@ PATH=$PATH:/usr/sbin
 
 missing=
 has_server || missing="$missing postgresql"
+# A server speaks another language in one test.
+[ -e /usr/share/i18n/locales/de_DE ] || missing="$missing locales"
 command -v psql >/dev/null || missing="$missing postgresql-client"
 command -v pgbouncer >/dev/null || missing="$missing pgbouncer"
 command -v openssl >/dev/null || missing="$missing openssl"

@@ -10,6 +10,10 @@ use crate::exit;
 pub const POOL_USED_UP: &str = "every connection of the pool was in use for too long: end what holds them (SHOW CLIENTS at \
                                 PgBouncer's admin console), raise pool_size, or connect to Postgres directly";
 
+/// What keeps statement_timeout from ending a statement.
+const NO_STATEMENT_TIMEOUT: &str = "as the role's owner: ALTER ROLE … SET statement_timeout = 0, or add \
+                                    options=-c%20statement_timeout%3D0 to the connection string";
+
 /// What happened, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
@@ -63,21 +67,28 @@ impl Trouble {
             ),
             "57014" if said.contains("statement timeout") => (
                 "the server ended a statement, because its statement_timeout is too short for this",
-                "as the role's owner: ALTER ROLE … SET statement_timeout = 0, or add \
-                 options=-c%20statement_timeout%3D0 to the connection string",
+                NO_STATEMENT_TIMEOUT,
             ),
-            "57014" => ("somebody has cancelled a statement (pg_cancel_backend)", "ask who, then try again"),
+            "57014" if said.contains("user request") => {
+                ("somebody has cancelled a statement (pg_cancel_backend)", "ask who, then try again")
+            }
+            // Only the words tell the two apart, and they may be of any language.
+            "57014" => (
+                "the server ended a statement: its statement_timeout is too short for this, or somebody has cancelled it \
+                 (pg_cancel_backend)",
+                NO_STATEMENT_TIMEOUT,
+            ),
             "53100" => (
                 "the server's disk is full",
                 "free space on the server, then try again: what a fix removes or changes is kept in \
                  \"evodoctor\".\"quarantine\", so it needs about the size of those rows, and as much log",
             ),
-            "53200" if said.contains("shared memory") => (
+            "53200" if has_hint(error, "max_locks_per_transaction") => (
                 "the server has no room for more locks",
                 "raise max_locks_per_transaction at the server, or name fewer codes at once",
             ),
             "53200" => ("the server is out of memory", "look into the server's log, then try again"),
-            _ if code.starts_with("58") || said.contains("could not extend file") => (
+            _ if code.starts_with("58") || is_of_storage(error) => (
                 "the server cannot write to its disk",
                 "look into the server's log: the disk is full, a quota is used up, or it is broken",
             ),
@@ -126,6 +137,18 @@ pub fn is_lost(error: &sqlx::Error) -> bool {
         sqlx::Error::Database(error) => is_fatal(error.as_ref()),
         _ => true,
     }
+}
+
+/// Names of settings are the same in every language.
+fn has_hint(error: &dyn DatabaseError, setting: &str) -> bool {
+    let error = error.try_downcast_ref::<PgDatabaseError>();
+    error.and_then(PgDatabaseError::hint).is_some_and(|hint| hint.contains(setting))
+}
+
+/// Whether the server failed to write a table's file (`mdextend` and the like in its source).
+fn is_of_storage(error: &dyn DatabaseError) -> bool {
+    let error = error.try_downcast_ref::<PgDatabaseError>();
+    error.and_then(PgDatabaseError::routine).is_some_and(|routine| routine.starts_with("md"))
 }
 
 fn is_fatal(error: &dyn DatabaseError) -> bool {

@@ -20,7 +20,10 @@ pub fn explain(error: &sqlx::Error, scope: &Scope<'_>) -> String {
         ),
         "42501" if role == OWNER => format!("the dump lacks its rows ({message})"),
         "42501" => format!("role {role:?} may not read it ({message}); {}", grants(scope, message)),
-        "57014" => "the server's statement_timeout ended it".to_owned(),
+        "57014" if message.contains("user request") => {
+            format!("somebody has cancelled it (pg_cancel_backend: {message})")
+        }
+        "57014" => format!("the server's statement_timeout ended it ({message})"),
         "55P03" => "a lock stood in the way for longer than lock_timeout".to_owned(),
         "40001" => format!(
             "the standby ended it, to replay what the primary has changed since ({message}); set hot_standby_feedback = on \

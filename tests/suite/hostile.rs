@@ -2,6 +2,7 @@
 //! reason. Never a crash, and never "clean" where nobody could look.
 
 mod content;
+mod language;
 mod settings;
 mod story;
 mod tables;

@@ -15,8 +15,9 @@ use crate::exit::failure;
 pub(super) enum Refusal {
     /// No answer within this time.
     TimedOut(Duration),
-    /// The server answered, with one of Postgres's error codes.
-    Server { code: String, message: String },
+    /// The server answered, with one of Postgres's error codes. Its message may be in any language, the name of the function
+    /// that said it is not; PgBouncer names none.
+    Server { code: String, message: String, routine: String },
     /// TLS did not come about; the text is the driver's.
     Tls(String),
     /// The network or the socket.
@@ -46,17 +47,19 @@ fn is_of_tls(error: &io::Error) -> bool {
 
 impl Refusal {
     fn server(error: &dyn DatabaseError) -> Self {
-        let detail = error.try_downcast_ref::<PgDatabaseError>().and_then(PgDatabaseError::detail);
+        let postgres = error.try_downcast_ref::<PgDatabaseError>();
+        let detail = postgres.and_then(PgDatabaseError::detail);
+        let routine = postgres.and_then(PgDatabaseError::routine).unwrap_or_default().to_owned();
         let message = match detail {
             Some(detail) => format!("{} ({detail})", error.message()),
             None => error.message().to_owned(),
         };
-        Self::Server { code: error.code().unwrap_or_default().into_owned(), message }
+        Self::Server { code: error.code().unwrap_or_default().into_owned(), message, routine }
     }
 
     /// Whether `pg_hba.conf` refused this kind of connection, so that another kind may be let in.
     pub fn is_by_rule(&self) -> bool {
-        matches!(self, Self::Server { code, message } if code == "28000" && message.contains("pg_hba.conf"))
+        matches!(self, Self::Server { code, message, .. } if code == "28000" && message.contains("pg_hba.conf"))
     }
 
     /// Whether TLS is what failed.
@@ -78,7 +81,7 @@ impl Refusal {
                 "check host, port and firewall; connect_timeout=60 in the connection string waits longer"
                     .to_owned(),
             ),
-            Self::Server { code, message } => explain_server(target, code, message),
+            Self::Server { code, message, routine } => explain_server(target, code, message, routine),
             Self::Tls(text) => explain_tls(target, text),
             Self::Io(kind, text) => explain_io(target, *kind, text),
             Self::Other(text) => (
@@ -91,7 +94,7 @@ impl Refusal {
 }
 
 /// By the error codes of Postgres's manual, appendix A.
-fn explain_server(target: &Target, code: &str, message: &str) -> (String, String) {
+fn explain_server(target: &Target, code: &str, message: &str, routine: &str) -> (String, String) {
     let (server, user, database) = (target.server(), target.options.get_username(), target.database());
     let said = format!("{server} says: {message}");
     let next = match code {
@@ -103,7 +106,7 @@ fn explain_server(target: &Target, code: &str, message: &str) -> (String, String
             "allow {user} from this machine in the server's pg_hba.conf and reload it; if the entry asks for TLS, \
              add sslmode=require"
         ),
-        "28000" if message.contains("Peer authentication") => {
+        "28000" if routine == "auth_failed" && target.is_socket() => {
             format!("run as the system user {user}, or connect over TCP (localhost) with a password")
         }
         "28000" => format!("check that the role {user} exists and may log in"),

@@ -1,5 +1,6 @@
 //! All commands, one after the other, and what they say: two databases that mean the same tell the same story.
 
+use evodoctor::database::quote::Fragment;
 use evodoctor::database::script::{Script, Variables, file, render};
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -37,7 +38,16 @@ pub async fn fill(connection: &mut PgConnection, schema: &str) {
         let sql = render(&statement, &Variables::for_schema(schema)).expect("the schema is all it needs");
         execute(connection, &sql).await;
     }
-    execute(connection, "RESET session_replication_role").await;
+    // Rows that are made a moment later are the same rows.
+    let fix_time = format!(
+        r#"DO $made$ DECLARE made record; BEGIN
+            FOR made IN SELECT attrelid::regclass AS relation FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+                WHERE a.attname = 'createdAt' AND c.relkind = 'r' AND c.relnamespace = {}::regnamespace
+            LOOP EXECUTE format('UPDATE %s SET "createdAt" = %L', made.relation, '2024-10-01'); END LOOP; END $made$;
+        RESET session_replication_role"#,
+        Fragment::literal(Fragment::ident(schema).as_str())
+    );
+    execute(connection, &fix_time).await;
 }
 
 /// Checks, repairs, undoes, previews and lists: every command that speaks to a database, in its dry form and for good.
