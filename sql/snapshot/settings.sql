@@ -5,11 +5,3 @@ SELECT
     pg_catalog.set_config('lock_timeout', '3s', true)
 WHERE
     NOT pg_catalog.current_setting('lock_timeout')::interval BETWEEN '1ms' AND '3s';
-
--- Where the program is killed, the server ends what it was asked for soon. Before 14, and elsewhere than on Linux, it
--- does not look before the end.
-SELECT
-    pg_catalog.set_config('client_connection_check_interval', '2s', true)
-WHERE
-    pg_catalog.current_setting('server_version_num')::integer >= 140000
-    AND pg_catalog.version() LIKE '%linux%';

@@ -96,12 +96,17 @@ impl Script {
 /// with a release behind them (`after 2.3.0..`); a value goes on in lines that are indented.
 fn parse_header(text: &str) -> Vec<(String, String)> {
     let mut header: Vec<(String, String)> = Vec::new();
+    // Behind a comment for the reader, an indented line belongs to that.
+    let mut goes_on = true;
     for line in text.lines() {
         let Some(line) = line.trim_end().strip_prefix("--") else { break };
         let line = line.strip_prefix(' ').unwrap_or(line);
         match line.split_once(':').filter(|(key, _)| is_key(key)) {
-            Some((key, value)) => header.push((key.to_owned(), value.trim().to_owned())),
-            None if line.starts_with("  ") => {
+            Some((key, value)) => {
+                header.push((key.to_owned(), value.trim().to_owned()));
+                goes_on = true;
+            }
+            None if line.starts_with("  ") && goes_on => {
                 if let Some((_, value)) = header.last_mut() {
                     if !value.is_empty() {
                         value.push(' ');
@@ -109,7 +114,7 @@ fn parse_header(text: &str) -> Vec<(String, String)> {
                     value.push_str(line.trim());
                 }
             }
-            None => {} // A comment for the reader.
+            None => goes_on = line.starts_with("  ") && goes_on,
         }
     }
     header
@@ -273,9 +278,10 @@ mod tests {
     #[test]
     fn the_header_joins_lines_and_ends_at_the_first_statement() {
         let script = Script::parse(
-            "-- code: EVO1\n-- Not a key.\n-- why: it\n--   hurts: much\n-- after 2.3.0..: no\nSELECT 1;",
+            "-- code: EVO1\n-- Not a key.\n--   nor this: no\n-- why: it\n--   hurts: much\n-- after 2.3.0..: no\nSELECT 1;",
         );
         assert_eq!(script.get("code"), Some("EVO1"));
+        assert_eq!(script.header.len(), 3);
         assert_eq!(script.get("why"), Some("it hurts: much"));
         assert_eq!(script.get("after 2.3.0.."), Some("no"));
         assert_eq!(script.statements, ["SELECT 1"]);
