@@ -23,6 +23,12 @@ SET LOCAL array_nulls = on;
 
 SET LOCAL transform_null_equals = off;
 
+-- Behind a pooler the connection itself has no name.
+SELECT
+    pg_catalog.set_config('application_name', 'evodoctor', true)
+WHERE
+    pg_catalog.current_setting('application_name') = '';
+
 -- A slow check leaves the session waiting between queries.
 SET LOCAL idle_in_transaction_session_timeout = 0;
 

@@ -72,6 +72,9 @@ impl Target {
         options = tls.apply(options);
         match (&parameters.application_name, options.get_application_name()) {
             (Some(name), _) => options = options.application_name(name),
+            // PgBouncer would leave the name to whoever has the connection next; there each transaction has it for itself
+            // (sql/catalog/session_settings.sql).
+            (None, None) if parameters.is_pooled => {}
             (None, None) => options = options.application_name("evodoctor"),
             (None, Some(_)) => {}
         }

@@ -1,6 +1,7 @@
 //! Connecting: every form of connection string against real servers, and every refusal with its next step.
 
 mod pgbouncer;
+mod pooled;
 mod tls;
 
 use std::env;

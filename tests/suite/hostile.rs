@@ -4,5 +4,5 @@
 mod content;
 mod language;
 mod settings;
-mod story;
+pub mod story;
 mod tables;

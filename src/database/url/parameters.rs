@@ -23,6 +23,8 @@ pub(super) struct Parameters {
     /// How many connections Prisma's pool may have.
     pub connection_limit: Option<u64>,
     pub application_name: Option<String>,
+    /// Whether Prisma is told that PgBouncer stands in between.
+    pub is_pooled: bool,
     /// Server settings in libpq's form, `-c name=value`.
     pub options: Option<String>,
     pub ssl_mode: Option<PgSslMode>,
@@ -69,10 +71,10 @@ impl Parameters {
                     ));
                 }
                 "connection_limit" => found.connection_limit = value.parse().ok(),
+                "pgbouncer" => found.is_pooled = value == "true",
                 // They are about Prisma's pool and its cache, which this program has not.
                 "pool_timeout"
                 | "socket_timeout"
-                | "pgbouncer"
                 | "statement_cache_size"
                 | "max_connection_lifetime"
                 | "max_idle_connection_lifetime" => {

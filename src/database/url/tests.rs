@@ -27,7 +27,9 @@ fn evolution_users_strings_are_read() {
     assert_eq!(target.options.get_username(), "evolution");
     assert_eq!(target.database(), "evo db");
     assert_eq!(target.schema.as_deref(), Some("evolution_api"));
-    assert_eq!(target.options.get_application_name(), Some("evodoctor"));
+    assert_eq!(target.options.get_application_name(), None, "PgBouncer would leave it behind");
+    let plain = parse("postgres://u@h/d").options;
+    assert_eq!(plain.get_application_name(), Some("evodoctor"));
     assert_eq!(target.connect_timeout, Some(CONNECT_TIMEOUT));
     assert_eq!(target.fallback, Some(Fallback::Plain));
 

@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
-use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, PgConnection};
 use tempfile::TempDir;
 
 use super::open;
@@ -18,7 +18,7 @@ use crate::support::mortal::signal;
 use crate::support::program::{Run, ended, on, start_on};
 
 /// A PgBouncer before the server that the tests share; it ends with this value.
-struct Bouncer {
+pub struct Bouncer {
     process: Child,
     port: u16,
     _directory: TempDir,
@@ -33,7 +33,7 @@ impl Drop for Bouncer {
 
 impl Bouncer {
     /// In this mode, with so many connections, and with further settings; `None` where there is no such program.
-    fn start(database: &TestDatabase, mode: &str, pool: u32, settings: &str) -> Option<Self> {
+    pub fn start(database: &TestDatabase, mode: &str, pool: u32, settings: &str) -> Option<Self> {
         let places = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/opt/homebrew/bin/pgbouncer"];
         let Some(program) = places.iter().map(Path::new).find(|program| program.exists()) else {
             // Runners hide what a test that passes says, so in CI it does not pass.
@@ -75,12 +75,18 @@ impl Bouncer {
         Some(bouncer)
     }
 
-    fn url(&self, database: &TestDatabase) -> String {
+    /// Its connection string of a database, as Evolution's own names a pooler.
+    pub fn url(&self, database: &TestDatabase) -> String {
         format!(
             "postgresql://postgres:x@127.0.0.1:{}/{}?pgbouncer=true&schema=evolution_api&connection_limit=1",
             self.port,
             database.name()
         )
+    }
+
+    /// A client of it, which prepares nothing.
+    pub async fn connect(&self, database: &TestDatabase) -> PgConnection {
+        self.options(database).connect().await.expect("it answers")
     }
 
     fn options(&self, database: &TestDatabase) -> PgConnectOptions {
@@ -94,7 +100,7 @@ impl Bouncer {
 }
 
 /// No advisory lock is left on this database, by any of the pool's connections.
-async fn expect_no_lock(database: &TestDatabase) {
+pub async fn expect_no_lock(database: &TestDatabase) {
     let mut connection = database.connect().await;
     let locks: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
@@ -106,7 +112,8 @@ async fn expect_no_lock(database: &TestDatabase) {
     assert_eq!(locks, 0);
 }
 
-async fn broken() -> TestDatabase {
+/// A database with orphans.
+pub async fn broken() -> TestDatabase {
     Fixture::read("EVO101_orphaned_reference", "bad").database("evolution_api").await
 }
 
@@ -169,6 +176,9 @@ async fn statement_mode_is_refused_with_the_reason_and_the_way_out() {
         &["undo", "1"],
         &["preflight"],
         &["credentials", "list"],
+        &["credentials", "share", "c1", "beta", "--apply"],
+        &["check", "--jobs", "4"],
+        &["fix", "EVO101", "--batch"],
     ] {
         let run = on(&url, arguments).ends(2);
         assert!(run.stdout.is_empty(), "{run:?}");
