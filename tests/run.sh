@@ -7,7 +7,7 @@ tests/setup.sh
 cargo fmt --check
 cargo clippy --all-targets --locked -- -D warnings
 # The promises, on the oldest and the newest server too. EVODOCTOR_TEST_VERSIONS="" leaves them out.
-promises="atomic checks consent fixes hostile own_schema owner plan read_only secrets undo waiting"
+promises="atomic checks consent fixes hostile own_schema owner plan read_only secrets standby undo waiting"
 # What takes long, and one version is enough for: hundreds of deaths, minutes of load (whose pgbench would have to know the
 # server), every release once more under odd names, and half a minute of asking a server that is gone.
 long="::load:: ::moments:: names_that_need_quoting an_unknown_end"

@@ -78,6 +78,10 @@ impl Trouble {
                  (pg_cancel_backend)",
                 NO_STATEMENT_TIMEOUT,
             ),
+            "40001" if is_fatal(error) => (
+                "the standby ended the connection, to replay what the primary has changed since",
+                "set hot_standby_feedback = on there or raise max_standby_streaming_delay, or ask the primary",
+            ),
             "53100" => (
                 "the server's disk is full",
                 "free space on the server, then try again: what a fix removes or changes is kept in \

@@ -25,10 +25,7 @@ pub fn explain(error: &sqlx::Error, scope: &Scope<'_>) -> String {
         }
         "57014" => format!("the server's statement_timeout ended it ({message})"),
         "55P03" => "a lock stood in the way for longer than lock_timeout".to_owned(),
-        "40001" => format!(
-            "the standby ended it, to replay what the primary has changed since ({message}); set hot_standby_feedback = on \
-             there or raise max_standby_streaming_delay, or ask the primary"
-        ),
+        "40001" => conflict_words(message),
         "22021" => format!(
             "a value is no UTF-8, which only a database without an encoding (SQL_ASCII) can hold ({message}); \
              convert_from(COLUMN::bytea, 'UTF8') fails on such rows"
@@ -39,6 +36,20 @@ pub fn explain(error: &sqlx::Error, scope: &Scope<'_>) -> String {
         ),
         _ => message.to_owned(),
     }
+}
+
+/// Why a standby has ended the connection: it had to replay what somebody still looked at. `None` for another error.
+pub fn of_conflict(error: &anyhow::Error) -> Option<String> {
+    let of_driver = error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>())?;
+    let database = of_driver.as_database_error().filter(|error| error.code().as_deref() == Some("40001"))?;
+    Some(conflict_words(database.message()))
+}
+
+fn conflict_words(message: &str) -> String {
+    format!(
+        "the standby ended it, to replay what the primary has changed since ({message}); set hot_standby_feedback = on there \
+         or raise max_standby_streaming_delay, or ask the primary"
+    )
 }
 
 /// Whether the server refused because row security was not to be applied. Its message may be in any language, the name of

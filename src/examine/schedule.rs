@@ -6,7 +6,7 @@
 //! (`max_parallel_workers_per_gather` and the query itself), at most [`MOST`]. The examination then takes no more of the
 //! server than any report would. A connection that is alone keeps the server's own parallel workers.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use sqlx::postgres::PgConnection;
 use super::board::Board;
 use super::check::{Check, checks};
 use super::finding::{CheckReport, Finding};
-use super::obstacle::explain;
+use super::obstacle::{explain, of_conflict};
 use super::runner::{self, Scope, guarded_step};
 use crate::database::run::script;
 use crate::database::script::Variables;
@@ -68,6 +68,8 @@ struct Crew<'a> {
     room: Room,
     /// The processes that serve our connections.
     pids: RefCell<Vec<i32>>,
+    /// Whether a standby has ended the first connection.
+    is_ended: Cell<bool>,
 }
 
 /// Carries out every check that applies and that `selected` lets through, until `stop` says why not to go on.
@@ -90,8 +92,10 @@ pub async fn run(
         _ => Some(Snapshot::export(connection, plan.target).await?),
     };
     settle(connection, snapshot.is_none(), scope).await?;
-    let crew = Crew { board, scope, plan, room, pids: RefCell::new(vec![room.pid]) };
+    let crew =
+        Crew { board, scope, plan, room, pids: RefCell::new(vec![room.pid]), is_ended: Cell::new(false) };
     let is_connected = crew.work_until(connection, snapshot.as_ref(), jobs - 1, stop).await?;
+    let is_connected = is_connected && !crew.is_ended.get();
     let (checks, mut findings) = crew.board.conclude()?;
     runner::sort(&mut findings);
     Ok(Examined { checks, findings, is_connected })
@@ -142,7 +146,7 @@ impl Crew<'_> {
             }
             Ok(())
         };
-        let mut working = pin!(try_join(self.work(connection), others));
+        let mut working = pin!(try_join(self.lead(connection), others));
         let mut stop = pin!(stop);
         let (progress, begun) = (Work::begin("checking"), Instant::now());
         progress.part("", Some(0), Unit::Steps);
@@ -172,6 +176,19 @@ impl Crew<'_> {
         }
     }
 
+    /// Takes steps until nothing is left, or until a standby ends the connection: its snapshot is gone then, and what is not
+    /// decided by now stays so.
+    ///
+    /// # Errors
+    /// When the connection is lost otherwise.
+    async fn lead(&self, connection: &mut PgConnection) -> Result<()> {
+        let Err(error) = self.work(connection).await else { return Ok(()) };
+        let Some(reason) = of_conflict(&error) else { return Err(error) };
+        self.is_ended.set(true);
+        self.board.stop(reason);
+        Ok(())
+    }
+
     /// Takes steps until nothing is left.
     ///
     /// # Errors
@@ -183,7 +200,7 @@ impl Crew<'_> {
             let done = guarded_step(connection, left, step).await;
             let (answer, lost) = match done {
                 Ok(answer) => (answer.map_err(|error| explain(&error, self.scope)), None),
-                Err(error) => (Err(format!("{error:#}")), Some(error)),
+                Err(error) => (Err(of_conflict(&error).unwrap_or_else(|| format!("{error:#}"))), Some(error)),
             };
             self.board.take(taken, answer, started.elapsed())?;
             if let Some(error) = lost {

@@ -41,6 +41,7 @@ mod secrets;
 mod server;
 mod side_by_side;
 mod snapshot;
+mod standby;
 mod support;
 mod targets;
 mod terminal;

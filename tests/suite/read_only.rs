@@ -1,15 +1,6 @@
 //! Promise 1: `check` changes nothing, and needs nothing but to read. What it may not read is undecided, never clean.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-
-use evodoctor::database::build::evolution_schema;
-use evodoctor::database::server::{Options, Server};
-use evodoctor::evolution::release::Release;
 use serde_json::Value;
-use sqlx::ConnectOptions;
-use tempfile::TempDir;
 
 use crate::support::database::{TestDatabase, execute};
 use crate::support::fixtures::Fixture;
@@ -133,55 +124,4 @@ async fn rows_behind_a_policy_are_undecided() {
     assert!(reason.contains("Session") && reason.contains("row-level security"), "{reason}");
     assert!(!reason.contains("GRANT SELECT"), "a grant does not help: {reason}");
     on(&database.url(), &["check"]).ends(1);
-}
-
-#[tokio::test]
-async fn a_standby_can_be_checked_and_not_changed() {
-    let (_primary, standby, _folder) = standby().await;
-    let url = standby.url("postgres");
-    let report = on(&url, &["check", "--format", "json"]).ends(1).json();
-    assert_eq!(report["summary"]["undecided"], 0, "{report}");
-    on(&url, &["history"]).ends(0);
-    let report = on(&url, &["preflight", "--format", "json"]).ends(0).json();
-    assert_eq!(report["summary"]["undecided"], 0, "{report}");
-    let consent = ["fix", "--apply", "--allow", "deletes-rows,changes-rows"];
-    for arguments in [&["fix"][..], &consent, &["undo", "1"], &["undo", "1", "--apply"]] {
-        on(&url, arguments).ends(2).complains(&["standby", "connect to the primary"]);
-    }
-}
-
-/// A server in recovery, with a broken database: a copy of an idle primary's files, started as a standby.
-async fn standby() -> (Server, Server, TempDir) {
-    let binaries = std::env::var_os("EVODOCTOR_TEST_PG_BIN").map(PathBuf::from);
-    let options = Options { binaries, ..Options::default() };
-    let primary = Server::start(options).await.expect("a primary");
-    let mut connection = primary.connect_options("postgres").connect().await.expect("it answers");
-    let fixture = Fixture::read("EVO101_orphaned_reference", "bad");
-    let release = Release::find(&fixture.release).expect("known");
-    evolution_schema(&mut connection, "evolution_api", release).await.expect("built");
-    fixture.fill(&mut connection, "evolution_api").await;
-    execute(&mut connection, "CHECKPOINT").await;
-    let programs: String = sqlx::query_scalar("SELECT setting FROM pg_config WHERE name = 'BINDIR'")
-        .fetch_one(&mut connection)
-        .await
-        .expect("a superuser may ask");
-
-    // The programs that the second server is told to use: its `initdb` copies the primary.
-    let folder = TempDir::new().expect("a folder for two scripts");
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("ours");
-    let copy = format!(
-        "data=${{1#--pgdata=}} && cp -R '{}/data' \"$data\" && rm -f \"$data/postmaster.pid\" && \
-         : >\"$data/standby.signal\" && chmod 700 \"$data\"",
-        primary.directory().display()
-    );
-    write_program(&folder.path().join("initdb"), &copy);
-    write_program(&folder.path().join("postgres"), &format!("exec '{programs}/postgres' \"$@\""));
-    let options = Options { binaries: Some(folder.path().to_owned()), ..Options::default() };
-    let standby = Server::start(options).await.expect("a standby");
-    (primary, standby, folder)
-}
-
-fn write_program(path: &Path, body: &str) {
-    fs::write(path, format!("#!/bin/sh\n{body}\n")).expect("writable");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("ours");
 }

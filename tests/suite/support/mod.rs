@@ -11,6 +11,7 @@ pub mod mortal;
 pub mod program;
 pub mod proxy;
 pub mod roles;
+pub mod standby;
 pub mod state;
 pub mod upgrade;
 pub mod wire;
