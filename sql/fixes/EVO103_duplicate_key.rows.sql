@@ -1,5 +1,5 @@
 -- code: EVO103
--- version: 2
+-- version: 3
 -- applicability: quarantine
 -- hazards: deletes-rows changes-rows
 -- each: unique-index
@@ -9,13 +9,14 @@
 -- Of the rows of one key the newest stays: the one with the newest "updatedAt" that is not null, else with the newest
 -- "createdAt". It takes over what it lacks: values it has as null, the labels of all, and the largest unread count.
 -- In one pass: which rows there are twice is a hash of the key; of each thing's rows the first that knows a column's value
--- gives it. Columns that differ per table and release come as :newest, :first_known, :fields, :labels and :unread.
+-- gives it. Columns that differ per table and release come as :newest, :first_known, :fields, :labels and :unread. All rows
+-- of the table are looked at, or in batches some (:among).
 WITH twice AS (
     SELECT
         :columns,
         pg_catalog.row_number() OVER () AS "evodoctor thing"
     FROM
-        :table
+        :among AS target
     WHERE
         (:columns) IS NOT NULL
     GROUP BY
@@ -29,7 +30,7 @@ ranked AS (
         twice."evodoctor thing",
         pg_catalog.row_number() OVER (PARTITION BY twice."evodoctor thing" ORDER BY :newest) AS "evodoctor position"
     FROM
-        :table AS target
+        :among AS target
         JOIN twice ON (:target_columns) = (:twice_columns)
 ),
 known AS MATERIALIZED (

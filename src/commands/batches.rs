@@ -1,4 +1,5 @@
-//! `evodoctor fix EVO101 --batch`: removes orphans in many short transactions. The constraint comes last.
+//! `evodoctor fix EVO101 --batch` and `fix EVO103 --batch`: removes orphans, or merges duplicates, in many short transactions.
+//! The constraint comes last.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use super::open::Opened;
 use super::select;
 use crate::cli::{self, Common};
 use crate::database::run::execute;
-use crate::examine::check::checks;
+use crate::examine::check::{Check, checks};
 use crate::examine::finder::Finder;
 use crate::examine::finding::{CheckReport, Finding};
 use crate::examine::references::{Reference, references};
@@ -28,7 +29,8 @@ use crate::repair::rehearsal::{self, Subject, mark_untreatable};
 use crate::repair::rows::children_first;
 use crate::report::{Change, Detail, Report, RunInfo};
 
-const CODE: &str = "EVO101";
+/// Whose rows can be so many that batches are worth it. Without a code it is the first.
+const CODES: [&str; 2] = ["EVO101", "EVO103"];
 
 /// Between two batches, and between two looks at a busy server.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -74,8 +76,10 @@ impl Done {
     }
 }
 
-/// What is to be done: the references with orphans, those of children before those of their parents.
+/// What is to be done: the findings, those of child tables before those of their parents.
 struct Plan {
+    check: &'static Check,
+    fix: &'static Fix,
     report: CheckReport,
     findings: Vec<Finding>,
     chosen: Vec<Finding>,
@@ -88,24 +92,18 @@ struct Plan {
 /// # Errors
 /// When other codes are named, consent is missing, or a batch cannot be carried out; those before it stay.
 pub async fn run(args: &cli::Fix, first: usize, common: &Common) -> Result<Exit> {
-    if args.codes.iter().any(|code| !code.eq_ignore_ascii_case(CODE)) {
-        return Err(failure(
-            "--batch is for orphans (EVO101): other fixes are of one piece",
-            "evodoctor fix EVO101 --batch; the others without it, in one transaction",
-        ));
-    }
+    let code = code(&args.codes)?;
     let allowed = select::hazards(&args.allow)?;
     let mut opened = Opened::for_change(common, args.apply).await?;
     let subject = opened.subject();
-    let fix = fix::find(CODE).context("EVO101 has a fix")?;
-    let plan = look_around(&mut opened, &subject).await?;
+    let plan = look_around(&mut opened, &subject, code).await?;
     let done = RefCell::new(Done::default());
     let pace = (first, args.waiting.wait);
     let ended = {
         let work = async {
             match args.apply {
-                true => apply(&mut opened, &subject, fix, &plan, &allowed, pace, &done).await,
-                false => rehearse(&mut opened, &subject, fix, &plan, pace, &done).await,
+                true => apply(&mut opened, &subject, &plan, &allowed, pace, &done).await,
+                false => rehearse(&mut opened, &subject, &plan, pace, &done).await,
             }
         };
         tokio::select! {
@@ -131,8 +129,28 @@ pub async fn run(args: &cli::Fix, first: usize, common: &Common) -> Result<Exit>
     })
 }
 
-async fn look_around(opened: &mut Opened, subject: &Subject) -> Result<Plan> {
-    let check = checks().iter().find(|check| check.rule.code == CODE).context("EVO101 is a check")?;
+/// The one code that is treated.
+fn code(named: &[String]) -> Result<&'static str> {
+    let known = |code: &String| CODES.into_iter().find(|known| code.eq_ignore_ascii_case(known));
+    let codes: Option<Vec<&'static str>> = named.iter().map(known).collect();
+    match codes.as_deref() {
+        Some([]) => Ok(CODES[0]),
+        Some([one]) => Ok(one),
+        Some(_) => Err(failure(
+            "--batch takes one code at a time",
+            "evodoctor fix EVO101 --batch, then evodoctor fix EVO103 --batch",
+        )),
+        None => Err(failure(
+            "--batch is for orphans (EVO101) and for duplicates (EVO103), of which there may be millions: other fixes are of \
+             one piece",
+            "evodoctor fix EVO101 --batch or evodoctor fix EVO103 --batch; the others without it, in one transaction",
+        )),
+    }
+}
+
+async fn look_around(opened: &mut Opened, subject: &Subject, code: &str) -> Result<Plan> {
+    let check = checks().iter().find(|check| check.rule.code == code).context("the code is of a check")?;
+    let fix = fix::find(code).context("the code has a fix")?;
     opened.session.begin_snapshot().await?;
     let scope = Scope::new(&opened.catalog, subject.range, &subject.server.role);
     let (report, mut findings) = check.find(opened.session.connection(), &scope).await?;
@@ -155,31 +173,28 @@ async fn look_around(opened: &mut Opened, subject: &Subject) -> Result<Plan> {
     chosen.sort_by_key(|finding| order.iter().position(|name| *name == table(finding)));
     let is_open = |one: &Reference| matches!(Constraint::of(one).before, Before::Absent | Before::NotValid);
     let needs_constraint = chosen.iter().filter_map(reference).any(is_open);
-    Ok(Plan { report, findings, chosen, left, needs_constraint })
+    Ok(Plan { check, fix, report, findings, chosen, left, needs_constraint })
 }
 
 /// The first batch of each reference, rolled back.
 async fn rehearse(
     opened: &mut Opened,
     subject: &Subject,
-    fix: &Fix,
     plan: &Plan,
     (first, wait): (usize, Duration),
     done: &RefCell<Done>,
 ) -> Result<()> {
     let connection = opened.session.connection();
     for finding in &plan.chosen {
-        let keys = batch::look(connection, subject, fix, &finding.key, first).await?;
+        let keys = batch::look(connection, subject, plan.fix, &finding.key, first).await?;
         let rehearsed = attempts(connection, subject, Patience::new(wait), async |connection, moment| {
-            batch::carry_out(connection, subject, moment, fix, &finding.key, &keys, None).await
+            batch::carry_out(connection, subject, moment, plan.fix, &finding.key, &keys, None).await
         });
         let mut batch = rehearsed.await?;
         execute(connection, "ROLLBACK".into()).await?;
         batch.plan.notes.push(format!(
             "{}: rehearsed was a first batch of {} of {} rows; the others are counted and not rehearsed",
-            finding.key,
-            keys.len(),
-            finding.count
+            finding.key, batch.rows, finding.count
         ));
         if plan.needs_constraint {
             batch
@@ -196,7 +211,6 @@ async fn rehearse(
 async fn apply(
     opened: &mut Opened,
     subject: &Subject,
-    fix: &'static Fix,
     plan: &Plan,
     allowed: &[String],
     (first, wait): (usize, Duration),
@@ -211,7 +225,8 @@ async fn apply(
     for finding in &plan.chosen {
         let (mut treated, total) = (0, finding.count);
         loop {
-            let keys = batch::look(opened.session.connection(), subject, fix, &finding.key, LOOK).await?;
+            let keys =
+                batch::look(opened.session.connection(), subject, plan.fix, &finding.key, LOOK).await?;
             let mut rest = keys.as_slice();
             while !rest.is_empty() {
                 let (now, later) = rest.split_at(pace.size().min(rest.len()));
@@ -224,7 +239,8 @@ async fn apply(
                     subject,
                     Patience::new(wait),
                     async |connection, moment| {
-                        batch::carry_out(connection, subject, moment, fix, &finding.key, now, series).await
+                        batch::carry_out(connection, subject, moment, plan.fix, &finding.key, now, series)
+                            .await
                     },
                 );
                 let batch = worked.await?;
@@ -232,7 +248,7 @@ async fn apply(
                 let is_it = |run: &Run| run.run == batch.run && run.plan_hash == batch.plan.plan_hash;
                 change::commit(opened, batch.run, is_it).await?;
                 pace.took(begun.elapsed());
-                treated += now.len();
+                treated += batch.rows;
                 progress::say(&format!(
                     "{}: {treated} of {total} rows, run {} took {} ms",
                     finding.key,
@@ -250,7 +266,7 @@ async fn apply(
     if !plan.needs_constraint {
         return Ok(());
     }
-    let check = checks().iter().find(|check| check.rule.code == CODE).context("EVO101 is a check")?;
+    let (check, fix) = (plan.check, plan.fix);
     let series = done.borrow().runs.first().copied();
     let worked =
         attempts(opened.session.connection(), subject, Patience::new(wait), async |connection, moment| {
@@ -298,7 +314,7 @@ fn report(opened: &Opened, plan: Plan, done: Done, args: &cli::Fix) -> Report {
         next.push(format!("evodoctor undo {first}    shows what undoing all of them would do"));
     } else if !fixes.is_empty() {
         let size = args.batch.map(|size| format!("={size}")).unwrap_or_default();
-        next.push(format!("evodoctor fix {CODE} --batch{size}{}", change::apply_words(&fixes)));
+        next.push(format!("evodoctor fix {} --batch{size}{}", plan.fix.code, change::apply_words(&fixes)));
     }
     let subject = opened.subject();
     let change = Change {

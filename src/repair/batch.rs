@@ -1,5 +1,7 @@
-//! Orphans in batches: each batch is a transaction and a run of its own, sized by how long the one before took, and held
+//! Orphans and duplicates in batches: each batch is a transaction and a run of its own, sized by how long the one before took, and held
 //! back while the server is busy. Between two of them no lock and no transaction is held.
+
+mod lot;
 
 use std::time::Duration;
 
@@ -8,20 +10,17 @@ use serde_json::Value;
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
+use self::lot::Lot;
 use super::fix::Fix;
-use super::ledger::{self, AppliedFix, Steps};
+use super::ledger::{self, AppliedFix};
 use super::locks::{self, LockWatch, Mode};
-use super::orphans::{self, Constraint};
 use super::plan::{FixPlan, base};
 use super::quarantine::{self, RowAction};
 use super::rehearsal::Subject;
 use super::rights::{self, Need};
-use super::rows::Work;
 use crate::database::catalog::{Catalog, Ddl};
 use crate::database::run::{self, execute, rows};
 use crate::database::script::Variables;
-use crate::examine::references::{Reference, references};
-use crate::exit::failure;
 
 /// How long a batch is to take: so long others may wait for the rows' tables.
 const TARGET: Duration = Duration::from_millis(500);
@@ -100,12 +99,15 @@ pub struct Batch {
     pub run: i64,
     /// What it did.
     pub plan: FixPlan,
+    /// How many rows it treated that were wrong themselves; what hung on them is not counted.
+    pub rows: usize,
 }
 
-/// Keys of orphans of a reference, looked for in a read-only transaction that is ended again.
+/// What a fix has to treat of the finding with this key, looked for in a read-only transaction that is ended again: keys of
+/// orphans, or for each thing the places of the rows that stand for it.
 ///
 /// # Errors
-/// When the reference is gone, or the connection is lost.
+/// When what it is about is gone, or the connection is lost.
 pub async fn look(
     connection: &mut PgConnection,
     subject: &Subject,
@@ -115,14 +117,12 @@ pub async fn look(
 ) -> Result<Vec<Value>> {
     run::begin(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
     let catalog = Catalog::read(connection, &subject.schema).await?;
-    let all = references(&catalog, subject.range);
-    let work = Work { code: &fix.code, catalog: &catalog, all: &all };
-    let keys = work.orphans(connection, chosen(&all, key)?, limit).await?;
+    let found = Lot::of(fix, key, &catalog, subject.range)?.look(connection, limit).await?;
     execute(connection, "ROLLBACK".into()).await?;
-    Ok(keys)
+    Ok(found)
 }
 
-/// Treats those rows with these keys that still refer to nothing, and writes the ledger, as a run of `series` or as the first
+/// Treats those of `some`, from [`look`], that are still wrong, and writes the ledger, as a run of `series` or as the first
 /// of one.
 ///
 /// # Errors
@@ -133,7 +133,7 @@ pub async fn carry_out(
     moment: Duration,
     fix: &Fix,
     key: &str,
-    keys: &[Value],
+    some: &[Value],
     series: Option<i64>,
 ) -> Result<Batch> {
     locks::begin(connection, moment).await?;
@@ -142,9 +142,8 @@ pub async fn carry_out(
         .map_err(ledger::as_timeout)?;
     let catalog = Catalog::read(connection, &subject.schema).await?;
     subject.expect_release(connection, &catalog).await?;
-    let all = references(&catalog, subject.range);
-    let reference = chosen(&all, key)?;
-    let tables = orphans::tables(&[reference], &all, &catalog);
+    let lot = Lot::of(fix, key, &catalog, subject.range)?;
+    let tables = lot.tables();
     let need = Need::new(&fix.code, tables.clone(), [].iter());
     rights::expect_tables(&catalog, &subject.server.role, need)?;
     let mode = Mode::ShareRowExclusive;
@@ -153,15 +152,8 @@ pub async fn carry_out(
     watch.next_turn();
     watch.look(connection).await?;
 
-    let work = Work { code: &fix.code, catalog: &catalog, all: &all };
-    let treated = async {
-        quarantine::room(connection, true).await?;
-        work.mark_batch(connection, reference, keys).await?;
-        work.guard(connection).await?;
-        work.treat(connection).await
-    };
-    let statements =
-        treated.await.map_err(|error| locks::as_timeout(error, &subject.schema, &tables, mode))?;
+    let treated = lot.treat(connection, some).await;
+    let statements = treated.map_err(|error| locks::as_timeout(error, &subject.schema, &tables, mode))?;
     let row_diff = quarantine::summary(connection, &fix.code).await?;
     let has = |action| row_diff.iter().any(|diff| diff.action == action);
     let is_real = |hazard: &&String| match hazard.as_str() {
@@ -171,7 +163,7 @@ pub async fn carry_out(
     };
     let plan = FixPlan {
         code: fix.code.clone(),
-        name: "orphaned-reference".to_owned(),
+        name: fix.name.clone(),
         version: fix.version,
         checksum: fix.checksum.clone(),
         applicability: fix.applicability,
@@ -186,8 +178,6 @@ pub async fn carry_out(
         plan_hash: String::new(),
     }
     .hashed();
-    // Undo has to know what the constraint is before rows come back that refer to nothing.
-    let steps = Steps { constraints: vec![Constraint::of(reference)], ..Steps::default() };
     let applied = AppliedFix {
         code: fix.code.clone(),
         version: fix.version,
@@ -195,19 +185,13 @@ pub async fn carry_out(
         tables,
         ddl_before: Ddl::new(),
         ddl_after: Ddl::new(),
-        steps,
+        steps: lot.steps(),
     };
     let series = series.unwrap_or(run);
     ledger::record(connection, &subject.schema, subject.range, &plan.plan_hash, &[applied], Some(series))
         .await
         .map_err(ledger::as_timeout)?;
-    Ok(Batch { run, plan })
-}
-
-fn chosen<'a>(all: &'a [Reference], key: &str) -> Result<&'a Reference> {
-    all.iter().find(|reference| reference.subject() == key).ok_or_else(|| {
-        failure(format!("the reference {key} is gone: the tables have changed meanwhile"), "run it again")
-    })
+    Ok(Batch { run, rows: lot.rows(some, &plan.row_diff), plan })
 }
 
 #[cfg(test)]

@@ -9,9 +9,21 @@ use crate::examine::unique_indexes::UniqueIndex;
 /// The columns that have rules of their own: all labels, and the largest count.
 const UNITED: [&str; 2] = ["labels", "unreadMessages"];
 
-/// The variables of the query for one index: those of its check, and the table's columns by their use.
-pub fn variables(index: &UniqueIndex, catalog: &Catalog) -> Variables {
-    let variables = index.variables(catalog);
+/// The variables of the query for one index: those of its check, the table's columns by their use, and which of its rows
+/// are looked at: all, or those at `places`.
+pub fn variables(index: &UniqueIndex, catalog: &Catalog, places: Option<&[String]>) -> Variables {
+    let all = Fragment::qualified(&catalog.schema, &index.table);
+    let among = match places {
+        None => all,
+        Some(places) => {
+            let places = places.iter().map(|place| format!("\"{place}\"")).collect::<Vec<_>>().join(",");
+            let list = Fragment::literal(&format!("{{{places}}}"));
+            Fragment::keyword(format!(
+                "(SELECT * FROM {all} AS one WHERE one.ctid = ANY ({list}::pg_catalog.tid[]))"
+            ))
+        }
+    };
+    let variables = index.variables(catalog).sql("among", among);
     let Some(table) = catalog.tables.get(&index.table) else { return variables };
     let taken_over = taken_over(table, &index.columns);
     let first = |(column, of_type): &(&String, &String)| {

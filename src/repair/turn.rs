@@ -273,7 +273,7 @@ impl Turn<'_> {
             false => self
                 .indexes()
                 .into_iter()
-                .map(|index| render(&query, &merge::variables(index, catalog)))
+                .map(|index| render(&query, &merge::variables(index, catalog, None)))
                 .collect::<Result<_>>()?,
         };
         for selection in selections {

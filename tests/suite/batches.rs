@@ -145,7 +145,7 @@ async fn batches_that_are_cut_off_are_gone_on_with() {
 }
 
 #[tokio::test]
-async fn batches_need_consent_and_are_for_orphans() {
+async fn batches_need_consent_and_are_for_what_there_may_be_millions_of() {
     let database = broken().await;
     let before = seen(&database).await;
     on(&database.url(), &["fix", "EVO101", "--batch", "--apply"]).ends(2).complains(&[
@@ -153,7 +153,10 @@ async fn batches_need_consent_and_are_for_orphans() {
         "--allow",
         "nothing has been changed",
     ]);
-    on(&database.url(), &["fix", "EVO103", "--batch"]).ends(2).complains(&["for orphans (EVO101)"]);
+    on(&database.url(), &["fix", "EVO104", "--batch"])
+        .ends(2)
+        .complains(&["for orphans (EVO101) and for duplicates"]);
+    on(&database.url(), &["fix", "EVO101", "EVO103", "--batch"]).ends(2).complains(&["one code at a time"]);
     assert_eq!(seen(&database).await, before);
     let mut connection = database.connect().await;
     assert_eq!(text(&mut connection, "SELECT (to_regnamespace('evodoctor') IS NULL)::text").await, "true");
@@ -182,4 +185,105 @@ async fn an_old_ledger_is_brought_up_to_date() {
     assert_eq!(text(&mut connection, comment).await, "evodoctor ledger, format 2");
     on(&database.url(), &["undo", "2", "--apply"]).ends(0);
     assert_eq!(seen(&database).await, before);
+}
+
+/// A database in which hundreds of contacts and chats are there several times, with different things known of each.
+async fn doubled() -> TestDatabase {
+    let database = Fixture::read("EVO103_duplicate_key", "bad").database("evolution_api").await;
+    let mut connection = database.connect().await;
+    execute(
+        &mut connection,
+        r#"SET search_path = evolution_api; SET session_replication_role = replica;
+        DROP INDEX IF EXISTS "Contact_remoteJid_instanceId_key", "Chat_instanceId_remoteJid_key";
+        INSERT INTO "Contact" ("id", "remoteJid", "pushName", "profilePicUrl", "updatedAt", "instanceId")
+            SELECT 'many' || n, 'jid' || n % 150, CASE WHEN n % 3 = 0 THEN 'name ' || n END, CASE WHEN n % 4 = 0 THEN 'pic ' || n END,
+                CASE WHEN n % 2 = 0 THEN timestamp '2025-01-01' + n * interval '1 hour' END, 'i1'
+            FROM generate_series(1, 500) AS n;
+        INSERT INTO "Chat" ("id", "remoteJid", "labels", "updatedAt", "instanceId")
+            SELECT 'many' || n, 'jid' || n % 70, jsonb_build_array((n % 5)::text), timestamp '2025-01-01' + n * interval '1 hour', 'i1'
+            FROM generate_series(1, 200) AS n"#,
+    )
+    .await;
+    connection.close().await.expect("a clean end");
+    database
+}
+
+const MERGES: [&str; 6] = ["fix", "EVO103", "--batch=20", ALLOW[0], ALLOW[1], ALLOW[2]];
+
+#[tokio::test]
+async fn merges_in_batches_end_where_one_transaction_does_and_are_undone_together() {
+    let database = doubled().await;
+    let other = TestDatabase::copy_of(&database).await;
+    let before = seen(&database).await;
+    let dry = on(&database.url(), &MERGES[..3]).ends(1);
+    assert!(dry.stdout.contains("evodoctor fix EVO103 --batch=20 --apply"), "{}", dry.stdout);
+    assert_eq!(seen(&database).await, before);
+
+    on(&other.url(), &["fix", "EVO103", ALLOW[0], ALLOW[1], ALLOW[2]]).ends(0);
+    let run = on(&database.url(), &MERGES).ends(0);
+    assert_eq!(seen(&database).await, seen(&other).await, "{}", run.stderr);
+    let (mut one, mut many) = (other.connect().await, database.connect().await);
+    assert_eq!(text(&mut many, KEPT).await, text(&mut one, KEPT).await);
+    let runs = standing(&database);
+    assert!(runs.len() > 5 && runs.iter().all(|run| run["series"] == 1), "{runs:?}");
+    on(&database.url(), &["check", "--select", "EVO103"]).ends(0);
+    on(&database.url(), &["undo", "1", "--apply"]).ends(0);
+    assert_eq!(seen(&database).await, before);
+}
+
+#[tokio::test]
+async fn merges_that_are_cut_off_are_gone_on_with() {
+    let database = doubled().await;
+    let other = TestDatabase::copy_of(&database).await;
+    on(&other.url(), &["fix", "EVO103", ALLOW[0], ALLOW[1], ALLOW[2]]).ends(0);
+    let after = seen(&other).await;
+    let before = seen(&database).await;
+    for cut in 1..5u32 {
+        let mut child =
+            start_on(&database.url(), &["fix", "EVO103", "--batch=3", ALLOW[0], ALLOW[1], ALLOW[2]]);
+        let (mut connection, wanted) = (database.connect().await, i64::from(cut) * 3);
+        let runs = "SELECT CASE WHEN to_regclass('evodoctor.run') IS NULL THEN 0
+            ELSE (xpath('/row/n/text()', query_to_xml('SELECT count(*) AS n FROM evodoctor.run', false, true, '')))[1]::text::bigint END";
+        loop {
+            let count: i64 = sqlx::query_scalar(runs).fetch_one(&mut connection).await.expect("a number");
+            if count >= wanted || child.try_wait().expect("a child").is_some() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        child.kill().expect("a child");
+        tokio::task::spawn_blocking(|| ended(child)).await.expect("it ends");
+    }
+    assert!(standing(&database).len() > 5);
+    on(&database.url(), &MERGES).ends(0);
+    assert_eq!(seen(&database).await, after);
+    // Each start is a series of its own; the newest is undone first.
+    loop {
+        let runs = standing(&database);
+        let Some(newest) = runs.first() else { break };
+        on(&database.url(), &["undo", &newest["series"].to_string(), "--apply"]).ends(0);
+    }
+    assert_eq!(seen(&database).await, before);
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_it_behind_whole_batches() {
+    let database = doubled().await;
+    let mut connection = database.connect().await;
+    let child = start_on(&database.url(), &["fix", "EVO103", "--batch=1", ALLOW[0], ALLOW[1], ALLOW[2]]);
+    while text(&mut connection, "SELECT (to_regclass('evodoctor.run') IS NULL)::text").await == "true" {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let told = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(told.expect("kill is there").success());
+    let run = tokio::task::spawn_blocking(|| ended(child)).await.expect("it ends").ends(2);
+    run.complains(&[
+        "not all is done",
+        "committed",
+        "interrupted",
+        "the same command goes on with what is left",
+    ]);
+    assert!(!standing(&database).is_empty());
+    on(&database.url(), &MERGES).ends(0);
+    on(&database.url(), &["check", "--select", "EVO103"]).ends(0);
 }

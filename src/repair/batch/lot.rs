@@ -1,0 +1,133 @@
+//! What is treated in batches: the rows of a reference that refer to nothing, or those of a unique index that stand for one
+//! thing. Both are looked for without a lock, and looked at again when they are treated.
+
+use anyhow::Result;
+use serde_json::Value;
+use sqlx::Row;
+use sqlx::postgres::PgConnection;
+
+use crate::database::catalog::Catalog;
+use crate::database::run::rows;
+use crate::database::script::render;
+use crate::evolution::release::ReleaseRange;
+use crate::examine::check::Family;
+use crate::examine::parts;
+use crate::examine::references::{Reference, references};
+use crate::examine::unique_indexes::{UniqueIndex, unique_indexes};
+use crate::exit::failure;
+use crate::repair::fix::Fix;
+use crate::repair::ledger::Steps;
+use crate::repair::orphans::{self, Constraint};
+use crate::repair::quarantine::{RowAction, RowDiff};
+use crate::repair::rows::{Work, reach};
+use crate::repair::{merge, quarantine};
+
+/// What a finding is about.
+enum Subject {
+    Orphans(Box<Reference>),
+    Twins(UniqueIndex),
+}
+
+/// What one finding is about, and what is known of the database for it.
+pub(super) struct Lot<'a> {
+    fix: &'a Fix,
+    catalog: &'a Catalog,
+    range: Option<ReleaseRange>,
+    all: Vec<Reference>,
+    subject: Subject,
+}
+
+impl<'a> Lot<'a> {
+    /// What the finding with this key is about.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn of(fix: &'a Fix, key: &str, catalog: &'a Catalog, range: Option<ReleaseRange>) -> Result<Self> {
+        let all = references(catalog, range);
+        let subject = match fix.family {
+            Family::UniqueIndex => {
+                let index = unique_indexes(catalog, range).into_iter().find(|index| index.name == key);
+                index.map(Subject::Twins)
+            }
+            _ => {
+                let reference = all.iter().find(|reference| reference.subject() == key).cloned();
+                reference.map(|reference| Subject::Orphans(Box::new(reference)))
+            }
+        };
+        let gone = || failure(format!("{key} is gone: the tables have changed meanwhile"), "run it again");
+        Ok(Self { fix, catalog, range, all, subject: subject.ok_or_else(gone)? })
+    }
+
+    /// What to treat, at most `limit`: the keys of orphans, or for each thing the places of its rows.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn look(&self, connection: &mut PgConnection, limit: usize) -> Result<Vec<Value>> {
+        match &self.subject {
+            Subject::Orphans(reference) => self.work().orphans(connection, reference, limit).await,
+            Subject::Twins(index) => {
+                let variables = index.variables(self.catalog).text("limit", limit.to_string());
+                let found = rows(connection, "sql/quarantine/twins.sql", &variables).await?;
+                found.iter().map(|row| Ok(row.try_get("places")?)).collect()
+            }
+        }
+    }
+
+    /// The tables that treating them may touch or must keep still.
+    pub fn tables(&self) -> Vec<String> {
+        match &self.subject {
+            Subject::Orphans(reference) => orphans::tables(&[reference], &self.all, self.catalog),
+            Subject::Twins(index) => {
+                reach(vec![index.table.clone()], vec![index.table.clone()], &self.all, self.catalog)
+            }
+        }
+    }
+
+    /// Treats those of `some` that are still wrong. Returns the statements.
+    ///
+    /// # Errors
+    /// When they cannot be treated, or a row was busy.
+    pub async fn treat(&self, connection: &mut PgConnection, some: &[Value]) -> Result<Vec<String>> {
+        let work = self.work();
+        match &self.subject {
+            Subject::Orphans(reference) => {
+                quarantine::room(connection, true).await?;
+                work.mark_batch(connection, reference, some).await?;
+            }
+            Subject::Twins(index) => {
+                let places = some.iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str);
+                let places: Vec<String> = places.map(str::to_owned).collect();
+                let query = self.fix.rows.as_deref().unwrap_or_default();
+                let query = parts::fitting(query, self.catalog, self.range);
+                let selection = render(&query, &merge::variables(index, self.catalog, Some(&places)))?;
+                work.mark_selected(connection, &selection, std::slice::from_ref(&index.table)).await?;
+            }
+        }
+        work.guard(connection).await?;
+        work.treat(connection).await
+    }
+
+    /// How many rows were treated that were wrong themselves.
+    pub fn rows(&self, some: &[Value], done: &[RowDiff]) -> usize {
+        let removed = done.iter().filter(|rows| rows.action == RowAction::Removed);
+        match self.subject {
+            Subject::Orphans(_) => some.len(),
+            Subject::Twins(_) => removed.map(|rows| usize::try_from(rows.count).unwrap_or_default()).sum(),
+        }
+    }
+
+    /// What undo has to know.
+    pub fn steps(&self) -> Steps {
+        match &self.subject {
+            // What the constraint is, before rows come back that refer to nothing.
+            Subject::Orphans(reference) => {
+                Steps { constraints: vec![Constraint::of(reference)], ..Steps::default() }
+            }
+            Subject::Twins(_) => Steps::default(),
+        }
+    }
+
+    fn work(&self) -> Work<'_> {
+        Work { code: &self.fix.code, catalog: self.catalog, all: &self.all }
+    }
+}
