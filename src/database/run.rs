@@ -60,6 +60,20 @@ pub async fn text_rows(connection: &mut PgConnection, sql: String) -> sqlx::Resu
 /// What the server says, as it is.
 pub async fn execute(connection: &mut PgConnection, sql: String) -> sqlx::Result<u64> {
     announce(&sql);
+    unannounced(connection, sql).await
+}
+
+/// The same for a statement of somebody else's, such as a dump's, which may hold rows and passwords: `shown` is all that the
+/// trace and the progress tell of it.
+///
+/// # Errors
+/// What the server says, as it is.
+pub async fn execute_as(connection: &mut PgConnection, sql: String, shown: &str) -> sqlx::Result<u64> {
+    announce(shown);
+    unannounced(connection, sql).await
+}
+
+async fn unannounced(connection: &mut PgConnection, sql: String) -> sqlx::Result<u64> {
     let done = connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
     Ok(done.rows_affected())
 }

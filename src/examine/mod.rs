@@ -9,7 +9,6 @@ pub mod facts;
 pub mod finder;
 pub mod finding;
 pub mod first;
-pub mod mask;
 pub mod obstacle;
 pub mod orphans;
 pub mod parts;
@@ -24,3 +23,5 @@ mod standing;
 pub mod step;
 pub mod suspects;
 pub mod unique_indexes;
+
+pub use crate::mask;

@@ -9,6 +9,7 @@ use sqlx::postgres::PgConnection;
 use super::ledger;
 use crate::database::catalog::{Catalog, Table};
 use crate::database::quote::Fragment;
+use crate::database::restore::OWNER;
 use crate::exit::failure;
 
 /// What a fix, or its reversal, needs.
@@ -143,7 +144,16 @@ fn of_tables(catalog: &Catalog, role: &str, needs: &[Need]) -> Missing {
     }
     for (table, codes) in &tables {
         let name = Fragment::qualified(&catalog.schema, &table.name);
-        if table.is_owned && !table.lacks.is_empty() {
+        if table.is_owned && role == OWNER && !table.lacks.is_empty() {
+            // What is restored without its rows is closed, so that it is not taken for empty.
+            missing.add(
+                format!("finds no rows of {:?} in the dump ({})", table.name, list(codes)),
+                format!(
+                    "dump its rows too, or leave these fixes out: --ignore {}",
+                    list(codes).replace(", ", ",")
+                ),
+            );
+        } else if table.is_owned && !table.lacks.is_empty() {
             let lacks = table.lacks.join(", ");
             missing.add(
                 format!("may not {lacks} on {:?} ({})", table.name, list(codes)),

@@ -4,6 +4,7 @@ use sqlx::postgres::PgDatabaseError;
 
 use super::feed::TableName;
 use crate::exit::server_words::without_values;
+use crate::mask;
 
 /// The longest name of an object that has no better one, in characters.
 const LONGEST: usize = 100;
@@ -34,10 +35,11 @@ impl Complaint {
             .and_then(|error| Some((error.constraint()?, error.schema()?, error.table()?)));
         let object = match constraint {
             Some((constraint, schema, table)) => format!("{constraint:?} of {schema}.{table:?}"),
-            None => head(statement),
+            // Whoever has pasted a key into a name has it masked there, too.
+            None => mask::text(&head(statement)),
         };
         let rows_of = table_of_rows(statement);
-        let error = without_values(&state, &message).to_owned();
+        let error = mask::text(without_values(&state, &message));
         Self { object, error, has_bearing: bears(words) && !is_there_already, rows_of }
     }
 

@@ -16,7 +16,7 @@ use super::databases::Databases;
 use super::input::{Input, LONGEST};
 use super::supply::supply;
 use crate::database::lexer::{Lexer, Statement};
-use crate::database::run::{execute, state_of};
+use crate::database::run::{execute_as, state_of};
 use crate::exit::failure;
 
 /// A table by schema and name.
@@ -95,10 +95,12 @@ impl Fed {
         }
         // The encoding of names is rarely any other; rows go as they are.
         let text = String::from_utf8_lossy(&statement.text);
+        // A row, a comment, or a role's password may stand in it.
+        let shown = format!("{} ... (a statement of the dump)", words[..words.len().min(2)].join(" "));
         let mut outcome = if statement.reads_rows {
             copy(input, connection, &text).await?
         } else {
-            execute(connection, text.to_string()).await
+            execute_as(connection, text.to_string(), &shown).await
         };
         let makes_table = matches!(words.as_slice(), ["create", "table" | "unlogged", ..]);
         while makes_table
@@ -106,7 +108,7 @@ impl Fed {
             && let Some(made) = supply(connection, error).await?
         {
             self.complaints.extend(made);
-            outcome = execute(connection, text.to_string()).await;
+            outcome = execute_as(connection, text.to_string(), &shown).await;
         }
         let has_rows = matches!(words.as_slice(), ["copy" | "insert", ..]);
         if has_rows {
