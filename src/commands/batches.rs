@@ -26,7 +26,9 @@ use crate::repair::orphans::{Before, Constraint};
 use crate::repair::plan::{FixPlan, Identity, plan_hash};
 use crate::repair::quarantine::RowDiff;
 use crate::repair::rehearsal::{self, Subject, mark_untreatable};
+use crate::repair::rights;
 use crate::repair::rows::children_first;
+use crate::repair::turn::Turn;
 use crate::report::{Change, Detail, Report, RunInfo};
 
 /// Whose rows can be so many that batches are worth it. Without a code it is the first.
@@ -156,6 +158,22 @@ async fn look_around(opened: &mut Opened, subject: &Subject, code: &str) -> Resu
     let (report, mut findings) = check.find(opened.session.connection(), &scope).await?;
     mark_untreatable(&mut findings, &scope);
     fix::annotate(&mut findings);
+    // What is missing for the last batch is said before the first.
+    let fixable: Vec<Finding> = findings.iter().filter(|finding| finding.is_fixable).cloned().collect();
+    if !fixable.is_empty() {
+        let turn = Turn {
+            subject,
+            scope: &scope,
+            finder: Some(check),
+            fix,
+            chosen: &fixable,
+            arguments: None,
+            is_online: false,
+        };
+        let (server, needs) = (&subject.server, [turn.need()]);
+        let connection = opened.session.connection();
+        rights::expect(connection, &opened.catalog, &server.role, &server.database, &needs).await?;
+    }
     drop(scope);
     opened.session.end_snapshot().await?;
     let all = references(&opened.catalog, subject.range);

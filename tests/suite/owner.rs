@@ -124,6 +124,9 @@ async fn all_that_is_missing_is_said_at_once_and_beforehand() {
         assert!(!run.stderr.contains("too late"), "{}", run.stderr);
         assert_eq!(state(&mut connection, &[]).await, before);
     }
+    let batches = ["fix", "EVO101", "--batch=1", "--apply", "--allow", "deletes-rows,changes-rows"];
+    on(&url, &batches).ends(2).complains(&[&grants[0], &grants[2], &grants[3]]);
+    assert_eq!(state(&mut connection, &[]).await, before, "no batch was begun");
     execute(&mut connection, &grants.join(";")).await;
     execute(&mut connection, r#"DROP TRIGGER log ON evolution_api."Message""#).await;
     on(&url, &APPLY).ends(0);
