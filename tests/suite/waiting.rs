@@ -4,13 +4,14 @@ mod load;
 mod two;
 mod who;
 
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use sqlx::PgConnection;
 
 use crate::support::database::{TestDatabase, execute};
 use crate::support::fixtures::Fixture;
-use crate::support::program::{Run, ended, on, start_on};
+use crate::support::program::{Run, Talking, on, start_on};
 use crate::support::state::state;
 
 const ORPHANS: [&str; 5] = ["fix", "EVO101", "--apply", "--allow", "deletes-rows,changes-rows"];
@@ -36,14 +37,23 @@ async fn blocker(database: &TestDatabase, sql: &str) -> (PgConnection, i32) {
     (connection, pid)
 }
 
-/// Runs the program while `sql` is held, and lets go after a while.
+/// Lets go when the program has said that it will try again.
+async fn let_go(blocker: &mut PgConnection, child: Child) -> Run {
+    let mut talking = Talking::listen(child);
+    let talking = tokio::task::spawn_blocking(move || {
+        talking.until("attempt 2 in");
+        talking
+    });
+    let talking = talking.await.expect("it says so");
+    execute(blocker, "COMMIT").await;
+    tokio::task::spawn_blocking(|| talking.ended()).await.expect("it ends").ends(0)
+}
+
+/// Runs the program while `sql` is held, and lets go when it waits.
 async fn released_in_time(arguments: &[&str], sql: &str) -> (Run, i32) {
     let (database, _connection) = broken().await;
     let (mut blocker, pid) = blocker(&database, sql).await;
-    let child = start_on(&database.url(), arguments);
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-    execute(&mut blocker, "COMMIT").await;
-    let run = tokio::task::spawn_blocking(|| ended(child)).await.expect("it ends").ends(0);
+    let run = let_go(&mut blocker, start_on(&database.url(), arguments)).await;
     on(&database.url(), &["check", "--select", arguments[1]]).ends(0);
     (run, pid)
 }
@@ -97,10 +107,7 @@ async fn it_tries_again_until_the_ledger_is_free() {
     on(&database.url(), &SHARED_KEY).ends(0);
     let free = async |sql: &str, arguments: &[&str]| {
         let (mut blocker, pid) = blocker(&database, sql).await;
-        let child = start_on(&database.url(), arguments);
-        tokio::time::sleep(Duration::from_millis(1200)).await;
-        execute(&mut blocker, "COMMIT").await;
-        let run = tokio::task::spawn_blocking(|| ended(child)).await.expect("it ends").ends(0);
+        let run = let_go(&mut blocker, start_on(&database.url(), arguments)).await;
         run.complains(&[&format!("process {pid} (nightly backup"), "holds a lock on run"]);
     };
     free("LOCK TABLE evodoctor.run IN SHARE MODE", &["undo", "1", "--apply"]).await;

@@ -1,9 +1,11 @@
 //! Runs the program as a user would: the built binary, with a clean environment.
 
 use std::ffi::{OsStr, OsString};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// A run of the program, being prepared.
 pub struct Evodoctor {
@@ -72,6 +74,43 @@ impl Evodoctor {
         let run = ended(child);
         feeder.join().expect("writing does not panic");
         run
+    }
+}
+
+/// A program that runs, and is listened to while it does.
+pub struct Talking {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+    said: String,
+}
+
+impl Talking {
+    /// Listens to what it says on stderr.
+    pub fn listen(mut child: Child) -> Self {
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)).ok();
+        });
+        Self { child, lines, said: String::new() }
+    }
+
+    /// Waits until it says this.
+    #[track_caller]
+    pub fn until(&mut self, text: &str) {
+        while !self.said.contains(text) {
+            let line = self.lines.recv_timeout(Duration::from_secs(60));
+            let line = line.unwrap_or_else(|_| panic!("it never says {text:?}, but:\n{}", self.said));
+            self.said.push_str(&line);
+            self.said.push('\n');
+        }
+    }
+
+    /// Waits for it to end.
+    pub fn ended(mut self) -> Run {
+        let run = ended(self.child);
+        self.said.extend(self.lines.iter().map(|line| line + "\n"));
+        Run { stderr: self.said, ..run }
     }
 }
 
