@@ -10,7 +10,7 @@
 -- "createdAt". It takes over what it lacks: values it has as null, the labels of all, and the largest unread count.
 -- In one pass: which rows there are twice is a hash of the key; of each thing's rows the first that knows a column's value
 -- gives it. Columns that differ per table and release come as :newest, :first_known, :fields, :labels and :unread. All rows
--- of the table are looked at, or in batches some (:among).
+-- of the table are looked at, or in batches some (:among). They come with their places, where they are found again at once.
 WITH twice AS (
     SELECT
         :columns,
@@ -27,6 +27,7 @@ WITH twice AS (
 ranked AS (
     SELECT
         target.*,
+        :place AS "evodoctor place",
         twice."evodoctor thing",
         pg_catalog.row_number() OVER (PARTITION BY twice."evodoctor thing" ORDER BY :newest) AS "evodoctor position"
     FROM
@@ -99,7 +100,8 @@ SELECT
     :'table_name' AS "table",
     :key AS "key",
     NULL::jsonb AS "change",
-    'another row stands for the same ' || :'subject' || ' and is newer' AS "reason"
+    'another row stands for the same ' || :'subject' || ' and is newer' AS "reason",
+    target."evodoctor place" AS "place"
 FROM
     known AS target
 WHERE
@@ -109,7 +111,8 @@ SELECT
     :'table_name',
     :key,
     change.new,
-    'takes over what the removed rows had'
+    'takes over what the removed rows had',
+    target."evodoctor place"
 FROM
     known AS target
     JOIN change ON change.thing = target."evodoctor thing"

@@ -1,4 +1,5 @@
--- Puts the rows of one table into the quarantine that a fix's own query selects, with their new values.
+-- Puts the rows of one table into the quarantine that a fix's own query selects, with their new values. They are found again
+-- by their keys, or by their places where the query gives these.
 INSERT INTO "evodoctor"."quarantine" (
     "run", "code", "table_schema", "table_name", "action", "columns", "key", "reason", "row", "literal", "change"
 )
@@ -23,7 +24,7 @@ SELECT
 FROM
     (:selection) AS selected
     CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(CAST(NULL AS :table), selected."key") AS key
-    JOIN :table AS target ON (:key) = (:target_key)
+    JOIN :table AS target ON :is_it
 WHERE
     selected."table" = :'table_name'
 FOR UPDATE OF target;

@@ -13,17 +13,19 @@ const UNITED: [&str; 2] = ["labels", "unreadMessages"];
 /// are looked at: all, or those at `places`.
 pub fn variables(index: &UniqueIndex, catalog: &Catalog, places: Option<&[String]>) -> Variables {
     let all = Fragment::qualified(&catalog.schema, &index.table);
+    let place = if places.is_some() { "target.\"evodoctor at\"" } else { "target.ctid" };
     let among = match places {
         None => all,
         Some(places) => {
             let places = places.iter().map(|place| format!("\"{place}\"")).collect::<Vec<_>>().join(",");
             let list = Fragment::literal(&format!("{{{places}}}"));
             Fragment::keyword(format!(
-                "(SELECT * FROM {all} AS one WHERE one.ctid = ANY ({list}::pg_catalog.tid[]))"
+                "(SELECT one.*, one.ctid AS \"evodoctor at\" FROM {all} AS one WHERE one.ctid = ANY ({list}::pg_catalog.tid[]))"
             ))
         }
     };
-    let variables = index.variables(catalog).sql("among", among);
+    let variables =
+        index.variables(catalog).sql("among", among).sql("place", Fragment::keyword(place.to_owned()));
     let Some(table) = catalog.tables.get(&index.table) else { return variables };
     let taken_over = taken_over(table, &index.columns);
     let first = |(column, of_type): &(&String, &String)| {

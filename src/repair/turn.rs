@@ -277,7 +277,7 @@ impl Turn<'_> {
                 .collect::<Result<_>>()?,
         };
         for selection in selections {
-            work.mark_selected(connection, &selection, &self.touched()).await?;
+            work.mark_selected(connection, &selection, &self.touched(), !is_once).await?;
         }
         work.guard(connection).await?;
         work.treat(connection).await

@@ -100,7 +100,7 @@ impl<'a> Lot<'a> {
                 let query = self.fix.rows.as_deref().unwrap_or_default();
                 let query = parts::fitting(query, self.catalog, self.range);
                 let selection = render(&query, &merge::variables(index, self.catalog, Some(&places)))?;
-                work.mark_selected(connection, &selection, std::slice::from_ref(&index.table)).await?;
+                work.mark_selected(connection, &selection, std::slice::from_ref(&index.table), true).await?;
             }
         }
         work.guard(connection).await?;

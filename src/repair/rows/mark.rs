@@ -43,18 +43,21 @@ impl Work<'_> {
 
     /// Marks the rows that a fix's own query selects, and whatever hangs on those that are removed. The query returns
     /// `table`, `key` (the primary key as jsonb), `change` (the new values as jsonb; null removes the row), `reason`.
-    /// `tables` are those that it may return rows of.
+    /// `tables` are those that it may return rows of. Where it `gives_places` (`place`, their ctid), they are found again by
+    /// these, which is quicker.
     pub async fn mark_selected(
         &self,
         connection: &mut PgConnection,
         selection: &str,
         tables: &[String],
+        gives_places: bool,
     ) -> Result<()> {
         quarantine::room(connection, true).await?;
         for table in tables {
             let Some(table) = self.catalog.tables.get(table) else { continue };
             let variables = table_variables(&self.catalog.schema, table, self.code)
                 .sql("selection", Fragment::keyword(selection.to_owned()))
+                .sql("is_it", is_it(table, gives_places))
                 .sql("may_differ", quarantine::may_differ("target", table))
                 .sql("texts", quarantine::texts("target", table))
                 .sql("target_key_object", key_object("target", table));
@@ -209,6 +212,15 @@ impl Work<'_> {
             .sql("parent_key", Fragment::columns(Some("parent"), &parent_key))
             .sql("gone_parent_key", Fragment::columns(Some("gone"), &parent_key)))
     }
+}
+
+/// What finds a selected row again. Rows of several partitions may have one place.
+fn is_it(table: &Table, gives_places: bool) -> Fragment {
+    if gives_places && table.kind == "r" {
+        return Fragment::keyword("target.ctid = selected.\"place\"".to_owned());
+    }
+    let columns = |alias| Fragment::columns(Some(alias), &table.primary_key);
+    Fragment::keyword(format!("({}) = ({})", columns("key"), columns("target")))
 }
 
 /// The primary key of `alias` as a jsonb object.
