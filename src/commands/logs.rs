@@ -9,11 +9,12 @@ use anyhow::{Context, Result};
 
 use super::conclude::conclude;
 use super::emit;
+use super::meant;
 use super::open::Opened;
 use super::reading;
 use super::select::Selection;
 use crate::cli::{self, Common};
-use crate::database::{catalog, session};
+use crate::database::catalog;
 use crate::evolution::fetched;
 use crate::evolution::instances::Directory;
 use crate::examine::finding::{CheckReport, Finding, Outcome};
@@ -55,7 +56,7 @@ pub async fn directory(args: &cli::Logs, common: &Common) -> Result<(Option<Dire
     if let Some(file) = &args.instances {
         return Ok((Some(from_file(file)?), None));
     }
-    if !session::is_named(common) {
+    if !meant::is_named(common) {
         return Ok((None, None));
     }
     let (directory, opened) = from_database(common).await?;

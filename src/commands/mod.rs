@@ -14,6 +14,7 @@ pub mod fix;
 pub mod history;
 pub mod logs;
 pub mod man;
+mod meant;
 mod online;
 pub mod open;
 pub mod options;

@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 
+use super::meant;
 use crate::cli::Common;
 use crate::database::catalog::{self, Catalog, Server};
 use crate::database::restore::Restored;
-use crate::database::session::{self, Session};
+use crate::database::session::Session;
 use crate::database::url::Target;
 use crate::evolution::release::{History, ReleaseRange};
 use crate::exit::failure;
@@ -113,7 +114,7 @@ impl Opened {
 
 /// Where to connect: to the database that is named, or to what a dump was restored into.
 async fn target(common: &Common) -> Result<(Target, Option<Restored>)> {
-    let Some(dump) = &common.snapshot else { return Ok((session::choose(common)?, None)) };
+    let Some(dump) = &common.snapshot else { return Ok((meant::choose(common)?, None)) };
     let restored = Restored::from(dump).await?;
     let target = Target {
         options: restored.options(),
