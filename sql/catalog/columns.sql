@@ -6,6 +6,8 @@ SELECT
     attribute.attcollation::bigint AS collation,
     COALESCE(coll.collisdeterministic, true) AS is_deterministic,
     pg_catalog.format_type(attribute.atttypid, NULL) AS type,
+    -- Else a reading of an index visits most rows in the table as well.
+    relation.relallvisible >= relation.relpages / 2 AS is_visible,
     -- Only such an index is read in the order of the column's values, and holds every row.
     EXISTS (
         SELECT

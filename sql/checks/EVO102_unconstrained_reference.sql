@@ -53,10 +53,12 @@ lost (key, what, predicate, id, row) AS (
                 pg_catalog.jsonb_array_elements(CASE WHEN pg_catalog.jsonb_typeof(chat."labels") = 'array' THEN chat."labels" ELSE '[]' END) AS element (value)
             WHERE
                 pg_catalog.jsonb_typeof(element.value) NOT IN ('object', 'array')
-                AND NOT EXISTS (
-                    SELECT FROM :"schema"."Label" AS label
-                    WHERE label."instanceId" = chat."instanceId" AND label."labelId" = element.value #>> '{}'
-                )
+                -- Asked like this the server makes one hash of all labels; as an anti-join it would read them for every chat.
+                AND (
+                    (chat."instanceId", element.value #>> '{}') IN (
+                        SELECT label."instanceId", label."labelId" FROM :"schema"."Label" AS label WHERE label."labelId" IS NOT NULL
+                    )
+                ) IS NOT TRUE
         )
     UNION ALL
     SELECT

@@ -1,9 +1,10 @@
--- The rows of one key that refer to nothing, in one range of its values: the indexes of both sides are read in their
--- order and compared as a zip closes. Ranges share no value, so what they find adds up.
+-- The rows of one key that refer to nothing, in one range of its values: either the indexes of both sides are read in their
+-- order and compared as a zip closes, or the hashes of what is missing are known already. Ranges share no value, so what
+-- they find adds up.
 -- Run by hand for one key, for example:
---   psql -v child='"public"."Media"' -v reference='"public"."Media"."messageId"' -v parent='"public"."Message"'
---        -v parent_value='parent."id"' -v columns='"id", "messageId"' -v orphan_order='orphan."id"'
---        -v child_range='"public"."Media"."messageId" < ''cm5''' -v parent_range='parent."id" < ''cm5'''
+--   psql -v child='"public"."Media"' -v reference='"public"."Media"."messageId"' -v columns='"id", "messageId"'
+--        -v orphan_order='orphan."id"' -v child_range='"public"."Media"."messageId" < ''cm5'''
+--        -v orphaned='NOT EXISTS (SELECT FROM "public"."Message" AS parent WHERE parent."id" = "public"."Media"."messageId" AND parent."id" < ''cm5'')'
 WITH missing AS MATERIALIZED (
     SELECT
         :reference AS value,
@@ -12,7 +13,7 @@ WITH missing AS MATERIALIZED (
         :child
     WHERE
         :child_range
-        AND NOT EXISTS (SELECT FROM :parent AS parent WHERE :parent_value = :reference AND :parent_range)
+        AND :orphaned
     GROUP BY
         :reference
 )

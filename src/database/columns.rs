@@ -21,6 +21,8 @@ pub struct Column {
     pub collation: i64,
     /// Whether only equal bytes are equal.
     pub is_deterministic: bool,
+    /// Whether VACUUM found most of the table's pages visible to all: then an index on it is read without the table.
+    pub is_visible: bool,
     /// Whether a valid btree index over all rows begins with it, in its own order.
     pub is_indexed: bool,
     /// About how many different values it has; `None` where it was never analysed.
@@ -55,6 +57,7 @@ impl Columns {
                 data_type: row.try_get("type")?,
                 collation: row.try_get("collation")?,
                 is_deterministic: row.try_get("is_deterministic")?,
+                is_visible: row.try_get("is_visible")?,
                 is_indexed: row.try_get("is_indexed")?,
                 distinct_values: row.try_get("distinct_values")?,
             };

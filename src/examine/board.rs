@@ -1,6 +1,6 @@
 //! What is still to be done: the steps of all checks, from which every connection takes the most expensive one.
 //!
-//! The longest step comes first, so that nobody is left with it while the others have nothing to do any more.
+//! The longest step comes first, after those that others wait for, so that nobody is left with it while the others have nothing to do any more.
 
 use std::cell::RefCell;
 use std::cmp::{Ordering, Reverse};
@@ -46,9 +46,9 @@ pub(super) struct Taken {
 }
 
 impl Ready {
-    /// The most expensive first; of two alike the one that stands first in the report.
-    fn rank(&self) -> (u64, Reverse<(usize, Place)>) {
-        (self.taken.cost, Reverse((self.taken.course, self.taken.place)))
+    /// What others wait for first, then the most expensive; of two alike the one that stands first in the report.
+    fn rank(&self) -> (bool, u64, Reverse<(usize, Place)>) {
+        (self.step.is_awaited, self.taken.cost, Reverse((self.taken.course, self.taken.place)))
     }
 }
 
@@ -85,6 +85,10 @@ impl<'a> Board<'a> {
             standing: Standing::default(),
             stopped: None,
         };
+        let checks: Vec<&Check> = checks.collect();
+        for check in &checks {
+            check.announce(scope);
+        }
         for check in checks {
             let (course, steps) = Course::begin(scope, check)?;
             state.courses.push(course);

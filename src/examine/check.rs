@@ -99,6 +99,18 @@ impl Check {
         self.family
     }
 
+    /// Says which tables it is going to read from end to end, so that other checks join.
+    pub fn announce(&self, scope: &Scope<'_>) {
+        if self.family == Family::Reference {
+            orphans::announce(scope);
+        }
+        let suspects = self.suspects.as_ref().filter(|suspects| suspects.joins(scope));
+        suspects.iter().for_each(|suspects| scope.readings.expect(&suspects.table));
+        if uses(&self.query, "gone") {
+            by_hash::announce(scope);
+        }
+    }
+
     /// The questions that carry it out on this database, which may be any release in the scope's range.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ pub mod facts;
 pub mod finder;
 pub mod finding;
 pub mod first;
+mod known;
 pub mod obstacle;
 pub mod orphans;
 pub mod parts;

@@ -3,13 +3,14 @@
 //! To read ten million messages takes longer than to look at them, so whoever has to look at every one joins the same
 //! reading: before it is begun each says what it wants, and each gets its own part. The table is read in pieces, which any
 //! connection of the snapshot can take. What comes back is small and bounded: the places of rows that are suspect, of
-//! which at most [`MOST_ROWS`] are kept, or a hash of eight bytes for each row.
+//! which at most [`MOST_ROWS`] are kept, or a hash of eight bytes for each row. Where somebody else's rows are held against
+//! the hashes they become a set ([`Known`]), which everybody shares who asks for the same ones.
 //!
 //! Joining is all there is to it: the steps of everybody who joined are the same pieces. Whoever comes first to a piece
 //! reads it for all, the others find the answer there.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use anyhow::{Result, bail};
@@ -17,6 +18,7 @@ use sqlx::Row;
 use sqlx::postgres::PgConnection;
 use tokio::sync::OnceCell;
 
+use super::known::Known;
 use super::step::{Answer, Step};
 use crate::database::catalog::Catalog;
 use crate::database::quote::Fragment;
@@ -46,6 +48,8 @@ pub enum Want {
     Hashes {
         /// The expression; never null where places are wanted.
         expression: String,
+        /// Only of the rows for which this holds.
+        condition: Option<String>,
         /// Whether the rows' places are wanted too.
         with_places: bool,
     },
@@ -65,7 +69,10 @@ pub enum Part {
 
 /// The readings of an examination that have not begun yet, by table.
 #[derive(Debug, Default)]
-pub struct Readings(RefCell<BTreeMap<String, Rc<Reading>>>);
+pub struct Readings {
+    open: RefCell<BTreeMap<String, Rc<Reading>>>,
+    expected: RefCell<BTreeSet<String>>,
+}
 
 /// A reading, and who joined it.
 #[derive(Debug)]
@@ -73,6 +80,8 @@ struct Reading {
     table: String,
     schema: String,
     wants: RefCell<Vec<Want>>,
+    /// The sets that are made of its rows: the number of the want, and its expression.
+    known: RefCell<Vec<(usize, String, Rc<Known>)>>,
     is_begun: Cell<bool>,
     pieces: Vec<Piece>,
 }
@@ -86,6 +95,17 @@ struct Piece {
 }
 
 impl Readings {
+    /// Says that somebody is going to read a table from end to end: then others do well to join, although an index
+    /// would serve them, too.
+    pub fn expect(&self, table: &str) {
+        self.expected.borrow_mut().insert(table.to_owned());
+    }
+
+    /// Whether somebody is going to read a table.
+    pub fn expects(&self, table: &str) -> bool {
+        self.expected.borrow().contains(table)
+    }
+
     /// Joins the reading of a table; returns its pieces as steps. `look` makes each one's answer of what it brings.
     pub fn join(
         &self,
@@ -95,23 +115,58 @@ impl Readings {
         want: Want,
         look: impl Fn(Part) -> Answer + Clone + 'static,
     ) -> Vec<Step> {
-        let mut readings = self.0.borrow_mut();
-        let reading = readings.get(table).filter(|reading| !reading.is_begun.get()).cloned();
-        let reading = reading.unwrap_or_else(|| {
-            let reading = Rc::new(Reading::new(catalog, table));
-            readings.insert(table.to_owned(), Rc::clone(&reading));
-            reading
-        });
-        let number = reading.wants.borrow().len();
-        reading.wants.borrow_mut().push(want);
-        let cost = catalog.pages(table).min(PIECE);
+        let reading = self.open(catalog, table);
+        let number = reading.add(want);
         let steps = (0..reading.pieces.len()).map(|piece| {
             let (reading, look) = (Rc::clone(&reading), look.clone());
-            Step::other(about, cost, move |connection| {
-                Box::pin(async move { reading.part(connection, piece, number).await.map(look) })
+            Step::other(about, catalog.pages(table).min(PIECE), move |connection| {
+                Box::pin(async move {
+                    let part = reading.part(connection, piece, number).await?;
+                    let twice =
+                        || sqlx::Error::Protocol("a part of a reading was asked for twice".to_owned());
+                    part.ok_or_else(twice).map(look)
+                })
             })
         });
         steps.collect()
+    }
+
+    /// Joins the reading of a table for the set of an expression's hashes; returns it, and the steps that fill it. Others
+    /// who want the same set get the same one, and their steps take no time.
+    pub fn known(
+        &self,
+        catalog: &Catalog,
+        table: &str,
+        about: &str,
+        expression: String,
+    ) -> (Rc<Known>, Vec<Step>) {
+        let reading = self.open(catalog, table);
+        let (number, known) = reading.known(expression);
+        let steps = (0..reading.pieces.len()).map(|piece| {
+            let (reading, known) = (Rc::clone(&reading), Rc::clone(&known));
+            let step = Step::other(about, catalog.pages(table).min(PIECE), move |connection| {
+                Box::pin(async move {
+                    if let Some(Part::Hashes(hashes, _)) = reading.part(connection, piece, number).await? {
+                        known.add(piece, hashes);
+                    }
+                    Ok(Answer::of(()))
+                })
+            });
+            step.awaited()
+        });
+        let steps = steps.collect();
+        (known, steps)
+    }
+
+    /// The reading of a table that can still be joined.
+    fn open(&self, catalog: &Catalog, table: &str) -> Rc<Reading> {
+        let mut open = self.open.borrow_mut();
+        let reading = open.get(table).filter(|reading| !reading.is_begun.get()).cloned();
+        reading.unwrap_or_else(|| {
+            let reading = Rc::new(Reading::new(catalog, table));
+            open.insert(table.to_owned(), Rc::clone(&reading));
+            reading
+        })
     }
 }
 
@@ -129,18 +184,43 @@ impl Reading {
             table: table.to_owned(),
             schema: catalog.schema.clone(),
             wants: RefCell::default(),
+            known: RefCell::default(),
             is_begun: Cell::new(false),
             pieces: (0..count).map(piece).collect(),
         }
     }
 
-    /// What one of those who joined gets of a piece, which is read if nobody did so before. Each takes its part once.
-    async fn part(&self, connection: &mut PgConnection, piece: usize, number: usize) -> sqlx::Result<Part> {
+    /// Adds what somebody wants; returns its number.
+    fn add(&self, want: Want) -> usize {
+        let mut wants = self.wants.borrow_mut();
+        wants.push(want);
+        wants.len() - 1
+    }
+
+    /// The set of an expression's hashes, and the number of what is wanted for it.
+    fn known(&self, expression: String) -> (usize, Rc<Known>) {
+        let mut all = self.known.borrow_mut();
+        if let Some((number, _, known)) = all.iter().find(|(_, other, _)| *other == expression) {
+            return (*number, Rc::clone(known));
+        }
+        let known = Rc::new(Known::new(self.pieces.len()));
+        let want = Want::Hashes { expression: expression.clone(), condition: None, with_places: false };
+        let number = self.add(want);
+        all.push((number, expression, Rc::clone(&known)));
+        (number, known)
+    }
+
+    /// What one of those who joined gets of a piece, which is read if nobody did so before. Each part is there once.
+    async fn part(
+        &self,
+        connection: &mut PgConnection,
+        piece: usize,
+        number: usize,
+    ) -> sqlx::Result<Option<Part>> {
         self.is_begun.set(true);
         let piece = &self.pieces[piece];
         let parts = piece.parts.get_or_try_init(|| self.read(connection, piece)).await?;
-        let part = parts.get(number).and_then(|part| part.borrow_mut().take());
-        part.ok_or_else(|| sqlx::Error::Protocol("a part of a reading was asked for twice".to_owned()))
+        Ok(parts.get(number).and_then(|part| part.borrow_mut().take()))
     }
 
     async fn read(
@@ -179,10 +259,13 @@ impl Reading {
                     joins.push(join);
                     wanted.push(format!("{place} FILTER (WHERE {condition})"));
                 }
-                Want::Hashes { expression, with_places } => {
-                    wanted
-                        .push(format!("pg_catalog.string_agg(pg_catalog.int8send({expression}), ''::bytea)"));
-                    wanted.extend(with_places.then(|| place.clone()));
+                Want::Hashes { expression, condition, with_places } => {
+                    let only = condition.as_ref().map(|condition| format!(" FILTER (WHERE {condition})"));
+                    let only = only.unwrap_or_default();
+                    let hash = format!("pg_catalog.string_agg(pg_catalog.int8send({expression}), ''::bytea)");
+                    wanted.push(hash + &only);
+                    // The server makes the same one only once, however many want it.
+                    wanted.extend(with_places.then(|| format!("{place}{only}")));
                 }
             }
         }
@@ -215,7 +298,8 @@ fn read_places(bytes: &[u8]) -> Vec<Place> {
         .collect()
 }
 
-fn read_hashes(bytes: &[u8]) -> Vec<u64> {
+/// Hashes as `int8send` writes them, one behind the other.
+pub(super) fn read_hashes(bytes: &[u8]) -> Vec<u64> {
     let (hashes, _) = bytes.as_chunks::<8>();
     hashes.iter().map(|hash| u64::from_be_bytes(*hash)).collect()
 }
@@ -234,19 +318,6 @@ pub fn places(answers: Vec<Answer>) -> Result<Option<Vec<Place>>> {
         });
     }
     Ok(all.filter(|all| all.len() <= MOST_ROWS))
-}
-
-/// All hashes in the answers.
-///
-/// # Errors
-/// When the answers are of something else.
-pub fn hashes(answers: Vec<Answer>) -> Result<Vec<u64>> {
-    let mut all = Vec::new();
-    for answer in answers {
-        let Part::Hashes(hashes, _) = answer.made()? else { bail!("hashes are expected") };
-        all.extend(hashes);
-    }
-    Ok(all)
 }
 
 /// The condition for the rows of a table, or of an alias, at these places.

@@ -119,6 +119,7 @@ pub async fn run_check(
     check: &Check,
 ) -> Result<(CheckReport, Vec<Finding>)> {
     tracing::debug!("check {}", check.rule.code);
+    check.announce(scope);
     let (mut course, steps) = Course::begin(scope, check)?;
     let mut ready = VecDeque::from(steps);
     while let Some((place, step)) = ready.pop_front() {

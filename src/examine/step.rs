@@ -45,6 +45,8 @@ pub struct Step {
     pub about: String,
     /// About how many pages it reads (see [`pages`]): the most expensive step is begun first.
     pub cost: u64,
+    /// Whether other steps need its answer to make theirs small: then it is begun before them.
+    pub is_awaited: bool,
     work: Work,
 }
 
@@ -97,7 +99,7 @@ impl<'a> Next<'a> {
 impl Step {
     /// One statement, rendered.
     pub fn query(about: impl Into<String>, cost: u64, sql: String) -> Self {
-        Self { about: about.into(), cost, work: Work::Query(sql) }
+        Self { about: about.into(), cost, is_awaited: false, work: Work::Query(sql) }
     }
 
     /// Anything else that is done on a connection, such as reading the stream of a COPY.
@@ -106,7 +108,12 @@ impl Step {
         cost: u64,
         work: impl for<'c> FnOnce(&'c mut PgConnection) -> Answering<'c> + 'static,
     ) -> Self {
-        Self { about: about.into(), cost, work: Work::Other(Box::new(work)) }
+        Self { about: about.into(), cost, is_awaited: false, work: Work::Other(Box::new(work)) }
+    }
+
+    /// The same step, begun before all that are not awaited.
+    pub fn awaited(self) -> Self {
+        Self { is_awaited: true, ..self }
     }
 
     /// The statement, or the other work.

@@ -23,6 +23,11 @@ pub struct Suspects {
 pub type Wording<'a> = Rc<dyn Fn(Fragment) -> Result<String> + 'a>;
 
 impl Suspects {
+    /// Whether the question joins the reading of the table: it is large, and an ordinary one.
+    pub fn joins(&self, scope: &Scope<'_>) -> bool {
+        scope.catalog.pages(&self.table) >= scope.large && scope.catalog.columns.has(&self.table)
+    }
+
     /// The check's question. `cost` is in pages.
     ///
     /// # Errors
@@ -35,8 +40,7 @@ impl Suspects {
     ) -> Result<Question<'a>> {
         let table = Fragment::qualified(&scope.catalog.schema, &self.table);
         let all = Fragment::keyword(format!("SELECT * FROM {table}"));
-        let is_large = scope.catalog.pages(&self.table) >= scope.large;
-        if !is_large || !scope.catalog.columns.has(&self.table) {
+        if !self.joins(scope) {
             return Ok(Question::query("", cost, Ok(word(all)?)));
         }
         let wanted = Want::Rows { join: String::new(), condition: self.condition.clone() };

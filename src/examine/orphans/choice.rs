@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::database::columns::Column;
+use crate::examine::known::MOST as MOST_KNOWN;
 use crate::examine::references::Reference;
 use crate::examine::runner::Scope;
 
@@ -18,9 +19,12 @@ const MOST: u32 = 200_000;
 /// Tables with more rows than these are not hashed in memory: some 50 MB.
 const HASHED: u64 = 500_000;
 
+/// Where there are so many times more rows to refer to than rows that refer, these are looked up.
+const LOOKED_UP: u64 = 20;
+
 /// Rows from which on a key is compared in several ranges, and in how many.
 const RANGED: u64 = 500_000;
-const RANGES: u32 = 8;
+pub(super) const RANGES: u32 = 8;
 
 /// How the orphans of a key are found: see the module above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +36,13 @@ pub enum Strategy {
         /// After how many it gives up.
         limit: u32,
     },
+    /// Hashes of both sides, compared here.
+    Hashes {
+        /// Where the referring values are read.
+        child: Source,
+        /// Where those are read that they refer to.
+        parent: Source,
+    },
     /// Both indexes in their order.
     Merge {
         /// In how many ranges.
@@ -41,11 +52,23 @@ pub enum Strategy {
     Pass,
 }
 
+/// Where the hashes of a side come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The reading of the table, which others may join.
+    Table,
+    /// Its index, which is a fraction of it.
+    Index,
+    /// The same, in ranges that run side by side.
+    Ranges,
+}
+
 impl fmt::Display for Strategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Plain => "one anti-join",
             Self::Walk { .. } => "a walk over the values in the index",
+            Self::Hashes { .. } => "hashes of both sides",
             Self::Merge { .. } => "a merge of both indexes",
             Self::Pass => "one pass over the table",
         })
@@ -103,27 +126,45 @@ pub fn without_walk(reference: &Reference, scope: &Scope<'_>) -> Choice {
         Ok(ends) => ends,
         Err(why) => return choice(Strategy::Plain, why),
     };
-    let is_hashed = ends.parent_rows <= HASHED;
     if scope.paranoid {
-        return match is_hashed {
+        return match ends.parent_rows <= HASHED {
             true => choice(Strategy::Pass, "no index is trusted"),
             false => {
                 choice(Strategy::Plain, "no index is trusted, and what it refers to is too large for a hash")
             }
         };
     }
+    if ends.child.is_text() && ends.parent_rows <= MOST_KNOWN {
+        let child = source(&reference.child_table, ends.child, ends.rows, scope);
+        let parent = source(&reference.parent_table, ends.parent, ends.parent_rows, scope);
+        let is_looked_up = ends.rows.saturating_mul(LOOKED_UP) <= ends.parent_rows;
+        if is_looked_up && ends.parent.is_indexed && parent != Source::Table {
+            return choice(Strategy::Plain, "there are few rows, which are looked up in an index");
+        }
+        return choice(Strategy::Hashes { child, parent }, "there are many different values, or no index");
+    }
     match (ends.child.is_indexed, ends.parent.is_indexed) {
         (true, true) => {
             let ranges = if ends.rows >= RANGED { RANGES } else { 1 };
             choice(Strategy::Merge { ranges }, "both sides are indexed, and there are many different values")
         }
-        (false, _) if is_hashed => choice(Strategy::Pass, "no index leads with the referring column"),
+        (false, _) if ends.parent_rows <= HASHED => {
+            choice(Strategy::Pass, "no index leads with the referring column")
+        }
         (false, _) => choice(
             Strategy::Plain,
             "no index leads with the referring column, and what it refers to is too large for a hash",
         ),
         (true, false) => choice(Strategy::Plain, "what it refers to has no index"),
     }
+}
+
+/// Where a side's hashes are read: from an index, unless there is none, or the table is read anyway.
+fn source(table: &str, column: &Column, rows: u64, scope: &Scope<'_>) -> Source {
+    if !column.is_indexed || !column.is_visible || scope.readings.expects(table) {
+        return Source::Table;
+    }
+    if rows >= RANGED { Source::Ranges } else { Source::Index }
 }
 
 /// The two columns, or why only the plain form fits.

@@ -7,6 +7,7 @@ use sqlx::postgres::PgRow;
 
 use crate::database::quote::Fragment;
 use crate::database::script::{Variables, filled};
+use crate::examine::step::Answer;
 
 /// The orphans of one key.
 #[derive(Debug, Clone, Default)]
@@ -33,10 +34,24 @@ impl Found {
     }
 
     /// Adds what was found in another range of values, which has no value in common with this.
-    pub fn add(&mut self, other: Self) {
+    fn add(&mut self, other: Self) {
         self.count += other.count;
         self.missing += other.missing;
         self.sample.extend(other.sample);
+    }
+
+    /// What was found in several ranges together.
+    ///
+    /// # Errors
+    /// When the answers are of something else.
+    pub fn sum(answers: Vec<Answer>) -> Result<Self> {
+        let mut found = Self::default();
+        for answer in answers {
+            for row in answer.rows()? {
+                found.add(Self::read(&row)?);
+            }
+        }
+        Ok(found)
     }
 
     /// A query that returns it with the first five examples, for the query that words the finding.

@@ -4,8 +4,9 @@
 //! | strategy | where | what it costs |
 //! |---|---|---|
 //! | [`walk`] | an index leads with the referring column, few different values | a look-up per value, however many rows |
-//! | [`merge`] | both sides are indexed, many values | both indexes are read once, in ranges that run side by side |
-//! | [`pass`] | no index, or none is to be trusted; what is referred to fits in memory | the table is read once for all that is asked of it |
+//! | [`hashes`] | text, many values or no index | both sides are read once, from an index or with others who read the table |
+//! | [`merge`] | other types, both sides indexed, many values | both indexes are read once, in ranges that run side by side |
+//! | [`pass`] | no index is to be trusted; what is referred to fits in memory | the table is read once for all that is asked of it |
 //! | plain | everything else: small tables, several columns, views, partitions, other schemas | what the planner makes of it |
 //!
 //! A loose scan of an index (`walk`) asks for the least value, then for the next greater one, and so on: five hundred
@@ -13,24 +14,27 @@
 //! all of them. Whether there are few values is only estimated, so it gives up after some, and what would have been chosen
 //! without it follows.
 //!
-//! With many values a look-up for each costs more than reading. Then the two indexes are read in their order and compared
-//! like the halves of a zip (`merge`): neither the tables are read, which are many times larger, nor is anything kept in
-//! memory or written to disk, as a hash of millions of ids would be. The histogram that ANALYZE made cuts the values into
-//! ranges, which share no value, so counts simply add up.
+//! With many values a look-up for each costs more than reading. Texts sort by the rules of a language, and to compare two
+//! of them takes longer than to hash both. So the server makes a hash of eight bytes of each value, and they are compared
+//! here (`hashes`): nothing is sorted, and nothing spills to the server's disk, as a hash table of millions of ids would.
+//! What is indexed is read from the index, many times smaller than the table, unless somebody reads the table anyway: then
+//! one reading serves everybody who asks something of its rows. See [`reading`](super::reading).
 //!
-//! Without an index the table has to be read, but once for everybody who asks something of its rows (`pass`): each row is
-//! looked up in a hash of what the key refers to. See [`reading`](super::reading).
+//! Values of other types compare quickly, and two indexes are read in their order and compared like the halves of a zip
+//! (`merge`). The histogram that ANALYZE made cuts the values into ranges, which share no value, so counts simply add up.
 //!
 //! A reference that is no column, and so no key, is found in another way: [`by_hash`].
 //!
-//! Under `--paranoid` only `pass` and the plain form are used, with all index scans switched off: an index that is corrupt
-//! hides rows.
+//! Under `--paranoid` only `pass` and the plain form are used, with all index scans switched off, as an index that is corrupt
+//! hides rows; and no hash stands for a value.
 
 pub mod by_hash;
 pub mod choice;
 mod found;
+mod hashes;
 mod merge;
 mod pass;
+mod ranges;
 mod walk;
 
 use std::rc::Rc;
@@ -42,7 +46,7 @@ use super::runner::Scope;
 use super::step::{Answer, Next, Question, Step};
 use crate::database::run::rows_under;
 use crate::database::script::Variables;
-use choice::{Choice, Strategy, choose, without_walk};
+use choice::{Choice, Source, Strategy, choose, without_walk};
 use found::Found;
 
 /// The query of the check, which words what was found of a reference as a finding.
@@ -56,6 +60,20 @@ struct Key<'a> {
     number: usize,
     scope: &'a Scope<'a>,
     word: Wording<'a>,
+}
+
+/// Says which tables are going to be read from end to end, because no index serves one of their keys.
+pub fn announce(scope: &Scope<'_>) {
+    for reference in scope.references.iter().filter(|reference| is_asked(reference, scope)) {
+        if let Strategy::Hashes { child: Source::Table, .. } = choose(reference, scope).strategy {
+            scope.readings.expect(&reference.child_table);
+        }
+    }
+}
+
+/// Whether rows can be compared, and there are any.
+fn is_asked(reference: &Reference, scope: &Scope<'_>) -> bool {
+    reference.obstacle(scope.catalog).is_none() && !scope.empty.contains(&reference.child_table)
 }
 
 /// The questions that find the orphans of all references.
@@ -87,6 +105,7 @@ impl<'a> Key<'a> {
     fn begin(self, strategy: Strategy) -> Result<Next<'a>> {
         match strategy {
             Strategy::Walk { limit } => walk::begin(self, limit),
+            Strategy::Hashes { child, parent } => hashes::begin(self, child, parent),
             Strategy::Merge { ranges } => merge::begin(self, ranges),
             Strategy::Pass => pass::begin(self),
             Strategy::Plain => self.begin_plain(),

@@ -1,11 +1,11 @@
-//! No index, or none to be trusted: the table is read, once for all who want to know something of its rows.
+//! No index is to be trusted, and no hash: the table is read, once for all who want to know something of its rows.
 
 use anyhow::Result;
 
 use super::Key;
 use crate::database::quote::Fragment;
 use crate::database::script::filled;
-use crate::examine::reading::{Want, at, places};
+use crate::examine::reading::{Place, Want, at, places};
 use crate::examine::step::{Answer, Next, Step};
 
 /// Joins the reading of the referring table, for the places of orphans.
@@ -24,18 +24,25 @@ pub fn begin(key: Key<'_>) -> Result<Next<'_>> {
     };
     let table = &reference.child_table;
     let steps = scope.readings.join(scope.catalog, table, &reference.subject(), wanted, Answer::of);
-    let then = move |answers: Vec<Answer>| {
-        let rows = match places(answers)? {
-            // To look them up one by one would take longer than to read the table again.
-            None => return key.begin_plain(),
-            Some(rows) if rows.is_empty() => return Ok(Next::Rows(Vec::new())),
-            Some(rows) => rows,
-        };
-        let child = Fragment::qualified(&scope.catalog.schema, &reference.child_table);
-        let variables = key.variables()?.sql("predicate", at(child.as_str(), &rows));
-        let found = Fragment::keyword(filled("sql/orphans/not_exists.sql", &variables)?);
-        let sql = (key.word)(&variables.sql("found", found))?;
-        Ok(Next::finding(vec![Step::query(reference.subject(), rows.len() as u64, sql)]))
+    Ok(Next::Steps(steps, Box::new(move |answers| conclude(&key, places(answers)?))))
+}
+
+/// Goes on with the places of orphans; `None` where there are too many.
+///
+/// # Errors
+/// When a file of this program is broken.
+pub fn conclude<'a>(key: &Key<'a>, places: Option<Vec<Place>>) -> Result<Next<'a>> {
+    let rows = match places {
+        // To look them up one by one would take longer than to read the table again.
+        None => return key.begin_plain(),
+        Some(rows) if rows.is_empty() => return Ok(Next::Rows(Vec::new())),
+        Some(rows) => rows,
     };
-    Ok(Next::Steps(steps, Box::new(then)))
+    let child = Fragment::qualified(&key.scope.catalog.schema, &key.reference.child_table);
+    let value = key.reference.value(key.scope.catalog);
+    let predicate = Fragment::keyword(format!("{} AND {value} IS NOT NULL", at(child.as_str(), &rows)));
+    let variables = key.variables()?.sql("predicate", predicate);
+    let found = Fragment::keyword(filled("sql/orphans/not_exists.sql", &variables)?);
+    let sql = (key.word)(&variables.sql("found", found))?;
+    Ok(Next::finding(vec![Step::query(key.reference.subject(), rows.len() as u64, sql)]))
 }
