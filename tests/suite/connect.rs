@@ -54,7 +54,7 @@ async fn is_encrypted(url: &str) -> bool {
 #[tokio::test]
 async fn a_socket_url_opens_a_session_that_knows_its_server() {
     let database = TestDatabase::new("2.1.1", "evolution_api").await;
-    let target = Target::parse(&format!("{}&schema=evolution_api&pgbouncer=true", database.url())).unwrap();
+    let target = Target::parse(&format!("{}&schema=evolution_api", database.url())).unwrap();
     assert_eq!(target.schema.as_deref(), Some("evolution_api"));
     let mut session = Session::open(&target).await.unwrap();
     assert_eq!(session.database, database.name());
