@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need and this machine lacks: Postgres's server programs, locales, PgBouncer, openssl, curl, xmllint, jq, the
 # proxies nginx, HAProxy and Caddy, Prometheus's node exporter, the shells zsh and fish, mandoc, and Chromium and Node.js with
-# a few npm packages. Debian and Ubuntu. Starts no service. Does nothing, and asks no network, when all is there.
+# a few npm packages, Prisma's among them. Debian and Ubuntu. Starts no service. Does nothing, and asks no network, when all is there.
 set -eu
 
 has_server() {
@@ -37,20 +37,25 @@ command -v chromium >/dev/null || missing="$missing chromium"
 command -v node >/dev/null || missing="$missing nodejs"
 command -v npm >/dev/null || missing="$missing npm"
 
-# What pages are looked at with, from npm: fetched once, whole or not at all.
-fetch_for_pages() {
-    from=$(dirname "$0")/suite/html
-    cache=$(dirname "$0")/.cache/pages
+# Packages from npm, each set fetched once, whole or not at all.
+fetch() {
+    from=$(dirname "$0")/suite/$1
+    cache=$(dirname "$0")/.cache/$2
     cmp -s "$from/package-lock.json" "$cache/fetched" && return 0
-    echo "setup: fetching what pages are looked at with"
+    echo "setup: fetching $3"
     mkdir -p "$cache"
     cp "$from/package.json" "$from/package-lock.json" "$cache/"
     (cd "$cache" && npm ci --ignore-scripts --no-audit --no-fund --silent)
     cp "$from/package-lock.json" "$cache/fetched"
 }
 
+fetch_from_npm() {
+    fetch html pages "what pages are looked at with"
+    fetch waiting/prisma prisma "Prisma, whose migrations a fix has to stand beside"
+}
+
 if [ -z "$missing" ]; then
-    fetch_for_pages
+    fetch_from_npm
     echo "setup: all is there"
     exit 0
 fi
@@ -80,5 +85,5 @@ fi
 $as_root apt-get update -qq
 # shellcheck disable=SC2086 # a list of words
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
-fetch_for_pages
+fetch_from_npm
 echo "setup: done"

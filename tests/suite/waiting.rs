@@ -1,6 +1,7 @@
 //! Promise 8: it waits politely, gives up politely, and two runs do not get into each other's way.
 
 mod load;
+mod prisma;
 mod two;
 mod who;
 

@@ -14,14 +14,14 @@ use crate::support::program::{ended, on, start_on};
 use crate::support::state::state;
 
 /// Holds a change still in the middle: a trigger that waits until the gate is open, which no `lock_timeout` ends.
-const GATE: &str = r#"CREATE TABLE public.gate AS SELECT 1 AS shut;
+pub const GATE: &str = r#"CREATE TABLE public.gate AS SELECT 1 AS shut;
     CREATE FUNCTION public.wait_at_the_gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         WHILE EXISTS (SELECT FROM public.gate) LOOP PERFORM pg_sleep(0.02); END LOOP;
         RETURN NULL; END $$;
     CREATE TRIGGER gate AFTER DELETE ON evolution_api."Message" EXECUTE FUNCTION public.wait_at_the_gate()"#;
 
 /// The backend that waits at the gate.
-async fn at_the_gate(connection: &mut PgConnection) -> i32 {
+pub async fn at_the_gate(connection: &mut PgConnection) -> i32 {
     let sleeps =
         "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()";
     loop {
