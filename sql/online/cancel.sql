@@ -7,4 +7,4 @@ WHERE
     activity.datname = pg_catalog.current_database()
     AND activity.pid <> pg_catalog.pg_backend_pid()
     AND activity.state = 'active'
-    AND pg_catalog.left(activity.query, 300) = pg_catalog.left(:'statement', 300);
+    AND pg_catalog.left(:'statement', GREATEST(pg_catalog.length(activity.query), 60)) = activity.query;

@@ -36,7 +36,8 @@ pub async fn expect_no_limits(connection: &mut PgConnection) -> Result<()> {
              has been changed",
             limits.join(" and ")
         ),
-        "connect as a role without it (ALTER ROLE … SET … for all its sessions), or leave --online away",
+        "lift it for this connection (options=-c%20statement_timeout%3D0 in the connection string, not through PgBouncer), or \
+         for the role (ALTER ROLE … SET statement_timeout = 0), or leave --online away",
     ))
 }
 
@@ -74,7 +75,7 @@ async fn runs(opened: &mut Opened, subject: &Subject, wait: Duration) -> Result<
         execute(connection, format!("SET LOCAL lock_timeout = {}", moment.as_millis().max(1))).await?;
         ledger::runs(connection).await.map_err(ledger::as_timeout)
     });
-    let runs = read.await?;
+    let runs = unless_interrupted(read).await?;
     execute(opened.session.connection(), "ROLLBACK".into()).await?;
     Ok(runs)
 }
@@ -129,10 +130,32 @@ fn left_to_do(error: anyhow::Error, run: &Run) -> anyhow::Error {
 pub async fn clean_up(opened: &mut Opened, subject: &Subject, number: i64, wait: Duration) -> Result<()> {
     for run in unfinished(opened, subject, wait).await? {
         for later in run.open().into_iter().filter(|_| run.run == number) {
+            expect_alone(opened, subject, wait).await?;
+            // What a program that is gone has left at work is not wanted any more.
+            online::cancel(opened.session.connection(), later).await?;
             clean(opened, subject, later, wait).await?;
         }
     }
     Ok(())
+}
+
+/// Nobody else is changing this database.
+async fn expect_alone(opened: &mut Opened, subject: &Subject, wait: Duration) -> Result<()> {
+    let connection = opened.session.connection();
+    let alone = attempts(connection, subject, Patience::new(wait), async |connection, moment| {
+        locks::begin(connection, moment).await
+    });
+    unless_interrupted(alone).await?;
+    execute(opened.session.connection(), "ROLLBACK".into()).await?;
+    Ok(())
+}
+
+/// What may be dropped anywhere ends at Ctrl-C. A transaction that is open then ends with the connection.
+async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        done = work => done,
+        _ = tokio::signal::ctrl_c() => Err(failure("interrupted", "go on when you like")),
+    }
 }
 
 async fn clean(opened: &mut Opened, subject: &Subject, later: &Later, wait: Duration) -> Result<()> {
@@ -140,7 +163,7 @@ async fn clean(opened: &mut Opened, subject: &Subject, later: &Later, wait: Dura
     let cleaned = attempts(connection, subject, Patience::new(wait), async |connection, moment| {
         online::clean(connection, &subject.schema, moment, &later.work).await
     });
-    if cleaned.await? {
+    if unless_interrupted(cleaned).await? {
         progress::say(&format!("what {} had left is dropped", later.work.title()));
     }
     execute(opened.session.connection(), "COMMIT".into()).await.context("the server refused to commit")?;
@@ -179,7 +202,7 @@ impl Step<'_> {
                 ledger::settle(connection, number, position, &fix).await?;
                 Ok(fix)
             });
-        match validated.await {
+        match unless_interrupted(validated).await {
             Ok(fix) => self.commit(fix).await.map(|()| None),
             Err(error) => {
                 change::abandon(self.opened.session.connection()).await;
@@ -199,6 +222,10 @@ impl Step<'_> {
     async fn build(&mut self) -> Result<Option<String>> {
         let later = self.later().clone();
         let name = later.work.index().unwrap_or_default().to_owned();
+        expect_alone(self.opened, self.subject, self.wait).await?;
+        if let Some(ended) = online::see_out(self.opened.session.connection(), &later, self.wait).await {
+            return self.ended_early(ended, &later).await;
+        }
         clean(self.opened, self.subject, &later, self.wait).await?;
         let (was_there, before) = self.look(&name).await?;
         if !was_there {
@@ -206,31 +233,7 @@ impl Step<'_> {
             let Opened { session, target, .. } = &mut *self.opened;
             match online::carry_out(session.connection(), target, &later, self.wait).await? {
                 Ended::Done => {}
-                // unique_violation
-                Ended::Refused(error) if state_of(&error).as_deref() == Some("23505") => {
-                    // Nobody else would drop it.
-                    clean(self.opened, self.subject, &later, self.wait).await?;
-                    return self.give_up("duplicate rows came in meanwhile", "EVO103").await.map(Some);
-                }
-                Ended::Refused(error) => {
-                    self.tidy(&later).await;
-                    return Err(
-                        anyhow::Error::new(error).context(format!("the server refused: {}", later.sql))
-                    );
-                }
-                Ended::Blocked(blockers) => {
-                    let left = self.tidy(&later).await;
-                    let who: Vec<String> = blockers.iter().map(locks::Blocker::who).collect();
-                    let longer = written(Patience::new(self.wait).suggestion());
-                    return Err(failure(
-                        format!("{} has waited long enough for {}{left}", later.work.title(), who.join("; ")),
-                        locks::way_out(&blockers, &longer),
-                    ));
-                }
-                Ended::Interrupted => {
-                    let left = self.tidy(&later).await;
-                    return Err(failure(format!("interrupted{left}"), "go on when you like"));
-                }
+                ended => return self.ended_early(ended, &later).await,
             }
         }
         let (is_there, after) = self.look(&name).await?;
@@ -238,6 +241,37 @@ impl Step<'_> {
         // Where it was there already, the tool ended between its end and its line in the ledger.
         self.settle(State::Done, (!was_there).then_some(&before), &after).await?;
         Ok(None)
+    }
+
+    /// A build came to no end: what it has left is dropped. Returns what rows that came in meanwhile did not allow.
+    async fn ended_early(&mut self, ended: Ended, later: &Later) -> Result<Option<String>> {
+        match ended {
+            Ended::Done => Ok(None),
+            // unique_violation
+            Ended::Refused(error) if state_of(&error).as_deref() == Some("23505") => {
+                // Nobody else would drop it.
+                clean(self.opened, self.subject, later, self.wait).await?;
+                self.give_up("duplicate rows came in meanwhile", "EVO103").await.map(Some)
+            }
+            Ended::Refused(error) => {
+                let left = self.tidy(later).await;
+                let error = anyhow::Error::new(error);
+                Err(error.context(format!("the server refused it or broke off: {}{left}", later.sql)))
+            }
+            Ended::Blocked(blockers) => {
+                let left = self.tidy(later).await;
+                let who: Vec<String> = blockers.iter().map(locks::Blocker::who).collect();
+                let longer = written(Patience::new(self.wait).suggestion());
+                Err(failure(
+                    format!("{} has waited long enough for {}{left}", later.work.title(), who.join("; ")),
+                    locks::way_out(&blockers, &longer),
+                ))
+            }
+            Ended::Interrupted => {
+                let left = self.tidy(later).await;
+                Err(failure(format!("interrupted{left}"), "go on when you like"))
+            }
+        }
     }
 
     /// Whether the index is valid, and the schema's tables.
@@ -281,7 +315,7 @@ impl Step<'_> {
                 locks::begin(connection, moment).await?;
                 ledger::settle(connection, number, position, &fix).await.map_err(ledger::as_timeout)
             });
-        settled.await?;
+        unless_interrupted(settled).await?;
         self.commit(fix).await
     }
 

@@ -10,6 +10,7 @@
 //! | `:'schemas'` | jsonb: every release with its migrations, every object with the releases that have it |
 //! | `:history` | `_prisma_migrations`, or in a database without it an empty table of that form |
 //! | `:superseded` | a query: applied fixes that upstream has overtaken (`sql/ledger/superseded.sql`) |
+//! | `:unfinished` | a query: what runs of `fix --online` have left to do (`sql/ledger/unfinished.sql`) |
 //! | `:'release_from'`, `:'release_to'` | the range of the release found |
 //!
 //! Where the release is not known, or is newer than the facts, what depends on it cannot be said: the check is
@@ -35,6 +36,10 @@ const NO_HISTORY: &str = "(SELECT NULL::text AS \"id\", NULL::text AS \"migratio
 const NO_LEDGER: &str = "SELECT NULL::bigint AS run, NULL::integer AS position, NULL::text AS code, \
      NULL::timestamptz AS applied_at, NULL::text AS release_from, NULL::text AS release_to, \
      NULL::text[] AS migrations WHERE false";
+
+/// What stands in for what they have left to do.
+const NO_RUNS: &str = "SELECT NULL::bigint AS run, NULL::timestamptz AS applied_at, NULL::text AS applied_by, NULL::text AS code, \
+     NULL::bigint AS position, NULL::text AS statement WHERE false";
 
 const HIDDEN: &str = "this role may not read evodoctor's ledger; GRANT USAGE ON SCHEMA \"evodoctor\", and SELECT ON ALL TABLES \
      IN it, to it, or leave this check out (--ignore)";
@@ -89,6 +94,16 @@ pub fn variables(
             Err(obstacle) => return Ok(Err(obstacle)),
         };
         variables = variables.sql("superseded", Fragment::keyword(found));
+    }
+    if uses(query, "unfinished") {
+        let found = match catalog.ledger {
+            Ledger::Absent => NO_RUNS.to_owned(),
+            Ledger::Hidden => return Ok(Err(HIDDEN.to_owned())),
+            Ledger::Readable => {
+                render(Script::parse(file("sql/ledger/unfinished.sql")).single()?, &variables)?
+            }
+        };
+        variables = variables.sql("unfinished", Fragment::keyword(found));
     }
     Ok(Ok(variables))
 }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::database::catalog::Catalog;
 use crate::database::quote::Fragment;
 
-pub use index::{clean, is_valid, limits};
-pub use watch::{Ended, carry_out};
+pub use index::{clean, is_taken, is_valid, limits};
+pub use watch::{Ended, cancel, carry_out, see_out};
 
 /// What is done after the fix's transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,9 +80,12 @@ pub struct Parts {
 /// Takes a statement of a fix apart. Only what is done to a table that was there before the transaction is done later, and
 /// nothing of a partitioned one: there is no other form for it.
 pub fn parts(sql: &str, before: &Catalog) -> Parts {
+    apart(sql, |table| before.tables.get(table).is_some_and(|table| table.kind == "r"))
+}
+
+fn apart(sql: &str, is_plain: impl Fn(&str) -> bool) -> Parts {
     let whole = || Parts { now: Some(sql.to_owned()), later: None };
     let later = |sql: String, work, table: Option<&str>, now| {
-        let is_plain = |name: &str| before.tables.get(name).is_some_and(|table| table.kind == "r");
         if table.is_some_and(|table| !is_plain(table)) {
             return whole();
         }
@@ -165,4 +168,89 @@ fn tokens(sql: &str) -> Vec<String> {
 
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '$')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is run now and what later.
+    fn taken_apart(sql: &str) -> (Option<String>, Option<(String, Work)>) {
+        let Parts { now, later } = apart(sql, |table| matches!(table, "T" | "ON" | "a.\"b"));
+        (now, later.map(|later| (later.sql, later.work)))
+    }
+
+    #[test]
+    fn what_keeps_others_waiting_is_done_later() {
+        let build = |name: &str| Work::Build(name.to_owned());
+        for (sql, later, work) in [
+            (
+                r#"CREATE INDEX "i" ON "s"."T" ("x")"#,
+                r#"CREATE INDEX CONCURRENTLY "i" ON "s"."T" ("x")"#,
+                build("i"),
+            ),
+            (
+                "CREATE UNIQUE INDEX i ON s.\"T\" (x)",
+                "CREATE UNIQUE INDEX CONCURRENTLY i ON s.\"T\" (x)",
+                build("i"),
+            ),
+            (
+                r#"CREATE INDEX "INDEX ""ON"".x" ON "we""ird"."a.""b" ("x")"#,
+                r#"CREATE INDEX CONCURRENTLY "INDEX ""ON"".x" ON "we""ird"."a.""b" ("x")"#,
+                build("INDEX \"ON\".x"),
+            ),
+            (
+                r#"CREATE INDEX "ON" ON "ON"."ON" ("ON")"#,
+                r#"CREATE INDEX CONCURRENTLY "ON" ON "ON"."ON" ("ON")"#,
+                build("ON"),
+            ),
+        ] {
+            assert_eq!(taken_apart(sql), (None, Some((later.to_owned(), work))), "{sql}");
+        }
+        let rebuild = r#"REINDEX INDEX "s"."it's ""INDEX""""#;
+        let later = r#"REINDEX INDEX CONCURRENTLY "s"."it's ""INDEX""""#;
+        let work = Work::Rebuild("it's \"INDEX\"".to_owned());
+        assert_eq!(taken_apart(rebuild), (None, Some((later.to_owned(), work))));
+        let validate = r#"ALTER TABLE "s"."T" VALIDATE CONSTRAINT "NOT VALID""#;
+        let work = Work::Validate("NOT VALID".to_owned());
+        assert_eq!(taken_apart(validate), (None, Some((validate.to_owned(), work))));
+    }
+
+    #[test]
+    fn a_key_is_added_first_and_validated_later() {
+        let key = r#"ALTER TABLE s."T" ADD CONSTRAINT "k""ey" FOREIGN KEY ("x") REFERENCES "s"."P" ("id") ON DELETE SET NULL"#;
+        let later = r#"ALTER TABLE "s"."T" VALIDATE CONSTRAINT "k""ey""#;
+        let work = Work::Validate("k\"ey".to_owned());
+        assert_eq!(taken_apart(key), (Some(format!("{key} NOT VALID")), Some((later.to_owned(), work))));
+        let unvalidated = format!("{key} NOT VALID");
+        assert_eq!(taken_apart(&unvalidated), (Some(unvalidated.clone()), None));
+        let deferred = format!("{key} DEFERRABLE INITIALLY DEFERRED");
+        assert_eq!(taken_apart(&deferred).0, Some(format!("{deferred} NOT VALID")));
+    }
+
+    #[test]
+    fn everything_else_is_of_one_piece() {
+        for sql in [
+            r#"CREATE INDEX "i" ON "s"."New" ("x")"#,
+            r#"CREATE INDEX "i" ON "s"."Parts" ("x")"#,
+            r#"ALTER TABLE "s"."New" ADD CONSTRAINT "k" FOREIGN KEY ("x") REFERENCES "s"."T" ("id")"#,
+            r#"ALTER TABLE "s"."Parts" VALIDATE CONSTRAINT "k""#,
+            r#"ALTER TABLE "s"."T" ADD CONSTRAINT "u" UNIQUE ("x")"#,
+            r#"ALTER TABLE "s"."T" DROP CONSTRAINT "k""#,
+            r#"ALTER TABLE "s"."T" ADD COLUMN "CREATE INDEX" text"#,
+            r#"DROP INDEX "s"."i""#,
+            r#"CREATE TABLE "s"."New" ("x" text)"#,
+            "",
+            "\"",
+        ] {
+            assert_eq!(taken_apart(sql), (Some(sql.to_owned()), None), "{sql}");
+        }
+    }
+
+    #[test]
+    fn the_way_back_bears_that_there_is_nothing_yet() {
+        assert_eq!(way_back(r#"DROP INDEX "s"."i""#), r#"DROP INDEX IF EXISTS "s"."i""#);
+        assert_eq!(way_back(r#"DROP INDEX IF EXISTS "s"."i""#), r#"DROP INDEX IF EXISTS "s"."i""#);
+        assert_eq!(way_back(r#"DROP TABLE "s"."T""#), r#"DROP TABLE "s"."T""#);
+    }
 }

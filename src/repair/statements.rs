@@ -167,8 +167,8 @@ async fn change(
     done: &mut Executed,
 ) -> Result<()> {
     let Parts { now, later } = match online {
-        Some(before) => online::parts(&sql, before),
-        None => Parts { now: Some(sql), later: None },
+        Some(before) if !online::is_taken(connection, &sql, before).await? => online::parts(&sql, before),
+        _ => Parts { now: Some(sql), later: None },
     };
     if let Some(sql) = now {
         run_statement(connection, &sql).await?;

@@ -60,13 +60,20 @@ impl Turn<'_> {
         let catalog = self.scope.catalog;
         rights::expect_tables(catalog, &self.subject.server.role, self.need())?;
         // Readers need not wait where only rows change.
-        let alters = self.fix.family != Family::Reference && !self.fix.up.is_empty() && !self.is_online;
+        let alters =
+            self.fix.family != Family::Reference && !self.fix.up.is_empty() && !self.leaves_for_later();
         let mode = if alters { Mode::AccessExclusive } else { Mode::ShareRowExclusive };
         locks::lock(connection, &self.subject.schema, &tables, mode).await?;
         watch.look(connection).await?;
         // What the lock does not keep away, such as a row that somebody holds FOR UPDATE, may still be waited for.
         let done = self.on_locked(connection, watch, &tables, &orphaned).await;
         done.map_err(|error| locks::as_timeout(error, &self.subject.schema, &tables, mode))
+    }
+
+    /// Whether what others would have to wait for is left for after the transaction. An index that takes another's place is
+    /// not: in between nothing would keep duplicates out.
+    fn leaves_for_later(&self) -> bool {
+        self.is_online && !self.fix.up.iter().any(|sql| sql.starts_with("DROP INDEX"))
     }
 
     /// What the role needs for it.
@@ -135,7 +142,11 @@ impl Turn<'_> {
         let before = catalog::ddl(connection, schema).await?;
         let mut notes = self.fix.notes(self.subject.range);
         let mut steps = Steps { arguments: self.arguments.cloned().unwrap_or_default(), ..Steps::default() };
-        let online = self.is_online.then_some(self.scope.catalog);
+        let is_online = self.leaves_for_later();
+        if self.is_online && !is_online {
+            notes.push("all of it is one transaction, with --online too: an index takes another's place, and in between nothing would keep duplicates out".to_owned());
+        }
+        let online = is_online.then_some(self.scope.catalog);
         let mut statements = match self.fix.family {
             Family::Once | Family::UniqueIndex => {
                 let variables = self.variables()?;
@@ -159,7 +170,7 @@ impl Turn<'_> {
                 let all = &self.scope.references;
                 let catalog = self.scope.catalog;
                 let (statements, constraints, later) =
-                    orphans::apply(connection, self.fix, catalog, orphaned, all, self.is_online).await?;
+                    orphans::apply(connection, self.fix, catalog, orphaned, all, is_online).await?;
                 steps.constraints = constraints;
                 steps.later = later;
                 statements
@@ -172,7 +183,7 @@ impl Turn<'_> {
                 // Undo goes through them from the last to the first.
                 let undo = self.chosen.iter().flat_map(|finding| finding.repair.undo.iter().rev());
                 steps.ways_back = undo
-                    .map(|sql| WayBack::by(if self.is_online { online::way_back(sql) } else { sql.clone() }))
+                    .map(|sql| WayBack::by(if is_online { online::way_back(sql) } else { sql.clone() }))
                     .collect();
                 steps.later = done.later;
                 done.executed

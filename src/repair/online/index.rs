@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
-use super::Work;
+use super::{Later, Work, parts};
+use crate::database::catalog::Catalog;
 use crate::database::quote::Fragment;
 use crate::database::run::{rows, script, text_rows};
 use crate::database::script::{Script, Variables, file};
@@ -40,6 +41,18 @@ pub async fn limits(connection: &mut PgConnection) -> Result<Vec<String>> {
 /// When the connection is lost.
 pub async fn is_valid(connection: &mut PgConnection, schema: &str, name: &str) -> Result<bool> {
     Ok(found(connection, schema, name).await?.iter().any(|index| !index.is_leftover && index.is_valid))
+}
+
+/// Whether the name of the index that a statement builds is another's: the statement is left to the server then, which refuses
+/// it. Of an invalid index the next build drops the rest.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn is_taken(connection: &mut PgConnection, sql: &str, before: &Catalog) -> Result<bool> {
+    let Some(Later { work: Work::Build(name), .. }) = parts(sql, before).later else { return Ok(false) };
+    let variables = Variables::for_schema(&before.schema).text("name", name);
+    let row = rows(connection, "sql/online/taken.sql", &variables).await?;
+    Ok(row.first().context("the server did not answer")?.try_get("is_taken")?)
 }
 
 /// Drops what an interrupted build or rebuild has left. Nothing is waited for longer than `moment`. The transaction stays

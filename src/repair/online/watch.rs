@@ -39,8 +39,9 @@ pub enum Ended {
     Interrupted,
 }
 
-/// Runs the statement outside of any transaction, while another connection keeps other changes away and a third one says how
-/// far it is and whom it waits for. It waits for nobody longer than `wait`.
+/// Runs the statement outside of any transaction, on a connection of its own that may end with it. `connection` keeps other
+/// changes away meanwhile, in a transaction that sees no row, so that a build does not wait for it; a third connection says
+/// how far the statement is and whom it waits for. It waits for nobody longer than `wait`.
 ///
 /// # Errors
 /// When the other connections are not to be had, or another change is at work: it was not begun then.
@@ -50,47 +51,83 @@ pub async fn carry_out(
     later: &Later,
     wait: Duration,
 ) -> Result<Ended> {
-    let mut guard = guard(target).await?;
-    // Behind a pooler with one connection, the guard has it.
-    let answered = tokio::time::timeout(PATIENCE, execute(connection, "SELECT 1".into())).await;
-    answered.map_err(|_| too_few())??;
+    let ended = guarded(connection, target, later, wait).await;
+    // Its locks are free when the server has answered, and not yet when the connection is closed.
+    if let Err(error) = execute(connection, "ROLLBACK".into()).await {
+        tracing::debug!("the guard was lost: {error:#}");
+    }
+    ended
+}
+
+async fn guarded(
+    connection: &mut PgConnection,
+    target: &Target,
+    later: &Later,
+    wait: Duration,
+) -> Result<Ended> {
+    locks::begin(connection, PATIENCE).await?;
+    // It stands still on purpose.
+    execute(connection, "SET LOCAL idle_in_transaction_session_timeout = 0".into()).await?;
     let mut watcher = another(target).await?;
+    // All three at once: a pooler would have two clients share a connection, and keep one of them waiting later.
+    in_time(execute(watcher.connection(), "BEGIN".into())).await?;
+    let mut builder = another(target).await?;
+    execute(watcher.connection(), "ROLLBACK".into()).await?;
 
     // Set before the statement is told to end, as its refusal may be here first.
     let why = Cell::new(None);
-    let mut working = pin!(execute(connection, later.sql.clone()));
+    let mut working = pin!(execute(builder.connection(), later.sql.clone()));
     let done = tokio::select! {
         done = &mut working => Some(done),
-        () = watch(&mut watcher, later, wait, &why) => tokio::time::timeout(GRACE, working).await.ok(),
+        () = watch(watcher.connection(), later, wait, &why, Whose::Ours) => {
+            tokio::time::timeout(GRACE, working).await.ok()
+        }
     };
-    let ended = match (done, why.take()) {
+    let _ = tokio::time::timeout(GRACE, watcher.close()).await;
+    Ok(match (done, why.take()) {
         // It was quicker.
         (Some(Ok(_)), _) => Ended::Done,
         (_, Some(ended)) => ended,
         (Some(Err(error)), None) => Ended::Refused(error),
         (None, None) => Ended::Interrupted,
-    };
-    // Its locks are free when the server has answered, and not yet when the connection is closed.
-    if let Err(error) = execute(guard.connection(), "ROLLBACK".into()).await {
-        tracing::debug!("the guard was lost: {error:#}");
-    }
-    let _ = watcher.close().await;
-    let _ = guard.close().await;
-    Ok(ended)
+    })
 }
 
-/// A session that has the advisory locks of a change in a transaction that does nothing else: it sees no row, so that a
-/// build does not wait for it.
-async fn guard(target: &Target) -> Result<Session> {
-    let mut session = another(target).await?;
-    locks::begin(session.connection(), PATIENCE).await?;
-    // It stands still on purpose.
-    execute(session.connection(), "SET LOCAL idle_in_transaction_session_timeout = 0".into()).await?;
-    Ok(session)
+/// Waits for a statement that a program which is gone has left at work on the server: it notices only when it is done.
+/// Whom it waits for may keep it for no longer than `wait`. Says how it ended where it had to be told to; otherwise
+/// there is none any more.
+pub async fn see_out(connection: &mut PgConnection, later: &Later, wait: Duration) -> Option<Ended> {
+    let why = Cell::new(None);
+    watch(connection, later, wait, &why, Whose::Abandoned).await;
+    why.take()
+}
+
+/// Whose statement is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// This program's, which knows when it ends.
+    Ours,
+    /// That of a program that is gone: it has ended when nobody is at it.
+    Abandoned,
+}
+
+/// What a look at the server shows.
+#[derive(Debug)]
+struct Seen {
+    builder: i32,
+    phase: Option<String>,
+    blocks: (u64, u64),
+    blockers: Vec<Blocker>,
 }
 
 async fn another(target: &Target) -> Result<Session> {
     tokio::time::timeout(PATIENCE, Session::open(target)).await.map_err(|_| too_few())?
+}
+
+/// Behind a pooler whose pool is full, nobody answers.
+async fn in_time(answer: impl Future<Output = sqlx::Result<u64>>) -> Result<()> {
+    tokio::time::timeout(PATIENCE, answer).await.map_err(|_| too_few())??;
+    Ok(())
 }
 
 fn too_few() -> anyhow::Error {
@@ -100,85 +137,126 @@ fn too_few() -> anyhow::Error {
     )
 }
 
-/// Says how far the statement is. Ends when the statement had to be told to end, and says why.
-async fn watch(session: &mut Session, later: &Later, wait: Duration, why: &Cell<Option<Ended>>) {
-    let variables = Variables::default()
-        .text("statement", &later.sql)
-        .text("table", later.table.as_deref().or(later.work.index()).unwrap_or_default());
-    let progress = Progress::begin("building");
-    progress.part(later.work.title(), None, Unit::Steps);
-    let (mut waited, mut told) = (Duration::ZERO, Vec::new());
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            _ = tokio::signal::ctrl_c() => {
-                why.set(Some(Ended::Interrupted));
-                return cancel(session, &variables).await;
-            }
-        }
-        let blockers = match look(session.connection(), &variables, &progress).await {
-            Ok(blockers) => blockers,
-            Err(error) => {
-                tracing::debug!("nobody says how far it is: {error:#}");
-                continue;
-            }
-        };
-        if blockers.is_empty() {
-            (waited, told) = (Duration::ZERO, Vec::new());
-            continue;
-        }
-        let pids: Vec<Option<i32>> = blockers.iter().map(|blocker| blocker.pid).collect();
-        if told != pids {
-            let who = blockers.iter().map(Blocker::who).collect::<Vec<_>>().join("; ");
-            progress::say(&format!(
-                "waiting: {} waits for {who}; others go on reading and writing",
-                later.work.title()
-            ));
-            told = pids;
-        }
-        if waited >= wait {
-            why.set(Some(Ended::Blocked(blockers)));
-            return cancel(session, &variables).await;
-        }
-        waited += LOOK;
+/// Says how far the statement is. Ends when it had to be told to end, and says why; or when an abandoned one has ended.
+async fn watch(
+    connection: &mut PgConnection,
+    later: &Later,
+    wait: Duration,
+    why: &Cell<Option<Ended>>,
+    whose: Whose,
+) {
+    let told_to_end = tokio::select! {
+        told_to_end = follow(connection, later, wait, whose) => told_to_end,
+        _ = tokio::signal::ctrl_c() => Some(Ended::Interrupted),
+    };
+    let Some(ended) = told_to_end else { return };
+    why.set(Some(ended));
+    // The server may be gone, or the pool used up: then the connection that waits for the statement is closed after a while.
+    match tokio::time::timeout(PATIENCE, cancel(connection, later)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!("the statement could not be told to end: {error:#}"),
+        Err(_) => tracing::debug!("the statement could not be told to end in time"),
     }
 }
 
-async fn look(
-    connection: &mut PgConnection,
-    variables: &Variables,
-    progress: &Progress,
-) -> Result<Vec<Blocker>> {
+/// Tells the statement to end, whichever session it runs in.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn cancel(connection: &mut PgConnection, later: &Later) -> Result<()> {
+    // A look may have been cut off in its transaction.
+    execute(connection, "ROLLBACK".into()).await?;
+    run::begin(connection, "BEGIN READ ONLY").await?;
+    rows(connection, "sql/online/cancel.sql", &variables(later)).await?;
+    execute(connection, "ROLLBACK".into()).await?;
+    Ok(())
+}
+
+fn variables(later: &Later) -> Variables {
+    Variables::default()
+        .text("statement", &later.sql)
+        .text("table", later.table.as_deref().or(later.work.index()).unwrap_or_default())
+}
+
+/// Looks at it again and again. Says why it has to be ended; nothing where an abandoned one has ended.
+async fn follow(connection: &mut PgConnection, later: &Later, wait: Duration, whose: Whose) -> Option<Ended> {
+    let variables = variables(later);
+    let progress = Progress::begin("building");
+    progress.part(later.work.title(), None, Unit::Steps);
+    let (mut waited, mut told, mut is_met, mut stage) = (Duration::ZERO, Vec::new(), false, None);
+    loop {
+        let seen = match look(connection, &variables).await {
+            Ok(seen) => seen,
+            Err(error) if whose == Whose::Abandoned => {
+                tracing::debug!("nobody says whether it has ended: {error:#}");
+                return None;
+            }
+            Err(error) => {
+                tracing::debug!("nobody says how far it is: {error:#}");
+                tokio::time::sleep(LOOK).await;
+                continue;
+            }
+        };
+        match (&seen, whose) {
+            (None, Whose::Abandoned) => return None,
+            (Some(seen), Whose::Abandoned) if !is_met => progress::say(&format!(
+                "{}: process {} is still at it, for a program that is gone; its end is waited for",
+                later.work.title(),
+                seen.builder
+            )),
+            _ => {}
+        }
+        is_met = seen.is_some();
+        let mut blockers = Vec::new();
+        if let Some(seen) = seen {
+            let (done, total) = seen.blocks;
+            if let Some(phase) = seen.phase.filter(|phase| stage.as_ref() != Some(&(phase.clone(), total))) {
+                progress.part(phase.clone(), (total > 0).then_some(total), Unit::Steps);
+                stage = Some((phase, total));
+            }
+            progress.reach(done);
+            blockers = seen.blockers;
+        }
+        if blockers.is_empty() {
+            (waited, told) = (Duration::ZERO, Vec::new());
+        } else {
+            let pids: Vec<Option<i32>> = blockers.iter().map(|blocker| blocker.pid).collect();
+            if told != pids {
+                let who = blockers.iter().map(Blocker::who).collect::<Vec<_>>().join("; ");
+                progress::say(&format!(
+                    "waiting: {} waits for {who}; others go on reading and writing",
+                    later.work.title()
+                ));
+                told = pids;
+            }
+            if waited >= wait {
+                return Some(Ended::Blocked(blockers));
+            }
+            waited += LOOK;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Looks at the statement; `None` where nobody is at it.
+async fn look(connection: &mut PgConnection, variables: &Variables) -> Result<Option<Seen>> {
     run::begin(connection, "BEGIN READ ONLY").await?;
     let found = rows(connection, "sql/online/building.sql", variables).await?;
     execute(connection, "ROLLBACK".into()).await?;
-    if let Some(row) = found.first() {
-        if let Some(phase) = row.try_get::<Option<String>, _>("phase")? {
-            progress.now(phase);
-        }
-        let blocks = |name| -> Result<u64> {
-            Ok(row.try_get::<Option<i64>, _>(name)?.and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
-        };
-        progress.expect(blocks("blocks_total")?);
-        progress.reach(blocks("blocks_done")?);
-    }
+    let Some(row) = found.first() else { return Ok(None) };
+    let blocks = |name| -> Result<u64> {
+        Ok(row.try_get::<Option<i64>, _>(name)?.and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
+    };
     let mut blockers = Vec::new();
     for row in &found {
         if row.try_get("is_waiting")? {
             blockers.push(Blocker::read(row).context("sql/online/building.sql")?);
         }
     }
-    Ok(blockers)
-}
-
-async fn cancel(session: &mut Session, variables: &Variables) {
-    let told = async {
-        run::begin(session.connection(), "BEGIN READ ONLY").await?;
-        rows(session.connection(), "sql/online/cancel.sql", variables).await?;
-        execute(session.connection(), "ROLLBACK".into()).await?;
-        anyhow::Ok(())
-    };
-    if let Err(error) = told.await {
-        tracing::debug!("the statement could not be told to end: {error:#}");
-    }
+    Ok(Some(Seen {
+        builder: row.try_get("builder")?,
+        phase: row.try_get("phase")?,
+        blocks: (blocks("blocks_done")?, blocks("blocks_total")?),
+        blockers,
+    }))
 }
