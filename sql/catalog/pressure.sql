@@ -1,10 +1,15 @@
--- How busy the server is: by how long the slowest standby is behind (null: none, or this role may not see it), and how many
--- sessions of this database wait for a lock. Roles without pg_monitor see no standby's lag.
+-- How busy the server is: by how long and by how many bytes the slowest standby is behind (null: none, or this role may not see
+-- it), and how many sessions of this database wait for a lock. Roles without pg_monitor see no standby's lag. The time is that of
+-- what was replayed last: of a standby whose replay stands still only the bytes grow.
 SELECT
     (
         SELECT pg_catalog.date_part('epoch', pg_catalog.max(COALESCE(standby.replay_lag, standby.flush_lag, standby.write_lag)))
         FROM pg_catalog.pg_stat_replication AS standby
     ) AS lag_seconds,
+    (
+        SELECT pg_catalog.max(pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), standby.replay_lsn))::bigint
+        FROM pg_catalog.pg_stat_replication AS standby
+    ) AS lag_bytes,
     (
         SELECT pg_catalog.count(*)
         FROM pg_catalog.pg_stat_activity AS session

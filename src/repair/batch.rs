@@ -21,12 +21,16 @@ use super::rights::{self, Need};
 use crate::database::catalog::{Catalog, Ddl};
 use crate::database::run::{self, execute, rows};
 use crate::database::script::Variables;
+use crate::units;
 
 /// How long a batch is to take: so long others may wait for the rows' tables.
 const TARGET: Duration = Duration::from_millis(500);
 
 /// A standby that is further behind than this is waited for.
 const LAG: Duration = Duration::from_secs(5);
+
+/// So is one that lacks more bytes than these, of which it may be that it replays nothing at all.
+const LAG_BYTES: i64 = 64 << 20;
 
 /// How many keys are looked for at once; each look reads until it has as many.
 pub const LOOK: usize = 100_000;
@@ -59,6 +63,8 @@ impl Pace {
 pub struct Pressure {
     /// By how long the slowest standby is behind; `None` without one, or where this role may not see it.
     pub lag: Option<Duration>,
+    /// By how many bytes of WAL; `None` as before.
+    pub lag_bytes: Option<i64>,
     /// How many sessions of the database wait for a lock.
     pub waiting: i64,
     /// Whether this role would see a standby's lag.
@@ -78,6 +84,7 @@ impl Pressure {
         let lag: Option<f64> = row.try_get("lag_seconds")?;
         Ok(Self {
             lag: lag.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))),
+            lag_bytes: row.try_get("lag_bytes")?,
             waiting: row.try_get("waiting")?,
             sees_lag: row.try_get("sees_lag")?,
         })
@@ -87,6 +94,9 @@ impl Pressure {
     pub fn obstacle(&self) -> Option<String> {
         if let Some(lag) = self.lag.filter(|lag| *lag > LAG) {
             return Some(format!("a standby is {:.0} s behind", lag.as_secs_f64()));
+        }
+        if let Some(bytes) = self.lag_bytes.filter(|bytes| *bytes > LAG_BYTES) {
+            return Some(format!("a standby is {} behind", units::size(bytes)));
         }
         (self.waiting > 0).then(|| format!("{} sessions wait for a lock", self.waiting))
     }
@@ -222,12 +232,14 @@ mod tests {
 
     #[test]
     fn a_busy_server_is_waited_for() {
-        let calm = Pressure { lag: None, waiting: 0, sees_lag: true };
+        let calm = Pressure { lag: None, lag_bytes: None, waiting: 0, sees_lag: true };
         assert_eq!(calm.obstacle(), None);
         let near = Pressure { lag: Some(Duration::from_secs(4)), ..calm };
         assert_eq!(near.obstacle(), None);
         let far = Pressure { lag: Some(Duration::from_secs(90)), ..calm };
         assert_eq!(far.obstacle().as_deref(), Some("a standby is 90 s behind"));
+        let paused = Pressure { lag_bytes: Some(LAG_BYTES + 1), ..near };
+        assert!(paused.obstacle().is_some_and(|said| said.starts_with("a standby is ")), "{paused:?}");
         assert_eq!(Pressure { waiting: 3, ..calm }.obstacle().as_deref(), Some("3 sessions wait for a lock"));
     }
 }

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::support::database::{TestDatabase, execute};
@@ -286,4 +288,51 @@ async fn ctrl_c_ends_it_behind_whole_batches() {
     assert!(!standing(&database).is_empty());
     on(&database.url(), &MERGES).ends(0);
     on(&database.url(), &["check", "--select", "EVO103"]).ends(0);
+}
+
+/// Dozens of moments during batches and during their undo: never is a row neither there nor kept, and what the ledger says
+/// can be undone and gone on with.
+#[tokio::test]
+async fn batches_and_their_undo_are_whole_whenever_they_are_killed() {
+    let database = broken().await;
+    let before = seen(&database).await;
+    let (mut connection, mut chance) = (database.connect().await, SmallRng::seed_from_u64(20_261_125));
+    let (mut grown, mut undone) = (0, 0);
+    for number in 0..24 {
+        let runs = standing(&database);
+        let series = runs.first().map(|run| run["series"].to_string());
+        let (size, backwards) = (format!("--batch={}", chance.random_range(1..30)), chance.random_bool(0.3));
+        let arguments = match &series {
+            Some(series) if backwards => vec!["undo", series, "--apply"],
+            _ => vec!["fix", "EVO101", &size, ALLOW[0], ALLOW[1], ALLOW[2]],
+        };
+        let mut child = start_on(&database.url(), &arguments);
+        tokio::time::sleep(Duration::from_millis(chance.random_range(0..900))).await;
+        child.kill().expect("a child");
+        tokio::task::spawn_blocking(|| ended(child)).await.expect("it ends");
+        let gone = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database()
+            AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
+        while text(&mut connection, gone).await != "0" {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let now = standing(&database);
+        grown += usize::from(now.len() > runs.len());
+        undone += usize::from(now.len() < runs.len());
+        let there =
+            r#"SELECT count(*)::text FROM evolution_api."MessageUpdate" WHERE "id" ~ '^(many|hangs)'"#;
+        let left: usize = text(&mut connection, there).await.parse().expect("a number");
+        let kept: i64 = now.iter().map(|run| run["quarantined"].as_i64().expect("a number")).sum();
+        let kept_here =
+            r#"SELECT count(*)::text FROM evodoctor.quarantine WHERE "key" ->> 'id' ~ '^(many|hangs)'"#;
+        let kept_here: usize = match kept {
+            0 => 0,
+            _ => text(&mut connection, kept_here).await.parse().expect("a number"),
+        };
+        assert_eq!(left + kept_here, 400, "moment {number}, {arguments:?}");
+    }
+    assert!(grown > 3 && undone > 0, "{grown} grew, {undone} were undone: this shows too little");
+    while let Some(newest) = standing(&database).first() {
+        on(&database.url(), &["undo", &newest["series"].to_string(), "--apply"]).ends(0);
+    }
+    assert_eq!(seen(&database).await, before);
 }

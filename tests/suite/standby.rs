@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::ConnectOptions;
 
 use crate::support::database::execute;
-use crate::support::program::{Run, ended, on, start_on};
+use crate::support::program::{Run, Talking, ended, on, start_on};
 use crate::support::standby::Pair;
 
 #[tokio::test]
@@ -100,4 +100,37 @@ async fn interrupted(pair: &Pair, arguments: &[&str], conflict: &str) -> Run {
     execute(&mut primary, conflict).await;
     execute(&mut primary, r#"VACUUM evolution_api."Other""#).await;
     tokio::task::spawn_blocking(|| ended(child)).await.expect("it ends")
+}
+
+/// Batches wait for a standby that does not follow, and say so.
+#[tokio::test]
+async fn batches_wait_for_a_standby_that_stands_still() {
+    let pair = Pair::start(&[]).await;
+    let mut primary = pair.connect().await;
+    pair.catch_up(&mut primary).await;
+    let mut standby = pair.standby.connect_options("postgres").connect().await.expect("it answers");
+    execute(&mut standby, "SELECT pg_wal_replay_pause()").await;
+    // More than batches let a standby lack.
+    execute(
+        &mut primary,
+        "CREATE TABLE evolution_api.\"Ballast\" AS SELECT repeat(md5(n::text), 60) AS text FROM generate_series(1, 60000) AS n;
+         DROP TABLE evolution_api.\"Ballast\"",
+    )
+    .await;
+    let url = pair.primary.url("postgres");
+    let arguments = ["fix", "EVO101", "--batch", "--apply", "--allow", "deletes-rows,changes-rows"];
+    let mut talking = Talking::listen(start_on(&url, &arguments));
+    let talking = tokio::task::spawn_blocking(move || {
+        talking.until("waiting: a standby is ");
+        talking
+    });
+    let talking = talking.await.expect("it says so");
+    let runs: bool = sqlx::query_scalar("SELECT to_regclass('evodoctor.run') IS NOT NULL")
+        .fetch_one(&mut primary)
+        .await
+        .expect("readable");
+    assert!(!runs, "a batch was committed while the standby stood still");
+    execute(&mut standby, "SELECT pg_wal_replay_resume()").await;
+    tokio::task::spawn_blocking(|| talking.ended()).await.expect("it ends").ends(0);
+    on(&url, &["check", "--select", "EVO101"]).ends(0);
 }
