@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use super::change::{self, abandon, attempts, needs_consent};
 use super::open::Opened;
-use super::select;
+use super::select::{self, Selection};
 use crate::cli::{self, Common};
 use crate::database::run::execute;
 use crate::examine::check::{Check, checks};
@@ -95,10 +95,13 @@ struct Plan {
 /// When other codes are named, consent is missing, or a batch cannot be carried out; those before it stay.
 pub async fn run(args: &cli::Fix, first: usize, common: &Common) -> Result<Exit> {
     let code = code(&args.codes)?;
+    let (is_named, selection) = (!args.codes.is_empty(), Selection::new(common)?);
+    let by_policy = select::wanted(is_named, common);
+    let wanted = |finding: &Finding| (is_named || selection.lets_through(code)) && by_policy(finding);
     let allowed = select::hazards(&args.allow)?;
     let mut opened = Opened::for_change(common, args.apply).await?;
     let subject = opened.subject();
-    let plan = look_around(&mut opened, &subject, code).await?;
+    let plan = look_around(&mut opened, &subject, code, wanted).await?;
     let done = RefCell::new(Done::default());
     let pace = (first, args.waiting.wait);
     let ended = {
@@ -121,7 +124,8 @@ pub async fn run(args: &cli::Fix, first: usize, common: &Common) -> Result<Exit>
         let said = done.borrow().words();
         return Err(if args.apply { error.context(format!("not all is done: {said}")) } else { error });
     }
-    let report = report(&opened, plan, done.into_inner(), args).judged_unignored(common);
+    let report = report(&opened, plan, done.into_inner(), args);
+    let report = if is_named { report.judged_unignored(common) } else { report.judged(common) };
     report.print(common)?;
     let Detail::Change(change) = &report.detail else { return Ok(Exit::Failed) };
     Ok(match (change.fixes.is_empty() || change.run.applied) && change.left.is_empty() {
@@ -150,7 +154,12 @@ fn code(named: &[String]) -> Result<&'static str> {
     }
 }
 
-async fn look_around(opened: &mut Opened, subject: &Subject, code: &str) -> Result<Plan> {
+async fn look_around(
+    opened: &mut Opened,
+    subject: &Subject,
+    code: &str,
+    wanted: impl Fn(&Finding) -> bool,
+) -> Result<Plan> {
     let check = checks().iter().find(|check| check.rule.code == code).context("the code is of a check")?;
     let fix = fix::find(code).context("the code has a fix")?;
     opened.session.begin_snapshot().await?;
@@ -159,14 +168,15 @@ async fn look_around(opened: &mut Opened, subject: &Subject, code: &str) -> Resu
     mark_untreatable(&mut findings, &scope);
     fix::annotate(&mut findings);
     // What is missing for the last batch is said before the first.
-    let fixable: Vec<Finding> = findings.iter().filter(|finding| finding.is_fixable).cloned().collect();
-    if !fixable.is_empty() {
+    let (mut chosen, left): (Vec<_>, Vec<_>) =
+        findings.iter().filter(|finding| wanted(finding)).cloned().partition(|finding| finding.is_fixable);
+    if !chosen.is_empty() {
         let turn = Turn {
             subject,
             scope: &scope,
             finder: Some(check),
             fix,
-            chosen: &fixable,
+            chosen: &chosen,
             arguments: None,
             is_online: false,
         };
@@ -178,8 +188,6 @@ async fn look_around(opened: &mut Opened, subject: &Subject, code: &str) -> Resu
     opened.session.end_snapshot().await?;
     let all = references(&opened.catalog, subject.range);
     let reference = |finding: &Finding| all.iter().find(|one: &&Reference| one.subject() == finding.key);
-    let (mut chosen, left): (Vec<_>, Vec<_>) =
-        findings.iter().cloned().partition(|finding| finding.is_fixable);
     let table = |finding: &Finding| reference(finding).map(|one| one.child_table.clone()).unwrap_or_default();
     let mut tables: Vec<String> = chosen.iter().map(table).collect();
     tables.sort();

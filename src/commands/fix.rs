@@ -11,7 +11,6 @@ use super::open::{Opened, expect_live};
 use super::preflight;
 use super::select::{self, Selection};
 use crate::cli::{self, Common};
-use crate::day::Day;
 use crate::evolution::release::Release;
 use crate::examine::check::checks;
 use crate::examine::finder::Finder;
@@ -79,15 +78,9 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
         checks().iter().filter(|check| considered(&check.rule.code)).map(|check| check as &dyn Finder);
     let finders: Vec<&dyn Finder> =
         checks.chain(hazards.chosen.iter().map(|hazard| hazard as &dyn Finder)).collect();
-    let (policy, today) = (common.policy(), Day::today());
-    // A code that is named is taken at any severity, and whatever evodoctor.toml ignores.
-    let wanted = |finding: &Finding| {
-        let counts =
-            || common.fail_on.counts(policy.severity(finding)) && policy.why(finding, today).is_none();
-        !named.is_empty() || counts()
-    };
+    let wanted = select::wanted(!named.is_empty(), common);
     let rehearsal = rehearsed(&mut opened, &subject, args.waiting.wait, async |connection, moment| {
-        rehearse(connection, &subject, moment, &finders, wanted, args.online).await
+        rehearse(connection, &subject, moment, &finders, &wanted, args.online).await
     })
     .await?;
 
@@ -108,6 +101,7 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
         }
     }
     let mut rehearsal = rehearsal;
+    let policy = common.policy();
     for finding in rehearsal.findings.iter_mut().chain(&mut rehearsal.left) {
         finding.severity = policy.severity(finding);
     }

@@ -3,6 +3,8 @@
 use anyhow::Result;
 
 use crate::cli::Common;
+use crate::day::Day;
+use crate::examine::finding::Finding;
 use crate::exit::failure;
 use crate::nearest::nearest;
 use crate::repair::fix::{HAZARDS, fixes};
@@ -31,6 +33,15 @@ impl Selection {
     pub fn lets_through(&self, code: &str) -> bool {
         let is_in = |list: &[String]| list.iter().any(|c| c == code);
         (self.select.is_empty() || is_in(&self.select)) && !is_in(&self.ignore)
+    }
+}
+
+/// Which findings a fix takes: those that `--fail-on` counts and `evodoctor.toml` does not ignore. A code that is named is
+/// taken at any severity, and whatever is ignored.
+pub fn wanted(is_named: bool, common: &Common) -> impl Fn(&Finding) -> bool {
+    let (policy, today) = (common.policy(), Day::today());
+    move |finding| {
+        is_named || common.fail_on.counts(policy.severity(finding)) && policy.why(finding, today).is_none()
     }
 }
 

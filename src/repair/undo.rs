@@ -171,11 +171,12 @@ async fn reverse_run(connection: &mut PgConnection, subject: &Subject, run: &Run
     Ok(fixes)
 }
 
-/// Undo is only as good as the knowledge of what was done.
+/// Undo is only as good as the knowledge of what was done. Where all of that is in the ledger, the version does not matter.
 fn same_version(applied: &AppliedFix) -> Result<&'static Fix> {
+    let needs_files = |fix: &Fix| !fix.down.is_empty() || fix.family == Family::Reference;
     fix::find(&applied.code)
         .or_else(|| fix::operation(&applied.code))
-        .filter(|fix| fix.version == applied.version && fix.checksum == applied.checksum)
+        .filter(|fix| !needs_files(fix) || fix.version == applied.version && fix.checksum == applied.checksum)
         .ok_or_else(|| {
             failure(
                 format!(

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::Connection;
 
 use crate::support::database::{TestDatabase, execute};
 use crate::support::fixtures::Fixture;
-use crate::support::program::{ended, on, start_on};
-use crate::support::state::state;
+use crate::support::program::{Evodoctor, ended, on, start_on};
+use crate::support::state::{seen, text};
 
 const ALLOW: [&str; 3] = ["--apply", "--allow", "deletes-rows,changes-rows"];
 
@@ -42,17 +42,6 @@ async fn broken() -> TestDatabase {
     .await;
     connection.close().await.expect("a clean end");
     database
-}
-
-async fn seen(database: &TestDatabase) -> String {
-    let mut connection = database.connect().await;
-    let seen = state(&mut connection, &["evodoctor"]).await;
-    connection.close().await.expect("a clean end");
-    seen
-}
-
-async fn text(connection: &mut PgConnection, sql: &str) -> String {
-    sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(connection).await.expect("it runs")
 }
 
 /// The runs of the ledger that stand, newest first.
@@ -229,8 +218,30 @@ async fn merges_in_batches_end_where_one_transaction_does_and_are_undone_togethe
     let runs = standing(&database);
     assert!(runs.len() > 5 && runs.iter().all(|run| run["series"] == 1), "{runs:?}");
     on(&database.url(), &["check", "--select", "EVO103"]).ends(0);
+    // All that undo needs of rows is in the ledger: an older version of the fix can be undone, too.
+    execute(&mut many, "UPDATE evodoctor.applied_fix SET version = 1, checksum = 'of another version'").await;
     on(&database.url(), &["undo", "1", "--apply"]).ends(0);
     assert_eq!(seen(&database).await, before);
+}
+
+/// Without a code, batches take what `fix` takes: not what is ignored, or counts for less than `--fail-on`.
+#[tokio::test]
+async fn what_is_ignored_is_left_alone_unless_it_is_named() {
+    let database = broken().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let ignored = "[[ignore]]\ncode = \"EVO101\"\nreason = \"known, see the ticket\"\n";
+    std::fs::write(folder.path().join("evodoctor.toml"), ignored).expect("writable");
+    let url = database.url();
+    let run = |arguments: &[&str]| {
+        let all = arguments.iter().copied().chain(["--database-url", &url]);
+        Evodoctor::new(all).within(folder.path()).run()
+    };
+    assert!(run(&["fix", "--batch"]).ends(0).stdout.contains("nothing to do"));
+    run(&["fix", "EVO101", "--batch"]).ends(1);
+    for arguments in [["fix", "--batch", "--ignore=EVO101"], ["fix", "--batch", "--fail-on=never"]] {
+        assert!(on(&url, &arguments).ends(0).stdout.contains("nothing to do"), "{arguments:?}");
+    }
+    on(&url, &["fix", "--batch"]).ends(1);
 }
 
 #[tokio::test]

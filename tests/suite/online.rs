@@ -7,29 +7,18 @@ mod pieces;
 use std::process::Command;
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::support::database::{TestDatabase, execute};
 use crate::support::fixtures::Fixture;
 use crate::support::program::{Run, ended, on, start_on};
-use crate::support::state::state;
+use crate::support::state::{seen, text};
 
 const ALLOW: &str = "deletes-rows,changes-rows,limits-undo";
 
 const CHAT: [&str; 6] = ["fix", "EVO205", "--online", "--apply", "--allow", ALLOW];
 
 const INDEX: &str = "Chat_instanceId_remoteJid_evodoctor_key";
-
-async fn seen(database: &TestDatabase) -> String {
-    let mut connection = database.connect().await;
-    let seen = state(&mut connection, &["evodoctor"]).await;
-    connection.close().await.expect("a clean end");
-    seen
-}
-
-async fn text(connection: &mut PgConnection, sql: &str) -> String {
-    sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(connection).await.expect("it runs")
-}
 
 /// A database without the index of chats, and with chats that are there twice.
 async fn without_index() -> TestDatabase {

@@ -1,7 +1,22 @@
 //! Everything that a database holds, as one text: two texts are equal only if nothing changed.
 
 use evodoctor::database::quote::Fragment;
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+
+use super::database::TestDatabase;
+
+/// Everything that a database holds besides evodoctor's own, over a connection that ends again.
+pub async fn seen(database: &TestDatabase) -> String {
+    let mut connection = database.connect().await;
+    let seen = state(&mut connection, &["evodoctor"]).await;
+    connection.close().await.expect("a clean end");
+    seen
+}
+
+/// The one value that a query gives, as text.
+pub async fn text(connection: &mut PgConnection, sql: &str) -> String {
+    sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(connection).await.expect("it runs")
+}
 
 /// The catalog and every row of every schema but the system's and those in `without`.
 pub async fn state(connection: &mut PgConnection, without: &[&str]) -> String {
