@@ -19,42 +19,16 @@
 -- matches: is duplicated
 -- Run by hand for one index, for example:
 --   psql -v schema=public -v subject='Contact (remoteJid, instanceId)' -v index=Contact_remoteJid_instanceId_key
---        -v table_name=Contact -v table='"public"."Contact"' -v columns='"remoteJid", "instanceId"'
---        -v column_names='["remoteJid", "instanceId"]' -v expected_by=release -v paranoid=no -v where='(…) IN (…)'
-WITH standing AS (
-    SELECT
-        pg_catalog.bool_or(index.indisvalid AND index.columns <@ wanted.columns) AS holds,
-        pg_catalog.bool_or(NOT index.indisvalid AND index.columns = wanted.columns) AS is_invalid
-    FROM
-        (SELECT ARRAY(SELECT pg_catalog.jsonb_array_elements_text(:'column_names'::jsonb) AS name ORDER BY name) AS columns) AS wanted
-        CROSS JOIN LATERAL (
-            SELECT
-                index.indisvalid,
-                ARRAY(
-                    SELECT attribute.attname::text AS name
-                    FROM pg_catalog.pg_attribute AS attribute
-                    WHERE attribute.attrelid = index.indrelid AND attribute.attnum = ANY ((index.indkey::int2[])[0 : index.indnkeyatts - 1])
-                    ORDER BY name
-                ) AS columns
-            FROM
-                pg_catalog.pg_index AS index
-            WHERE
-                index.indrelid = pg_catalog.format('%I.%I', :'schema', :'table_name')::pg_catalog.regclass
-                AND index.indisunique
-                AND index.indpred IS NULL
-                AND index.indexprs IS NULL
-        ) AS index
-),
--- Under a valid index there are none, and the table is not read, unless nobody is to be believed.
-twice AS (
+--        -v table_name=Contact -v among='"public"."Contact"' -v columns='"remoteJid", "instanceId"'
+--        -v expected_by=release -v holds=false -v is_invalid=false -v where='(…) IN (…)'
+WITH twice AS (
     SELECT
         :columns,
         pg_catalog.count(*) AS "evodoctor rows"
     FROM
-        :table
+        :among AS target
     WHERE
         (:columns) IS NOT NULL
-        AND (:'paranoid' = 'yes' OR NOT (SELECT COALESCE(standing.holds, false) FROM standing))
         -- EVO202, EVO203 and EVO204 take these away on purpose.
         AND :'index' NOT IN ('OpenaiCreds_apiKey_key', 'OpenaiCreds_name_key', 'OpenaiSetting_openaiCredsId_key')
     GROUP BY
@@ -68,8 +42,8 @@ SELECT
         pg_catalog.format('%s rows of "%s" stand for %s that may exist once; ', found.count, :'table_name', CASE found.things WHEN 1 THEN 'one thing' ELSE found.things || ' things' END),
         pg_catalog.format(
             CASE
-                WHEN standing.holds THEN 'the unique index "%s" claims to be valid and is corrupt: merge them by hand, then REINDEX it'
-                WHEN standing.is_invalid THEN 'the unique index "%s" is there, but invalid'
+                WHEN :'holds'::boolean THEN 'the unique index "%s" claims to be valid and is corrupt: merge them by hand, then REINDEX it'
+                WHEN :'is_invalid'::boolean THEN 'the unique index "%s" is there, but invalid'
                 WHEN :'expected_by' = 'release' THEN 'the unique index "%s" of this release is missing'
                 ELSE 'a later release builds the unique index "%s"'
             END,
@@ -85,10 +59,9 @@ SELECT
     found.sample AS sample,
     :'index' AS key,
     CASE WHEN :'expected_by' = 'release' THEN 'error' ELSE 'warning' END AS severity,
-    merge.is_known AND NOT merge.is_referred_to AND NOT COALESCE(standing.holds, false) AS fixable
+    merge.is_known AND NOT merge.is_referred_to AND NOT :'holds'::boolean AS fixable
 FROM
-    standing
-    CROSS JOIN (
+    (
         SELECT
             pg_catalog.sum(twice."evodoctor rows") AS count,
             pg_catalog.count(*) AS things,

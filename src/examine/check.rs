@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use anyhow::{Context, Result, ensure};
 
+use super::duplicates;
 use super::facts;
 use super::first::First;
 use super::orphans::{self, by_hash};
@@ -118,24 +119,19 @@ impl Check {
     pub fn questions<'a>(&'a self, scope: &'a Scope<'a>) -> Result<Vec<Question<'a>>> {
         let catalog = scope.catalog;
         let query = parts::fitting(&self.query, catalog, scope.range);
-        let rendered = |variables: &Variables| render(&query, variables).context(self.stem.clone());
         match self.family {
             Family::Once | Family::Finding => Ok(vec![self.only_question(scope, query)?]),
             Family::Reference => {
                 let word = move |variables: &Variables| render(&query, variables).context(self.stem.clone());
                 orphans::questions(scope, &(Rc::new(word) as orphans::Wording<'a>))
             }
-            Family::UniqueIndex => scope
-                .unique_indexes
-                .iter()
-                .filter(|index| !scope.empty.contains(&index.table))
-                .map(|index| {
-                    let paranoid = if scope.paranoid { "yes" } else { "no" };
-                    let variables = index.variables(catalog).text("paranoid", paranoid);
-                    let sql = Ok(rendered(&variables)?);
-                    Ok(Question::query(index.subject(), catalog.pages(&index.table), sql))
-                })
-                .collect(),
+            Family::UniqueIndex => {
+                let word: duplicates::Wording<'a> =
+                    Rc::new(move |variables| render(&query, variables).context(self.stem.clone()));
+                let indexes = scope.unique_indexes.iter();
+                let filled = indexes.filter(|index| !scope.empty.contains(&index.table));
+                filled.map(|index| duplicates::question(index, scope, Rc::clone(&word))).collect()
+            }
         }
     }
 

@@ -1,8 +1,10 @@
-//! A set of hashes of eight bytes, gathered piece by piece, that millions of others are held against.
+//! A set of hashes of eight bytes, gathered piece by piece, that millions of others are held against, or that is looked
+//! through for those that came more than once.
 //!
 //! What has no equal in it is missing for certain. Two different values have the same hash by chance once in some hundred
 //! thousand sets of ten million, and would hide one that is missing: `--paranoid` compares the values themselves.
 
+use std::array;
 use std::cell::{OnceCell, RefCell};
 
 use super::reading::{MOST_ROWS, Part, Place};
@@ -12,6 +14,9 @@ pub const MOST: u64 = 64 << 20;
 
 /// Of a bucket with more hashes they are sorted: a value that stands in most rows is there as often.
 const FEW: usize = 16;
+
+/// So many look-ups are begun before the first of them is ended: the memory brings what all of them touch side by side.
+const AT_ONCE: usize = 32;
 
 /// The hashes of a column's values.
 #[derive(Debug)]
@@ -48,19 +53,22 @@ impl Known {
     /// The places of rows whose hash is not there; the hashes as they are where that cannot be told yet.
     pub fn missing(&self, part: Part) -> Part {
         let (Some(known), Part::Hashes(hashes, places)) = (self.buckets(), &part) else { return part };
-        let rows = hashes.iter().zip(places).filter(|(hash, _)| !known.has(**hash)).map(|(_, place)| *place);
-        let rows: Vec<Place> = rows.take(MOST_ROWS + 1).collect();
+        let rows: Vec<Place> = known.missing(hashes).map(|at| places[at]).take(MOST_ROWS + 1).collect();
         Part::Rows((rows.len() <= MOST_ROWS).then_some(rows))
     }
 
     /// Those of some hashes that are not there, each once; all of them where that cannot be told yet.
-    pub fn missing_hashes(&self, mut hashes: Vec<u64>) -> Vec<u64> {
-        if let Some(known) = self.buckets() {
-            hashes.retain(|hash| !known.has(*hash));
-            hashes.sort_unstable();
-            hashes.dedup();
-        }
-        hashes
+    pub fn missing_hashes(&self, hashes: Vec<u64>) -> Vec<u64> {
+        let Some(known) = self.buckets() else { return hashes };
+        let mut missing: Vec<u64> = known.missing(&hashes).map(|at| hashes[at]).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        missing
+    }
+
+    /// The hashes that came more than once, each once; none as long as pieces are outstanding.
+    pub fn twice(&self) -> Vec<u64> {
+        self.buckets().map(Buckets::twice).unwrap_or_default()
     }
 }
 
@@ -103,11 +111,46 @@ impl Buckets {
         Self { hashes, starts, shift }
     }
 
-    fn has(&self, hash: u64) -> bool {
-        let at = (hash >> self.shift) as usize;
-        let bucket = &self.hashes[self.starts[at] as usize..self.starts[at + 1] as usize];
-        if bucket.len() > FEW { bucket.binary_search(&hash).is_ok() } else { bucket.contains(&hash) }
+    /// Which of some hashes are not there, by their position.
+    fn missing(&self, hashes: &[u64]) -> impl Iterator<Item = usize> {
+        hashes.chunks(AT_ONCE).enumerate().flat_map(move |(number, chunk)| {
+            let bounds: [(usize, usize); AT_ONCE] =
+                array::from_fn(|at| chunk.get(at).map_or((0, 0), |hash| self.bounds(*hash)));
+            // What the memory brings for these is asked for together, as nothing is decided in between.
+            let firsts: [u64; AT_ONCE] =
+                array::from_fn(|at| self.hashes.get(bounds[at].0).copied().unwrap_or_default());
+            let is_missing = move |at: &usize| {
+                let (start, end) = bounds[*at];
+                let hash = chunk[*at];
+                start == end || firsts[*at] != hash && !has(&self.hashes[start..end], hash)
+            };
+            (0..chunk.len()).filter(is_missing).map(move |at| number * AT_ONCE + at)
+        })
     }
+
+    /// Where the bucket of a hash begins and ends.
+    fn bounds(&self, hash: u64) -> (usize, usize) {
+        let at = (hash >> self.shift) as usize;
+        (self.starts[at] as usize, self.starts[at + 1] as usize)
+    }
+
+    fn twice(&self) -> Vec<u64> {
+        let mut twice = Vec::new();
+        let mut bucket = Vec::new();
+        for bounds in self.starts.windows(2) {
+            bucket.clear();
+            bucket.extend_from_slice(&self.hashes[bounds[0] as usize..bounds[1] as usize]);
+            bucket.sort_unstable();
+            let of_bucket = bucket.chunk_by(|one, other| one == other).filter(|equal| equal.len() > 1);
+            twice.extend(of_bucket.map(|equal| equal[0]));
+        }
+        twice
+    }
+}
+
+/// Whether a hash is in a bucket.
+fn has(bucket: &[u64], hash: u64) -> bool {
+    if bucket.len() > FEW { bucket.binary_search(&hash).is_ok() } else { bucket.contains(&hash) }
 }
 
 #[cfg(test)]
@@ -133,5 +176,15 @@ mod tests {
             let twice = [asked.clone(), asked.clone()].concat();
             assert_eq!(known.missing_hashes(twice).len(), expected.len(), "{count}");
         }
+    }
+
+    #[test]
+    fn what_came_twice_is_told_once() {
+        let known = Known::new(2);
+        known.add(0, (0..1000u64).map(|number| number << 50).collect());
+        assert!(known.twice().is_empty(), "told before all are known");
+        known.add(1, vec![7 << 50, 3 << 50, 7 << 50, u64::MAX]);
+        assert_eq!(known.twice(), [3 << 50, 7 << 50]);
+        assert!(Known::new(0).twice().is_empty());
     }
 }

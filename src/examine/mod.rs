@@ -4,6 +4,7 @@ pub mod baseline;
 mod board;
 pub mod check;
 mod course;
+mod duplicates;
 pub mod empty;
 pub mod facts;
 pub mod finder;

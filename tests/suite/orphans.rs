@@ -23,7 +23,7 @@ use super::support::program::evodoctor;
 type Chosen = BTreeSet<(String, &'static str)>;
 
 /// The checks that have more ways than one, and what two ways of them find.
-const CODES: [&str; 3] = ["EVO101", "EVO102", "EVO108"];
+const CODES: [&str; 4] = ["EVO101", "EVO102", "EVO103", "EVO108"];
 
 async fn find(connection: &mut PgConnection, scope: &Scope<'_>) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -162,7 +162,20 @@ async fn fill(connection: &mut PgConnection, seed: u64) {
     let rows = values(owned.iter().map(|row| row.iter().map(|value| Some(value.as_str())).collect()));
     sql += &format!(
         "INSERT INTO public.\"MessageUpdate\" (\"id\", \"messageId\", \"instanceId\", \"keyId\", \"remoteJid\", \"fromMe\", \"status\")
-         SELECT id, message, instance, key, 'j', true, 'READ' FROM (VALUES {rows}) AS one (id, message, instance, key);\n
+         SELECT id, message, instance, key, 'j', true, 'READ' FROM (VALUES {rows}) AS one (id, message, instance, key);\n"
+    );
+    // Contacts without their unique index: some twice, some without what tells them apart.
+    let owned: Vec<[Option<String>; 3]> = (0..2000)
+        .map(|number| {
+            let jid = random.random_bool(0.95).then(|| pick(random, &messages));
+            [Some(format!("k{number}")), jid, Some(pick(random, &instances))]
+        })
+        .collect();
+    let rows = values(owned.iter().map(|row| row.iter().map(Option::as_deref).collect()));
+    sql += &format!(
+        "DROP INDEX public.\"Contact_remoteJid_instanceId_key\";
+         ALTER TABLE public.\"Contact\" ALTER \"remoteJid\" DROP NOT NULL;
+         INSERT INTO public.\"Contact\" (\"id\", \"remoteJid\", \"instanceId\") VALUES {rows};
          RESET session_replication_role"
     );
     execute(connection, &sql).await;
@@ -184,7 +197,9 @@ async fn every_strategy_finds_what_an_anti_join_finds() {
         // Nothing is known of the values: a walk is tried, and gives up where there are many.
         let (found, chosen) = compare(connection, false, &format!("{seed}, not analysed")).await;
         assert!(found.lines().count() >= 3 + 5, "{found}");
-        for key in ["MessageUpdate.keyId → Message", "0 to 5", "other numbers"] {
+        for key in
+            ["MessageUpdate.keyId → Message", "0 to 5", "other numbers", "Contact_remoteJid_instanceId_key"]
+        {
             assert!(found.contains(&format!("\"key\":\"{key}\"")), "{key}: {found}");
         }
         assert!(has(&chosen, OF_UPDATE, "walk"), "{chosen:?}");

@@ -1,0 +1,117 @@
+//! How rows are found that a unique index refuses (EVO103), where none stands.
+//!
+//! What a large table holds twice the server would find with a hash table, or a sort, of all its keys: neither fits in its
+//! `work_mem`, and both spill to its disk, a hundred bytes for each row. So it only makes a hash of eight bytes of each key,
+//! in one reading of the table, and those that come more than once are found here. The check's query then looks at the rows
+//! with these hashes alone, mostly at none: that two keys share a hash by chance costs a look, and equal keys always do.
+
+use std::rc::Rc;
+
+use anyhow::{Context, Result};
+use sqlx::Row;
+
+use super::known::MOST;
+use super::reading::MOST_ROWS;
+use super::runner::Scope;
+use super::step::{Answer, Next, Question, Step};
+use super::unique_indexes::UniqueIndex;
+use crate::database::quote::Fragment;
+use crate::database::script::{Variables, filled};
+
+/// Renders the check's query with the rows to look at as `:among`, and what stands as `:holds` and `:is_invalid`.
+pub type Wording<'a> = Rc<dyn Fn(&Variables) -> Result<String> + 'a>;
+
+/// A unique index that is asked about, and all it takes to do so.
+struct Key<'a> {
+    index: &'a UniqueIndex,
+    scope: &'a Scope<'a>,
+    word: Wording<'a>,
+    variables: Variables,
+}
+
+/// The question for what a unique index would refuse. It begins with whether one stands: under a valid one there is
+/// nothing, and the table is not read, unless no index is trusted.
+///
+/// # Errors
+/// When a file of this program is broken.
+pub fn question<'a>(index: &'a UniqueIndex, scope: &'a Scope<'a>, word: Wording<'a>) -> Result<Question<'a>> {
+    let variables = index.variables(scope.catalog);
+    let standing = filled("sql/duplicates/standing.sql", &variables)?;
+    let then = move |answers: Vec<Answer>| {
+        let rows = answers.into_iter().next().context("one step was asked")?.rows()?;
+        let row = rows.first().context("what stands is one row")?;
+        let (holds, is_invalid): (bool, bool) = (row.try_get("holds")?, row.try_get("is_invalid")?);
+        if holds && !scope.paranoid {
+            return Ok(Next::Rows(Vec::new()));
+        }
+        let is_so = |is_so: bool| if is_so { "true" } else { "false" };
+        let variables = variables.text("holds", is_so(holds)).text("is_invalid", is_so(is_invalid));
+        Key { index, scope, word, variables }.begin()
+    };
+    let steps = Ok(vec![Step::query(index.subject(), 0, standing)]);
+    Ok(Question { about: index.subject(), steps, then: Box::new(then) })
+}
+
+impl<'a> Key<'a> {
+    fn begin(self) -> Result<Next<'a>> {
+        let Some(hash) = self.hash() else {
+            let all = self.table();
+            return self.among(all);
+        };
+        tracing::debug!("{}: hashes of its keys, as no index holds them", self.index.subject());
+        let (catalog, about) = (self.scope.catalog, format!("hashes of {}", self.index.subject()));
+        let (known, steps) = self.scope.readings.known(catalog, &self.index.table, &about, hash.clone());
+        let then = move |_: Vec<Answer>| {
+            let twice = known.twice();
+            if twice.is_empty() {
+                return Ok(Next::Rows(Vec::new()));
+            }
+            let all = self.table();
+            if twice.len() > MOST_ROWS {
+                return self.among(all);
+            }
+            // As the server counts, half of them are negative.
+            let hashes: Vec<String> = twice.iter().map(|hash| hash.cast_signed().to_string()).collect();
+            let variables = Variables::default()
+                .sql("table", all)
+                .sql("hash", Fragment::keyword(hash))
+                .text("hashes", format!("{{{}}}", hashes.join(",")));
+            let some = filled("sql/duplicates/among.sql", &variables)?;
+            self.among(Fragment::keyword(format!("({some})")))
+        };
+        Ok(Next::Steps(steps, Box::new(then)))
+    }
+
+    /// Goes on with the check's query, for these rows.
+    fn among(self, rows: Fragment) -> Result<Next<'a>> {
+        let cost = self.scope.catalog.pages(&self.index.table);
+        let sql = (self.word)(&self.variables.sql("among", rows))?;
+        Ok(Next::finding(vec![Step::query(self.index.subject(), cost, sql)]))
+    }
+
+    fn table(&self) -> Fragment {
+        Fragment::qualified(&self.scope.catalog.schema, &self.index.table)
+    }
+
+    /// The hash of a row's key, null where part of it is; `None` where the table is small, or too large, or its columns are
+    /// not of the kind that is the same only where the bytes are.
+    fn hash(&self) -> Option<String> {
+        let (catalog, name) = (self.scope.catalog, &self.index.table);
+        let table = catalog.tables.get(name)?;
+        let mut is_plain = self.index.columns.iter().map(|column| {
+            catalog
+                .columns
+                .get(name, column)
+                .is_some_and(|column| column.is_text() && column.is_deterministic)
+        });
+        if table.pages < self.scope.large || table.rows > MOST || !is_plain.all(|is_plain| is_plain) {
+            return None;
+        }
+        let table = self.table();
+        let of = |seed: String, column: &String| {
+            let column = Fragment::ident(column);
+            format!("pg_catalog.hashtextextended({table}.{column} COLLATE pg_catalog.\"C\", {seed})")
+        };
+        Some(self.index.columns.iter().fold("0".to_owned(), of))
+    }
+}
