@@ -2,8 +2,9 @@
 //!
 //! What a large table holds twice the server would find with a hash table, or a sort, of all its keys: neither fits in its
 //! `work_mem`, and both spill to its disk, a hundred bytes for each row. So it only makes a hash of eight bytes of each key,
-//! in one reading of the table, and those that come more than once are found here. The check's query then looks at the rows
-//! with these hashes alone, mostly at none: that two keys share a hash by chance costs a look, and equal keys always do.
+//! in one reading of the table, and those that come more than once are found here. Where there are any, another reading finds
+//! their rows, and the check's query looks at these alone: that two keys share a hash by chance costs a look, and equal keys
+//! always do.
 
 use std::rc::Rc;
 
@@ -11,7 +12,7 @@ use anyhow::{Context, Result};
 use sqlx::Row;
 
 use super::known::MOST;
-use super::reading::MOST_ROWS;
+use super::reading::{MOST_ROWS, Place, Want, places, rows_at};
 use super::runner::Scope;
 use super::step::{Answer, Next, Question, Step};
 use super::unique_indexes::UniqueIndex;
@@ -54,38 +55,39 @@ pub fn question<'a>(index: &'a UniqueIndex, scope: &'a Scope<'a>, word: Wording<
 
 impl<'a> Key<'a> {
     fn begin(self) -> Result<Next<'a>> {
-        let Some(hash) = self.hash() else {
-            let all = self.table();
-            return self.among(all);
-        };
+        let Some(hash) = self.hash() else { return self.among(None) };
         tracing::debug!("{}: hashes of its keys, as no index holds them", self.index.subject());
         let (catalog, about) = (self.scope.catalog, format!("hashes of {}", self.index.subject()));
         let (known, steps) = self.scope.readings.known(catalog, &self.index.table, &about, hash.clone());
-        let then = move |_: Vec<Answer>| {
-            let twice = known.twice();
-            if twice.is_empty() {
-                return Ok(Next::Rows(Vec::new()));
-            }
-            let all = self.table();
-            if twice.len() > MOST_ROWS {
-                return self.among(all);
-            }
-            // As the server counts, half of them are negative.
-            let hashes: Vec<String> = twice.iter().map(|hash| hash.cast_signed().to_string()).collect();
-            let variables = Variables::default()
-                .sql("table", all)
-                .sql("hash", Fragment::keyword(hash))
-                .text("hashes", format!("{{{}}}", hashes.join(",")));
-            let some = filled("sql/duplicates/among.sql", &variables)?;
-            self.among(Fragment::keyword(format!("({some})")))
+        let then = move |_: Vec<Answer>| match known.twice() {
+            twice if twice.is_empty() => Ok(Next::Rows(Vec::new())),
+            twice if twice.len() > MOST_ROWS => self.among(None),
+            twice => Ok(self.look_for(&hash, &twice)),
         };
         Ok(Next::Steps(steps, Box::new(then)))
     }
 
-    /// Goes on with the check's query, for these rows.
-    fn among(self, rows: Fragment) -> Result<Next<'a>> {
-        let cost = self.scope.catalog.pages(&self.index.table);
-        let sql = (self.word)(&self.variables.sql("among", rows))?;
+    /// Reads the table once more, for the rows with these hashes.
+    fn look_for(self, hash: &str, twice: &[u64]) -> Next<'a> {
+        // As the server counts, half of them are negative.
+        let hashes: Vec<String> = twice.iter().map(|hash| hash.cast_signed().to_string()).collect();
+        let hashes = hashes.join(",");
+        let condition = format!("{hash} IN (SELECT pg_catalog.unnest('{{{hashes}}}'::pg_catalog.int8[]))");
+        let (readings, catalog) = (&self.scope.readings, self.scope.catalog);
+        let wanted = Want::Rows { join: String::new(), condition };
+        let steps = readings.join(catalog, &self.index.table, &self.index.subject(), wanted, Answer::of);
+        let then = move |answers: Vec<Answer>| self.among(places(answers)?);
+        Next::Steps(steps, Box::new(then))
+    }
+
+    /// Goes on with the check's query, for the rows at these places, or for all.
+    fn among(self, rows: Option<Vec<Place>>) -> Result<Next<'a>> {
+        let table = self.table();
+        let (among, cost) = match rows {
+            None => (table, self.scope.catalog.pages(&self.index.table)),
+            Some(rows) => (Fragment::keyword(format!("({})", rows_at(&table, &rows))), 0),
+        };
+        let sql = (self.word)(&self.variables.sql("among", among))?;
         Ok(Next::finding(vec![Step::query(self.index.subject(), cost, sql)]))
     }
 

@@ -28,8 +28,12 @@ use crate::database::script::{Variables, filled};
 /// Of so many suspect rows the places are kept; more are too many to look up one by one.
 pub const MOST_ROWS: usize = 100_000;
 
-/// How many pages a piece has: 512 MB.
-const PIECE: u64 = 65_536;
+/// How many pages a piece has at most: 128 MB. The last ones end at about the same time on all connections.
+const PIECE: u64 = 16_384;
+
+/// Of a smaller table they are so many, one for each connection at least, unless they get tiny: 8 MB.
+const PIECES: u64 = 8;
+const TINY: u64 = 1024;
 
 /// Since this version a range of places is read without what is before it.
 const TID_RANGE_SCAN: i32 = 140_000;
@@ -83,6 +87,8 @@ struct Reading {
     /// The sets that are made of its rows: the number of the want, and its expression.
     known: RefCell<Vec<(usize, String, Rc<Known>)>>,
     is_begun: Cell<bool>,
+    /// How many pages a piece has.
+    cost: u64,
     pieces: Vec<Piece>,
 }
 
@@ -119,7 +125,7 @@ impl Readings {
         let number = reading.add(want);
         let steps = (0..reading.pieces.len()).map(|piece| {
             let (reading, look) = (Rc::clone(&reading), look.clone());
-            Step::other(about, catalog.pages(table).min(PIECE), move |connection| {
+            Step::other(about, reading.cost, move |connection| {
                 Box::pin(async move {
                     let part = reading.part(connection, piece, number).await?;
                     let twice =
@@ -144,7 +150,7 @@ impl Readings {
         let (number, known) = reading.known(expression);
         let steps = (0..reading.pieces.len()).map(|piece| {
             let (reading, known) = (Rc::clone(&reading), Rc::clone(&known));
-            let step = Step::other(about, catalog.pages(table).min(PIECE), move |connection| {
+            let step = Step::other(about, reading.cost, move |connection| {
                 Box::pin(async move {
                     if let Some(Part::Hashes(hashes, _)) = reading.part(connection, piece, number).await? {
                         known.add(piece, hashes);
@@ -172,12 +178,16 @@ impl Readings {
 
 impl Reading {
     fn new(catalog: &Catalog, table: &str) -> Self {
-        let pages = if catalog.columns.server_version >= TID_RANGE_SCAN { catalog.pages(table) } else { 0 };
+        let pages = catalog.pages(table);
+        let size = match catalog.columns.server_version {
+            TID_RANGE_SCAN.. => pages.div_ceil(PIECES).clamp(TINY, PIECE),
+            _ => pages.max(1),
+        };
         // What the table has grown since is in the last one.
-        let count = pages.div_ceil(PIECE).max(1);
+        let count = pages.div_ceil(size).max(1);
         let piece = |number: u64| Piece {
-            from: number * PIECE,
-            to: (number + 1 < count).then_some((number + 1) * PIECE),
+            from: number * size,
+            to: (number + 1 < count).then_some((number + 1) * size),
             parts: OnceCell::new(),
         };
         Self {
@@ -186,6 +196,7 @@ impl Reading {
             wants: RefCell::default(),
             known: RefCell::default(),
             is_begun: Cell::new(false),
+            cost: size.min(pages),
             pieces: (0..count).map(piece).collect(),
         }
     }
@@ -324,4 +335,9 @@ pub fn places(answers: Vec<Answer>) -> Result<Option<Vec<Place>>> {
 pub fn at(alias: &str, rows: &[Place]) -> Fragment {
     let places: Vec<String> = rows.iter().map(|(page, number)| format!("\"({page},{number})\"")).collect();
     Fragment::keyword(format!("{alias}.ctid = ANY ('{{{}}}'::pg_catalog.tid[])", places.join(",")))
+}
+
+/// The query for the rows of a table at these places.
+pub fn rows_at(table: &Fragment, rows: &[Place]) -> Fragment {
+    Fragment::keyword(format!("SELECT suspect.* FROM {table} AS suspect WHERE {}", at("suspect", rows)))
 }

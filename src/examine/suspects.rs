@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use anyhow::Result;
 
-use super::reading::{Want, at, places};
+use super::reading::{Want, places, rows_at};
 use super::runner::Scope;
 use super::step::{Answer, Next, Question, Step};
 use crate::database::quote::Fragment;
@@ -49,10 +49,7 @@ impl Suspects {
             let (some, cost) = match places(answers)? {
                 None => (all, cost),
                 Some(rows) if rows.is_empty() => return Ok(Next::Rows(Vec::new())),
-                Some(rows) => {
-                    let at = at("suspect", &rows);
-                    (Fragment::keyword(format!("SELECT suspect.* FROM {table} AS suspect WHERE {at}")), 0)
-                }
+                Some(rows) => (rows_at(&table, &rows), 0),
             };
             Ok(Next::finding(vec![Step::query("", cost, word(some)?)]))
         };
