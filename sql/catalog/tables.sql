@@ -31,33 +31,10 @@ SELECT
     relation.relkind <> 'p' AND EXISTS (
         SELECT FROM pg_catalog.pg_inherits AS heir WHERE heir.inhparent = relation.oid
     ) AS has_heirs,
-    ARRAY(
-        SELECT attribute.attname::text
-        FROM pg_catalog.pg_attribute AS attribute
-        WHERE attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
-        ORDER BY attribute.attnum
-    ) AS columns,
-    ARRAY(
-        SELECT attribute.attname::text
-        FROM pg_catalog.pg_attribute AS attribute
-        WHERE attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
-            AND attribute.attnotnull
-        ORDER BY attribute.attnum
-    ) AS not_null_columns,
-    ARRAY(
-        SELECT attribute.attname::text
-        FROM pg_catalog.pg_attribute AS attribute
-        WHERE attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
-            AND attribute.attgenerated = ''
-        ORDER BY attribute.attnum
-    ) AS stored_columns,
-    ARRAY(
-        SELECT pg_catalog.format_type(attribute.atttypid, attribute.atttypmod)
-        FROM pg_catalog.pg_attribute AS attribute
-        WHERE attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
-            AND attribute.attgenerated = ''
-        ORDER BY attribute.attnum
-    ) AS stored_types,
+    attributes.columns,
+    attributes.not_null_columns,
+    attributes.stored_columns,
+    attributes.stored_types,
     ARRAY(
         SELECT attribute.attname::text
         FROM
@@ -79,6 +56,24 @@ SELECT
 FROM
     pg_catalog.pg_class AS relation
     JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace
+    CROSS JOIN LATERAL (
+        SELECT
+            COALESCE(pg_catalog.array_agg(attribute.name), '{}') AS columns,
+            COALESCE(pg_catalog.array_agg(attribute.name) FILTER (WHERE attribute.attnotnull), '{}') AS not_null_columns,
+            COALESCE(pg_catalog.array_agg(attribute.name) FILTER (WHERE attribute.attgenerated = ''), '{}') AS stored_columns,
+            COALESCE(pg_catalog.array_agg(attribute.type) FILTER (WHERE attribute.attgenerated = ''), '{}') AS stored_types
+        FROM
+            (
+                SELECT
+                    attribute.attname::text AS name,
+                    pg_catalog.format_type(attribute.atttypid, attribute.atttypmod) AS type,
+                    attribute.attnotnull,
+                    attribute.attgenerated
+                FROM pg_catalog.pg_attribute AS attribute
+                WHERE attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
+                ORDER BY attribute.attnum
+            ) AS attribute
+    ) AS attributes
     CROSS JOIN LATERAL (
         -- A table that was never vacuumed or analysed has counted rows only: some twenty fill a page.
         SELECT

@@ -294,20 +294,30 @@ pub struct Found {
     pub definition: Option<Value>,
 }
 
-/// Whether what is found is exactly what a release has: nothing missing, nothing beside it, nothing different.
-pub fn are_of(release: Release, found: &[Found]) -> bool {
-    let expected = objects(None, release);
-    let mut missing: BTreeMap<(&str, &str, &str), &Value> =
-        expected.iter().map(|o| ((o.kind, o.table.as_str(), o.form.as_str()), &o.definition)).collect();
-    let known = missing.clone();
-    let is_same = |one: &Found| {
-        let identity = (one.kind.as_str(), one.table.as_str(), one.form.as_str());
-        known.get(&identity).is_some_and(|definition| Some(*definition) == one.definition.as_ref())
-    };
-    for one in found {
-        missing.remove(&(one.kind.as_str(), one.table.as_str(), one.form.as_str()));
+/// Every object of a release, to hold what a database has against it.
+#[derive(Debug)]
+pub struct Expected(Vec<Object>);
+
+impl Expected {
+    /// Makes them from the facts, which takes some milliseconds.
+    pub fn new(release: Release) -> Self {
+        Self(objects(None, release))
     }
-    missing.is_empty() && found.iter().all(is_same)
+
+    /// Whether a database has exactly these objects, whatever their names.
+    pub fn are(&self, found: &[Found]) -> bool {
+        let mut missing: BTreeMap<(&str, &str, &str), &Value> =
+            self.0.iter().map(|o| ((o.kind, o.table.as_str(), o.form.as_str()), &o.definition)).collect();
+        let known = missing.clone();
+        let is_same = |one: &Found| {
+            let identity = (one.kind.as_str(), one.table.as_str(), one.form.as_str());
+            known.get(&identity).is_some_and(|definition| Some(*definition) == one.definition.as_ref())
+        };
+        for one in found {
+            missing.remove(&(one.kind.as_str(), one.table.as_str(), one.form.as_str()));
+        }
+        missing.is_empty() && found.iter().all(is_same)
+    }
 }
 
 /// What to add, remove or change to come from one state to the other.

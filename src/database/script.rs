@@ -195,7 +195,10 @@ enum Token<'a> {
     Variable { name: &'a str, quote: Option<char> },
 }
 
-/// Cuts SQL into quoted parts, comments, variables and single other characters, as psql's lexer would.
+/// What a token other than plain text may begin with.
+const SPECIAL: [char; 7] = ['\'', '"', '-', '/', '$', ':', ';'];
+
+/// Cuts SQL into quoted parts, comments, variables, semicolons and the text between them, as psql's lexer would.
 fn tokens(sql: &str) -> impl Iterator<Item = Token<'_>> {
     let mut rest = sql;
     std::iter::from_fn(move || {
@@ -222,7 +225,11 @@ fn tokens(sql: &str) -> impl Iterator<Item = Token<'_>> {
                 Some((token, length)) => (token, length),
                 None => (Token::Other(&rest[..1]), 1),
             },
-            other => (Token::Other(&rest[..other.len_utf8()]), other.len_utf8()),
+            first => {
+                let is_special = SPECIAL.contains(&first);
+                let length = if is_special { 1 } else { rest.find(SPECIAL).unwrap_or(rest.len()) };
+                (Token::Other(&rest[..length]), length)
+            }
         };
         rest = &rest[length..];
         Some(token)

@@ -4,11 +4,12 @@
 use anyhow::{Context, Result};
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
+use tokio::task::spawn_blocking;
 
 use super::facts;
 use super::runner::{Scope, guarded_step};
 use super::step::{Answer, Next, Question, Step};
-use crate::database::objects::{self, Found};
+use crate::database::objects::{Expected, Found};
 use crate::database::script::{Script, Variables, file, render};
 use crate::evolution::release::Release;
 
@@ -53,7 +54,7 @@ impl First {
                     Ok(asked) => asked,
                     Err(obstacle) => return Ok(Question::query("", 0, Err(obstacle))),
                 };
-                Ok(asked(sql, move |rows| differ(release, &rows), begin))
+                Ok(asked(sql, move |rows| differ(&Expected::new(release), &rows), begin))
             }
         }
     }
@@ -66,8 +67,10 @@ impl First {
 /// When the connection is lost.
 pub async fn schema_differs(connection: &mut PgConnection, scope: &Scope<'_>) -> Result<Option<bool>> {
     let Ok((release, sql)) = objects_of(scope)? else { return Ok(None) };
+    // Both take as long: the release's objects are made while the server looks for its own.
+    let expected = spawn_blocking(move || Expected::new(release));
     match guarded_step(connection, None, Step::query("", 0, sql)).await? {
-        Ok(answer) => differ(release, &answer.rows()?).map(Some),
+        Ok(answer) => differ(&expected.await?, &answer.rows()?).map(Some),
         Err(_) => Ok(None),
     }
 }
@@ -82,9 +85,9 @@ fn objects_of(scope: &Scope<'_>) -> Result<Result<(Release, String), String>> {
     Ok(Ok((release, render(Script::parse(file("sql/catalog/objects.sql")).single()?, &variables)?)))
 }
 
-fn differ(release: Release, rows: &[PgRow]) -> Result<bool> {
+fn differ(expected: &Expected, rows: &[PgRow]) -> Result<bool> {
     let found: Vec<Found> = rows.iter().map(read).collect::<Result<_>>()?;
-    Ok(!objects::are_of(release, &found))
+    Ok(!expected.are(&found))
 }
 
 /// Asks a query whether there may be something to find, and begins the question only then.
