@@ -34,7 +34,8 @@ async fn until(connection: &mut PgConnection, condition: &str, wanted: i64) {
     panic!("never {wanted} connections with {condition}");
 }
 
-/// A database in which two references and a unique index of "Media" take a minute each to look at.
+/// A database in which two references and a unique index of "Media" take a minute each to look at. With OFFSET no planner looks
+/// into the view: those before 14 leave out the sleep, where no row of the table is asked for.
 async fn slow() -> (TestDatabase, PgConnection) {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;
     let mut connection = database.connect().await;
@@ -42,7 +43,7 @@ async fn slow() -> (TestDatabase, PgConnection) {
         &mut connection,
         r#"SET search_path = evolution_api;
         ALTER TABLE "Media" RENAME TO "StoredMedia";
-        CREATE VIEW "Media" AS SELECT stored.* FROM (SELECT pg_sleep(60)) AS late (nothing) LEFT JOIN "StoredMedia" AS stored ON true"#,
+        CREATE VIEW "Media" AS SELECT stored.* FROM (SELECT pg_sleep(60)) AS late (nothing) LEFT JOIN "StoredMedia" AS stored ON true OFFSET 0"#,
     )
     .await;
     (database, connection)
@@ -186,7 +187,7 @@ async fn a_second_ctrl_c_ends_at_once() {
     let mut said = String::new();
     let stderr = child.stderr.as_mut().expect("piped");
     BufReader::new(stderr).read_line(&mut said).expect("it says something");
-    assert!(said.contains("Ctrl-C once more"), "{said}");
+    assert!(said.contains("Ctrl-C once more"), "{said:?}");
     interrupt(&child);
     let run = end_of(child).await.ends(130);
     assert_eq!(run.stdout, "");
