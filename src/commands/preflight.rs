@@ -17,7 +17,7 @@ use crate::exit::{Exit, failure};
 use crate::nearest::nearest;
 use crate::repair::{fix, rehearsal};
 use crate::report::{Detail, Report};
-use crate::upgrade::preflight;
+use crate::upgrade::preflight::{self, Prediction};
 use crate::upgrade::rehearsal::compare;
 
 /// Examines and reports.
@@ -49,12 +49,15 @@ pub async fn examine(args: &cli::Preflight, common: &Common) -> Result<Report> {
     refuse_downgrade(&opened, target)?;
     let scope = Scope::new(&opened.catalog, opened.range(), &opened.server.role);
     let connection = opened.session.connection();
-    let (mut answer, mut checks, mut findings) =
+    let Prediction { preflight: mut answer, mut checks, mut findings, is_connected } =
         preflight::examine(connection, &scope, opened.history.as_ref(), target).await?;
     rehearsal::mark_untreatable(&mut findings, &scope);
     fix::annotate(&mut findings);
-    let rows = catalog::migration_history(connection, &opened.catalog).await?;
-    opened.session.end_snapshot().await?;
+    let mut rows = None;
+    if is_connected {
+        rows = catalog::migration_history(connection, &opened.catalog).await?;
+        opened.session.end_snapshot().await?;
+    }
     if let Some(folder) = &folder {
         opened.expect_primary()?;
         let rehearsal =

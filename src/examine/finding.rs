@@ -112,6 +112,14 @@ pub struct CheckReport {
     pub duration_ms: u64,
 }
 
+impl CheckReport {
+    /// Of a check that was not asked.
+    pub fn undecided(rule: &Rule, reason: String) -> Self {
+        let (code, name) = (rule.code.clone(), rule.name.clone());
+        Self { code, name, outcome: Outcome::Undecided, reason: Some(reason), duration_ms: 0 }
+    }
+}
+
 /// Counts over a whole report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {

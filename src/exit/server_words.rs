@@ -39,6 +39,9 @@ pub fn next(error: &sqlx::Error) -> Option<&'static str> {
             Some("connect as the owner of Evolution's tables, or have the owner GRANT what is missing")
         }
         "53100" => Some("free disk space for the server, then run it again: nothing has been changed"),
+        "55P03" => Some(
+            "somebody has a table for himself that this needs (ALTER TABLE, TRUNCATE, VACUUM FULL): try again when that is done",
+        ),
         "57014" => Some(
             "raise statement_timeout for this role (options=-c%20statement_timeout%3D0 in the URL), then try again",
         ),

@@ -154,11 +154,16 @@ pub fn next_step(outline: &Outline<'_>, common: &Common, page: Page) -> String {
             0,
         );
     }
-    if outline.report.summary.undecided > 0 {
-        return page
-            .wrap("What is undecided is not clean. Give what its reason names, then: evodoctor check", 0);
+    once_more(outline.report, page)
+}
+
+/// What to type where something is undecided.
+pub fn once_more(report: &Report, page: Page) -> String {
+    if report.summary.undecided == 0 {
+        return String::new();
     }
-    String::new()
+    let text = "What is undecided is not clean. Give what its reason names, then: evodoctor";
+    page.wrap(&format!("{text} {}", report.command), 0)
 }
 
 /// The command that helps most, and what it does; `None` where nothing has to be done.

@@ -39,6 +39,9 @@ pub fn render(outline: &Outline<'_>, common: &Common, page: Page) -> String {
                 out.push_str(&super::preflight::human(preflight, common, page));
             }
             out.push_str(&super::preflight::summary(preflight, page));
+            if !common.quiet {
+                out.push_str(&check::once_more(report, page));
+            }
         }
         Detail::Change(change) => out.push_str(&change::human(report, change, common, page)),
         Detail::Credentials { credentials } if common.quiet => out.push_str(&held(credentials)),

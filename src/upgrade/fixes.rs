@@ -34,19 +34,18 @@ pub async fn applied(connection: &mut PgConnection, schema: &str) -> Result<Opti
     }
     // Who may look into a schema may still be kept from its tables.
     execute(connection, "SAVEPOINT evodoctor".into()).await?;
-    match ledger::runs(connection).await {
-        Ok(runs) => {
-            let counts = |run: &ledger::Run| {
-                run.target_schema == schema && run.undone_at.is_none() && run.closed_at.is_none()
-            };
-            Ok(Some(runs.into_iter().filter(counts).collect()))
-        }
+    let runs = match ledger::runs(connection).await {
+        Ok(runs) => Some(runs),
         Err(error) if is_forbidden(&error) => {
             execute(connection, "ROLLBACK TO SAVEPOINT evodoctor".into()).await?;
-            Ok(None)
+            None
         }
-        Err(error) => Err(error),
-    }
+        Err(error) => return Err(error),
+    };
+    execute(connection, "RELEASE SAVEPOINT evodoctor".into()).await?;
+    let counts =
+        |run: &ledger::Run| run.target_schema == schema && run.undone_at.is_none() && run.closed_at.is_none();
+    Ok(runs.map(|runs| runs.into_iter().filter(counts).collect()))
 }
 
 fn is_forbidden(error: &anyhow::Error) -> bool {

@@ -28,7 +28,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use crate::database::quote::Fragment;
 use crate::database::run::is_lock_trouble;
 use crate::database::script::{FILES, Script, Variables, file, render, uses};
-use crate::evolution::release::{Release, facts};
+use crate::evolution::release::{Migration, Release, facts};
 use crate::examine::finding::{CheckReport, Finding, Outcome};
 use crate::examine::obstacle::explain;
 use crate::examine::parts;
@@ -106,6 +106,11 @@ impl Hazard {
             query: single(&script)?,
             plan: plan.map(|text| single(&Script::parse(text))).transpose()?,
         })
+    }
+
+    /// Whether it is about this migration, or about any.
+    pub fn concerns(&self, migration: &Migration) -> bool {
+        self.migrations.is_empty() || self.migrations.iter().any(|number| number == migration.number())
     }
 
     /// Asks the database.

@@ -15,7 +15,9 @@ use super::state::State;
 use super::walk::{Obstacle, object, walk};
 use super::{Outcome, Pending, Preflight, Rows};
 use crate::evolution::release::{History, Migration, Release};
+use crate::examine::check::{self, Check};
 use crate::examine::finding::{CheckReport, Finding};
+use crate::examine::obstacle::of_conflict;
 use crate::examine::rule::Severity;
 use crate::examine::runner::{self, Scope};
 use crate::progress::{self, Unit};
@@ -37,22 +39,80 @@ pub(super) struct Examined {
     seconds: f64,
 }
 
-/// What the upgrade to `target` will do, with the checks that were run and what they found.
+/// What the upgrade will do, with the checks that were run for it.
+pub struct Prediction {
+    /// Migration by migration, and as a whole.
+    pub preflight: Preflight,
+    /// The checks.
+    pub checks: Vec<CheckReport>,
+    /// What they found.
+    pub findings: Vec<Finding>,
+    /// Whether the connection is still good for something.
+    pub is_connected: bool,
+}
+
+/// Asks as long as the server answers. Where a standby ends the connection, to replay what was still being looked at, the
+/// reason is the answer to that question and to all after it.
+struct Asking<'c> {
+    connection: &'c mut PgConnection,
+    ended: Option<String>,
+}
+
+impl Asking<'_> {
+    async fn ask<T>(
+        &mut self,
+        question: impl AsyncFnOnce(&mut PgConnection) -> Result<T>,
+    ) -> Result<Result<T, String>> {
+        if let Some(reason) = &self.ended {
+            return Ok(Err(reason.clone()));
+        }
+        match question(self.connection).await {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(error) => match of_conflict(&error) {
+                Some(reason) => {
+                    self.ended = Some(reason.clone());
+                    Ok(Err(reason))
+                }
+                None => Err(error),
+            },
+        }
+    }
+}
+
+/// What the upgrade to `target` will do.
+///
+/// The catalog and the ledger are asked first, in a moment: nothing can be said without them. What takes long comes after.
 ///
 /// # Errors
-/// When the connection is lost.
+/// When the connection is lost. Where a standby ends it only then, what was not asked by then is undecided instead.
 pub async fn examine(
     connection: &mut PgConnection,
     scope: &Scope<'_>,
     history: Option<&History>,
     target: Release,
-) -> Result<(Preflight, Vec<CheckReport>, Vec<Finding>)> {
-    let in_front = in_front(history);
-    let (mut checks, mut findings) =
-        runner::run(connection, scope, |check| in_front == Some(check.rule.code.as_str())).await?;
+) -> Result<Prediction> {
+    let schema = &scope.catalog.schema;
     let pending = pending(history, target);
-    let (examined, speed) = walk_all(connection, scope, &pending, target).await?;
-    let known = known(&scope.catalog.schema, &examined, target);
+    let original = match pending.is_empty() {
+        true => None,
+        false => Some(State::read(connection, schema).await?),
+    };
+    let runs = fixes::applied(connection, schema).await?;
+    let mut asking = Asking { connection, ended: None };
+    let in_front = in_front(history);
+    let (mut checks, mut findings) = (Vec::new(), Vec::new());
+    let is_in_front = |check: &Check| in_front == Some(check.rule.code.as_str());
+    if let Some(check) = check::checks().iter().find(|check| is_in_front(check)) {
+        match asking.ask(async |connection| runner::run(connection, scope, is_in_front).await).await? {
+            Ok(examined) => (checks, findings) = examined,
+            Err(reason) => checks.push(CheckReport::undecided(&check.rule, reason)),
+        }
+    }
+    let (examined, speed) = match original {
+        Some(original) => walk_all(&mut asking, scope, original, &pending, target).await?,
+        None => (Vec::new(), None),
+    };
+    let known = known(schema, &examined, target);
 
     let mut found = Vec::new();
     let progress = progress::Work::begin("examining");
@@ -60,13 +120,16 @@ pub async fn examine(
     for hazard in hazards() {
         progress.advance(1);
         progress.now(hazard.rule.title());
-        let concerns = |m: &&&Migration| hazard.migrations.iter().any(|number| number == m.number());
-        let is_general = hazard.migrations.is_empty() && !pending.is_empty();
-        if is_general || pending.iter().any(|m| concerns(&m)) {
-            let (report, mut of_hazard) = hazard.run(connection, scope, &known).await?;
-            checks.push(report);
-            of_hazard.retain(|one| pending.iter().any(|migration| migration.number() == one.migration));
-            found.extend(of_hazard);
+        if pending.iter().any(|migration| hazard.concerns(migration)) {
+            match asking.ask(async |connection| hazard.run(connection, scope, &known).await).await? {
+                Ok((report, mut of_hazard)) => {
+                    checks.push(report);
+                    of_hazard
+                        .retain(|one| pending.iter().any(|migration| migration.number() == one.migration));
+                    found.extend(of_hazard);
+                }
+                Err(reason) => checks.push(CheckReport::undecided(&hazard.rule, reason)),
+            }
         }
     }
     let undecided: BTreeSet<&str> =
@@ -80,7 +143,6 @@ pub async fn examine(
         reaches &= ends.outcome != Outcome::Fails;
         answer.push(ends);
     }
-    let runs = fixes::applied(connection, &scope.catalog.schema).await?;
     let obstacles: Vec<Obstacle> = examined.iter().flat_map(|one| one.obstacles.clone()).collect();
     let meetings = runs.map(|runs| fixes::meetings(&runs, &pending, &obstacles));
     let before = before(&findings, &found, meetings.as_deref().unwrap_or_default());
@@ -97,7 +159,7 @@ pub async fn examine(
         before,
         rehearsal: None,
     };
-    Ok((preflight, checks, findings))
+    Ok(Prediction { preflight, checks, findings, is_connected: asking.ended.is_none() })
 }
 
 /// The target's migrations that are not applied. Without a history none can be named: what is there is not known.
@@ -107,16 +169,13 @@ pub(super) fn pending(history: Option<&History>, target: Release) -> Vec<&'stati
 }
 
 async fn walk_all(
-    connection: &mut PgConnection,
+    asking: &mut Asking<'_>,
     scope: &Scope<'_>,
+    original: State,
     pending: &[&'static Migration],
     target: Release,
 ) -> Result<(Vec<Examined>, Option<Speed>)> {
-    if pending.is_empty() {
-        return Ok((Vec::new(), None));
-    }
     let schema = &scope.catalog.schema;
-    let original = State::read(connection, schema).await?;
     let mut state = original.clone();
     let mut worked: BTreeSet<String> = BTreeSet::new();
     for migration in pending {
@@ -128,7 +187,12 @@ async fn walk_all(
     let worked: Vec<&str> = worked.iter().map(String::as_str).filter(is_readable).collect();
     let speed = match worked.is_empty() {
         true => None,
-        false => Some(Speed::measure(connection, schema, &original, &worked).await?),
+        false => {
+            let measured = asking
+                .ask(async |connection| Speed::measure(connection, schema, &original, &worked).await)
+                .await?;
+            Some(measured.unwrap_or_else(|_| Speed::assumed()))
+        }
     };
 
     Ok((walk_each(original, schema, pending, target, speed.as_ref()), speed))
@@ -195,10 +259,9 @@ fn ends(one: &Examined, found: &[Found], undecided: &BTreeSet<&str>, target: Rel
     let by_names = one.obstacles.iter().map(|obstacle| (obstacle.position, obstacle.sqlstate.to_owned()));
     // Of two at the same step the catalog's refusal comes before any row is looked at.
     let failure = by_names.chain(by_rows).min_by_key(|(position, _)| *position);
-    let is_undecided = hazards().iter().any(|hazard| {
-        undecided.contains(hazard.rule.code.as_str())
-            && hazard.migrations.iter().any(|number| number == migration.number())
-    });
+    let is_undecided = hazards()
+        .iter()
+        .any(|hazard| undecided.contains(hazard.rule.code.as_str()) && hazard.concerns(migration));
     let by_effect = |found: &&Found| match found.effect.as_deref() {
         // What nobody misses is advice.
         Some("removes-rows" | "changes-rows" | "drops-values")

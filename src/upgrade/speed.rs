@@ -11,8 +11,12 @@ use sqlx::postgres::PgConnection;
 use super::locks::Work;
 use super::state::{Size, State};
 use crate::database::quote::Fragment;
-use crate::database::run::rows;
-use crate::database::script::Variables;
+use crate::database::run::statement_rows;
+use crate::database::script::{Script, Variables, file, render};
+use crate::examine::runner::guarded;
+
+/// Reads them.
+const READ: &str = "sql/upgrade/read_speed.sql";
 
 /// Blocks that are read at most: 64 MB, so that the measurement takes a second even on a slow disk.
 const MOST_BLOCKS: i64 = 8192;
@@ -29,7 +33,8 @@ const ASSUMED: f64 = 100e6;
 /// How fast the server reads.
 #[derive(Debug, Clone, Serialize)]
 pub struct Speed {
-    /// The table that was read; `null` where the speed is assumed, because every table is small.
+    /// The table that was read; `null` where the speed is assumed, because every table is small, or because it
+    /// could not be read.
     pub table: Option<String>,
     /// How much of it, in bytes.
     pub bytes: i64,
@@ -38,7 +43,13 @@ pub struct Speed {
 }
 
 impl Speed {
-    /// Reads the beginning of the largest of `tables` that this role may read.
+    /// Where nothing was measured.
+    pub fn assumed() -> Self {
+        Self { table: None, bytes: 0, bytes_per_second: ASSUMED }
+    }
+
+    /// Reads the beginning of the largest of `tables` that this role may read. What keeps it from that, such as somebody who
+    /// has the table for himself, leaves the speed assumed: no more rests on it than times.
     ///
     /// # Errors
     /// When the connection is lost.
@@ -49,23 +60,32 @@ impl Speed {
         tables: &[&str],
     ) -> Result<Self> {
         let size = |table: &str| state.sizes.get(table).copied().unwrap_or_default();
-        let assumed = Self { table: None, bytes: 0, bytes_per_second: ASSUMED };
         let Some(table) = tables.iter().max_by_key(|table| size(table).heap_bytes) else {
-            return Ok(assumed);
+            return Ok(Self::assumed());
         };
         let Size { heap_bytes, rows: count, .. } = size(table);
         // So many rows that they lie in as many blocks as may be read.
         let blocks = (heap_bytes / 8192).max(1);
         if blocks < FEWEST_BLOCKS {
-            return Ok(assumed);
+            return Ok(Self::assumed());
         }
         let limit = (count.saturating_mul(MOST_BLOCKS) / blocks).clamp(1000, MOST_ROWS);
         let variables = Variables::default()
             .sql("table", Fragment::qualified(schema, table))
             .sql("rows", Fragment::keyword(limit.to_string()));
-        let started = Instant::now();
-        let found = rows(connection, "sql/upgrade/read_speed.sql", &variables).await?;
-        let took = started.elapsed().as_secs_f64().max(1e-6);
+        let sql = render(Script::parse(file(READ)).single()?, &variables).context(READ)?;
+        let reading = async |connection: &mut PgConnection| {
+            let started = Instant::now();
+            Ok((statement_rows(connection, sql).await?, started.elapsed()))
+        };
+        let (found, took) = match guarded(connection, None, reading).await? {
+            Ok(read) => read,
+            Err(refusal) => {
+                tracing::debug!("how fast the server reads is not known: {refusal}");
+                return Ok(Self::assumed());
+            }
+        };
+        let took = took.as_secs_f64().max(1e-6);
         let row = found.first().context("a count is one row")?;
         let bytes = row.try_get::<i64, _>("blocks")? * row.try_get::<i64, _>("block_size")?;
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]

@@ -262,6 +262,32 @@ async fn it_takes_no_lock_stronger_than_a_reader_does() {
     execute(&mut connection, "ROLLBACK").await;
 }
 
+/// What the role may not see of the largest table is undecided, and nothing else: how fast it is read is then not known.
+#[tokio::test]
+async fn a_table_whose_rows_are_hidden_is_undecided() {
+    let database = TestDatabase::new("2.1.1", "evolution_api").await;
+    let mut connection = database.connect().await;
+    execute(
+        &mut connection,
+        r#"INSERT INTO evolution_api."Instance" ("id", "name") VALUES ('i1', 'one');
+        INSERT INTO evolution_api."Message" ("id", "key", "messageType", "message", "source", "messageTimestamp", "instanceId")
+            SELECT n, '{}', 'conversation', pg_catalog.jsonb_build_object('text', repeat(md5(n::text), 40)), 'web', 1, 'i1'
+            FROM generate_series(1, 4000) AS n"#,
+    )
+    .await;
+    let role = roles::reader(&mut connection, "evolution_api").await;
+    let url = database.url_as(&role);
+    let speed = |report: &Value| report["preflight"]["speed"]["table"].clone();
+    assert_eq!(speed(&preflight(&url, "2.3.7", 0)), "Message");
+    execute(&mut connection, r#"ALTER TABLE evolution_api."Message" ENABLE ROW LEVEL SECURITY"#).await;
+    let report = preflight(&url, "2.3.7", 3);
+    assert_eq!(speed(&report), Value::Null);
+    assert_eq!(pending(&report, "20241006130306")["outcome"], "undecided");
+    assert_eq!(pending(&report, "20251122003044")["outcome"], "passes");
+    execute(&mut connection, r#"BEGIN; LOCK TABLE evolution_api."Message" IN ACCESS EXCLUSIVE MODE"#).await;
+    on(&url, &["preflight"]).ends(2).complains(&["lock timeout", "has a table for himself"]);
+}
+
 /// How long a lock is held depends on the server: the hazard is told.
 #[tokio::test]
 async fn long_locks_are_found_and_short_ones_are_not() {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use evodoctor::evolution::release::{Migration, Release, facts};
 use evodoctor::examine::rule::Severity;
 use evodoctor::upgrade::locks::{Mode, Work, locks};
+use evodoctor::upgrade::preflight::Prediction;
 use evodoctor::upgrade::state::State;
 use evodoctor::upgrade::walk::walk;
 use sqlx::{Connection, PgConnection, Row};
@@ -15,7 +16,7 @@ use crate::build::{assert_equal, expected, found};
 use crate::support::database::{TestDatabase, execute};
 use crate::support::filler::{contents, difference, fill};
 use crate::support::migrations::{apply, path, text};
-use crate::support::upgrade::{Happening, Prediction, goes_astray, predict, predicted};
+use crate::support::upgrade::{Happening, goes_astray, predict, predicted};
 
 const SCHEMA: &str = "evolution_api";
 

@@ -5,24 +5,14 @@ use std::collections::BTreeMap;
 use evodoctor::database::catalog::{self, Catalog};
 use evodoctor::database::run::begin;
 use evodoctor::evolution::release::{History, Release};
-use evodoctor::examine::finding::{CheckReport, Finding};
 use evodoctor::examine::runner::Scope;
-use evodoctor::upgrade::{Outcome, Preflight, preflight};
+use evodoctor::upgrade::preflight::{self, Prediction};
+use evodoctor::upgrade::{Outcome, Preflight};
 use sqlx::{Connection, PgConnection};
 
 use super::database::TestDatabase;
 use super::filler::{contents, difference};
 use super::migrations::apply;
-
-/// What preflight says of an upgrade.
-pub struct Prediction {
-    /// For each pending migration.
-    pub preflight: Preflight,
-    /// What was asked.
-    pub checks: Vec<CheckReport>,
-    /// What was found.
-    pub findings: Vec<Finding>,
-}
 
 /// Asks preflight, in a read-only snapshot.
 pub async fn predict(database: &TestDatabase, schema: &str, target: Release) -> Prediction {
@@ -31,10 +21,10 @@ pub async fn predict(database: &TestDatabase, schema: &str, target: Release) -> 
     let catalog = Catalog::read(&mut connection, schema).await.expect("a catalog");
     let history = history(&mut connection, &catalog).await;
     let scope = Scope::new(&catalog, history.as_ref().and_then(|history| history.range), "postgres");
-    let (preflight, checks, findings) =
+    let prediction =
         preflight::examine(&mut connection, &scope, history.as_ref(), target).await.expect("an answer");
     connection.close().await.expect("a clean end");
-    Prediction { preflight, checks, findings }
+    prediction
 }
 
 async fn history(connection: &mut PgConnection, catalog: &Catalog) -> Option<History> {
