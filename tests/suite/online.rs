@@ -1,6 +1,7 @@
 //! `fix --online`: ends where the fix in one transaction does, keeps nobody from reading and writing while it builds, says
 //! whom it waits for, can be cut off anywhere and gone on with, and is undone like any run.
 
+mod load;
 mod moments;
 mod pieces;
 

@@ -6,6 +6,7 @@ pub mod database;
 pub mod filler;
 pub mod fixtures;
 pub mod generated;
+pub mod load;
 pub mod migrations;
 pub mod mortal;
 pub mod program;
