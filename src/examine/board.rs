@@ -1,6 +1,7 @@
 //! What is still to be done: the steps of all checks, from which every connection takes the most expensive one.
 //!
-//! The longest step comes first, after those that others wait for, so that nobody is left with it while the others have nothing to do any more.
+//! The longest step comes first, after those that others wait for, so that nobody is left with it while the others have
+//! nothing to do any more.
 
 use std::cell::RefCell;
 use std::cmp::{Ordering, Reverse};
@@ -46,9 +47,11 @@ pub(super) struct Taken {
 }
 
 impl Ready {
-    /// What others wait for first, then the most expensive; of two alike the one that stands first in the report.
-    fn rank(&self) -> (bool, u64, Reverse<(usize, Place)>) {
-        (self.step.is_awaited, self.taken.cost, Reverse((self.taken.course, self.taken.place)))
+    /// What others wait for first, the cheapest of it before all: what a large table brings is then held against it at once,
+    /// and not kept until it is there. Then the most expensive. Of two alike the one that stands first in the report.
+    fn rank(&self) -> (Option<Reverse<u64>>, u64, Reverse<(usize, Place)>) {
+        let awaited = self.step.is_awaited.then_some(Reverse(self.taken.cost));
+        (awaited, self.taken.cost, Reverse((self.taken.course, self.taken.place)))
     }
 }
 

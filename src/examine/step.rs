@@ -62,6 +62,7 @@ pub type Other = dyn for<'c> FnOnce(&'c mut PgConnection) -> Answering<'c>;
 pub type Answering<'c> = Pin<Box<dyn Future<Output = sqlx::Result<Answer>> + 'c>>;
 
 /// What a step brings.
+#[derive(Debug)]
 pub enum Answer {
     /// The rows of a query.
     Rows(Vec<PgRow>),

@@ -1,0 +1,113 @@
+//! One reading of a large table for all checks that want to know something of its rows.
+//!
+//! To read ten million messages takes longer than to look at them, so whoever has to look at every one joins the same
+//! reading: before it is begun each says what it wants, and each gets its own part. The table is read in pieces, which any
+//! connection of the snapshot can take. What comes back is small and bounded: the places of rows that are suspect, of
+//! which at most [`MOST_ROWS`] are kept, or a hash of eight bytes for each row. Where somebody else's rows are held against
+//! the hashes they become a set ([`Known`]), which everybody shares who asks for the same ones.
+//!
+//! Joining is all there is to it: the steps of everybody who joined are the same pieces. Whoever comes first to a piece
+//! reads it for all, the others find the answer there.
+
+mod pieces;
+mod places;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use pieces::Reading;
+pub use places::{MOST_ROWS, Place, at, places, read_hashes, rows_at};
+
+use super::known::Known;
+use super::step::{Answer, Step};
+use crate::database::catalog::Catalog;
+
+/// What is wanted of a table's rows.
+#[derive(Debug, Clone)]
+pub enum Want {
+    /// The places of the rows for which a condition holds.
+    Rows {
+        /// What is joined for it: `LEFT JOIN … ON …`, which adds no row. May be empty.
+        join: String,
+        /// The condition.
+        condition: String,
+    },
+    /// A hash of every row for which it is not null, as an expression of type `bigint`.
+    Hashes {
+        /// The expression; never null where places are wanted.
+        expression: String,
+        /// Only of the rows for which this holds.
+        condition: Option<String>,
+        /// Whether the rows' places are wanted too.
+        with_places: bool,
+    },
+}
+
+/// What one piece brings to one who joined.
+#[derive(Debug, Clone)]
+pub enum Part {
+    /// Places; `None` when there are too many.
+    Rows(Option<Vec<Place>>),
+    /// Hashes, and the places of their rows where they are wanted.
+    Hashes(Vec<u64>, Vec<Place>),
+}
+
+/// The readings of an examination that have not begun yet, by table.
+#[derive(Debug, Default)]
+pub struct Readings {
+    open: RefCell<BTreeMap<String, Rc<Reading>>>,
+    expected: RefCell<BTreeSet<String>>,
+}
+
+impl Readings {
+    /// Says that somebody is going to read a table from end to end: then others do well to join, although an index
+    /// would serve them, too.
+    pub fn expect(&self, table: &str) {
+        self.expected.borrow_mut().insert(table.to_owned());
+    }
+
+    /// Whether somebody is going to read a table.
+    pub fn expects(&self, table: &str) -> bool {
+        self.expected.borrow().contains(table)
+    }
+
+    /// Joins the reading of a table; returns its pieces as steps. `look` makes each one's answer of what it brings.
+    pub fn join(
+        &self,
+        catalog: &Catalog,
+        table: &str,
+        about: &str,
+        want: Want,
+        look: impl Fn(Part) -> Answer + 'static,
+    ) -> Vec<Step> {
+        let reading = self.open(catalog, table);
+        let number = reading.add(want, move |_, part| look(part));
+        reading.steps(about, number)
+    }
+
+    /// Joins the reading of a table for the set of an expression's hashes; returns it, and the steps that fill it. Others
+    /// who want the same set get the same one, and their steps take no time.
+    pub fn known(
+        &self,
+        catalog: &Catalog,
+        table: &str,
+        about: &str,
+        expression: String,
+    ) -> (Rc<Known>, Vec<Step>) {
+        let reading = self.open(catalog, table);
+        let (number, known) = reading.known(expression);
+        (known, reading.steps(about, number).into_iter().map(Step::awaited).collect())
+    }
+
+    /// The reading of a table that can still be joined.
+    fn open(&self, catalog: &Catalog, table: &str) -> Rc<Reading> {
+        let mut open = self.open.borrow_mut();
+        let reading = open.get(table).filter(|reading| !reading.is_begun()).cloned();
+        reading.unwrap_or_else(|| {
+            let reading = Rc::new(Reading::new(catalog, table));
+            open.insert(table.to_owned(), Rc::clone(&reading));
+            reading
+        })
+    }
+}

@@ -1,0 +1,212 @@
+//! A table in pieces, each read once for everybody who joined.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+
+use anyhow::Result;
+use sqlx::Row;
+use sqlx::postgres::PgConnection;
+use tokio::sync::OnceCell;
+
+use super::places::{read_hashes, read_places, some_places};
+use super::{Part, Want};
+use crate::database::catalog::Catalog;
+use crate::database::quote::Fragment;
+use crate::database::run::rows_under;
+use crate::database::script::{Variables, filled};
+use crate::examine::known::Known;
+use crate::examine::step::{Answer, Step};
+
+/// How many pages a piece has at most: 128 MB. The last ones end at about the same time on all connections.
+const PIECE: u64 = 16_384;
+
+/// Of a smaller table they are so many, one for each connection at least, unless they get tiny: 8 MB.
+const PIECES: u64 = 8;
+const TINY: u64 = 1024;
+
+/// Since this version a range of places is read without what is before it.
+const TID_RANGE_SCAN: i32 = 140_000;
+
+/// A reading, and who joined it.
+#[derive(Debug)]
+pub(super) struct Reading {
+    table: String,
+    schema: String,
+    joined: RefCell<Vec<Joined>>,
+    /// The sets that are made of its rows: the number of the want, and its expression.
+    known: RefCell<Vec<(usize, String, Rc<Known>)>>,
+    is_begun: Cell<bool>,
+    /// How many pages a piece has.
+    cost: u64,
+    pieces: Vec<Piece>,
+}
+
+/// One who joined: what is wanted, and what becomes of it. Each piece is looked at as soon as it is read, so that little of it
+/// is kept.
+#[derive(Clone)]
+struct Joined {
+    want: Want,
+    look: Rc<dyn Fn(usize, Part) -> Answer>,
+}
+
+impl fmt::Debug for Joined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.want.fmt(f)
+    }
+}
+
+#[derive(Debug)]
+struct Piece {
+    /// The first page, and the first that is not in it. Without, to the end.
+    from: u64,
+    to: Option<u64>,
+    /// What each who joined gets of it.
+    answers: OnceCell<Vec<RefCell<Option<Answer>>>>,
+}
+
+impl Reading {
+    /// Of a table, which nobody has joined.
+    pub fn new(catalog: &Catalog, table: &str) -> Self {
+        let pages = catalog.pages(table);
+        let size = match catalog.columns.server_version {
+            TID_RANGE_SCAN.. => pages.div_ceil(PIECES).clamp(TINY, PIECE),
+            _ => pages.max(1),
+        };
+        // What the table has grown since is in the last one.
+        let count = pages.div_ceil(size).max(1);
+        let piece = |number: u64| Piece {
+            from: number * size,
+            to: (number + 1 < count).then_some((number + 1) * size),
+            answers: OnceCell::new(),
+        };
+        Self {
+            table: table.to_owned(),
+            schema: catalog.schema.clone(),
+            joined: RefCell::default(),
+            known: RefCell::default(),
+            is_begun: Cell::new(false),
+            cost: size.min(pages),
+            pieces: (0..count).map(piece).collect(),
+        }
+    }
+
+    /// Whether a piece was asked for: from then on nobody can join.
+    pub fn is_begun(&self) -> bool {
+        self.is_begun.get()
+    }
+
+    /// Adds what somebody wants, and what becomes of it, given the number of the piece; returns its number.
+    pub fn add(&self, want: Want, look: impl Fn(usize, Part) -> Answer + 'static) -> usize {
+        let mut joined = self.joined.borrow_mut();
+        joined.push(Joined { want, look: Rc::new(look) });
+        joined.len() - 1
+    }
+
+    /// The set of an expression's hashes, and the number of what is wanted for it.
+    pub fn known(&self, expression: String) -> (usize, Rc<Known>) {
+        let mut all = self.known.borrow_mut();
+        if let Some((number, _, known)) = all.iter().find(|(_, other, _)| *other == expression) {
+            return (*number, Rc::clone(known));
+        }
+        let known = Rc::new(Known::new(self.pieces.len()));
+        let want = Want::Hashes { expression: expression.clone(), condition: None, with_places: false };
+        let filled = Rc::clone(&known);
+        let number = self.add(want, move |piece, part| {
+            if let Part::Hashes(hashes, _) = part {
+                filled.add(piece, hashes);
+            }
+            Answer::of(())
+        });
+        all.push((number, expression, Rc::clone(&known)));
+        (number, known)
+    }
+
+    /// The pieces as steps of one who joined.
+    pub fn steps(self: &Rc<Self>, about: &str, number: usize) -> Vec<Step> {
+        let step = |piece| {
+            let reading = Rc::clone(self);
+            Step::other(about, self.cost, move |connection| {
+                Box::pin(async move { reading.answer(connection, piece, number).await })
+            })
+        };
+        (0..self.pieces.len()).map(step).collect()
+    }
+
+    /// What one of those who joined gets of a piece, which is read if nobody did so before. Each answer is there once; who
+    /// shares a set that is filled already gets an empty one.
+    async fn answer(
+        &self,
+        connection: &mut PgConnection,
+        piece: usize,
+        number: usize,
+    ) -> sqlx::Result<Answer> {
+        self.is_begun.set(true);
+        let answers = &self.pieces[piece].answers;
+        let answers = answers.get_or_try_init(|| self.read(connection, piece)).await?;
+        let answer = answers.get(number).and_then(|answer| answer.borrow_mut().take());
+        Ok(answer.unwrap_or_else(|| Answer::of(())))
+    }
+
+    async fn read(
+        &self,
+        connection: &mut PgConnection,
+        number: usize,
+    ) -> sqlx::Result<Vec<RefCell<Option<Answer>>>> {
+        let joined = self.joined.borrow().clone();
+        let sql = self
+            .sql(joined.iter().map(|joined| &joined.want), &self.pieces[number])
+            .map_err(|error| sqlx::Error::Protocol(format!("{error:#}")))?;
+        let rows = rows_under(connection, "sql/reading/in_memory.sql", sql).await?;
+        let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+        let mut columns = 0..;
+        let mut next = || -> sqlx::Result<&[u8]> {
+            let bytes: Option<&[u8]> = row.try_get(columns.next().unwrap_or_default())?;
+            Ok(bytes.unwrap_or_default())
+        };
+        let answer = |joined: &Joined| {
+            let part = match joined.want {
+                Want::Rows { .. } => Part::Rows(some_places(next()?)),
+                Want::Hashes { with_places: false, .. } => Part::Hashes(read_hashes(next()?), Vec::new()),
+                Want::Hashes { .. } => Part::Hashes(read_hashes(next()?), read_places(next()?)),
+            };
+            Ok(RefCell::new(Some((joined.look)(number, part))))
+        };
+        joined.iter().map(answer).collect()
+    }
+
+    fn sql<'w>(&self, wants: impl Iterator<Item = &'w Want>, piece: &Piece) -> Result<String> {
+        let table = Fragment::qualified(&self.schema, &self.table);
+        let mut joins: Vec<&str> = Vec::new();
+        let mut wanted = Vec::new();
+        let place = format!("pg_catalog.string_agg(pg_catalog.tidsend({table}.ctid), ''::bytea)");
+        for want in wants {
+            match want {
+                Want::Rows { join, condition } => {
+                    joins.push(join);
+                    wanted.push(format!("{place} FILTER (WHERE {condition})"));
+                }
+                Want::Hashes { expression, condition, with_places } => {
+                    let only = condition.as_ref().map(|condition| format!(" FILTER (WHERE {condition})"));
+                    let only = only.unwrap_or_default();
+                    let hash = format!("pg_catalog.string_agg(pg_catalog.int8send({expression}), ''::bytea)");
+                    wanted.push(hash + &only);
+                    // The server makes the same one only once, however many want it.
+                    wanted.extend(with_places.then(|| format!("{place}{only}")));
+                }
+            }
+        }
+        let from = (piece.from > 0).then(|| format!("{table}.ctid >= '({},0)'", piece.from));
+        let to = piece.to.map(|to| format!("{table}.ctid < '({to},0)'"));
+        let mut range: Vec<String> = from.into_iter().chain(to).collect();
+        if range.is_empty() {
+            range.push("true".to_owned());
+        }
+        let variables = Variables::default()
+            .sql("wanted", Fragment::keyword(wanted.join(", ")))
+            .sql("joins", Fragment::keyword(joins.join(" ")))
+            .sql("piece", Fragment::keyword(range.join(" AND ")))
+            .sql("table", table);
+        filled("sql/reading/piece.sql", &variables)
+    }
+}
