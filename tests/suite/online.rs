@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::support::database::{TestDatabase, execute};
 use crate::support::fixtures::Fixture;
-use crate::support::program::{Run, ended, on, start_on};
+use crate::support::program::{Run, Talking, ended, on, start_on};
 use crate::support::state::{seen, text};
 
 const ALLOW: &str = "deletes-rows,changes-rows,limits-undo";
@@ -99,6 +99,7 @@ async fn others_read_and_write_while_it_builds_and_whom_it_waits_for_is_named() 
     let mut reader = reader(&database, "Media").await;
     let pid = text(&mut reader, "SELECT pg_backend_pid()::text").await;
     let child = start_on(&database.url(), &CHAT.into_iter().chain(["--wait", "1m"]).collect::<Vec<_>>());
+    let talking = Talking::listen(child);
     let builder = until_it_waits(&mut writer).await;
     execute(
         &mut writer,
@@ -118,10 +119,9 @@ async fn others_read_and_write_while_it_builds_and_whom_it_waits_for_is_named() 
     assert_eq!(unfinished(&database), 1);
     let human = on(&database.url(), &["history"]).ends(0).stdout;
     assert!(human.contains("not finished") && human.contains("evodoctor fix --online --apply"), "{human}");
-    // It looks twice a second.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let talking = talking.once(&format!("waits for process {pid} (")).await;
     execute(&mut reader, "COMMIT").await;
-    let run = tokio::task::spawn_blocking(|| ended(child)).await.expect("it ends").ends(0);
+    let run = talking.end().await.ends(0);
     run.complains(&[
         &format!("waits for process {pid} (monthly report, role postgres, "),
         "others go on reading and writing",

@@ -126,18 +126,13 @@ async fn batches_wait_for_a_standby_that_stands_still() {
     .await;
     let url = pair.primary.url("postgres");
     let arguments = ["fix", "EVO101", "--batch", "--apply", "--allow", "deletes-rows,changes-rows"];
-    let mut talking = Talking::listen(start_on(&url, &arguments));
-    let talking = tokio::task::spawn_blocking(move || {
-        talking.until("waiting: a standby is ");
-        talking
-    });
-    let talking = talking.await.expect("it says so");
+    let talking = Talking::listen(start_on(&url, &arguments)).once("waiting: a standby is ").await;
     let runs: bool = sqlx::query_scalar("SELECT to_regclass('evodoctor.run') IS NOT NULL")
         .fetch_one(&mut primary)
         .await
         .expect("readable");
     assert!(!runs, "a batch was committed while the standby stood still");
     execute(&mut standby, "SELECT pg_wal_replay_resume()").await;
-    tokio::task::spawn_blocking(|| talking.ended()).await.expect("it ends").ends(0);
+    talking.end().await.ends(0);
     on(&url, &["check", "--select", "EVO101"]).ends(0);
 }

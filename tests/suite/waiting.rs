@@ -40,14 +40,9 @@ async fn blocker(database: &TestDatabase, sql: &str) -> (PgConnection, i32) {
 
 /// Lets go when the program has said that it will try again.
 async fn let_go(blocker: &mut PgConnection, child: Child) -> Run {
-    let mut talking = Talking::listen(child);
-    let talking = tokio::task::spawn_blocking(move || {
-        talking.until("attempt 2 in");
-        talking
-    });
-    let talking = talking.await.expect("it says so");
+    let talking = Talking::listen(child).once("attempt 2 in").await;
     execute(blocker, "COMMIT").await;
-    tokio::task::spawn_blocking(|| talking.ended()).await.expect("it ends").ends(0)
+    talking.end().await.ends(0)
 }
 
 /// Runs the program while `sql` is held, and lets go when it waits.

@@ -165,11 +165,7 @@ impl Patient {
 
 fn socket(home: &Home) -> PathBuf {
     match home {
-        Home::Shared(database) => {
-            let options = database.options();
-            let directory = options.get_socket().expect("tests connect through one");
-            directory.join(format!(".s.PGSQL.{}", options.get_port()))
-        }
+        Home::Shared(database) => database.socket(),
         Home::Own(server) => server.socket(),
     }
 }

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::moments::{expect_truth, moment};
+use super::moments::expect_truth;
 use super::patient::{FIX, Home, Patient};
+use crate::support::moments::moment;
 use crate::support::mortal::signal;
 use crate::support::program::{ended, start_on};
 

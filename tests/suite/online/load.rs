@@ -38,13 +38,8 @@ async fn under_load_nobody_waits_for_a_build_or_a_validation() {
     let pid = text(&mut reader, "SELECT pg_backend_pid()::text").await;
     let watching = Waits::watch(&database).await;
     let fix = ["fix", "EVO205", "EVO207", "--online", "--apply", "--allow", ALLOW, "--wait", "5m"];
-    let mut talking = Talking::listen(start_on(&database.url(), &fix));
     let waits = format!("waits for process {pid} (monthly report");
-    let talking = tokio::task::spawn_blocking(move || {
-        talking.until(&waits);
-        talking
-    });
-    let talking = talking.await.expect("it says so");
+    let talking = Talking::listen(start_on(&database.url(), &fix)).once(&waits).await;
     // While it waits for him, and has the table for as long, everybody else goes on.
     let (before, begun) = (written(&mut connection).await, Instant::now());
     while written(&mut connection).await < before + 200 {
@@ -53,7 +48,7 @@ async fn under_load_nobody_waits_for_a_build_or_a_validation() {
     }
     assert_eq!(is_valid(&mut connection).await, Some(false));
     execute(&mut reader, "COMMIT").await;
-    let run = tokio::task::spawn_blocking(|| talking.ended()).await.expect("it ends").ends(0);
+    let run = talking.end().await.ends(0);
     let longest = watching.longest().await;
     let latencies = load.end();
     eprintln!(

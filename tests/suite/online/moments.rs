@@ -1,6 +1,6 @@
 //! Cut off at moments that chance gives: the next runs go on, end where a whole one does, and are undone.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -8,14 +8,19 @@ use rand::{Rng, SeedableRng};
 use super::{ALLOW, seen, text, unfinished};
 use crate::support::database::{TestDatabase, execute};
 use crate::support::fixtures::Fixture;
-use crate::support::program::{ended, on, start_on};
+use crate::support::moments::{ENDS, cut_off, moment};
+use crate::support::program::on;
+use crate::support::wire::Wire;
 
 const FIX: [&str; 9] =
     ["fix", "EVO205", "EVO206", "EVO207", "EVO208", "--online", "--apply", "--allow", ALLOW];
 
-/// Nobody else is there any more but who is still building.
-const OTHERS: &str = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database()
-    AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND query !~ 'CONCURRENTLY'";
+/// How many moments are tried.
+const MOMENTS: usize = 10;
+
+/// The sessions that are none of the test's own.
+const OTHERS: &str =
+    "datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
 
 #[tokio::test]
 async fn wherever_it_is_cut_off_it_is_gone_on_with_or_taken_back() {
@@ -28,27 +33,22 @@ async fn wherever_it_is_cut_off_it_is_gone_on_with_or_taken_back() {
     drop(connection);
     let before = seen(&reference).await;
     let whole = TestDatabase::copy_of(&reference).await;
-    let begun = Instant::now();
-    on(&whole.url(), &FIX).ends(0);
-    let (takes, after) = (begun.elapsed(), seen(&whole).await);
+    let wire = Wire::to(whole.socket());
+    on(&wire.url(whole.name()), &FIX).ends(0);
+    let (messages, after) = (wire.count(), seen(&whole).await);
 
     let database = TestDatabase::copy_of(&reference).await;
+    let url = wire.url(database.name());
     let mut connection = database.connect().await;
     let (mut open, mut cuts) = (0, 0);
-    for number in 0..6 {
-        let told = format!("seed {seed}, cut {number}");
-        let mut child = start_on(&database.url(), &FIX);
-        tokio::time::sleep(takes.mul_f64(chance.random_range(0.2..1.0))).await;
-        if chance.random() {
-            let _ = child.kill();
-        } else {
-            let sql =
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
-                AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
-            execute(&mut connection, sql).await;
-        }
-        let run = tokio::task::spawn_blocking(|| ended(child)).await.expect("it ends");
-        while text(&mut connection, OTHERS).await != "0" {
+    for number in 0..MOMENTS {
+        let (at, end) = (moment(&mut chance, messages), ENDS[chance.random_range(0..ENDS.len())]);
+        let told = format!("seed {seed}, cut {number}, {end:?} at {at:?}");
+        let run = cut_off(&wire, &url, &FIX, (at, end), &mut connection, OTHERS).await;
+        // Nobody else is there any more but who is still building.
+        let stay =
+            format!("SELECT count(*)::text FROM pg_stat_activity WHERE {OTHERS} AND query !~ 'CONCURRENTLY'");
+        while text(&mut connection, &stay).await != "0" {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let left = unfinished(&database);
@@ -71,7 +71,7 @@ async fn wherever_it_is_cut_off_it_is_gone_on_with_or_taken_back() {
         assert_eq!(unfinished(&database), 0, "{told}");
     }
     eprintln!("seed {seed}: {cuts} were cut off, {open} of them had something left to do");
-    assert!(cuts > 1, "seed {seed}: {cuts} were cut off");
+    assert!(cuts > MOMENTS / 2, "seed {seed}: {cuts} were cut off");
     on(&database.url(), &FIX).ends(0);
     assert_eq!(seen(&database).await, after, "seed {seed}");
 }

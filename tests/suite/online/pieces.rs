@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use super::{ALLOW, CHAT, INDEX, is_valid, reader, seen, text, unfinished, until_it_waits, without_index};
 use crate::support::database::{TestDatabase, execute};
 use crate::support::fixtures::Fixture;
-use crate::support::program::{Run, ended, on, start_on};
+use crate::support::program::{Run, Talking, ended, on, start_on};
 
 /// Ends as one transaction does, and is undone: everything at once.
 #[tokio::test]
@@ -74,9 +74,9 @@ async fn a_build_whose_program_is_gone_is_seen_out() {
     tokio::task::spawn_blocking(|| ended(killed)).await.expect("it ends");
     on(&database.url(), &["check", "--select", "EVO308"]).ends(1);
     let child = start_on(&database.url(), &["fix", "--online", "--apply", "--allow", ALLOW, "--wait", "1m"]);
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let talking = Talking::listen(child).once("is still at it").await;
     execute(&mut reader, "COMMIT").await;
-    let run = tokio::task::spawn_blocking(|| ended(child)).await.expect("it ends").ends(0);
+    let run = talking.end().await.ends(0);
     let run = run.complains(&[&format!("process {builder} is still at it, for a program that is gone")]);
     assert!(!run.stderr.contains("is dropped"), "{}", run.stderr);
     assert_eq!(is_valid(&mut connection).await, Some(true));

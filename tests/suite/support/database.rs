@@ -1,6 +1,7 @@
 //! A database of its own for each test, copied from a template that is built once.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
 use std::time::SystemTime;
 use std::{env, process, thread};
 
@@ -70,6 +71,13 @@ impl TestDatabase {
     /// How to connect to it as superuser.
     pub fn options(&self) -> PgConnectOptions {
         self.cluster.options(&self.name)
+    }
+
+    /// The server's socket.
+    pub fn socket(&self) -> PathBuf {
+        let options = self.options();
+        let directory = options.get_socket().expect("tests connect through one");
+        directory.join(format!(".s.PGSQL.{}", options.get_port()))
     }
 
     /// A connection as superuser.

@@ -8,6 +8,7 @@ pub mod fixtures;
 pub mod generated;
 pub mod load;
 pub mod migrations;
+pub mod moments;
 pub mod mortal;
 pub mod program;
 pub mod proxy;

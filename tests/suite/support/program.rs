@@ -95,22 +95,29 @@ impl Talking {
         Self { child, lines, said: String::new() }
     }
 
-    /// Waits until it says this.
-    #[track_caller]
-    pub fn until(&mut self, text: &str) {
-        while !self.said.contains(text) {
-            let line = self.lines.recv_timeout(Duration::from_secs(60));
-            let line = line.unwrap_or_else(|_| panic!("it never says {text:?}, but:\n{}", self.said));
-            self.said.push_str(&line);
-            self.said.push('\n');
-        }
+    /// Waits until it says this. The test has its server to talk to meanwhile.
+    pub async fn once(mut self, text: &str) -> Self {
+        let text = text.to_owned();
+        let listening = tokio::task::spawn_blocking(move || {
+            while !self.said.contains(&text) {
+                let line = self.lines.recv_timeout(Duration::from_secs(60));
+                let line = line.unwrap_or_else(|_| panic!("it never says {text:?}, but:\n{}", self.said));
+                self.said.push_str(&line);
+                self.said.push('\n');
+            }
+            self
+        });
+        listening.await.expect("it says so")
     }
 
     /// Waits for it to end.
-    pub fn ended(mut self) -> Run {
-        let run = ended(self.child);
-        self.said.extend(self.lines.iter().map(|line| line + "\n"));
-        Run { stderr: self.said, ..run }
+    pub async fn end(self) -> Run {
+        let listening = tokio::task::spawn_blocking(move || {
+            let run = ended(self.child);
+            let rest = self.lines.iter().map(|line| line + "\n").collect::<String>();
+            Run { stderr: self.said + &rest, ..run }
+        });
+        listening.await.expect("it ends")
     }
 }
 
