@@ -10,7 +10,7 @@ use evodoctor::database::url::Target;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use crate::support::database::{TestDatabase, execute};
+use crate::support::database::{TestDatabase, execute, looks_after_clients};
 use crate::support::fixtures::Fixture;
 use crate::support::program::{Run, ended, on, start_on};
 use crate::support::roles;
@@ -191,11 +191,7 @@ async fn a_second_ctrl_c_ends_at_once() {
     interrupt(&child);
     let run = end_of(child).await.ends(130);
     assert_eq!(run.stdout, "");
-    let version: i32 = sqlx::query_scalar("SELECT current_setting('server_version_num')::integer")
-        .fetch_one(&mut connection)
-        .await
-        .expect("a number");
-    if version >= 140_000 && cfg!(target_os = "linux") {
+    if looks_after_clients(&mut connection).await {
         until(&mut connection, "true", 0).await;
     }
 }

@@ -144,13 +144,22 @@ async fn is_finished(admin: &mut PgConnection, name: &str) -> bool {
         .expect("pg_database is readable")
 }
 
+/// The server's version as a number, such as 150014.
+pub async fn version(connection: &mut PgConnection) -> i32 {
+    sqlx::query_scalar("SELECT current_setting('server_version_num')::integer")
+        .fetch_one(connection)
+        .await
+        .expect("every server has a version")
+}
+
+/// Whether the server notices within a second that a client is gone, while it works for it. Those before 14 do not.
+pub async fn looks_after_clients(connection: &mut PgConnection) -> bool {
+    version(connection).await >= 140_000 && cfg!(target_os = "linux")
+}
+
 /// The quickest way to copy a small database, where there is a choice (since PostgreSQL 15).
 async fn strategy(admin: &mut PgConnection) -> &'static str {
-    let version: i32 = sqlx::query_scalar("SELECT current_setting('server_version_num')::integer")
-        .fetch_one(admin)
-        .await
-        .expect("every server has a version");
-    if version >= 150_000 { " STRATEGY FILE_COPY" } else { "" }
+    if version(admin).await >= 150_000 { " STRATEGY FILE_COPY" } else { "" }
 }
 
 /// What a template depends on: what is asked for, and this build of the tests with the facts in it.
