@@ -1,7 +1,7 @@
 //! What a pool's connections are like after every command has been through them: as before. Nobody else's session may be
 //! changed by what evodoctor has set, made or locked in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use sqlx::{Connection, Row};
@@ -147,7 +147,11 @@ async fn many_at_once_share_a_pool() {
         let is_busy = run.stderr.contains("another evodoctor is changing this database");
         assert!(matches!(run.code, Some(0 | 1)) || is_busy, "{run:?}");
     }
-    expect_same(&before, &sessions(&bouncer, &database, 5).await);
+    // Who gives up while it joins, as the pool is full or the work is done, ends in the middle of a transaction: the pooler
+    // closes the server's connection then, and opens another.
+    let known: BTreeSet<&String> = before.values().collect();
+    let after = sessions(&bouncer, &database, 5).await;
+    assert!(after.values().all(|session| known.contains(session)), "{known:?}\n{after:?}");
     expect_no_lock(&database).await;
 }
 
