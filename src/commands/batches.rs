@@ -213,8 +213,8 @@ async fn rehearse(
     let connection = opened.session.connection();
     for finding in &plan.chosen {
         let keys = batch::look(connection, subject, plan.fix, &finding.key, first).await?;
-        let rehearsed = attempts(connection, subject, Patience::new(wait), async |connection, moment| {
-            batch::carry_out(connection, subject, moment, plan.fix, &finding.key, &keys, None).await
+        let rehearsed = attempts(connection, subject, Patience::new(wait), async |connection, attempt| {
+            batch::carry_out(connection, subject, attempt, plan.fix, &finding.key, &keys, None).await
         });
         let mut batch = rehearsed.await?;
         execute(connection, "ROLLBACK".into()).await?;
@@ -264,8 +264,8 @@ async fn apply(
                     opened.session.connection(),
                     subject,
                     Patience::new(wait),
-                    async |connection, moment| {
-                        batch::carry_out(connection, subject, moment, plan.fix, &finding.key, now, series)
+                    async |connection, attempt| {
+                        batch::carry_out(connection, subject, attempt, plan.fix, &finding.key, now, series)
                             .await
                     },
                 );
@@ -295,8 +295,8 @@ async fn apply(
     let (check, fix) = (plan.check, plan.fix);
     let series = done.borrow().runs.first().copied();
     let worked =
-        attempts(opened.session.connection(), subject, Patience::new(wait), async |connection, moment| {
-            rehearsal::complete(connection, subject, moment, check, fix, &plan.chosen, series).await
+        attempts(opened.session.connection(), subject, Patience::new(wait), async |connection, attempt| {
+            rehearsal::complete(connection, subject, attempt, check, fix, &plan.chosen, series).await
         });
     let last = worked.await?;
     last.fixes.iter().try_for_each(|plan| expect_consent(plan, allowed))?;

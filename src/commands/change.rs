@@ -15,7 +15,7 @@ use crate::exit::{failure, failure_for};
 use crate::progress;
 use crate::repair::fix::HAZARDS;
 use crate::repair::ledger::{self, Run};
-use crate::repair::locks::{self, Blocker, LockTimeout, Patience};
+use crate::repair::locks::{self, Attempt, Blocker, LockTimeout, Patience};
 use crate::repair::plan::FixPlan;
 use crate::repair::rehearsal::{Rehearsal, Subject};
 use crate::units;
@@ -33,7 +33,7 @@ pub enum Committed {
 }
 
 /// Rehearses with `work`, again and again as long as tables are busy and `wait` lasts. The transaction stays open. `work`
-/// is told how long one lock may be waited for.
+/// is told how to go about its locks.
 ///
 /// # Errors
 /// When it fails for another reason, when the tables stay busy, or on Ctrl-C. It is rolled back then.
@@ -41,7 +41,7 @@ pub async fn rehearsed<T>(
     opened: &mut Opened,
     subject: &Subject,
     wait: Duration,
-    work: impl AsyncFn(&mut PgConnection, Duration) -> Result<T>,
+    work: impl AsyncFn(&mut PgConnection, &Attempt) -> Result<T>,
 ) -> Result<T> {
     let result = tokio::select! {
         result = attempts(opened.session.connection(), subject, Patience::new(wait), work) => result,
@@ -64,18 +64,18 @@ pub async fn attempts<T>(
     connection: &mut PgConnection,
     subject: &Subject,
     mut patience: Patience,
-    work: impl AsyncFn(&mut PgConnection, Duration) -> Result<T>,
+    work: impl AsyncFn(&mut PgConnection, &Attempt) -> Result<T>,
 ) -> Result<T> {
     let mut told = Vec::new();
     loop {
-        let error = match work(connection, patience.moment()).await {
+        let error = match work(connection, &patience.attempt()).await {
             Ok(done) => return Ok(done),
             Err(error) => error,
         };
         let Some(timeout) = LockTimeout::within(&error, &subject.schema) else { return Err(error) };
         execute(connection, "ROLLBACK".into()).await?;
         let blockers = locks::blockers(connection, &timeout).await?;
-        let Some(pause) = patience.pause(&blockers) else {
+        let Some(pause) = patience.pause(&timeout, &blockers) else {
             return Err(gave_up(&patience, &blockers, &timeout));
         };
         let pids: Vec<Option<i32>> = blockers.iter().map(|blocker| blocker.pid).collect();

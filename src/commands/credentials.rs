@@ -70,8 +70,8 @@ async fn operate(
         arguments.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let mut opened = Opened::for_change(common, apply).await?;
     let subject = opened.subject();
-    let rehearsal = rehearsed(&mut opened, &subject, wait, async |connection, moment| {
-        rehearsal::operate(connection, &subject, moment, operation, &arguments).await
+    let rehearsal = rehearsed(&mut opened, &subject, wait, async |connection, attempt| {
+        rehearsal::operate(connection, &subject, attempt, operation, &arguments).await
     })
     .await?;
     let committed = change::settle(&mut opened, &rehearsal, apply, &allowed).await?;

@@ -79,8 +79,8 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
     let finders: Vec<&dyn Finder> =
         checks.chain(hazards.chosen.iter().map(|hazard| hazard as &dyn Finder)).collect();
     let wanted = select::wanted(!named.is_empty(), common);
-    let rehearsal = rehearsed(&mut opened, &subject, args.waiting.wait, async |connection, moment| {
-        rehearse(connection, &subject, moment, &finders, &wanted, args.online).await
+    let rehearsal = rehearsed(&mut opened, &subject, args.waiting.wait, async |connection, attempt| {
+        rehearse(connection, &subject, attempt, &finders, &wanted, args.online).await
     })
     .await?;
 

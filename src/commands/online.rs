@@ -70,9 +70,10 @@ pub async fn unfinished(opened: &mut Opened, subject: &Subject, wait: Duration) 
 /// The runs of the ledger, which may be busy.
 async fn runs(opened: &mut Opened, subject: &Subject, wait: Duration) -> Result<Vec<Run>> {
     let connection = opened.session.connection();
-    let read = attempts(connection, subject, Patience::new(wait), async |connection, moment| {
+    let read = attempts(connection, subject, Patience::new(wait), async |connection, attempt| {
         run::begin(connection, "BEGIN READ ONLY").await?;
-        execute(connection, format!("SET LOCAL lock_timeout = {}", moment.as_millis().max(1))).await?;
+        execute(connection, format!("SET LOCAL lock_timeout = {}", attempt.moment.as_millis().max(1)))
+            .await?;
         ledger::runs(connection).await.map_err(ledger::as_timeout)
     });
     let runs = unless_interrupted(read).await?;
@@ -142,8 +143,8 @@ pub async fn clean_up(opened: &mut Opened, subject: &Subject, number: i64, wait:
 /// Nobody else is changing this database.
 async fn expect_alone(opened: &mut Opened, subject: &Subject, wait: Duration) -> Result<()> {
     let connection = opened.session.connection();
-    let alone = attempts(connection, subject, Patience::new(wait), async |connection, moment| {
-        locks::begin(connection, moment).await
+    let alone = attempts(connection, subject, Patience::new(wait), async |connection, attempt| {
+        locks::begin(connection, attempt.moment).await
     });
     unless_interrupted(alone).await?;
     execute(opened.session.connection(), "ROLLBACK".into()).await?;
@@ -160,8 +161,8 @@ async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<
 
 async fn clean(opened: &mut Opened, subject: &Subject, later: &Later, wait: Duration) -> Result<()> {
     let connection = opened.session.connection();
-    let cleaned = attempts(connection, subject, Patience::new(wait), async |connection, moment| {
-        online::clean(connection, &subject.schema, moment, &later.work).await
+    let cleaned = attempts(connection, subject, Patience::new(wait), async |connection, attempt| {
+        online::clean(connection, &subject.schema, attempt, &later.work).await
     });
     if unless_interrupted(cleaned).await? {
         progress::say(&format!("what {} had left is dropped", later.work.title()));
@@ -193,8 +194,8 @@ impl Step<'_> {
         progress::say(&format!("{}: others go on reading and writing", later.work.title()));
         let connection = self.opened.session.connection();
         let validated =
-            attempts(connection, subject, Patience::new(self.wait), async |connection, moment| {
-                locks::begin(connection, moment).await?;
+            attempts(connection, subject, Patience::new(self.wait), async |connection, attempt| {
+                locks::begin(connection, attempt.moment).await?;
                 let before = catalog::ddl(connection, &subject.schema).await?;
                 execute(connection, later.sql.clone()).await?;
                 let after = catalog::ddl(connection, &subject.schema).await?;
@@ -311,8 +312,8 @@ impl Step<'_> {
         let fix = marked(&self.run.fixes[position], self.at, state, before, after);
         let connection = self.opened.session.connection();
         let settled =
-            attempts(connection, self.subject, Patience::new(self.wait), async |connection, moment| {
-                locks::begin(connection, moment).await?;
+            attempts(connection, self.subject, Patience::new(self.wait), async |connection, attempt| {
+                locks::begin(connection, attempt.moment).await?;
                 ledger::settle(connection, number, position, &fix).await.map_err(ledger::as_timeout)
             });
         unless_interrupted(settled).await?;

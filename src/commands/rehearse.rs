@@ -10,7 +10,7 @@ use super::open::Opened;
 use crate::cli::{self, Common};
 use crate::evolution::release::{HistoryRow, Release};
 use crate::exit::failure;
-use crate::repair::locks;
+use crate::repair::locks::{self, Attempt};
 use crate::upgrade::Preflight;
 use crate::upgrade::rehearsal::folder::Folder;
 use crate::upgrade::rehearsal::{Rehearsal, compare, pending, run};
@@ -60,8 +60,8 @@ pub async fn rehearse(
     let files = pending(folder, history, to);
     let subject = opened.subject();
     rehearsal.files = if is_live {
-        let work = async |connection: &mut PgConnection, moment| {
-            locks::begin(connection, moment).await?;
+        let work = async |connection: &mut PgConnection, attempt: &Attempt| {
+            locks::begin(connection, attempt.moment).await?;
             run::in_one_transaction(connection, &subject.schema, &files).await
         };
         let files = change::rehearsed(opened, &subject, wait, work).await?;

@@ -21,8 +21,8 @@ pub async fn run(args: &cli::Undo, common: &Common) -> Result<Exit> {
     if args.apply {
         online::clean_up(&mut opened, &subject, args.run, args.waiting.wait).await?;
     }
-    let undone = rehearsed(&mut opened, &subject, args.waiting.wait, async |connection, moment| {
-        undo::rehearse(connection, &subject, moment, args.run).await
+    let undone = rehearsed(&mut opened, &subject, args.waiting.wait, async |connection, attempt| {
+        undo::rehearse(connection, &subject, attempt, args.run).await
     })
     .await?;
     let mut next = Vec::new();

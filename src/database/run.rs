@@ -2,6 +2,7 @@
 //! connection to anyone after the transaction.
 
 use anyhow::{Context, Result};
+use futures_util::{Stream, TryStreamExt};
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Executor};
 
@@ -52,6 +53,16 @@ pub async fn rows_under(
 pub async fn text_rows(connection: &mut PgConnection, sql: String) -> sqlx::Result<Vec<PgRow>> {
     announce(&sql);
     connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql))).await
+}
+
+/// Runs all statements of a text, in one message to the server. An item comes for each one that is done; so an error is that of
+/// the statement behind them.
+///
+/// # Errors
+/// What the server says, as it is; what stands behind the statement that failed was not run.
+pub fn each(connection: &mut PgConnection, sql: String) -> impl Stream<Item = sqlx::Result<()>> + Unpin {
+    announce(&sql);
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute_many(connection).map_ok(|_| ())
 }
 
 /// Runs one rendered statement; returns how many rows it touched.

@@ -13,7 +13,7 @@ use sqlx::postgres::PgConnection;
 use self::lot::Lot;
 use super::fix::Fix;
 use super::ledger::{self, AppliedFix};
-use super::locks::{self, LockWatch, Mode};
+use super::locks::{self, Attempt, LockWatch, Mode};
 use super::plan::{FixPlan, base};
 use super::quarantine::{self, RowAction};
 use super::rehearsal::Subject;
@@ -140,13 +140,13 @@ pub async fn look(
 pub async fn carry_out(
     connection: &mut PgConnection,
     subject: &Subject,
-    moment: Duration,
+    attempt: &Attempt,
     fix: &Fix,
     key: &str,
     some: &[Value],
     series: Option<i64>,
 ) -> Result<Batch> {
-    locks::begin(connection, moment).await?;
+    locks::begin(connection, attempt.moment).await?;
     let run = ledger::open(connection, &subject.server.role, &subject.server.database)
         .await
         .map_err(ledger::as_timeout)?;
@@ -157,7 +157,7 @@ pub async fn carry_out(
     let need = Need::new(&fix.code, tables.clone(), [].iter());
     rights::expect_tables(&catalog, &subject.server.role, need)?;
     let mode = Mode::ShareRowExclusive;
-    locks::lock(connection, &subject.schema, &tables, mode).await?;
+    locks::lock(connection, attempt, &subject.schema, &tables, mode).await?;
     let mut watch = LockWatch::default();
     watch.next_turn();
     watch.look(connection).await?;

@@ -2,6 +2,7 @@
 
 mod blockers;
 mod patience;
+mod tables;
 mod watch;
 
 use std::time::Duration;
@@ -11,11 +12,11 @@ use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
 pub use self::blockers::{Blocker, blockers, sentence, way_out};
-pub use self::patience::Patience;
+pub use self::patience::{Attempt, Patience};
+pub use self::tables::lock;
 pub use self::watch::{HeldLock, LockWatch};
-use crate::database::quote::Fragment;
-use crate::database::run::{self, execute, is_lock_trouble, rows, script, state_of};
-use crate::database::script::{Script, Variables, file, render};
+use crate::database::run::{self, execute, is_lock_trouble, rows, script};
+use crate::database::script::Variables;
 use crate::exit::failure;
 
 /// evodoctor's own advisory lock: one change at a time. As in `sql/ledger/locks.sql`.
@@ -38,7 +39,7 @@ const MODES: [&str; 8] = [
 
 /// A lock that did not come in time. The transaction has to be begun again.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("another transaction holds a lock on {}", whereabouts(schema, tables))]
+#[error("another transaction holds a lock on {}", whereabouts(schema, tables, missed.as_ref()))]
 pub struct LockTimeout {
     /// The schema of the tables.
     pub schema: String,
@@ -46,14 +47,16 @@ pub struct LockTimeout {
     pub tables: Vec<String>,
     /// How strongly.
     pub mode: Mode,
-    /// Whether it is these tables. Otherwise a later statement met a lock: on a row of theirs, or on another table.
-    pub is_sure: bool,
+    /// The one of them that did not come. Where none is known, a later statement met a lock: on a row of theirs, or on another
+    /// table.
+    pub missed: Option<String>,
 }
 
-fn whereabouts(schema: &str, tables: &[String]) -> String {
-    match tables {
-        [] => format!("something in schema {schema} or in evodoctor's ledger"),
-        tables => tables.join(" or "),
+fn whereabouts(schema: &str, tables: &[String], missed: Option<&String>) -> String {
+    match (tables, missed) {
+        (_, Some(missed)) => missed.clone(),
+        ([], None) => format!("something in schema {schema} or in evodoctor's ledger"),
+        (tables, None) => tables.join(" or "),
     }
 }
 
@@ -66,7 +69,7 @@ impl LockTimeout {
 
     /// A lock on any table of the schema, or of the ledger.
     fn somewhere(schema: &str) -> Self {
-        Self { schema: schema.to_owned(), tables: Vec::new(), mode: Mode::ShareRowExclusive, is_sure: false }
+        Self { schema: schema.to_owned(), tables: Vec::new(), mode: Mode::ShareRowExclusive, missed: None }
     }
 }
 
@@ -78,7 +81,7 @@ fn met_a_lock(error: &anyhow::Error) -> bool {
 pub fn as_timeout(error: anyhow::Error, schema: &str, tables: &[String], mode: Mode) -> anyhow::Error {
     if met_a_lock(&error) {
         let (schema, tables) = (schema.to_owned(), tables.to_vec());
-        return LockTimeout { schema, tables, mode, is_sure: false }.into();
+        return LockTimeout { schema, tables, mode, missed: None }.into();
     }
     error
 }
@@ -160,40 +163,4 @@ pub async fn wait_until_ended(connection: &mut PgConnection) -> Result<()> {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     bail!("a change is still running")
-}
-
-/// Locks tables of one schema, all at once and in one order, so that two runs cannot stand in each other's way.
-///
-/// All of them together take no longer than the `lock_timeout` of the transaction: those that come first are held while the
-/// next is waited for.
-///
-/// # Errors
-/// [`LockTimeout`] when they did not come in time.
-pub async fn lock(connection: &mut PgConnection, schema: &str, tables: &[String], mode: Mode) -> Result<()> {
-    if tables.is_empty() {
-        return Ok(());
-    }
-    let mut tables = tables.to_vec();
-    tables.sort();
-    tables.dedup();
-    let names: Vec<String> =
-        tables.iter().map(|table| Fragment::qualified(schema, table).to_string()).collect();
-    let statement = Script::parse(file("sql/ledger/lock_tables.sql"));
-    let variables = Variables::default()
-        .sql("tables", Fragment::keyword(names.join(", ")))
-        .sql("mode", Fragment::keyword(mode.as_sql().to_owned()));
-    let sql = render(statement.single()?, &variables)?;
-    let limits = rows(connection, "sql/ledger/limit_statement.sql", &Variables::default()).await?;
-    let usual: String = limits.first().context("the server did not answer")?.try_get("statement_timeout")?;
-    // query_canceled: the time for all of them is up.
-    let is_up = |error: &sqlx::Error| is_lock_trouble(error) || state_of(error).as_deref() == Some("57014");
-    match execute(connection, sql).await {
-        Ok(_) => {}
-        Err(error) if is_up(&error) => {
-            return Err(LockTimeout { schema: schema.to_owned(), tables, mode, is_sure: true }.into());
-        }
-        Err(error) => return Err(error).context("while locking tables"),
-    }
-    execute(connection, format!("SET LOCAL statement_timeout = {}", Fragment::literal(&usual))).await?;
-    Ok(())
 }

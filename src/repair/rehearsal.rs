@@ -2,14 +2,13 @@
 //! transaction is then committed, so that what is shown is what is applied.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
 
 use super::fix::{self, Fix};
 use super::ledger::{self, AppliedFix};
-use super::locks::{self, LockWatch, Mode};
+use super::locks::{self, Attempt, LockWatch, Mode};
 use super::plan::{FixPlan, Identity, plan_hash};
 use super::rights::{self, Need};
 use super::rows;
@@ -129,12 +128,12 @@ impl Rehearsal {
 pub async fn rehearse(
     connection: &mut PgConnection,
     subject: &Subject,
-    moment: Duration,
+    attempt: &Attempt,
     finders: &[&dyn Finder],
     wanted: impl Fn(&Finding) -> bool,
     is_online: bool,
 ) -> Result<Rehearsal> {
-    locks::begin(connection, moment).await?;
+    locks::begin(connection, attempt.moment).await?;
     let mut catalog = Catalog::read(connection, &subject.schema).await?;
     subject.expect_release(connection, &catalog).await?;
     expect_rights(connection, subject, &catalog, finders, &wanted).await?;
@@ -171,7 +170,7 @@ pub async fn rehearse(
         let (finder, chosen) = (Some(*finder), chosen.as_slice());
         let (plan, applied) =
             Turn { subject, scope: &scope, finder, fix, chosen, arguments: None, is_online }
-                .carry_out(connection, &mut watch)
+                .carry_out(connection, attempt, &mut watch)
                 .await
                 .map_err(|error| {
                     let what = format!("{} could not be carried out; everything was rolled back", fix.code);
@@ -239,12 +238,12 @@ async fn expect_rights(
 pub async fn operate(
     connection: &mut PgConnection,
     subject: &Subject,
-    moment: Duration,
+    attempt: &Attempt,
     operation: &'static Fix,
     arguments: &BTreeMap<String, String>,
 ) -> Result<Rehearsal> {
     let task = Task { finder: None, fix: operation, chosen: &[], arguments: Some(arguments), series: None };
-    alone(connection, subject, moment, task).await
+    alone(connection, subject, attempt, task).await
 }
 
 /// Completes what batches have begun: treats what is left of the findings, and puts the constraints in place, as a run of `series`.
@@ -254,13 +253,13 @@ pub async fn operate(
 pub async fn complete(
     connection: &mut PgConnection,
     subject: &Subject,
-    moment: Duration,
+    attempt: &Attempt,
     finder: &dyn Finder,
     fix: &'static Fix,
     chosen: &[Finding],
     series: Option<i64>,
 ) -> Result<Rehearsal> {
-    alone(connection, subject, moment, Task { finder: Some(finder), fix, chosen, arguments: None, series })
+    alone(connection, subject, attempt, Task { finder: Some(finder), fix, chosen, arguments: None, series })
         .await
 }
 
@@ -276,10 +275,10 @@ struct Task<'a> {
 async fn alone(
     connection: &mut PgConnection,
     subject: &Subject,
-    moment: Duration,
+    attempt: &Attempt,
     task: Task<'_>,
 ) -> Result<Rehearsal> {
-    locks::begin(connection, moment).await?;
+    locks::begin(connection, attempt.moment).await?;
     let mut watch = LockWatch::default();
     watch.next_turn();
     let catalog = Catalog::read(connection, &subject.schema).await?;
@@ -292,7 +291,7 @@ async fn alone(
     let run = ledger::open(connection, &subject.server.role, &subject.server.database)
         .await
         .map_err(ledger::as_timeout)?;
-    let (plan, applied) = turn.carry_out(connection, &mut watch).await?;
+    let (plan, applied) = turn.carry_out(connection, attempt, &mut watch).await?;
     let mut result = Rehearsal::begun(run);
     result.fixes.push(plan);
     result.applied.push(applied);

@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnection;
 
 use super::fix::Fix;
 use super::ledger::{AppliedFix, Steps};
-use super::locks::{self, LockWatch, Mode};
+use super::locks::{self, Attempt, LockWatch, Mode};
 use super::plan::{FixPlan, base};
 use super::quarantine::{self, RowAction, RowDiff};
 use super::rehearsal::Subject;
@@ -53,6 +53,7 @@ impl Turn<'_> {
     pub async fn carry_out(
         &self,
         connection: &mut PgConnection,
+        attempt: &Attempt,
         watch: &mut LockWatch,
     ) -> Result<(FixPlan, AppliedFix)> {
         let orphaned = self.orphaned();
@@ -63,7 +64,7 @@ impl Turn<'_> {
         let alters =
             self.fix.family != Family::Reference && !self.fix.up.is_empty() && !self.leaves_for_later();
         let mode = if alters { Mode::AccessExclusive } else { Mode::ShareRowExclusive };
-        locks::lock(connection, &self.subject.schema, &tables, mode).await?;
+        locks::lock(connection, attempt, &self.subject.schema, &tables, mode).await?;
         watch.look(connection).await?;
         // What the lock does not keep away, such as a row that somebody holds FOR UPDATE, may still be waited for.
         let done = self.on_locked(connection, watch, &tables, &orphaned).await;

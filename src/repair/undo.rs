@@ -3,7 +3,6 @@
 mod restore;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use sqlx::postgres::PgConnection;
@@ -11,7 +10,7 @@ use sqlx::postgres::PgConnection;
 use super::diff;
 use super::fix::{self, Fix};
 use super::ledger::{self, AppliedFix, Run};
-use super::locks::{self, LockWatch, Mode};
+use super::locks::{self, Attempt, LockWatch, Mode};
 use super::orphans::Before;
 use super::plan::{FixPlan, Identity, base, plan_hash};
 use super::quarantine::{RowAction, RowDiff, RowSample};
@@ -101,10 +100,10 @@ fn choose_run(runs: &[Run], wanted: i64) -> Result<&Run> {
 pub async fn rehearse(
     connection: &mut PgConnection,
     subject: &Subject,
-    moment: Duration,
+    attempt: &Attempt,
     wanted: i64,
 ) -> Result<Undone> {
-    locks::begin(connection, moment).await?;
+    locks::begin(connection, attempt.moment).await?;
     let mut runs = ledger::runs(connection).await.map_err(ledger::as_timeout)?;
     let catalog = Catalog::read(connection, &subject.schema).await?;
     subject.expect_release(connection, &catalog).await?;
@@ -123,7 +122,7 @@ pub async fn rehearse(
     }
     for number in numbers {
         let run = choose(&runs, number, &subject.schema)?;
-        all.fixes.extend(reverse_run(connection, subject, &run).await?);
+        all.fixes.extend(reverse_run(connection, subject, attempt, &run).await?);
         if let Some(undone) = runs.iter_mut().find(|run| run.run == number) {
             undone.undone_at = Some("now".to_owned());
         }
@@ -140,7 +139,12 @@ fn need(applied: &AppliedFix) -> Need {
 }
 
 /// Reverses the fixes of one run, the last one first, and closes it.
-async fn reverse_run(connection: &mut PgConnection, subject: &Subject, run: &Run) -> Result<Vec<FixPlan>> {
+async fn reverse_run(
+    connection: &mut PgConnection,
+    subject: &Subject,
+    attempt: &Attempt,
+    run: &Run,
+) -> Result<Vec<FixPlan>> {
     if run.fixes.iter().any(|fix| !fix.steps.ways_back.is_empty()) {
         ledger::expect_own(connection, &subject.server.role).await?;
     }
@@ -157,7 +161,7 @@ async fn reverse_run(connection: &mut PgConnection, subject: &Subject, run: &Run
         let catalog = Catalog::read(connection, &subject.schema).await?;
         watch.next_turn();
         let plan = Reversal { subject, catalog: &catalog, fix, applied }
-            .carry_out(connection, &mut watch)
+            .carry_out(connection, attempt, &mut watch)
             .await
             .with_context(|| format!("{} could not be undone; everything was rolled back", applied.code))?;
         fixes.push(plan);
@@ -196,12 +200,17 @@ struct Reversal<'a> {
 }
 
 impl Reversal<'_> {
-    async fn carry_out(&self, connection: &mut PgConnection, watch: &mut LockWatch) -> Result<FixPlan> {
+    async fn carry_out(
+        &self,
+        connection: &mut PgConnection,
+        attempt: &Attempt,
+        watch: &mut LockWatch,
+    ) -> Result<FixPlan> {
         let schema = &self.subject.schema;
         let there = self.applied.tables.iter().filter(|table| self.catalog.tables.contains_key(*table));
         let tables: Vec<String> = there.cloned().collect();
         let mode = Mode::AccessExclusive;
-        locks::lock(connection, schema, &tables, mode).await?;
+        locks::lock(connection, attempt, schema, &tables, mode).await?;
         watch.look(connection).await?;
         let done = self.on_locked(connection, watch, &tables).await;
         done.map_err(|error| locks::as_timeout(error, schema, &tables, mode))

@@ -3,12 +3,17 @@
 //! Who waits for a strong lock holds up everybody who comes after, even those who want no more than what the others have. So
 //! each attempt stands in the queue for a moment only, and lets all of them through before the next one. The moments and the
 //! pauses grow: who is busy for long is asked seldom. Nobody knows what the other tools' clocks do, hence the jitter.
+//!
+//! Each attempt also learns from those before it. Where writers lock two tables one after the other, and a change takes them
+//! the other way round, somebody who has the one and waits for the other stands in its way every time, and it in his. So a
+//! table that did not come is the first to be asked for in the next attempt: the order gets to be that of the writers.
 
 use std::time::{Duration, Instant};
 
 use rand::Rng;
 
 use super::blockers::Blocker;
+use super::{LockTimeout, Mode};
 
 /// The first moment in the queue, and the longest.
 const MOMENTS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
@@ -19,6 +24,15 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from
 /// A worker of autovacuum gives way to who has waited for `deadlock_timeout`. Where that is longer, it may finish.
 const LONGEST_FOR_AUTOVACUUM: Duration = Duration::from_secs(3);
 
+/// How one attempt goes about its locks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// How long it may stand in a queue, for one step's tables together.
+    pub moment: Duration,
+    /// What it locks before any other table, and how: what earlier attempts did not get, the last one first.
+    pub first: Vec<(String, Mode)>,
+}
+
 /// The attempts of one change to get its locks.
 #[derive(Debug)]
 pub struct Patience {
@@ -28,22 +42,25 @@ pub struct Patience {
     failed: u32,
     /// What the next one may take to make a worker of autovacuum give way.
     for_autovacuum: Option<Duration>,
+    missed: Vec<(String, Mode)>,
 }
 
 impl Patience {
     /// Tries at least once, and again as long as this lasts.
     pub fn new(limit: Duration) -> Self {
-        Self { begun: Instant::now(), limit, failed: 0, for_autovacuum: None }
+        Self { begun: Instant::now(), limit, failed: 0, for_autovacuum: None, missed: Vec::new() }
     }
 
-    /// How long the next attempt may stand in a queue.
-    pub fn moment(&self) -> Duration {
+    /// The next attempt.
+    pub fn attempt(&self) -> Attempt {
         let growing = MOMENTS.0.mul_f64(1.5_f64.powi(i32::try_from(self.failed.min(10)).unwrap_or(10)));
-        self.for_autovacuum.unwrap_or(growing.min(MOMENTS.1))
+        let moment = self.for_autovacuum.unwrap_or(growing.min(MOMENTS.1));
+        Attempt { moment, first: self.missed.clone() }
     }
 
-    /// An attempt has failed because of these. The pause before the next one; `None` when there is none any more.
-    pub fn pause(&mut self, blockers: &[Blocker]) -> Option<Duration> {
+    /// An attempt has failed at this, because of these. The pause before the next one; `None` when there is none any more.
+    pub fn pause(&mut self, timeout: &LockTimeout, blockers: &[Blocker]) -> Option<Duration> {
+        self.learn(timeout);
         let left = self.limit.saturating_sub(self.begun.elapsed());
         if left.is_zero() {
             self.failed += 1;
@@ -54,6 +71,15 @@ impl Patience {
         self.failed += 1;
         self.for_autovacuum = for_autovacuum(blockers);
         Some(jittered.min(left))
+    }
+
+    fn learn(&mut self, timeout: &LockTimeout) {
+        let Some(missed) = &timeout.missed else { return };
+        let known = self.missed.iter().position(|(table, _)| table == missed);
+        let before = known.map(|position| self.missed.remove(position).1);
+        // Once weaker and once stronger would be to wait twice.
+        let mode = before.map_or(timeout.mode, |mode| mode.max(timeout.mode));
+        self.missed.insert(0, (missed.clone(), mode));
     }
 
     /// How many attempts have failed.
@@ -93,13 +119,34 @@ fn for_autovacuum(blockers: &[Blocker]) -> Option<Duration> {
 mod tests {
     use super::*;
 
+    fn missed(table: Option<&str>, mode: Mode) -> LockTimeout {
+        let tables = vec!["Chat".to_owned(), "Message".to_owned()];
+        LockTimeout { schema: "evolution_api".to_owned(), tables, mode, missed: table.map(str::to_owned) }
+    }
+
+    #[test]
+    fn what_was_missed_last_comes_first_and_as_strongly_as_ever() {
+        let mut patience = Patience::new(Duration::from_secs(3600));
+        let mut learned = |table: Option<&str>, mode| {
+            patience.pause(&missed(table, mode), &[]);
+            patience.attempt().first
+        };
+        assert_eq!(learned(None, Mode::AccessExclusive), []);
+        let (chat, message) = ("Chat".to_owned(), "Message".to_owned());
+        let strong = (message.clone(), Mode::AccessExclusive);
+        assert_eq!(learned(Some("Message"), Mode::AccessExclusive), std::slice::from_ref(&strong));
+        let weak = (chat, Mode::ShareRowExclusive);
+        assert_eq!(learned(Some("Chat"), Mode::ShareRowExclusive), [weak.clone(), strong.clone()]);
+        assert_eq!(learned(Some("Message"), Mode::ShareRowExclusive), [strong, weak]);
+    }
+
     #[test]
     fn moments_and_pauses_grow_and_the_pauses_are_longer() {
         let mut patience = Patience::new(Duration::from_secs(3600));
         let (mut moments, mut pauses) = (Vec::new(), Vec::new());
         for _ in 0..12 {
-            moments.push(patience.moment());
-            pauses.push(patience.pause(&[]).unwrap());
+            moments.push(patience.attempt().moment);
+            pauses.push(patience.pause(&missed(None, Mode::AccessExclusive), &[]).unwrap());
         }
         assert!(moments.windows(2).all(|pair| pair[0] <= pair[1]), "{moments:?}");
         assert_eq!((moments[0], moments[11]), MOMENTS);
@@ -111,7 +158,7 @@ mod tests {
     #[test]
     fn it_tries_once_at_least_and_ends() {
         let mut patience = Patience::new(Duration::ZERO);
-        assert_eq!(patience.pause(&[]), None);
+        assert_eq!(patience.pause(&missed(None, Mode::AccessExclusive), &[]), None);
         assert_eq!(patience.failed(), 1);
     }
 }

@@ -1,7 +1,5 @@
 //! What there is of an index, and what an interrupted build left of it.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
@@ -11,7 +9,7 @@ use crate::database::catalog::Catalog;
 use crate::database::quote::Fragment;
 use crate::database::run::{rows, script, text_rows};
 use crate::database::script::{Script, Variables, file};
-use crate::repair::locks::{self, Mode};
+use crate::repair::locks::{self, Attempt, Mode};
 
 /// An index, or what is left of one.
 #[derive(Debug)]
@@ -55,7 +53,8 @@ pub async fn is_taken(connection: &mut PgConnection, sql: &str, before: &Catalog
     Ok(row.first().context("the server did not answer")?.try_get("is_taken")?)
 }
 
-/// Drops what an interrupted build or rebuild has left. Nothing is waited for longer than `moment`. The transaction stays
+/// Drops what an interrupted build or rebuild has left. Nothing is waited for longer than the moment
+/// of the attempt. The transaction stays
 /// open. Returns whether there was anything.
 ///
 /// # Errors
@@ -63,10 +62,10 @@ pub async fn is_taken(connection: &mut PgConnection, sql: &str, before: &Catalog
 pub async fn clean(
     connection: &mut PgConnection,
     schema: &str,
-    moment: Duration,
+    attempt: &Attempt,
     work: &Work,
 ) -> Result<bool> {
-    locks::begin(connection, moment).await?;
+    locks::begin(connection, attempt.moment).await?;
     let Some(name) = work.index() else { return Ok(false) };
     // An index that is rebuilt stays, valid or not: something may depend on it.
     let is_rubbish = |index: &Found| !index.is_valid && (index.is_leftover || matches!(work, Work::Build(_)));
@@ -74,7 +73,7 @@ pub async fn clean(
     let Some(Found { table, .. }) = rubbish else { return Ok(false) };
     // Whoever is still building holds a lock on the table, and may have ended when it is ours.
     let mode = Mode::AccessExclusive;
-    locks::lock(connection, schema, std::slice::from_ref(&table), mode).await?;
+    locks::lock(connection, attempt, schema, std::slice::from_ref(&table), mode).await?;
     let mut is_cleaned = false;
     for index in found(connection, schema, name).await?.iter().filter(|index| is_rubbish(index)) {
         let variables = Variables::default().sql("index", Fragment::qualified(schema, &index.name));

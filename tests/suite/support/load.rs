@@ -20,6 +20,7 @@ const EVOLUTION: &str = r#"\set n random(1, 1000000000)
 BEGIN;
 INSERT INTO evolution_api."Message" ("id", "key", "messageType", "message", "source", "messageTimestamp", "instanceId")
     VALUES ('load' || :n || '-' || :client_id || '-' || clock_timestamp(), '{"id": "x"}', 'conversation', '{"conversation": "hello"}', 'web', 1, 'i1');
+\sleep :pause ms
 UPDATE evolution_api."Chat" SET "updatedAt" = now() WHERE "id" = 'c' || :chat;
 SELECT count(*) FROM evolution_api."Chat" WHERE "instanceId" = 'i1';
 END;
@@ -48,6 +49,11 @@ fn pgbench() -> Option<PathBuf> {
 impl Load {
     /// Lets four of them begin; none where there is no pgbench on this machine.
     pub fn start(database: &TestDatabase) -> Option<Self> {
+        Self::hesitant(database, Duration::ZERO)
+    }
+
+    /// The same, with a pause between the lock on Message and the one on Chat.
+    pub fn hesitant(database: &TestDatabase, pause: Duration) -> Option<Self> {
         let Some(program) = pgbench() else {
             assert!(env::var_os("CI").is_none(), "there is no pgbench; tests/setup.sh installs it");
             eprintln!(
@@ -68,6 +74,8 @@ impl Load {
             "-T",
             "600",
             "-l",
+            "-D",
+            &format!("pause={}", pause.as_millis()),
             "--log-prefix=latency",
             "-f",
             "script",

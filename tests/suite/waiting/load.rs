@@ -13,6 +13,14 @@ use crate::support::program::{ended, on, start_on};
 /// What is longer than any moment in the queue, however noisy the machine is.
 const ENDLESS: f64 = 3.0;
 
+/// Keys that nobody has validated, of both tables that the writers change.
+const NOT_VALID: &str = r#"ALTER TABLE evolution_api."Chat" DROP CONSTRAINT "Chat_instanceId_fkey";
+ALTER TABLE evolution_api."Chat" ADD CONSTRAINT "Chat_instanceId_fkey" FOREIGN KEY ("instanceId")
+    REFERENCES evolution_api."Instance" ("id") ON DELETE CASCADE ON UPDATE CASCADE NOT VALID;
+ALTER TABLE evolution_api."Message" DROP CONSTRAINT "Message_instanceId_fkey";
+ALTER TABLE evolution_api."Message" ADD CONSTRAINT "Message_instanceId_fkey" FOREIGN KEY ("instanceId")
+    REFERENCES evolution_api."Instance" ("id") ON DELETE CASCADE ON UPDATE CASCADE NOT VALID"#;
+
 #[tokio::test]
 async fn under_load_nobody_waits_longer_than_the_fix_does() {
     let database = Fixture::read("EVO205_chat_index_missing", "bad").database("evolution_api").await;
@@ -66,4 +74,27 @@ async fn under_load_nobody_waits_longer_than_the_fix_does() {
         latencies.len()
     );
     assert!(latencies.len() > 100, "there was no load");
+}
+
+/// The writers lock Message, then Chat. A change that takes Chat first finds, at any time, a writer who has Message and waits
+/// for Chat: it gets both only when it takes them as the writers do, whether it takes them for one fix or one after the other.
+#[tokio::test]
+async fn it_follows_the_order_in_which_writers_lock() {
+    for codes in [&["EVO207"][..], &["EVO205", "EVO207"]] {
+        let database = Fixture::read("EVO205_chat_index_missing", "bad").database("evolution_api").await;
+        execute(&mut database.connect().await, NOT_VALID).await;
+        let Some(load) = Load::hesitant(&database, Duration::from_millis(20)) else { return };
+        let watching = Waits::watch(&database).await;
+        let fix = ["--apply", "--allow", "deletes-rows,changes-rows,limits-undo", "--wait", "1m"];
+        let arguments: Vec<&str> = ["fix"].iter().chain(codes).chain(&fix).copied().collect();
+        let child = start_on(&database.url(), &arguments);
+        let run = tokio::task::spawn_blocking(|| ended(child)).await.expect("it ends").ends(0);
+        let longest = watching.longest().await;
+        load.end();
+        let attempts = 1 + run.stderr.lines().filter(|line| line.contains("waiting: attempt")).count();
+        eprintln!("{codes:?}: {attempts} attempts; the longest wait for a lock was {longest:.2} s");
+        assert!(longest < NOTICED, "somebody waited for {longest} s\n{}", run.stderr);
+        let select = ["check", "--select", "EVO205,EVO207"];
+        on(&database.url(), &select).ends(i32::from(codes.len() == 1));
+    }
 }

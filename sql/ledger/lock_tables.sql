@@ -1,1 +1,0 @@
-LOCK TABLE :tables IN :mode MODE;

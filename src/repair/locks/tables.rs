@@ -1,0 +1,97 @@
+//! Tables are locked for one step of a change: all of them in one message, in one order, in one moment.
+
+use anyhow::{Context, Result};
+use futures_util::TryStreamExt;
+use sqlx::Row;
+use sqlx::postgres::PgConnection;
+
+use super::{Attempt, LockTimeout, Mode};
+use crate::database::quote::Fragment;
+use crate::database::run::{self, is_lock_trouble, rows, state_of};
+use crate::database::script::{Script, Variables, file, render};
+
+/// Locks tables of one schema, in an order that is the same for every run, so that two of them cannot stand in each other's
+/// way; but for those that earlier attempts did not get, which come first.
+///
+/// All of them together take no longer than the moment of the attempt: those that come first are held while the next is
+/// waited for.
+///
+/// # Errors
+/// [`LockTimeout`] when they did not come in time.
+pub async fn lock(
+    connection: &mut PgConnection,
+    attempt: &Attempt,
+    schema: &str,
+    tables: &[String],
+    mode: Mode,
+) -> Result<()> {
+    if tables.is_empty() {
+        return Ok(());
+    }
+    let order = order(&attempt.first, tables, mode);
+    let statement_timeout =
+        rows(connection, "sql/ledger/statement_timeout.sql", &Variables::default()).await?;
+    let usual: String =
+        statement_timeout.first().context("the server did not answer")?.try_get("statement_timeout")?;
+    let mut message = Vec::new();
+    for (table, mode) in &order {
+        let variables = Variables::default()
+            .text("moment", attempt.moment.as_millis().max(1).to_string())
+            .sql("table", Fragment::qualified(schema, table))
+            .sql("mode", Fragment::keyword(mode.as_sql().to_owned()));
+        for statement in Script::parse(file("sql/ledger/lock_table.sql")).statements {
+            message.push(render(&statement, &variables)?);
+        }
+    }
+    let for_each = message.len() / order.len();
+    message.push(format!("SET LOCAL statement_timeout = {}", Fragment::literal(&usual)));
+
+    let mut done = 0;
+    let mut answers = run::each(connection, message.join(";\n"));
+    loop {
+        match answers.try_next().await {
+            Ok(Some(())) => done += 1,
+            Ok(None) => return Ok(()),
+            Err(error) if is_up(&error) => break,
+            Err(error) => return Err(error).context("while locking tables"),
+        }
+    }
+    let missed = order.get(done / for_each).map(|(table, _)| table.clone());
+    Err(LockTimeout { schema: schema.to_owned(), tables: tables.to_vec(), mode, missed }.into())
+}
+
+/// Whether the time for the tables is up. `query_canceled` is the end of the time for all of them together.
+fn is_up(error: &sqlx::Error) -> bool {
+    is_lock_trouble(error) || state_of(error).as_deref() == Some("57014")
+}
+
+/// In which order what is locked, and how: each table once.
+fn order(first: &[(String, Mode)], tables: &[String], mode: Mode) -> Vec<(String, Mode)> {
+    let is_asked = |table: &String| tables.contains(table);
+    let mut order: Vec<(String, Mode)> = first
+        .iter()
+        .map(|(table, known)| (table.clone(), if is_asked(table) { mode.max(*known) } else { *known }))
+        .collect();
+    let mut others: Vec<&String> =
+        tables.iter().filter(|table| !first.iter().any(|(known, _)| known == *table)).collect();
+    others.sort();
+    others.dedup();
+    order.extend(others.into_iter().map(|table| (table.clone(), mode)));
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_table_comes_once_what_was_missed_first() {
+        let tables = ["Message", "Chat", "Chat", "Contact"].map(str::to_owned);
+        let first =
+            [("Message".to_owned(), Mode::ShareRowExclusive), ("Media".to_owned(), Mode::AccessExclusive)];
+        let order = order(&first, &tables, Mode::AccessExclusive);
+        let expected =
+            ["Message", "Media", "Chat", "Contact"].map(|table| (table.to_owned(), Mode::AccessExclusive));
+        assert_eq!(order, expected);
+    }
+}
