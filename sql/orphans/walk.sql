@@ -2,8 +2,8 @@
 -- next greater one is looked up, so that what it costs depends on how many values there are and not on how many rows.
 -- Only values that are missing are counted. It gives up after a number of values, and is_complete tells.
 -- Run by hand for one key, for example:
---   psql -v child='"public"."Message"' -v reference='"public"."Message"."instanceId"' -v parent='"public"."Instance"'
---        -v parent_value='parent."id"' -v orphan_order='orphan."id"' -v columns='"id", "instanceId"' -v limit=10000
+--   psql -v child='"public"."Message"' -v reference='"public"."Message"."instanceId"' -v reference_name=instanceId
+--        -v parent='"public"."Instance"' -v parent_value='parent."id"' -v limit=10000
 WITH RECURSIVE walk (value, position) AS (
     (SELECT :reference, 1 FROM :child WHERE :reference IS NOT NULL ORDER BY :reference LIMIT 1)
     UNION ALL
@@ -23,7 +23,8 @@ course AS MATERIALIZED (
 missing AS MATERIALIZED (
     SELECT
         walk.value,
-        (SELECT pg_catalog.count(*) FROM :child WHERE :reference = walk.value) AS count
+        (SELECT pg_catalog.count(*) FROM :child WHERE :reference = walk.value) AS count,
+        pg_catalog.row_number() OVER (ORDER BY walk.position) AS position
     FROM
         walk
     WHERE
@@ -32,22 +33,10 @@ missing AS MATERIALIZED (
         AND NOT EXISTS (SELECT FROM :parent AS parent WHERE :parent_value = walk.value)
 )
 SELECT
-    (SELECT COALESCE(pg_catalog.sum(missing.count), 0)::bigint FROM missing) AS count,
-    (SELECT pg_catalog.count(*) FROM missing) AS missing,
-    (
-        SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example) - 'evodoctor position' ORDER BY example."evodoctor position")
-        FROM
-            (
-                SELECT orphan.*, pg_catalog.row_number() OVER (ORDER BY :orphan_order) AS "evodoctor position"
-                FROM
-                    missing
-                    -- The offset keeps the planner from walking all rows in the order of the primary key.
-                    CROSS JOIN LATERAL (SELECT :columns FROM :child WHERE :reference = missing.value OFFSET 0) AS orphan
-                ORDER BY
-                    :orphan_order
-                LIMIT 5
-            ) AS example
-    ) AS sample,
-    course.is_complete
+    COALESCE(pg_catalog.sum(missing.count), 0)::bigint AS count,
+    pg_catalog.count(*) AS missing,
+    pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(:'reference_name', missing.value) ORDER BY missing.position)
+        FILTER (WHERE missing.position <= 5) AS first,
+    (SELECT course.is_complete FROM course) AS is_complete
 FROM
-    course;
+    missing;

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use anyhow::{Context, Result};
 use sqlx::Row;
 
-use super::known::MOST;
+use super::known::{MOST, hash_of};
 use super::reading::{MOST_ROWS, Place, Want, places, rows_at};
 use super::runner::Scope;
 use super::step::{Answer, Next, Question, Step};
@@ -110,10 +110,8 @@ impl<'a> Key<'a> {
             return None;
         }
         let table = self.table();
-        let of = |seed: String, column: &String| {
-            let column = Fragment::ident(column);
-            format!("pg_catalog.hashtextextended({table}.{column} COLLATE pg_catalog.\"C\", {seed})")
-        };
+        let of =
+            |seed: String, column: &String| hash_of(&format!("{table}.{}", Fragment::ident(column)), &seed);
         Some(self.index.columns.iter().fold("0".to_owned(), of))
     }
 }

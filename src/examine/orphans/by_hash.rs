@@ -11,7 +11,7 @@ use anyhow::Result;
 
 use super::hashes::{found_in, look};
 use crate::database::quote::Fragment;
-use crate::examine::known::MOST;
+use crate::examine::known::{MOST, hash_of};
 use crate::examine::reading::{Want, at};
 use crate::examine::runner::Scope;
 use crate::examine::step::{Answer, Next, Question, Step};
@@ -49,10 +49,8 @@ pub fn question<'a>(scope: &'a Scope<'a>, cost: u64, word: Wording<'a>) -> Resul
     );
     let of = |table: &str, key: &str| {
         let table = Fragment::qualified(schema, table);
-        format!(
-            "pg_catalog.hashtextextended(({table}.{key}) COLLATE pg_catalog.\"C\", \
-             pg_catalog.hashtextextended({table}.\"instanceId\" COLLATE pg_catalog.\"C\", 0))"
-        )
+        let of_instance = hash_of(&format!("{table}.\"instanceId\""), "0");
+        hash_of(&format!("({table}.{key})"), &of_instance)
     };
     let (known, mut steps) = scope.readings.known(
         scope.catalog,

@@ -22,9 +22,16 @@ const HASHED: u64 = 500_000;
 /// Where there are so many times more rows to refer to than rows that refer, these are looked up.
 const LOOKED_UP: u64 = 20;
 
-/// Rows from which on a key is compared in several ranges, and in how many.
+/// Rows from which on a key is compared in several ranges.
 const RANGED: u64 = 500_000;
-pub(super) const RANGES: u32 = 8;
+
+/// In how many: as many as there are connections by default. To hold an entry against the bounds of its range takes half as
+/// long as to read it, so that more of them, or fewer connections, would lose what they gain.
+const RANGES: u32 = 3;
+
+/// Since this version only the entries of the first and the last page are held against them, and more ranges cost nothing.
+const BOUNDS_BY_PAGE: i32 = 170_000;
+const MORE_RANGES: u32 = 12;
 
 /// How the orphans of a key are found: see the module above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,10 +43,8 @@ pub enum Strategy {
         /// After how many it gives up.
         limit: u32,
     },
-    /// Hashes of both sides, compared here.
+    /// Hashes of both sides, compared here; those of the referring side come from the reading of the table.
     Hashes {
-        /// Where the referring values are read.
-        child: Source,
         /// Where those are read that they refer to.
         parent: Source,
     },
@@ -57,10 +62,11 @@ pub enum Strategy {
 pub enum Source {
     /// The reading of the table, which others may join.
     Table,
-    /// Its index, which is a fraction of it.
-    Index,
-    /// The same, in ranges that run side by side.
-    Ranges,
+    /// Its index, which is a fraction of it, in so many ranges that run side by side.
+    Index {
+        /// How many.
+        ranges: u32,
+    },
 }
 
 impl fmt::Display for Strategy {
@@ -134,20 +140,30 @@ pub fn without_walk(reference: &Reference, scope: &Scope<'_>) -> Choice {
             }
         };
     }
+    let from_index = |table: &str, column: &Column| {
+        column.is_indexed && column.is_visible && !scope.readings.expects(table)
+    };
+    let is_child_alone = from_index(&reference.child_table, ends.child);
+    let is_parent_alone = from_index(&reference.parent_table, ends.parent);
+    if is_parent_alone && ends.rows.saturating_mul(LOOKED_UP) <= ends.parent_rows {
+        return choice(Strategy::Plain, "there are few rows, which are looked up in an index");
+    }
+    let merge = || {
+        let ranges = ranges(ends.rows, scope);
+        choice(Strategy::Merge { ranges }, "both sides are indexed, and there are many different values")
+    };
+    if is_child_alone && is_parent_alone {
+        return merge();
+    }
     if ends.child.is_text() && ends.parent_rows <= MOST_KNOWN {
-        let child = source(&reference.child_table, ends.child, ends.rows, scope);
-        let parent = source(&reference.parent_table, ends.parent, ends.parent_rows, scope);
-        let is_looked_up = ends.rows.saturating_mul(LOOKED_UP) <= ends.parent_rows;
-        if is_looked_up && ends.parent.is_indexed && parent != Source::Table {
-            return choice(Strategy::Plain, "there are few rows, which are looked up in an index");
-        }
-        return choice(Strategy::Hashes { child, parent }, "there are many different values, or no index");
+        let parent = match is_parent_alone {
+            true => Source::Index { ranges: ranges(ends.parent_rows, scope) },
+            false => Source::Table,
+        };
+        return choice(Strategy::Hashes { parent }, "the table is read anyway, or there is no index to read");
     }
     match (ends.child.is_indexed, ends.parent.is_indexed) {
-        (true, true) => {
-            let ranges = if ends.rows >= RANGED { RANGES } else { 1 };
-            choice(Strategy::Merge { ranges }, "both sides are indexed, and there are many different values")
-        }
+        (true, true) => merge(),
         (false, _) if ends.parent_rows <= HASHED => {
             choice(Strategy::Pass, "no index leads with the referring column")
         }
@@ -159,12 +175,13 @@ pub fn without_walk(reference: &Reference, scope: &Scope<'_>) -> Choice {
     }
 }
 
-/// Where a side's hashes are read: from an index, unless there is none, or the table is read anyway.
-fn source(table: &str, column: &Column, rows: u64, scope: &Scope<'_>) -> Source {
-    if !column.is_indexed || !column.is_visible || scope.readings.expects(table) {
-        return Source::Table;
+/// In how many ranges an index with so many entries is read.
+fn ranges(rows: u64, scope: &Scope<'_>) -> u32 {
+    match scope.catalog.columns.server_version {
+        _ if rows < RANGED => 1,
+        BOUNDS_BY_PAGE.. => MORE_RANGES,
+        _ => RANGES,
     }
-    if rows >= RANGED { Source::Ranges } else { Source::Index }
 }
 
 /// The two columns, or why only the plain form fits.

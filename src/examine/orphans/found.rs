@@ -16,31 +16,31 @@ pub struct Found {
     pub count: i64,
     /// To how many different rows they refer.
     missing: i64,
-    /// The first of each step, in no order.
-    sample: Vec<Value>,
+    /// The first five of these rows' values, as rows of the table; those of each step, one step after the other.
+    first: Vec<Value>,
 }
 
 impl Found {
-    /// Reads the columns that every file under `sql/orphans/` returns.
+    /// Reads what `walk.sql` and `merge.sql` return.
     ///
     /// # Errors
     /// When one is missing or of another type.
     pub fn read(row: &PgRow) -> Result<Self> {
-        let sample = match row.try_get::<Option<Value>, _>("sample")? {
-            Some(Value::Array(rows)) => rows,
+        let first = match row.try_get::<Option<Value>, _>("first")? {
+            Some(Value::Array(values)) => values,
             _ => Vec::new(),
         };
-        Ok(Self { count: row.try_get("count")?, missing: row.try_get("missing")?, sample })
+        Ok(Self { count: row.try_get("count")?, missing: row.try_get("missing")?, first })
     }
 
-    /// Adds what was found in another range of values, which has no value in common with this.
+    /// Adds what was found in the next range of values, which has no value in common with this.
     fn add(&mut self, other: Self) {
         self.count += other.count;
         self.missing += other.missing;
-        self.sample.extend(other.sample);
+        self.first.extend(other.first);
     }
 
-    /// What was found in several ranges together.
+    /// What was found in several ranges together, given in their order.
     ///
     /// # Errors
     /// When the answers are of something else.
@@ -54,16 +54,17 @@ impl Found {
         Ok(found)
     }
 
-    /// A query that returns it with the first five examples, for the query that words the finding.
+    /// A query that returns it with the first five rows, for the query that words the finding.
     ///
     /// # Errors
     /// When the file is broken.
     pub fn query(&self, variables: &Variables) -> Result<Fragment> {
+        let first: Vec<&Value> = self.first.iter().take(5).collect();
         let variables = variables
             .clone()
             .text("count", self.count.to_string())
             .text("missing", self.missing.to_string())
-            .text("sample", Value::from(self.sample.clone()).to_string());
+            .text("first", serde_json::to_string(&first)?);
         filled("sql/orphans/combined.sql", &variables).map(Fragment::keyword)
     }
 }

@@ -33,14 +33,14 @@ fn compare<'a>(key: Key<'a>, bounds: &[String]) -> Result<Next<'a>> {
         let variables = variables
             .clone()
             .sql("child_range", range(&value, low, high))
-            .sql("orphaned", orphaned(&key, &range(&parent_value, low, high)));
+            .sql("orphaned", orphaned(&key, &range(&parent_value, low, None)));
         let sql = filled("sql/orphans/merge.sql", &variables)?;
         steps.push(step_under("sql/orphans/in_order.sql", key.reference.subject(), cost, sql));
     }
     Ok(Next::Steps(steps, Box::new(move |answers| key.conclude(&Found::sum(answers)?))))
 }
 
-/// The condition for a value that no row of the parent in this range has.
+/// The condition for a value that no row of the parent in this range has. It needs no end: the comparison ends with the child.
 fn orphaned(key: &Key<'_>, range: &Fragment) -> Fragment {
     let parent = Fragment::qualified(&key.reference.parent_schema, &key.reference.parent_table);
     let (parent_value, value) = (key.reference.parent_value(), key.reference.value(key.scope.catalog));

@@ -46,8 +46,11 @@ use super::runner::Scope;
 use super::step::{Answer, Next, Question, Step};
 use crate::database::run::rows_under;
 use crate::database::script::Variables;
-use choice::{Choice, Source, Strategy, choose, without_walk};
+use choice::{Choice, Strategy, choose, without_walk};
 use found::Found;
+
+/// The settings under which rows are looked up in an index.
+const BY_INDEX: &str = "sql/orphans/by_index.sql";
 
 /// The query of the check, which words what was found of a reference as a finding.
 pub type Wording<'a> = Rc<dyn Fn(&Variables) -> Result<String> + 'a>;
@@ -65,7 +68,7 @@ struct Key<'a> {
 /// Says which tables are going to be read from end to end, because no index serves one of their keys.
 pub fn announce(scope: &Scope<'_>) {
     for reference in scope.references.iter().filter(|reference| is_asked(reference, scope)) {
-        if let Strategy::Hashes { child: Source::Table, .. } = choose(reference, scope).strategy {
+        if let Strategy::Hashes { .. } = choose(reference, scope).strategy {
             scope.readings.expect(&reference.child_table);
         }
     }
@@ -105,7 +108,7 @@ impl<'a> Key<'a> {
     fn begin(self, strategy: Strategy) -> Result<Next<'a>> {
         match strategy {
             Strategy::Walk { limit } => walk::begin(self, limit),
-            Strategy::Hashes { child, parent } => hashes::begin(self, child, parent),
+            Strategy::Hashes { parent } => hashes::begin(self, parent),
             Strategy::Merge { ranges } => merge::begin(self, ranges),
             Strategy::Pass => pass::begin(self),
             Strategy::Plain => self.begin_plain(),
@@ -127,7 +130,7 @@ impl<'a> Key<'a> {
         let variables = self.variables()?;
         let query = found.query(&variables)?;
         let sql = (self.word)(&variables.sql("found", query))?;
-        Ok(Next::finding(vec![Step::query(self.reference.subject(), 0, sql)]))
+        Ok(Next::finding(vec![step_under(BY_INDEX, self.reference.subject(), 0, sql)]))
     }
 
     fn begin_plain(&self) -> Result<Next<'a>> {

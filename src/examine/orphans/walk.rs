@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use sqlx::Row;
 
 use super::found::Found;
-use super::{Key, step_under};
+use super::{BY_INDEX, Key, step_under};
 use crate::database::script::filled;
 use crate::examine::step::{Answer, Next};
 
@@ -13,7 +13,7 @@ pub fn begin(key: Key<'_>, limit: u32) -> Result<Next<'_>> {
     let sql = filled("sql/orphans/walk.sql", &key.variables()?.text("limit", limit.to_string()))?;
     // A look-up reads some pages of the index, most of which stay in memory; the limit is far above what is expected.
     let cost = u64::from(limit / 10);
-    let step = step_under("sql/orphans/by_index.sql", key.reference.subject(), cost, sql);
+    let step = step_under(BY_INDEX, key.reference.subject(), cost, sql);
     let then = move |answers: Vec<Answer>| {
         let rows = answers.into_iter().next().context("one step has one answer")?.rows()?;
         let row = rows.first().context("a walk returns one row")?;
