@@ -1,11 +1,12 @@
 //! How the rows of a key that refer to nothing are found (EVO101): a strategy for each key, chosen from what the server
-//! knows of its columns. All of them find the same: how many rows, how many different rows are missing, and the first five.
+//! knows of its columns. All of them find the same: how many rows, how many different rows are missing, and the first five by
+//! what they refer to and by their place.
 //!
 //! | strategy | where | what it costs |
 //! |---|---|---|
 //! | [`walk`] | an index leads with the referring column, few different values | a look-up per value, however many rows |
-//! | [`hashes`] | text, many values or no index | both sides are read once, from an index or with others who read the table |
-//! | [`merge`] | other types, both sides indexed, many values | both indexes are read once, in ranges that run side by side |
+//! | [`merge`] | both sides indexed, many values | both indexes are read once, in ranges that run side by side |
+//! | [`hashes`] | text without an index, or read from its table anyway | the table is read once, with others who read it |
 //! | [`pass`] | no index is to be trusted; what is referred to fits in memory | the table is read once for all that is asked of it |
 //! | plain | everything else: small tables, several columns, views, partitions, other schemas | what the planner makes of it |
 //!
@@ -14,14 +15,14 @@
 //! all of them. Whether there are few values is only estimated, so it gives up after some, and what would have been chosen
 //! without it follows.
 //!
-//! With many values a look-up for each costs more than reading. Texts sort by the rules of a language, and to compare two
-//! of them takes longer than to hash both. So the server makes a hash of eight bytes of each value, and they are compared
-//! here (`hashes`): nothing is sorted, and nothing spills to the server's disk, as a hash table of millions of ids would.
-//! What is indexed is read from the index, many times smaller than the table, unless somebody reads the table anyway: then
-//! one reading serves everybody who asks something of its rows. See [`reading`](super::reading).
+//! With many values a look-up for each costs more than reading. Where both sides have an index that can be read without its
+//! table, the two are read in their order and compared like the halves of a zip (`merge`). The histogram that ANALYZE made
+//! cuts the values into ranges, which share no value, so counts simply add up.
 //!
-//! Values of other types compare quickly, and two indexes are read in their order and compared like the halves of a zip
-//! (`merge`). The histogram that ANALYZE made cuts the values into ranges, which share no value, so counts simply add up.
+//! What has no index has no order either. Of texts the server makes a hash of eight bytes of each value, and they are compared
+//! here (`hashes`): nothing is sorted, and nothing spills to the server's disk, as a hash table of millions of ids would. One
+//! reading of the table serves everybody who asks something of its rows; so a key joins it, indexed or not, when somebody
+//! reads its table anyway. See [`reading`](super::reading).
 //!
 //! A reference that is no column, and so no key, is found in another way: [`by_hash`].
 //!
