@@ -7,10 +7,14 @@ use evodoctor::database::columns::Columns;
 use evodoctor::database::quote::Fragment;
 use evodoctor::database::run::{begin, script};
 use evodoctor::database::script::Variables;
+use evodoctor::database::url::Target;
 use evodoctor::evolution::release::History;
-use evodoctor::examine::check::checks;
+use evodoctor::examine::check::{Check, checks};
+use evodoctor::examine::finding::{CheckReport, Finding};
 use evodoctor::examine::orphans::choice::{Strategy, choose};
+use evodoctor::examine::reading::Readings;
 use evodoctor::examine::runner::{Scope, run_check};
+use evodoctor::examine::schedule::{self, Plan};
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -29,10 +33,31 @@ async fn find(connection: &mut PgConnection, scope: &Scope<'_>, codes: &[&str]) 
     let mut found = BTreeSet::new();
     for check in checks().iter().filter(|check| codes.contains(&check.rule.code.as_str())) {
         let (report, findings) = run_check(connection, scope, check).await.expect("an answer");
-        found.insert(format!("{}: {:?} {:?}", report.code, report.outcome, report.reason));
-        found.extend(findings.iter().map(|finding| serde_json::to_string(finding).expect("JSON")));
+        found.extend(told(&[report], &findings));
     }
     found
+}
+
+/// The same on three connections.
+async fn find_side_by_side(
+    connection: &mut PgConnection,
+    scope: &Scope<'_>,
+    database: &TestDatabase,
+) -> BTreeSet<String> {
+    let target = Target::parse(&database.url()).expect("a connection string");
+    let plan = Plan { target: &target, jobs: Some(3), deadline: None };
+    let selected = |check: &Check| CODES.contains(&check.rule.code.as_str());
+    let never = std::future::pending();
+    let done = schedule::run(connection, scope, &plan, selected, never).await.expect("an answer");
+    told(&done.checks, &done.findings)
+}
+
+/// How checks came out, and what they found, in no order.
+fn told(checks: &[CheckReport], findings: &[Finding]) -> BTreeSet<String> {
+    let outcomes =
+        checks.iter().map(|report| format!("{}: {:?} {:?}", report.code, report.outcome, report.reason));
+    let found = findings.iter().map(|finding| serde_json::to_string(finding).expect("JSON"));
+    outcomes.chain(found).collect()
 }
 
 fn strategies(scope: &Scope<'_>) -> Chosen {
@@ -50,7 +75,8 @@ fn strategies(scope: &Scope<'_>) -> Chosen {
 }
 
 /// What the checks find in the ways that are chosen, which must be what the planner's anti-joins find.
-async fn compare(connection: &mut PgConnection, is_paranoid: bool, case: &str) -> (String, Chosen) {
+async fn compare(database: &TestDatabase, is_paranoid: bool, case: &str) -> (String, Chosen) {
+    let connection = &mut database.connect().await;
     begin(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await.expect("a snapshot");
     let mut catalog = Catalog::read(connection, "public").await.expect("a catalog");
     catalog.columns = Columns::read(connection, "public").await.expect("statistics");
@@ -77,12 +103,15 @@ async fn compare(connection: &mut PgConnection, is_paranoid: bool, case: &str) -
     let announced = checks().iter().filter(|check| CODES.contains(&check.rule.code.as_str()));
     announced.for_each(|check| check.announce(&together));
     assert_eq!(find(connection, &together, &CODES).await, found, "{case}, from the tables");
+    // In many pieces, which three connections take as they come.
+    let mut pieces = scope(0);
+    pieces.readings = Readings::in_pieces_of(2);
+    assert_eq!(find_side_by_side(connection, &pieces, database).await, found, "{case}, in pieces");
     strategies.extend(self::strategies(&together));
     if let Some(one) = found.symmetric_difference(&expected).next() {
         let of = if found.contains(one) { "found too much" } else { "not found" };
         panic!("{case}, {of}: {one}\n{strategies:?}");
     }
-    execute(connection, "ROLLBACK").await;
     (found.into_iter().collect::<Vec<_>>().join("\n"), strategies)
 }
 
@@ -207,7 +236,7 @@ async fn every_strategy_finds_what_an_anti_join_finds() {
         fill(connection, seed).await;
 
         // Nothing is known of the values: a walk is tried, and gives up where there are many.
-        let (found, chosen) = compare(connection, false, &format!("{seed}, not analysed")).await;
+        let (found, chosen) = compare(&database, false, &format!("{seed}, not analysed")).await;
         assert!(found.lines().count() >= 3 + 5, "{found}");
         for key in
             ["MessageUpdate.keyId → Message", "0 to 5", "other numbers", "Contact_remoteJid_instanceId_key"]
@@ -217,24 +246,35 @@ async fn every_strategy_finds_what_an_anti_join_finds() {
         assert!(has(&chosen, OF_UPDATE, "walk"), "{chosen:?}");
 
         execute(connection, "VACUUM ANALYZE").await;
-        let (_, chosen) = compare(connection, false, &format!("{seed}, analysed")).await;
+        let (_, chosen) = compare(&database, false, &format!("{seed}, analysed")).await;
         assert!(has(&chosen, OF_UPDATE, "hashes"), "{chosen:?}");
         assert!(has(&chosen, "MessageUpdate.instanceId → Instance", "walk"), "{chosen:?}");
         assert!(has(&chosen, "Message.sessionId → IntegrationSession", "hashes"), "{chosen:?}");
 
+        // What came since ANALYZE stands behind the last page that is known.
+        let grown = r#"SET session_replication_role = replica;
+            INSERT INTO "MessageUpdate" ("id", "messageId", "instanceId", "keyId", "remoteJid", "fromMe", "status")
+                SELECT 'late' || n, 'gone ' || n, 'gone', 'gone', 'j', true, 'READ' FROM generate_series(1, 500) AS n;
+            INSERT INTO "Contact" ("id", "remoteJid", "instanceId") SELECT 'late' || n, 'late ' || n % 250, 'gone' FROM generate_series(1, 500) AS n;
+            RESET session_replication_role"#;
+        execute(connection, grown).await;
+        let (found, _) = compare(&database, false, &format!("{seed}, grown")).await;
+        assert!(found.contains("late"), "{found}");
+
+        execute(connection, "VACUUM ANALYZE").await;
         execute(
             connection,
             r#"CREATE INDEX sessions ON "Message" ("sessionId");
             CREATE INDEX owners ON "IntegrationSession" ("instanceId")"#,
         )
         .await;
-        let (_, chosen) = compare(connection, false, &format!("{seed}, more indexes")).await;
+        let (_, chosen) = compare(&database, false, &format!("{seed}, more indexes")).await;
         for subject in [OF_UPDATE, "Message.sessionId → IntegrationSession"] {
             assert!(has(&chosen, subject, "merge") && has(&chosen, subject, "hashes"), "{chosen:?}");
         }
         execute(connection, "DROP INDEX sessions, owners").await;
 
-        let (_, chosen) = compare(connection, true, &format!("{seed}, paranoid")).await;
+        let (_, chosen) = compare(&database, true, &format!("{seed}, paranoid")).await;
         assert!(chosen.iter().all(|(_, strategy)| matches!(*strategy, "pass" | "plain")), "{chosen:?}");
         assert!(has(&chosen, OF_UPDATE, "pass"), "{chosen:?}");
 
@@ -248,7 +288,7 @@ async fn every_strategy_finds_what_an_anti_join_finds() {
             UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'crooked'::regclass"#,
         )
         .await;
-        let (_, chosen) = compare(connection, false, &format!("{seed}, useless indexes")).await;
+        let (_, chosen) = compare(&database, false, &format!("{seed}, useless indexes")).await;
         assert!(has(&chosen, OF_UPDATE, "hashes"), "{chosen:?}");
         assert!(has(&chosen, "Message.instanceId → Instance", "hashes"), "{chosen:?}");
         assert!(has(&chosen, "MessageUpdate.instanceId → Instance", "hashes"), "{chosen:?}");
@@ -295,7 +335,7 @@ async fn keys_of_an_unusual_form_are_compared_all_the_same() {
     )
     .await;
     execute(connection, r#"VACUUM "Counted", "Number", "Word""#).await;
-    let (found, chosen) = compare(connection, false, "unusual").await;
+    let (found, chosen) = compare(&database, false, "unusual").await;
     for (subject, strategy) in [
         // Only the length differs.
         ("MessageUpdate.messageId → Message", "plain"),
@@ -338,4 +378,23 @@ async fn paranoia_finds_orphans_that_a_corrupt_index_hides() {
     assert_eq!(run.code, Some(1), "{}", run.stdout);
     assert!(run.stdout.contains("\"id\":\"lost\""), "{}", run.stdout);
     assert!(run.stderr.contains("Contact.instanceId → Instance: one pass"), "{}", run.stderr);
+}
+
+/// More keys that come twice than rows are looked up one by one: the server groups all of them.
+#[tokio::test]
+async fn very_many_duplicates_are_all_found() {
+    let database = TestDatabase::new("2.3.7", "public").await;
+    let mut connection = database.connect().await;
+    let connection = &mut connection;
+    execute(
+        connection,
+        r#"DROP INDEX "Contact_remoteJid_instanceId_key";
+        INSERT INTO "Instance" ("id", "name") VALUES ('i', 'name');
+        INSERT INTO "Contact" ("id", "remoteJid", "instanceId")
+            SELECT 'c' || n, n / 2, 'i' FROM generate_series(0, 2 * 100001 - 1) AS n;
+        ANALYZE"#,
+    )
+    .await;
+    let (found, _) = compare(&database, false, "very many").await;
+    assert!(found.contains("Contact_remoteJid_instanceId_key") && found.contains("100001"), "{found}");
 }

@@ -58,9 +58,15 @@ pub enum Part {
 pub struct Readings {
     open: RefCell<BTreeMap<String, Rc<Reading>>>,
     expected: RefCell<BTreeSet<String>>,
+    piece: Option<u64>,
 }
 
 impl Readings {
+    /// Of tables that are cut into pieces of so many pages, whatever their size.
+    pub fn in_pieces_of(pages: u64) -> Self {
+        Self { piece: Some(pages), ..Self::default() }
+    }
+
     /// Says that somebody is going to read a table from end to end: then others do well to join, although an index
     /// would serve them, too.
     pub fn expect(&self, table: &str) {
@@ -105,7 +111,7 @@ impl Readings {
         let mut open = self.open.borrow_mut();
         let reading = open.get(table).filter(|reading| !reading.is_begun()).cloned();
         reading.unwrap_or_else(|| {
-            let reading = Rc::new(Reading::new(catalog, table));
+            let reading = Rc::new(Reading::new(catalog, table, self.piece));
             open.insert(table.to_owned(), Rc::clone(&reading));
             reading
         })

@@ -66,12 +66,13 @@ struct Piece {
 }
 
 impl Reading {
-    /// Of a table, which nobody has joined.
-    pub fn new(catalog: &Catalog, table: &str) -> Self {
+    /// Of a table, which nobody has joined, in pieces of so many pages; `None` leaves it to the table's size.
+    pub fn new(catalog: &Catalog, table: &str, piece: Option<u64>) -> Self {
         let pages = catalog.pages(table);
-        let size = match catalog.columns.server_version {
-            TID_RANGE_SCAN.. => pages.div_ceil(PIECES).clamp(TINY, PIECE),
-            _ => pages.max(1),
+        let size = match (piece, catalog.columns.server_version) {
+            (Some(size), _) => size.max(1),
+            (None, TID_RANGE_SCAN..) => pages.div_ceil(PIECES).clamp(TINY, PIECE),
+            (None, _) => pages.max(1),
         };
         // What the table has grown since is in the last one.
         let count = pages.div_ceil(size).max(1);
