@@ -1,7 +1,7 @@
 -- The rows of one key that refer to nothing, found as the planner likes: how many, how many different rows are missing,
 -- and the first five by what they refer to.
 -- Run by hand for one key, for example:
---   psql -v child='"public"."Message"' -v columns='"id", "sessionId"' -v order='"sessionId", ctid' -v reference='"sessionId"'
+--   psql -v child='"public"."Message"' -v columns='"id", "sessionId"' -v order='"sessionId", "id"' -v reference='"sessionId"'
 --        -v predicate='"sessionId" IS NOT NULL AND NOT EXISTS (…)'
 SELECT
     pg_catalog.count(*) AS count,

@@ -149,9 +149,6 @@ impl Reference {
         let names = self.shown(catalog);
         let shown = Fragment::columns(Some(child.as_str()), &names);
         let value = self.value(catalog);
-        // By value and place, as an index has them. What has no places is put in order by what tells its rows apart.
-        let is_table = catalog.tables.get(&self.child_table).is_some_and(|table| table.kind == "r");
-        let place = if is_table { format!("{child}.ctid") } else { shown.to_string() };
         let variables = Variables::for_schema(&catalog.schema)
             .text("subject", in_sql(&self.subject()))
             .text("parent_name", &self.parent_table)
@@ -161,7 +158,8 @@ impl Reference {
             .sql("parent_value", self.parent_value())
             .text("reference_name", self.child_columns.first().cloned().unwrap_or_default())
             .sql("first_value", Fragment::columns(Some("first"), &self.child_columns))
-            .sql("order", Fragment::keyword(format!("{value}, {place}")))
+            .sql("few_order", Fragment::columns(Some("few"), &names))
+            .sql("order", Fragment::keyword(format!("{value}, {shown}")))
             .sql("reference", value)
             .sql("columns", shown)
             .sql("predicate", predicate)

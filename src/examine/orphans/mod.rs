@@ -1,6 +1,6 @@
 //! How the rows of a key that refer to nothing are found (EVO101): a strategy for each key, chosen from what the server
 //! knows of its columns. All of them find the same: how many rows, how many different rows are missing, and the first five by
-//! what they refer to and by their place.
+//! what they refer to and by their key.
 //!
 //! | strategy | where | what it costs |
 //! |---|---|---|
