@@ -39,7 +39,7 @@ const MODES: [&str; 8] = [
 
 /// A lock that did not come in time. The transaction has to be begun again.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("another transaction holds a lock on {}", whereabouts(schema, tables, missed.as_ref()))]
+#[error("another transaction holds a lock on {}", whereabouts(schema, tables))]
 pub struct LockTimeout {
     /// The schema of the tables.
     pub schema: String,
@@ -47,16 +47,14 @@ pub struct LockTimeout {
     pub tables: Vec<String>,
     /// How strongly.
     pub mode: Mode,
-    /// The one of them that did not come. Where none is known, a later statement met a lock: on a row of theirs, or on another
-    /// table.
-    pub missed: Option<String>,
+    /// Whether it is these tables. Otherwise a later statement met a lock: on a row of theirs, or on another table.
+    pub is_sure: bool,
 }
 
-fn whereabouts(schema: &str, tables: &[String], missed: Option<&String>) -> String {
-    match (tables, missed) {
-        (_, Some(missed)) => missed.clone(),
-        ([], None) => format!("something in schema {schema} or in evodoctor's ledger"),
-        (tables, None) => tables.join(" or "),
+fn whereabouts(schema: &str, tables: &[String]) -> String {
+    match tables {
+        [] => format!("something in schema {schema} or in evodoctor's ledger"),
+        tables => tables.join(" or "),
     }
 }
 
@@ -69,7 +67,7 @@ impl LockTimeout {
 
     /// A lock on any table of the schema, or of the ledger.
     fn somewhere(schema: &str) -> Self {
-        Self { schema: schema.to_owned(), tables: Vec::new(), mode: Mode::ShareRowExclusive, missed: None }
+        Self { schema: schema.to_owned(), tables: Vec::new(), mode: Mode::ShareRowExclusive, is_sure: false }
     }
 }
 
@@ -81,7 +79,7 @@ fn met_a_lock(error: &anyhow::Error) -> bool {
 pub fn as_timeout(error: anyhow::Error, schema: &str, tables: &[String], mode: Mode) -> anyhow::Error {
     if met_a_lock(&error) {
         let (schema, tables) = (schema.to_owned(), tables.to_vec());
-        return LockTimeout { schema, tables, mode, missed: None }.into();
+        return LockTimeout { schema, tables, mode, is_sure: false }.into();
     }
     error
 }

@@ -154,7 +154,7 @@ impl Blocker {
 /// When the connection is lost.
 pub async fn blockers(connection: &mut PgConnection, timeout: &LockTimeout) -> Result<Vec<Blocker>> {
     let found = among(connection, timeout).await?;
-    if found.is_empty() && timeout.missed.is_none() && !timeout.tables.is_empty() {
+    if found.is_empty() && !timeout.is_sure && !timeout.tables.is_empty() {
         return among(connection, &LockTimeout::somewhere(&timeout.schema)).await;
     }
     Ok(found)

@@ -74,7 +74,8 @@ impl Patience {
     }
 
     fn learn(&mut self, timeout: &LockTimeout) {
-        let Some(missed) = &timeout.missed else { return };
+        // What a statement met on its way may be any of several tables, or a row: there is no order in that.
+        let ([missed], true) = (timeout.tables.as_slice(), timeout.is_sure) else { return };
         let known = self.missed.iter().position(|(table, _)| table == missed);
         let before = known.map(|position| self.missed.remove(position).1);
         // Once weaker and once stronger would be to wait twice.
@@ -120,8 +121,9 @@ mod tests {
     use super::*;
 
     fn missed(table: Option<&str>, mode: Mode) -> LockTimeout {
-        let tables = vec!["Chat".to_owned(), "Message".to_owned()];
-        LockTimeout { schema: "evolution_api".to_owned(), tables, mode, missed: table.map(str::to_owned) }
+        let (schema, is_sure) = ("evolution_api".to_owned(), table.is_some());
+        let tables = vec![table.unwrap_or("Contact").to_owned()];
+        LockTimeout { schema, tables, mode, is_sure }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::database::script::{Script, Variables, file, render};
 /// waited for.
 ///
 /// # Errors
-/// [`LockTimeout`] when they did not come in time.
+/// [`LockTimeout`] when they did not come in time: it tells of the one that did not.
 pub async fn lock(
     connection: &mut PgConnection,
     attempt: &Attempt,
@@ -28,7 +28,7 @@ pub async fn lock(
     if tables.is_empty() {
         return Ok(());
     }
-    let order = order(&attempt.first, tables, mode);
+    let mut order = order(&attempt.first, tables, mode);
     let statement_timeout =
         rows(connection, "sql/ledger/statement_timeout.sql", &Variables::default()).await?;
     let usual: String =
@@ -56,8 +56,9 @@ pub async fn lock(
             Err(error) => return Err(error).context("while locking tables"),
         }
     }
-    let missed = order.get(done / for_each).map(|(table, _)| table.clone());
-    Err(LockTimeout { schema: schema.to_owned(), tables: tables.to_vec(), mode, missed }.into())
+    // Who has it may be no hindrance to anything else that this step asks for.
+    let (missed, mode) = order.swap_remove((done / for_each).min(order.len() - 1));
+    Err(LockTimeout { schema: schema.to_owned(), tables: vec![missed], mode, is_sure: true }.into())
 }
 
 /// Whether the time for the tables is up. `query_canceled` is the end of the time for all of them together.

@@ -53,9 +53,8 @@ pub async fn is_taken(connection: &mut PgConnection, sql: &str, before: &Catalog
     Ok(row.first().context("the server did not answer")?.try_get("is_taken")?)
 }
 
-/// Drops what an interrupted build or rebuild has left. Nothing is waited for longer than the moment
-/// of the attempt. The transaction stays
-/// open. Returns whether there was anything.
+/// Drops what an interrupted build or rebuild has left. Nothing is waited for longer than the moment of
+/// the attempt. The transaction stays open. Returns whether there was anything.
 ///
 /// # Errors
 /// [`locks::LockTimeout`] when the table was busy, as it is while the build still runs.

@@ -234,7 +234,7 @@ impl<'a> Runner<'a> {
         if self.is_live() && is_lock_trouble(&error) {
             let tables = self.seen.own_tables();
             let (schema, mode) = (self.schema.to_owned(), Mode::AccessExclusive);
-            return Err(LockTimeout { schema, tables, mode, missed: None }.into());
+            return Err(LockTimeout { schema, tables, mode, is_sure: true }.into());
         }
         let back = "ROLLBACK TO SAVEPOINT evodoctor_rehearsal; RELEASE SAVEPOINT evodoctor_rehearsal";
         execute(self.connection, back.into()).await?;

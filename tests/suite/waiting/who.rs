@@ -59,6 +59,24 @@ async fn who_stands_in_the_queue_ahead_is_named_too() {
     alters.await.expect("it comes through");
 }
 
+/// A table that an earlier attempt missed is asked for first, by a step that has nothing to do with it and is content with a
+/// weaker lock: whoever holds it is named all the same, at every attempt.
+#[tokio::test]
+async fn who_holds_a_table_that_another_step_needs_is_named() {
+    let (database, mut connection) = broken().await;
+    let sql = r#"ALTER TABLE evolution_api."Label" DROP CONSTRAINT "Label_instanceId_fkey";
+        ALTER TABLE evolution_api."Label" ADD CONSTRAINT "Label_instanceId_fkey" FOREIGN KEY ("instanceId")
+            REFERENCES evolution_api."Instance" ("id") ON DELETE CASCADE ON UPDATE CASCADE NOT VALID"#;
+    execute(&mut connection, sql).await;
+    // A reader is no hindrance to EVO101, which comes first, but to EVO207.
+    let (_reader, pid) = blocker(&database, r#"SELECT FROM "Label""#).await;
+    let run = on(&database.url(), &["fix", "EVO101", "EVO207", "--wait", "2s"]).ends(2);
+    assert!(!run.stderr.contains("another transaction"), "it was taken for gone: {}", run.stderr);
+    let who = format!("process {pid} (nightly backup");
+    let end = format!("SELECT pg_terminate_backend({pid})");
+    run.complains(&["attempt 3 in", "gave up waiting", &who, "holds a lock on Label", &end]);
+}
+
 /// What a role without `pg_read_all_stats` cannot see is said.
 #[tokio::test]
 async fn what_the_role_may_not_see_is_said() {
