@@ -182,4 +182,13 @@ mod tests {
         assert_eq!(known.twice(), [3 << 50, 7 << 50]);
         assert!(Known::new(0).twice().is_empty());
     }
+
+    #[test]
+    fn what_the_pieces_brought_is_let_go_once_it_is_a_set() {
+        let known = Known::new(2);
+        known.add(0, vec![1, 2]);
+        known.add(1, vec![2, 3]);
+        assert_eq!(known.twice(), [2]);
+        assert!(known.pieces.borrow().is_empty());
+    }
 }
