@@ -187,7 +187,7 @@ async fn go_on_after(connection: &mut PgConnection, refusal: sqlx::Error) -> Res
 ///
 /// # Errors
 /// As [`guarded`].
-pub(super) async fn guarded_step(
+pub async fn guarded_step(
     connection: &mut PgConnection,
     left: Option<Duration>,
     step: Step,

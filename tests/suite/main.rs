@@ -32,6 +32,7 @@ mod online;
 mod orphans;
 mod own_schema;
 mod owner;
+mod pieces;
 mod plan;
 mod preflight;
 mod read_only;

@@ -8,7 +8,7 @@ use evodoctor::database::quote::Fragment;
 use evodoctor::database::run::{begin, script};
 use evodoctor::database::script::Variables;
 use evodoctor::database::url::Target;
-use evodoctor::evolution::release::History;
+use evodoctor::evolution::release::{History, ReleaseRange};
 use evodoctor::examine::check::{Check, checks};
 use evodoctor::examine::finding::{CheckReport, Finding};
 use evodoctor::examine::orphans::choice::{Strategy, choose};
@@ -28,6 +28,9 @@ type Chosen = BTreeSet<(String, &'static str)>;
 
 /// The checks that have more ways than one, and what two ways of them find.
 const CODES: [&str; 4] = ["EVO101", "EVO102", "EVO103", "EVO108"];
+
+/// Begins the transaction of an examination.
+pub const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
 async fn find(connection: &mut PgConnection, scope: &Scope<'_>, codes: &[&str]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -53,11 +56,20 @@ async fn find_side_by_side(
 }
 
 /// How checks came out, and what they found, in no order.
-fn told(checks: &[CheckReport], findings: &[Finding]) -> BTreeSet<String> {
+pub fn told(checks: &[CheckReport], findings: &[Finding]) -> BTreeSet<String> {
     let outcomes =
         checks.iter().map(|report| format!("{}: {:?} {:?}", report.code, report.outcome, report.reason));
     let found = findings.iter().map(|finding| serde_json::to_string(finding).expect("JSON"));
     outcomes.chain(found).collect()
+}
+
+/// What is known of a database before its rows are read: its catalog, and which releases it may be.
+pub async fn known(connection: &mut PgConnection) -> (Catalog, Option<ReleaseRange>) {
+    let mut catalog = Catalog::read(connection, "public").await.expect("a catalog");
+    catalog.columns = Columns::read(connection, "public").await.expect("statistics");
+    let history = evodoctor::database::catalog::migration_history(connection, &catalog).await;
+    let history = History::read(&history.expect("readable").expect("Prisma's table"));
+    (catalog, history.range)
 }
 
 fn strategies(scope: &Scope<'_>) -> Chosen {
@@ -77,13 +89,10 @@ fn strategies(scope: &Scope<'_>) -> Chosen {
 /// What the checks find in the ways that are chosen, which must be what the planner's anti-joins find.
 async fn compare(database: &TestDatabase, is_paranoid: bool, case: &str) -> (String, Chosen) {
     let connection = &mut database.connect().await;
-    begin(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await.expect("a snapshot");
-    let mut catalog = Catalog::read(connection, "public").await.expect("a catalog");
-    catalog.columns = Columns::read(connection, "public").await.expect("statistics");
-    let history = evodoctor::database::catalog::migration_history(connection, &catalog).await;
-    let history = History::read(&history.expect("readable").expect("Prisma's table"));
+    begin(connection, SNAPSHOT).await.expect("a snapshot");
+    let (catalog, range) = known(connection).await;
     let scope = |large: u64| {
-        let mut scope = Scope::new(&catalog, history.range, "postgres");
+        let mut scope = Scope::new(&catalog, range, "postgres");
         (scope.paranoid, scope.large) = (is_paranoid, large);
         scope
     };
