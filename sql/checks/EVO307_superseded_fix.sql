@@ -6,7 +6,7 @@
 -- why: Nothing is broken. A fix that was applied before an upgrade can be undone only as long as what it changed is still as it
 --   left it; one of upstream's migrations has changed the same objects since. Undoing it now would take away what the newer
 --   release rests on, so evodoctor refuses to. The fix for this closes such runs: history shows them as done with. What
---   they keep in the quarantine stays until you drop it: DELETE FROM "evodoctor"."quarantine" WHERE "run" = …
+--   they keep in the quarantine stays until you drop it: the tables "evodoctor"."quarantine_<run>_…".
 -- fix: safe
 -- matches: evodoctor.quarantine
 -- Run by hand: psql -v schema=public -v superseded="$(sed 's/;$//' sql/ledger/superseded.sql)" -v upstream='{"EVO205": ["20251122003044"]}'

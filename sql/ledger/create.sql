@@ -5,7 +5,7 @@ CREATE SCHEMA IF NOT EXISTS "evodoctor";
 
 REVOKE ALL ON SCHEMA "evodoctor" FROM PUBLIC;
 
-COMMENT ON SCHEMA "evodoctor" IS 'evodoctor ledger, format 2';
+COMMENT ON SCHEMA "evodoctor" IS 'evodoctor ledger, format 3';
 
 CREATE TABLE IF NOT EXISTS "evodoctor"."run" (
     "run" bigint PRIMARY KEY,
@@ -37,30 +37,28 @@ CREATE TABLE IF NOT EXISTS "evodoctor"."applied_fix" (
     PRIMARY KEY ("run", "position")
 );
 
-CREATE TABLE IF NOT EXISTS "evodoctor"."quarantine" (
+-- What a fix of a run removed or changed, per table, reason and set of columns. The rows are in tables of their own, named by
+-- "relation": "quarantine_1_1" and so on.
+CREATE TABLE IF NOT EXISTS "evodoctor"."quarantine_entry" (
     "run" bigint NOT NULL,
+    "position" integer NOT NULL,
     "code" text NOT NULL,
-    "table_schema" text NOT NULL,
     "table_name" text NOT NULL,
     "action" text NOT NULL CHECK ("action" IN ('removed', 'changed')),
-    -- The columns that were changed; empty for a removed row.
+    -- The columns that were changed; empty for removed rows.
     "columns" text[] NOT NULL,
-    -- The primary key's columns and values.
-    "key" jsonb NOT NULL,
     "reason" text NOT NULL,
-    -- The row before. Where jsonb cannot hold a value exactly (a JSON null is not an SQL NULL), "literal" has the
-    -- server's own text of it, by column.
-    "row" jsonb NOT NULL,
-    "literal" jsonb,
-    -- The new values of the changed columns.
-    "change" jsonb
+    "count" bigint NOT NULL,
+    "digest" text NOT NULL,
+    -- Five of the rows, as the plan showed them, secrets masked.
+    "sample" jsonb NOT NULL,
+    "relation" text NOT NULL,
+    PRIMARY KEY ("run", "position")
 );
 
--- Format 1 had a key of seven columns, which took longer to keep than the rows. What marks rows marks none twice.
-ALTER TABLE "evodoctor"."quarantine" DROP CONSTRAINT IF EXISTS "quarantine_pkey";
+CREATE INDEX IF NOT EXISTS "quarantine_entry_relation_idx" ON "evodoctor"."quarantine_entry" ("relation");
 
-CREATE INDEX IF NOT EXISTS "quarantine_run_idx" ON "evodoctor"."quarantine" ("run", "code", "table_name", "action");
-
+-- Formats 1 and 2 kept all rows as jsonb in one table, "quarantine". Where it is, undo still reads it.
 -- Batches of one fix, named by the number of the first of them; null for a run that stands alone.
 ALTER TABLE "evodoctor"."run" ADD COLUMN IF NOT EXISTS "series" bigint;
 

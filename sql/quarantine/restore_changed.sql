@@ -3,14 +3,8 @@ UPDATE :table AS target
 SET
     :assignments
 FROM
-    "evodoctor"."quarantine" AS kept
-    CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(CAST(NULL AS :table), kept."key") AS key
-    CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(CAST(NULL AS :table), kept."row") AS restored
+    :kept AS kept
 WHERE
-    kept."run" = pg_catalog.current_setting('evodoctor.run')::bigint
-    AND kept."code" = :'code'
-    AND kept."table_schema" = :'schema'
-    AND kept."table_name" = :'table_name'
-    AND kept."action" = 'changed'
-    AND kept."columns" = ARRAY(SELECT pg_catalog.jsonb_array_elements_text(:'changed_columns'::jsonb))
-    AND (:key) = (:target_key);
+    kept."evodoctor run" = ANY (:runs)
+    AND kept."evodoctor columns" = ARRAY(SELECT pg_catalog.jsonb_array_elements_text(:'changed_columns'::jsonb))
+    AND (:kept_key) = (:target_key);

@@ -31,6 +31,24 @@ impl Default for Waiting {
     }
 }
 
+/// Of every command that may keep writers of a large table waiting.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct LockLimit {
+    /// Roll back when writers of a table would have to wait for longer [default: 2s for a dry run, no limit with --apply]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub max_lock: Option<Duration>,
+}
+
+impl LockLimit {
+    /// The limit of a dry run where none is given.
+    const OF_DRY_RUN: Duration = Duration::from_secs(2);
+
+    /// How long writers may have to wait; `None` where nobody may mind.
+    pub fn of(self, is_dry_run: bool) -> Option<Duration> {
+        self.max_lock.or(is_dry_run.then_some(Self::OF_DRY_RUN))
+    }
+}
+
 /// `evodoctor fix`.
 #[derive(Debug, Clone, Args)]
 pub struct Fix {
@@ -61,6 +79,9 @@ pub struct Fix {
     /// How long to wait for others.
     #[command(flatten)]
     pub waiting: Waiting,
+    /// How long writers may have to wait.
+    #[command(flatten)]
+    pub lock_limit: LockLimit,
 }
 
 /// `evodoctor undo`.
@@ -75,6 +96,9 @@ pub struct Undo {
     /// How long to wait for others.
     #[command(flatten)]
     pub waiting: Waiting,
+    /// How long writers may have to wait.
+    #[command(flatten)]
+    pub lock_limit: LockLimit,
 }
 
 /// `evodoctor credentials`.

@@ -18,7 +18,7 @@ use crate::examine::references::{Reference, references};
 use crate::examine::runner::Scope;
 use crate::exit::{Exit, failure};
 use crate::progress;
-use crate::repair::batch::{self, LOOK, Pace, Pressure};
+use crate::repair::batch::{self, LOOK, Pace, Pressure, Series};
 use crate::repair::fix::{self, Fix};
 use crate::repair::ledger::Run;
 use crate::repair::locks::Patience;
@@ -213,8 +213,9 @@ async fn rehearse(
     let connection = opened.session.connection();
     for finding in &plan.chosen {
         let keys = batch::look(connection, subject, plan.fix, &finding.key, first).await?;
-        let rehearsed = attempts(connection, subject, Patience::new(wait), async |connection, attempt| {
-            batch::carry_out(connection, subject, attempt, plan.fix, &finding.key, &keys, None).await
+        let patience = Patience::new(wait).dry_run(true);
+        let rehearsed = attempts(connection, subject, patience, async |connection, attempt| {
+            batch::carry_out(connection, subject, attempt, plan.fix, &finding.key, &keys, &Series::default()).await
         });
         let mut batch = rehearsed.await?;
         execute(connection, "ROLLBACK".into()).await?;
@@ -248,6 +249,7 @@ async fn apply(
         );
     }
     let mut pace = Pace::new(first);
+    let mut series = Series::default();
     for finding in &plan.chosen {
         let (mut treated, total) = (0, finding.count);
         loop {
@@ -258,14 +260,13 @@ async fn apply(
                 let (now, later) = rest.split_at(pace.size().min(rest.len()));
                 rest = later;
                 wait_while_busy(opened.session.connection()).await?;
-                let series = done.borrow().runs.first().copied();
                 let begun = Instant::now();
                 let worked = attempts(
                     opened.session.connection(),
                     subject,
                     Patience::new(wait),
                     async |connection, attempt| {
-                        batch::carry_out(connection, subject, attempt, plan.fix, &finding.key, now, series)
+                        batch::carry_out(connection, subject, attempt, plan.fix, &finding.key, now, &series)
                             .await
                     },
                 );
@@ -282,6 +283,7 @@ async fn apply(
                     begun.elapsed().as_millis()
                 ));
                 done.borrow_mut().add(batch.run, batch.plan);
+                series = batch.series;
                 tokio::time::sleep(PAUSE).await;
             }
             if keys.len() < LOOK {
@@ -293,7 +295,7 @@ async fn apply(
         return Ok(());
     }
     let (check, fix) = (plan.check, plan.fix);
-    let series = done.borrow().runs.first().copied();
+    let series = series.first;
     let worked =
         attempts(opened.session.connection(), subject, Patience::new(wait), async |connection, attempt| {
             rehearsal::complete(connection, subject, attempt, check, fix, &plan.chosen, series).await

@@ -15,7 +15,7 @@ use crate::exit::{failure, failure_for};
 use crate::progress;
 use crate::repair::fix::HAZARDS;
 use crate::repair::ledger::{self, Run};
-use crate::repair::locks::{self, Attempt, Blocker, LockTimeout, Patience};
+use crate::repair::locks::{self, Attempt, Blocker, LockTimeout, LockedTooLong, Patience};
 use crate::repair::plan::FixPlan;
 use crate::repair::rehearsal::{Rehearsal, Subject};
 use crate::units;
@@ -40,11 +40,11 @@ pub enum Committed {
 pub async fn rehearsed<T>(
     opened: &mut Opened,
     subject: &Subject,
-    wait: Duration,
+    patience: Patience,
     work: impl AsyncFn(&mut PgConnection, &Attempt) -> Result<T>,
 ) -> Result<T> {
     let result = tokio::select! {
-        result = attempts(opened.session.connection(), subject, Patience::new(wait), work) => result,
+        result = attempts(opened.session.connection(), subject, patience, work) => result,
         _ = tokio::signal::ctrl_c() => Err(failure(
             "interrupted; everything was rolled back and nothing has been changed",
             "run it again when you like",
@@ -107,6 +107,9 @@ fn gave_up(patience: &Patience, blockers: &[Blocker], timeout: &LockTimeout) -> 
 
 /// Says of trouble with the server that it has left everything as it was.
 fn unchanged(error: anyhow::Error) -> anyhow::Error {
+    if let Some(timeout) = error.chain().find_map(|cause| cause.downcast_ref::<LockedTooLong>()) {
+        return locked_too_long(&timeout.clone());
+    }
     match Trouble::of(&error) {
         Some(Trouble { message, next }) => failure_for(
             error,
@@ -115,6 +118,28 @@ fn unchanged(error: anyhow::Error) -> anyhow::Error {
         ),
         None => error,
     }
+}
+
+/// What the reader has to know where writers would have to wait for too long, and the ways on.
+fn locked_too_long(timeout: &LockedTooLong) -> anyhow::Error {
+    let limit = written(timeout.limit);
+    let estimate = timeout.estimate.map(|whole| format!(", about {} in all", units::time(whole)));
+    let rows = match timeout.rows {
+        0 => String::new(),
+        rows => format!(" ({} rows to treat{})", units::number(rows), estimate.clone().unwrap_or_default()),
+    };
+    let longer = timeout.estimate.unwrap_or(timeout.limit).max(timeout.limit) * 3;
+    failure(
+        format!(
+            "writers of {} would have to wait for longer than {limit}{rows}; everything was rolled back and nothing has been changed",
+            timeout.table
+        ),
+        format!(
+            "one code at a time, in short transactions: evodoctor fix CODE --batch; or rehearse on a dump, where nobody waits: \
+             --snapshot FILE; or let writers wait: --max-lock {}",
+            written(Duration::from_secs(longer.as_secs().max(1)))
+        ),
+    )
 }
 
 /// Ends the transaction politely where the connection still answers. Where a statement is running, closing the

@@ -13,6 +13,7 @@ use crate::cli::{self, Common};
 use crate::database::catalog;
 use crate::examine::mask;
 use crate::exit::Exit;
+use crate::repair::locks::Patience;
 use crate::repair::{fix, rehearsal};
 use crate::report::{Change, Detail, Report, RunInfo};
 
@@ -70,7 +71,7 @@ async fn operate(
         arguments.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let mut opened = Opened::for_change(common, apply).await?;
     let subject = opened.subject();
-    let rehearsal = rehearsed(&mut opened, &subject, wait, async |connection, attempt| {
+    let rehearsal = rehearsed(&mut opened, &subject, Patience::new(wait).dry_run(!apply), async |connection, attempt| {
         rehearsal::operate(connection, &subject, attempt, operation, &arguments).await
     })
     .await?;

@@ -17,6 +17,7 @@ use crate::examine::finder::Finder;
 use crate::examine::finding::Finding;
 use crate::exit::{Exit, failure};
 use crate::progress;
+use crate::repair::locks::Patience;
 use crate::repair::plan::{Identity, PlanFile};
 use crate::repair::rehearsal::{Rehearsal, Subject, rehearse};
 use crate::report::{Change, Detail, Report, RunInfo};
@@ -79,7 +80,10 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
     let finders: Vec<&dyn Finder> =
         checks.chain(hazards.chosen.iter().map(|hazard| hazard as &dyn Finder)).collect();
     let wanted = select::wanted(!named.is_empty(), common);
-    let rehearsal = rehearsed(&mut opened, &subject, args.waiting.wait, async |connection, attempt| {
+    // A dump's server is there for this alone.
+    let max_lock = args.lock_limit.of(!args.apply).filter(|_| common.snapshot.is_none());
+    let patience = Patience::new(args.waiting.wait).dry_run(!args.apply).max_lock(max_lock);
+    let rehearsal = rehearsed(&mut opened, &subject, patience, async |connection, attempt| {
         rehearse(connection, &subject, attempt, &finders, &wanted, args.online).await
     })
     .await?;

@@ -10,7 +10,7 @@ use super::open::Opened;
 use crate::cli::{self, Common};
 use crate::evolution::release::{HistoryRow, Release};
 use crate::exit::failure;
-use crate::repair::locks::{self, Attempt};
+use crate::repair::locks::{self, Attempt, Patience};
 use crate::upgrade::Preflight;
 use crate::upgrade::rehearsal::folder::Folder;
 use crate::upgrade::rehearsal::{Rehearsal, compare, pending, run};
@@ -64,7 +64,7 @@ pub async fn rehearse(
             locks::begin(connection, attempt.moment).await?;
             run::in_one_transaction(connection, &subject.schema, &files).await
         };
-        let files = change::rehearsed(opened, &subject, wait, work).await?;
+        let files = change::rehearsed(opened, &subject, Patience::new(wait), work).await?;
         change::roll_back(opened).await?;
         files
     } else {

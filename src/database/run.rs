@@ -6,6 +6,7 @@ use futures_util::{Stream, TryStreamExt};
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Executor};
 
+use super::deadline;
 use super::script::{Script, Variables, file, render};
 use crate::progress;
 
@@ -25,6 +26,7 @@ pub async fn rows(connection: &mut PgConnection, path: &str, variables: &Variabl
 /// What the server says, as it is: callers look at its SQLSTATE.
 pub async fn statement_rows(connection: &mut PgConnection, sql: String) -> sqlx::Result<Vec<PgRow>> {
     announce(&sql);
+    arm(connection).await?;
     sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch_all(connection).await
 }
 
@@ -52,6 +54,7 @@ pub async fn rows_under(
 /// What the server says, as it is; what stands behind the statement that failed was not run.
 pub async fn text_rows(connection: &mut PgConnection, sql: String) -> sqlx::Result<Vec<PgRow>> {
     announce(&sql);
+    arm(connection).await?;
     connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql))).await
 }
 
@@ -71,6 +74,7 @@ pub fn each(connection: &mut PgConnection, sql: String) -> impl Stream<Item = sq
 /// What the server says, as it is.
 pub async fn execute(connection: &mut PgConnection, sql: String) -> sqlx::Result<u64> {
     announce(&sql);
+    arm(connection).await?;
     unannounced(connection, sql).await
 }
 
@@ -87,6 +91,14 @@ pub async fn execute_as(connection: &mut PgConnection, sql: String, shown: &str)
 async fn unannounced(connection: &mut PgConnection, sql: String) -> sqlx::Result<u64> {
     let done = connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
     Ok(done.rows_affected())
+}
+
+/// Lets the server end the next statement in time, where there is a deadline.
+async fn arm(connection: &mut PgConnection) -> sqlx::Result<()> {
+    match deadline::setting() {
+        Some(setting) => unannounced(connection, setting).await.map(|_| ()),
+        None => Ok(()),
+    }
 }
 
 fn announce(sql: &str) {

@@ -85,7 +85,7 @@ impl Trouble {
             "53100" => (
                 "the server's disk is full",
                 "free space on the server, then try again: what a fix removes or changes is kept in \
-                 \"evodoctor\".\"quarantine\", so it needs about the size of those rows, and as much log",
+                 the schema \"evodoctor\", so it needs about the size of those rows, and as much log",
             ),
             "53200" if has_hint(error, "max_locks_per_transaction") => (
                 "the server has no room for more locks",

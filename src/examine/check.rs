@@ -14,6 +14,7 @@ use super::rule::Rule;
 use super::runner::Scope;
 use super::step::{Question, pages};
 use super::suspects::Suspects;
+use crate::database::quote::Fragment;
 use crate::database::script::{FILES, Script, Variables, render, uses};
 use crate::evolution::schema::schema;
 
@@ -93,6 +94,12 @@ impl Check {
     /// Whether it begins by comparing the whole schema with the release's.
     pub fn compares_schema(&self) -> bool {
         matches!(self.first, Some(First::Objects))
+    }
+
+    /// Whether its query names a table.
+    pub fn mentions(&self, table: &str) -> bool {
+        // A query that is built of others' parts may read what it does not name.
+        uses(&self.query, "gone") || self.query.contains(&Fragment::ident(table).to_string())
     }
 
     /// What it is run for.

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
 
-use super::check::Check;
+use super::check::{Check, Family};
 use super::finding::{CheckReport, Finding};
 use super::rule::Rule;
 use super::runner::{Scope, run_check};
@@ -20,6 +20,16 @@ pub trait Finder {
 
     /// Asks the database, in the transaction that is open.
     fn find<'a>(&'a self, connection: &'a mut PgConnection, scope: &'a Scope<'_>) -> Findings<'a>;
+
+    /// Whether its answer may depend on the rows of a table. Where that is not known, it may.
+    fn reads(&self, _table: &str, _scope: &Scope<'_>) -> bool {
+        true
+    }
+
+    /// Whether its answer may depend on what tables, keys and indexes there are. Where that is not known, it may.
+    fn reads_catalog(&self) -> bool {
+        true
+    }
 }
 
 impl Finder for Check {
@@ -29,5 +39,16 @@ impl Finder for Check {
 
     fn find<'a>(&'a self, connection: &'a mut PgConnection, scope: &'a Scope<'_>) -> Findings<'a> {
         Box::pin(run_check(connection, scope, self))
+    }
+
+    fn reads(&self, table: &str, scope: &Scope<'_>) -> bool {
+        match self.family() {
+            Family::Reference => {
+                let mut references = scope.references.iter();
+                references.any(|one| one.child_table == table || one.parent_table == table)
+            }
+            Family::UniqueIndex => scope.unique_indexes.iter().any(|index| index.table == table),
+            Family::Once | Family::Finding => self.mentions(table),
+        }
     }
 }

@@ -14,8 +14,9 @@ use self::lot::Lot;
 use super::fix::Fix;
 use super::ledger::{self, AppliedFix};
 use super::locks::{self, Attempt, LockWatch, Mode};
-use super::plan::{FixPlan, base};
-use super::quarantine::{self, RowAction};
+use super::plan::{FixPlan, Timing, base, millis};
+use super::quarantine::{Quarantine, RowAction};
+use super::rows::Treated;
 use super::rehearsal::Subject;
 use super::rights::{self, Need};
 use crate::database::catalog::{Catalog, Ddl};
@@ -111,6 +112,25 @@ pub struct Batch {
     pub plan: FixPlan,
     /// How many rows it treated that were wrong themselves; what hung on them is not counted.
     pub rows: usize,
+    /// What the next batch goes on with, once this one is committed.
+    pub series: Series,
+}
+
+/// What the batches of one series share.
+#[derive(Debug, Clone, Default)]
+pub struct Series {
+    /// The run of the first; `None` before it.
+    pub first: Option<i64>,
+    quarantine: Option<Quarantine>,
+}
+
+impl Series {
+    fn quarantine_of(&self, run: i64, is_dry_run: bool) -> Quarantine {
+        match &self.quarantine {
+            Some(quarantine) => quarantine.for_next_run(),
+            None => Quarantine::new(run, is_dry_run),
+        }
+    }
 }
 
 /// What a fix has to treat of the finding with this key, looked for in a read-only transaction that is ended again: keys of
@@ -144,7 +164,7 @@ pub async fn carry_out(
     fix: &Fix,
     key: &str,
     some: &[Value],
-    series: Option<i64>,
+    series: &Series,
 ) -> Result<Batch> {
     locks::begin(connection, attempt.moment).await?;
     let run = ledger::open(connection, &subject.server.role, &subject.server.database)
@@ -157,14 +177,19 @@ pub async fn carry_out(
     let need = Need::new(&fix.code, tables.clone(), [].iter());
     rights::expect_tables(&catalog, &subject.server.role, need)?;
     let mode = Mode::ShareRowExclusive;
-    locks::lock(connection, attempt, &subject.schema, &tables, mode).await?;
     let mut watch = LockWatch::default();
     watch.next_turn();
+    locks::lock(connection, attempt, &subject.schema, &tables, mode).await?;
     watch.look(connection).await?;
 
-    let treated = lot.treat(connection, some).await;
-    let statements = treated.map_err(|error| locks::as_timeout(error, &subject.schema, &tables, mode))?;
-    let row_diff = quarantine::summary(connection, &fix.code).await?;
+    let mut quarantine = series.quarantine_of(run, attempt.is_dry_run);
+    let treated = lot.treat(connection, some, &mut quarantine, &mut watch).await;
+    let Treated { statements, row_diff, orphans, marking } =
+        treated.map_err(|error| locks::as_timeout(error, &subject.schema, &tables, mode))?;
+    ledger::close_to_others(connection).await?;
+    let mut steps = lot.steps();
+    steps.remember_orphans(orphans, lot.references());
+    let treated_rows = row_diff.iter().map(|diff| diff.count).sum();
     let has = |action| row_diff.iter().any(|diff| diff.action == action);
     let is_real = |hazard: &&String| match hazard.as_str() {
         "deletes-rows" => has(RowAction::Removed),
@@ -184,6 +209,11 @@ pub async fn carry_out(
         schema_diff: String::new(),
         row_diff,
         locks: watch.held(1),
+        timing: Timing {
+            finding_ms: millis(marking),
+            locked_ms: millis(watch.locked_for()),
+            rows: treated_rows,
+        },
         base: base(&Ddl::new(), &tables),
         plan_hash: String::new(),
     }
@@ -195,13 +225,14 @@ pub async fn carry_out(
         tables,
         ddl_before: Ddl::new(),
         ddl_after: Ddl::new(),
-        steps: lot.steps(),
+        steps,
     };
-    let series = series.unwrap_or(run);
-    ledger::record(connection, &subject.schema, subject.range, &plan.plan_hash, &[applied], Some(series))
+    let first = series.first.unwrap_or(run);
+    ledger::record(connection, &subject.schema, subject.range, &plan.plan_hash, &[applied], Some(first))
         .await
         .map_err(ledger::as_timeout)?;
-    Ok(Batch { run, rows: lot.rows(some, &plan.row_diff), plan })
+    let series = Series { first: Some(first), quarantine: Some(quarantine) };
+    Ok(Batch { run, rows: lot.rows(some, &plan.row_diff), plan, series })
 }
 
 #[cfg(test)]

@@ -18,12 +18,13 @@ use crate::database::run::{execute, rows, script, statement_rows};
 use crate::database::script::Variables;
 use crate::evolution::release::ReleaseRange;
 use crate::examine::facts;
+use crate::examine::references::Reference;
 use crate::exit::failure;
 
-const FORMAT: &str = "evodoctor ledger, format 2";
+const FORMAT: &str = "evodoctor ledger, format 3";
 
 /// What older versions made. It is read as it is, and brought up to date by the next run.
-const OLD_FORMATS: [&str; 1] = ["evodoctor ledger, format 1"];
+const OLD_FORMATS: [&str; 2] = ["evodoctor ledger, format 1", "evodoctor ledger, format 2"];
 
 /// A run that was applied.
 #[derive(Debug, Clone, Serialize)]
@@ -104,6 +105,54 @@ pub struct Steps {
     /// What was left for after the transaction, and how far it is.
     #[serde(default)]
     pub later: Vec<Later>,
+    /// How many of the removed rows referred to nothing by a key that was there, by the key's name: so many may come back so.
+    /// Not known of runs before ledger format 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orphans: Option<BTreeMap<String, i64>>,
+}
+
+impl Steps {
+    /// Remembers which keys removed rows did not keep, and what these keys are: the rows have to come back past them.
+    pub fn remember_orphans(&mut self, orphans: Vec<(String, i64)>, all: &[Reference]) {
+        for (name, _) in &orphans {
+            let is_it = |reference: &&Reference| reference.declared.as_ref().is_some_and(|key| key.name == *name);
+            for constraint in all.iter().filter(is_it).map(Constraint::of) {
+                let is_known = |known: &Constraint| known.name == constraint.name && known.child_table == constraint.child_table;
+                if !self.constraints.iter().any(is_known) {
+                    self.constraints.push(constraint);
+                }
+            }
+        }
+        self.orphans = Some(orphans.into_iter().collect());
+    }
+}
+
+impl AppliedFix {
+    /// Takes the next batch of the same fix in: what was before is that of the first, what is after that of the last.
+    pub fn unite(&mut self, next: Self) {
+        self.tables.extend(next.tables.into_iter().filter(|table| !self.tables.contains(table)).collect::<Vec<_>>());
+        for (table, ddl) in next.ddl_before {
+            self.ddl_before.entry(table).or_insert(ddl);
+        }
+        self.ddl_after.extend(next.ddl_after);
+        let known = &mut self.steps.constraints;
+        for constraint in next.steps.constraints {
+            if !known.iter().any(|one| one.name == constraint.name && one.child_table == constraint.child_table) {
+                known.push(constraint);
+            }
+        }
+        self.steps.ways_back.extend(next.steps.ways_back);
+        self.steps.later.extend(next.steps.later);
+        self.steps.orphans = match (self.steps.orphans.take(), next.steps.orphans) {
+            (Some(mut known), Some(news)) => {
+                for (key, count) in news {
+                    *known.entry(key).or_default() += count;
+                }
+                Some(known)
+            }
+            _ => None,
+        };
+    }
 }
 
 impl Run {
@@ -203,8 +252,7 @@ pub async fn obstacle(
         return Ok(Some((
             format!("owns the schema \"evodoctor\", but not the ledger's tables in it: {owner:?} does"),
             format!(
-                "as {owner:?}: ALTER TABLE \"evodoctor\".\"run\" OWNER TO {who}, and so on for \"applied_fix\" and \
-                     \"quarantine\"",
+                "as {owner:?}: ALTER TABLE \"evodoctor\".\"run\" OWNER TO {who}, and so on for its other tables",
                 who = Fragment::ident(role)
             ),
         )));
@@ -230,23 +278,41 @@ pub async fn open(connection: &mut PgConnection, role: &str, database: &str) -> 
     if let Some((line, step)) = obstacle(connection, role, database).await? {
         return Err(failure(format!("role {role:?} {line}; nothing has been changed"), step));
     }
+    bring_up_to_date(connection).await?;
+    let next = rows(connection, "sql/ledger/next_run.sql", &Variables::default()).await?;
+    Ok(next.first().context("a number is one row")?.try_get("run")?)
+}
+
+/// Creates the ledger where it is missing, and brings an old one up to the format of today.
+///
+/// # Errors
+/// When this role may not.
+pub async fn bring_up_to_date(connection: &mut PgConnection) -> Result<()> {
     let state = rows(connection, "sql/ledger/state.sql", &Variables::default()).await?;
     let row = state.first().context("the server did not answer")?;
     let comment: Option<String> = row.try_get("comment")?;
     if comment.as_deref() != Some(FORMAT) {
         script(connection, "sql/ledger/create.sql", &Variables::default()).await?;
-        // Whoever ALTER DEFAULT PRIVILEGES lets into new schemas and tables is not let into this one.
-        for row in rows(connection, "sql/ledger/revokes.sql", &Variables::default()).await? {
-            execute(connection, row.try_get("statement")?).await?;
-        }
+        close_to_others(connection).await?;
     }
-    let next = rows(connection, "sql/ledger/next_run.sql", &Variables::default()).await?;
-    Ok(next.first().context("a number is one row")?.try_get("run")?)
+    Ok(())
+}
+
+/// Whoever ALTER DEFAULT PRIVILEGES lets into new schemas and tables is not let into evodoctor's: they hold whatever
+/// Evolution's rows hold. For after tables were made.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn close_to_others(connection: &mut PgConnection) -> Result<()> {
+    for row in rows(connection, "sql/ledger/revokes.sql", &Variables::default()).await? {
+        execute(connection, row.try_get("statement")?).await?;
+    }
+    Ok(())
 }
 
 /// Whatever the ledger's own statements met of locks: its tables are busy.
 pub fn as_timeout(error: anyhow::Error) -> anyhow::Error {
-    let tables = ["run", "applied_fix", "quarantine"].map(str::to_owned);
+    let tables = ["run", "applied_fix", "quarantine_entry"].map(str::to_owned);
     locks::as_timeout(error, "evodoctor", &tables, Mode::ShareRowExclusive)
 }
 
@@ -308,7 +374,31 @@ pub async fn runs(connection: &mut PgConnection) -> Result<Vec<Run>> {
         return Ok(Vec::new());
     }
     let found = rows(connection, "sql/ledger/runs.sql", &Variables::default()).await?;
-    found.iter().map(read_run).collect()
+    let mut runs: Vec<Run> = found.iter().map(read_run).collect::<Result<_>>()?;
+    let kept = kept_rows(connection).await?;
+    for run in &mut runs {
+        run.quarantined = kept.get(&run.run).copied().unwrap_or_default();
+    }
+    Ok(runs)
+}
+
+/// How many rows each run has in the quarantine, in the form of today and in that of older versions.
+async fn kept_rows(connection: &mut PgConnection) -> Result<BTreeMap<i64, i64>> {
+    let mut kept = BTreeMap::new();
+    let forms = rows(connection, "sql/ledger/quarantine_forms.sql", &Variables::default()).await?;
+    let forms = forms.first().context("the server did not answer")?;
+    for (form, path) in [
+        ("has_entries", "sql/ledger/quarantined.sql"),
+        ("has_legacy", "sql/ledger/quarantined_legacy.sql"),
+    ] {
+        if !forms.try_get::<bool, _>(form)? {
+            continue;
+        }
+        for row in rows(connection, path, &Variables::default()).await? {
+            *kept.entry(row.try_get("run")?).or_default() += row.try_get::<i64, _>("count")?;
+        }
+    }
+    Ok(kept)
 }
 
 /// Tells each run which of upstream's migrations have changed the same objects since.
@@ -346,7 +436,7 @@ fn read_run(row: &PgRow) -> Result<Run> {
         closed_by: row.try_get("closed_by")?,
         superseded_by: Vec::new(),
         series: row.try_get("series")?,
-        quarantined: row.try_get("quarantined")?,
+        quarantined: 0,
         unfinished: Vec::new(),
         fixes: serde_json::from_value(fixes).context("the ledger holds a fix that cannot be read")?,
     };

@@ -14,7 +14,7 @@ use sqlx::postgres::PgConnection;
 pub use self::blockers::{Blocker, blockers, sentence, way_out};
 pub use self::patience::{Attempt, Patience};
 pub use self::tables::lock;
-pub use self::watch::{HeldLock, LockWatch};
+pub use self::watch::{HeldLock, LockWatch, LockedTooLong};
 use crate::database::run::{self, execute, is_lock_trouble, rows, script};
 use crate::database::script::Variables;
 use crate::exit::failure;
@@ -101,6 +101,15 @@ impl Mode {
             Self::AccessShare => "ACCESS SHARE",
             Self::ShareRowExclusive => "SHARE ROW EXCLUSIVE",
             Self::AccessExclusive => "ACCESS EXCLUSIVE",
+        }
+    }
+
+    /// As `pg_locks` names it.
+    fn as_pg_locks(self) -> &'static str {
+        match self {
+            Self::AccessShare => "AccessShareLock",
+            Self::ShareRowExclusive => "ShareRowExclusiveLock",
+            Self::AccessExclusive => "AccessExclusiveLock",
         }
     }
 

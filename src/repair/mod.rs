@@ -6,6 +6,7 @@ pub mod diff;
 pub mod fix;
 pub mod ledger;
 pub mod locks;
+pub mod marks;
 pub mod merge;
 pub mod online;
 pub mod orphans;

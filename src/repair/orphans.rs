@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
 use super::fix::Fix;
+use super::locks::LockWatch;
 use super::online::{self, Later, Parts};
-use super::rows::{Treatment, Work, reach, treatment};
+use super::quarantine::Quarantine;
+use super::rows::{RowChanges, Treated, Treatment, reach, treatment};
 use crate::database::catalog::{Action, Catalog};
 use crate::database::quote::Fragment;
 use crate::database::run::execute;
@@ -118,32 +120,63 @@ pub fn tables(references: &[&Reference], all: &[Reference], catalog: &Catalog) -
     reach(touched, losing, all, catalog)
 }
 
-/// Treats the orphans of `orphaned` and puts the constraints in place.
-///
-/// Returns the statements that touched Evolution's tables, the constraints dealt with, and where `is_online` what is left for
-/// after the transaction.
+/// The tables of a schema that get a key which is missing: writers have to wait while it is put in place.
+pub fn altered(orphaned: &[&Reference], schema: &str) -> Vec<String> {
+    let missing = orphaned.iter().filter(|reference| reference.declared.is_none());
+    let both = missing.flat_map(|reference| {
+        let parent = (reference.parent_schema == schema).then(|| reference.parent_table.clone());
+        [Some(reference.child_table.clone()), parent]
+    });
+    both.flatten().collect()
+}
+
+/// Treats the orphans of `orphaned`.
 ///
 /// # Errors
 /// When rows that cannot be quarantined hang on rows to be removed, or the server refuses a statement.
-pub async fn apply(
+pub async fn treat(
     connection: &mut PgConnection,
     fix: &Fix,
     catalog: &Catalog,
     orphaned: &[&Reference],
     all: &[Reference],
-    is_online: bool,
-) -> Result<(Vec<String>, Vec<Constraint>, Vec<Later>)> {
-    let work = Work { code: &fix.code, catalog, all };
-    work.mark_orphans(connection, orphaned).await?;
-    work.guard(connection).await?;
-    let mut statements = work.treat(connection).await?;
+    quarantine: &mut Quarantine,
+    watch: &mut LockWatch,
+) -> Result<Treated> {
+    let mut changes = RowChanges::new(&fix.code, catalog, all);
+    changes.are_orphans = true;
+    changes.mark_orphans(connection, orphaned).await?;
+    changes.carry_out(connection, quarantine, watch).await
+}
 
+/// What putting constraints in place did.
+#[derive(Debug, Default)]
+pub struct Constrained {
+    /// The statements.
+    pub statements: Vec<String>,
+    /// The constraints dealt with, as they were.
+    pub constraints: Vec<Constraint>,
+    /// What is left for after the transaction.
+    pub later: Vec<Later>,
+}
+
+/// Puts the constraints of `orphaned` in place, where `is_online` as much of it as keeps no writer waiting.
+///
+/// # Errors
+/// When the server refuses a statement.
+pub async fn constrain(
+    connection: &mut PgConnection,
+    fix: &Fix,
+    catalog: &Catalog,
+    orphaned: &[&Reference],
+    is_online: bool,
+) -> Result<Constrained> {
     let [add, validate] = fix.up.as_slice() else { bail!("EVO101's fix holds two statements") };
     // Before PostgreSQL 18 a partitioned table takes no key that is NOT VALID.
     let add_valid = add.strip_suffix(" NOT VALID").context("the key is added unvalidated")?.to_owned();
-    let mut later = Vec::new();
-    let constraints: Vec<Constraint> = orphaned.iter().map(|reference| Constraint::of(reference)).collect();
-    for constraint in &constraints {
+    let constraints = orphaned.iter().map(|reference| Constraint::of(reference)).collect();
+    let mut done = Constrained { constraints, ..Constrained::default() };
+    for constraint in &done.constraints {
         let variables = constraint.variables(&catalog.schema);
         let is_partitioned =
             catalog.tables.get(&constraint.child_table).is_some_and(|table| table.kind == "p");
@@ -159,13 +192,13 @@ pub async fn apply(
                 true => online::parts(&whole, catalog),
                 false => Parts { now: Some(whole), later: None },
             };
-            later.extend(after);
+            done.later.extend(after);
             let Some(sql) = now else { continue };
             execute(connection, sql.clone())
                 .await
                 .with_context(|| format!("while restoring the constraint {:?}", constraint.name))?;
-            statements.push(sql);
+            done.statements.push(sql);
         }
     }
-    Ok((statements, constraints, later))
+    Ok(done)
 }

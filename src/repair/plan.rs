@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -43,11 +44,29 @@ pub struct FixPlan {
     pub row_diff: Vec<RowDiff>,
     /// Locks taken.
     pub locks: Vec<HeldLock>,
+    /// How long its parts took.
+    pub timing: Timing,
     /// SHA-256 over the canonical DDL of its tables before: what the plan was made on, also where no diff shows it.
     #[serde(skip)]
     pub base: String,
     /// SHA-256 over everything above but the samples and the locks' times.
     pub plan_hash: String,
+}
+
+/// How long the parts of a fix took, and for how many rows.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Timing {
+    /// Finding what is wrong and which rows it is, in milliseconds.
+    pub finding_ms: u64,
+    /// Changing it, verifying that it is right now included, in milliseconds. What it locks is locked until the transaction ends.
+    pub locked_ms: u64,
+    /// How many rows were removed, changed or brought back.
+    pub rows: i64,
+}
+
+/// Whole milliseconds.
+pub fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl FixPlan {

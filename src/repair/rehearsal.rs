@@ -1,15 +1,17 @@
 //! Rehearsal: carries fixes out inside a transaction and looks at what they did. Whoever calls decides whether the
 //! transaction is then committed, so that what is shown is what is applied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
 
 use super::fix::{self, Fix};
 use super::ledger::{self, AppliedFix};
-use super::locks::{self, Attempt, LockWatch, Mode};
-use super::plan::{FixPlan, Identity, plan_hash};
+use super::locks::{self, Attempt, LockWatch, LockedTooLong, Mode};
+use super::plan::{FixPlan, Identity, millis, plan_hash};
+use super::quarantine::Quarantine;
 use super::rights::{self, Need};
 use super::rows;
 use super::turn::Turn;
@@ -101,6 +103,7 @@ impl Rehearsal {
     ) -> Result<Self> {
         self.plan_hash = plan_hash(&Identity::of(&subject.server, &subject.schema), &self.fixes);
         if !self.applied.is_empty() {
+            ledger::close_to_others(connection).await?;
             ledger::record(
                 connection,
                 &subject.schema,
@@ -120,8 +123,9 @@ impl Rehearsal {
 }
 
 /// Carries out the fixes of every finding that is `wanted`, in the order of the finders, which is that of their codes: data
-/// before keys, so that a key can be built on clean data. Each is asked when its turn comes, on what the fixes before it
-/// left. Where it `is_online`, what others would have to wait for is left for after the transaction.
+/// before keys, so that a key can be built on clean data. All of them are asked before the first lock is taken; who may have
+/// another answer after a fix is asked again when its turn comes. Where it `is_online`, what others would have to wait for is
+/// left for after the transaction.
 ///
 /// # Errors
 /// [`locks::LockTimeout`] when a table was busy: roll back and begin again. Everything else is final; the caller rolls back.
@@ -133,102 +137,175 @@ pub async fn rehearse(
     wanted: impl Fn(&Finding) -> bool,
     is_online: bool,
 ) -> Result<Rehearsal> {
-    locks::begin(connection, attempt.moment).await?;
-    let mut catalog = Catalog::read(connection, &subject.schema).await?;
-    subject.expect_release(connection, &catalog).await?;
-    expect_rights(connection, subject, &catalog, finders, &wanted).await?;
-    let run = ledger::open(connection, &subject.server.role, &subject.server.database)
-        .await
-        .map_err(ledger::as_timeout)?;
-    let mut watch = LockWatch::default();
-    let mut result = Rehearsal::begun(run);
-    let work = Work::begin("rehearsing");
-    work.part("", Some(finders.len() as u64), Unit::Steps);
-    for (step, finder) in finders.iter().enumerate() {
-        work.reach(step as u64);
-        work.now(finder.rule().title());
-        let mut scope = Scope::new(&catalog, subject.range, &subject.server.role);
-        scope.gives_way = true;
-        if !scope.applies(finder.rule()) {
-            continue;
-        }
-        let (report, mut findings) = finder.find(connection, &scope).await.map_err(|error| {
-            let every: Vec<String> = catalog.tables.keys().cloned().collect();
-            locks::as_timeout(error, &subject.schema, &every, Mode::AccessShare)
-        })?;
-        result.checks.push(report);
-        mark_untreatable(&mut findings, &scope);
-        mark_unbuildable(&mut findings, &scope, &result.left);
-        fix::annotate(&mut findings);
-        result.findings.extend(findings.iter().cloned());
-        let (chosen, left): (Vec<Finding>, Vec<Finding>) =
-            findings.into_iter().filter(|f| wanted(f)).partition(|f| f.is_fixable);
-        result.left.extend(left);
-        let Some(fix) = fix::find(&finder.rule().code).filter(|_| !chosen.is_empty()) else { continue };
-
-        watch.next_turn();
-        let (finder, chosen) = (Some(*finder), chosen.as_slice());
-        let (plan, applied) =
-            Turn { subject, scope: &scope, finder, fix, chosen, arguments: None, is_online }
-                .carry_out(connection, attempt, &mut watch)
-                .await
-                .map_err(|error| {
-                    let what = format!("{} could not be carried out; everything was rolled back", fix.code);
-                    match exit::own_next(&error) {
-                        Some(_) => error.context(what),
-                        None => failure_for(
-                            error,
-                            what,
-                            format!("leave it out, and do the rest: --ignore {}", fix.code),
-                        ),
-                    }
-                })?;
-        result.fixes.push(plan);
-        result.applied.push(applied);
-        catalog = Catalog::read(connection, &subject.schema).await?;
-    }
-    look_again(connection, subject, &catalog, &mut result, finders, &wanted).await?;
-    result.finished(connection, &watch, subject).await
+    let mut watch = LockWatch::limited(attempt.max_lock);
+    let request = Request { subject, attempt, finders, wanted: &wanted, is_online };
+    let rehearsed = request.carry_out(connection, &mut watch).await;
+    rehearsed.map_err(|error| watch.explain(error))
 }
 
-/// Where this role is limited, asks beforehand what fixes there would be, so that all of what is missing for them is said
-/// before the first begins. Whoever owns everything is not asked twice.
-async fn expect_rights(
-    connection: &mut PgConnection,
-    subject: &Subject,
-    catalog: &Catalog,
-    finders: &[&dyn Finder],
-    wanted: impl Fn(&Finding) -> bool,
-) -> Result<()> {
-    let mut needs: Vec<Need> = Vec::new();
-    let mut scope = Scope::new(catalog, subject.range, &subject.server.role);
-    scope.gives_way = true;
-    let finders = finders.iter().filter(|finder| rights::is_limited(catalog) && scope.applies(finder.rule()));
-    for finder in finders {
-        let Some(fix) = fix::find(&finder.rule().code) else { continue };
-        let (_, mut findings) = finder.find(connection, &scope).await.map_err(|error| {
-            let every: Vec<String> = catalog.tables.keys().cloned().collect();
-            locks::as_timeout(error, &subject.schema, &every, Mode::AccessShare)
-        })?;
-        mark_untreatable(&mut findings, &scope);
-        fix::annotate(&mut findings);
-        let chosen: Vec<Finding> = findings.into_iter().filter(|f| f.is_fixable && wanted(f)).collect();
-        if !chosen.is_empty() {
-            let turn = Turn {
-                subject,
-                scope: &scope,
-                finder: Some(*finder),
-                fix,
-                chosen: &chosen,
-                arguments: None,
-                is_online: false,
+/// What is asked for.
+struct Request<'a> {
+    subject: &'a Subject,
+    attempt: &'a Attempt,
+    finders: &'a [&'a dyn Finder],
+    wanted: &'a dyn Fn(&Finding) -> bool,
+    is_online: bool,
+}
+
+/// What a finder said, and how long that took.
+struct Answer {
+    report: CheckReport,
+    findings: Vec<Finding>,
+    took: Duration,
+}
+
+impl Request<'_> {
+    async fn carry_out(&self, connection: &mut PgConnection, watch: &mut LockWatch) -> Result<Rehearsal> {
+        let Self { subject, attempt, is_online, .. } = *self;
+        locks::begin(connection, attempt.moment).await?;
+        let mut catalog = Catalog::read(connection, &subject.schema).await?;
+        subject.expect_release(connection, &catalog).await?;
+        let work = Work::begin(if attempt.is_dry_run { "dry run" } else { "fixing" });
+        let mut answers = self.ask_all(connection, &catalog, &work).await?;
+        self.expect_rights(connection, &catalog, &answers).await?;
+        let run = ledger::open(connection, &subject.server.role, &subject.server.database)
+            .await
+            .map_err(ledger::as_timeout)?;
+        let mut quarantine = Quarantine::new(run, attempt.is_dry_run);
+        let mut result = Rehearsal::begun(run);
+        let mut touched = Touched::default();
+        work.part("", Some(self.finders.len() as u64), Unit::Steps);
+        for (step, finder) in self.finders.iter().enumerate() {
+            work.reach(step as u64);
+            let scope = self.scope(&catalog);
+            if !scope.applies(finder.rule()) {
+                continue;
+            }
+            let known = answers.remove(&step).filter(|_| !touched.concerns(*finder, &scope));
+            let Answer { report, mut findings, took } = match known {
+                Some(answer) => answer,
+                None => ask(connection, *finder, &scope).await?,
             };
-            needs.push(turn.need());
+            result.checks.push(report);
+            mark_untreatable(&mut findings, &scope);
+            mark_unbuildable(&mut findings, &scope, &result.left);
+            fix::annotate(&mut findings);
+            result.findings.extend(findings.iter().cloned());
+            let (chosen, left): (Vec<Finding>, Vec<Finding>) =
+                findings.into_iter().filter(|f| (self.wanted)(f)).partition(|f| f.is_fixable);
+            result.left.extend(left);
+            let Some(fix) = fix::find(&finder.rule().code).filter(|_| !chosen.is_empty()) else { continue };
+
+            work.now(format!("{} {}", fix.code, finder.rule().title()));
+            watch.next_turn();
+            let (finder, chosen) = (Some(*finder), chosen.as_slice());
+            let turn = Turn { subject, scope: &scope, finder, fix, chosen, arguments: None, is_online };
+            let done = turn.carry_out(connection, attempt, watch, &mut quarantine).await;
+            let (mut plan, applied) = done.map_err(|error| not_carried_out(watch.explain(error), fix))?;
+            plan.timing.finding_ms += millis(took);
+            touched.add(&plan, &applied);
+            result.fixes.push(plan);
+            result.applied.push(applied);
+            catalog = Catalog::read(connection, &subject.schema).await?;
         }
+        look_again(connection, subject, &catalog, &mut result, self.finders, self.wanted).await?;
+        result.finished(connection, watch, subject).await
     }
-    rights::expect(connection, catalog, &subject.server.role, &subject.server.database, &needs)
-        .await
-        .map_err(ledger::as_timeout)
+
+    /// Asks every finder, before anything is locked or changed.
+    async fn ask_all(
+        &self,
+        connection: &mut PgConnection,
+        catalog: &Catalog,
+        work: &Work,
+    ) -> Result<BTreeMap<usize, Answer>> {
+        let scope = self.scope(catalog);
+        let mut answers = BTreeMap::new();
+        work.part("looking", Some(self.finders.len() as u64), Unit::Steps);
+        for (step, finder) in self.finders.iter().enumerate() {
+            work.reach(step as u64);
+            if scope.applies(finder.rule()) {
+                work.now(format!("looking for {} {}", finder.rule().code, finder.rule().title()));
+                answers.insert(step, ask(connection, *finder, &scope).await?);
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Says all of what this role lacks for the fixes before the first begins.
+    async fn expect_rights(
+        &self,
+        connection: &mut PgConnection,
+        catalog: &Catalog,
+        answers: &BTreeMap<usize, Answer>,
+    ) -> Result<()> {
+        let subject = self.subject;
+        let scope = self.scope(catalog);
+        let mut needs: Vec<Need> = Vec::new();
+        for (step, answer) in answers.iter().filter(|_| rights::is_limited(catalog)) {
+            let finder = self.finders[*step];
+            let Some(fix) = fix::find(&finder.rule().code) else { continue };
+            let mut findings = answer.findings.clone();
+            mark_untreatable(&mut findings, &scope);
+            fix::annotate(&mut findings);
+            let chosen: Vec<Finding> =
+                findings.into_iter().filter(|f| f.is_fixable && (self.wanted)(f)).collect();
+            if !chosen.is_empty() {
+                let (finder, scope, chosen) = (Some(finder), &scope, chosen.as_slice());
+                let turn = Turn { subject, scope, finder, fix, chosen, arguments: None, is_online: false };
+                needs.push(turn.need());
+            }
+        }
+        rights::expect(connection, catalog, &subject.server.role, &subject.server.database, &needs)
+            .await
+            .map_err(ledger::as_timeout)
+    }
+
+    fn scope<'c>(&'c self, catalog: &'c Catalog) -> Scope<'c> {
+        let mut scope = Scope::new(catalog, self.subject.range, &self.subject.server.role);
+        scope.gives_way = true;
+        scope
+    }
+}
+
+async fn ask(connection: &mut PgConnection, finder: &dyn Finder, scope: &Scope<'_>) -> Result<Answer> {
+    let begun = Instant::now();
+    let (report, findings) = finder.find(connection, scope).await.map_err(|error| {
+        let every: Vec<String> = scope.catalog.tables.keys().cloned().collect();
+        locks::as_timeout(error, &scope.catalog.schema, &every, Mode::AccessShare)
+    })?;
+    Ok(Answer { report, findings, took: begun.elapsed() })
+}
+
+/// What the fixes so far have changed: the answers of before may be others now.
+#[derive(Debug, Default)]
+struct Touched {
+    tables: BTreeSet<String>,
+    is_schema: bool,
+}
+
+impl Touched {
+    fn add(&mut self, plan: &FixPlan, applied: &AppliedFix) {
+        self.tables.extend(plan.row_diff.iter().map(|diff| diff.table.clone()));
+        self.tables.extend(applied.ddl_after.keys().cloned());
+        // A fix that only sends statements may have changed rows by them.
+        self.tables.extend(applied.tables.iter().filter(|_| plan.row_diff.is_empty()).cloned());
+        self.is_schema |= !plan.schema_diff.is_empty();
+    }
+
+    fn concerns(&self, finder: &dyn Finder, scope: &Scope<'_>) -> bool {
+        // Whatever asks for the history may do so by another name than the table's.
+        (self.is_schema && finder.reads_catalog()) || self.tables.contains("_prisma_migrations") || self.tables.iter().any(|table| finder.reads(table, scope))
+    }
+}
+
+fn not_carried_out(error: anyhow::Error, fix: &Fix) -> anyhow::Error {
+    let what = format!("{} could not be carried out; everything was rolled back", fix.code);
+    let is_explained = exit::own_next(&error).is_some() || error.chain().any(|cause| cause.is::<LockedTooLong>());
+    match is_explained {
+        true => error.context(what),
+        false => failure_for(error, what, format!("leave it out, and do the rest: --ignore {}", fix.code)),
+    }
 }
 
 /// Carries out an operation with its arguments.
@@ -279,7 +356,7 @@ async fn alone(
     task: Task<'_>,
 ) -> Result<Rehearsal> {
     locks::begin(connection, attempt.moment).await?;
-    let mut watch = LockWatch::default();
+    let mut watch = LockWatch::limited(attempt.max_lock);
     watch.next_turn();
     let catalog = Catalog::read(connection, &subject.schema).await?;
     subject.expect_release(connection, &catalog).await?;
@@ -291,7 +368,8 @@ async fn alone(
     let run = ledger::open(connection, &subject.server.role, &subject.server.database)
         .await
         .map_err(ledger::as_timeout)?;
-    let (plan, applied) = turn.carry_out(connection, attempt, &mut watch).await?;
+    let mut quarantine = Quarantine::new(run, attempt.is_dry_run);
+    let (plan, applied) = turn.carry_out(connection, attempt, &mut watch, &mut quarantine).await?;
     let mut result = Rehearsal::begun(run);
     result.fixes.push(plan);
     result.applied.push(applied);

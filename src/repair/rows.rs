@@ -1,13 +1,20 @@
-//! Rows that a fix removes or changes: marked in the quarantine with whatever hangs on them (`mark`), then treated,
-//! children before parents (`treat`).
+//! Rows that a fix removes or changes: marked with whatever hangs on them (`mark`), copied into the quarantine (`keep`), then
+//! treated, children before parents (`treat`).
 
+mod foreign_keys;
+mod keep;
 mod mark;
 mod treat;
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use sqlx::postgres::PgConnection;
 
+use super::locks::LockWatch;
+use super::marks::{self, Marks};
+use super::quarantine::{Quarantine, RowDiff};
 use crate::database::catalog::{Action, Catalog, Table};
 use crate::examine::references::Reference;
 use crate::exit::failure;
@@ -76,18 +83,77 @@ pub fn reach(
     touched.into_iter().collect()
 }
 
-/// The rows of one fix.
-pub struct Work<'a> {
-    /// The fix's code.
-    pub code: &'a str,
-    /// Tables and keys.
-    pub catalog: &'a Catalog,
-    /// Every reference that should hold.
-    pub all: &'a [Reference],
+/// What treating rows did.
+#[derive(Debug, Default)]
+pub struct Treated {
+    /// The statements that touched Evolution's tables.
+    pub statements: Vec<String>,
+    /// What happened to the rows.
+    pub row_diff: Vec<RowDiff>,
+    /// How many of the removed rows referred to nothing, by the name of each key that the server enforces.
+    pub orphans: Vec<(String, i64)>,
+    /// How long marking and keeping took, before the first row was changed.
+    pub marking: Duration,
 }
 
-impl Work<'_> {
-    fn table(&self, name: &str) -> Result<&Table> {
+/// The rows that one fix removes and changes: marked, kept in the quarantine, treated.
+pub struct RowChanges<'a> {
+    /// The fix's code.
+    code: &'a str,
+    /// Tables and keys.
+    catalog: &'a Catalog,
+    /// Every reference that should hold.
+    all: &'a [Reference],
+    /// What is marked so far.
+    marks: Marks,
+    /// Whether the rows to remove refer to nothing, so that no server writes them.
+    pub are_orphans: bool,
+    begun: Instant,
+}
+
+impl<'a> RowChanges<'a> {
+    /// Nothing is marked yet.
+    pub fn new(code: &'a str, catalog: &'a Catalog, all: &'a [Reference]) -> Self {
+        Self { code, catalog, all, marks: Marks::default(), are_orphans: false, begun: Instant::now() }
+    }
+
+    /// Keeps and treats what is marked, once it is sure that nothing else hangs on it. Returns what it did.
+    ///
+    /// # Errors
+    /// When rows that cannot be quarantined hang on rows to be removed, or the server touched others than were marked.
+    pub async fn carry_out(
+        self,
+        connection: &mut PgConnection,
+        quarantine: &mut Quarantine,
+        watch: &mut LockWatch,
+    ) -> Result<Treated> {
+        self.guard(connection).await?;
+        let row_diff = self.keep(connection, quarantine).await?;
+        let orphans = self.orphans_among_removed(connection).await?;
+        let marking = self.begun.elapsed();
+        self.announce(watch);
+        let statements = self.treat(connection, watch).await?;
+        self.clean_up(connection).await?;
+        Ok(Treated { statements, row_diff, orphans, marking })
+    }
+
+    /// Says how many rows are going to be locked, and from when on a server may have to wait for one of them.
+    fn announce(&self, watch: &mut LockWatch) {
+        let schema = &self.catalog.schema;
+        let removed = self.marks.removed().filter(|_| !self.are_orphans);
+        for (table, _) in self.marks.changed().chain(removed) {
+            watch.expect_row_locks(schema, table);
+        }
+        watch.expect_rows(self.marks.changed().chain(self.marks.removed()).map(|(_, marks)| marks.count).sum());
+    }
+
+    /// Drops the work tables.
+    async fn clean_up(self, connection: &mut PgConnection) -> Result<()> {
+        self.marks.drop(connection).await?;
+        marks::reserve_memory(connection, false).await
+    }
+
+    fn table(&self, name: &str) -> Result<&'a Table> {
         let table = self.catalog.tables.get(name).with_context(|| format!("there is no table {name:?}"))?;
         if table.has_heirs {
             return Err(failure(

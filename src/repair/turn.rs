@@ -1,6 +1,7 @@
 //! One fix's turn in a rehearsal: lock, look, carry out, look again, verify.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use sqlx::Row;
@@ -9,12 +10,13 @@ use sqlx::postgres::PgConnection;
 use super::fix::Fix;
 use super::ledger::{AppliedFix, Steps};
 use super::locks::{self, Attempt, LockWatch, Mode};
-use super::plan::{FixPlan, base};
-use super::quarantine::{self, RowAction, RowDiff};
+use super::plan::{FixPlan, Timing, base, millis};
+use super::quarantine::{Quarantine, RowAction, RowDiff};
 use super::rehearsal::Subject;
 use super::rights::{self, Need};
 use super::statements::{self, WayBack, statements};
-use super::{diff, merge, online, orphans, rows};
+use super::{diff, marks, merge, online, orphans};
+use super::rows::{self, RowChanges, Treated};
 use crate::database::catalog::{self, Catalog, Ddl};
 use crate::database::run;
 use crate::database::script::{Variables, render};
@@ -55,6 +57,7 @@ impl Turn<'_> {
         connection: &mut PgConnection,
         attempt: &Attempt,
         watch: &mut LockWatch,
+        quarantine: &mut Quarantine,
     ) -> Result<(FixPlan, AppliedFix)> {
         let orphaned = self.orphaned();
         let tables = self.tables();
@@ -64,10 +67,15 @@ impl Turn<'_> {
         let alters =
             self.fix.family != Family::Reference && !self.fix.up.is_empty() && !self.leaves_for_later();
         let mode = if alters { Mode::AccessExclusive } else { Mode::ShareRowExclusive };
-        locks::lock(connection, attempt, &self.subject.schema, &tables, mode).await?;
-        watch.look(connection).await?;
+        if attempt.is_dry_run && !alters {
+            // Rows alone are treated under the locks that the server gives each of them: others go on reading and writing.
+            watch.expect(&self.subject.schema, &tables, mode);
+        } else {
+            locks::lock(connection, attempt, &self.subject.schema, &tables, mode).await?;
+            watch.look(connection).await?;
+        }
         // What the lock does not keep away, such as a row that somebody holds FOR UPDATE, may still be waited for.
-        let done = self.on_locked(connection, watch, &tables, &orphaned).await;
+        let done = self.on_locked(connection, attempt, watch, quarantine, &tables, &orphaned).await;
         done.map_err(|error| locks::as_timeout(error, &self.subject.schema, &tables, mode))
     }
 
@@ -134,11 +142,14 @@ impl Turn<'_> {
     async fn on_locked(
         &self,
         connection: &mut PgConnection,
+        attempt: &Attempt,
         watch: &mut LockWatch,
+        quarantine: &mut Quarantine,
         tables: &[String],
         orphaned: &[&Reference],
     ) -> Result<(FixPlan, AppliedFix)> {
         let schema = &self.subject.schema;
+        let begun = Instant::now();
 
         let before = catalog::ddl(connection, schema).await?;
         let mut notes = self.fix.notes(self.subject.range);
@@ -148,11 +159,13 @@ impl Turn<'_> {
             notes.push("all of it is one transaction, with --online too: an index takes another's place, and in between nothing would keep duplicates out".to_owned());
         }
         let online = is_online.then_some(self.scope.catalog);
+        let mut treated = Treated::default();
         let mut statements = match self.fix.family {
             Family::Once | Family::UniqueIndex => {
                 let variables = self.variables()?;
                 let spoken = statements(connection, &self.fix.before_rows, &variables, None).await?;
-                let mut executed = self.treat_rows(connection).await?;
+                treated = self.treat_rows(connection, quarantine, watch).await?;
+                let mut executed = std::mem::take(&mut treated.statements);
                 let done = statements(connection, &self.fix.up, &variables, online).await?;
                 notes.extend(spoken.notes.into_iter().chain(done.notes));
                 executed.extend(done.executed);
@@ -170,11 +183,19 @@ impl Turn<'_> {
             Family::Reference => {
                 let all = &self.scope.references;
                 let catalog = self.scope.catalog;
-                let (statements, constraints, later) =
-                    orphans::apply(connection, self.fix, catalog, orphaned, all, is_online).await?;
-                steps.constraints = constraints;
-                steps.later = later;
-                statements
+                treated = orphans::treat(connection, self.fix, catalog, orphaned, all, quarantine, watch).await?;
+                let mut executed = std::mem::take(&mut treated.statements);
+                let altered = orphans::altered(orphaned, schema);
+                if attempt.is_dry_run && !is_online && !altered.is_empty() {
+                    let mode = Mode::ShareRowExclusive;
+                    locks::lock(connection, attempt, schema, &altered, mode).await?;
+                    watch.look(connection).await?;
+                }
+                let done = orphans::constrain(connection, self.fix, catalog, orphaned, is_online).await?;
+                steps.constraints = done.constraints;
+                steps.later = done.later;
+                executed.extend(done.statements);
+                executed
             }
             Family::Finding => {
                 let repairs = self.chosen.iter().flat_map(|finding| &finding.repair.statements);
@@ -199,10 +220,16 @@ impl Turn<'_> {
             self.verify(connection).await?;
         }
         let after = catalog::ddl(connection, schema).await?;
-        let row_diff: Vec<RowDiff> = quarantine::summary(connection, &self.fix.code).await?;
+        let Treated { row_diff, orphans, marking, .. } = treated;
+        let timing = Timing {
+            finding_ms: millis(marking),
+            locked_ms: millis(begun.elapsed().saturating_sub(marking)),
+            rows: row_diff.iter().map(|diff| diff.count).sum(),
+        };
+        steps.remember_orphans(orphans, &self.scope.references);
         notes.extend(trigger_notes(self.scope.catalog, &row_diff));
         let claimed = steps.constraints.iter().any(|c| c.before == orphans::Before::ClaimedValid);
-        let undo_is_exact = !claimed || can_replicate(connection).await?;
+        let undo_is_exact = !claimed || marks::can_replicate(connection).await?;
         if !undo_is_exact {
             notes.push(
                 "undo by a role that is no superuser brings the rows back, but leaves their constraint NOT VALID".into(),
@@ -221,6 +248,7 @@ impl Turn<'_> {
             schema_diff: diff::schema(&before, &after),
             row_diff,
             locks: Vec::new(),
+            timing,
             base: base(&before, tables),
             plan_hash: String::new(),
         };
@@ -274,11 +302,16 @@ impl Turn<'_> {
     }
 
     /// Removes and changes the rows that the fix's query selects.
-    async fn treat_rows(&self, connection: &mut PgConnection) -> Result<Vec<String>> {
-        let Some(query) = &self.fix.rows else { return Ok(Vec::new()) };
+    async fn treat_rows(
+        &self,
+        connection: &mut PgConnection,
+        quarantine: &mut Quarantine,
+        watch: &mut LockWatch,
+    ) -> Result<Treated> {
+        let Some(query) = &self.fix.rows else { return Ok(Treated::default()) };
         let catalog = self.scope.catalog;
         let query = parts::fitting(query, catalog, self.scope.range);
-        let work = rows::Work { code: &self.fix.code, catalog, all: &self.scope.references };
+        let mut changes = RowChanges::new(&self.fix.code, catalog, &self.scope.references);
         let is_once = self.fix.family == Family::Once && self.fix.rows_of_index.is_none();
         let selections = match is_once {
             true => vec![render(&query, &self.variables()?)?],
@@ -289,17 +322,20 @@ impl Turn<'_> {
                 .collect::<Result<_>>()?,
         };
         for selection in selections {
-            work.mark_selected(connection, &selection, &self.touched(), !is_once).await?;
+            changes.mark_selected(connection, &selection, &self.touched(), !is_once).await?;
         }
-        work.guard(connection).await?;
-        work.treat(connection).await
+        changes.carry_out(connection, quarantine, watch).await
     }
 
     /// Sqitch's third step: what was wrong must now be right.
     async fn verify(&self, connection: &mut PgConnection) -> Result<()> {
         let Some(finder) = self.finder else { return Ok(()) };
         let catalog = Catalog::read(connection, &self.subject.schema).await?;
-        let scope = Scope::new(&catalog, self.subject.range, &self.subject.server.role);
+        let mut scope = Scope::new(&catalog, self.subject.range, &self.subject.server.role);
+        // What nobody touched is as it was.
+        let is_chosen = |key: &str| self.chosen.iter().any(|finding| finding.key == key);
+        scope.references.retain(|reference| self.fix.family != Family::Reference || is_chosen(&reference.subject()));
+        scope.unique_indexes.retain(|index| self.fix.family != Family::UniqueIndex || is_chosen(&index.name));
         let (_, findings) = finder.find(connection, &scope).await?;
         let stays = self.chosen.iter().find(|chosen| findings.iter().any(|found| found.key == chosen.key));
         match stays {
@@ -340,10 +376,4 @@ fn trigger_notes(catalog: &Catalog, rows: &[RowDiff]) -> Vec<String> {
             )
         })
         .collect()
-}
-
-/// Whether rows can return under a live constraint.
-pub async fn can_replicate(connection: &mut PgConnection) -> Result<bool> {
-    let rows = run::rows(connection, "sql/quarantine/can_replicate.sql", &Variables::default()).await?;
-    Ok(rows.first().context("one row")?.try_get("is_allowed")?)
 }

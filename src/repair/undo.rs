@@ -3,6 +3,7 @@
 mod restore;
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use sqlx::postgres::PgConnection;
@@ -12,14 +13,14 @@ use super::fix::{self, Fix};
 use super::ledger::{self, AppliedFix, Run};
 use super::locks::{self, Attempt, LockWatch, Mode};
 use super::orphans::Before;
-use super::plan::{FixPlan, Identity, base, plan_hash};
-use super::quarantine::{RowAction, RowDiff, RowSample};
+use super::plan::{FixPlan, Identity, Timing, base, millis, plan_hash};
+use super::marks::can_replicate;
+use super::quarantine::{self, Entry, RowAction, RowDiff, RowSample};
 use super::rehearsal::Subject;
 use super::rights::{self, Need};
 use super::statements::{self, each_finding, reverse, statements};
-use super::turn::can_replicate;
 use crate::database::catalog::{self, Catalog, Ddl};
-use crate::database::run::{rows, script};
+use crate::database::run::script;
 use crate::database::script::Variables;
 use crate::examine::check::Family;
 use crate::exit::failure;
@@ -120,13 +121,16 @@ pub async fn rehearse(
     if !needs.is_empty() {
         rights::expect(connection, &catalog, &server.role, &server.database, &needs).await?;
     }
-    for number in numbers {
-        let run = choose(&runs, number, &subject.schema)?;
-        all.fixes.extend(reverse_run(connection, subject, attempt, &run).await?);
-        if let Some(undone) = runs.iter_mut().find(|run| run.run == number) {
+    ledger::bring_up_to_date(connection).await.map_err(ledger::as_timeout)?;
+    let mut chosen = Vec::new();
+    for number in &numbers {
+        chosen.push(choose(&runs, *number, &subject.schema)?);
+        if let Some(undone) = runs.iter_mut().find(|run| run.run == *number) {
             undone.undone_at = Some("now".to_owned());
         }
     }
+    quarantine::unpack(connection, &catalog, &numbers).await?;
+    all.fixes = reverse_runs(connection, subject, attempt, chosen).await?;
     all.plan_hash = plan_hash(&Identity::of(&subject.server, &subject.schema), &all.fixes);
     Ok(all)
 }
@@ -138,31 +142,34 @@ fn need(applied: &AppliedFix) -> Need {
     Need::new(&applied.code, applied.tables.clone(), down.into_iter().flatten().chain(ways_back))
 }
 
-/// Reverses the fixes of one run, the last one first, and closes it.
-async fn reverse_run(
+/// Reverses runs, the newest first, and closes them. The batches of a series are reversed as one: their rows are in the same
+/// tables of the quarantine.
+async fn reverse_runs(
     connection: &mut PgConnection,
     subject: &Subject,
     attempt: &Attempt,
-    run: &Run,
+    runs: Vec<Run>,
 ) -> Result<Vec<FixPlan>> {
-    if run.fixes.iter().any(|fix| !fix.steps.ways_back.is_empty()) {
+    if runs.iter().flat_map(|run| &run.fixes).any(|fix| !fix.steps.ways_back.is_empty()) {
         ledger::expect_own(connection, &subject.server.role).await?;
     }
-    let number = Variables::default().text("run", run.run.to_string());
-    rows(connection, "sql/ledger/resume_run.sql", &number).await?;
-
-    let mut watch = LockWatch::default();
+    let numbers: Vec<i64> = runs.iter().map(|run| run.run).collect();
+    let applied = united(runs);
+    let mut watch = LockWatch::limited(attempt.max_lock);
     let mut fixes = Vec::new();
     let work = Work::begin("undoing");
-    work.part("", Some(run.fixes.len() as u64), Unit::Steps);
-    for applied in run.fixes.iter().rev() {
+    work.part("", Some(applied.len() as u64), Unit::Steps);
+    for applied in applied.iter().rev() {
         work.now(&applied.code);
         let fix = same_version(applied)?;
         let catalog = Catalog::read(connection, &subject.schema).await?;
+        let entries = quarantine::entries(connection, &numbers).await?;
+        let entries: Vec<Entry> = entries.into_iter().filter(|entry| entry.code == applied.code).collect();
         watch.next_turn();
-        let plan = Reversal { subject, catalog: &catalog, fix, applied }
+        let plan = Reversal { subject, catalog: &catalog, fix, applied, entries: &entries, runs: &numbers }
             .carry_out(connection, attempt, &mut watch)
             .await
+            .map_err(|error| watch.explain(error))
             .with_context(|| format!("{} could not be undone; everything was rolled back", applied.code))?;
         fixes.push(plan);
         work.advance(1);
@@ -170,9 +177,26 @@ async fn reverse_run(
     for (position, plan) in fixes.iter_mut().enumerate() {
         plan.locks = watch.held(position + 1);
     }
-    let closed = script(connection, "sql/ledger/close_run.sql", &Variables::default()).await;
-    closed.map_err(ledger::as_timeout)?;
+    for number in &numbers {
+        let of_run = Variables::default().text("run", number.to_string());
+        let closed = script(connection, "sql/ledger/close_run.sql", &of_run).await;
+        closed.map_err(ledger::as_timeout)?;
+    }
     Ok(fixes)
+}
+
+/// The fixes of these runs in the order they were applied; those of the batches of one fix as one.
+fn united(mut runs: Vec<Run>) -> Vec<AppliedFix> {
+    runs.sort_by_key(|run| run.run);
+    let is_series = runs.iter().any(|run| run.series.is_some()) && runs.len() > 1;
+    let mut all: Vec<AppliedFix> = Vec::new();
+    for applied in runs.into_iter().flat_map(|run| run.fixes) {
+        match all.iter_mut().find(|known| is_series && known.code == applied.code) {
+            Some(known) => known.unite(applied),
+            None => all.push(applied),
+        }
+    }
+    all
 }
 
 /// Undo is only as good as the knowledge of what was done. Where all of that is in the ledger, the version does not matter.
@@ -197,6 +221,10 @@ struct Reversal<'a> {
     catalog: &'a Catalog,
     fix: &'static Fix,
     applied: &'a AppliedFix,
+    /// What it has in the quarantine.
+    entries: &'a [Entry],
+    /// The runs that are undone.
+    runs: &'a [i64],
 }
 
 impl Reversal<'_> {
@@ -223,6 +251,7 @@ impl Reversal<'_> {
         tables: &[String],
     ) -> Result<FixPlan> {
         let schema = &self.subject.schema;
+        let begun = Instant::now();
         let before = catalog::ddl(connection, schema).await?;
 
         let mut notes = Vec::new();
@@ -233,11 +262,13 @@ impl Reversal<'_> {
                 notes.extend(done.notes.into_iter().chain(back.notes));
                 let mut executed = done.executed;
                 executed.extend(back.executed);
-                let marked = self.marked(connection).await?;
-                self.restore_rows(connection, &marked, &mut executed, &mut notes).await?;
-                (executed, marked.into_iter().map(reversed).collect())
+                executed.extend(self.restore(connection, &mut notes).await?);
+                (executed, self.row_diff())
             }
-            Family::Reference => self.restore(connection, &mut notes).await?,
+            Family::Reference => {
+                let executed = self.restore(connection, &mut notes).await?;
+                (executed, self.row_diff())
+            }
             Family::Finding => {
                 let ways_back = self.applied.steps.ways_back.iter().rev();
                 let undo = ways_back.filter_map(|way_back| way_back.sql.as_ref());
@@ -263,10 +294,31 @@ impl Reversal<'_> {
             schema_diff: diff::schema(&before, &after),
             row_diff,
             locks: Vec::new(),
+            timing: Timing {
+                finding_ms: 0,
+                locked_ms: millis(begun.elapsed()),
+                rows: self.entries.iter().map(|entry| entry.diff.count).sum(),
+            },
             base: base(&before, tables),
             plan_hash: String::new(),
         };
         Ok(plan.hashed())
+    }
+
+    /// What comes back, per table and reason.
+    fn row_diff(&self) -> Vec<RowDiff> {
+        let mut diffs: Vec<RowDiff> = Vec::new();
+        for diff in self.entries.iter().map(|entry| reversed(entry.diff.clone())) {
+            let same = |known: &&mut RowDiff| {
+                (&known.table, known.action, &known.columns, &known.reason)
+                    == (&diff.table, diff.action, &diff.columns, &diff.reason)
+            };
+            match diffs.iter_mut().find(same) {
+                Some(known) => known.count += diff.count,
+                None => diffs.push(diff),
+            }
+        }
+        diffs
     }
 
     fn variables(&self) -> Result<Variables> {

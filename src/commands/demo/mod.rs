@@ -56,6 +56,7 @@ async fn tell(common: &Common) -> Result<Exit> {
         online: false,
         to: None,
         waiting: cli::Waiting::default(),
+        lock_limit: cli::LockLimit::default(),
     };
     let apply = cli::Fix { apply: true, allow: consent, ..rehearse.clone() };
 
@@ -91,7 +92,12 @@ async fn tell(common: &Common) -> Result<Exit> {
 
     say("And back: schema and rows become exactly what they were.")?;
     command("evodoctor undo 1 --apply --quiet")?;
-    let args = cli::Undo { run: 1, apply: true, waiting: cli::Waiting::default() };
+    let args = cli::Undo {
+        run: 1,
+        apply: true,
+        waiting: cli::Waiting::default(),
+        lock_limit: cli::LockLimit::default(),
+    };
     ensure!(undo::run(&args, &quiet).await? == Exit::Clean, "the run should be undone");
     command("evodoctor check --quiet")?;
     ensure!(check::run(&look, &quiet).await? == Exit::Findings, "the failures should be back");

@@ -17,10 +17,11 @@ use crate::examine::unique_indexes::{UniqueIndex, unique_indexes};
 use crate::exit::failure;
 use crate::repair::fix::Fix;
 use crate::repair::ledger::Steps;
+use crate::repair::locks::LockWatch;
 use crate::repair::orphans::{self, Constraint};
-use crate::repair::quarantine::{RowAction, RowDiff};
-use crate::repair::rows::{Work, reach};
-use crate::repair::{merge, quarantine};
+use crate::repair::merge;
+use crate::repair::quarantine::{Quarantine, RowAction, RowDiff};
+use crate::repair::rows::{RowChanges, Treated, reach};
 
 /// What a finding is about.
 enum Subject {
@@ -64,10 +65,10 @@ impl<'a> Lot<'a> {
     /// When the connection is lost.
     pub async fn look(&self, connection: &mut PgConnection, limit: usize) -> Result<Vec<Value>> {
         match &self.subject {
-            Subject::Orphans(reference) => self.work().orphans(connection, reference, limit).await,
+            Subject::Orphans(reference) => self.changes().orphans(connection, reference, limit).await,
             Subject::Twins(index) => {
                 let variables = index.variables(self.catalog).text("limit", limit.to_string());
-                let found = rows(connection, "sql/quarantine/twins.sql", &variables).await?;
+                let found = rows(connection, "sql/marks/twins.sql", &variables).await?;
                 found.iter().map(|row| Ok(row.try_get("places")?)).collect()
             }
         }
@@ -83,28 +84,30 @@ impl<'a> Lot<'a> {
         }
     }
 
-    /// Treats those of `some` that are still wrong. Returns the statements.
+    /// Treats those of `some` that are still wrong. Returns what it did.
     ///
     /// # Errors
     /// When they cannot be treated, or a row was busy.
-    pub async fn treat(&self, connection: &mut PgConnection, some: &[Value]) -> Result<Vec<String>> {
-        let work = self.work();
+    pub async fn treat(
+        &self,
+        connection: &mut PgConnection,
+        some: &[Value],
+        quarantine: &mut Quarantine,
+        watch: &mut LockWatch,
+    ) -> Result<Treated> {
+        let mut changes = self.changes();
         match &self.subject {
-            Subject::Orphans(reference) => {
-                quarantine::room(connection, true).await?;
-                work.mark_batch(connection, reference, some).await?;
-            }
+            Subject::Orphans(reference) => changes.mark_batch(connection, reference, some).await?,
             Subject::Twins(index) => {
                 let places = some.iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str);
                 let places: Vec<String> = places.map(str::to_owned).collect();
                 let query = self.fix.rows.as_deref().unwrap_or_default();
                 let query = parts::fitting(query, self.catalog, self.range);
                 let selection = render(&query, &merge::variables(index, self.catalog, Some(&places)))?;
-                work.mark_selected(connection, &selection, std::slice::from_ref(&index.table), true).await?;
+                changes.mark_selected(connection, &selection, std::slice::from_ref(&index.table), true).await?;
             }
         }
-        work.guard(connection).await?;
-        work.treat(connection).await
+        changes.carry_out(connection, quarantine, watch).await
     }
 
     /// How many rows were treated that were wrong themselves.
@@ -127,7 +130,12 @@ impl<'a> Lot<'a> {
         }
     }
 
-    fn work(&self) -> Work<'_> {
-        Work { code: &self.fix.code, catalog: self.catalog, all: &self.all }
+    /// The references that should hold.
+    pub fn references(&self) -> &[Reference] {
+        &self.all
+    }
+
+    fn changes(&self) -> RowChanges<'_> {
+        RowChanges::new(&self.fix.code, self.catalog, &self.all)
     }
 }

@@ -31,6 +31,10 @@ pub struct Attempt {
     pub moment: Duration,
     /// What it locks before any other table, and how: what earlier attempts did not get, the last one first.
     pub first: Vec<(String, Mode)>,
+    /// Whether it is rolled back in any case.
+    pub is_dry_run: bool,
+    /// How long it may keep writers waiting, if there is a limit.
+    pub max_lock: Option<Duration>,
 }
 
 /// The attempts of one change to get its locks.
@@ -43,19 +47,33 @@ pub struct Patience {
     /// What the next one may take to make a worker of autovacuum give way.
     for_autovacuum: Option<Duration>,
     missed: Vec<(String, Mode)>,
+    is_dry_run: bool,
+    max_lock: Option<Duration>,
 }
 
 impl Patience {
     /// Tries at least once, and again as long as this lasts.
     pub fn new(limit: Duration) -> Self {
-        Self { begun: Instant::now(), limit, failed: 0, for_autovacuum: None, missed: Vec::new() }
+        Self { begun: Instant::now(), limit, failed: 0, for_autovacuum: None, missed: Vec::new(), is_dry_run: false, max_lock: None }
+    }
+
+    /// Of a change that is rolled back in any case.
+    #[must_use]
+    pub fn dry_run(self, is_dry_run: bool) -> Self {
+        Self { is_dry_run, ..self }
+    }
+
+    /// Each attempt may keep writers waiting for so long.
+    #[must_use]
+    pub fn max_lock(self, max_lock: Option<Duration>) -> Self {
+        Self { max_lock, ..self }
     }
 
     /// The next attempt.
     pub fn attempt(&self) -> Attempt {
         let growing = MOMENTS.0.mul_f64(1.5_f64.powi(i32::try_from(self.failed.min(10)).unwrap_or(10)));
         let moment = self.for_autovacuum.unwrap_or(growing.min(MOMENTS.1));
-        Attempt { moment, first: self.missed.clone() }
+        Attempt { moment, first: self.missed.clone(), is_dry_run: self.is_dry_run, max_lock: self.max_lock }
     }
 
     /// An attempt has failed at this, because of these. The pause before the next one; `None` when there is none any more.

@@ -1,74 +1,86 @@
-//! Marking: each row that is to go or to change is put into the quarantine, with whatever hangs on it.
+//! Marking: which rows are to go or to change, with whatever hangs on them. Nothing is touched yet.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow, bail};
 use serde_json::Value;
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
-use super::{Treatment, Work, treatment};
+use super::{RowChanges, Treatment, treatment};
 use crate::database::catalog::Table;
 use crate::database::quote::Fragment;
 use crate::database::run::rows;
-use crate::database::script::{Script, Variables, file, render};
+use crate::database::script::{Script, Variables, file, filled, render};
 use crate::examine::references::{Reference, in_sql};
-use crate::repair::quarantine::{self, RowAction, run, table_variables};
+use crate::repair::marks::{self, MarkTable, SCHEMA, run_file};
 
-/// Which rows of a table are looked at.
-#[derive(Debug, Clone, Copy)]
-enum Among<'a> {
-    All,
-    Keys(&'a [Value]),
-    /// Those that hang on a row that is to be removed.
-    Hanging,
-}
-
-impl Work<'_> {
+impl<'a> RowChanges<'a> {
     /// Marks the rows that refer to nothing, and whatever hangs on those of them that are removed.
     ///
     /// # Errors
     /// When a reference cannot be treated.
-    pub async fn mark_orphans(&self, connection: &mut PgConnection, orphaned: &[&Reference]) -> Result<()> {
-        let mut waiting: Vec<(&Reference, Treatment)> = Vec::new();
+    pub async fn mark_orphans(&mut self, connection: &mut PgConnection, orphaned: &[&Reference]) -> Result<()> {
+        marks::reserve_memory(connection, true).await?;
+        let mut emptied = Vec::new();
         for reference in orphaned {
             match treatment(reference, self.catalog) {
-                Ok(treatment) => waiting.push((reference, treatment)),
+                Ok(Treatment::Remove) => self.mark_removed(connection, reference, None).await?,
+                Ok(Treatment::Empty) => emptied.push(*reference),
                 Err(reason) => bail!("{} cannot be repaired: {reason}", reference.subject()),
             }
         }
-        quarantine::room(connection, true).await?;
-        self.spread(connection, waiting, None).await
+        self.spread(connection).await?;
+        for reference in emptied {
+            self.mark_emptied(connection, reference, None).await?;
+        }
+        self.settle(connection).await
     }
 
     /// Marks the rows that a fix's own query selects, and whatever hangs on those that are removed. The query returns
     /// `table`, `key` (the primary key as jsonb), `change` (the new values as jsonb; null removes the row), `reason`.
     /// `tables` are those that it may return rows of. Where it `gives_places` (`place`, their ctid), they are found again by
     /// these, which is quicker.
+    ///
+    /// # Errors
+    /// What the server says.
     pub async fn mark_selected(
-        &self,
+        &mut self,
         connection: &mut PgConnection,
         selection: &str,
         tables: &[String],
         gives_places: bool,
     ) -> Result<()> {
-        quarantine::room(connection, true).await?;
-        for table in tables {
-            let Some(table) = self.catalog.tables.get(table) else { continue };
-            let variables = table_variables(&self.catalog.schema, table, self.code)
-                .sql("selection", Fragment::keyword(selection.to_owned()))
-                .sql("is_it", is_it(table, gives_places))
-                .sql("may_differ", quarantine::may_differ("target", table))
-                .sql("texts", quarantine::texts("target", table))
-                .sql("target_key_object", key_object("target", table));
-            let (_, marked) = run(connection, "sql/quarantine/mark_selected.sql", &variables).await?;
-            quarantine::analyze(connection, marked).await?;
+        marks::reserve_memory(connection, true).await?;
+        let selected = Fragment::qualified(SCHEMA, &self.marks.next_name());
+        let place = if gives_places { "selection.\"place\"" } else { "CAST(NULL AS pg_catalog.tid)" };
+        let variables = Variables::default()
+            .sql("selected", selected.clone())
+            .sql("place", Fragment::keyword(place.to_owned()))
+            .sql("selection", Fragment::keyword(selection.to_owned()));
+        run_file(connection, "sql/marks/selected.sql", &variables).await?;
+        marks::analyze(connection, selected.clone()).await?;
+        let catalog = self.catalog;
+        for name in tables {
+            let Some(table) = catalog.tables.get(name) else { continue };
+            let variables = Variables::default()
+                .text("table_name", name)
+                .sql("selected", selected.clone())
+                .sql("table", Fragment::qualified(&catalog.schema, name))
+                .sql("target_key", Fragment::columns(Some("target"), &table.primary_key))
+                .sql("marked_key", Fragment::columns(Some("marked"), &table.primary_key))
+                .sql("for_update", self.for_update(name, "target"))
+                .sql("is_it", is_it(table, gives_places));
+            let removed = self.marks.for_removed(connection, table, &catalog.schema).await?;
+            let of_removed = variables.clone().sql("marks", removed);
+            self.marks.remove(connection, "sql/marks/selected_removed.sql", &of_removed, name, 0).await?;
+            let changed = self.marks.for_changed(connection, table, &catalog.schema).await?;
+            let of_changed = variables.sql("marks", changed);
+            self.marks.change(connection, "sql/marks/selected_changed.sql", &of_changed, name).await?;
         }
-        let lost = quarantine::counts(connection, self.code).await?.into_iter();
-        let lost: BTreeSet<String> =
-            lost.filter(|marked| marked.action == RowAction::Removed).map(|marked| marked.table).collect();
-        let waiting = self.hanging_on(&lost);
-        self.spread(connection, waiting, None).await
+        run_file(connection, "sql/marks/drop.sql", &Variables::default().sql("marks", selected)).await?;
+        self.spread(connection).await?;
+        self.settle(connection).await
     }
 
     /// Keys of rows that refer to nothing, at most `limit`.
@@ -81,8 +93,8 @@ impl Work<'_> {
         reference: &Reference,
         limit: usize,
     ) -> Result<Vec<Value>> {
-        let variables = self.variables(reference, &[])?.text("limit", limit.to_string());
-        let found = rows(connection, "sql/quarantine/orphans.sql", &variables).await?;
+        let variables = self.ends(reference)?.text("limit", limit.to_string());
+        let found = rows(connection, "sql/marks/orphans.sql", &variables).await?;
         found.iter().map(|row| Ok(row.try_get("key")?)).collect()
     }
 
@@ -91,127 +103,180 @@ impl Work<'_> {
     /// # Errors
     /// When the reference cannot be treated.
     pub async fn mark_batch(
-        &self,
+        &mut self,
         connection: &mut PgConnection,
         reference: &Reference,
         keys: &[Value],
     ) -> Result<()> {
+        marks::reserve_memory(connection, true).await?;
         let treatment = treatment(reference, self.catalog)
             .map_err(|reason| anyhow!("{} cannot be repaired: {reason}", reference.subject()))?;
-        self.spread(connection, vec![(reference, treatment)], Some(keys)).await
+        if treatment == Treatment::Remove {
+            self.mark_removed(connection, reference, Some(keys)).await?;
+            self.spread(connection).await?;
+        } else {
+            self.mark_emptied(connection, reference, Some(keys)).await?;
+        }
+        self.settle(connection).await
     }
 
-    /// The references into tables that lost rows, and what is done to theirs. Of those that cannot be treated
-    /// `guard` looks whether any row really hangs on one.
-    fn hanging_on(&self, lost: &BTreeSet<String>) -> Vec<(&Reference, Treatment)> {
-        self.all
-            .iter()
-            .filter(|r| r.parent_schema == self.catalog.schema && lost.contains(&r.parent_table))
-            .filter_map(|reference| Some((reference, treatment(reference, self.catalog).ok()?)))
-            .collect()
-    }
-
-    /// Marks along references until nothing new turns up; what is only emptied comes last, when it is known which
-    /// rows stay.
-    async fn spread(
-        &self,
-        connection: &mut PgConnection,
-        mut waiting: Vec<(&Reference, Treatment)>,
-        batch: Option<&[Value]>,
-    ) -> Result<()> {
-        let mut emptying: Vec<(&Reference, Among<'_>)> = Vec::new();
-        let mut among = batch.map_or(Among::All, Among::Keys);
-        while !waiting.is_empty() {
-            let mut lost: BTreeSet<String> = BTreeSet::new();
-            for (reference, treatment) in waiting.drain(..) {
-                if treatment == Treatment::Empty {
-                    emptying.push((reference, among));
-                } else if self.mark_one(connection, reference, treatment, among).await? > 0 {
-                    lost.insert(reference.child_table.clone());
-                }
+    /// Follows the references into tables that lost rows, round by round, until nothing new turns up; what is only emptied
+    /// comes last, when it is known which rows go. References that cannot be treated are left to the guard.
+    async fn spread(&mut self, connection: &mut PgConnection) -> Result<()> {
+        for round in 0.. {
+            let lost = self.marks.lost_in(round);
+            if lost.is_empty() {
+                break;
             }
-            waiting = self.hanging_on(&lost);
-            if batch.is_some() {
-                among = Among::Hanging;
+            for reference in self.hanging_on(&lost, Treatment::Remove) {
+                let child = self.table(&reference.child_table)?;
+                let marks = self.marks.for_removed(connection, child, &self.catalog.schema).await?;
+                let variables = self
+                    .hanging(reference, Some(round))?
+                    .text("round", round.to_string())
+                    .sql("marks", marks);
+                let path = "sql/marks/hanging_removed.sql";
+                self.marks.remove(connection, path, &variables, &child.name, round + 1).await?;
             }
         }
-        for (reference, among) in emptying {
-            self.mark_one(connection, reference, Treatment::Empty, among).await?;
+        let lost: Vec<String> = self.marks.removed().map(|(table, _)| table.clone()).collect();
+        for reference in self.hanging_on(&lost, Treatment::Empty) {
+            let child = self.table(&reference.child_table)?;
+            let marks = self.marks.for_changed(connection, child, &self.catalog.schema).await?;
+            let variables =
+                self.hanging(reference, None)?.sql("marks", marks).text("change", emptying(reference)?);
+            self.marks.change(connection, "sql/marks/hanging_emptied.sql", &variables, &child.name).await?;
         }
         Ok(())
     }
 
-    async fn mark_one(
-        &self,
-        connection: &mut PgConnection,
-        reference: &Reference,
-        treatment: Treatment,
-        among: Among<'_>,
-    ) -> Result<u64> {
-        let child = self.table(&reference.child_table)?;
-        let (action, changed): (_, &[String]) = match treatment {
-            Treatment::Remove => (RowAction::Removed, &[]),
-            Treatment::Empty => (RowAction::Changed, &reference.child_columns),
+    /// The references into tables that lost rows, of those that are treated so.
+    fn hanging_on(&self, lost: &[String], wanted: Treatment) -> Vec<&'a Reference> {
+        let all: &'a [Reference] = self.all;
+        let is_hanging = |r: &&Reference| {
+            r.parent_schema == self.catalog.schema
+                && lost.contains(&r.parent_table)
+                && treatment(r, self.catalog) == Ok(wanted)
         };
-        let change: BTreeMap<&String, ()> = changed.iter().map(|column| (column, ())).collect();
-        let keys = if let Among::Keys(keys) = among { keys } else { &[] };
-        let variables = self.variables(reference, keys)?;
-        let within = |columns: &str, path: &str| -> Result<Fragment> {
-            let query = render(Script::parse(file(path)).single()?, &variables)?;
-            Ok(Fragment::keyword(format!("({columns}) IN ({query})")))
-        };
-        let among = match among {
-            Among::All => Fragment::keyword("true".to_owned()),
-            Among::Keys(_) => within(
-                Fragment::columns(Some("child"), &child.primary_key).as_str(),
-                "sql/quarantine/of_batch.sql",
-            )?,
-            Among::Hanging => within(
-                Fragment::columns(Some("child"), &reference.child_columns).as_str(),
-                "sql/quarantine/of_removed.sql",
-            )?,
-        };
-        let variables = variables
-            .sql("among", among)
-            .text("action", action.as_str())
-            .text("change", if changed.is_empty() { String::new() } else { serde_json::to_string(&change)? });
-        let (_, marked) = run(connection, "sql/quarantine/mark.sql", &variables).await?;
-        quarantine::analyze(connection, marked).await?;
-        Ok(marked)
+        all.iter().filter(is_hanging).collect()
     }
 
-    /// Both ends of a reference, as `child` and `parent`, and their rows in the quarantine.
-    fn variables(&self, reference: &Reference, keys: &[Value]) -> Result<Variables> {
+    async fn mark_removed(
+        &mut self,
+        connection: &mut PgConnection,
+        reference: &Reference,
+        keys: Option<&[Value]>,
+    ) -> Result<()> {
+        let child = self.table(&reference.child_table)?;
+        let marks = self.marks.for_removed(connection, child, &self.catalog.schema).await?;
+        let variables = self.orphaned(reference, keys)?.sql("marks", marks);
+        self.marks.remove(connection, "sql/marks/orphans_removed.sql", &variables, &child.name, 0).await?;
+        Ok(())
+    }
+
+    async fn mark_emptied(
+        &mut self,
+        connection: &mut PgConnection,
+        reference: &Reference,
+        keys: Option<&[Value]>,
+    ) -> Result<()> {
+        let child = self.table(&reference.child_table)?;
+        let marks = self.marks.for_changed(connection, child, &self.catalog.schema).await?;
+        let variables =
+            self.orphaned(reference, keys)?.sql("marks", marks).text("change", emptying(reference)?);
+        self.marks.change(connection, "sql/marks/orphans_emptied.sql", &variables, &child.name).await
+    }
+
+    async fn settle(&mut self, connection: &mut PgConnection) -> Result<()> {
+        let catalog = self.catalog;
+        let key = |table: &str| catalog.tables.get(table).map(|t| t.primary_key.clone()).unwrap_or_default();
+        self.marks.spare(connection, key).await
+    }
+
+    /// What the statements that mark orphans use: of all rows, or of those with these keys.
+    fn orphaned(&self, reference: &Reference, keys: Option<&[Value]>) -> Result<Variables> {
+        let variables = self.ends(reference)?;
+        let among = match keys {
+            None => Fragment::keyword("true".to_owned()),
+            Some(keys) => {
+                let child = self.table(&reference.child_table)?;
+                let variables = variables
+                    .clone()
+                    .text("keys", serde_json::to_string(keys)?)
+                    .sql("wanted_key", Fragment::columns(Some("wanted"), &child.primary_key));
+                let query = render(Script::parse(file("sql/marks/of_batch.sql")).single()?, &variables)?;
+                let key = Fragment::columns(Some("child"), &child.primary_key);
+                Fragment::keyword(format!("({key}) IN ({query})"))
+            }
+        };
+        Ok(variables.sql("among", among))
+    }
+
+    /// What the statements that mark hanging rows use: those on rows marked in one round, or in any.
+    fn hanging(&self, reference: &Reference, round: Option<u32>) -> Result<Variables> {
+        let marks = self.marks.removed_from(&reference.parent_table);
+        let marks = marks.ok_or_else(|| anyhow!("{} lost no row", reference.parent_table))?;
+        let gone = self.gone(&reference.parent_table, &reference.parent_columns, marks, round)?;
+        Ok(self
+            .ends(reference)?
+            .sql("gone", gone)
+            .sql("gone_columns", Fragment::columns(Some("gone"), &reference.parent_columns)))
+    }
+
+    /// A query for these columns of a table's rows that are to be removed.
+    pub(super) fn gone(
+        &self,
+        parent: &str,
+        columns: &[String],
+        marks: &MarkTable,
+        round: Option<u32>,
+    ) -> Result<Fragment> {
+        let key = &self.table(parent)?.primary_key;
+        let variables = Variables::default()
+            .text("round", round.map(|round| round.to_string()).unwrap_or_default())
+            .sql("parent_marks", marks.name());
+        let query = if columns.iter().all(|column| key.contains(column)) {
+            let variables = variables.sql("marked_columns", Fragment::columns(Some("marked"), columns));
+            filled("sql/marks/gone_keys.sql", &variables)?
+        } else {
+            let variables = variables
+                .sql("parent", Fragment::qualified(&self.catalog.schema, parent))
+                .sql("parent_columns", Fragment::columns(Some("parent"), columns))
+                .sql("marked_parent_key", Fragment::columns(Some("marked"), key))
+                .sql("parent_key", Fragment::columns(Some("parent"), key));
+            filled("sql/marks/gone_rows.sql", &variables)?
+        };
+        Ok(Fragment::keyword(query))
+    }
+
+    /// Both ends of a reference, as `child` and `parent`.
+    fn ends(&self, reference: &Reference) -> Result<Variables> {
         let schema = &self.catalog.schema;
         let child = self.table(&reference.child_table)?;
-        // A parent outside the schema loses no rows here; any column serves to say so.
-        let parent_key = match self.catalog.tables.get(&reference.parent_table) {
-            Some(parent) if reference.parent_schema == *schema && !parent.primary_key.is_empty() => {
-                parent.primary_key.clone()
-            }
-            _ => reference.parent_columns.clone(),
-        };
         Ok(Variables::for_schema(schema)
-            .text("code", self.code)
-            .text("table", &child.name)
             .text("reason", format!("{} is gone", in_sql(&reference.subject())))
-            .text("keys", serde_json::to_string(keys)?)
-            .text("parent_schema", &reference.parent_schema)
-            .text("parent_table", &reference.parent_table)
             .sql("child", Fragment::qualified(schema, &child.name))
             .sql("parent", Fragment::qualified(&reference.parent_schema, &reference.parent_table))
             .sql("child_columns", Fragment::columns(Some("child"), &reference.child_columns))
             .sql("parent_columns", Fragment::columns(Some("parent"), &reference.parent_columns))
-            .sql("gone_parent_columns", Fragment::columns(Some("gone"), &reference.parent_columns))
-            .sql("may_differ", quarantine::may_differ("child", child))
-            .sql("texts", quarantine::texts("child", child))
-            .sql("child_key", key_object("child", child))
-            .sql("child_primary_key", Fragment::columns(Some("child"), &child.primary_key))
-            .sql("wanted_key", Fragment::columns(Some("wanted"), &child.primary_key))
-            .sql("gone_child_key", Fragment::columns(Some("gone"), &child.primary_key))
-            .sql("parent_key", Fragment::columns(Some("parent"), &parent_key))
-            .sql("gone_parent_key", Fragment::columns(Some("gone"), &parent_key)))
+            .sql("child_key", Fragment::columns(Some("child"), &child.primary_key))
+            .sql("child_key_object", key_object("child", child))
+            .sql("marked_key", Fragment::columns(Some("marked"), &child.primary_key))
+            .sql("for_update", self.for_update(&child.name, "child")))
     }
+
+    /// Rows that tables of other schemas may refer to are held from here on, so that none there can come to hang on one of
+    /// them after the guard has looked. The lock on the whole table keeps away everybody else.
+    fn for_update(&self, table: &str, alias: &str) -> Fragment {
+        let is_referred_to = self.catalog.incoming_keys.iter().any(|key| key.parent_table == table);
+        Fragment::keyword(if is_referred_to { format!("FOR UPDATE OF {alias}") } else { String::new() })
+    }
+}
+
+/// The change that empties the referring columns.
+fn emptying(reference: &Reference) -> Result<String> {
+    let change: BTreeMap<&String, ()> = reference.child_columns.iter().map(|column| (column, ())).collect();
+    Ok(serde_json::to_string(&change)?)
 }
 
 /// What finds a selected row again. Rows of several partitions may have one place.
@@ -219,8 +284,17 @@ fn is_it(table: &Table, gives_places: bool) -> Fragment {
     if gives_places && table.kind == "r" {
         return Fragment::keyword("target.ctid = selected.\"place\"".to_owned());
     }
-    let columns = |alias| Fragment::columns(Some(alias), &table.primary_key);
-    Fragment::keyword(format!("({}) = ({})", columns("key"), columns("target")))
+    let types = table.stored_columns.iter().zip(&table.stored_types);
+    let of_type = |column: &String| types.clone().find(|(stored, _)| *stored == column).map(|(_, of_type)| of_type);
+    let one = |column: &String| match of_type(column) {
+        Some(of_type) => format!(
+            "target.{} = CAST(selected.\"key\" ->> {} AS {of_type})",
+            Fragment::ident(column),
+            Fragment::literal(column)
+        ),
+        None => "false".to_owned(),
+    };
+    Fragment::keyword(table.primary_key.iter().map(one).collect::<Vec<_>>().join(" AND "))
 }
 
 /// The primary key of `alias` as a jsonb object.

@@ -1,18 +1,20 @@
 //! Treating: what was marked is changed and removed, and the server is held to the count.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, Result};
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
-use super::{Work, treatment};
-use crate::database::catalog::DeclaredKey;
-use crate::database::run::rows;
+use super::{RowChanges, treatment};
+use crate::database::catalog::{DeclaredKey, Table};
+use crate::database::quote::Fragment;
+use crate::database::run::{execute, rows};
+use crate::database::script::Variables;
 use crate::exit::failure;
-use crate::repair::quarantine::{self, RowAction, assignments, run, table_variables};
+use crate::repair::locks::LockWatch;
+use crate::repair::marks::{MarkTable, run_file};
+use crate::repair::quarantine;
 
-impl Work<'_> {
+impl RowChanges<'_> {
     /// Refuses when a row that cannot be quarantined hangs on one that is to be removed: the server would remove or
     /// change it silently.
     pub async fn guard(&self, connection: &mut PgConnection) -> Result<()> {
@@ -23,7 +25,9 @@ impl Work<'_> {
             .filter_map(|reference| reference.declared.as_ref())
             .chain(&self.catalog.incoming_keys);
         for key in untreatable.filter(|key| key.parent_schema == self.catalog.schema) {
-            let count = hanging_on(connection, key).await?;
+            let Some(marks) = self.marks.removed_from(&key.parent_table) else { continue };
+            let gone = self.gone(&key.parent_table, &key.parent_columns, marks, None)?;
+            let count = count_hanging_on(connection, key, gone).await?;
             if count > 0 {
                 return Err(failure(
                     format!(
@@ -39,31 +43,42 @@ impl Work<'_> {
     }
 
     /// Changes rows, then removes rows, children first. Returns the statements.
-    pub async fn treat(&self, connection: &mut PgConnection) -> Result<Vec<String>> {
+    ///
+    /// # Errors
+    /// When the server touched another number of rows than were marked.
+    pub async fn treat(&self, connection: &mut PgConnection, watch: &mut LockWatch) -> Result<Vec<String>> {
         let mut statements = Vec::new();
-        let mut to_change: BTreeMap<(String, Vec<String>), i64> = BTreeMap::new();
-        let mut to_remove: BTreeMap<String, i64> = BTreeMap::new();
-        for marked in quarantine::counts(connection, self.code).await? {
-            if marked.action == RowAction::Removed {
-                *to_remove.entry(marked.table).or_default() += marked.count;
-            } else {
-                *to_change.entry((marked.table, marked.columns)).or_default() += marked.count;
+        for (name, marks) in self.marks.changed() {
+            let table = self.table(name)?;
+            for (columns, count) in self.marks.groups(connection, marks).await? {
+                let variables = self
+                    .treated(table, marks)
+                    .text("changed_columns", serde_json::to_string(&columns)?)
+                    .sql("assignments", quarantine::new_values(&self.catalog.schema, table, &columns));
+                let done = run_file(connection, "sql/marks/change.sql", &variables).await?;
+                watch.treated(done.1);
+                statements.push(counted(done, count, name)?);
             }
         }
-        for ((table, columns), count) in to_change {
-            let variables = table_variables(&self.catalog.schema, self.table(&table)?, self.code)
-                .text("changed_columns", serde_json::to_string(&columns)?)
-                .sql("assignments", assignments(&columns, "changed"));
-            let done = run(connection, "sql/quarantine/change.sql", &variables).await?;
-            statements.push(counted(done, count, &table)?);
+        let removed: Vec<String> = self.marks.removed().map(|(name, _)| name.clone()).collect();
+        for name in self.children_first(removed) {
+            let marks = self.marks.removed_from(&name).context("it was in the list")?;
+            let (sql, touched) = self.remove(connection, &name, marks).await?;
+            watch.treated(touched);
+            statements.push(counted((sql, touched), i64::try_from(marks.count)?, &name)?);
         }
-        for table in self.children_first(to_remove.keys().cloned().collect()) {
-            let variables = table_variables(&self.catalog.schema, self.table(&table)?, self.code);
-            let done = run(connection, "sql/quarantine/remove.sql", &variables).await?;
-            statements.push(counted(done, to_remove[&table], &table)?);
-        }
-        quarantine::room(connection, false).await?;
+        // Keys of the user's own may be checked at the end of the transaction only, and an ALTER TABLE before it would fail.
+        execute(connection, "SET CONSTRAINTS ALL IMMEDIATE".into()).await.context("while checking deferred keys")?;
         Ok(statements)
+    }
+
+    /// The marked rows of one table, as the statements that treat them name both.
+    pub(super) fn treated(&self, table: &Table, marks: &MarkTable) -> Variables {
+        Variables::default()
+            .sql("table", Fragment::qualified(&self.catalog.schema, &table.name))
+            .sql("marks", marks.name())
+            .sql("marked_key", Fragment::columns(Some("marked"), &table.primary_key))
+            .sql("target_key", Fragment::columns(Some("target"), &table.primary_key))
     }
 
     /// Orders tables so that whatever refers to a table comes before it.
@@ -99,8 +114,17 @@ fn counted((sql, touched): (String, u64), expected: i64, table: &str) -> Result<
     ))
 }
 
-async fn hanging_on(connection: &mut PgConnection, key: &DeclaredKey) -> Result<i64> {
-    let rows = rows(connection, "sql/quarantine/hangs_on_removed.sql", &key.variables()).await?;
+/// How many rows refer by this key to one of `gone`, a query for what it refers to.
+pub(super) async fn count_hanging_on(
+    connection: &mut PgConnection,
+    key: &DeclaredKey,
+    gone: Fragment,
+) -> Result<i64> {
+    let variables = key
+        .variables()
+        .sql("gone", gone)
+        .sql("gone_columns", Fragment::columns(Some("gone"), &key.parent_columns));
+    let rows = rows(connection, "sql/marks/hangs_on_removed.sql", &variables).await?;
     Ok(rows.first().context("a count is one row")?.try_get("count")?)
 }
 

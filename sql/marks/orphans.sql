@@ -1,7 +1,7 @@
 -- Keys of rows of one table that refer to nothing, as many as are asked for. Looked for without a lock: whoever removes them
 -- looks at each again.
 SELECT
-    :child_key AS key
+    :child_key_object AS key
 FROM
     :child AS child
 WHERE

@@ -1,0 +1,2 @@
+-- A work table is no longer needed.
+DROP TABLE :marks;

@@ -1,0 +1,2 @@
+-- The index was for as long as rows were removed.
+DROP INDEX :index;

@@ -1,0 +1,21 @@
+-- Marks the rows of one table that refer to rows marked in the round before, to be removed with them.
+INSERT INTO :marks
+SELECT
+    :child_key,
+    :'reason',
+    :'round'::integer + 1
+FROM
+    :child AS child
+WHERE
+    EXISTS (
+        SELECT
+        FROM (:gone) AS gone
+        WHERE (:gone_columns) = (:child_columns)
+    )
+    -- No row is marked twice.
+    AND NOT EXISTS (
+        SELECT
+        FROM :marks AS marked
+        WHERE (:marked_key) = (:child_key)
+    )
+:for_update;

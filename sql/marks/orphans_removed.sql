@@ -1,0 +1,24 @@
+-- Marks the rows of one table that refer to nothing, to be removed. The first round.
+INSERT INTO :marks
+SELECT
+    :child_key,
+    :'reason',
+    0
+FROM
+    :child AS child
+WHERE
+    (:child_columns) IS NOT NULL
+    -- Of a batch: the rows that are its own.
+    AND :among
+    AND NOT EXISTS (
+        SELECT
+        FROM :parent AS parent
+        WHERE (:parent_columns) = (:child_columns)
+    )
+    -- No row is marked twice.
+    AND NOT EXISTS (
+        SELECT
+        FROM :marks AS marked
+        WHERE (:marked_key) = (:child_key)
+    )
+:for_update;

@@ -1,0 +1,2 @@
+-- A table of the quarantine whose rows are all back.
+DROP TABLE :kept;

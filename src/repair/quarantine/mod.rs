@@ -1,0 +1,217 @@
+//! The quarantine: every row that a fix removes or changes, copied in the same transaction into a table of the schema
+//! `evodoctor` that has the columns of Evolution's (`values`); `restore` brings the rows back, `legacy` reads what older
+//! versions kept as jsonb.
+
+mod legacy;
+mod restore;
+mod values;
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::Row;
+use sqlx::postgres::{PgConnection, PgRow};
+
+use super::marks::{SCHEMA, run_file};
+use crate::database::catalog::Table;
+use crate::database::quote::Fragment;
+use crate::database::run::rows;
+use crate::database::script::Variables;
+use crate::examine::references::{from_sql, in_sql};
+
+pub use legacy::unpack;
+pub use restore::{Restoring, refers_to_gone};
+pub use values::{digest, kept_values, new_values};
+
+/// What happens to a marked row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RowAction {
+    /// It is removed.
+    Removed,
+    /// Some of its columns are emptied, or by undo filled again.
+    Changed,
+    /// Undo brings it back.
+    Restored,
+}
+
+impl RowAction {
+    /// From what the quarantine writes.
+    fn parse(text: &str) -> Self {
+        match text {
+            "removed" => Self::Removed,
+            _ => Self::Changed,
+        }
+    }
+
+    /// As the quarantine writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Removed => "removed",
+            Self::Changed => "changed",
+            Self::Restored => "restored",
+        }
+    }
+}
+
+/// Rows of one table that are treated alike, for one reason.
+#[derive(Debug, Clone, Serialize)]
+pub struct RowDiff {
+    /// The table.
+    pub table: String,
+    /// What happens to the rows.
+    pub action: RowAction,
+    /// The columns that are emptied; none for removed rows.
+    pub columns: Vec<String>,
+    /// Why.
+    pub reason: String,
+    /// How many.
+    pub count: i64,
+    /// A digest over all of them, so that a plan notices other rows.
+    pub digest: String,
+    /// At most five, before and after, secrets masked.
+    pub sample: Vec<RowSample>,
+}
+
+/// One row before and after.
+#[derive(Debug, Clone, Serialize)]
+pub struct RowSample {
+    /// The row as it was.
+    pub before: Value,
+    /// The row as it is then; `null` when it is gone.
+    pub after: Value,
+}
+
+/// The tables of the quarantine that a run, or a series of batches, fills.
+#[derive(Debug, Clone)]
+pub struct Quarantine {
+    /// The run, or the first of the series: in the names of the tables.
+    first_run: i64,
+    /// Rolled back in any case: what is copied needs no log.
+    is_dry_run: bool,
+    /// The tables by what they hold: code, table, action and columns.
+    tables: BTreeMap<(String, String, RowAction, Vec<String>), String>,
+    /// How many entries the run has so far.
+    entries: usize,
+}
+
+impl Quarantine {
+    /// Of a run that stands alone or begins a series.
+    pub fn new(first_run: i64, is_dry_run: bool) -> Self {
+        Self { first_run, is_dry_run, tables: BTreeMap::new(), entries: 0 }
+    }
+
+    /// The same tables, for the next run of the series.
+    #[must_use]
+    pub fn for_next_run(&self) -> Self {
+        Self { entries: 0, ..self.clone() }
+    }
+
+    /// The name of one of its tables, qualified.
+    pub fn name(relation: &str) -> Fragment {
+        Fragment::qualified(SCHEMA, relation)
+    }
+
+    /// The table for these columns of a table's rows, made where it is not there yet.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn table_for(
+        &mut self,
+        connection: &mut PgConnection,
+        code: &str,
+        schema: &str,
+        table: &Table,
+        action: RowAction,
+        columns: &[String],
+    ) -> Result<String> {
+        let what = (code.to_owned(), table.name.clone(), action, columns.to_vec());
+        if let Some(relation) = self.tables.get(&what) {
+            return Ok(relation.clone());
+        }
+        let relation = format!("quarantine_{}_{}", self.first_run, self.tables.len() + 1);
+        let persistence = if self.is_dry_run { "UNLOGGED" } else { "" };
+        let variables = Variables::default()
+            .sql("persistence", Fragment::keyword(persistence.to_owned()))
+            .sql("kept", Self::name(&relation))
+            .sql("table", Fragment::qualified(schema, &table.name))
+            .sql("kept_columns", kept_values(table, columns));
+        let path = match action {
+            RowAction::Removed => "sql/quarantine/removed.sql",
+            _ => "sql/quarantine/changed.sql",
+        };
+        run_file(connection, path, &variables).await?;
+        self.tables.insert(what, relation.clone());
+        Ok(relation)
+    }
+
+    /// Writes down which table holds the rows of a diff.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn record(
+        &mut self,
+        connection: &mut PgConnection,
+        code: &str,
+        diff: &RowDiff,
+        relation: &str,
+    ) -> Result<()> {
+        let sample: Vec<Value> =
+            diff.sample.iter().map(|row| Value::Array(vec![row.before.clone(), row.after.clone()])).collect();
+        let variables = Variables::default()
+            .text("position", self.entries.to_string())
+            .text("code", code)
+            .text("table_name", &diff.table)
+            .text("action", diff.action.as_str())
+            .text("changed_columns", serde_json::to_string(&diff.columns)?)
+            .text("reason", in_sql(&diff.reason))
+            .text("count", diff.count.to_string())
+            .text("digest", &diff.digest)
+            .text("sample", Value::Array(sample).to_string())
+            .text("relation", relation);
+        run_file(connection, "sql/quarantine/record.sql", &variables).await?;
+        self.entries += 1;
+        Ok(())
+    }
+}
+
+/// What one fix of a run has in one table of the quarantine.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The fix's code.
+    pub code: String,
+    /// The rows, as the plan showed them.
+    pub diff: RowDiff,
+    /// The table that holds them.
+    pub relation: String,
+}
+
+/// What these runs have in the quarantine.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn entries(connection: &mut PgConnection, runs: &[i64]) -> Result<Vec<Entry>> {
+    let variables = Variables::default().text("runs", serde_json::to_string(runs)?);
+    let found = rows(connection, "sql/quarantine/entries.sql", &variables).await?;
+    found.iter().map(read_entry).collect()
+}
+
+fn read_entry(row: &PgRow) -> Result<Entry> {
+    let sample: Value = row.try_get("sample")?;
+    let read = |row: &Value| RowSample { before: row[0].clone(), after: row[1].clone() };
+    Ok(Entry {
+        code: row.try_get("code")?,
+        relation: row.try_get("relation")?,
+        diff: RowDiff {
+            table: row.try_get("table_name")?,
+            action: RowAction::parse(row.try_get("action")?),
+            columns: row.try_get("columns")?,
+            reason: from_sql(row.try_get("reason")?),
+            count: row.try_get("count")?,
+            digest: row.try_get("digest")?,
+            sample: sample.as_array().into_iter().flatten().map(read).collect(),
+        },
+    })
+}

@@ -1,0 +1,315 @@
+//! Bringing rows back from the quarantine, and proving that they are back.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, bail};
+use sqlx::Row;
+use sqlx::postgres::PgConnection;
+
+use super::values::{is_as_changed, is_as_kept, restored_value};
+use super::{Entry, Quarantine, RowAction};
+use crate::database::catalog::{Catalog, DeclaredKey, Table};
+use crate::database::quote::Fragment;
+use crate::database::run::{execute, rows, state_of};
+use crate::database::script::Variables;
+use crate::exit::failure;
+use crate::repair::marks::run_file;
+use crate::repair::rows::children_first;
+
+/// The rows of one fix that come back, of one run or of a series of batches.
+pub struct Restoring<'a> {
+    /// Tables and keys as they are now.
+    pub catalog: &'a Catalog,
+    /// The runs.
+    pub runs: &'a [i64],
+    /// What the fix has in the quarantine.
+    pub entries: Vec<Entry>,
+}
+
+/// What bringing rows back did.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// The statements.
+    pub statements: Vec<String>,
+    /// What the reader has to know.
+    pub notes: Vec<String>,
+}
+
+impl Restoring<'_> {
+    /// What keeps the rows from coming back: keys that are in use again, values that are others by now.
+    ///
+    /// # Errors
+    /// When a table or a column is gone.
+    pub async fn conflicts(&self, connection: &mut PgConnection) -> Result<Vec<String>> {
+        let mut refusals = Vec::new();
+        for (name, relation) in self.tables(RowAction::Removed) {
+            let table = self.table(name)?;
+            self.columns(connection, table, relation).await?;
+            let variables = self.variables(table, relation);
+            for row in rows(connection, "sql/quarantine/conflicts_removed.sql", &variables).await? {
+                refusals.push(row.try_get("refusal")?);
+            }
+        }
+        for (name, relation, columns) in self.changes() {
+            let table = self.table(name)?;
+            self.columns(connection, table, relation).await?;
+            let variables = self
+                .variables(table, relation)
+                .text("changed_columns", serde_json::to_string(columns)?)
+                .sql("is_as_changed", Fragment::keyword(is_as_changed(columns)));
+            for row in rows(connection, "sql/quarantine/conflicts_changed.sql", &variables).await? {
+                refusals.push(row.try_get("refusal")?);
+            }
+        }
+        Ok(refusals)
+    }
+
+    /// Brings the removed rows back, parents first, and puts the old values into those that were changed.
+    ///
+    /// # Errors
+    /// When rows written since stand in the way.
+    pub async fn restore(&self, connection: &mut PgConnection) -> Result<Restored> {
+        let mut done = Restored::default();
+        let keys = &self.catalog.foreign_keys;
+        let refers = |child: &str, parent: &str| {
+            keys.iter().any(|key| key.child_table == child && key.parent_table == parent)
+        };
+        let removed: BTreeSet<&String> = self.tables(RowAction::Removed).into_iter().map(|(name, _)| name).collect();
+        let mut parents_first = children_first(removed.into_iter().cloned().collect(), refers);
+        parents_first.reverse();
+        for name in parents_first {
+            for (_, relation) in self.tables(RowAction::Removed).into_iter().filter(|(table, _)| **table == name) {
+                let table = self.table(&name)?;
+                let columns = self.columns(connection, table, relation).await?;
+                let values: Vec<String> = columns.iter().map(|column| restored_value(table, column)).collect();
+                let variables = self
+                    .variables(table, relation)
+                    .sql("columns", Fragment::columns(None, &columns))
+                    .sql("restored_columns", Fragment::keyword(values.join(",\n    ")));
+                let written = run_file(connection, "sql/quarantine/restore_removed.sql", &variables).await;
+                done.statements.push(written.map_err(|error| explain(error, &name))?.0);
+            }
+        }
+        for (name, relation, columns) in self.changes() {
+            let table = self.table(name)?;
+            let one = |column: &String| format!("{} = {}", Fragment::ident(column), restored_value(table, column));
+            let assignments: Vec<String> = columns.iter().map(one).collect();
+            let variables = self
+                .variables(table, relation)
+                .text("changed_columns", serde_json::to_string(columns)?)
+                .sql("assignments", Fragment::keyword(assignments.join(",\n    ")));
+            let written = run_file(connection, "sql/quarantine/restore_changed.sql", &variables).await;
+            let (sql, touched) = written.map_err(|error| explain(error, name))?;
+            done.statements.push(sql);
+            let gone = self.count_changed(name, relation, columns) - i64::try_from(touched)?;
+            if gone > 0 {
+                let missing = self.missing(connection, table, relation, columns).await?;
+                if missing < gone {
+                    return Err(interfered(name, &[format!("{} rows kept their new values", gone - missing)]));
+                }
+                done.notes.push(format!(
+                    "of the {} changed rows of {name}, {gone} were deleted since and stay so",
+                    self.count_changed(name, relation, columns)
+                ));
+            }
+        }
+        Ok(done)
+    }
+
+    /// Holds what is in the tables against what was kept: each row is there as it was.
+    ///
+    /// # Errors
+    /// Names the rows that a trigger or a rule took or changed.
+    pub async fn verify(&self, connection: &mut PgConnection) -> Result<()> {
+        execute(connection, "SET CONSTRAINTS ALL IMMEDIATE".into())
+            .await
+            .context("while checking deferred keys")
+            .map_err(|error| explain(error, "the tables"))?;
+        for (name, relation) in self.tables(RowAction::Removed) {
+            let table = self.table(name)?;
+            let columns = self.columns(connection, table, relation).await?;
+            let is_as_before = format!("{} AND {}", is_there(table), is_as_kept(table, &columns));
+            let variables = self
+                .variables(table, relation)
+                .sql("of_these", Fragment::keyword("true".to_owned()))
+                .sql("is_as_before", Fragment::keyword(is_as_before));
+            self.expect_restored(connection, name, &variables).await?;
+        }
+        for (name, relation, columns) in self.changes() {
+            let table = self.table(name)?;
+            let is_as_before = format!("NOT {} OR ({})", is_there(table), is_as_kept(table, columns));
+            let variables = self
+                .variables(table, relation)
+                .sql("of_these", of_these(columns)?)
+                .sql("is_as_before", Fragment::keyword(is_as_before));
+            self.expect_restored(connection, name, &variables).await?;
+        }
+        Ok(())
+    }
+
+    async fn expect_restored(&self, connection: &mut PgConnection, name: &str, variables: &Variables) -> Result<()> {
+        let found = rows(connection, "sql/quarantine/not_restored.sql", variables).await?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<String> = found.iter().map(|row| row.try_get("key")).collect::<sqlx::Result<_>>()?;
+        Err(interfered(name, &keys))
+    }
+
+    /// How many of the rows that come back refer to nothing by a key.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn dangling(&self, connection: &mut PgConnection, key: &DeclaredKey) -> Result<i64> {
+        let mut count = 0;
+        for (_, relation) in self.tables(RowAction::Removed).into_iter().filter(|(name, _)| **name == key.child_table) {
+            let variables = key.variables().sql("kept", Quarantine::name(relation)).sql("runs", self.runs_in_sql());
+            let found = rows(connection, "sql/quarantine/dangling.sql", &variables).await?;
+            count += found.first().context("a count is one row")?.try_get::<i64, _>("count")?;
+        }
+        Ok(count)
+    }
+
+    /// Lets go of the copies: the rows are back.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn forget(&self, connection: &mut PgConnection) -> Result<()> {
+        let relations: BTreeSet<&String> = self.entries.iter().map(|entry| &entry.relation).collect();
+        for relation in relations {
+            let variables = Variables::default()
+                .text("relation", relation)
+                .sql("runs", self.runs_in_sql())
+                .sql("kept", Quarantine::name(relation));
+            let found = rows(connection, "sql/quarantine/is_used.sql", &variables).await?;
+            let path = match found.first().context("one row")?.try_get("is_used")? {
+                true => "sql/quarantine/forget_rows.sql",
+                false => "sql/quarantine/drop.sql",
+            };
+            run_file(connection, path, &variables).await?;
+        }
+        Ok(())
+    }
+
+    /// The tables whose rows are treated so, each with the table that holds them.
+    fn tables(&self, action: RowAction) -> BTreeSet<(&String, &String)> {
+        let entries = self.entries.iter().filter(|entry| entry.diff.action == action);
+        entries.map(|entry| (&entry.diff.table, &entry.relation)).collect()
+    }
+
+    /// The sets of columns that were changed: table, the table that holds the old values, columns.
+    fn changes(&self) -> BTreeSet<(&String, &String, &Vec<String>)> {
+        let entries = self.entries.iter().filter(|entry| entry.diff.action == RowAction::Changed);
+        entries.map(|entry| (&entry.diff.table, &entry.relation, &entry.diff.columns)).collect()
+    }
+
+    fn count_changed(&self, name: &str, relation: &str, columns: &[String]) -> i64 {
+        let is_it = |entry: &&Entry| {
+            entry.diff.action == RowAction::Changed
+                && entry.diff.table == name
+                && entry.relation == relation
+                && entry.diff.columns == columns
+        };
+        self.entries.iter().filter(is_it).map(|entry| entry.diff.count).sum()
+    }
+
+    fn table(&self, name: &str) -> Result<&Table> {
+        match self.catalog.tables.get(name) {
+            Some(table) => Ok(table),
+            None => bail!("the table {name:?} is gone, and its rows cannot come back without it"),
+        }
+    }
+
+    /// The columns that a table of the quarantine holds.
+    async fn columns(&self, connection: &mut PgConnection, table: &Table, relation: &str) -> Result<Vec<String>> {
+        let variables = Variables::default().text("relation", relation);
+        let found = rows(connection, "sql/quarantine/kept_columns.sql", &variables).await?;
+        let kept: Vec<String> = found.iter().map(|row| row.try_get("name")).collect::<sqlx::Result<_>>()?;
+        let lost: Vec<&String> = kept.iter().filter(|column| !table.columns.contains(column)).collect();
+        if !lost.is_empty() {
+            bail!("{} no longer has the columns {lost:?} that the rows had", table.name);
+        }
+        Ok(kept.into_iter().filter(|column| table.stored_columns.contains(column)).collect())
+    }
+
+    async fn missing(
+        &self,
+        connection: &mut PgConnection,
+        table: &Table,
+        relation: &str,
+        columns: &[String],
+    ) -> Result<i64> {
+        let variables = self
+            .variables(table, relation)
+            .sql("of_these", of_these(columns)?)
+            .sql("is_there", Fragment::keyword(is_there(table)));
+        let found = rows(connection, "sql/quarantine/missing.sql", &variables).await?;
+        Ok(found.first().context("a count is one row")?.try_get("count")?)
+    }
+
+    fn variables(&self, table: &Table, relation: &str) -> Variables {
+        Variables::for_schema(&self.catalog.schema)
+            .text("table_name", &table.name)
+            .sql("table", Fragment::qualified(&self.catalog.schema, &table.name))
+            .sql("kept", Quarantine::name(relation))
+            .sql("kept_key", kept_key(table))
+            .sql("target_key", Fragment::columns(Some("target"), &table.primary_key))
+            .sql("runs", self.runs_in_sql())
+    }
+
+    fn runs_in_sql(&self) -> Fragment {
+        let runs: Vec<String> = self.runs.iter().map(i64::to_string).collect();
+        Fragment::keyword(format!("ARRAY[{}]::pg_catalog.int8[]", runs.join(", ")))
+    }
+}
+
+/// The primary key of a kept row, in the types of the table.
+fn kept_key(table: &Table) -> Fragment {
+    let values: Vec<String> = table.primary_key.iter().map(|column| restored_value(table, column)).collect();
+    Fragment::keyword(values.join(", "))
+}
+
+fn is_there(table: &Table) -> String {
+    let first = table.primary_key.first().map(|column| Fragment::columns(Some("target"), std::slice::from_ref(column)));
+    first.map_or_else(|| "true".to_owned(), |column| format!("({column} IS NOT NULL)"))
+}
+
+fn of_these(columns: &[String]) -> Result<Fragment> {
+    let list = Fragment::literal(&serde_json::to_string(columns)?);
+    Ok(Fragment::keyword(format!(
+        "kept.\"evodoctor columns\" = ARRAY(SELECT pg_catalog.jsonb_array_elements_text({list}::jsonb))"
+    )))
+}
+
+/// The rows by table, for a message.
+fn interfered(table: &str, rows: &[String]) -> anyhow::Error {
+    let shown = rows.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+    let more = if rows.len() > 5 { " and others" } else { "" };
+    failure(
+        format!(
+            "a trigger or a rule on {table} took or changed rows that undo wrote ({shown}{more}); all was rolled back, and the \
+             quarantine still holds them"
+        ),
+        format!("look at the triggers and rules of {table:?} (\\d in psql), switch them off, then try again"),
+    )
+}
+
+fn explain(error: anyhow::Error, table: &str) -> anyhow::Error {
+    let state = error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>()).and_then(state_of);
+    match state.as_deref() {
+        Some("23505") => failure(
+            format!("rows written since take the place of removed rows of {table} under a unique index"),
+            format!("compare {table} with the tables of the schema evodoctor, remove what is in the way, then try again"),
+        ),
+        Some("23503") => refers_to_gone(table),
+        _ => error,
+    }
+}
+
+/// Rows that would come back without what they refer to.
+pub fn refers_to_gone(table: &str) -> anyhow::Error {
+    failure(
+        format!("removed rows of {table} refer to rows that are gone by now"),
+        format!("compare {table} with the tables of the schema evodoctor; what the rows refer to has to come back first"),
+    )
+}
