@@ -1,5 +1,5 @@
 -- code: EVO102
--- version: 1
+-- version: 2
 -- applicability: quarantine
 -- hazards: deletes-rows changes-rows
 -- tables: Chat IntegrationSession MessageUpdate
@@ -26,32 +26,35 @@ WITH bot AS (
 SELECT
     'Chat' AS "table",
     pg_catalog.jsonb_build_object('id', chat."id") AS "key",
-    pg_catalog.jsonb_build_object('labels', kept.labels) AS "change",
+    pg_catalog.jsonb_build_object(
+        'labels',
+        COALESCE(pg_catalog.jsonb_agg(element.value ORDER BY element.position) FILTER (WHERE element.is_kept), '[]')
+    ) AS "change",
     'labels that are gone are taken out' AS "reason"
 FROM
     :"schema"."Chat" AS chat
     CROSS JOIN LATERAL (
         SELECT
-            COALESCE(
-                pg_catalog.jsonb_agg(element.value ORDER BY element.position) FILTER (WHERE element.is_kept), '[]'
-            ) AS labels,
-            pg_catalog.count(*) FILTER (WHERE NOT element.is_kept) AS gone
-        FROM (
-            SELECT
-                value,
-                position,
-                pg_catalog.jsonb_typeof(value) IN ('object', 'array')
-                    OR EXISTS (
-                        SELECT FROM :"schema"."Label" AS label
-                        WHERE label."instanceId" = chat."instanceId" AND label."labelId" = value #>> '{}'
-                    ) AS is_kept
-            FROM
-                pg_catalog.jsonb_array_elements(CASE WHEN pg_catalog.jsonb_typeof(chat."labels") = 'array' THEN chat."labels" ELSE '[]' END)
-                    WITH ORDINALITY AS element (value, position)
-        ) AS element
-    ) AS kept
+            one.value,
+            one.position,
+            -- Which labels there are is read once into a hash: the index of the release may be missing.
+            pg_catalog.jsonb_typeof(one.value) IN ('object', 'array')
+                OR (chat."instanceId", one.value #>> '{}') IN (
+                    SELECT label."instanceId", label."labelId"
+                    FROM :"schema"."Label" AS label
+                    WHERE label."instanceId" IS NOT NULL AND label."labelId" IS NOT NULL
+                ) IS TRUE AS is_kept
+        FROM
+            pg_catalog.jsonb_array_elements(
+                CASE WHEN pg_catalog.jsonb_typeof(chat."labels") = 'array' THEN chat."labels" ELSE '[]' END
+            ) WITH ORDINALITY AS one (value, position)
+    ) AS element
 WHERE
-    kept.gone > 0
+    chat."labels" <> '[]'
+GROUP BY
+    chat."id"
+HAVING
+    pg_catalog.bool_or(NOT element.is_kept)
 UNION ALL
 SELECT
     'MessageUpdate',

@@ -17,11 +17,5 @@ WHERE
         WHERE (:parent_columns) = (:child_columns)
     )
     -- No row is marked twice for the same columns.
-    AND NOT EXISTS (
-        SELECT
-        FROM :marks AS marked
-        WHERE
-            (:marked_key) = (:child_key)
-            AND marked."evodoctor change" = :'change'::jsonb
-    )
+    AND :is_unmarked
 :for_update;

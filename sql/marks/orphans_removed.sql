@@ -16,9 +16,5 @@ WHERE
         WHERE (:parent_columns) = (:child_columns)
     )
     -- No row is marked twice.
-    AND NOT EXISTS (
-        SELECT
-        FROM :marks AS marked
-        WHERE (:marked_key) = (:child_key)
-    )
+    AND :is_unmarked
 :for_update;

@@ -12,9 +12,5 @@ WHERE
     selected."table" = :'table_name'
     AND selected."change" IS NULL
     -- Another query may have selected it before.
-    AND NOT EXISTS (
-        SELECT
-        FROM :marks AS marked
-        WHERE (:marked_key) = (:target_key)
-    )
+    AND :is_unmarked
 :for_update;

@@ -3,7 +3,7 @@ INSERT INTO "evodoctor"."quarantine_entry" (
     "run", "position", "code", "table_name", "action", "columns", "reason", "count", "digest", "sample", "relation"
 )
 VALUES (
-    pg_catalog.current_setting('evodoctor.run')::bigint,
+    :'run'::bigint,
     :'position'::integer,
     :'code',
     :'table_name',

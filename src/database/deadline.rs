@@ -1,40 +1,59 @@
-//! A moment at which whatever statement is running ends, on the server itself: for as long as a transaction keeps others
-//! waiting. There is one connection that changes something, and statements are sent from many places, so that the moment is
-//! known to the one place that sends them.
+//! A bound on how long others wait for a transaction, kept by the server itself: the statement that is running ends in time.
+//! There is one connection that changes something, and statements are sent from many places, so that the bound is known to
+//! the one place that sends them.
+//!
+//! As long as nobody waits, nobody's time runs: whoever begins to wait after that has the whole bound ahead.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 thread_local! {
-    static UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
+    static BOUND: Cell<Option<Bound>> = const { Cell::new(None) };
 }
 
-/// Ends statements at a moment, for as long as this value lives.
+#[derive(Debug, Clone, Copy)]
+struct Bound {
+    until: Instant,
+    limit: Duration,
+}
+
+/// Bounds the statements that are sent while this value lives.
 #[derive(Debug)]
-pub struct Deadline(Instant);
+pub struct Deadline(());
 
 impl Deadline {
-    /// From now on, for at most so long.
+    /// Nobody waits now, and nobody shall wait for longer than that.
     pub fn after(limit: Duration) -> Self {
-        let until = Instant::now() + limit;
-        UNTIL.set(Some(until));
-        Self(until)
+        BOUND.set(Some(Bound { until: Instant::now() + limit, limit }));
+        Self(())
     }
 
-    /// Whether the moment has come.
+    /// Whether the time is up.
     pub fn has_passed(&self) -> bool {
-        Instant::now() >= self.0
+        BOUND.get().is_some_and(|bound| Instant::now() >= bound.until)
     }
 }
 
 impl Drop for Deadline {
     fn drop(&mut self) {
-        UNTIL.set(None);
+        BOUND.set(None);
     }
 }
 
-/// The setting that ends the next statement in time, where there is a deadline. It ends with the transaction.
-pub(super) fn setting() -> Option<String> {
-    let left = UNTIL.get()?.saturating_duration_since(Instant::now());
-    Some(format!("SET LOCAL statement_timeout = {}", left.as_millis().max(1)))
+/// How long the next statement may take; `None` without a bound.
+pub(super) fn left() -> Option<Duration> {
+    Some(BOUND.get()?.until.saturating_duration_since(Instant::now()))
+}
+
+/// Whether so much time has gone that it is worth asking who waits.
+pub(super) fn is_worth_asking() -> bool {
+    let half = |bound: Bound| bound.until.saturating_duration_since(Instant::now()) < bound.limit / 2;
+    BOUND.get().is_some_and(half)
+}
+
+/// Nobody waited at this moment.
+pub(super) fn extend(asked: Instant) {
+    if let Some(bound) = BOUND.get() {
+        BOUND.set(Some(Bound { until: asked + bound.limit, ..bound }));
+    }
 }

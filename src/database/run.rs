@@ -1,10 +1,12 @@
 //! Running this program's SQL on a connection. Statements are never named, so a pooler in between may hand the
 //! connection to anyone after the transaction.
 
+use std::time::Instant;
+
 use anyhow::{Context, Result};
 use futures_util::{Stream, TryStreamExt};
 use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{AssertSqlSafe, Executor};
+use sqlx::{AssertSqlSafe, Executor, Row};
 
 use super::deadline;
 use super::script::{Script, Variables, file, render};
@@ -93,12 +95,21 @@ async fn unannounced(connection: &mut PgConnection, sql: String) -> sqlx::Result
     Ok(done.rows_affected())
 }
 
-/// Lets the server end the next statement in time, where there is a deadline.
+/// Lets the server end the next statement in time, where somebody waits for this transaction.
 async fn arm(connection: &mut PgConnection) -> sqlx::Result<()> {
-    match deadline::setting() {
-        Some(setting) => unannounced(connection, setting).await.map(|_| ()),
-        None => Ok(()),
+    if deadline::is_worth_asking() {
+        let asked = Instant::now();
+        let sql = Script::parse(file("sql/catalog/waiters.sql")).statements.join(";");
+        let row = sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch_one(&mut *connection).await?;
+        if !row.try_get::<bool, _>("is_waited_for")? {
+            deadline::extend(asked);
+        }
     }
+    if let Some(left) = deadline::left() {
+        let setting = format!("SET LOCAL statement_timeout = {}", left.as_millis().max(1));
+        unannounced(connection, setting).await?;
+    }
+    Ok(())
 }
 
 fn announce(sql: &str) {

@@ -127,7 +127,7 @@ pub struct Series {
 impl Series {
     fn quarantine_of(&self, run: i64, is_dry_run: bool) -> Quarantine {
         match &self.quarantine {
-            Some(quarantine) => quarantine.for_next_run(),
+            Some(quarantine) => quarantine.for_run(run),
             None => Quarantine::new(run, is_dry_run),
         }
     }

@@ -11,7 +11,7 @@ use sqlx::postgres::PgConnection;
 use crate::database::catalog::Table;
 use crate::database::quote::Fragment;
 use crate::database::run::{execute, rows};
-use crate::database::script::{Script, Variables, file, render};
+use crate::database::script::{Script, Variables, file, filled, render};
 
 /// From how many new marks on the planner is given statistics of a work table.
 const MANY: u64 = 1000;
@@ -27,6 +27,7 @@ pub struct MarkTable {
     pub count: u64,
     /// The newest round of [`Marks::remove`] that added rows.
     round: Option<u32>,
+    is_indexed: bool,
 }
 
 impl MarkTable {
@@ -91,6 +92,43 @@ impl Marks {
         Ok(self.changed[&table.name].name())
     }
 
+    /// The condition for a row of `alias` not to be marked in a work table yet, with this change where it is one for changes. A
+    /// table that is filled for the second time gets an index first: the planner cannot know how many rows it is going to hold,
+    /// and might read all of it for each new one.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn is_unmarked(
+        &mut self,
+        connection: &mut PgConnection,
+        table: &Table,
+        alias: &str,
+        change: Option<&str>,
+    ) -> Result<Fragment> {
+        let of = if change.is_some() { &mut self.changed } else { &mut self.removed };
+        let marks = of.get_mut(&table.name).context("the work table was made before")?;
+        if marks.count == 0 {
+            return Ok(Fragment::keyword("true".to_owned()));
+        }
+        if !marks.is_indexed {
+            let variables = Variables::default()
+                .sql("marks", marks.name())
+                .sql("key", Fragment::columns(None, &table.primary_key));
+            run_file(connection, "sql/marks/index_marks.sql", &variables).await?;
+            marks.is_indexed = true;
+        }
+        let is_same = match change {
+            None => "true".to_owned(),
+            Some(change) => format!("marked.\"evodoctor change\" = {}::pg_catalog.jsonb", Fragment::literal(change)),
+        };
+        let variables = Variables::default()
+            .sql("marks", marks.name())
+            .sql("marked_key", Fragment::columns(Some("marked"), &table.primary_key))
+            .sql("row_key", Fragment::columns(Some(alias), &table.primary_key))
+            .sql("is_same", Fragment::keyword(is_same));
+        Ok(Fragment::keyword(format!("NOT EXISTS ({})", filled("sql/marks/is_marked.sql", &variables)?)))
+    }
+
     /// A name for a work table.
     pub fn next_name(&mut self) -> String {
         self.made += 1;
@@ -104,7 +142,7 @@ impl Marks {
             .sql("table", Fragment::qualified(schema, &table.name))
             .sql("target_key", Fragment::columns(Some("target"), &table.primary_key));
         run_file(connection, path, &variables).await?;
-        Ok(MarkTable { relation, count: 0, round: None })
+        Ok(MarkTable { relation, count: 0, round: None, is_indexed: false })
     }
 
     /// Runs a statement that marks rows of a table to be removed, in a round. Returns how many it added.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use sqlx::Connection;
+use sqlx::{Connection, PgConnection};
 
 use crate::support::database::{TestDatabase, execute};
 use crate::support::fixtures::Fixture;
@@ -18,10 +18,25 @@ const BATCHES: [&str; 6] = ["fix", "EVO101", "--batch=20", ALLOW[0], ALLOW[1], A
 
 const AT_ONCE: [&str; 5] = ["fix", "EVO101", ALLOW[0], ALLOW[1], ALLOW[2]];
 
-/// What the quarantine holds, whichever run brought it.
-const KEPT: &str = r#"SELECT COALESCE(string_agg(line, E'\n' ORDER BY line), '') FROM (
-    SELECT concat_ws(' ', code, table_name, action, columns, key, reason, "row", literal, change) AS line
-    FROM evodoctor.quarantine) AS kept"#;
+/// What the quarantine holds, whichever run brought it: a line for each row.
+async fn kept(connection: &mut PgConnection) -> Vec<String> {
+    let relations = "SELECT COALESCE(string_agg(DISTINCT relation, ' '), '') FROM evodoctor.quarantine_entry";
+    let mut lines = Vec::new();
+    for relation in text(connection, relations).await.split_whitespace() {
+        let rows = format!(
+            "SELECT COALESCE(string_agg((to_jsonb(kept.*) - 'evodoctor run')::text, E'\\n'), '') FROM evodoctor.{relation} AS kept"
+        );
+        lines.extend(text(connection, &rows).await.lines().map(str::to_owned));
+    }
+    lines.sort();
+    lines
+}
+
+/// How many rows of `MessageUpdate` that [`broken`] made are kept.
+async fn kept_updates(connection: &mut PgConnection) -> usize {
+    let is_one = |line: &&String| line.contains("\"id\": \"many") || line.contains("\"id\": \"hangs");
+    kept(connection).await.iter().filter(is_one).count()
+}
 
 /// A database with some hundred orphans, some of them with rows that hang on them.
 async fn broken() -> TestDatabase {
@@ -65,7 +80,7 @@ async fn batches_end_where_one_transaction_does_and_are_undone_together() {
     let run = on(&database.url(), &BATCHES).ends(0);
     assert_eq!(seen(&database).await, seen(&other).await, "{}", run.stderr);
     let (mut one, mut many) = (other.connect().await, database.connect().await);
-    assert_eq!(text(&mut many, KEPT).await, text(&mut one, KEPT).await);
+    assert_eq!(kept(&mut many).await, kept(&mut one).await);
     let runs = standing(&database);
     assert!(runs.len() > 5, "{} runs", runs.len());
     assert!(runs.iter().all(|run| run["series"] == 1), "{runs:?}");
@@ -117,13 +132,7 @@ async fn batches_that_are_cut_off_are_gone_on_with() {
         let left: usize = text(&mut connection, there).await.parse().expect("a number");
         let kept = match runs.is_empty() {
             true => 0,
-            false => text(
-                &mut connection,
-                r#"SELECT count(*)::text FROM evodoctor.quarantine WHERE "key" ->> 'id' ~ '^(many|hangs)'"#,
-            )
-            .await
-            .parse::<usize>()
-            .expect("a number"),
+            false => kept_updates(&mut connection).await,
         };
         assert_eq!(left + kept, 400, "after cut {cut}");
     }
@@ -160,20 +169,13 @@ async fn an_old_ledger_is_brought_up_to_date() {
     let before = seen(&database).await;
     on(&database.url(), &AT_ONCE).ends(0);
     let mut connection = database.connect().await;
-    execute(
-        &mut connection,
-        r#"DROP INDEX evodoctor.quarantine_run_idx;
-        ALTER TABLE evodoctor.quarantine ADD PRIMARY KEY ("run", "code", "table_schema", "table_name", "action", "columns", "key");
-        ALTER TABLE evodoctor.run DROP COLUMN "series";
-        COMMENT ON SCHEMA evodoctor IS 'evodoctor ledger, format 1'"#,
-    )
-    .await;
+    execute(&mut connection, include_str!("../../fixtures/ledger/format_1.sql")).await;
     assert_eq!(standing(&database).len(), 1);
     on(&database.url(), &["undo", "1", "--apply"]).ends(0);
     assert_eq!(seen(&database).await, before);
     on(&database.url(), &BATCHES).ends(0);
     let comment = "SELECT obj_description('evodoctor'::regnamespace, 'pg_namespace')";
-    assert_eq!(text(&mut connection, comment).await, "evodoctor ledger, format 2");
+    assert_eq!(text(&mut connection, comment).await, "evodoctor ledger, format 3");
     on(&database.url(), &["undo", "2", "--apply"]).ends(0);
     assert_eq!(seen(&database).await, before);
 }
@@ -214,7 +216,7 @@ async fn merges_in_batches_end_where_one_transaction_does_and_are_undone_togethe
     let run = on(&database.url(), &MERGES).ends(0);
     assert_eq!(seen(&database).await, seen(&other).await, "{}", run.stderr);
     let (mut one, mut many) = (other.connect().await, database.connect().await);
-    assert_eq!(text(&mut many, KEPT).await, text(&mut one, KEPT).await);
+    assert_eq!(kept(&mut many).await, kept(&mut one).await);
     let runs = standing(&database);
     assert!(runs.len() > 5 && runs.iter().all(|run| run["series"] == 1), "{runs:?}");
     on(&database.url(), &["check", "--select", "EVO103"]).ends(0);
@@ -333,11 +335,9 @@ async fn batches_and_their_undo_are_whole_whenever_they_are_killed() {
             r#"SELECT count(*)::text FROM evolution_api."MessageUpdate" WHERE "id" ~ '^(many|hangs)'"#;
         let left: usize = text(&mut connection, there).await.parse().expect("a number");
         let kept: i64 = now.iter().map(|run| run["quarantined"].as_i64().expect("a number")).sum();
-        let kept_here =
-            r#"SELECT count(*)::text FROM evodoctor.quarantine WHERE "key" ->> 'id' ~ '^(many|hangs)'"#;
-        let kept_here: usize = match kept {
+        let kept_here = match kept {
             0 => 0,
-            _ => text(&mut connection, kept_here).await.parse().expect("a number"),
+            _ => kept_updates(&mut connection).await,
         };
         assert_eq!(left + kept_here, 400, "moment {number}, {arguments:?}");
     }

@@ -210,7 +210,7 @@ async fn a_ledger_that_is_not_all_its_own_is_said_beforehand() {
     execute(&mut connection, &schema).await;
     let table = |name| format!("ALTER TABLE \"evodoctor\".\"{name}\" OWNER TO \"{role}\"");
     on(&url, &["fix", "EVO202"]).ends(2).complains(&["not the ledger's tables in it", &table("run")]);
-    for name in ["run", "applied_fix", "quarantine"] {
+    for name in ["run", "applied_fix", "quarantine_entry"] {
         execute(&mut connection, &table(name)).await;
     }
     on(&url, &["fix", "EVO202", "--apply"]).ends(0);

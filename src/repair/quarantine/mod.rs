@@ -87,6 +87,8 @@ pub struct RowSample {
 /// The tables of the quarantine that a run, or a series of batches, fills.
 #[derive(Debug, Clone)]
 pub struct Quarantine {
+    /// The run that is recorded.
+    run: i64,
     /// The run, or the first of the series: in the names of the tables.
     first_run: i64,
     /// Rolled back in any case: what is copied needs no log.
@@ -100,13 +102,13 @@ pub struct Quarantine {
 impl Quarantine {
     /// Of a run that stands alone or begins a series.
     pub fn new(first_run: i64, is_dry_run: bool) -> Self {
-        Self { first_run, is_dry_run, tables: BTreeMap::new(), entries: 0 }
+        Self { run: first_run, first_run, is_dry_run, tables: BTreeMap::new(), entries: 0 }
     }
 
     /// The same tables, for the next run of the series.
     #[must_use]
-    pub fn for_next_run(&self) -> Self {
-        Self { entries: 0, ..self.clone() }
+    pub fn for_run(&self, run: i64) -> Self {
+        Self { run, entries: 0, ..self.clone() }
     }
 
     /// The name of one of its tables, qualified.
@@ -161,6 +163,7 @@ impl Quarantine {
         let sample: Vec<Value> =
             diff.sample.iter().map(|row| Value::Array(vec![row.before.clone(), row.after.clone()])).collect();
         let variables = Variables::default()
+            .text("run", self.run.to_string())
             .text("position", self.entries.to_string())
             .text("code", code)
             .text("table_name", &diff.table)

@@ -68,11 +68,11 @@ impl<'a> RowChanges<'a> {
                 .sql("selected", selected.clone())
                 .sql("table", Fragment::qualified(&catalog.schema, name))
                 .sql("target_key", Fragment::columns(Some("target"), &table.primary_key))
-                .sql("marked_key", Fragment::columns(Some("marked"), &table.primary_key))
                 .sql("for_update", self.for_update(name, "target"))
                 .sql("is_it", is_it(table, gives_places));
             let removed = self.marks.for_removed(connection, table, &catalog.schema).await?;
-            let of_removed = variables.clone().sql("marks", removed);
+            let is_unmarked = self.marks.is_unmarked(connection, table, "target", None).await?;
+            let of_removed = variables.clone().sql("marks", removed).sql("is_unmarked", is_unmarked);
             self.marks.remove(connection, "sql/marks/selected_removed.sql", &of_removed, name, 0).await?;
             let changed = self.marks.for_changed(connection, table, &catalog.schema).await?;
             let of_changed = variables.sql("marks", changed);
@@ -131,9 +131,11 @@ impl<'a> RowChanges<'a> {
             for reference in self.hanging_on(&lost, Treatment::Remove) {
                 let child = self.table(&reference.child_table)?;
                 let marks = self.marks.for_removed(connection, child, &self.catalog.schema).await?;
+                let is_unmarked = self.marks.is_unmarked(connection, child, "child", None).await?;
                 let variables = self
                     .hanging(reference, Some(round))?
                     .text("round", round.to_string())
+                    .sql("is_unmarked", is_unmarked)
                     .sql("marks", marks);
                 let path = "sql/marks/hanging_removed.sql";
                 self.marks.remove(connection, path, &variables, &child.name, round + 1).await?;
@@ -143,8 +145,10 @@ impl<'a> RowChanges<'a> {
         for reference in self.hanging_on(&lost, Treatment::Empty) {
             let child = self.table(&reference.child_table)?;
             let marks = self.marks.for_changed(connection, child, &self.catalog.schema).await?;
-            let variables =
-                self.hanging(reference, None)?.sql("marks", marks).text("change", emptying(reference)?);
+            let change = emptying(reference)?;
+            let is_unmarked = self.marks.is_unmarked(connection, child, "child", Some(&change)).await?;
+            let variables = self.hanging(reference, None)?.sql("marks", marks);
+            let variables = variables.sql("is_unmarked", is_unmarked).text("change", change);
             self.marks.change(connection, "sql/marks/hanging_emptied.sql", &variables, &child.name).await?;
         }
         Ok(())
@@ -169,7 +173,8 @@ impl<'a> RowChanges<'a> {
     ) -> Result<()> {
         let child = self.table(&reference.child_table)?;
         let marks = self.marks.for_removed(connection, child, &self.catalog.schema).await?;
-        let variables = self.orphaned(reference, keys)?.sql("marks", marks);
+        let is_unmarked = self.marks.is_unmarked(connection, child, "child", None).await?;
+        let variables = self.orphaned(reference, keys)?.sql("marks", marks).sql("is_unmarked", is_unmarked);
         self.marks.remove(connection, "sql/marks/orphans_removed.sql", &variables, &child.name, 0).await?;
         Ok(())
     }
@@ -182,8 +187,10 @@ impl<'a> RowChanges<'a> {
     ) -> Result<()> {
         let child = self.table(&reference.child_table)?;
         let marks = self.marks.for_changed(connection, child, &self.catalog.schema).await?;
-        let variables =
-            self.orphaned(reference, keys)?.sql("marks", marks).text("change", emptying(reference)?);
+        let change = emptying(reference)?;
+        let is_unmarked = self.marks.is_unmarked(connection, child, "child", Some(&change)).await?;
+        let variables = self.orphaned(reference, keys)?.sql("marks", marks);
+        let variables = variables.sql("is_unmarked", is_unmarked).text("change", change);
         self.marks.change(connection, "sql/marks/orphans_emptied.sql", &variables, &child.name).await
     }
 
@@ -261,7 +268,6 @@ impl<'a> RowChanges<'a> {
             .sql("parent_columns", Fragment::columns(Some("parent"), &reference.parent_columns))
             .sql("child_key", Fragment::columns(Some("child"), &child.primary_key))
             .sql("child_key_object", key_object("child", child))
-            .sql("marked_key", Fragment::columns(Some("marked"), &child.primary_key))
             .sql("for_update", self.for_update(&child.name, "child")))
     }
 

@@ -1,8 +1,10 @@
-//! `cargo bench --bench repair`: repairs of some hundred thousand rows beside what a person would type, in one go.
+//! `cargo bench --bench repair`: fixes beside the plain SQL that a person would type for the same, in turns.
 //!
-//! Prints a markdown table: the median of several runs of the whole command, connecting and rehearsing included, and each
-//! way's time as a multiple of evodoctor's. evodoctor keeps every row it removes; the others keep nothing. Runs on a
-//! throwaway server, or on that of `EVODOCTOR_BENCH_URL` (a superuser's URL of any database there).
+//! By hand means: the rows are copied as jsonb and removed or changed, in one transaction. For each case the databases have N, 2 N
+//! and 4 N broken rows in each table; printed are the times, how many times as long as by hand evodoctor takes, and the
+//! exponent of its growth from the smallest to the largest (1 is linear). `EVODOCTOR_BENCH_CASE` picks a case by its name,
+//! `EVODOCTOR_BENCH_ROWS` is N (50000). Runs on a throwaway server, or on that of `EVODOCTOR_BENCH_URL` (a superuser's URL of
+//! any database there).
 
 use std::env;
 use std::process::{Command, Stdio};
@@ -14,65 +16,43 @@ use evodoctor::evolution::release::Release;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
+/// How often each is measured; medians are shown.
 const RUNS: usize = 3;
-
-/// What takes longer than this is stopped, in seconds.
-const CAP: f64 = 60.0;
 
 const RELEASE: &str = "2.3.7";
 
-const CONTACTS: &str = include_str!("contacts.sql");
+const BASE: &str = include_str!("base.sql");
 
-const UPDATES: &str = include_str!("updates.sql");
-
-/// The clean-up that people copy from one another. `NOT IN` is a hash as long as it fits into work_mem.
-const NOT_IN: &str = r#"DELETE FROM "Contact" WHERE ctid NOT IN
-    (SELECT min(ctid) FROM "Contact" GROUP BY "remoteJid", "instanceId")"#;
-
-/// What a person with some experience types: the newest stays, and nothing of the others is taken over or kept.
-const RANKED: &str = r#"DELETE FROM "Contact" USING (
-        SELECT ctid AS place, row_number() OVER (
-            PARTITION BY "remoteJid", "instanceId" ORDER BY "updatedAt" DESC NULLS LAST, "createdAt" DESC
-        ) AS position FROM "Contact"
-    ) AS ranked WHERE "Contact".ctid = ranked.place AND ranked.position > 1"#;
-
-const NOT_EXISTS: &str = r#"DELETE FROM "MessageUpdate" AS entry WHERE NOT EXISTS
-    (SELECT FROM "Message" AS message WHERE message."id" = entry."messageId")"#;
-
-/// One broken database, and the ways to mend it.
+/// One broken database, and the way to mend it by hand.
 struct Case {
     name: &'static str,
-    fill: &'static str,
-    values: [(&'static str, u32); 2],
     code: &'static str,
-    peers: &'static [(&'static str, &'static str)],
+    fill: &'static str,
+    by_hand: &'static str,
 }
 
-const MERGES: &[(&str, &str)] =
-    &[("DELETE … NOT IN (SELECT min(ctid) …)", NOT_IN), ("DELETE … row_number()", RANKED)];
+macro_rules! case {
+    ($name:literal, $code:literal, $file:literal) => {
+        Case {
+            name: $name,
+            code: $code,
+            fill: include_str!(concat!($file, ".fill.sql")),
+            by_hand: include_str!(concat!($file, ".hand.sql")),
+        }
+    };
+}
 
-const CASES: [Case; 3] = [
-    Case {
-        name: "300 k contacts, 30 k of them twice",
-        fill: CONTACTS,
-        values: [("rows", 300_000), ("twice", 30_000)],
-        code: "EVO103",
-        peers: MERGES,
-    },
-    Case {
-        name: "300 k contacts, each twice",
-        fill: CONTACTS,
-        values: [("rows", 300_000), ("twice", 150_000)],
-        code: "EVO103",
-        peers: MERGES,
-    },
-    Case {
-        name: "300 k status updates, 100 k of messages that are gone",
-        fill: UPDATES,
-        values: [("rows", 300_000), ("orphaned", 100_000)],
-        code: "EVO101",
-        peers: &[("DELETE … NOT EXISTS", NOT_EXISTS)],
-    },
+const CASES: [Case; 10] = [
+    case!("a deleted instance, four tables", "EVO101", "instance"),
+    case!("a chain of keys", "EVO101", "chain"),
+    case!("two keys on the same rows", "EVO101", "two_keys"),
+    case!("sessions that messages refer to", "EVO101", "sessions"),
+    case!("credentials with settings and bots", "EVO101", "credentials"),
+    case!("updates and labels, no label index", "EVO102", "updates"),
+    case!("contacts twice", "EVO103", "duplicates"),
+    case!("labels that are no array", "EVO104", "labels"),
+    case!("sessions of deleted bots", "EVO107", "bots"),
+    case!("numeric status", "EVO108", "status"),
 ];
 
 /// Where the databases are made.
@@ -117,70 +97,102 @@ async fn execute(connection: &mut PgConnection, sql: &str) {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.expect("it runs");
 }
 
+/// Medians in seconds.
+#[derive(Debug, Default, Clone, Copy)]
+struct Times {
+    by_hand: f64,
+    dry_run: f64,
+    apply: f64,
+    undo: f64,
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let place = Place::new().await;
-    println!("| database | way | median s | × evodoctor |");
-    println!("|---|---|---|---|");
+    let number = |name: &str, default| env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default);
+    let rows: u32 = number("EVODOCTOR_BENCH_ROWS", 50_000);
     let wanted = env::var("EVODOCTOR_BENCH_CASE").unwrap_or_default();
+    println!("| case | rows | by hand s | dry run s | × | apply s | × | undo s | × |");
+    println!("|---|---|---|---|---|---|---|---|---|");
     for case in CASES.iter().filter(|case| case.name.contains(&wanted)) {
-        fill(&place, case).await;
-        let own = median(&place, async || evodoctor(&place, case)).await;
-        row(case.name, &format!("evodoctor fix {} --apply", case.code), own, own);
-        for (name, sql) in case.peers {
-            let peer = median(&place, async || by_hand(&place, sql).await).await;
-            row("", name, peer, own);
+        let mut all = Vec::new();
+        for rows in [rows, 2 * rows, 4 * rows] {
+            let times = measure(&place, case, rows).await;
+            let Times { by_hand, dry_run, apply, undo } = times;
+            println!(
+                "| {} ({}) | {rows} | {by_hand:.2} | {dry_run:.2} | {:.1} | {apply:.2} | {:.1} | {undo:.2} | {:.1} |",
+                case.name,
+                case.code,
+                dry_run / by_hand,
+                apply / by_hand,
+                undo / by_hand,
+            );
+            all.push(times);
         }
+        let exponent = |of: fn(&Times) -> f64| (of(&all[2]) / of(&all[0])).log2() / 2.0;
+        println!(
+            "| exponent | | {:.2} | {:.2} | | {:.2} | | {:.2} | |",
+            exponent(|times| times.by_hand),
+            exponent(|times| times.dry_run),
+            exponent(|times| times.apply),
+            exponent(|times| times.undo),
+        );
     }
 }
 
-async fn fill(place: &Place, case: &Case) {
+async fn measure(place: &Place, case: &Case, rows: u32) -> Times {
+    fill(place, case, rows).await;
+    let mut runs = Vec::new();
+    for _ in 0..RUNS {
+        place.copy("bench_source", "bench").await;
+        let mut times = Times { by_hand: by_hand(place, case.by_hand).await, ..Times::default() };
+        times.dry_run = evodoctor(place, &["fix", case.code, "--max-lock", "1h"], 1);
+        times.apply = evodoctor(place, &["fix", case.code, "--apply", "--allow", "deletes-rows,changes-rows"], 0);
+        times.undo = evodoctor(place, &["undo", "1", "--apply"], 0);
+        runs.push(times);
+    }
+    let median = |of: fn(&Times) -> f64| {
+        let mut all: Vec<f64> = runs.iter().map(of).collect();
+        all.sort_by(f64::total_cmp);
+        all[RUNS / 2]
+    };
+    Times {
+        by_hand: median(|times| times.by_hand),
+        dry_run: median(|times| times.dry_run),
+        apply: median(|times| times.apply),
+        undo: median(|times| times.undo),
+    }
+}
+
+async fn fill(place: &Place, case: &Case, rows: u32) {
     place.copy("template0", "bench_source").await;
     let mut connection = place.connect("bench_source").await;
     let release = Release::find(RELEASE).expect("a known release");
     evolution_schema(&mut connection, "public", release).await.expect("the facts build a database");
-    let filled =
-        |text: String, (name, value): &(&str, u32)| text.replace(&format!(":{name}"), &value.to_string());
-    execute(&mut connection, &case.values.iter().fold(case.fill.to_owned(), filled)).await;
+    execute(&mut connection, BASE).await;
+    execute(&mut connection, &case.fill.replace(":rows", &rows.to_string())).await;
     execute(&mut connection, "VACUUM ANALYZE").await;
     connection.close().await.expect("a clean end");
 }
 
-/// The median of several runs on fresh copies, in seconds; `None` beyond the cap.
-async fn median(place: &Place, way: impl AsyncFn() -> bool) -> Option<f64> {
-    let mut times = Vec::new();
-    for _ in 0..RUNS {
-        place.copy("bench_source", "bench").await;
-        let begun = Instant::now();
-        if !way().await {
-            return None;
-        }
-        times.push(begun.elapsed().as_secs_f64());
-    }
-    times.sort_by(f64::total_cmp);
-    Some(times[RUNS / 2])
-}
-
-fn evodoctor(place: &Place, case: &Case) -> bool {
-    let status = Command::new(env!("CARGO_BIN_EXE_evodoctor"))
-        .args(["fix", case.code, "--apply", "--allow", "deletes-rows,changes-rows", "--quiet"])
-        .args(["--database-url", &place.url_of("bench")])
+/// Seconds that a command takes, connecting included.
+fn evodoctor(place: &Place, arguments: &[&str], code: i32) -> f64 {
+    let begun = Instant::now();
+    let ended = Command::new(env!("CARGO_BIN_EXE_evodoctor"))
+        .args(arguments)
+        .args(["--quiet", "--database-url", &place.url_of("bench")])
         .stdout(Stdio::null())
-        .status();
-    status.expect("it starts").success()
+        .output()
+        .expect("it starts");
+    assert_eq!(ended.status.code(), Some(code), "{arguments:?}: {}", String::from_utf8_lossy(&ended.stderr));
+    begun.elapsed().as_secs_f64()
 }
 
-async fn by_hand(place: &Place, sql: &str) -> bool {
+async fn by_hand(place: &Place, sql: &str) -> f64 {
     let mut connection = place.connect("bench").await;
-    execute(&mut connection, &format!("SET statement_timeout = '{CAP}s'")).await;
-    let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.is_ok();
+    let begun = Instant::now();
+    execute(&mut connection, &format!("BEGIN;\n{sql}\nROLLBACK")).await;
+    let took = begun.elapsed().as_secs_f64();
     connection.close().await.expect("a clean end");
-    done
-}
-
-fn row(case: &str, way: &str, seconds: Option<f64>, own: Option<f64>) {
-    let shown = seconds.map_or_else(|| format!("> {CAP}"), |seconds| format!("{seconds:.2}"));
-    let ratio =
-        seconds.zip(own).map_or_else(|| "—".to_owned(), |(seconds, own)| format!("{:.1}", seconds / own));
-    println!("| {case} | {way} | {shown} | {ratio} |");
+    took
 }

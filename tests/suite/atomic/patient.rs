@@ -109,7 +109,7 @@ impl Patient {
         assert!(is_fixed || now == self.before, "the database is neither as before nor as after");
         let (standing, kept): (i64, i64) = sqlx::query_as(
             "SELECT (SELECT count(*) FROM evodoctor.run WHERE undone_at IS NULL),
-                    (SELECT count(DISTINCT run) FROM evodoctor.quarantine)",
+                    (SELECT count(DISTINCT run) FROM evodoctor.quarantine_entry)",
         )
         .fetch_one(&mut self.connection)
         .await
