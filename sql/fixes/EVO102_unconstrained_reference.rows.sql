@@ -5,6 +5,7 @@
 -- tables: Chat IntegrationSession MessageUpdate
 -- after 2.0.9..: chats show the labels that exist; a contact whose bot was deleted starts anew with the bots that are there.
 --   Nothing has to be restarted.
+-- In batches only the rows whose ids are in :'batch' are looked at.
 -- Other elements of "labels" than texts and numbers are not known to be labels and stay.
 WITH bot AS (
     SELECT "id" FROM :"schema"."Typebot"
@@ -51,6 +52,7 @@ FROM
     ) AS element
 WHERE
     chat."labels" <> '[]'
+    AND (:'batch' = '' OR chat."id" = ANY (ARRAY(SELECT pg_catalog.jsonb_array_elements_text(NULLIF(:'batch', '')::jsonb))))
 GROUP BY
     chat."id"
 HAVING
@@ -68,6 +70,7 @@ WHERE
         SELECT FROM :"schema"."Message" AS message
         WHERE message."key" ->> 'id' = entry."keyId" AND message."instanceId" = entry."instanceId"
     )
+    AND (:'batch' = '' OR entry."id" = ANY (ARRAY(SELECT pg_catalog.jsonb_array_elements_text(NULLIF(:'batch', '')::jsonb))))
 -- only with IntegrationSession.botId
 UNION ALL
 SELECT
@@ -81,5 +84,6 @@ WHERE
     session."type" IN ('typebot', 'openai', 'dify', 'evolution', 'flowise', 'n8n', 'evoai')
     AND session."botId" IS NOT NULL
     AND NOT EXISTS (SELECT FROM bot WHERE bot."id" = session."botId")
+    AND (:'batch' = '' OR session."id" = ANY (ARRAY(SELECT pg_catalog.jsonb_array_elements_text(NULLIF(:'batch', '')::jsonb))))
 -- end
 ;

@@ -1,5 +1,5 @@
 -- code: EVO107
--- version: 1
+-- version: 2
 -- applicability: quarantine
 -- hazards: deletes-rows changes-rows
 -- tables: IntegrationSession
@@ -32,4 +32,6 @@ WHERE
         session."botId" IS NULL
         OR session."type" IN ('typebot', 'openai', 'dify', 'evolution', 'flowise', 'n8n', 'evoai')
         AND NOT EXISTS (SELECT FROM bot WHERE bot."id" = session."botId")
-    );
+    )
+    -- In batches: the rows whose ids are in it.
+    AND (:'batch' = '' OR session."id" = ANY (ARRAY(SELECT pg_catalog.jsonb_array_elements_text(NULLIF(:'batch', '')::jsonb))));

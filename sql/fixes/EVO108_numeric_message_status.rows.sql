@@ -1,5 +1,5 @@
 -- code: EVO108
--- version: 1
+-- version: 2
 -- applicability: quarantine
 -- hazards: changes-rows
 -- tables: Message
@@ -14,4 +14,7 @@ FROM
     :"schema"."Message" AS message
     JOIN (
         VALUES ('0', 'ERROR'), ('1', 'PENDING'), ('2', 'SERVER_ACK'), ('3', 'DELIVERY_ACK'), ('4', 'READ'), ('5', 'PLAYED')
-    ) AS word (number, status) ON word.number = message."status";
+    ) AS word (number, status) ON word.number = message."status"
+WHERE
+    -- In batches: the rows whose ids are in it.
+    (:'batch' = '' OR message."id" = ANY (ARRAY(SELECT pg_catalog.jsonb_array_elements_text(NULLIF(:'batch', '')::jsonb))));

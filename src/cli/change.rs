@@ -67,7 +67,7 @@ pub struct Fix {
     /// Apply exactly this plan, or refuse
     #[arg(long, value_name = "FILE", requires = "apply", conflicts_with_all = ["codes", "to"])]
     pub plan: Option<PathBuf>,
-    /// Remove orphans (EVO101) or merge duplicates (EVO103) in batches, each committed by itself; SIZE is that of the first one
+    /// Treat rows in batches (EVO101, EVO102, EVO103, EVO107, EVO108), each committed by itself; SIZE is that of the first one
     #[arg(long, value_name = "SIZE", num_args = 0..=1, default_missing_value = "1000", conflicts_with_all = ["plan", "plan_out", "to"])]
     pub batch: Option<std::num::NonZeroUsize>,
     /// Build indexes and validate keys after the commit, in the forms that let others read and write

@@ -1,5 +1,5 @@
-//! `evodoctor fix EVO101 --batch` and `fix EVO103 --batch`: removes orphans, or merges duplicates, in many short transactions.
-//! The constraint comes last.
+//! `evodoctor fix CODE --batch`: treats rows, of which there may be millions, in many short transactions. Where there is a
+//! constraint to put in place, it comes last.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use super::open::Opened;
 use super::select::{self, Selection};
 use crate::cli::{self, Common};
 use crate::database::run::execute;
-use crate::examine::check::{Check, checks};
+use crate::examine::check::{Check, Family, checks};
 use crate::examine::finder::Finder;
 use crate::examine::finding::{CheckReport, Finding};
 use crate::examine::references::{Reference, references};
@@ -32,7 +32,7 @@ use crate::repair::turn::Turn;
 use crate::report::{Change, Detail, Report, RunInfo};
 
 /// Whose rows can be so many that batches are worth it. Without a code it is the first.
-const CODES: [&str; 2] = ["EVO101", "EVO103"];
+const CODES: [&str; 5] = ["EVO101", "EVO102", "EVO103", "EVO107", "EVO108"];
 
 /// Between two batches, and between two looks at a busy server.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -144,12 +144,11 @@ fn code(named: &[String]) -> Result<&'static str> {
         Some([one]) => Ok(one),
         Some(_) => Err(failure(
             "--batch takes one code at a time",
-            "evodoctor fix EVO101 --batch, then evodoctor fix EVO103 --batch",
+            "the first one, then the others: evodoctor fix EVO101 --batch, then evodoctor fix EVO103 --batch",
         )),
         None => Err(failure(
-            "--batch is for orphans (EVO101) and for duplicates (EVO103), of which there may be millions: other fixes are of \
-             one piece",
-            "evodoctor fix EVO101 --batch or evodoctor fix EVO103 --batch; the others without it, in one transaction",
+            format!("--batch is for {}, of which there may be millions of rows: other fixes are of one piece", CODES.join(", ")),
+            "evodoctor fix EVO101 --batch; the others without it, in one transaction",
         )),
     }
 }
@@ -197,6 +196,11 @@ async fn look_around(
     };
     let order = children_first(tables, refers);
     chosen.sort_by_key(|finding| order.iter().position(|name| *name == table(finding)));
+    // One query selects what all findings of such a fix are about.
+    if fix.family == Family::Once && !chosen.is_empty() {
+        chosen[0].count = chosen.iter().map(|finding| finding.count).sum();
+        chosen.truncate(1);
+    }
     let is_open = |one: &Reference| matches!(Constraint::of(one).before, Before::Absent | Before::NotValid);
     let needs_constraint = chosen.iter().filter_map(reference).any(is_open);
     Ok(Plan { check, fix, report, findings, chosen, left, needs_constraint })

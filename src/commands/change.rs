@@ -13,11 +13,11 @@ use crate::database::session::Session;
 use crate::database::trouble::{Trouble, is_lost};
 use crate::exit::{failure, failure_for};
 use crate::progress;
-use crate::repair::fix::HAZARDS;
+use crate::repair::fix::needing_consent;
 use crate::repair::ledger::{self, Run};
 use crate::repair::locks::{self, Attempt, Blocker, LockTimeout, LockedTooLong, Patience};
 use crate::repair::plan::FixPlan;
-use crate::repair::rehearsal::{Rehearsal, Subject};
+use crate::repair::rehearsal::{Rehearsal, Subject, no_consent};
 use crate::units;
 
 /// How long a server that went away while committing is asked what became of it.
@@ -180,11 +180,7 @@ pub async fn settle(
     missing.retain(|hazard| !allowed.contains(hazard));
     if !missing.is_empty() {
         roll_back(opened).await?;
-        let names = missing.join(", ");
-        return Err(failure(
-            format!("the plan has hazards that nobody consented to: {names}; nothing has been changed"),
-            format!("read it (the same without --apply), then add --allow {}", missing.join(",")),
-        ));
+        return Err(no_consent(&missing));
     }
     let is_it = |run: &Run| run.run == rehearsal.run && run.plan_hash == rehearsal.plan_hash;
     commit(opened, rehearsal.run, is_it).await?;
@@ -193,9 +189,8 @@ pub async fn settle(
 
 /// The hazards of a plan that need consent.
 pub fn needs_consent(fixes: &[FixPlan]) -> Vec<String> {
-    let is_there = |hazard: &str| fixes.iter().any(|fix| fix.hazards.iter().any(|h| h == hazard));
-    let needed = HAZARDS.iter().filter(|(name, needs_consent)| *needs_consent && is_there(name));
-    needed.map(|(name, _)| (*name).to_owned()).collect()
+    let all: Vec<String> = fixes.iter().flat_map(|fix| fix.hazards.iter().cloned()).collect();
+    needing_consent(&all)
 }
 
 /// `--apply`, with the consent that the plan needs.

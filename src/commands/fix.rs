@@ -84,7 +84,7 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
     let max_lock = args.lock_limit.of(!args.apply).filter(|_| common.snapshot.is_none());
     let patience = Patience::new(args.waiting.wait).dry_run(!args.apply).max_lock(max_lock);
     let rehearsal = rehearsed(&mut opened, &subject, patience, async |connection, attempt| {
-        rehearse(connection, &subject, attempt, &finders, &wanted, args.online).await
+        rehearse(connection, &subject, attempt, &finders, &wanted, args.online, &allowed).await
     })
     .await?;
 

@@ -38,24 +38,38 @@ pub const LOOK: usize = 100_000;
 
 /// How many rows the next batch takes.
 #[derive(Debug, Clone, Copy)]
-pub struct Pace(usize);
+pub struct Pace {
+    size: usize,
+    /// Smaller than that it does not get: what a batch costs whatever its size would be paid more often, for nothing.
+    floor: usize,
+    /// The size of the batch before the last, and how long it took.
+    before: Option<(usize, Duration)>,
+}
 
 impl Pace {
     /// Starts with so many rows.
     pub fn new(first: usize) -> Self {
-        Self(first.clamp(1, LOOK))
+        let size = first.clamp(1, LOOK);
+        Self { size, floor: size.min(10), before: None }
     }
 
     /// The size of the next batch.
     pub fn size(self) -> usize {
-        self.0
+        self.size
     }
 
     /// Learns from a batch of the present size: at most twice as many next, at least a quarter, and never below ten.
     pub fn took(&mut self, elapsed: Duration) {
+        if let Some((size, took)) = self.before.filter(|(size, _)| *size >= 2 * self.size) {
+            // Half the rows or fewer, and hardly less time: reading whole tables is what takes it.
+            if elapsed.as_secs_f64() > 0.7 * took.as_secs_f64() {
+                self.floor = size;
+            }
+        }
+        self.before = Some((self.size, elapsed));
         let factor = TARGET.as_secs_f64() / elapsed.as_secs_f64().max(0.001);
-        let next = (self.0 as f64 * factor.clamp(0.25, 2.0)) as usize;
-        self.0 = next.clamp(self.0.min(10), LOOK);
+        let next = (self.size as f64 * factor.clamp(0.25, 2.0)) as usize;
+        self.size = next.clamp(self.floor, LOOK);
     }
 }
 
@@ -249,7 +263,7 @@ mod tests {
         pace.took(Duration::from_secs(60));
         assert_eq!(pace.size(), 250, "at least a quarter");
         for _ in 0..20 {
-            pace.took(Duration::from_secs(60));
+            pace.took(Duration::from_millis(600 * pace.size() as u64 / 10));
         }
         assert_eq!(pace.size(), 10);
         for _ in 0..40 {
@@ -259,6 +273,11 @@ mod tests {
         let mut small = Pace::new(1);
         small.took(Duration::from_secs(60));
         assert_eq!(small.size(), 1, "smaller than ten only where that was asked for");
+        let mut fixed = Pace::new(1000);
+        fixed.took(Duration::from_secs(3));
+        assert_eq!(fixed.size(), 250);
+        fixed.took(Duration::from_secs(3));
+        assert_eq!(fixed.size(), 1000, "fewer rows took as long: it is not the rows");
     }
 
     #[test]

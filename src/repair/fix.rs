@@ -34,6 +34,12 @@ pub const HAZARDS: &[(&str, bool)] = &[
     ("limits-undo", false),
 ];
 
+/// Those of some hazards that need consent, in the order of [`HAZARDS`].
+pub fn needing_consent(hazards: &[String]) -> Vec<String> {
+    let needed = HAZARDS.iter().filter(|(name, needs_consent)| *needs_consent && hazards.iter().any(|one| one == name));
+    needed.map(|(name, _)| (*name).to_owned()).collect()
+}
+
 /// A versioned fix.
 #[derive(Debug)]
 pub struct Fix {

@@ -6,10 +6,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
 use super::fix::Fix;
-use super::locks::LockWatch;
 use super::online::{self, Later, Parts};
-use super::quarantine::Quarantine;
-use super::rows::{RowChanges, Treated, Treatment, reach, treatment};
+use super::rows::{Treatment, reach, treatment};
 use crate::database::catalog::{Action, Catalog};
 use crate::database::quote::Fragment;
 use crate::database::run::execute;
@@ -128,25 +126,6 @@ pub fn altered(orphaned: &[&Reference], schema: &str) -> Vec<String> {
         [Some(reference.child_table.clone()), parent]
     });
     both.flatten().collect()
-}
-
-/// Treats the orphans of `orphaned`.
-///
-/// # Errors
-/// When rows that cannot be quarantined hang on rows to be removed, or the server refuses a statement.
-pub async fn treat(
-    connection: &mut PgConnection,
-    fix: &Fix,
-    catalog: &Catalog,
-    orphaned: &[&Reference],
-    all: &[Reference],
-    quarantine: &mut Quarantine,
-    watch: &mut LockWatch,
-) -> Result<Treated> {
-    let mut changes = RowChanges::new(&fix.code, catalog, all);
-    changes.are_orphans = true;
-    changes.mark_orphans(connection, orphaned).await?;
-    changes.carry_out(connection, quarantine, watch).await
 }
 
 /// What putting constraints in place did.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
 
-use super::fix::{self, Fix};
+use super::fix::{self, Fix, needing_consent};
 use super::ledger::{self, AppliedFix};
 use super::locks::{self, Attempt, LockWatch, LockedTooLong, Mode};
 use super::plan::{FixPlan, Identity, millis, plan_hash};
@@ -136,9 +136,10 @@ pub async fn rehearse(
     finders: &[&dyn Finder],
     wanted: impl Fn(&Finding) -> bool,
     is_online: bool,
+    allowed: &[String],
 ) -> Result<Rehearsal> {
     let mut watch = LockWatch::limited(attempt.max_lock);
-    let request = Request { subject, attempt, finders, wanted: &wanted, is_online };
+    let request = Request { subject, attempt, finders, wanted: &wanted, is_online, allowed };
     let rehearsed = request.carry_out(connection, &mut watch).await;
     rehearsed.map_err(|error| watch.explain(error))
 }
@@ -150,6 +151,8 @@ struct Request<'a> {
     finders: &'a [&'a dyn Finder],
     wanted: &'a dyn Fn(&Finding) -> bool,
     is_online: bool,
+    /// The hazards consented to.
+    allowed: &'a [String],
 }
 
 /// What a finder said, and how long that took.
@@ -171,6 +174,9 @@ impl Request<'_> {
         let run = ledger::open(connection, &subject.server.role, &subject.server.database)
             .await
             .map_err(ledger::as_timeout)?;
+        if !attempt.is_dry_run {
+            self.expect_consent(connection, &catalog, &answers).await?;
+        }
         let mut quarantine = Quarantine::new(run, attempt.is_dry_run);
         let mut result = Rehearsal::begun(run);
         let mut touched = Touched::default();
@@ -242,23 +248,54 @@ impl Request<'_> {
         let subject = self.subject;
         let scope = self.scope(catalog);
         let mut needs: Vec<Need> = Vec::new();
-        for (step, answer) in answers.iter().filter(|_| rights::is_limited(catalog)) {
-            let finder = self.finders[*step];
-            let Some(fix) = fix::find(&finder.rule().code) else { continue };
-            let mut findings = answer.findings.clone();
-            mark_untreatable(&mut findings, &scope);
-            fix::annotate(&mut findings);
-            let chosen: Vec<Finding> =
-                findings.into_iter().filter(|f| f.is_fixable && (self.wanted)(f)).collect();
-            if !chosen.is_empty() {
-                let (finder, scope, chosen) = (Some(finder), &scope, chosen.as_slice());
-                let turn = Turn { subject, scope, finder, fix, chosen, arguments: None, is_online: false };
-                needs.push(turn.need());
+        if rights::is_limited(catalog) {
+            for (step, chosen) in self.chosen(&scope, answers) {
+                needs.extend(self.turn(step, &scope, &chosen).map(|turn| turn.need()));
             }
         }
         rights::expect(connection, catalog, &subject.server.role, &subject.server.database, &needs)
             .await
             .map_err(ledger::as_timeout)
+    }
+
+    /// Refuses hazards that nobody consented to before the first lock. What only an earlier fix brings about shows up at the
+    /// end, as in every run.
+    async fn expect_consent(
+        &self,
+        connection: &mut PgConnection,
+        catalog: &Catalog,
+        answers: &BTreeMap<usize, Answer>,
+    ) -> Result<()> {
+        let scope = self.scope(catalog);
+        let mut lacking: Vec<String> = Vec::new();
+        for (step, chosen) in self.chosen(&scope, answers) {
+            if let Some(turn) = self.turn(step, &scope, &chosen) {
+                lacking.extend(turn.lacks_consent(connection, self.allowed).await?);
+            }
+        }
+        match needing_consent(&lacking).as_slice() {
+            [] => Ok(()),
+            missing => Err(no_consent(missing)),
+        }
+    }
+
+    /// The findings to repair, by their finder's place.
+    fn chosen(&self, scope: &Scope<'_>, answers: &BTreeMap<usize, Answer>) -> Vec<(usize, Vec<Finding>)> {
+        let of_one = |(step, answer): (&usize, &Answer)| {
+            let mut findings = answer.findings.clone();
+            mark_untreatable(&mut findings, scope);
+            fix::annotate(&mut findings);
+            findings.retain(|finding| finding.is_fixable && (self.wanted)(finding));
+            (*step, findings)
+        };
+        answers.iter().map(of_one).filter(|(_, chosen)| !chosen.is_empty()).collect()
+    }
+
+    /// The turn of a finder's fix; `None` where it has none.
+    fn turn<'t>(&'t self, step: usize, scope: &'t Scope<'t>, chosen: &'t [Finding]) -> Option<Turn<'t>> {
+        let (subject, finder) = (self.subject, self.finders[step]);
+        let fix = fix::find(&finder.rule().code)?;
+        Some(Turn { subject, scope, finder: Some(finder), fix, chosen, arguments: None, is_online: self.is_online })
     }
 
     fn scope<'c>(&'c self, catalog: &'c Catalog) -> Scope<'c> {
@@ -297,6 +334,14 @@ impl Touched {
         // Whatever asks for the history may do so by another name than the table's.
         (self.is_schema && finder.reads_catalog()) || self.tables.contains("_prisma_migrations") || self.tables.iter().any(|table| finder.reads(table, scope))
     }
+}
+
+/// Says which hazards nobody consented to.
+pub fn no_consent(missing: &[String]) -> anyhow::Error {
+    failure(
+        format!("the plan has hazards that nobody consented to: {}; nothing has been changed", missing.join(", ")),
+        format!("read it (the same without --apply), then add --allow {}", missing.join(",")),
+    )
 }
 
 fn not_carried_out(error: anyhow::Error, fix: &Fix) -> anyhow::Error {

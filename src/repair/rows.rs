@@ -137,6 +137,16 @@ impl<'a> RowChanges<'a> {
         Ok(Treated { statements, row_diff, orphans, marking })
     }
 
+    /// Whether any row is marked to be removed.
+    pub fn removes(&self) -> bool {
+        self.marks.removed().next().is_some()
+    }
+
+    /// Whether any row is marked to be changed.
+    pub fn changes(&self) -> bool {
+        self.marks.changed().next().is_some()
+    }
+
     /// Says how many rows are going to be locked, and from when on a server may have to wait for one of them.
     fn announce(&self, watch: &mut LockWatch) {
         let schema = &self.catalog.schema;

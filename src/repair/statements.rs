@@ -48,7 +48,7 @@ impl WayBack {
 }
 
 /// The variables of a fix's files: the schema, the names of the upstream migrations that the release has, the keys of the
-/// findings to repair, and the pending migrations that these are about (`:'records'`: name and checksum of each).
+/// findings to repair, no batch (see [`super::batch`]), and the pending migrations that these are about (`:'records'`: name and checksum of each).
 pub fn variables(subject: &Subject, found: &[Finding]) -> Result<Variables> {
     let applied: Vec<&str> = match subject.range {
         Some(range) => range.from.migrations().map(|migration: &Migration| migration.name.as_str()).collect(),
@@ -57,6 +57,7 @@ pub fn variables(subject: &Subject, found: &[Finding]) -> Result<Variables> {
     let keys: Vec<&str> = found.iter().map(|finding| finding.key.as_str()).collect();
     Ok(Variables::for_schema(&subject.schema)
         .text("release_migrations", serde_json::to_string(&applied)?)
+        .text("batch", "")
         .text("found", serde_json::to_string(&keys)?)
         .text("records", serde_json::to_string(&pending(found))?))
 }

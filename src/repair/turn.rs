@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
-use super::fix::Fix;
+use super::fix::{Fix, needing_consent};
 use super::ledger::{AppliedFix, Steps};
 use super::locks::{self, Attempt, LockWatch, Mode};
 use super::plan::{FixPlan, Timing, base, millis};
@@ -18,7 +18,7 @@ use super::statements::{self, WayBack, statements};
 use super::{diff, marks, merge, online, orphans};
 use super::rows::{self, RowChanges, Treated};
 use crate::database::catalog::{self, Catalog, Ddl};
-use crate::database::run;
+use crate::database::run::{self, execute};
 use crate::database::script::{Variables, render};
 use crate::examine::check::Family;
 use crate::examine::finder::Finder;
@@ -181,9 +181,8 @@ impl Turn<'_> {
                 executed
             }
             Family::Reference => {
-                let all = &self.scope.references;
                 let catalog = self.scope.catalog;
-                treated = orphans::treat(connection, self.fix, catalog, orphaned, all, quarantine, watch).await?;
+                treated = self.treat_rows(connection, quarantine, watch).await?;
                 let mut executed = std::mem::take(&mut treated.statements);
                 let altered = orphans::altered(orphaned, schema);
                 if attempt.is_dry_run && !is_online && !altered.is_empty() {
@@ -301,17 +300,30 @@ impl Turn<'_> {
         self.scope.unique_indexes.iter().filter(is_chosen).collect()
     }
 
-    /// Removes and changes the rows that the fix's query selects.
+    /// Removes and changes the rows that the fix is about.
     async fn treat_rows(
         &self,
         connection: &mut PgConnection,
         quarantine: &mut Quarantine,
         watch: &mut LockWatch,
     ) -> Result<Treated> {
-        let Some(query) = &self.fix.rows else { return Ok(Treated::default()) };
+        match self.mark_rows(connection).await? {
+            Some(changes) => changes.carry_out(connection, quarantine, watch).await,
+            None => Ok(Treated::default()),
+        }
+    }
+
+    /// Marks the rows that the fix is about; `None` for a fix that is about none.
+    async fn mark_rows(&self, connection: &mut PgConnection) -> Result<Option<RowChanges<'_>>> {
         let catalog = self.scope.catalog;
-        let query = parts::fitting(query, catalog, self.scope.range);
         let mut changes = RowChanges::new(&self.fix.code, catalog, &self.scope.references);
+        if self.fix.family == Family::Reference {
+            changes.are_orphans = true;
+            changes.mark_orphans(connection, &self.orphaned()).await?;
+            return Ok(Some(changes));
+        }
+        let Some(query) = &self.fix.rows else { return Ok(None) };
+        let query = parts::fitting(query, catalog, self.scope.range);
         let is_once = self.fix.family == Family::Once && self.fix.rows_of_index.is_none();
         let selections = match is_once {
             true => vec![render(&query, &self.variables()?)?],
@@ -324,7 +336,33 @@ impl Turn<'_> {
         for selection in selections {
             changes.mark_selected(connection, &selection, &self.touched(), !is_once).await?;
         }
-        changes.carry_out(connection, quarantine, watch).await
+        Ok(Some(changes))
+    }
+
+    /// What it would do here that needs consent and has none, found out without a lock. The rows are marked and forgotten.
+    ///
+    /// # Errors
+    /// As marking them.
+    pub async fn lacks_consent(&self, connection: &mut PgConnection, allowed: &[String]) -> Result<Vec<String>> {
+        let mut lacking = needing_consent(&self.fix.hazards);
+        lacking.retain(|hazard| !allowed.contains(hazard));
+        if !lacking.iter().any(|hazard| hazard.ends_with("-rows")) {
+            return Ok(lacking);
+        }
+        execute(connection, "SAVEPOINT evodoctor_consent".into()).await?;
+        let marked = self.mark_rows(connection).await?;
+        let (removes, changes) = marked.map_or((false, false), |rows| (rows.removes(), rows.changes()));
+        execute(
+            connection,
+            "ROLLBACK TO SAVEPOINT evodoctor_consent; RELEASE SAVEPOINT evodoctor_consent".into(),
+        )
+        .await?;
+        lacking.retain(|hazard| match hazard.as_str() {
+            "deletes-rows" => removes,
+            "changes-rows" => changes,
+            _ => true,
+        });
+        Ok(lacking)
     }
 
     /// Sqitch's third step: what was wrong must now be right.

@@ -155,7 +155,7 @@ async fn batches_need_consent_and_are_for_what_there_may_be_millions_of() {
     ]);
     on(&database.url(), &["fix", "EVO104", "--batch"])
         .ends(2)
-        .complains(&["for orphans (EVO101) and for duplicates"]);
+        .complains(&["EVO101, EVO102, EVO103, EVO107, EVO108"]);
     on(&database.url(), &["fix", "EVO101", "EVO103", "--batch"]).ends(2).complains(&["one code at a time"]);
     assert_eq!(seen(&database).await, before);
     let mut connection = database.connect().await;

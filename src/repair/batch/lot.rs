@@ -7,8 +7,9 @@ use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
 use crate::database::catalog::Catalog;
+use crate::database::quote::Fragment;
 use crate::database::run::rows;
-use crate::database::script::render;
+use crate::database::script::{Variables, render};
 use crate::evolution::release::ReleaseRange;
 use crate::examine::check::Family;
 use crate::examine::parts;
@@ -27,6 +28,8 @@ use crate::repair::rows::{RowChanges, Treated, reach};
 enum Subject {
     Orphans(Box<Reference>),
     Twins(UniqueIndex),
+    /// What the fix's own query selects, by id.
+    Selected,
 }
 
 /// What one finding is about, and what is known of the database for it.
@@ -50,6 +53,7 @@ impl<'a> Lot<'a> {
                 let index = unique_indexes(catalog, range).into_iter().find(|index| index.name == key);
                 index.map(Subject::Twins)
             }
+            Family::Once => Some(Subject::Selected),
             _ => {
                 let reference = all.iter().find(|reference| reference.subject() == key).cloned();
                 reference.map(|reference| Subject::Orphans(Box::new(reference)))
@@ -71,6 +75,13 @@ impl<'a> Lot<'a> {
                 let found = rows(connection, "sql/marks/twins.sql", &variables).await?;
                 found.iter().map(|row| Ok(row.try_get("places")?)).collect()
             }
+            Subject::Selected => {
+                let variables = Variables::default()
+                    .sql("selection", Fragment::keyword(self.selection(&[])?))
+                    .text("limit", limit.to_string());
+                let found = rows(connection, "sql/marks/selected_ids.sql", &variables).await?;
+                found.iter().map(|row| Ok(Value::String(row.try_get("id")?))).collect()
+            }
         }
     }
 
@@ -80,6 +91,9 @@ impl<'a> Lot<'a> {
             Subject::Orphans(reference) => orphans::tables(&[reference], &self.all, self.catalog),
             Subject::Twins(index) => {
                 reach(vec![index.table.clone()], vec![index.table.clone()], &self.all, self.catalog)
+            }
+            Subject::Selected => {
+                reach(self.fix.tables.clone(), self.fix.tables.clone(), &self.all, self.catalog)
             }
         }
     }
@@ -106,6 +120,9 @@ impl<'a> Lot<'a> {
                 let selection = render(&query, &merge::variables(index, self.catalog, Some(&places)))?;
                 changes.mark_selected(connection, &selection, std::slice::from_ref(&index.table), true).await?;
             }
+            Subject::Selected => {
+                changes.mark_selected(connection, &self.selection(some)?, &self.fix.tables, false).await?;
+            }
         }
         changes.carry_out(connection, quarantine, watch).await
     }
@@ -114,7 +131,7 @@ impl<'a> Lot<'a> {
     pub fn rows(&self, some: &[Value], done: &[RowDiff]) -> usize {
         let removed = done.iter().filter(|rows| rows.action == RowAction::Removed);
         match self.subject {
-            Subject::Orphans(_) => some.len(),
+            Subject::Orphans(_) | Subject::Selected => some.len(),
             Subject::Twins(_) => removed.map(|rows| usize::try_from(rows.count).unwrap_or_default()).sum(),
         }
     }
@@ -126,8 +143,15 @@ impl<'a> Lot<'a> {
             Subject::Orphans(reference) => {
                 Steps { constraints: vec![Constraint::of(reference)], ..Steps::default() }
             }
-            Subject::Twins(_) => Steps::default(),
+            Subject::Twins(_) | Subject::Selected => Steps::default(),
         }
+    }
+
+    /// The fix's query for the rows with these ids, or for all where there are none.
+    fn selection(&self, some: &[Value]) -> Result<String> {
+        let batch = if some.is_empty() { String::new() } else { serde_json::to_string(some)? };
+        let query = parts::fitting(self.fix.rows.as_deref().unwrap_or_default(), self.catalog, self.range);
+        render(&query, &Variables::for_schema(&self.catalog.schema).text("batch", batch))
     }
 
     /// The references that should hold.

@@ -3,7 +3,7 @@
 ALTER TABLE "MessageUpdate" DROP CONSTRAINT "MessageUpdate_messageId_fkey";
 
 INSERT INTO "MessageUpdate" ("id", "keyId", "remoteJid", "fromMe", "status", "messageId", "instanceId")
-SELECT 'u' || pg_catalog.md5(n::text), 'k' || n, '5511@s.whatsapp.net', true, 'READ', NULL, 'i1'
+SELECT 'u' || pg_catalog.md5(n::text), 'k' || n, '5511@s.whatsapp.net', true, 'READ', 'lost' || n, 'i1'
 FROM pg_catalog.generate_series(1, :rows) AS n;
 
 DROP INDEX "Label_labelId_instanceId_key";
