@@ -15,25 +15,27 @@ SELECT
     pg_catalog.to_jsonb(run.*) ->> 'closed_by' AS closed_by,
     -- One of format 1 has no such column.
     (pg_catalog.to_jsonb(run.*) ->> 'series')::bigint AS series,
-    fixes.list AS fixes,
-    (SELECT pg_catalog.count(*) FROM "evodoctor"."quarantine" AS kept WHERE kept."run" = run."run") AS quarantined
+    COALESCE(fixes.list, '[]'::jsonb) AS fixes,
+    COALESCE(kept.count, 0) AS quarantined
 FROM
     "evodoctor"."run" AS run
-    CROSS JOIN LATERAL (
+    -- Each is read once for all runs, however many there are.
+    LEFT JOIN (
         SELECT
-            COALESCE(
-                pg_catalog.jsonb_agg(
-                    pg_catalog.jsonb_build_object(
-                        'code', fix."code", 'version', fix."version", 'checksum', fix."checksum",
-                        'tables', fix."tables", 'ddl_before', fix."ddl_before", 'ddl_after', fix."ddl_after",
-                        'steps', fix."steps"
-                    )
-                    ORDER BY fix."position"
-                ),
-                '[]'::jsonb
+            fix."run",
+            pg_catalog.jsonb_agg(
+                pg_catalog.jsonb_build_object(
+                    'code', fix."code", 'version', fix."version", 'checksum', fix."checksum",
+                    'tables', fix."tables", 'ddl_before', fix."ddl_before", 'ddl_after', fix."ddl_after",
+                    'steps', fix."steps"
+                )
+                ORDER BY fix."position"
             ) AS list
         FROM "evodoctor"."applied_fix" AS fix
-        WHERE fix."run" = run."run"
-    ) AS fixes
+        GROUP BY fix."run"
+    ) AS fixes ON fixes."run" = run."run"
+    LEFT JOIN (
+        SELECT kept."run", pg_catalog.count(*) AS count FROM "evodoctor"."quarantine" AS kept GROUP BY kept."run"
+    ) AS kept ON kept."run" = run."run"
 ORDER BY
     run."run" DESC;
