@@ -22,6 +22,7 @@ mod files;
 mod fixes;
 mod formats;
 mod fuzz;
+mod growth;
 mod hazards;
 mod hostile;
 mod html;

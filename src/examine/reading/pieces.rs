@@ -172,8 +172,7 @@ impl Reading {
         let sql = self
             .sql(joined.iter().map(|joined| &joined.want), &self.pieces[number])
             .map_err(|error| sqlx::Error::Protocol(format!("{error:#}")))?;
-        let settings =
-            if self.in_passes { "sql/reading/in_passes.sql" } else { "sql/reading/in_memory.sql" };
+        let settings = if self.in_passes { "sql/reading/in_passes.sql" } else { "sql/reading/in_memory.sql" };
         let rows = rows_under(connection, settings, sql).await?;
         let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
         let mut columns = 0..;
