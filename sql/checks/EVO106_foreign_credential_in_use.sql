@@ -15,7 +15,7 @@
 -- matches: Instance deleted … still there
 -- matches: OpenaiBot_openaiCredsId_fkey
 -- joins: hash
-WITH held AS (
+WITH held AS NOT MATERIALIZED (
     SELECT 'OpenaiSetting' AS relation, "id", "instanceId", "openaiCredsId" FROM :"schema"."OpenaiSetting"
     UNION ALL SELECT 'OpenaiBot', "id", "instanceId", "openaiCredsId" FROM :"schema"."OpenaiBot"
 ),
@@ -74,13 +74,24 @@ SELECT
     (
         SELECT
             pg_catalog.jsonb_agg(
+                -- Looked up for these five, as a join would read both tables for them.
                 pg_catalog.jsonb_build_object(
                     'id', example."id",
-                    'instance', COALESCE(holder."name", example."instanceId"),
-                    'credential', credential."id",
-                    'credential_name', credential."name",
-                    'apiKey', credential."apiKey",
-                    'credential_of', COALESCE(owner."name", credential."instanceId")
+                    'instance', COALESCE((SELECT holder."name" FROM :"schema"."Instance" AS holder WHERE holder."id" = example."instanceId"), example."instanceId")
+                )
+                || (
+                    SELECT
+                        pg_catalog.jsonb_build_object(
+                            'credential', credential."id",
+                            'credential_name', credential."name",
+                            'apiKey', credential."apiKey",
+                            'credential_of', COALESCE(
+                                (SELECT owner."name" FROM :"schema"."Instance" AS owner WHERE owner."id" = credential."instanceId"),
+                                credential."instanceId"
+                            )
+                        )
+                    FROM :"schema"."OpenaiCreds" AS credential
+                    WHERE credential."id" = example."openaiCredsId"
                 )
                 ORDER BY example."id"
             )
@@ -95,9 +106,6 @@ SELECT
                     )
                 LIMIT 5
             ) AS example
-            JOIN :"schema"."OpenaiCreds" AS credential ON credential."id" = example."openaiCredsId"
-            LEFT JOIN :"schema"."Instance" AS owner ON owner."id" = credential."instanceId"
-            LEFT JOIN :"schema"."Instance" AS holder ON holder."id" = example."instanceId"
     ) AS sample,
     found.relation AS key,
     CASE WHEN found.is_blocking THEN 'warning' ELSE 'advice' END AS severity

@@ -20,8 +20,6 @@
 WITH numeric AS MATERIALIZED (
     SELECT
         message."id",
-        message."status",
-        message."instanceId",
         message."status" IN ('0', '1', '2', '3', '4', '5') AS is_known
     FROM
         (:suspects) AS message
@@ -44,8 +42,17 @@ SELECT
     END AS predicate,
     counted.count AS count,
     (
-        SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example) - 'is_known' ORDER BY example."id")
-        FROM (SELECT numeric.* FROM numeric WHERE numeric.is_known = counted.is_known ORDER BY numeric."id" LIMIT 5) AS example
+        SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example) ORDER BY example."id")
+        FROM
+            (
+                SELECT message."id", message."status", message."instanceId"
+                FROM (:suspects) AS message
+                WHERE
+                    message."id" = ANY (
+                        ARRAY(SELECT numeric."id" FROM numeric WHERE numeric.is_known = counted.is_known ORDER BY numeric."id" LIMIT 5)
+                    )
+                LIMIT 5
+            ) AS example
     ) AS sample,
     CASE WHEN counted.is_known THEN '0 to 5' ELSE 'other numbers' END AS key,
     counted.is_known AS fixable

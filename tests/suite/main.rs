@@ -7,6 +7,7 @@ mod batches;
 mod beforehand;
 mod behaviour;
 mod build;
+mod cache;
 mod checks;
 mod cli;
 mod completions;
