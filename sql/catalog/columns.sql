@@ -31,7 +31,9 @@ SELECT
         WHEN statistics.n_distinct < 0 THEN -statistics.n_distinct * GREATEST(relation.reltuples, 0)
         WHEN statistics.n_distinct > 0 THEN statistics.n_distinct
     END::float8 AS distinct_values,
-    pg_catalog.current_setting('server_version_num')::integer AS server_version
+    pg_catalog.current_setting('server_version_num')::integer AS server_version,
+    -- In pages.
+    (SELECT setting.setting::bigint FROM pg_catalog.pg_settings AS setting WHERE setting.name = 'shared_buffers') AS cache
 FROM
     pg_catalog.pg_class AS relation
     JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace

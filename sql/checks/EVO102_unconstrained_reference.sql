@@ -12,9 +12,12 @@
 -- matches: botId … not found
 -- matches: stale label
 -- matches: deleted label … chat
+-- joins: hash
+-- What is gone is counted by its ids, and only the rows of the examples are looked at. The updates, whose messages no index leads
+-- to, are found in a way that is chosen by the size of the tables (src/examine/orphans/by_hash.rs): a file in sql/orphans/ is put
+-- in for :updates, one row of count and sample.
 -- Run by hand:
--- psql -v schema=public -v gone='NOT EXISTS (SELECT FROM "public"."Message" AS message
--- WHERE message."key" ->> ''id'' = entry."keyId" AND message."instanceId" = entry."instanceId")'
+--   psql -v schema=public -v updates='SELECT 0 AS count, NULL::jsonb AS sample'
 WITH bot AS (
     SELECT "id" FROM :"schema"."Typebot"
     UNION ALL SELECT "id" FROM :"schema"."OpenaiBot"
@@ -32,7 +35,40 @@ WITH bot AS (
     UNION ALL SELECT "id" FROM :"schema"."Evoai"
     -- end
 ),
-lost (key, what, predicate, id, row) AS (
+stale_chat AS MATERIALIZED (
+    SELECT held."id"
+    FROM
+        (
+            SELECT chat."id", chat."instanceId", element.value #>> '{}' AS label
+            FROM
+                :"schema"."Chat" AS chat
+                CROSS JOIN LATERAL pg_catalog.jsonb_array_elements(
+                    CASE WHEN pg_catalog.jsonb_typeof(chat."labels") = 'array' THEN chat."labels" ELSE '[]' END
+                ) AS element (value)
+            WHERE
+                -- Most chats have none, and need not be taken apart.
+                chat."labels" <> '[]'
+                AND pg_catalog.jsonb_typeof(element.value) NOT IN ('object', 'array')
+        ) AS held
+    WHERE
+        NOT EXISTS (
+            SELECT FROM :"schema"."Label" AS label WHERE label."instanceId" = held."instanceId" AND label."labelId" = held.label
+        )
+    GROUP BY
+        held."id"
+),
+-- only with IntegrationSession.botId
+stale_session AS MATERIALIZED (
+    SELECT session."id"
+    FROM
+        :"schema"."IntegrationSession" AS session
+    WHERE
+        session."type" IN ('typebot', 'openai', 'dify', 'evolution', 'flowise', 'n8n', 'evoai')
+        AND session."botId" IS NOT NULL
+        AND NOT EXISTS (SELECT FROM bot WHERE bot."id" = session."botId")
+),
+-- end
+lost (key, what, predicate, count, sample) AS (
     SELECT
         'Chat.labels -> Label',
         'labels that the instance does not have',
@@ -42,23 +78,16 @@ lost (key, what, predicate, id, row) AS (
                 ' WHERE label."instanceId" = "Chat"."instanceId" AND label."labelId" = element.value #>> ''{}''))',
             :'schema'
         ),
-        chat."id",
-        pg_catalog.jsonb_build_object('id', chat."id", 'remoteJid', chat."remoteJid", 'labels', chat."labels", 'instanceId', chat."instanceId")
-    FROM
-        :"schema"."Chat" AS chat
-    WHERE
-        EXISTS (
-            SELECT
+        (SELECT pg_catalog.count(*) FROM stale_chat),
+        (
+            SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example) ORDER BY example."id")
             FROM
-                pg_catalog.jsonb_array_elements(CASE WHEN pg_catalog.jsonb_typeof(chat."labels") = 'array' THEN chat."labels" ELSE '[]' END) AS element (value)
-            WHERE
-                pg_catalog.jsonb_typeof(element.value) NOT IN ('object', 'array')
-                -- Asked like this the server makes one hash of all labels; as an anti-join it would read them for every chat.
-                AND (
-                    (chat."instanceId", element.value #>> '{}') IN (
-                        SELECT label."instanceId", label."labelId" FROM :"schema"."Label" AS label WHERE label."labelId" IS NOT NULL
-                    )
-                ) IS NOT TRUE
+                (
+                    SELECT chat."id", chat."remoteJid", chat."labels", chat."instanceId"
+                    FROM :"schema"."Chat" AS chat
+                    WHERE chat."id" = ANY (ARRAY(SELECT stale_chat."id" FROM stale_chat ORDER BY stale_chat."id" LIMIT 5))
+                    LIMIT 5
+                ) AS example
         )
     UNION ALL
     SELECT
@@ -68,13 +97,10 @@ lost (key, what, predicate, id, row) AS (
             'NOT EXISTS (SELECT FROM %I."Message" AS message WHERE message."key" ->> ''id'' = "MessageUpdate"."keyId" AND message."instanceId" = "MessageUpdate"."instanceId")',
             :'schema'
         ),
-        entry."id",
-        pg_catalog.to_jsonb(entry) - 'pollUpdates'
+        entry.count,
+        entry.sample
     FROM
-        :"schema"."MessageUpdate" AS entry
-    WHERE
-        -- How that is found is chosen by the size of the tables: src/examine/orphans/by_hash.rs.
-        :gone
+        (:updates) AS entry
     -- only with IntegrationSession.botId
     UNION ALL
     SELECT
@@ -89,26 +115,29 @@ lost (key, what, predicate, id, row) AS (
                 AND relname IN ('Typebot', 'OpenaiBot', 'Dify', 'EvolutionBot', 'Flowise', 'N8n', 'Evoai')),
             ')'
         ),
-        session."id",
-        pg_catalog.to_jsonb(session) - 'parameters' - 'context'
-    FROM
-        :"schema"."IntegrationSession" AS session
-    WHERE
-        session."type" IN ('typebot', 'openai', 'dify', 'evolution', 'flowise', 'n8n', 'evoai')
-        AND session."botId" IS NOT NULL
-        AND NOT EXISTS (SELECT FROM bot WHERE bot."id" = session."botId")
+        (SELECT pg_catalog.count(*) FROM stale_session),
+        (
+            SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example) - 'parameters' - 'context' ORDER BY example."id")
+            FROM
+                (
+                    SELECT session.*
+                    FROM :"schema"."IntegrationSession" AS session
+                    WHERE session."id" = ANY (ARRAY(SELECT stale_session."id" FROM stale_session ORDER BY stale_session."id" LIMIT 5))
+                    LIMIT 5
+                ) AS example
+        )
     -- end
 )
 SELECT
-    numbered.key AS subject,
-    pg_catalog.format('%s to %s', CASE pg_catalog.count(*) WHEN 1 THEN '1 row refers' ELSE pg_catalog.count(*) || ' rows refer' END, numbered.what) AS detail,
-    numbered.predicate AS predicate,
-    pg_catalog.count(*) AS count,
-    pg_catalog.jsonb_agg(numbered.row ORDER BY numbered.position) FILTER (WHERE numbered.position <= 5) AS sample,
-    numbered.key AS key
+    lost.key AS subject,
+    pg_catalog.format('%s to %s', CASE lost.count WHEN 1 THEN '1 row refers' ELSE lost.count || ' rows refer' END, lost.what) AS detail,
+    lost.predicate AS predicate,
+    lost.count AS count,
+    lost.sample AS sample,
+    lost.key AS key
 FROM
-    (SELECT lost.*, pg_catalog.row_number() OVER (PARTITION BY lost.key ORDER BY lost.id) AS position FROM lost) AS numbered
-GROUP BY
-    numbered.key, numbered.what, numbered.predicate
+    lost
+WHERE
+    lost.count > 0
 ORDER BY
-    numbered.key;
+    lost.key;

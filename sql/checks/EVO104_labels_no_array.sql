@@ -14,12 +14,10 @@
 -- matches: 22023 … cannot extract elements from a scalar
 -- matches: cannot extract elements from a scalar
 -- matches: cannot extract elements from an object
-WITH odd AS (
+-- joins: hash
+WITH odd AS MATERIALIZED (
     SELECT
         chat."id",
-        chat."remoteJid",
-        chat."labels",
-        chat."instanceId",
         CASE
             WHEN pg_catalog.jsonb_typeof(chat."labels") IN ('null', 'number') THEN true
             WHEN pg_catalog.jsonb_typeof(chat."labels") = 'string' THEN chat."labels" #>> '{}' !~ '^\s*[[{"]'
@@ -34,24 +32,31 @@ SELECT
     'Chat.labels' AS subject,
     pg_catalog.format(
         CASE
-            WHEN numbered.is_plain THEN 'the labels of %s are a single value or a JSON null instead of an array'
+            WHEN counted.is_plain THEN 'the labels of %s are a single value or a JSON null instead of an array'
             ELSE 'the labels of %s are an object, a truth value or JSON inside of text; which labels are meant is left to you'
         END,
-        CASE pg_catalog.count(*) WHEN 1 THEN '1 chat' ELSE pg_catalog.count(*) || ' chats' END
+        CASE counted.count WHEN 1 THEN '1 chat' ELSE counted.count || ' chats' END
     ) AS detail,
     CASE
-        WHEN numbered.is_plain THEN
+        WHEN counted.is_plain THEN
             'pg_catalog.jsonb_typeof("labels") IN (''null'', ''number'')'
                 ' OR pg_catalog.jsonb_typeof("labels") = ''string'' AND "labels" #>> ''{}'' !~ ''^\s*[[{"]'''
         ELSE
             'pg_catalog.jsonb_typeof("labels") IN (''object'', ''boolean'')'
                 ' OR pg_catalog.jsonb_typeof("labels") = ''string'' AND "labels" #>> ''{}'' ~ ''^\s*[[{"]'''
     END AS predicate,
-    pg_catalog.count(*) AS count,
-    pg_catalog.jsonb_agg(pg_catalog.to_jsonb(numbered) - 'position' - 'is_plain' ORDER BY numbered.position) FILTER (WHERE numbered.position <= 5) AS sample,
-    CASE WHEN numbered.is_plain THEN 'single value' ELSE 'unclear' END AS key,
-    numbered.is_plain AS fixable
+    counted.count AS count,
+    (
+        SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example) ORDER BY example."id")
+        FROM
+            (
+                SELECT chat."id", chat."remoteJid", chat."labels", chat."instanceId"
+                FROM :"schema"."Chat" AS chat
+                WHERE chat."id" = ANY (ARRAY(SELECT odd."id" FROM odd WHERE odd.is_plain = counted.is_plain ORDER BY odd."id" LIMIT 5))
+                LIMIT 5
+            ) AS example
+    ) AS sample,
+    CASE WHEN counted.is_plain THEN 'single value' ELSE 'unclear' END AS key,
+    counted.is_plain AS fixable
 FROM
-    (SELECT odd.*, pg_catalog.row_number() OVER (PARTITION BY odd.is_plain ORDER BY odd."id") AS position FROM odd) AS numbered
-GROUP BY
-    numbered.is_plain;
+    (SELECT odd.is_plain, pg_catalog.count(*) AS count FROM odd GROUP BY odd.is_plain) AS counted;

@@ -14,6 +14,7 @@
 -- matches: Instance deleted
 -- matches: deleted instance … still
 -- matches: 403 … is already in use
+-- joins: hash
 WITH bare AS MATERIALIZED (
     SELECT instance."id", instance."name", instance."updatedAt"
     FROM :"schema"."Instance" AS instance
@@ -72,10 +73,10 @@ remains AS (
         pg_catalog.jsonb_object_agg(counted.relation, counted.count) AS counts
     FROM
         (
-            SELECT belonging.id, belonging.relation, pg_catalog.count(*) AS count FROM belonging
+            SELECT belonging.id, belonging.relation, pg_catalog.count(*) AS count
+            FROM belonging JOIN empty ON empty."id" = belonging.id
             WHERE EXISTS (SELECT FROM empty) GROUP BY belonging.id, belonging.relation
         ) AS counted
-        JOIN empty ON empty."id" = counted.id
     GROUP BY counted.id
 ),
 held (relation, holder, owner) AS (

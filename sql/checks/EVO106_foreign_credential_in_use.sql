@@ -14,7 +14,8 @@
 -- matches: openaiCredsId … another instance
 -- matches: Instance deleted … still there
 -- matches: OpenaiBot_openaiCredsId_fkey
-WITH held AS (
+-- joins: hash
+WITH held AS NOT MATERIALIZED (
     SELECT 'OpenaiSetting' AS relation, "id", "instanceId", "openaiCredsId" FROM :"schema"."OpenaiSetting"
     UNION ALL SELECT 'OpenaiBot', "id", "instanceId", "openaiCredsId" FROM :"schema"."OpenaiBot"
 ),
@@ -28,38 +29,31 @@ blocked AS (
     WHERE
         namespace.nspname = :'schema' AND parent.relname = 'OpenaiCreds' AND key.contype = 'f' AND key.confdeltype IN ('r', 'a')
 ),
-crossing AS (
-    SELECT
-        held.relation,
-        COALESCE(owner."name", credential."instanceId") AS owner,
-        pg_catalog.jsonb_build_object(
-            'id', held."id",
-            'instance', COALESCE(holder."name", held."instanceId"),
-            'credential', credential."id",
-            'credential_name', credential."name",
-            'apiKey', credential."apiKey",
-            'credential_of', COALESCE(owner."name", credential."instanceId")
-        ) AS row,
-        pg_catalog.row_number() OVER (PARTITION BY held.relation ORDER BY held."id") AS position
+crossing AS MATERIALIZED (
+    SELECT held.relation, held."id", credential."instanceId"
     FROM
         held
         JOIN :"schema"."OpenaiCreds" AS credential ON credential."id" = held."openaiCredsId"
-        LEFT JOIN :"schema"."Instance" AS owner ON owner."id" = credential."instanceId"
-        LEFT JOIN :"schema"."Instance" AS holder ON holder."id" = held."instanceId"
     WHERE
         held."instanceId" <> credential."instanceId"
 ),
+-- Of each owner once: there are fewer of them than of what crosses.
+owning AS (
+    SELECT crossing.relation, crossing."instanceId", pg_catalog.count(*) AS count
+    FROM crossing
+    GROUP BY crossing.relation, crossing."instanceId"
+),
 found AS (
     SELECT
-        crossing.relation,
-        crossing.relation IN (SELECT blocked.relname FROM blocked) AS is_blocking,
-        pg_catalog.count(*) AS count,
-        pg_catalog.string_agg(DISTINCT pg_catalog.format('%I', crossing.owner), ', ') AS owners,
-        pg_catalog.jsonb_agg(crossing.row ORDER BY crossing.position) FILTER (WHERE crossing.position <= 5) AS sample
+        owning.relation,
+        owning.relation IN (SELECT blocked.relname FROM blocked) AS is_blocking,
+        pg_catalog.sum(owning.count)::bigint AS count,
+        pg_catalog.string_agg(DISTINCT pg_catalog.format('%I', COALESCE(owner."name", owning."instanceId")), ', ') AS owners
     FROM
-        crossing
+        owning
+        LEFT JOIN :"schema"."Instance" AS owner ON owner."id" = owning."instanceId"
     GROUP BY
-        crossing.relation
+        owning.relation
 )
 SELECT
     found.relation AS subject,
@@ -77,7 +71,42 @@ SELECT
         :'schema', found.relation, found.relation
     ) AS predicate,
     found.count AS count,
-    found.sample AS sample,
+    (
+        SELECT
+            pg_catalog.jsonb_agg(
+                -- Looked up for these five, as a join would read both tables for them.
+                pg_catalog.jsonb_build_object(
+                    'id', example."id",
+                    'instance', COALESCE((SELECT holder."name" FROM :"schema"."Instance" AS holder WHERE holder."id" = example."instanceId"), example."instanceId")
+                )
+                || (
+                    SELECT
+                        pg_catalog.jsonb_build_object(
+                            'credential', credential."id",
+                            'credential_name', credential."name",
+                            'apiKey', credential."apiKey",
+                            'credential_of', COALESCE(
+                                (SELECT owner."name" FROM :"schema"."Instance" AS owner WHERE owner."id" = credential."instanceId"),
+                                credential."instanceId"
+                            )
+                        )
+                    FROM :"schema"."OpenaiCreds" AS credential
+                    WHERE credential."id" = example."openaiCredsId"
+                )
+                ORDER BY example."id"
+            )
+        FROM
+            (
+                SELECT held.*
+                FROM held
+                WHERE
+                    held.relation = found.relation
+                    AND held."id" = ANY (
+                        ARRAY(SELECT crossing."id" FROM crossing WHERE crossing.relation = found.relation ORDER BY crossing."id" LIMIT 5)
+                    )
+                LIMIT 5
+            ) AS example
+    ) AS sample,
     found.relation AS key,
     CASE WHEN found.is_blocking THEN 'warning' ELSE 'advice' END AS severity
 FROM

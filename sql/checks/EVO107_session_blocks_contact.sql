@@ -13,6 +13,7 @@
 -- matches: bot does not answer
 -- matches: bot ignores contact
 -- matches: bot stopped answering
+-- joins: hash
 WITH bot AS (
     SELECT "id" FROM :"schema"."Typebot"
     UNION ALL SELECT "id" FROM :"schema"."OpenaiBot"
@@ -26,11 +27,8 @@ WITH bot AS (
     UNION ALL SELECT "id" FROM :"schema"."Evoai"
     -- end
 ),
-blocking AS (
-    SELECT
-        session."botId" IS NULL AS is_without_bot,
-        pg_catalog.to_jsonb(session) - 'parameters' - 'context' AS row,
-        pg_catalog.row_number() OVER (PARTITION BY session."botId" IS NULL ORDER BY session."id") AS position
+blocking AS MATERIALIZED (
+    SELECT session."id", session."botId" IS NULL AS is_without_bot
     FROM
         :"schema"."IntegrationSession" AS session
     WHERE
@@ -45,14 +43,14 @@ SELECT
     'IntegrationSession' AS subject,
     pg_catalog.format(
         '%s not closed and %s, so no bot answers the contact',
-        CASE pg_catalog.count(*) WHEN 1 THEN '1 session is' ELSE pg_catalog.count(*) || ' sessions are' END,
+        CASE counted.count WHEN 1 THEN '1 session is' ELSE counted.count || ' sessions are' END,
         CASE
-            WHEN blocking.is_without_bot THEN CASE pg_catalog.count(*) WHEN 1 THEN 'names no bot' ELSE 'name no bot' END
-            ELSE CASE pg_catalog.count(*) WHEN 1 THEN 'names a deleted bot' ELSE 'name deleted bots' END
+            WHEN counted.is_without_bot THEN CASE counted.count WHEN 1 THEN 'names no bot' ELSE 'name no bot' END
+            ELSE CASE counted.count WHEN 1 THEN 'names a deleted bot' ELSE 'name deleted bots' END
         END
     ) AS detail,
     '"status" <> ''closed'' AND ' || CASE
-        WHEN blocking.is_without_bot THEN '"botId" IS NULL'
+        WHEN counted.is_without_bot THEN '"botId" IS NULL'
         ELSE pg_catalog.concat(
             '"type" IN (''typebot'', ''openai'', ''dify'', ''evolution'', ''flowise'', ''n8n'', ''evoai'') AND "botId" NOT IN (',
             (SELECT pg_catalog.string_agg(pg_catalog.format('SELECT "id" FROM %I.%I', :'schema', relname), ' UNION ALL ')
@@ -63,10 +61,28 @@ SELECT
             ')'
         )
     END AS predicate,
-    pg_catalog.count(*) AS count,
-    pg_catalog.jsonb_agg(blocking.row ORDER BY blocking.position) FILTER (WHERE blocking.position <= 5) AS sample,
-    CASE WHEN blocking.is_without_bot THEN 'no bot' ELSE 'deleted bot' END AS key
+    counted.count AS count,
+    (
+        SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example) - 'parameters' - 'context' ORDER BY example."id")
+        FROM
+            (
+                SELECT session.*
+                FROM :"schema"."IntegrationSession" AS session
+                WHERE
+                    session."id" = ANY (
+                        ARRAY(
+                            SELECT blocking."id" FROM blocking
+                            WHERE blocking.is_without_bot = counted.is_without_bot
+                            ORDER BY blocking."id" LIMIT 5
+                        )
+                    )
+                LIMIT 5
+            ) AS example
+    ) AS sample,
+    CASE WHEN counted.is_without_bot THEN 'no bot' ELSE 'deleted bot' END AS key
 FROM
-    blocking
-GROUP BY
-    blocking.is_without_bot;
+    (
+        SELECT blocking.is_without_bot, pg_catalog.count(*) AS count
+        FROM blocking
+        GROUP BY blocking.is_without_bot
+    ) AS counted;

@@ -17,11 +17,9 @@
 -- suspects: "status" COLLATE pg_catalog."C" < 'A'
 -- Run by hand:
 -- psql -v suspects='SELECT * FROM "public"."Message"'
-WITH numeric AS (
+WITH numeric AS MATERIALIZED (
     SELECT
         message."id",
-        message."status",
-        message."instanceId",
         message."status" IN ('0', '1', '2', '3', '4', '5') AS is_known
     FROM
         (:suspects) AS message
@@ -32,21 +30,31 @@ SELECT
     'Message.status' AS subject,
     pg_catalog.format(
         'the status of %s is %s',
-        CASE pg_catalog.count(*) WHEN 1 THEN '1 message' ELSE pg_catalog.count(*) || ' messages' END,
+        CASE counted.count WHEN 1 THEN '1 message' ELSE counted.count || ' messages' END,
         CASE
-            WHEN numbered.is_known THEN 'a number from 0 to 5 instead of the word for it'
+            WHEN counted.is_known THEN 'a number from 0 to 5 instead of the word for it'
             ELSE 'a number that means nothing; what it should be is left to you'
         END
     ) AS detail,
     CASE
-        WHEN numbered.is_known THEN '"status" IN (''0'', ''1'', ''2'', ''3'', ''4'', ''5'')'
+        WHEN counted.is_known THEN '"status" IN (''0'', ''1'', ''2'', ''3'', ''4'', ''5'')'
         ELSE '"status" ~ ''^-?[0-9]+$'' AND "status" NOT IN (''0'', ''1'', ''2'', ''3'', ''4'', ''5'')'
     END AS predicate,
-    pg_catalog.count(*) AS count,
-    pg_catalog.jsonb_agg(pg_catalog.to_jsonb(numbered) - 'position' - 'is_known' ORDER BY numbered.position) FILTER (WHERE numbered.position <= 5) AS sample,
-    CASE WHEN numbered.is_known THEN '0 to 5' ELSE 'other numbers' END AS key,
-    numbered.is_known AS fixable
+    counted.count AS count,
+    (
+        SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example) ORDER BY example."id")
+        FROM
+            (
+                SELECT message."id", message."status", message."instanceId"
+                FROM (:suspects) AS message
+                WHERE
+                    message."id" = ANY (
+                        ARRAY(SELECT numeric."id" FROM numeric WHERE numeric.is_known = counted.is_known ORDER BY numeric."id" LIMIT 5)
+                    )
+                LIMIT 5
+            ) AS example
+    ) AS sample,
+    CASE WHEN counted.is_known THEN '0 to 5' ELSE 'other numbers' END AS key,
+    counted.is_known AS fixable
 FROM
-    (SELECT numeric.*, pg_catalog.row_number() OVER (PARTITION BY numeric.is_known ORDER BY numeric."id") AS position FROM numeric) AS numbered
-GROUP BY
-    numbered.is_known;
+    (SELECT numeric.is_known, pg_catalog.count(*) AS count FROM numeric GROUP BY numeric.is_known) AS counted;

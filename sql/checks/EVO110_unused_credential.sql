@@ -10,33 +10,41 @@
 -- judges: OpenaiCreds
 -- matches: unused credential
 -- matches: OpenaiCreds … not used
-WITH unused AS (
-    SELECT
-        credential."id",
-        credential."name",
-        credential."apiKey",
-        COALESCE(instance."name", credential."instanceId") AS instance,
-        credential."updatedAt",
-        pg_catalog.row_number() OVER (ORDER BY credential."id") AS position
+-- joins: hash
+WITH unused AS MATERIALIZED (
+    SELECT credential."id"
     FROM
         :"schema"."OpenaiCreds" AS credential
-        LEFT JOIN :"schema"."Instance" AS instance ON instance."id" = credential."instanceId"
     WHERE
         NOT EXISTS (SELECT FROM :"schema"."OpenaiSetting" AS setting WHERE setting."openaiCredsId" = credential."id")
         AND NOT EXISTS (SELECT FROM :"schema"."OpenaiBot" AS bot WHERE bot."openaiCredsId" = credential."id")
 )
 SELECT
     'OpenaiCreds' AS subject,
-    pg_catalog.format('%s used by no settings and no bot', CASE pg_catalog.count(*) WHEN 1 THEN '1 credential is' ELSE pg_catalog.count(*) || ' credentials are' END) AS detail,
+    pg_catalog.format('%s used by no settings and no bot', CASE counted.count WHEN 1 THEN '1 credential is' ELSE counted.count || ' credentials are' END) AS detail,
     pg_catalog.format(
         '"id" NOT IN (SELECT "openaiCredsId" FROM %1$I."OpenaiSetting" WHERE "openaiCredsId" IS NOT NULL'
             ' UNION ALL SELECT "openaiCredsId" FROM %1$I."OpenaiBot" WHERE "openaiCredsId" IS NOT NULL)',
         :'schema'
     ) AS predicate,
-    pg_catalog.count(*) AS count,
-    pg_catalog.jsonb_agg(pg_catalog.to_jsonb(unused) - 'position' ORDER BY unused.position) FILTER (WHERE unused.position <= 5) AS sample,
+    counted.count AS count,
+    (
+        SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example) ORDER BY example."id")
+        FROM
+            (
+                SELECT
+                    credential."id",
+                    credential."name",
+                    credential."apiKey",
+                    COALESCE((SELECT instance."name" FROM :"schema"."Instance" AS instance WHERE instance."id" = credential."instanceId"), credential."instanceId") AS instance,
+                    credential."updatedAt"
+                FROM :"schema"."OpenaiCreds" AS credential
+                WHERE credential."id" = ANY (ARRAY(SELECT unused."id" FROM unused ORDER BY unused."id" LIMIT 5))
+                LIMIT 5
+            ) AS example
+    ) AS sample,
     'OpenaiCreds' AS key
 FROM
-    unused
-HAVING
-    pg_catalog.count(*) > 0;
+    (SELECT pg_catalog.count(*) AS count FROM unused) AS counted
+WHERE
+    counted.count > 0;

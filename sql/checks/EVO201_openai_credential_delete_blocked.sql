@@ -13,6 +13,7 @@
 -- matches: P2003 … openaiCredsId
 -- matches: violates RESTRICT setting of foreign key constraint … OpenaiSetting
 -- matches: update or delete on table "OpenaiCreds" violates
+-- joins: hash
 WITH blocking AS (
     SELECT
         key.conname,
@@ -33,20 +34,12 @@ WITH blocking AS (
         AND key.contype = 'f'
         AND key.confdeltype IN ('r', 'a')
 ),
-held AS (
-    SELECT
-        credential."id",
-        credential."name",
-        credential."apiKey",
-        COALESCE(owner."name", credential."instanceId") AS owner,
-        pg_catalog.jsonb_agg(COALESCE(holder."name", setting."instanceId") ORDER BY holder."name") AS held_by
+held AS MATERIALIZED (
+    SELECT credential."id"
     FROM
         :"schema"."OpenaiCreds" AS credential
-        JOIN :"schema"."OpenaiSetting" AS setting ON setting."openaiCredsId" = credential."id"
-        LEFT JOIN :"schema"."Instance" AS owner ON owner."id" = credential."instanceId"
-        LEFT JOIN :"schema"."Instance" AS holder ON holder."id" = setting."instanceId"
-    GROUP BY
-        credential."id", owner."name"
+    WHERE
+        EXISTS (SELECT FROM :"schema"."OpenaiSetting" AS setting WHERE setting."openaiCredsId" = credential."id")
 )
 SELECT
     pg_catalog.format('%I', blocking.conname) AS subject,
@@ -71,7 +64,26 @@ FROM
             pg_catalog.count(*) AS count,
             (
                 SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example)), '[]'::jsonb)
-                FROM (SELECT * FROM held ORDER BY held."id" LIMIT 5) AS example
+                FROM
+                    (
+                        SELECT
+                            credential."id",
+                            credential."name",
+                            credential."apiKey",
+                            COALESCE(owner."name", credential."instanceId") AS owner,
+                            pg_catalog.jsonb_agg(COALESCE(holder."name", setting."instanceId") ORDER BY holder."name") AS held_by
+                        FROM
+                            :"schema"."OpenaiCreds" AS credential
+                            JOIN :"schema"."OpenaiSetting" AS setting ON setting."openaiCredsId" = credential."id"
+                            LEFT JOIN :"schema"."Instance" AS owner ON owner."id" = credential."instanceId"
+                            LEFT JOIN :"schema"."Instance" AS holder ON holder."id" = setting."instanceId"
+                        WHERE
+                            credential."id" = ANY (ARRAY(SELECT held."id" FROM held ORDER BY held."id" LIMIT 5))
+                        GROUP BY
+                            credential."id", owner."name"
+                        ORDER BY
+                            credential."id"
+                    ) AS example
             ) AS sample
         FROM
             held

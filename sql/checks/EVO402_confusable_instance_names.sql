@@ -13,6 +13,7 @@
 -- matches: two instances … same name
 -- matches: wrong instance
 -- matches: instance name … letter case
+-- joins: hash
 WITH spelled AS (
     SELECT
         instance."id",
@@ -40,20 +41,52 @@ numbered AS (
     WHERE
         pg_catalog.length(number.digits) >= 8
 ),
-confusable (key, severity, detail, ids) AS (
+-- Of those that are alike twenty are named, and a condition finds more.
+alike AS (
     SELECT
-        'spelling ' || spelled.spelling,
-        'warning',
-        pg_catalog.format('%s names differ in letter case or spaces only', pg_catalog.count(*)),
-        pg_catalog.array_agg(spelled."id" ORDER BY spelled."name")
+        spelled.spelling,
+        pg_catalog.count(*) AS count,
+        (pg_catalog.array_agg(spelled."id" ORDER BY spelled."name"))[:20] AS ids
     FROM
         spelled
     GROUP BY
         spelled.spelling
     HAVING
         pg_catalog.count(*) > 1
+),
+-- Grouped before they are joined: many names that are the number of many instances would be as many pairs.
+numbers AS (
+    SELECT
+        numbered.digits,
+        pg_catalog.count(*) AS count,
+        (pg_catalog.array_agg(numbered."id" ORDER BY numbered."name"))[:20] AS ids,
+        (pg_catalog.array_agg(numbered."name"::text ORDER BY numbered."name"))[:20] AS names
+    FROM
+        numbered
+    GROUP BY
+        numbered.digits
+),
+confusable (key, severity, detail, predicate, count, ids) AS (
+    SELECT
+        'spelling ' || alike.spelling,
+        'warning',
+        pg_catalog.format('%s names differ in letter case or spaces only', alike.count),
+        CASE
+            WHEN alike.count > 20 THEN
+                pg_catalog.format('pg_catalog.lower(pg_catalog.regexp_replace("name", ''\s'', '''', ''g'')) = %L', alike.spelling)
+        END,
+        alike.count,
+        alike.ids
+    FROM
+        alike
     UNION ALL
-    SELECT 'id ' || named."id", 'warning', pg_catalog.format('the name is the id of the instance %s', pg_catalog.to_json(other."name"::text)), ARRAY[named."id", other."id"]
+    SELECT
+        'id ' || named."id",
+        'warning',
+        pg_catalog.format('the name is the id of the instance %s', pg_catalog.to_json(other."name"::text)),
+        NULL,
+        2,
+        ARRAY[named."id", other."id"]
     FROM
         spelled AS named
         JOIN :"schema"."Instance" AS other ON pg_catalog.lower(other."id") = named.spelling AND other."id" <> named."id"
@@ -61,18 +94,31 @@ confusable (key, severity, detail, ids) AS (
     SELECT
         'number ' || named."id",
         'warning',
-        'the name is the phone number of ' || pg_catalog.string_agg(pg_catalog.to_json(other."name"::text)::text, ', ' ORDER BY other."name"),
-        named."id" || pg_catalog.array_agg(other."id" ORDER BY other."name")
+        pg_catalog.concat(
+            'the name is the phone number of ',
+            (
+                SELECT pg_catalog.string_agg(pg_catalog.to_json(one.name)::text, ', ' ORDER BY one.position)
+                FROM pg_catalog.unnest(numbers.names) WITH ORDINALITY AS one (name, position)
+            ),
+            CASE WHEN numbers.count > 20 THEN pg_catalog.format(' and %s more', numbers.count - 20) END
+        ),
+        CASE
+            WHEN numbers.count > 20 THEN pg_catalog.format(
+                '"id" = %1$L OR pg_catalog.regexp_replace("number", ''[^0-9]'', '''', ''g'') = %2$L'
+                    ' OR pg_catalog.substring("ownerJid", ''^[0-9]+'') = %2$L',
+                named."id", named.digits
+            )
+        END,
+        1 + numbers.count,
+        named."id" || numbers.ids
     FROM
         spelled AS named
-        JOIN numbered AS other ON other.digits = named.digits AND other."id" <> named."id"
+        JOIN numbers ON numbers.digits = named.digits
     -- Several instances of one number, this one among them, share it on purpose.
     WHERE
         NOT EXISTS (SELECT FROM numbered AS own WHERE own."id" = named."id" AND own.digits = named.digits)
-    GROUP BY
-        named."id"
     UNION ALL
-    SELECT 'uuid ' || named."id", 'advice', 'the name has the form of an id, which people try to use instead of names', ARRAY[named."id"]
+    SELECT 'uuid ' || named."id", 'advice', 'the name has the form of an id, which people try to use instead of names', NULL, 1, ARRAY[named."id"]
     FROM
         spelled AS named
     WHERE
@@ -82,8 +128,8 @@ confusable (key, severity, detail, ids) AS (
 SELECT
     pg_catalog.format('Instance %s', (SELECT pg_catalog.to_json("name"::text) FROM :"schema"."Instance" WHERE "id" = confusable.ids[1])) AS subject,
     confusable.detail AS detail,
-    pg_catalog.format('"id" = ANY (%L)', confusable.ids) AS predicate,
-    pg_catalog.cardinality(confusable.ids)::bigint AS count,
+    COALESCE(confusable.predicate, pg_catalog.format('"id" = ANY (%L)', confusable.ids)) AS predicate,
+    confusable.count AS count,
     (
         SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', instance."id", 'name', instance."name") ORDER BY instance."name")
         FROM :"schema"."Instance" AS instance

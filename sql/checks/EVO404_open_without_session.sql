@@ -13,42 +13,45 @@
 -- matches: Connection Closed
 -- matches: instance … open … QR code
 -- matches: state open … not connected
-WITH stored AS (
-    SELECT session."sessionId"
-    FROM :"schema"."Session" AS session
-    WHERE pg_catalog.length(session."creds") > 0
-),
-lost AS (
-    SELECT
-        instance."id",
-        instance."name",
-        instance."connectionStatus",
-        instance."integration",
-        pg_catalog.row_number() OVER (ORDER BY instance."name", instance."id") AS position
+-- joins: hash
+WITH lost AS MATERIALIZED (
+    SELECT instance."id", instance."name", instance."connectionStatus", instance."integration"
     FROM
         :"schema"."Instance" AS instance
     WHERE
         instance."connectionStatus" = 'open'
         AND instance."integration" = 'WHATSAPP-BAILEYS'
-        AND NOT EXISTS (SELECT FROM stored WHERE stored."sessionId" = instance."id")
+        AND NOT EXISTS (
+            SELECT FROM :"schema"."Session" AS session
+            -- How long it is stands in front of it: what is stored apart is not fetched for that.
+            WHERE session."sessionId" = instance."id" AND pg_catalog.octet_length(session."creds") > 0
+        )
 )
 SELECT
     'Instance' AS subject,
     pg_catalog.concat(
-        CASE pg_catalog.count(*) WHEN 1 THEN '1 instance says' ELSE pg_catalog.count(*) || ' instances say' END,
+        CASE counted.count WHEN 1 THEN '1 instance says' ELSE counted.count || ' instances say' END,
         ' open without a session in this database',
-        CASE WHEN EXISTS (SELECT FROM stored) THEN ', although other instances have theirs here' ELSE '; nor has any other, so the server may keep sessions elsewhere' END
+        CASE WHEN counted.is_any_stored THEN ', although other instances have theirs here' ELSE '; nor has any other, so the server may keep sessions elsewhere' END
     ) AS detail,
     pg_catalog.format(
         '"connectionStatus" = ''open'' AND "integration" = ''WHATSAPP-BAILEYS'' AND NOT EXISTS ('
             'SELECT FROM %I."Session" AS session WHERE session."sessionId" = "Instance"."id" AND session."creds" <> '''')',
         :'schema'
     ) AS predicate,
-    pg_catalog.count(*) AS count,
-    pg_catalog.jsonb_agg(pg_catalog.to_jsonb(lost) - 'position' ORDER BY lost.position) FILTER (WHERE lost.position <= 5) AS sample,
+    counted.count AS count,
+    (
+        SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example) ORDER BY example."name", example."id")
+        FROM (SELECT lost.* FROM lost ORDER BY lost."name", lost."id" LIMIT 5) AS example
+    ) AS sample,
     'open without session' AS key,
-    CASE WHEN EXISTS (SELECT FROM stored) THEN 'warning' ELSE 'advice' END AS severity
+    CASE WHEN counted.is_any_stored THEN 'warning' ELSE 'advice' END AS severity
 FROM
-    lost
-HAVING
-    pg_catalog.count(*) > 0;
+    (
+        SELECT
+            pg_catalog.count(*) AS count,
+            EXISTS (SELECT FROM :"schema"."Session" AS session WHERE pg_catalog.octet_length(session."creds") > 0) AS is_any_stored
+        FROM lost
+    ) AS counted
+WHERE
+    counted.count > 0;

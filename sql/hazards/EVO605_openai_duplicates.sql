@@ -30,13 +30,13 @@ FROM
             'OpenaiCreds.name',
             pg_catalog.format('"name" IN (SELECT "name" FROM %I."OpenaiCreds" GROUP BY "name" HAVING pg_catalog.count(*) > 1)', :'schema'),
             pg_catalog.sum(one.count)::bigint,
-            pg_catalog.jsonb_path_query_array(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(one)), '$[0 to 4]'),
+            pg_catalog.jsonb_agg(pg_catalog.to_jsonb(one) - 'position' ORDER BY one.position) FILTER (WHERE one.position <= 5),
             'OpenaiCreds_name_key',
             '20240722173259',
             'give each credential a name of its own'
         FROM
             (
-                SELECT creds."name", pg_catalog.count(*) AS count
+                SELECT creds."name", pg_catalog.count(*) AS count, pg_catalog.row_number() OVER (ORDER BY creds."name") AS position
                 FROM :"schema"."OpenaiCreds" AS creds
                 WHERE creds."name" IS NOT NULL
                 GROUP BY creds."name"
@@ -49,13 +49,13 @@ FROM
             'OpenaiSetting.openaiCredsId',
             pg_catalog.format('"openaiCredsId" IN (SELECT "openaiCredsId" FROM %I."OpenaiSetting" GROUP BY "openaiCredsId" HAVING pg_catalog.count(*) > 1)', :'schema'),
             pg_catalog.sum(one.count)::bigint,
-            pg_catalog.jsonb_path_query_array(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(one)), '$[0 to 4]'),
+            pg_catalog.jsonb_agg(pg_catalog.to_jsonb(one) - 'position' ORDER BY one.position) FILTER (WHERE one.position <= 5),
             'OpenaiSetting_openaiCredsId_key',
             '20240723152648',
             'give each instance''s settings a credential of their own'
         FROM
             (
-                SELECT setting."openaiCredsId", pg_catalog.count(*) AS count
+                SELECT setting."openaiCredsId", pg_catalog.count(*) AS count, pg_catalog.row_number() OVER (ORDER BY setting."openaiCredsId") AS position
                 FROM :"schema"."OpenaiSetting" AS setting
                 GROUP BY setting."openaiCredsId"
                 HAVING pg_catalog.count(*) > 1

@@ -32,7 +32,14 @@ FROM
             pg_catalog.format('%s OpenAI sessions have the status "open", which the new type does not have (22P02)', pg_catalog.count(*)),
             '"status"::text = ''open''',
             pg_catalog.count(*),
-            pg_catalog.jsonb_path_query_array(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', session."id", 'remoteJid', session."remoteJid") ORDER BY session."id"), '$[0 to 4]'),
+            (
+                SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example))
+                FROM
+                    (
+                        SELECT one."id", one."remoteJid" FROM :"schema"."OpenaiSession" AS one
+                        WHERE one."status"::text = 'open' ORDER BY one."id" LIMIT 5
+                    ) AS example
+            ),
             '22P02',
             'TypebotSessionStatus'
         FROM :"schema"."OpenaiSession" AS session
@@ -45,7 +52,10 @@ FROM
             pg_catalog.format('%s Typebot sessions get a status column that may not be null and has no default (23502)', pg_catalog.count(*)),
             'true',
             pg_catalog.count(*),
-            pg_catalog.jsonb_path_query_array(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', session."id", 'remoteJid', session."remoteJid") ORDER BY session."id"), '$[0 to 4]'),
+            (
+                SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example))
+                FROM (SELECT one."id", one."remoteJid" FROM :"schema"."TypebotSession" AS one ORDER BY one."id" LIMIT 5) AS example
+            ),
             '23502',
             'TypebotSession.status'
         FROM :"schema"."TypebotSession" AS session

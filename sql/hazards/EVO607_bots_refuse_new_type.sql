@@ -30,7 +30,10 @@ FROM
         UNION ALL
         SELECT
             pg_catalog.count(*),
-            pg_catalog.jsonb_path_query_array(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', one."id", 'botType', one."botType") ORDER BY one."id"), '$[0 to 4]')
+            (
+                SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example))
+                FROM (SELECT one."id", one."botType" FROM :"schema"."OpenaiBot" AS one ORDER BY one."id" LIMIT 5) AS example
+            )
         FROM :"schema"."OpenaiBot" AS one
         -- end
     ) AS bot

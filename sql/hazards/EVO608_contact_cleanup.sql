@@ -39,7 +39,10 @@ FROM
         SELECT
             pg_catalog.count(*) AS count,
             pg_catalog.sum(twice.count - 1)::bigint AS removed,
-            pg_catalog.jsonb_path_query_array(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(twice) ORDER BY twice.count DESC, twice."remoteJid"), '$[0 to 4]') AS sample
+            (
+                SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example))
+                FROM (SELECT * FROM twice AS one ORDER BY one.count DESC, one."remoteJid" LIMIT 5) AS example
+            ) AS sample
         FROM twice
     ) AS groups
 WHERE

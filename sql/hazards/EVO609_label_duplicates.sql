@@ -23,7 +23,10 @@ SELECT
         :'schema'
     ) AS predicate,
     pg_catalog.sum(twice.count)::bigint AS count,
-    pg_catalog.jsonb_path_query_array(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(twice) ORDER BY twice.count DESC, twice."labelId"), '$[0 to 4]') AS sample,
+    (
+        SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example))
+        FROM (SELECT * FROM twice AS one ORDER BY one.count DESC, one."labelId" LIMIT 5) AS example
+    ) AS sample,
     'Label_labelId_instanceId_key' AS key,
     'fails' AS effect,
     '23505' AS sqlstate,

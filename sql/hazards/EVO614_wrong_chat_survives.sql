@@ -54,7 +54,10 @@ SELECT
         'FROM %I."Chat") AS ranked WHERE place > 1)', :'schema'
     ) AS predicate,
     pg_catalog.sum(judged.count - 1)::bigint AS count,
-    pg_catalog.jsonb_path_query_array(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(judged) ORDER BY judged.count DESC, judged."remoteJid"), '$[0 to 4]') AS sample,
+    (
+        SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example))
+        FROM (SELECT * FROM judged AS one ORDER BY one.count DESC, one."remoteJid" LIMIT 5) AS example
+    ) AS sample,
     'Chat.twice' AS key,
     'removes-rows' AS effect,
     'Chat' AS "table",
@@ -74,7 +77,15 @@ SELECT
     ),
     NULL,
     pg_catalog.count(*),
-    pg_catalog.jsonb_path_query_array(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(judged) ORDER BY judged."instanceId", judged."remoteJid"), '$[0 to 4]'),
+    (
+        SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example))
+        FROM
+            (
+                SELECT * FROM judged AS one
+                WHERE one.loses_labels OR one.loses_newer
+                ORDER BY one."instanceId", one."remoteJid" LIMIT 5
+            ) AS example
+    ),
     'Chat.wrong',
     NULL,
     NULL,

@@ -14,8 +14,13 @@ SELECT
     pg_catalog.format('%s tokens are longer than 500 characters (22001)', pg_catalog.count(*)) AS detail,
     'pg_catalog.substr("token", 501) ~ ''[^ ]''' AS predicate,
     pg_catalog.count(*) AS count,
-    pg_catalog.jsonb_path_query_array(
-        pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('name', instance."name", 'length', pg_catalog.length(instance."token")) ORDER BY instance."id"), '$[0 to 4]'
+    (
+        SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example))
+        FROM
+            (
+                SELECT one."name", pg_catalog.length(one."token") AS length FROM :"schema"."Instance" AS one
+                WHERE pg_catalog.substr(one."token", 501) ~ '[^ ]' ORDER BY one."id" LIMIT 5
+            ) AS example
     ) AS sample,
     'Instance.token' AS key,
     'fails' AS effect,

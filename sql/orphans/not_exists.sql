@@ -1,23 +1,20 @@
 -- The rows of one key that refer to nothing, found as the planner likes: how many, how many different rows are missing,
--- and the first five by what they refer to.
+-- and the first five by what they refer to. Only what tells them apart is kept of them all, and only five are put into words.
 -- Run by hand for one key, for example:
---   psql -v child='"public"."Message"' -v columns='"id", "sessionId"' -v order='"sessionId", "id"' -v reference='"sessionId"'
---        -v predicate='"sessionId" IS NOT NULL AND NOT EXISTS (…)'
+--   psql -v child='"public"."Message"' -v columns='"id", "sessionId"' -v orphan_order='orphan."sessionId", orphan."id"'
+--        -v orphan_reference='orphan."sessionId"' -v predicate='"sessionId" IS NOT NULL AND NOT EXISTS (…)'
+WITH orphan AS MATERIALIZED (
+    SELECT
+        :columns
+    FROM
+        :child
+    WHERE
+        :predicate
+)
 SELECT
-    pg_catalog.count(*) AS count,
-    pg_catalog.count(DISTINCT orphan."evodoctor reference") AS missing,
-    pg_catalog.jsonb_agg(
-        pg_catalog.to_jsonb(orphan) - 'evodoctor position' - 'evodoctor reference'
-        ORDER BY orphan."evodoctor position"
-    ) FILTER (WHERE orphan."evodoctor position" <= 5) AS sample
-FROM
+    (SELECT pg_catalog.count(*) FROM orphan) AS count,
+    (SELECT pg_catalog.count(*) FROM (SELECT FROM orphan GROUP BY :orphan_reference) AS missing) AS missing,
     (
-        SELECT
-            :columns,
-            ROW(:reference)::text AS "evodoctor reference",
-            pg_catalog.row_number() OVER (ORDER BY :order) AS "evodoctor position"
-        FROM
-            :child
-        WHERE
-            :predicate
-    ) AS orphan;
+        SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example))
+        FROM (SELECT orphan.* FROM orphan ORDER BY :orphan_order LIMIT 5) AS example
+    ) AS sample;

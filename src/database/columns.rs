@@ -41,6 +41,8 @@ impl Column {
 pub struct Columns {
     /// The server's version as a number, such as 150014; 0 where nothing was read.
     pub server_version: i32,
+    /// How many pages the server's cache has; 0 where nothing was read.
+    pub cache: u64,
     by_table: BTreeMap<String, BTreeMap<String, Column>>,
 }
 
@@ -62,6 +64,7 @@ impl Columns {
                 distinct_values: row.try_get("distinct_values")?,
             };
             columns.server_version = row.try_get("server_version")?;
+            columns.cache = row.try_get::<i64, _>("cache")?.try_into().unwrap_or_default();
             let table = columns.by_table.entry(row.try_get("table_name")?).or_default();
             table.insert(row.try_get("column_name")?, column);
         }

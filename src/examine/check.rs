@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::LazyLock;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::duplicates;
 use super::facts;
@@ -12,7 +12,7 @@ use super::orphans::{self, by_hash};
 use super::parts;
 use super::rule::Rule;
 use super::runner::Scope;
-use super::step::{Question, pages};
+use super::step::{Question, Step, pages};
 use super::suspects::Suspects;
 use crate::database::quote::Fragment;
 use crate::database::script::{FILES, Script, Variables, render, uses};
@@ -30,6 +30,8 @@ pub struct Check {
     first: Option<First>,
     /// The table whose rows it judges (`judges:`); where there are none, there is nothing to find.
     judges: Option<String>,
+    /// Whether its query compares large tables with one another (`joins: hash`).
+    joins_by_hash: bool,
     query: String,
 }
 
@@ -88,7 +90,14 @@ impl Check {
             let is_asked = query.contains(&format!("\"{table}\"")) || script.get("reads") == Some(table);
             ensure!(is_asked, "{path} judges the rows of {table}, and does not read it");
         }
-        Ok(Self { rule, stem, family, suspects, first, judges, query })
+        let joins_by_hash = match script.get("joins") {
+            None => false,
+            Some("hash") => true,
+            Some(other) => {
+                bail!("{path}: tables are joined by \"hash\" or as the planner likes, not by {other:?}")
+            }
+        };
+        Ok(Self { rule, stem, family, suspects, first, judges, joins_by_hash, query })
     }
 
     /// Whether it begins by comparing the whole schema with the release's.
@@ -114,7 +123,7 @@ impl Check {
         }
         let suspects = self.suspects.as_ref().filter(|suspects| suspects.joins(scope));
         suspects.iter().for_each(|suspects| scope.readings.expect(&suspects.table));
-        if uses(&self.query, "gone") {
+        if uses(&self.query, "updates") {
             by_hash::announce(scope);
         }
     }
@@ -164,13 +173,14 @@ impl Check {
                     render(&query, &variables.clone().sql(name, sql)).context(self.stem.clone())
                 })
             };
+            let ask = move |sql| match self.joins_by_hash {
+                true => Step::query_under("sql/reading/hash_joins.sql", "", cost, sql),
+                false => Step::query("", cost, sql),
+            };
             match &self.suspects {
-                Some(suspects) => suspects.question(scope, cost, with("suspects")),
-                None if uses(&query, "gone") => by_hash::question(scope, cost, with("gone")),
-                None => {
-                    let sql = render(&query, &variables).context(self.stem.clone())?;
-                    Ok(Question::query("", cost, Ok(sql)))
-                }
+                Some(suspects) => suspects.question(scope, ask, with("suspects")),
+                None if uses(&query, "updates") => by_hash::question(scope, ask, with("updates")),
+                None => Ok(Question::step(ask(render(&query, &variables).context(self.stem.clone())?))),
             }
         };
         match &self.first {

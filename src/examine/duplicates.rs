@@ -12,12 +12,15 @@ use anyhow::{Context, Result};
 use sqlx::Row;
 
 use super::known::{MOST, hash_of};
-use super::reading::{MOST_ROWS, Place, Want, places, rows_at};
+use super::reading::{Place, Want, places, rows_at};
 use super::runner::Scope;
 use super::step::{Answer, Next, Question, Step};
 use super::unique_indexes::UniqueIndex;
 use crate::database::quote::Fragment;
 use crate::database::script::{Variables, filled};
+
+/// Of more values that come more than once the rows are not looked for by themselves.
+const FEW: usize = 10_000;
 
 /// Renders the check's query with the rows to look at as `:among`, and what stands as `:holds` and `:is_invalid`.
 pub type Wording<'a> = Rc<dyn Fn(&Variables) -> Result<String> + 'a>;
@@ -61,7 +64,8 @@ impl<'a> Key<'a> {
         let (known, steps) = self.scope.readings.known(catalog, &self.index.table, &about, hash.clone());
         let then = move |_: Vec<Answer>| match known.twice() {
             twice if twice.is_empty() => Ok(Next::Rows(Vec::new())),
-            twice if twice.len() > MOST_ROWS => self.among(None),
+            // To look for their rows first would be another reading for little.
+            twice if twice.len() > FEW => self.among(None),
             twice => Ok(self.look_for(&hash, &twice)),
         };
         Ok(Next::Steps(steps, Box::new(then)))

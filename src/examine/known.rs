@@ -7,7 +7,7 @@
 use std::array;
 use std::cell::{OnceCell, RefCell};
 
-use super::reading::{MOST_ROWS, Part, Place};
+use super::reading::{MOST_ROWS, Missing, Part, Place};
 
 /// Of more values the hashes are not held in memory, where they would take 512 MB.
 pub const MOST: u64 = 64 << 20;
@@ -56,11 +56,30 @@ impl Known {
         self.buckets.get()
     }
 
-    /// The places of rows whose hash is not there; the hashes as they are where that cannot be told yet.
+    /// The rows whose hash is not there; the hashes as they are where that cannot be told yet.
     pub fn missing(&self, part: Part) -> Part {
         let (Some(known), Part::Hashes(hashes, places)) = (self.buckets(), &part) else { return part };
-        let rows: Vec<Place> = known.missing(hashes).map(|at| places[at]).take(MOST_ROWS + 1).collect();
-        Part::Rows((rows.len() <= MOST_ROWS).then_some(rows))
+        let mut missing = Missing::default();
+        let mut rows: Vec<Place> = Vec::new();
+        for at in known.missing(hashes) {
+            missing.hashes.push(hashes[at]);
+            if rows.len() <= MOST_ROWS {
+                rows.push(places[at]);
+            }
+        }
+        missing.count = missing.hashes.len() as u64;
+        missing.rows = (rows.len() <= MOST_ROWS).then_some(rows);
+        missing.hashes.sort_unstable();
+        missing.nulls = missing.hashes.partition_point(|hash| *hash == 0) as u64;
+        missing.hashes.dedup();
+        missing.hashes.shrink_to_fit();
+        Part::Missing(missing)
+    }
+
+    /// The places of the first five rows whose hash is not there, in the order given; none as long as pieces are outstanding.
+    pub fn first_missing(&self, hashes: &[u64], places: &[Place]) -> Vec<Place> {
+        let missing = self.buckets().into_iter().flat_map(|known| known.missing(hashes));
+        missing.filter_map(|at| places.get(at).copied()).take(5).collect()
     }
 
     /// The hashes that came more than once, each once; none as long as pieces are outstanding.
@@ -166,10 +185,15 @@ mod tests {
             let part = known.missing(Part::Hashes(asked.clone(), places));
             let Part::Hashes(..) = part else { panic!("told before all are known") };
             known.add(0, (0..count).map(hash).collect());
-            let Part::Rows(Some(rows)) = known.missing(part) else { panic!("{count}") };
+            let Part::Missing(missing) = known.missing(part) else { panic!("{count}") };
             let expected: Vec<Place> =
                 (count.max(1) as u32..asked.len() as u32).map(|page| (page, 1)).collect();
-            assert_eq!(rows, expected, "{count}");
+            assert_eq!(missing.rows.as_ref(), Some(&expected), "{count}");
+            assert_eq!((missing.count, missing.nulls), (expected.len() as u64, 1), "{count}");
+            assert_eq!(missing.hashes.len(), expected.len(), "each is another one: {count}");
+            let places: Vec<Place> = (0..asked.len()).map(|page| (page as u32, 1)).collect();
+            let first = expected.iter().copied().take(5).collect::<Vec<_>>();
+            assert_eq!(known.first_missing(&asked, &places), first, "{count}");
         }
     }
 

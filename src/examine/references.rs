@@ -159,6 +159,11 @@ impl Reference {
             .text("reference_name", self.child_columns.first().cloned().unwrap_or_default())
             .sql("first_value", Fragment::columns(Some("first"), &self.child_columns))
             .sql("few_order", Fragment::columns(Some("few"), &names))
+            .sql("orphan_reference", Fragment::columns(Some("orphan"), &self.child_columns))
+            .sql(
+                "orphan_order",
+                Fragment::columns(Some("orphan"), &[self.child_columns.as_slice(), &names].concat()),
+            )
             .sql("order", Fragment::keyword(format!("{value}, {shown}")))
             .sql("reference", value)
             .sql("columns", shown)

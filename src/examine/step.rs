@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use sqlx::postgres::{PgConnection, PgRow};
 
 use crate::database::catalog::Catalog;
+use crate::database::run::rows_under;
 
 /// Something that a check wants to know.
 pub struct Question<'a> {
@@ -78,6 +79,11 @@ impl<'a> Question<'a> {
         Self { about, steps, then: Box::new(rows) }
     }
 
+    /// One step whose rows are findings.
+    pub fn step(step: Step) -> Self {
+        Self { about: step.about.clone(), steps: Ok(vec![step]), then: Box::new(rows) }
+    }
+
     /// No question: it is known that there is nothing to find.
     pub fn nothing() -> Self {
         Self { about: String::new(), steps: Ok(Vec::new()), then: Box::new(rows) }
@@ -101,6 +107,13 @@ impl Step {
     /// One statement, rendered.
     pub fn query(about: impl Into<String>, cost: u64, sql: String) -> Self {
         Self { about: about.into(), cost, is_awaited: false, work: Work::Query(sql) }
+    }
+
+    /// One statement, rendered, under the settings of a file, which it leaves as they were.
+    pub fn query_under(settings: &'static str, about: impl Into<String>, cost: u64, sql: String) -> Self {
+        Self::other(about, cost, move |connection| {
+            Box::pin(async move { rows_under(connection, settings, sql).await.map(Answer::Rows) })
+        })
     }
 
     /// Anything else that is done on a connection, such as reading the stream of a COPY.

@@ -28,30 +28,30 @@ impl Suspects {
         scope.catalog.pages(&self.table) >= scope.large && scope.catalog.columns.has(&self.table)
     }
 
-    /// The check's question. `cost` is in pages.
+    /// The check's question. `ask` makes a step of its rendered query.
     ///
     /// # Errors
     /// When a file of this program is broken.
     pub fn question<'a>(
         &'a self,
         scope: &'a Scope<'a>,
-        cost: u64,
+        ask: impl Fn(String) -> Step + 'a,
         word: Wording<'a>,
     ) -> Result<Question<'a>> {
         let table = Fragment::qualified(&scope.catalog.schema, &self.table);
         let all = Fragment::keyword(format!("SELECT * FROM {table}"));
         if !self.joins(scope) {
-            return Ok(Question::query("", cost, Ok(word(all)?)));
+            return Ok(Question::step(ask(word(all)?)));
         }
         let wanted = Want::Rows { join: String::new(), condition: self.condition.clone() };
         let steps = scope.readings.join(scope.catalog, &self.table, &self.table, wanted, Answer::of);
         let then = move |answers: Vec<Answer>| {
-            let (some, cost) = match places(answers)? {
-                None => (all, cost),
+            let some = match places(answers)? {
+                None => all,
                 Some(rows) if rows.is_empty() => return Ok(Next::Rows(Vec::new())),
-                Some(rows) => (rows_at(&table, &rows), 0),
+                Some(rows) => rows_at(&table, &rows),
             };
-            Ok(Next::finding(vec![Step::query("", cost, word(some)?)]))
+            Ok(Next::finding(vec![ask(word(some)?)]))
         };
         Ok(Question { about: String::new(), steps: Ok(steps), then: Box::new(then) })
     }

@@ -9,18 +9,20 @@ use std::rc::Rc;
 
 use anyhow::Result;
 
+use super::front::{Front, first_five};
 use super::hashes::{found_in, look};
 use crate::database::quote::Fragment;
+use crate::database::script::{Variables, filled};
 use crate::examine::known::{MOST, hash_of};
-use crate::examine::reading::{Want, at};
+use crate::examine::reading::{Missing, Want, at};
 use crate::examine::runner::Scope;
 use crate::examine::step::{Answer, Next, Question, Step};
 
-/// Renders the check's query with the condition for an update, called `entry`, whose message is gone.
+/// Renders the check's query with a query for the updates whose message is gone: their count and examples.
 pub type Wording<'a> = Rc<dyn Fn(Fragment) -> Result<String> + 'a>;
 
-/// The condition as the server decides it.
-pub fn anti_join(schema: &str) -> Fragment {
+/// The condition for an update, called `entry`, whose message is gone, as the server decides it.
+fn anti_join(schema: &str) -> Fragment {
     let message = Fragment::qualified(schema, "Message");
     Fragment::keyword(format!(
         "NOT EXISTS (SELECT FROM {message} AS message WHERE message.\"key\" ->> 'id' = entry.\"keyId\" AND \
@@ -35,14 +37,25 @@ pub fn announce(scope: &Scope<'_>) {
     }
 }
 
-/// The question of a check that asks for updates of messages that are gone, among other things. `cost` is in pages.
+/// The query for the updates for which a condition holds.
+fn updates(schema: &str, gone: Fragment) -> Result<Fragment> {
+    let variables = Variables::for_schema(schema).sql("gone", gone);
+    filled("sql/orphans/updates.sql", &variables).map(Fragment::keyword)
+}
+
+/// The question of a check that asks for updates of messages that are gone, among other things. `ask` makes a step of its
+/// rendered query.
 ///
 /// # Errors
 /// When a file of this program is broken.
-pub fn question<'a>(scope: &'a Scope<'a>, cost: u64, word: Wording<'a>) -> Result<Question<'a>> {
+pub fn question<'a>(
+    scope: &'a Scope<'a>,
+    ask: impl Fn(String) -> Step + 'a,
+    word: Wording<'a>,
+) -> Result<Question<'a>> {
     let schema = &scope.catalog.schema;
     if !fits(scope) {
-        return Ok(Question::query("", cost, Ok(word(anti_join(schema))?)));
+        return Ok(Question::step(ask(word(updates(schema, anti_join(schema))?)?)));
     }
     tracing::debug!(
         "MessageUpdate.keyId → Message: hashes of both are compared here, no index leads to key ids"
@@ -60,16 +73,35 @@ pub fn question<'a>(scope: &'a Scope<'a>, cost: u64, word: Wording<'a>) -> Resul
     );
     // Without a key id, or an instance, it belongs to no message.
     let expression = format!("COALESCE({}, 0)", of("MessageUpdate", "\"keyId\""));
+    let front = Front { hash: expression.clone(), condition: "true".to_owned() };
     let wanted = Want::Hashes { expression, condition: None, with_places: true };
     let about = "MessageUpdate against hashes of Message";
     let first = steps.len();
     steps.extend(scope.readings.join(scope.catalog, "MessageUpdate", about, wanted, look(&known)));
     let then = move |mut answers: Vec<Answer>| {
-        let gone = match found_in(&known, answers.split_off(first))? {
-            None => anti_join(schema),
-            Some(rows) => at("entry", &rows),
+        let count = match found_in(&known, answers.split_off(first))? {
+            Missing { rows: Some(rows), .. } => {
+                return Ok(Next::finding(vec![ask(word(updates(schema, at("entry", &rows))?)?)]));
+            }
+            Missing { count, .. } => count,
         };
-        Ok(Next::finding(vec![Step::query("", cost, word(gone)?)]))
+        // They are counted, and only examples are wanted still.
+        let table = Fragment::qualified(schema, "MessageUpdate");
+        let order = Fragment::keyword(format!("{table}.\"id\""));
+        let step = front.step(String::new(), &table, &Variables::default().sql("order", order))?;
+        let then = move |answers: Vec<Answer>| {
+            let found = match first_five(&known, answers)? {
+                None => updates(schema, anti_join(schema))?,
+                Some(rows) => {
+                    let variables = Variables::for_schema(schema)
+                        .text("count", count.to_string())
+                        .sql("gone", at("entry", &rows));
+                    filled("sql/orphans/updates_counted.sql", &variables).map(Fragment::keyword)?
+                }
+            };
+            Ok(Next::finding(vec![ask(word(found)?)]))
+        };
+        Ok(Next::Steps(vec![step], Box::new(then)))
     };
     Ok(Question { about: String::new(), steps: Ok(steps), then: Box::new(then) })
 }

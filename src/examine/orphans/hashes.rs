@@ -2,18 +2,19 @@
 
 use std::rc::Rc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use super::choice::Source;
+use super::front::Front;
 use super::ranges::{bounds, bounds_in, ends, range};
 use super::{BY_INDEX, Key, pass};
 use crate::database::quote::Fragment;
 use crate::database::run::rows_under;
 use crate::database::script::filled;
 use crate::examine::known::{Known, hash_of};
-use crate::examine::reading::{Part, Place, Want, places, read_hashes};
+use crate::examine::reading::{Missing, Part, Want, read_hashes};
 use crate::examine::step::{Answer, Next, Step};
 
 /// Asks for the bounds of what is read in ranges, then compares.
@@ -77,6 +78,7 @@ fn compare<'a>(key: Key<'a>, known: Rc<Known>, mut steps: Vec<Step>) -> Result<N
     let (table, columns) = (&key.reference.child_table, &key.reference.child_columns);
     let (expression, value) = key.hash(table, columns.first().context("a key has a column")?);
     let is_nullable = key.scope.catalog.tables.get(table).is_none_or(|table| table.all_nullable(columns));
+    let front = Front { hash: expression.clone(), condition: format!("{value} IS NOT NULL") };
     let wanted = if is_nullable {
         let condition = Some(format!("{value} IS NOT NULL"));
         Want::Hashes { expression, condition, with_places: true }
@@ -88,8 +90,10 @@ fn compare<'a>(key: Key<'a>, known: Rc<Known>, mut steps: Vec<Step>) -> Result<N
     let first = steps.len();
     let about = key.reference.subject();
     steps.extend(key.scope.readings.join(key.scope.catalog, table, &about, wanted, look(&known)));
-    let then =
-        move |mut answers: Vec<Answer>| pass::conclude(&key, found_in(&known, answers.split_off(first))?);
+    let then = move |mut answers: Vec<Answer>| match found_in(&known, answers.split_off(first))? {
+        Missing { rows: Some(rows), .. } => pass::conclude(&key, Some(rows)),
+        missing => front.counted(key, known, missing),
+    };
     Ok(Next::Steps(steps, Box::new(then)))
 }
 
@@ -113,11 +117,17 @@ pub fn look(known: &Rc<Known>) -> impl Fn(Part) -> Answer + Clone + 'static {
     move |part| Answer::of(known.missing(part))
 }
 
-/// The places of all rows that are not known, once that can be told; `None` when there are too many.
+/// All rows that are not known, once that can be told.
 ///
 /// # Errors
 /// When the answers are of something else.
-pub fn found_in(known: &Known, answers: Vec<Answer>) -> Result<Option<Vec<Place>>> {
-    let told = answers.into_iter().map(|answer| Ok(Answer::of(known.missing(answer.made()?))));
-    places(told.collect::<Result<_>>()?)
+pub fn found_in(known: &Known, answers: Vec<Answer>) -> Result<Missing> {
+    let mut all = Missing::default();
+    for answer in answers {
+        match known.missing(answer.made()?) {
+            Part::Missing(missing) => all.add(missing),
+            _ => bail!("rows that are missing are expected"),
+        }
+    }
+    Ok(all)
 }

@@ -2,12 +2,12 @@
 
 use anyhow::{Context, Result};
 
+use super::Key;
 use super::found::Found;
 use super::ranges::{bounds, bounds_in, ends, range};
-use super::{Key, step_under};
 use crate::database::quote::Fragment;
 use crate::database::script::filled;
-use crate::examine::step::{Answer, Next};
+use crate::examine::step::{Answer, Next, Step};
 
 /// Asks for bounds between ranges, then compares range by range.
 pub fn begin(key: Key<'_>, ranges: u32) -> Result<Next<'_>> {
@@ -35,7 +35,7 @@ fn compare<'a>(key: Key<'a>, bounds: &[String]) -> Result<Next<'a>> {
             .sql("child_range", range(&value, low, high))
             .sql("orphaned", orphaned(&key, &range(&parent_value, low, None)));
         let sql = filled("sql/orphans/merge.sql", &variables)?;
-        steps.push(step_under("sql/orphans/in_order.sql", key.reference.subject(), cost, sql));
+        steps.push(Step::query_under("sql/orphans/in_order.sql", key.reference.subject(), cost, sql));
     }
     Ok(Next::Steps(steps, Box::new(move |answers| key.conclude(&Found::sum(answers)?))))
 }

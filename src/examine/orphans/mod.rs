@@ -32,6 +32,7 @@
 pub mod by_hash;
 pub mod choice;
 mod found;
+mod front;
 mod hashes;
 mod merge;
 mod pass;
@@ -44,8 +45,7 @@ use anyhow::Result;
 
 use super::references::Reference;
 use super::runner::Scope;
-use super::step::{Answer, Next, Question, Step};
-use crate::database::run::rows_under;
+use super::step::{Next, Question, Step};
 use crate::database::script::Variables;
 use choice::{Choice, Strategy, choose, without_walk};
 use found::Found;
@@ -131,7 +131,7 @@ impl<'a> Key<'a> {
         let variables = self.variables()?;
         let query = found.query(&variables)?;
         let sql = (self.word)(&variables.sql("found", query))?;
-        Ok(Next::finding(vec![step_under(BY_INDEX, self.reference.subject(), 0, sql)]))
+        Ok(Next::finding(vec![Step::query_under(BY_INDEX, self.reference.subject(), 0, sql)]))
     }
 
     fn begin_plain(&self) -> Result<Next<'a>> {
@@ -144,11 +144,4 @@ impl<'a> Key<'a> {
     fn variables(&self) -> Result<Variables> {
         self.reference.variables(self.scope.catalog)
     }
-}
-
-/// A step that runs one query under the settings of a file, which it leaves as they were.
-fn step_under(settings: &'static str, about: String, cost: u64, sql: String) -> Step {
-    Step::other(about, cost, move |connection| {
-        Box::pin(async move { rows_under(connection, settings, sql).await.map(Answer::Rows) })
-    })
 }

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use pieces::Reading;
-pub use places::{MOST_ROWS, Place, at, places, read_hashes, rows_at};
+pub use places::{MOST_ROWS, Place, at, places, read_hashes, read_places, rows_at};
 
 use super::known::Known;
 use super::step::{Answer, Step};
@@ -51,6 +51,48 @@ pub enum Part {
     Rows(Option<Vec<Place>>),
     /// Hashes, and the places of their rows where they are wanted.
     Hashes(Vec<u64>, Vec<Place>),
+    /// What of them is in no set that they were held against.
+    Missing(Missing),
+}
+
+/// Rows whose hash is not in a set.
+#[derive(Debug, Clone)]
+pub struct Missing {
+    /// How many.
+    pub count: u64,
+    /// How many of these have the hash 0, which stands for a null.
+    pub nulls: u64,
+    /// Their hashes, each once.
+    pub hashes: Vec<u64>,
+    /// Their places; `None` when there are too many.
+    pub rows: Option<Vec<Place>>,
+}
+
+impl Default for Missing {
+    fn default() -> Self {
+        Self { count: 0, nulls: 0, hashes: Vec::new(), rows: Some(Vec::new()) }
+    }
+}
+
+impl Missing {
+    /// Adds those of another piece.
+    pub fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.nulls += other.nulls;
+        self.hashes.extend(other.hashes);
+        self.rows = self.rows.take().zip(other.rows).map(|(mut rows, others)| {
+            rows.extend(others);
+            rows
+        });
+        self.rows.take_if(|rows| rows.len() > MOST_ROWS);
+    }
+
+    /// How many different values they have.
+    pub fn values(&mut self) -> u64 {
+        self.hashes.sort_unstable();
+        self.hashes.dedup();
+        self.hashes.len() as u64
+    }
 }
 
 /// The readings of an examination that have not begun yet, by table.

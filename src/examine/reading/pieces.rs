@@ -25,6 +25,14 @@ const PIECE: u64 = 16_384;
 const PIECES: u64 = 8;
 const TINY: u64 = 1024;
 
+/// A table that is larger than this part of the server's cache would push everything else out of it. A scan of all of the table
+/// takes a few pages of the cache only, for which the server has the same limit; a scan of a range takes as many as it reads.
+const PART_OF_CACHE: u64 = 4;
+
+/// So many rows one scan of all brings: some 100 MB of hashes and places. Of a larger table there are several, each of which reads
+/// all and brings its range.
+const ROWS_IN_PASS: u64 = 4 << 20;
+
 /// Since this version a range of places is read without what is before it.
 const TID_RANGE_SCAN: i32 = 140_000;
 
@@ -40,6 +48,8 @@ pub(super) struct Reading {
     /// How many pages a piece has.
     cost: u64,
     pieces: Vec<Piece>,
+    /// Whether each piece is read by a scan of the whole table.
+    in_passes: bool,
 }
 
 /// One who joined: what is wanted, and what becomes of it. Each piece is looked at as soon as it is read, so that little of it
@@ -69,8 +79,11 @@ impl Reading {
     /// Of a table, which nobody has joined, in pieces of so many pages; `None` leaves it to the table's size.
     pub fn new(catalog: &Catalog, table: &str, piece: Option<u64>) -> Self {
         let pages = catalog.pages(table);
+        let in_passes = piece.is_none() && pages > catalog.columns.cache / PART_OF_CACHE;
+        let rows = catalog.tables.get(table).map_or(0, |table| table.rows);
         let size = match (piece, catalog.columns.server_version) {
             (Some(size), _) => size.max(1),
+            (None, _) if in_passes => pages.div_ceil(rows.div_ceil(ROWS_IN_PASS).max(1)).max(1),
             (None, TID_RANGE_SCAN..) => pages.div_ceil(PIECES).clamp(TINY, PIECE),
             (None, _) => pages.max(1),
         };
@@ -87,8 +100,9 @@ impl Reading {
             joined: RefCell::default(),
             known: RefCell::default(),
             is_begun: Cell::new(false),
-            cost: size.min(pages),
+            cost: if in_passes { pages } else { size.min(pages) },
             pieces: (0..count).map(piece).collect(),
+            in_passes,
         }
     }
 
@@ -158,7 +172,8 @@ impl Reading {
         let sql = self
             .sql(joined.iter().map(|joined| &joined.want), &self.pieces[number])
             .map_err(|error| sqlx::Error::Protocol(format!("{error:#}")))?;
-        let rows = rows_under(connection, "sql/reading/in_memory.sql", sql).await?;
+        let settings = if self.in_passes { "sql/reading/in_passes.sql" } else { "sql/reading/in_memory.sql" };
+        let rows = rows_under(connection, settings, sql).await?;
         let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
         let mut columns = 0..;
         let mut next = || -> sqlx::Result<&[u8]> {

@@ -18,7 +18,8 @@ pub(super) fn some_places(bytes: &[u8]) -> Option<Vec<Place>> {
     (bytes.len() / PLACE <= MOST_ROWS).then(|| read_places(bytes))
 }
 
-pub(super) fn read_places(bytes: &[u8]) -> Vec<Place> {
+/// Places as `tidsend` writes them, one behind the other.
+pub fn read_places(bytes: &[u8]) -> Vec<Place> {
     let (places, _) = bytes.as_chunks::<PLACE>();
     places
         .iter()

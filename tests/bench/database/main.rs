@@ -8,11 +8,14 @@
 //!   proportion. Ten million take 13 GB; 200000 do for a look.
 //! - `EVODOCTOR_BENCH_DATABASE`: the folder that keeps the server's data from run to run (under the target directory).
 //! - `EVODOCTOR_BENCH_RUNS`: how often each way is measured (3); what takes longer than 15 s, once.
-//! - `EVODOCTOR_BENCH_STATES`: of `before-vacuum`, `vacuumed` and `cold` those that are wanted, with commas between.
+//! - `EVODOCTOR_BENCH_ROWS`: how many rows each table has in the distributions (1 million).
+//! - `EVODOCTOR_BENCH_STATES`: of `before-vacuum`, `vacuumed`, `cold` and the distributions (`healthy`, `broken`,
+//!   `one-instance`, `many-instances`, `never-analysed`) those that are wanted, with commas between.
 //!
 //! Before VACUUM no page is known to be visible to all, so that index-only scans visit the table as well. Cold means that
 //! the server was restarted, and that the system was told to forget the files of the database; no root is needed.
 
+mod distributions;
 mod fill;
 mod peers;
 mod server;
@@ -52,19 +55,52 @@ async fn bench() -> Result<()> {
     let number =
         |name: &str, default: u64| setting(name).and_then(|text| text.parse().ok()).unwrap_or(default);
     let (messages, runs) = (number("MESSAGES", 10_000_000), number("RUNS", 3));
-    let states = setting("STATES").unwrap_or_else(|| "before-vacuum,vacuumed,cold".to_owned());
-    let mut bench = Bench::open(setting("DATABASE").map(Into::into), messages).await?;
-    let (keys, range) = bench.references().await?;
+    let states = setting("STATES");
+    let is_wanted =
+        |state: &str| states.as_ref().is_none_or(|states| states.split(',').any(|wanted| wanted == state));
+    let mut bench = Bench::open(setting("DATABASE").map(Into::into)).await?;
+    if ["before-vacuum", "vacuumed", "cold"].into_iter().any(is_wanted) {
+        bench.messages(messages).await?;
+        by_state(&mut bench, messages, runs, is_wanted).await?;
+    }
+    let rows = number("ROWS", 1_000_000);
+    for distribution in distributions::ALL.iter().filter(|one| is_wanted(one.name)) {
+        bench.distribution(distribution, rows).await?;
+        let version = bench.version();
+        println!(
+            "\nPostgreSQL {version}, {}, {rows} rows of each table, median of {runs}",
+            distribution.name
+        );
+        println!(
+            "\n| distribution | question | way | s | × evodoctor | CPU s | × evodoctor |\n|---|---|---|---|---|---|---|"
+        );
+        let (keys, _) = bench.references().await?;
+        for (code, peers) in distributions::questions(&keys) {
+            let own = Own::Command(&["--select", code]);
+            race(&mut bench, distribution.name, false, code, &own, &peers, runs).await?;
+        }
+    }
+    bench.close().await
+}
 
+/// Every key, and a whole check, in the states of one large database.
+async fn by_state(
+    bench: &mut Bench,
+    messages: u64,
+    runs: u64,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<()> {
+    let (keys, range) = bench.references().await?;
     println!("PostgreSQL {}, {} million messages, median of {runs}", bench.version(), messages as f64 / 1e6);
     println!(
         "\n| state | question | way | s | × evodoctor | CPU s | × evodoctor |\n|---|---|---|---|---|---|---|"
     );
     for state in [State::BeforeVacuum, State::Vacuumed, State::Cold] {
-        if !states.split(',').any(|wanted| wanted == state.name()) {
+        if !is_wanted(state.name()) {
             continue;
         }
         bench.bring(state).await?;
+        let (name, is_cold) = (state.name(), state == State::Cold);
         for subject in [
             "Message.instanceId → Instance",
             "MessageUpdate.messageId → Message",
@@ -72,48 +108,49 @@ async fn bench() -> Result<()> {
         ] {
             let key = keys.iter().find(|key| key.subject() == subject).context(subject)?;
             let own = Own::Keys(vec![key.clone()], range);
-            race(&mut bench, state, subject, &own, &peers::of(key), runs).await?;
+            race(bench, name, is_cold, subject, &own, &peers::of(key), runs).await?;
         }
         let every = keys.iter().map(peers::not_exists).collect();
         let own = Own::Command(&["--select", "EVO101"]);
-        race(&mut bench, state, "every key", &own, &[("NOT EXISTS, key by key", every)], runs).await?;
+        race(bench, name, is_cold, "every key", &own, &[("NOT EXISTS, key by key", every)], runs).await?;
         let heap = "SET LOCAL enable_indexonlyscan = off".to_owned();
         let alone = "SET LOCAL max_parallel_workers_per_gather = 0".to_owned();
         let scans: [Peer; 2] = [
             ("one sequential scan of Message", vec![heap.clone(), alone, LARGEST.to_owned()]),
             ("the same with parallel workers", vec![heap, LARGEST.to_owned()]),
         ];
-        race(&mut bench, state, "a whole check", &Own::Command(&[]), &scans, runs).await?;
+        race(bench, name, is_cold, "a whole check", &Own::Command(&[]), &scans, runs).await?;
     }
-    bench.close().await
+    Ok(())
 }
 
 /// What evodoctor is asked.
-enum Own {
+enum Own<'a> {
     /// EVO101 for some keys only.
     Keys(Vec<Reference>, Option<ReleaseRange>),
     /// `check` with these options, as a user runs it.
-    Command(&'static [&'static str]),
+    Command(&'a [&'a str]),
 }
 
 /// Measures all ways in turn, and prints a row for each.
 async fn race(
     bench: &mut Bench,
-    state: State,
+    state: &str,
+    is_cold: bool,
     question: &str,
-    own: &Own,
+    own: &Own<'_>,
     peers: &[Peer],
     runs: u64,
 ) -> Result<()> {
     let mut times: Vec<Vec<(f64, f64)>> = vec![Vec::new(); peers.len() + 1];
     // The first run warms up.
-    let warm_up = u64::from(state != State::Cold);
+    let warm_up = u64::from(!is_cold);
     for run in 0..runs + warm_up {
         for (way, taken) in times.iter_mut().enumerate() {
             if taken.first().is_some_and(|&(first, _)| first > SLOW) {
                 continue;
             }
-            if state == State::Cold {
+            if is_cold {
                 bench.chill().await?;
             }
             let worked = bench.worked()?;
@@ -139,7 +176,7 @@ async fn race(
         let (slower, dearer) = (seconds / medians[0].0, worked / medians[0].1);
         println!(
             "| {} | {question} | {name} | {seconds:.3} | {slower:.2} | {worked:.2} | {dearer:.2} |",
-            state.name()
+            state
         );
     }
     Ok(())
@@ -156,7 +193,7 @@ impl Bench {
     }
 
     /// Asks; returns how many seconds it took.
-    async fn ask(&self, own: &Own) -> Result<f64> {
+    async fn ask(&self, own: &Own<'_>) -> Result<f64> {
         let mut begun = Instant::now();
         let seconds = match own {
             Own::Command(options) => {

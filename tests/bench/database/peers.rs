@@ -36,10 +36,28 @@ pub fn not_exists(key: &Reference) -> String {
     )
 }
 
+/// The other way to write it.
+pub fn left_join(key: &Reference) -> String {
+    let Ends { child, parent, from, to } = Ends::of(key);
+    format!(
+        "SELECT count(*), count(DISTINCT child.{from}) FROM {child} AS child LEFT JOIN {parent} AS parent ON parent.{to} = child.{from} \
+         WHERE parent.{to} IS NULL AND child.{from} IS NOT NULL"
+    )
+}
+
+/// Each value once, and then an anti-join.
+pub fn group_by(key: &Reference) -> String {
+    let Ends { child, parent, from, to } = Ends::of(key);
+    format!(
+        "SELECT sum(n), count(*) FROM (SELECT {from} AS value, count(*) AS n FROM {child} WHERE {from} IS NOT NULL GROUP BY {from}) AS one \
+         WHERE NOT EXISTS (SELECT FROM {parent} AS parent WHERE parent.{to} = one.value)"
+    )
+}
+
 /// Every way for one key.
 pub fn of(key: &Reference) -> Vec<Peer> {
     let Ends { child, parent, from, to } = Ends::of(key);
-    let left_join = format!(
+    let orphans = format!(
         "FROM {child} AS child LEFT JOIN {parent} AS parent ON parent.{to} = child.{from} WHERE parent.{to} IS NULL AND child.{from} IS NOT NULL"
     );
     let add = format!(
@@ -47,7 +65,7 @@ pub fn of(key: &Reference) -> Vec<Peer> {
     );
     vec![
         ("NOT EXISTS", vec![not_exists(key)]),
-        ("LEFT JOIN … IS NULL", vec![format!("SELECT count(*), count(DISTINCT child.{from}) {left_join}")]),
+        ("LEFT JOIN … IS NULL", vec![left_join(key)]),
         // It stops at the first orphan, and says no more than that there is one.
         (
             "VALIDATE CONSTRAINT (up to the first orphan)",
@@ -55,7 +73,7 @@ pub fn of(key: &Reference) -> Vec<Peer> {
         ),
         (
             "VALIDATE's own query to its end",
-            vec!["SET LOCAL work_mem = '512MB'".into(), format!("SELECT child.{from} {left_join}")],
+            vec!["SET LOCAL work_mem = '512MB'".into(), format!("SELECT child.{from} {orphans}")],
         ),
     ]
 }

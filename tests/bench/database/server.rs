@@ -12,7 +12,8 @@ use rustix::fs::{Advice, fadvise};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection};
 
-use super::fill::{DATABASE, SCHEMA, fill};
+use super::distributions::Distribution;
+use super::fill::{DATABASE, SCHEMA, distribute, fill};
 
 /// In what state the database is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,29 +41,55 @@ impl State {
 pub struct Bench {
     data: PathBuf,
     server: Option<Server>,
+    /// The database that is measured.
+    database: String,
 }
 
 impl Bench {
-    /// Starts the server on the data of an earlier run, or on new data, and fills the database unless it is full.
+    /// Starts the server on the data of an earlier run, or on new data.
     ///
     /// # Errors
     /// When there is no server, or no room.
-    pub async fn open(data: Option<PathBuf>, messages: u64) -> Result<Self> {
+    pub async fn open(data: Option<PathBuf>) -> Result<Self> {
         let cache = || Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-database");
-        let mut bench = Self { data: data.unwrap_or_else(cache), server: None };
+        let mut bench =
+            Self { data: data.unwrap_or_else(cache), server: None, database: DATABASE.to_owned() };
         bench.start().await?;
-        let mut admin = bench.admin().await?;
-        // The mark of a full one.
+        Ok(bench)
+    }
+
+    /// Goes on with the database of so many messages, and fills it unless it is full.
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub async fn messages(&mut self, messages: u64) -> Result<()> {
+        self.database = DATABASE.to_owned();
         let mark = format!("{messages} messages");
+        self.filled(&mark, async |options| fill(&options, messages).await).await
+    }
+
+    /// Goes on with the database of a distribution, and fills it unless it is full.
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub async fn distribution(&mut self, distribution: &Distribution, rows: u64) -> Result<()> {
+        self.database = format!("{DATABASE} {}", distribution.name);
+        let mark = format!("{rows} rows of each table, {}", distribution.name);
+        self.filled(&mark, async |options| distribute(&options, rows, distribution).await).await
+    }
+
+    /// Makes and fills the database, unless it has the mark of a full one.
+    async fn filled(&self, mark: &str, fill: impl AsyncFnOnce(PgConnectOptions) -> Result<()>) -> Result<()> {
+        let mut admin = self.admin().await?;
         let found: Option<Option<String>> = sqlx::query_scalar(
             "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = $1",
         )
-        .bind(DATABASE)
+        .bind(&self.database)
         .fetch_optional(&mut admin)
         .await?;
-        if found.flatten().as_deref() != Some(&mark) {
-            eprintln!("filling a database with {mark}, in {}", bench.data.display());
-            let name = Fragment::ident(DATABASE);
+        if found.flatten().as_deref() != Some(mark) {
+            eprintln!("filling a database with {mark}, in {}", self.data.display());
+            let name = Fragment::ident(&self.database);
             execute(&mut admin, format!("DROP DATABASE IF EXISTS {name}")).await?;
             // As on most servers, texts sort by a language and not by their bytes.
             let new = format!("CREATE DATABASE {name} TEMPLATE template0");
@@ -70,11 +97,10 @@ impl Bench {
             if execute(&mut admin, by_language).await.is_err() {
                 execute(&mut admin, new).await?;
             }
-            fill(&bench.options(), messages).await?;
-            execute(&mut admin, format!("COMMENT ON DATABASE {name} IS {}", Fragment::literal(&mark)))
-                .await?;
+            fill(self.options()).await?;
+            execute(&mut admin, format!("COMMENT ON DATABASE {name} IS {}", Fragment::literal(mark))).await?;
         }
-        Ok(bench)
+        Ok(())
     }
 
     async fn start(&mut self) -> Result<()> {
@@ -102,12 +128,12 @@ impl Bench {
 
     /// How to connect to the database.
     pub fn options(&self) -> PgConnectOptions {
-        self.server().connect_options(DATABASE)
+        self.server().connect_options(&self.database)
     }
 
     /// The connection string of the database.
     pub fn url(&self) -> String {
-        self.server().url(DATABASE)
+        self.server().url(&self.database)
     }
 
     /// The server's version.

@@ -1,0 +1,133 @@
+//! No check costs more than its rows: on four times as many rows, all of them wrong, the server's plans pass at most five times
+//! as many. Rows are counted and not seconds, so that a busy machine changes nothing.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use evodoctor::database::build::evolution_schema;
+use evodoctor::database::quote::Fragment;
+use evodoctor::database::script::{Script, Variables, render};
+use evodoctor::database::server::{Options, Server};
+use evodoctor::evolution::release::Release;
+use evodoctor::examine::check::checks;
+use serde_json::Value;
+use sqlx::ConnectOptions;
+
+use super::support::database::execute;
+use super::support::program::on;
+
+/// The rows of the benchmark.
+const ROWS: &str = include_str!("../bench/database/distribution.sql");
+
+/// Rows of each table, and four times as many.
+const SIZES: [u64; 2] = [2_000, 8_000];
+
+/// Four to the power of 1.15.
+const MOST: f64 = 4.92;
+
+/// A server that writes down what each plan really did.
+async fn server() -> Option<Server> {
+    let settings = [
+        ("autovacuum", "off"),
+        ("session_preload_libraries", "auto_explain"),
+        ("auto_explain.log_min_duration", "0"),
+        ("auto_explain.log_analyze", "on"),
+        ("auto_explain.log_timing", "off"),
+        ("auto_explain.log_format", "json"),
+    ];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let binaries = std::env::var_os("EVODOCTOR_TEST_PG_BIN").map(PathBuf::from);
+    // Some builds come without the contrib modules.
+    let server = Server::start(Options { settings, binaries, ..Options::default() }).await;
+    match server {
+        Err(error) if format!("{error:#}").contains("auto_explain") => None,
+        server => Some(server.expect("a server")),
+    }
+}
+
+async fn fill(server: &Server, database: &str, rows: u64, is_analysed: bool) {
+    let mut admin = server.connect_options("postgres").connect().await.expect("a server");
+    execute(&mut admin, &format!("CREATE DATABASE {}", Fragment::ident(database))).await;
+    let mut connection = server.connect_options(database).connect().await.expect("a database");
+    let release = Release::find("2.3.7").expect("a known release");
+    evolution_schema(&mut connection, "public", release).await.expect("tables");
+    let drop = r#"SET auto_explain.log_min_duration = -1;
+        SET session_replication_role = replica;
+        DROP INDEX "Chat_instanceId_remoteJid_key", "Contact_remoteJid_instanceId_key", "Label_labelId_instanceId_key""#;
+    execute(&mut connection, drop).await;
+    let variables = Variables::for_schema("public")
+        .text("rows", rows.to_string())
+        .text("instances", rows.to_string())
+        .text("broken", "true");
+    for statement in Script::parse(ROWS).statements {
+        execute(&mut connection, &render(&statement, &variables).expect("the variables are set")).await;
+    }
+    if is_analysed {
+        execute(&mut connection, "ANALYZE").await;
+    }
+}
+
+/// How many rows pass through a plan: those that each of its nodes gives and leaves out, each time it is run.
+fn rows_of(plan: &Value) -> f64 {
+    let number = |name: &str| plan[name].as_f64().unwrap_or_default();
+    let own =
+        number("Actual Rows") + number("Rows Removed by Filter") + number("Rows Removed by Join Filter");
+    let below: f64 = plan["Plans"].as_array().into_iter().flatten().map(rows_of).sum();
+    own * number("Actual Loops") + below
+}
+
+/// How many rows passed through all plans in what the server has written.
+fn rows_in(log: &str) -> f64 {
+    let mut rows = 0.0;
+    for entry in log.split("plan:\n").skip(1) {
+        // What belongs to an entry is indented.
+        let text: Vec<&str> = entry.lines().take_while(|line| line.starts_with('\t')).collect();
+        let plan: Value = serde_json::from_str(&text.join("\n")).expect("auto_explain writes JSON");
+        rows += rows_of(&plan["Plan"]);
+    }
+    rows
+}
+
+async fn growth(is_analysed: bool) {
+    let Some(server) = server().await else {
+        eprintln!("skipped: this server has no auto_explain");
+        return;
+    };
+    let log = server.directory().join("log");
+    let codes: Vec<&str> = checks().iter().map(|check| check.rule.code.as_str()).collect();
+    let mut passed: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for rows in SIZES {
+        let database = format!("rows{rows}");
+        fill(&server, &database, rows, is_analysed).await;
+        for &code in codes.iter().filter(|code| !code.starts_with("EVO3")) {
+            let before = fs::read(&log).expect("a log").len();
+            let run =
+                on(&server.url(&database), &["check", "--select", code, "--jobs", "1", "--format", "json"]);
+            assert_eq!(run.json()["summary"]["undecided"], 0, "{code}: {}", run.stdout);
+            let text = String::from_utf8_lossy(&fs::read(&log).expect("a log")[before..]).into_owned();
+            passed.entry(code).or_default().push(rows_in(&text));
+        }
+    }
+    let mut grown = Vec::new();
+    for (code, rows) in &passed {
+        let [few, many] = rows[..] else { panic!("{code}: {rows:?}") };
+        println!("{code}: {few} rows, then {many}: {:.2} times", many / few);
+        if many > few * MOST {
+            grown.push(*code);
+        }
+    }
+    // That something is counted at all: every table is read.
+    assert!(passed["EVO101"][1] > 10.0 * SIZES[1] as f64, "{passed:?}");
+    assert!(grown.is_empty(), "these grow faster than their rows: {grown:?}\n{passed:#?}");
+}
+
+#[tokio::test]
+async fn checks_grow_with_their_rows() {
+    growth(true).await;
+}
+
+#[tokio::test]
+async fn checks_grow_with_their_rows_where_nothing_was_analysed() {
+    growth(false).await;
+}
