@@ -56,6 +56,8 @@ pub struct RequestCounts {
     /// Requests with a wrong name that were refused with 401 or 403, where nothing but that was seen of the name. The
     /// API itself looks at the name first, so something before it looked at the key.
     pub unauthorized: u64,
+    /// Requests that name an instance and of which the log holds no status that is understood.
+    pub without_status: u64,
 }
 
 /// Takes what is not in order, one by one, and keeps what the findings need.
@@ -259,6 +261,10 @@ impl<'d> Collector<'d> {
         fault: Option<Fault>,
         request: &Request<'_>,
     ) -> Option<&Tally<'d>> {
+        // Seen in full, the answer may have been the proxy's own.
+        if request.status != Some(404) {
+            return None;
+        }
         let key = self.hasher.hash_one((Kind::Route, &written, &request.method));
         let at = self.other(key, |collector| {
             let verb = request.method.as_deref().map(|method| tidy(method, 20, collector.directory));
@@ -319,6 +325,7 @@ impl<'d> Collector<'d> {
             matched: watch.matched,
             refused: self.refused,
             names_that_exist_now: self.names_that_exist_now,
+            without_status: watch.without_status,
             ..RequestCounts::default()
         };
         let (served_names, traffic) = watch.seen();

@@ -105,7 +105,7 @@ pub fn examine(files: &[PathBuf], directory: Option<&Directory>, options: &Optio
         chosen.map(|(source, _)| source.name.clone()).collect()
     };
     let read = Read {
-        requests: RequestCounts { lines, parsed, unparsed: lines - parsed, ..requests },
+        requests: RequestCounts { lines, parsed, unparsed: lines.saturating_sub(parsed), ..requests },
         not_understood: names(|_, log| log.lines > 0 && log.parsed == 0),
         cut_short: names(|source, _| source.is_cut_short),
         compared: directory.is_some(),

@@ -55,7 +55,7 @@ pub(super) fn scan<'d>(
     collector: &Mutex<Collector<'d>>,
 ) -> Result<(Vec<Scanned>, Watch)> {
     let work = || {
-        let result = Worker::new(logs.len(), options.format, hasher).run(logs, options, collector);
+        let result = Worker::new(logs.len(), &options.format, hasher).run(logs, options, collector);
         if result.is_err() {
             options.progress.stop.store(true, Relaxed);
         }
@@ -69,7 +69,7 @@ pub(super) fn scan<'d>(
             .map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         std::iter::once(own).chain(joined).collect()
     });
-    let mut all = Worker::new(logs.len(), options.format, hasher);
+    let mut all = Worker::new(logs.len(), &options.format, hasher);
     for worker in results {
         all.merge(worker?);
     }
@@ -83,8 +83,8 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(logs: usize, format: Format, hasher: &RandomState) -> Self {
-        let parsers = std::iter::repeat_with(|| Parser::of(format)).take(logs).collect();
+    fn new(logs: usize, format: &Format, hasher: &RandomState) -> Self {
+        let parsers = std::iter::repeat_with(|| Parser::of(format.clone())).take(logs).collect();
         Self { parsers, scanned: vec![Scanned::default(); logs], watch: Watch::new(hasher) }
     }
 
@@ -92,6 +92,9 @@ impl Worker {
         let mut block = Block::default();
         while let Some(at) = next_block(logs, &mut block, options.progress)? {
             self.parsers[at].record = block.record;
+            if block.columns.is_some() {
+                self.parsers[at].columns.clone_from(&block.columns);
+            }
             self.read(at, &block, options, collector);
         }
         Ok(self)
@@ -108,11 +111,20 @@ impl Worker {
                 }
             } else if let Some(request) = parser.parse(line) {
                 (scanned.lines, scanned.parsed) = (scanned.lines + 1, scanned.parsed + 1);
-                let place = self.watch.take_whole(&request);
-                events.extend(place.map(|place| Event { request, place }));
+                events.extend(self.watch.event(request));
+                while let Some(request) = parser.more() {
+                    events.extend(self.watch.event(request));
+                }
             } else {
                 scanned.lines += u64::from(!line.iter().all(u8::is_ascii_whitespace));
             }
+        }
+        // What comes next of a log that grows may be the answer.
+        if !options.follow
+            && let Some(request) = parser.end()
+        {
+            scanned.parsed += 1;
+            events.extend(self.watch.event(request));
         }
         scanned.is_console |= parser.saw_console;
         if events.is_empty() {

@@ -66,6 +66,8 @@ pub(super) struct Watch {
     traffic: HashMap<u64, u64, RandomState>,
     /// Requests that name an instance.
     pub matched: u64,
+    /// Of these, those that are in order or not, nobody knows: the log holds no status that is understood.
+    pub without_status: u64,
 }
 
 /// A path that was asked for.
@@ -88,6 +90,7 @@ impl Watch {
             served: HashMap::with_hasher(hasher.clone()),
             traffic: HashMap::with_hasher(hasher.clone()),
             matched: 0,
+            without_status: 0,
         }
     }
 
@@ -122,6 +125,7 @@ impl Watch {
             status => matches!(status, Some(401 | 403 | 404 | 500)),
         };
         let place = known.place;
+        self.without_status += u64::from(request.status.is_none() && !request.is_own_answer);
         self.matched += 1;
         let crosses = !query.is_empty() && routes::instance_in_query(query).is_some();
         (is_reported || crosses).then_some(place)
@@ -134,6 +138,7 @@ impl Watch {
                 path,
                 method: request.method.as_deref(),
                 status: request.status,
+                is_own_answer: request.is_own_answer,
                 time: request.time,
                 client: request.client.as_deref(),
             }),
@@ -142,6 +147,11 @@ impl Watch {
                 Some(Place::Quoted(self.hasher.hash_one(&**name)))
             }
         }
+    }
+
+    /// Takes a request that was read in full, and gives it back where somebody has to look at it.
+    pub fn event<'b>(&mut self, request: Request<'b>) -> Option<Event<'b>> {
+        self.take_whole(&request).map(|place| Event { request, place })
     }
 
     /// Names that were served, by hash, and the requests of each client, by the hash of its address.
@@ -161,6 +171,7 @@ impl Watch {
     /// Adds what another thread saw.
     pub fn merge(&mut self, mut other: Self) {
         self.matched += other.matched;
+        self.without_status += other.without_status;
         let (served, traffic) = other.seen();
         for (&client, &count) in traffic {
             self.add_client(client, count);

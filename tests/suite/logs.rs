@@ -5,6 +5,7 @@ mod formats;
 mod live;
 mod memory;
 mod reference;
+mod samples;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,10 +1,10 @@
 //! Access logs in the common and combined formats: nginx, Apache, and Traefik's default.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use memchr::{memchr, memchr2, memmem, memrchr};
 
+use super::address;
 use crate::requests::request::{Asked, Glance, More, Request};
 use crate::requests::time::{CLF_LENGTH, Clock};
 
@@ -26,9 +26,11 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Request<'l>
         return None;
     }
     let (client, host) = client(&line[..start_of_time]);
+    let (status, is_own_answer) = answer(after_size, status);
     Some(Request {
         method: method.map(Cow::Borrowed),
-        status: Some(status),
+        status,
+        is_own_answer,
         time: Some(time),
         client: forwarded_for(after_size).or(client).map(Cow::Borrowed),
         host: host.map(Cow::Borrowed),
@@ -85,9 +87,53 @@ pub(super) fn glance<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Glance<'l>
         status: Some(
             [hundreds, tens, ones].into_iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')),
         ),
+        is_own_answer: false,
         time: Some(clock.clf(&line[time..method - 3])?),
         client: Some(client),
     })
+}
+
+/// What the API answered, where what follows the agent tells of the server behind the proxy, and whether the proxy
+/// answered by itself.
+pub(super) fn answer(tail: &[u8], status: u16) -> (Option<u16>, bool) {
+    if !matches!(status, 401 | 403 | 404 | 500) {
+        return (Some(status), false);
+    }
+    let agent = quoted(tail).and_then(|(_, rest)| quoted(rest.strip_prefix(b" ")?));
+    let Some((_, rest)) = agent.filter(|(_, rest)| rest.starts_with(b" ")) else { return (Some(status), false) };
+    let of_server = if let Some(rest) = bracketed(rest) {
+        // ingress-nginx: `489 0.013 [service] [] 10.0.0.9:8080 140 0.013 404 request-id`.
+        let words: Vec<&[u8]> = rest.trim_ascii().split(|&byte| byte == b' ').collect();
+        let address = words.first().copied();
+        let last = words.iter().rev().skip(1).find(|word| **word != b",").copied();
+        address.map(|address| if address == b"-" { &b"-"[..] } else { last.unwrap_or(b"") })
+    } else if memmem::find(rest, b"\"<NOSRV>\"").is_some() || memmem::find(rest, b" \"-\" \"-\" 0ms").is_some() {
+        // HAProxy's `option httplog clf`, and Traefik without a router.
+        Some(&b"-"[..])
+    } else {
+        // APISIX: `10.0.0.9:8080 404 0.013 "http://…"`.
+        let mut words = rest[1..].splitn(4, |&byte| byte == b' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some(address), Some(status), Some(_), Some(rest)) if rest.starts_with(b"\"http") => {
+                (address == b"-" || address.contains(&b':')).then_some(status)
+            }
+            _ => None,
+        }
+    };
+    match of_server {
+        Some(b"-") => (None, true),
+        Some(text) => (super::fields::status(text).or(Some(status)), false),
+        None => (Some(status), false),
+    }
+}
+
+/// What follows the two brackets of ingress-nginx, that hold the service and the alternative one.
+fn bracketed(rest: &[u8]) -> Option<&[u8]> {
+    let open = memmem::find(rest, b" [")?;
+    let plain = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b' ' | b'.');
+    let middle = open + memmem::find(&rest[open..], b"] [")?;
+    let close = middle + 3 + memchr(b']', &rest[middle + 3..])?;
+    rest[..open].iter().all(plain).then(|| &rest[close + 1..])
 }
 
 /// Whether the last quoted field may hold addresses.
@@ -147,8 +193,9 @@ pub(super) fn request_line(line: &[u8]) -> (Option<&[u8]>, &[u8]) {
     (Some(method), path)
 }
 
-/// Address and virtual host from what stands before the time: `host? address ident user`.
-fn client(text: &[u8]) -> (Option<&[u8]>, Option<&[u8]>) {
+/// Address and virtual host from what stands before the time: `host? address ident user`, and before that whatever
+/// other programs have put in front of the line.
+pub(super) fn client(text: &[u8]) -> (Option<&[u8]>, Option<&[u8]>) {
     let mut words = text.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
     let (mut first, mut second) = (words.next(), words.next());
     // docker compose puts the service's name and a bar before each line.
@@ -156,17 +203,51 @@ fn client(text: &[u8]) -> (Option<&[u8]>, Option<&[u8]>) {
         (first, second) = (words.next(), words.next());
     }
     match (first, second) {
-        // By far the most lines, decided without reading an address.
-        (first, Some(b"-")) => (first.map(bare), None),
-        (Some(host), Some(address)) if !is_address(host) && is_address(address) => {
-            (Some(bare(address)), first.filter(|host| *host != b"-"))
+        // By far the most lines.
+        (Some(client), Some(b"-")) if is_address(client) => (Some(bare(client)), None),
+        (Some(host), Some(address)) if !is_address(host) && is_address(address) && words.next() == Some(b"-") => {
+            (Some(bare(address)), Some(host).filter(|host| *host != b"-" && may_be_host(host)))
         }
-        _ => (first.map(bare), None),
+        _ => address_in(text).map_or((first.map(bare), None), |(client, host)| (Some(client), host)),
     }
 }
 
+/// The address in a text that looks most like a client's, before `- -`, and the host in front of it.
+pub(super) fn address_in(text: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
+    let words: Vec<&[u8]> = address::words(text).map(|word| &text[word]).collect();
+    let found = |at: usize| address::within(words[at]).map(|range| &words[at][range]);
+    let is_followed = |at: &usize| words.get(at + 1).is_none_or(|next| next.starts_with(b"-"));
+    let addresses: Vec<usize> = (0..words.len()).filter(|&at| found(at).is_some()).collect();
+    let mut at = addresses.iter().copied().find(is_followed).or_else(|| addresses.first().copied())?;
+    // Of a list of addresses the first is the client's own.
+    let is_list = |at: usize| {
+        let end = words[at].as_ptr_range().end as usize - text.as_ptr() as usize;
+        text.get(end) == Some(&b',')
+    };
+    while at > 0 && addresses.contains(&(at - 1)) && is_list(at - 1) {
+        at -= 1;
+    }
+    let host = at.checked_sub(1).map(|before| words[before]).filter(|host| may_be_host(host));
+    Some((found(at)?, host))
+}
+
+/// Whether a word is a host's name with a domain, with or without a port.
+pub(super) fn may_be_host(word: &[u8]) -> bool {
+    let port = word.iter().rposition(|&byte| byte == b':').unwrap_or(word.len());
+    let is_port = word.get(port + 1..).is_none_or(|port| !port.is_empty() && port.iter().all(u8::is_ascii_digit));
+    let name = &word[..port];
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    let last = name.rsplit(|&byte| byte == b'.').next().unwrap_or_default();
+    is_port
+        && name.contains(&b'.')
+        && name.iter().all(is_name)
+        && last.len() > 1
+        && last.iter().all(u8::is_ascii_alphabetic)
+        && last != b"log"
+}
+
 /// The client's own address, where the last quoted field lists those of `X-Forwarded-For`, as nginx's `main` does.
-fn forwarded_for(tail: &[u8]) -> Option<&[u8]> {
+pub(super) fn forwarded_for(tail: &[u8]) -> Option<&[u8]> {
     let inner = tail.strip_suffix(b"\"")?;
     let field = &inner[memrchr(b'"', inner)? + 1..];
     let first = field.split(|&byte| byte == b' ').next()?;
@@ -174,7 +255,7 @@ fn forwarded_for(tail: &[u8]) -> Option<&[u8]> {
 }
 
 /// The word without the comma and the quotes that lists of addresses have.
-fn bare(word: &[u8]) -> &[u8] {
+pub(super) fn bare(word: &[u8]) -> &[u8] {
     let word = word.strip_prefix(b"\"").unwrap_or(word);
     let word = word.strip_suffix(b"\"").unwrap_or(word);
     word.strip_suffix(b",").unwrap_or(word)
@@ -182,8 +263,7 @@ fn bare(word: &[u8]) -> &[u8] {
 
 fn is_address(word: &[u8]) -> bool {
     let word = bare(word);
-    let is_possible = |&byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':');
-    word.iter().all(is_possible) && str::from_utf8(word).is_ok_and(|word| word.parse::<IpAddr>().is_ok())
+    address::within(word).is_some_and(|range| range.len() == word.len())
 }
 
 /// The user agent of what stands behind the size.
