@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
@@ -10,7 +10,7 @@ use memchr::memchr;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::classify::{Verdict, classify};
+use super::classify::{Verdict, Wrong, classify};
 use super::request::{Asked, Request};
 use super::rules::Confusion;
 use super::shown::{self, tidy};
@@ -58,6 +58,10 @@ pub struct RequestCounts {
     pub unauthorized: u64,
     /// Requests that name an instance and of which the log holds no status that is understood.
     pub without_status: u64,
+    /// Requests left out because their host serves no route of the API, while another host does.
+    pub elsewhere: u64,
+    /// Names that were served and are not in the list of instances.
+    pub not_listed: u64,
 }
 
 /// Takes what is not in order, one by one, and keeps what the findings need.
@@ -127,11 +131,23 @@ impl<'d> Collector<'d> {
                 let method = request.method.as_deref().and_then(|method| missed.meant.verb(method));
                 self.route(missed.written(path), missed.meant, method, Some(missed.fault), request)
             }
+            (Place::Nameless(template), Asked::Path(path)) if template.lists_instances() => {
+                self.listing(template, verb(template).flatten(), path, request)
+            }
             // With another verb the server looks at no name at all.
             (Place::Named(template, _) | Place::Nameless(template), Asked::Path(_))
                 if verb(template) == Some(None) =>
             {
                 self.route(template.path.to_owned(), template, None, None, request)
+            }
+            (Place::Named(template, hash), Asked::Path(path)) if matches!(request.status, Some(200..300 | 400)) && {
+                let query = memchr(b'?', path).map_or(&[][..], |at| &path[at + 1..]);
+                routes::instance_in_query(query).is_none()
+            } =>
+            {
+                let endpoint = (verb(template).flatten(), template);
+                let segment = routes::find(path).and_then(|target| target.instance)?;
+                self.unrefused(hash, segment, endpoint, request)
             }
             (Place::Named(template, hash), Asked::Path(path)) => {
                 let endpoint = (verb(template).flatten(), template);
@@ -228,6 +244,79 @@ impl<'d> Collector<'d> {
         };
         self.verdicts.insert(key, known);
         Some(known)
+    }
+
+    /// Counts a request whose name is certainly wrong, though it was not refused as such: one of Chatwoot, or one whose
+    /// escapes are not of UTF-8.
+    fn unrefused(
+        &mut self,
+        hash: u64,
+        segment: &[u8],
+        endpoint: Endpoint,
+        request: &Request<'_>,
+    ) -> Option<&Tally<'d>> {
+        let decoded = routes::decode_segment(segment);
+        let is_latin = str::from_utf8(&decoded).is_err();
+        // In Latin-1 every byte is a character.
+        let name: String = if is_latin {
+            decoded.iter().map(|&byte| char::from(byte)).collect()
+        } else {
+            String::from_utf8_lossy(&decoded).into_owned()
+        };
+        let meant = match (classify(&name, self.directory), self.directory) {
+            (Verdict::ExistsNow, Some(directory)) if is_latin => directory.named(&name).into_iter().collect(),
+            (Verdict::Wrong(wrong), _) if is_latin => wrong.meant,
+            (Verdict::Wrong(wrong), Some(_)) if !wrong.meant.is_empty() => {
+                let at = self.other(self.hasher.hash_one((Kind::Name, hash, 200_u16)), |collector| {
+                    let (written, key) = collector.shown(&name, wrong.confusion);
+                    let reason = Reason::of(&name, &wrong);
+                    Tally::new(What::Name(wrong, reason), written, key, hash)
+                })?;
+                return self.count(at, Some(endpoint), request);
+            }
+            _ => return None,
+        };
+        let at = self.other(self.hasher.hash_one((Kind::Name, hash, 400_u16)), |collector| {
+            let written = tidy(segment, LONGEST_NAME, collector.directory);
+            let wrong = Wrong { confusion: Confusion::Encoding, meant, probable: false };
+            Tally::new(What::Name(wrong, Reason::Latin), written.clone(), written, hash)
+        })?;
+        self.count(at, Some(endpoint), request)
+    }
+
+    /// Counts a request for the list of instances that asked for one and got 404. A client that asks whether a name is
+    /// there does no wrong, so a name that means nothing is left out.
+    fn listing(
+        &mut self,
+        template: &'static Template,
+        verb: Option<&'static str>,
+        path: &[u8],
+        request: &Request<'_>,
+    ) -> Option<&Tally<'d>> {
+        let query = memchr(b'?', path).map_or(&[][..], |at| &path[at + 1..]);
+        if let Some(name) = routes::parameter(query, b"instanceName") {
+            let name = String::from_utf8_lossy(&name).into_owned();
+            let Verdict::Wrong(wrong) = classify(&name, self.directory) else { return None };
+            if wrong.confusion == Confusion::Unknown {
+                return None;
+            }
+            let hash = self.hasher.hash_one(name.as_bytes());
+            let at = self.other(self.hasher.hash_one((Kind::Name, hash, 404_u16)), |collector| {
+                let (written, key) = collector.shown(&name, wrong.confusion);
+                let reason = Reason::of(&name, &wrong);
+                Tally::new(What::Name(wrong, reason), written, key, hash)
+            })?;
+            return self.count(at, Some((verb, template)), request);
+        }
+        let id = routes::parameter(query, b"instanceId")?;
+        let instance = self.directory?.named(str::from_utf8(&id).ok()?)?;
+        let key = self.hasher.hash_one((Kind::Route, &id));
+        let at = self.other(key, |_| {
+            let written = format!("GET {}?instanceId={}", template.path, routes::encode_segment(&instance.name));
+            let meant = format!("GET {}?instanceName={}", template.path, routes::encode_segment(&instance.name));
+            Tally::new(What::Route { meant, fault: Some(Fault::Parameter) }, written.clone(), written, 0)
+        })?;
+        self.count(at, None, request)
     }
 
     /// Counts a request that names two instances.
@@ -328,21 +417,40 @@ impl<'d> Collector<'d> {
             without_status: watch.without_status,
             ..RequestCounts::default()
         };
+        // Hosts that never served a route of the API, beside some that did, are other programs behind the same proxy.
+        let elsewhere = watch.hosts_without_api();
+        let likes = watch.spellings();
         let (served_names, traffic) = watch.seen();
+        if let Some(directory) = self.directory {
+            let known: HashSet<u64> =
+                directory.instances().iter().map(|instance| self.hasher.hash_one(instance.name.as_bytes())).collect();
+            counts.not_listed = served_names.keys().filter(|name| !known.contains(name)).count() as u64;
+        }
         if let Some(directory) = self.directory {
             self.tallies.sort_by_key(|tally| Reverse(tally.count));
             self.tallies.iter_mut().take(MOST_NEAR).for_each(|tally| tally.look_near(directory));
         }
         let listed = self.directory.is_some();
         let mut findings = Vec::new();
-        for tally in self.tallies {
+        for mut tally in self.tallies {
             if tally.count == 0 {
                 counts.unauthorized += tally.unauthorized;
                 continue;
             }
-            let served = served_names.get(&tally.name).filter(|_| matches!(tally.what, What::Name(..)));
+            if tally.hosts_are(|host| elsewhere.contains(&host)) {
+                counts.elsewhere += tally.count;
+                continue;
+            }
+            let served = served_names
+                .get(&tally.name)
+                .filter(|_| matches!(tally.what, What::Name(..) | What::Unguarded(_)));
             let past = tally.past(served);
+            // The server knows the name: something else went wrong inside it.
+            if served.is_some() && !past.is_gone && matches!(tally.what, What::Unguarded(_)) {
+                continue;
+            }
             // Where the same log shows the name still at work, something else was not found.
+            tally.look_like(&likes, listed);
             if served.is_some() && !past.is_gone && !listed && tally.what.confusion() == Confusion::Unknown {
                 counts.names_that_exist_now += tally.count;
             } else {

@@ -42,7 +42,7 @@ fn directory() -> Directory {
 
 fn read(files: &[PathBuf], directory: Option<&Directory>) -> anyhow::Result<Examined> {
     let progress = Arc::new(Progress::default());
-    let options = Options { format: Format::Any, follow: false, progress: &progress, told: None };
+    let options = Options { format: Format::Any, follow: false, is_json: false, progress: &progress, told: None };
     requests::examine(files, directory, &options)
 }
 

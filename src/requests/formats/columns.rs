@@ -73,6 +73,11 @@ impl Columns {
                     let spaced = value.iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect();
                     fields.put((slot, rank), Value::Text(Cow::Owned(spaced)));
                 }
+                // IIS has decoded the path: what still looks encoded was so twice.
+                Column::Known(slot @ Slot::Path, rank) if !self.has_tabs && value.contains(&b'%') => {
+                    let encoded = value.split(|&byte| byte == b'%').collect::<Vec<_>>().join(&b"%25"[..]);
+                    fields.put((slot, rank), Value::Text(Cow::Owned(encoded)));
+                }
                 Column::Known(slot, rank) => fields.put((slot, rank), Value::Text(Cow::Borrowed(value))),
                 Column::Other => {}
             }

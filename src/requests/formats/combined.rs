@@ -107,7 +107,7 @@ pub(super) fn answer(tail: &[u8], status: u16) -> (Option<u16>, bool) {
         let address = words.first().copied();
         let last = words.iter().rev().skip(1).find(|word| **word != b",").copied();
         address.map(|address| if address == b"-" { &b"-"[..] } else { last.unwrap_or(b"") })
-    } else if memmem::find(rest, b"\"<NOSRV>\"").is_some() || memmem::find(rest, b" \"-\" \"-\" 0ms").is_some() {
+    } else if memmem::find(rest, b"\"<NOSRV>\"").is_some() || has_no_router(rest) {
         // HAProxy's `option httplog clf`, and Traefik without a router.
         Some(&b"-"[..])
     } else {
@@ -125,6 +125,12 @@ pub(super) fn answer(tail: &[u8], status: u16) -> (Option<u16>, bool) {
         Some(text) => (super::fields::status(text).or(Some(status)), false),
         None => (Some(status), false),
     }
+}
+
+/// ` 7 "-" "-" 3ms`: Traefik found no router.
+fn has_no_router(rest: &[u8]) -> bool {
+    let number = rest[1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    number > 0 && rest[1 + number..].starts_with(b" \"-\" \"-\" ") && rest.ends_with(b"ms")
 }
 
 /// What follows the two brackets of ingress-nginx, that hold the service and the alternative one.

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memmem, memrchr};
 
 use super::combined::{self, address_in, answer, may_be_host, quoted, request_line, unescape};
 use super::fields::{METHODS, host_of};
@@ -136,7 +136,7 @@ fn unquoted_agent<'l>(tail: &'l [u8], behind_time: &[u8]) -> Option<More<'l>> {
     let mut words = tail.splitn(3, |&byte| byte == b' ');
     let (size, _referer, agent) = (words.next()?, words.next()?, words.next()?);
     let is_number = size.iter().all(u8::is_ascii_digit) && !size.is_empty();
-    (is_number && !matches!(agent, b"-" | b"")).then_some(More::Known { user_agent: Some(Cow::Borrowed(agent)), router: None })
+    (is_number && !matches!(agent, b"-" | b"")).then(|| More::Known { user_agent: Some(unescape(agent)), router: None })
 }
 
 /// What Envoy says behind the request.
@@ -170,29 +170,35 @@ fn envoy(rest: &[u8]) -> Option<Envoy<'_>> {
     if !is_flags {
         return None;
     }
-    let mut run: Vec<&[u8]> = Vec::new();
+    // Istio has a quoted reason before the numbers.
     let mut numbers = 0;
-    while run.len() < 5 {
-        text = text.trim_ascii_start();
-        if let Some((inside, rest)) = quoted(text) {
-            run.push(inside);
-            text = rest;
-        } else {
-            let end = memchr(b' ', text)?;
-            numbers += usize::from(text[..end].iter().all(u8::is_ascii_digit));
-            text = &text[end..];
-            run.clear();
-        }
+    while numbers < 3 || !text.starts_with(b"\"") {
+        let end = match quoted(text) {
+            Some((_, rest)) => text.len() - rest.len(),
+            None => memchr(b' ', text)?,
+        };
+        let word = &text[..end];
+        numbers = if word == b"-" || word.iter().all(u8::is_ascii_digit) { numbers + 1 } else { 0 };
+        text = text[end..].trim_ascii_start();
     }
+    // An agent may hold quotes, and Istio leaves them as they are: the fields are told apart from both ends.
+    let close = memrchr(b'"', text).filter(|&close| close > 0)?;
+    let mut fields = text[1..close].split(|&byte| byte == b'"').collect::<Vec<_>>();
+    let mut last = || {
+        let field = fields.pop()?;
+        fields.pop_if(|gap| *gap == b" ").map(|_| field)
+    };
+    let (upstream, host, id) = (last()?, last()?, last()?);
+    let forwarded = *fields.first().filter(|_| fields.len() > 2)?;
+    let agent_start = text.iter().skip(1).position(|&byte| byte == b'"')? + 4;
+    let agent_end = upstream.len() + host.len() + id.len() + 3 * 3 + 1;
+    let agent = text.get(agent_start..(close + 1).checked_sub(agent_end)?)?;
     let said = |field: &'_ &[u8]| !matches!(*field, b"-" | b"");
-    let [forwarded, agent, _id, host, upstream] = run[..] else { return None };
-    if numbers < 3 {
-        return None;
-    }
+    let tail = &text[close + 1..];
     let is_own_answer = flags != b"-" || !said(&upstream);
     // Istio ends with the addresses of both sides: `cluster local:port local:port remote:port sni route`.
     let remote = || {
-        let words: Vec<&[u8]> = text.split(|&byte| byte == b' ').filter(|word| !word.is_empty()).collect();
+        let words: Vec<&[u8]> = tail.split(|&byte| byte == b' ').filter(|word| !word.is_empty()).collect();
         words.get(3).and_then(|word| address::within(word).map(|range| &word[range]))
     };
     let client = address::first(forwarded).map(|range| &forwarded[range]).or_else(remote);

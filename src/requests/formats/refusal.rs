@@ -83,8 +83,6 @@ fn epoch(head: &str) -> Option<Time> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     fn name(line: &str) -> Option<String> {
         super::name(line.as_bytes()).map(|(name, _)| String::from_utf8_lossy(&name).into_owned())
     }

@@ -105,7 +105,7 @@ impl Source {
             let is_end = self.read_into(block)?;
             if self.is_new && block.length > 0 {
                 self.is_new = false;
-                refuse_binary(block.bytes())?;
+                refuse_binary(block.bytes(), &self.name)?;
                 self.record = memmem::find(block.bytes(), CONSOLE).map(|_| None);
                 self.columns = memmem::find(block.bytes(), FIELDS).map(|_| None);
             }
@@ -201,8 +201,11 @@ fn unpacked(bytes: impl Read + Send + 'static) -> io::Result<(Box<dyn Read + Sen
 fn text(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     let mut head = vec![0; HEAD];
     let mut length = 0;
-    // A pipe may give few bytes at a time; its first line tells.
-    while length < HEAD && memchr(b'\n', &head[..length]).is_none() {
+    // A pipe may give few bytes at a time; its first line tells, unless it only opens a bracket.
+    let is_undecided = |head: &[u8]| {
+        memchr(b'\n', head).is_none() || matches!(head.trim_ascii(), b"" | b"{" | b"[" | b"[{") || head.len() < 4
+    };
+    while length < HEAD && is_undecided(&head[..length]) {
         match reader.read(&mut head[length..]) {
             Ok(0) => break,
             Ok(count) => length += count,
@@ -258,11 +261,16 @@ impl Read for Taken {
     }
 }
 
-fn refuse_binary(head: &[u8]) -> Result<()> {
-    const MAGIC: [(&[u8], &str); 2] = [(b"BZh", "bzcat"), (b"\xFD7zXZ\x00", "xzcat")];
+fn refuse_binary(head: &[u8], name: &str) -> Result<()> {
+    const MAGIC: [(&[u8], &str); 4] =
+        [(b"BZh", "bzcat"), (b"\xFD7zXZ\x00", "xzcat"), (b"PK\x03\x04", "unzip -p"), (b"7z\xBC\xAF", "7z x -so")];
     const LOOKED_AT: usize = 4096;
-    if let Some((_, unpack)) = MAGIC.iter().find(|(magic, _)| head.starts_with(magic)) {
-        let next = format!("{unpack} FILE | evodoctor logs -");
+    // A tar archive has its mark behind the first name.
+    const TAR: std::ops::Range<usize> = 257..262;
+    let is_tar = head.get(TAR) == Some(b"ustar");
+    let unpack = MAGIC.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, unpack)| *unpack);
+    if let Some(unpack) = unpack.or(is_tar.then_some("tar -xOf")) {
+        let next = format!("{unpack} {name} | evodoctor logs -");
         return Err(failure("this file is compressed in a way that is not read here", next));
     }
     if memchr(0, &head[..head.len().min(LOOKED_AT)]).is_some() {
@@ -329,11 +337,13 @@ mod tests {
     #[test]
     fn what_is_no_text_is_refused_with_the_way_to_read_it() {
         let refused = |bytes: &[u8]| {
-            format!("{:?}", refuse_binary(bytes).unwrap_err().downcast_ref::<Failure>().unwrap())
+            format!("{:?}", refuse_binary(bytes, "a.log").unwrap_err().downcast_ref::<Failure>().unwrap())
         };
-        assert!(refused(b"BZh9").contains("bzcat"));
+        assert!(refused(b"BZh9").contains("bzcat a.log"));
+        assert!(refused(b"PK\x03\x04").contains("unzip -p a.log"));
+        assert!(refused(&[&[b'x'; 257][..], b"ustar\0"].concat()).contains("tar -xOf a.log"));
         assert!(refused(b"ab\0c").contains("nginx"));
-        assert!(refuse_binary("joão\n".as_bytes()).is_ok());
+        assert!(refuse_binary("joão\n".as_bytes(), "a.log").is_ok());
     }
 
     #[test]

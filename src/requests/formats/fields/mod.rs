@@ -90,6 +90,9 @@ impl<'l> Fields<'l> {
             Slot::Line => value.bytes().len() > 12,
             _ => true,
         };
+        // Of two paths, the one with its query.
+        let has_query = slot == Slot::Path && memchr::memchr(b'?', value.bytes()).is_some();
+        let rank = if has_query { rank.saturating_sub(4) } else { rank };
         let place = &mut self.0[slot as usize];
         if may_be && place.as_ref().is_none_or(|(best, _)| rank <= *best) {
             *place = Some((rank, value));

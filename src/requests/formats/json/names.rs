@@ -106,6 +106,10 @@ impl Names for Usual {
     }
 
     fn within(place: fields::Place, key: &[u8]) -> Option<fields::Place> {
+        // Elasticsearch's document, not where a request came from.
+        if key == b"_source" {
+            return Some(fields::Place::Nested);
+        }
         let (place, key) = Self::place_of(place, key)?;
         Some(fields::within(place, &key)).filter(|place| *place != fields::Place::Ignored)
     }
