@@ -63,6 +63,9 @@ fn log_format(text: &str) -> Result<LogFormat, String> {
         "alb" | "elb" | "aws" => Ok(LogFormat::Alb),
         "text" | "evolution" | "console" | "n8n" | "curl" => Ok(LogFormat::Text),
         format if format.contains('$') => Ok(LogFormat::Nginx(format.to_owned())),
-        _ => Err("use combined, json, haproxy, alb, text, or the string of nginx's log_format in single quotes".to_owned()),
+        _ => Err(
+            "use combined, json, haproxy, alb, text, or the string of nginx's log_format in single quotes"
+                .to_owned(),
+        ),
     }
 }

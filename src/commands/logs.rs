@@ -21,8 +21,8 @@ use crate::evolution::instances::Directory;
 use crate::examine::finding::{CheckReport, Finding, Outcome};
 use crate::exit::Exit;
 use crate::report::{Detail, Report};
-use crate::requests::{Examined, Read};
 use crate::requests::rules::rules;
+use crate::requests::{Examined, Read};
 use crate::units;
 
 /// Examines the logs. Names are compared with `--instances` where it is given, else with the database where one is
@@ -85,7 +85,10 @@ fn undecided(read: &Read) -> Option<String> {
     let count = read.requests.without_status;
     if count > 0 {
         let requests = if count == 1 { "request" } else { "requests" };
-        reasons.push(format!("{} {requests} without a status: nothing can be said of them", units::number(count)));
+        reasons.push(format!(
+            "{} {requests} without a status: nothing can be said of them",
+            units::number(count)
+        ));
     }
     reasons.extend(read.unreadable.iter().map(|file| format!("{} could not be read", file.file)));
     reasons.extend(read.not_understood.iter().map(|file| format!("no line in {file} was understood")));

@@ -31,8 +31,10 @@ pub async fn examine(
     let progress = Arc::new(Progress::default());
     // Who follows a log is told what comes, and waits for no end.
     let shown = (!args.follow).then(|| Work::begin("reading"));
-    let (args, tells) =
-        (args.clone(), args.follow && matches!(common.format, Format::Human | Format::Json) && common.output.is_none());
+    let (args, tells) = (
+        args.clone(),
+        args.follow && matches!(common.format, Format::Human | Format::Json) && common.output.is_none(),
+    );
     let is_json = common.format == Format::Json;
     let format = args.log_format.clone().map_or(Ok(requests::formats::Format::Any), kind)?;
     let (reading, directory) = (Arc::clone(&progress), directory.cloned());
@@ -48,7 +50,8 @@ pub async fn examine(
         requests::examine(&args.files, directory.as_deref(), &options)
     });
     let listen = |kind| signal(kind).context("cannot listen to signals");
-    let (mut interrupted, mut terminated) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let (mut interrupted, mut terminated) =
+        (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     loop {
         tokio::select! {
             examined = &mut examined => {

@@ -34,7 +34,8 @@ pub fn instances(json: &[u8]) -> Result<Vec<Instance>> {
 
 /// The JSON of one document, or of several, one per line.
 fn values(json: &[u8]) -> Result<Vec<Value>> {
-    let values: serde_json::Result<Vec<Value>> = serde_json::Deserializer::from_slice(json).into_iter().collect();
+    let values: serde_json::Result<Vec<Value>> =
+        serde_json::Deserializer::from_slice(json).into_iter().collect();
     match values {
         Ok(values) if values.is_empty() => Err(failure("this is no JSON: it is empty", HOW)),
         Ok(values) => Ok(values),
@@ -58,9 +59,16 @@ fn unwrapped(value: Value) -> Vec<Value> {
     const AROUND: [&str; 7] = ["response", "json", "data", "body", "instances", "items", "result"];
     match value {
         Value::Array(items) => items.into_iter().flat_map(unwrapped).collect(),
-        Value::Object(mut object) if !["name", "instanceName", "instance", "id"].iter().any(|key| object.contains_key(*key)) => {
-            let is_around = |key: &&&str| object.get(**key).is_some_and(|inner| inner.is_array() || inner.is_object());
-            match AROUND.iter().find(is_around).filter(|key| **key != "response" || !object.contains_key("error")) {
+        Value::Object(mut object)
+            if !["name", "instanceName", "instance", "id"].iter().any(|key| object.contains_key(*key)) =>
+        {
+            let is_around =
+                |key: &&&str| object.get(**key).is_some_and(|inner| inner.is_array() || inner.is_object());
+            match AROUND
+                .iter()
+                .find(is_around)
+                .filter(|key| **key != "response" || !object.contains_key("error"))
+            {
                 Some(key) => object.remove(*key).map(unwrapped).unwrap_or_default(),
                 None => vec![Value::Object(object)],
             }
@@ -118,7 +126,7 @@ mod tests {
         assert_eq!(read(&format!("[{flat}]")), std::slice::from_ref(&expected));
         assert_eq!(read(&format!("\u{FEFF}{flat}")), std::slice::from_ref(&expected));
         let nested = r#"[{"instance":{"instanceName":"alpha","instanceId":"6f1b","owner":"5511@s.whatsapp.net","status":"open"},"hash":{"apikey":"t"}}]"#;
-        assert_eq!(read(nested), [Instance { number: None, ..expected }]);
+        assert_eq!(read(nested), [Instance { number: None, ..expected.clone() }]);
         for around in [
             format!(r#"{{"response":[{flat}]}}"#),
             format!(r#"[{{"json":{flat}}}]"#),

@@ -127,7 +127,8 @@ fn readings(name: &str) -> Vec<Cow<'_, str>> {
 
 /// The text whose UTF-8 was taken for Latin-1: `joÃ£o` for `joão`.
 fn mistaken(text: &str) -> Option<String> {
-    let bytes: Option<Vec<u8>> = text.chars().map(|character| u8::try_from(u32::from(character)).ok()).collect();
+    let bytes: Option<Vec<u8>> =
+        text.chars().map(|character| u8::try_from(u32::from(character)).ok()).collect();
     String::from_utf8(bytes?).ok()
 }
 

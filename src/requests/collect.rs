@@ -140,10 +140,11 @@ impl<'d> Collector<'d> {
             {
                 self.route(template.path.to_owned(), template, None, None, request)
             }
-            (Place::Named(template, hash), Asked::Path(path)) if matches!(request.status, Some(200..300 | 400)) && {
-                let query = memchr(b'?', path).map_or(&[][..], |at| &path[at + 1..]);
-                routes::instance_in_query(query).is_none()
-            } =>
+            (Place::Named(template, hash), Asked::Path(path))
+                if matches!(request.status, Some(200..300 | 400)) && {
+                    let query = memchr(b'?', path).map_or(&[][..], |at| &path[at + 1..]);
+                    routes::instance_in_query(query).is_none()
+                } =>
             {
                 let endpoint = (verb(template).flatten(), template);
                 let segment = routes::find(path).and_then(|target| target.instance)?;
@@ -312,8 +313,10 @@ impl<'d> Collector<'d> {
         let instance = self.directory?.named(str::from_utf8(&id).ok()?)?;
         let key = self.hasher.hash_one((Kind::Route, &id));
         let at = self.other(key, |_| {
-            let written = format!("GET {}?instanceId={}", template.path, routes::encode_segment(&instance.name));
-            let meant = format!("GET {}?instanceName={}", template.path, routes::encode_segment(&instance.name));
+            let written =
+                format!("GET {}?instanceId={}", template.path, routes::encode_segment(&instance.name));
+            let meant =
+                format!("GET {}?instanceName={}", template.path, routes::encode_segment(&instance.name));
             Tally::new(What::Route { meant, fault: Some(Fault::Parameter) }, written.clone(), written, 0)
         })?;
         self.count(at, None, request)
@@ -422,8 +425,11 @@ impl<'d> Collector<'d> {
         let likes = watch.spellings();
         let (served_names, traffic) = watch.seen();
         if let Some(directory) = self.directory {
-            let known: HashSet<u64> =
-                directory.instances().iter().map(|instance| self.hasher.hash_one(instance.name.as_bytes())).collect();
+            let known: HashSet<u64> = directory
+                .instances()
+                .iter()
+                .map(|instance| self.hasher.hash_one(instance.name.as_bytes()))
+                .collect();
             counts.not_listed = served_names.keys().filter(|name| !known.contains(name)).count() as u64;
         }
         if let Some(directory) = self.directory {

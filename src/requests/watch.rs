@@ -173,7 +173,10 @@ impl Watch {
     pub fn spellings(&mut self) -> HashMap<String, String, RandomState> {
         let (served, _) = self.seen();
         let at_work: Vec<u64> = served.keys().copied().collect();
-        let names = at_work.iter().filter_map(|name| self.names.get(name)).map(|name| (name.to_lowercase(), name.to_string()));
+        let names = at_work
+            .iter()
+            .filter_map(|name| self.names.get(name))
+            .map(|name| (name.to_lowercase(), name.to_string()));
         names.collect()
     }
 

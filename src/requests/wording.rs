@@ -131,10 +131,14 @@ impl<'d> What<'d> {
                 format!("The API has no {written}: the instance's name is the last part of the path.")
             }
             Self::Route { fault: Some(Fault::Slashes), .. } => {
-                format!("The API has no {written}: a slash is doubled. The server's address in the client ends with one.")
+                format!(
+                    "The API has no {written}: a slash is doubled. The server's address in the client ends with one."
+                )
             }
             Self::Route { fault: Some(Fault::Manager), .. } => {
-                format!("The API has no {written}: the client was given the manager's address, not the API's.")
+                format!(
+                    "The API has no {written}: the client was given the manager's address, not the API's."
+                )
             }
             Self::Route { fault: Some(Fault::Parameter), .. } => {
                 format!("{written} looks for an id, and this is an instance's name.")

@@ -44,7 +44,10 @@ pub fn log_line(bytes: &[u8]) {
         let (_, _) = (whole.user_agent(), whole.router());
         if let Some(glance) = glance {
             assert_eq!(whole.asked, Asked::Path(glance.path.into()));
-            assert_eq!((whole.status, whole.time), (glance.status, glance.time));
+            // Read in full, the answer may turn out to be the proxy's own, or the server's behind it.
+            assert!(
+                whole.time == glance.time && (whole.status == glance.status || glance.status >= Some(400))
+            );
             assert_eq!((whole.method.as_deref(), whole.client.as_deref()), (glance.method, glance.client));
         }
     }

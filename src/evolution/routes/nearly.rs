@@ -162,13 +162,7 @@ mod tests {
         assert_eq!(written("/instance/alpha/connectionState", ""), "/instance/:instanceName/connectionState");
         assert_eq!(written("https://h/message/sendText/alpha/5511", ""), "/message/sendText/…/:instanceName");
         assert_eq!(written("/instance/connectionState", ""), "/instance/connectionState");
-        for path in [
-            "/",
-            "/wp-login.php",
-            "/message",
-            "/group/policy/x",
-            "/a/b/c",
-        ] {
+        for path in ["/", "/wp-login.php", "/message", "/group/policy/x", "/a/b/c"] {
             assert_eq!(nearly(path), None, "{path}");
         }
     }

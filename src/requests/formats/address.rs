@@ -5,7 +5,8 @@ use std::ops::Range;
 
 /// The first word, of words between spaces and commas, that is an address, without port, brackets and quotes.
 pub(super) fn first(text: &[u8]) -> Option<Range<usize>> {
-    words(text).find_map(|word| within(&text[word.clone()]).map(|at| word.start + at.start..word.start + at.end))
+    words(text)
+        .find_map(|word| within(&text[word.clone()]).map(|at| word.start + at.start..word.start + at.end))
 }
 
 /// Where the words are, of a text divided by spaces, commas and tabs.
@@ -30,7 +31,9 @@ pub(super) fn within(word: &[u8]) -> Option<Range<usize>> {
         if let Some(length) = at_start(&word[start..]) {
             return Some(start..start + length);
         }
-        let is_mark = |byte: &u8| matches!(byte, b':' | b']' | b'[' | b'"' | b'\'' | b'=' | b'(' | b'/' | b'@' | b'|' | b'>');
+        let is_mark = |byte: &u8| {
+            matches!(byte, b':' | b']' | b'[' | b'"' | b'\'' | b'=' | b'(' | b'/' | b'@' | b'|' | b'>')
+        };
         start += word[start..].iter().position(is_mark)? + 1;
     }
 }
@@ -60,8 +63,9 @@ fn at_start(text: &[u8]) -> Option<usize> {
     // `203.0.113.7:51234`, and an IPv6 address in front of its port without brackets.
     let (address, port) = text.rsplit_once(':')?;
     let address = address.trim_end_matches('.');
-    ((port.is_empty() || port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit())) && is_plausible(address))
-        .then_some(address.len())
+    ((port.is_empty() || port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit()))
+        && is_plausible(address))
+    .then_some(address.len())
 }
 
 /// Whether the text is an address that a client may have.

@@ -4,15 +4,47 @@ use super::fields;
 
 /// Words for what a status means; one of them behind a number says that it is one.
 const REASONS: [&str; 26] = [
-    "ok", "created", "accepted", "no content", "moved", "found", "see other", "not modified", "temporary redirect",
-    "permanent redirect", "bad request", "unauthorized", "payment required", "forbidden", "not found",
-    "method not allowed", "not acceptable", "request timeout", "conflict", "unprocessable", "too many requests",
-    "internal server error", "bad gateway", "service unavailable", "gateway time", "client error",
+    "ok",
+    "created",
+    "accepted",
+    "no content",
+    "moved",
+    "found",
+    "see other",
+    "not modified",
+    "temporary redirect",
+    "permanent redirect",
+    "bad request",
+    "unauthorized",
+    "payment required",
+    "forbidden",
+    "not found",
+    "method not allowed",
+    "not acceptable",
+    "request timeout",
+    "conflict",
+    "unprocessable",
+    "too many requests",
+    "internal server error",
+    "bad gateway",
+    "service unavailable",
+    "gateway time",
+    "client error",
 ];
 
 /// Words that stand before a status.
 const NAMES: [&str; 12] = [
-    "status", "code", "statuscode", "httpcode", "response", "returned", "returns", "answered", "error", "http", "got",
+    "status",
+    "code",
+    "statuscode",
+    "httpcode",
+    "response",
+    "returned",
+    "returns",
+    "answered",
+    "error",
+    "http",
+    "got",
     "result",
 ];
 
@@ -48,7 +80,8 @@ pub(super) fn right_before(text: &[u8]) -> Option<u16> {
 
 /// The first number that a word beside it calls a status: `status code 404`, `"code":404`, `404 Not Found`.
 pub(super) fn named(text: &[u8]) -> Option<u16> {
-    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'%' | b'-' | b'/' | b'+');
+    let is_word =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'%' | b'-' | b'/' | b'+');
     (0..text.len().checked_sub(2)?).find_map(|at| {
         let status = known(&text[at..at + 3])?;
         let (before, behind) = (&text[..at], &text[at + 3..]);
@@ -71,8 +104,11 @@ fn is_named_before(before: &[u8]) -> bool {
     let before = trim_marks(before);
     let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'/' | b'.');
     let start = before.iter().rposition(|byte| !is_letter(byte)).map_or(0, |at| at + 1);
-    let word: String =
-        before[start..].iter().filter(|byte| **byte != b'_').map(|&byte| byte.to_ascii_lowercase() as char).collect();
+    let word: String = before[start..]
+        .iter()
+        .filter(|byte| **byte != b'_')
+        .map(|&byte| byte.to_ascii_lowercase() as char)
+        .collect();
     NAMES.iter().any(|name| word.ends_with(name)) || word.starts_with("http/")
 }
 
@@ -86,10 +122,13 @@ fn is_named_behind(behind: &[u8]) -> bool {
 
 /// Whether a number ends here, and no unit follows.
 fn is_alone(behind: &[u8]) -> bool {
-    let ends = behind.first().is_none_or(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'%' | b'/' | b'-')));
+    let ends = behind
+        .first()
+        .is_none_or(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'%' | b'/' | b'-')));
     let is_fraction = behind.first() == Some(&b'.') && behind.get(1).is_some_and(u8::is_ascii_digit);
     let text = behind.trim_ascii_start();
-    let length = text.iter().position(|byte| !byte.is_ascii_alphabetic() && *byte != b'%').unwrap_or(text.len());
+    let length =
+        text.iter().position(|byte| !byte.is_ascii_alphabetic() && *byte != b'%').unwrap_or(text.len());
     let has_unit = UNITS.iter().any(|unit| text[..length].eq_ignore_ascii_case(unit.as_bytes()));
     ends && !is_fraction && !has_unit
 }
@@ -107,7 +146,25 @@ fn known(digits: &[u8]) -> Option<u16> {
 }
 
 fn is_mark(byte: &u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'`' | b':' | b';' | b'-' | b'>' | b'=' | b'|' | b'[' | b']' | b'(' | b')' | b'\\' | b',')
+    matches!(
+        byte,
+        b' ' | b'\t'
+            | b'"'
+            | b'\''
+            | b'`'
+            | b':'
+            | b';'
+            | b'-'
+            | b'>'
+            | b'='
+            | b'|'
+            | b'['
+            | b']'
+            | b'('
+            | b')'
+            | b'\\'
+            | b','
+    )
 }
 
 fn skip_marks(text: &[u8]) -> &[u8] {

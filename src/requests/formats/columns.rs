@@ -44,7 +44,8 @@ impl Columns {
                 known.map_or(Column::Other, |(slot, rank)| Column::Known(slot, rank))
             }
         };
-        let columns = names.split(u8::is_ascii_whitespace).filter(|name| !name.is_empty()).map(column).collect();
+        let columns =
+            names.split(u8::is_ascii_whitespace).filter(|name| !name.is_empty()).map(column).collect();
         let is_cloudfront = memmem::find(names, b"x-edge-").is_some();
         Some(Self { columns, has_tabs: is_cloudfront || names.contains(&b'\t') })
     }
@@ -155,7 +156,9 @@ mod tests {
     #[test]
     fn columns_are_read_by_their_names() {
         let iis = Columns::of(b"#Fields: date time s-ip cs-method cs-uri-stem cs-uri-query s-port c-ip cs(User-Agent) sc-status sc-substatus").unwrap();
-        let request = iis.parse(b"2026-11-21 03:59:12 10.0.0.3 GET /instance/connect/x a=b 443 203.0.113.7 n8n+2 404 0").unwrap();
+        let request = iis
+            .parse(b"2026-11-21 03:59:12 10.0.0.3 GET /instance/connect/x a=b 443 203.0.113.7 n8n+2 404 0")
+            .unwrap();
         assert_eq!(request.asked, Asked::Path(Cow::Borrowed(b"/instance/connect/x?a=b")));
         assert_eq!((request.status, request.client.as_deref()), (Some(404), Some(&b"203.0.113.7"[..])));
         assert_eq!(request.user_agent().as_deref(), Some(&b"n8n 2"[..]));
@@ -170,12 +173,20 @@ mod tests {
 
     #[test]
     fn a_log_format_of_nginx_is_obeyed() {
-        let template = Template::of(r#"<$status> $remote_addr ($time_iso8601) '$request' ${http_user_agent}|$upstream_status"#).unwrap();
+        let template = Template::of(
+            r#"<$status> $remote_addr ($time_iso8601) '$request' ${http_user_agent}|$upstream_status"#,
+        )
+        .unwrap();
         let read = |line: &'static str| template.parse(line.as_bytes(), &mut Clock::default());
-        let request = read("<404> 203.0.113.7 (2026-11-21T03:59:12+00:00) 'GET /instance/connect/x HTTP/1.1' n8n 2|404").unwrap();
+        let request = read(
+            "<404> 203.0.113.7 (2026-11-21T03:59:12+00:00) 'GET /instance/connect/x HTTP/1.1' n8n 2|404",
+        )
+        .unwrap();
         assert_eq!(request.asked, Asked::Path(Cow::Borrowed(b"/instance/connect/x")));
         assert_eq!((request.status, request.user_agent().as_deref()), (Some(404), Some(&b"n8n 2"[..])));
-        let own = read("<404> 203.0.113.7 (2026-11-21T03:59:12+00:00) 'GET /instance/connect/x HTTP/1.1' n8n|-").unwrap();
+        let own =
+            read("<404> 203.0.113.7 (2026-11-21T03:59:12+00:00) 'GET /instance/connect/x HTTP/1.1' n8n|-")
+                .unwrap();
         assert!(own.is_own_answer && own.status.is_none());
         assert_eq!(read("other"), None);
         assert!(Template::of("$remote_addr $status").is_err() && Template::of("plain").is_err());

@@ -26,7 +26,8 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Request<'l>
         return None;
     }
     let (client, host) = client(&line[..start_of_time]);
-    let (status, is_own_answer) = answer(after_size, status);
+    let fields = from_quote(after_size);
+    let (status, is_own_answer) = answer(fields, status);
     Some(Request {
         method: method.map(Cow::Borrowed),
         status,
@@ -34,7 +35,7 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Request<'l>
         time: Some(time),
         client: forwarded_for(after_size).or(client).map(Cow::Borrowed),
         host: host.map(Cow::Borrowed),
-        more: More::Combined(after_size),
+        more: More::Combined(fields),
         ..Request::of(Asked::Path(unescape(path)))
     })
 }
@@ -93,6 +94,15 @@ pub(super) fn glance<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Glance<'l>
     })
 }
 
+/// The text from its first quote, where nothing but numbers stands before: times, that some put behind the size.
+pub(super) fn from_quote(tail: &[u8]) -> &[u8] {
+    let is_number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b' ');
+    match memchr(b'"', tail) {
+        Some(quote) if quote > 0 && tail[..quote].iter().all(is_number) => &tail[quote..],
+        _ => tail,
+    }
+}
+
 /// What the API answered, where what follows the agent tells of the server behind the proxy, and whether the proxy
 /// answered by itself.
 pub(super) fn answer(tail: &[u8], status: u16) -> (Option<u16>, bool) {
@@ -100,7 +110,9 @@ pub(super) fn answer(tail: &[u8], status: u16) -> (Option<u16>, bool) {
         return (Some(status), false);
     }
     let agent = quoted(tail).and_then(|(_, rest)| quoted(rest.strip_prefix(b" ")?));
-    let Some((_, rest)) = agent.filter(|(_, rest)| rest.starts_with(b" ")) else { return (Some(status), false) };
+    let Some((_, rest)) = agent.filter(|(_, rest)| rest.starts_with(b" ")) else {
+        return (Some(status), false);
+    };
     let of_server = if let Some(rest) = bracketed(rest) {
         // ingress-nginx: `489 0.013 [service] [] 10.0.0.9:8080 140 0.013 404 request-id`.
         let words: Vec<&[u8]> = rest.trim_ascii().split(|&byte| byte == b' ').collect();
@@ -211,7 +223,9 @@ pub(super) fn client(text: &[u8]) -> (Option<&[u8]>, Option<&[u8]>) {
     match (first, second) {
         // By far the most lines.
         (Some(client), Some(b"-")) if is_address(client) => (Some(bare(client)), None),
-        (Some(host), Some(address)) if !is_address(host) && is_address(address) && words.next() == Some(b"-") => {
+        (Some(host), Some(address))
+            if !is_address(host) && is_address(address) && words.next() == Some(b"-") =>
+        {
             (Some(bare(address)), Some(host).filter(|host| *host != b"-" && may_be_host(host)))
         }
         _ => address_in(text).map_or((first.map(bare), None), |(client, host)| (Some(client), host)),
@@ -240,7 +254,8 @@ pub(super) fn address_in(text: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
 /// Whether a word is a host's name with a domain, with or without a port.
 pub(super) fn may_be_host(word: &[u8]) -> bool {
     let port = word.iter().rposition(|&byte| byte == b':').unwrap_or(word.len());
-    let is_port = word.get(port + 1..).is_none_or(|port| !port.is_empty() && port.iter().all(u8::is_ascii_digit));
+    let is_port =
+        word.get(port + 1..).is_none_or(|port| !port.is_empty() && port.iter().all(u8::is_ascii_digit));
     let name = &word[..port];
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
     let last = name.rsplit(|&byte| byte == b'.').next().unwrap_or_default();

@@ -134,7 +134,11 @@ impl Conversation {
     fn asked<'l>(&mut self, request: Request<'l>, done: &mut Vec<Request<'l>>) {
         let name = name_of(&request);
         // The path of the body that was told already.
-        if let Some(told) = self.told.as_mut().filter(|told| !told.has_path && told.name == name && self.at - told.at <= REACH) {
+        if let Some(told) = self
+            .told
+            .as_mut()
+            .filter(|told| !told.has_path && told.name == name && self.at - told.at <= REACH)
+        {
             told.has_path = true;
             return;
         }
@@ -167,7 +171,8 @@ impl Conversation {
 
     /// Whether this body belongs to the request that was told last: it had none yet, or the same in other escapes.
     fn has_told(&mut self, name: &[u8], level: Option<usize>) -> bool {
-        let Some(told) = self.told.as_mut().filter(|told| told.name == name && self.at - told.at <= REACH) else {
+        let Some(told) = self.told.as_mut().filter(|told| told.name == name && self.at - told.at <= REACH)
+        else {
             return false;
         };
         match told.body {
@@ -225,10 +230,15 @@ mod tests {
         let curl = format!("> GET /instance/connect/x HTTP/1.1\n> Host: h\n< HTTP/1.1 404 Not Found\n{body}");
         assert_eq!(told(&curl), ["/instance/connect/x 404"]);
         assert_eq!(told(&format!("{curl}\n{curl}")).len(), 2);
-        let axios = format!("AxiosError: Request failed with status code 404\n  url: 'https://h/instance/connect/x',\n  data: {body}");
+        let axios = format!(
+            "AxiosError: Request failed with status code 404\n  url: 'https://h/instance/connect/x',\n  data: {body}"
+        );
         assert_eq!(told(&axios), ["https://h/instance/connect/x 404"]);
         assert_eq!(told(&format!("{body}\n  url: 'https://h/instance/connect/x',")), ["x 404"]);
-        assert_eq!(told(&format!("Started GET \"/instance/connect/x\" for ::1\nCompleted 404 Not Found in 5ms")), ["/instance/connect/x 404"]);
+        assert_eq!(
+            told(&format!("Started GET \"/instance/connect/x\" for ::1\nCompleted 404 Not Found in 5ms")),
+            ["/instance/connect/x 404"]
+        );
         assert_eq!(told("GET /instance/connect/x"), ["/instance/connect/x ?"]);
         assert_eq!(told("see /instance/connect/x"), Vec::<String>::new());
         // The same refusal in each of two lines is two requests.

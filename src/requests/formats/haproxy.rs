@@ -28,7 +28,8 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Request<'l>
     }
     // -1 where the client went away before there was an answer.
     let status: i32 = str::from_utf8(words.next()?).ok()?.parse().ok()?;
-    let quote = close + memmem::find(&line[close..], b" \"")? + 1;
+    // A captured agent may hold quotes; the request is the last field that has them.
+    let quote = close + memmem::rfind(&line[close..], b" \"")? + 1;
     // A long line is cut by syslog, in the middle of its path.
     let (asked, _) = quoted(&line[quote..]).unwrap_or((&line[quote + 1..], b""));
     let (method, path) = request_line(asked);
@@ -58,7 +59,8 @@ fn captures(text: &[u8]) -> (Option<&[u8]>, Option<&[u8]>) {
     let inside = &text[open + 1..];
     let fields = || inside[..memchr(b'}', inside).unwrap_or(inside.len())].split(|&byte| byte == b'|');
     let host = fields().find(|field| may_be_host(field));
-    let is_agent = |field: &&[u8]| Some(*field) != host && !field.is_empty() && address::within(field).is_none();
+    let is_agent =
+        |field: &&[u8]| Some(*field) != host && !field.is_empty() && address::within(field).is_none();
     (host, fields().find(is_agent))
 }
 

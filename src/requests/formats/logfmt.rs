@@ -43,8 +43,10 @@ fn pairs(line: &[u8]) -> impl Iterator<Item = (&[u8], Cow<'_, [u8]>)> {
     std::iter::from_fn(move || {
         loop {
             let equals = at + memchr::memchr(b'=', line.get(at..)?)?;
-            let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'@');
-            let start = line[at..equals].iter().rposition(|byte| !is_name(byte)).map_or(at, |edge| at + edge + 1);
+            let is_name =
+                |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'@');
+            let start =
+                line[at..equals].iter().rposition(|byte| !is_name(byte)).map_or(at, |edge| at + edge + 1);
             let key = &line[start..equals];
             let value = &line[equals + 1..];
             if key.is_empty() {

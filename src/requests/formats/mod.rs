@@ -122,7 +122,9 @@ impl Parser {
         let text = line.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(line).trim_ascii_start();
         match text.first()? {
             b'{' => self.object(text, deeper),
-            b'[' if matches!(text.get(1), Some(b'{' | b'"' | b'[')) => self.documents(text, deeper).or_else(|| self.line(line, deeper)),
+            b'[' if matches!(text.get(1), Some(b'{' | b'"' | b'[')) => {
+                self.documents(text, deeper).or_else(|| self.line(line, deeper))
+            }
             b'#' => {
                 if text.starts_with(FIELDS) {
                     self.columns = Columns::of(text).map(Arc::new);
@@ -143,13 +145,17 @@ impl Parser {
             };
         }
         match json::parse(text.trim_ascii_end(), &mut self.clock) {
-            json::Line::Request(request) if request.status.is_some() || request.is_own_answer => Some(request),
+            json::Line::Request(request) if request.status.is_some() || request.is_own_answer => {
+                Some(request)
+            }
             json::Line::Request(request) => {
                 // The status may stand in a text: `Request failed with status code 404`.
                 let told = self.told(text).filter(|told| told.status.is_some());
                 told.map(|told| Request { time: told.time.or(request.time), ..told }).or(Some(request))
             }
-            json::Line::Wrapped { line, time } => self.inner(&line, time, deeper).or_else(|| self.lists(text, deeper)),
+            json::Line::Wrapped { line, time } => {
+                self.inner(&line, time, deeper).or_else(|| self.lists(text, deeper))
+            }
             json::Line::Other => self.lists(text, deeper).or_else(|| self.told(text)),
             json::Line::Broken => {
                 let object = unwrap::to_last_brace(text);
@@ -170,7 +176,8 @@ impl Parser {
 
     /// An object that holds lists of requests.
     fn lists(&mut self, text: &[u8], deeper: u32) -> Option<Request<'static>> {
-        let has_lists = [&b"[{"[..], b"[ {", b"[[", b"[ ["].iter().any(|mark| memmem::find(text, mark).is_some());
+        let has_lists =
+            [&b"[{"[..], b"[ {", b"[[", b"[ ["].iter().any(|mark| memmem::find(text, mark).is_some());
         if has_lists { self.documents(text, deeper) } else { None }
     }
 
@@ -261,7 +268,9 @@ impl Parser {
             return None;
         }
         let clock = &mut self.clock;
-        named::parse(line, clock).or_else(|| quoted::parse(line, clock)).or_else(|| logfmt::parse(line, clock))
+        named::parse(line, clock)
+            .or_else(|| quoted::parse(line, clock))
+            .or_else(|| logfmt::parse(line, clock))
     }
 
     /// The requests that a text shows, together with the lines before it.

@@ -27,7 +27,8 @@ fn proxy_manager<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Request<'l>> {
     let quote = memmem::find(&line[..bracket], b" \"")?;
     let open = (0..quote).find(|&at| line[at] == b'[' && line.get(at + 1 + CLF_LENGTH) == Some(&b']'))?;
     let time = clock.clf(&line[open + 1..open + 1 + CLF_LENGTH])?;
-    let words: Vec<&[u8]> = line[open + 2 + CLF_LENGTH..quote].split(|&b| b == b' ').filter(|w| !w.is_empty()).collect();
+    let words: Vec<&[u8]> =
+        line[open + 2 + CLF_LENGTH..quote].split(|&b| b == b' ').filter(|w| !w.is_empty()).collect();
     let [answers @ .., b"-", method, _scheme, host] = words.as_slice() else { return None };
     let (path, rest) = quoted(&line[quote + 1..])?;
     let client = rest.strip_prefix(CLIENT)?;
@@ -38,7 +39,8 @@ fn proxy_manager<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Request<'l>> {
         [answer] => (status(answer), false),
         [] => (None, false),
     };
-    let agent = memmem::find(rest, b"] \"").and_then(|at| quoted(&rest[at + 2..])).map(|(agent, _)| unescape(agent));
+    let agent =
+        memmem::find(rest, b"] \"").and_then(|at| quoted(&rest[at + 2..])).map(|(agent, _)| unescape(agent));
     Some(Request {
         method: Some(Cow::Borrowed(method)),
         status: answer,
@@ -76,7 +78,8 @@ fn nginx_error(line: &[u8]) -> Option<Request<'_>> {
 fn squid(line: &[u8]) -> Option<Request<'_>> {
     let mut words = line.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
     let result = words.by_ref().position(|word| word.starts_with(b"TCP_") || word.starts_with(b"NONE"))?;
-    let before: Vec<&[u8]> = line.split(|&byte| byte == b' ').filter(|word| !word.is_empty()).take(result + 1).collect();
+    let before: Vec<&[u8]> =
+        line.split(|&byte| byte == b' ').filter(|word| !word.is_empty()).take(result + 1).collect();
     let [.., time, _elapsed, client, result] = before[..] else { return None };
     let answer = status(&result[memchr(b'/', result)? + 1..])?;
     let (_size, method, path) = (words.next()?, words.next()?, words.next()?);
@@ -160,8 +163,15 @@ mod tests {
         let request = parse(line.as_bytes(), &mut Clock::default())?;
         let Asked::Path(path) = &request.asked else { panic!("a path") };
         let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or(b"-")).into_owned();
-        let status = request.status.map_or_else(|| if request.is_own_answer { "own".into() } else { "?".into() }, |s| s.to_string());
-        Some(format!("{} {status} {} {}", text(Some(path)), text(request.client.as_deref()), text(request.host.as_deref())))
+        let status = request
+            .status
+            .map_or_else(|| if request.is_own_answer { "own".into() } else { "?".into() }, |s| s.to_string());
+        Some(format!(
+            "{} {status} {} {}",
+            text(Some(path)),
+            text(request.client.as_deref()),
+            text(request.host.as_deref())
+        ))
     }
 
     #[test]
@@ -179,10 +189,22 @@ mod tests {
                 "[21/Nov/2026:03:59:12 +0000] 404 - GET https wa.example.com \"/a\" [Client 203.0.113.7] [Length 1] [Gzip -] \"n8n\" \"-\"",
                 "/a 404 203.0.113.7 wa.example.com",
             ),
-            ("1795233552.123     12 203.0.113.7 TCP_MISS/404 140 GET https://h.example.com/a - HIER_DIRECT/10.0.0.9 x", "https://h.example.com/a 404 203.0.113.7 h.example.com"),
-            ("1795233552.123 12 203.0.113.7 TCP_DENIED/403 140 GET http://h/a - HIER_NONE/- x", "http://h/a own 203.0.113.7 h"),
-            ("[GET]404wa.example.com/a clientIP=\"203.0.113.7\" requestID=\"x\" responseTimeMS=12 userAgent=\"n8n\"", "/a 404 203.0.113.7 wa.example.com"),
-            ("[GIN] 2026/11/21 - 03:59:12 | 404 |     1.234ms |     203.0.113.7 | GET      \"/a\"", "/a 404 203.0.113.7 -"),
+            (
+                "1795233552.123     12 203.0.113.7 TCP_MISS/404 140 GET https://h.example.com/a - HIER_DIRECT/10.0.0.9 x",
+                "https://h.example.com/a 404 203.0.113.7 h.example.com",
+            ),
+            (
+                "1795233552.123 12 203.0.113.7 TCP_DENIED/403 140 GET http://h/a - HIER_NONE/- x",
+                "http://h/a own 203.0.113.7 h",
+            ),
+            (
+                "[GET]404wa.example.com/a clientIP=\"203.0.113.7\" requestID=\"x\" responseTimeMS=12 userAgent=\"n8n\"",
+                "/a 404 203.0.113.7 wa.example.com",
+            ),
+            (
+                "[GIN] 2026/11/21 - 03:59:12 | 404 |     1.234ms |     203.0.113.7 | GET      \"/a\"",
+                "/a 404 203.0.113.7 -",
+            ),
             ("03:59:12 | 404 | 1ms | 203.0.113.7 | GET | /a | -", "/a 404 203.0.113.7 -"),
             (
                 "2026/11/21 03:59:12 [error] 1#1: *2 limiting requests, client: 203.0.113.7, server: x, request: \"GET /a HTTP/1.1\", host: \"h\"",

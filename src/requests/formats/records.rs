@@ -3,8 +3,22 @@
 
 /// Lists of records are called so, below the beginning of a document.
 const LISTS: [&[u8]; 16] = [
-    b"entries", b"hits", b"result", b"results", b"values", b"records", b"logEvents", b"events", b"logRecords",
-    b"scopeLogs", b"resourceLogs", b"executions", b"logs", b"data", b"streams", b"requests",
+    b"entries",
+    b"hits",
+    b"result",
+    b"results",
+    b"values",
+    b"records",
+    b"logEvents",
+    b"events",
+    b"logRecords",
+    b"scopeLogs",
+    b"resourceLogs",
+    b"executions",
+    b"logs",
+    b"data",
+    b"streams",
+    b"requests",
 ];
 
 /// How much of a text is kept: a body may have megabytes.
@@ -82,7 +96,9 @@ impl Records {
                     self.finish(lines);
                 }
             }
-            State::Bare if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.') => self.keep(byte),
+            State::Bare if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.') => {
+                self.keep(byte)
+            }
             State::Bare => {
                 self.state = State::Between;
                 if self.is_whole() {
@@ -128,8 +144,13 @@ impl Records {
                 self.begin();
                 let is_object = byte == b'{';
                 let may_be_list = !is_object
-                    && (self.levels.is_empty() || self.levels.last().is_some_and(|level| level.is_object) && LISTS.contains(&&*self.key));
-                if may_be_list && self.above.is_some_and(|above| above == self.levels.len()) && self.levels.is_empty() {
+                    && (self.levels.is_empty()
+                        || self.levels.last().is_some_and(|level| level.is_object)
+                            && LISTS.contains(&&*self.key));
+                if may_be_list
+                    && self.above.is_some_and(|above| above == self.levels.len())
+                    && self.levels.is_empty()
+                {
                     // The outermost list.
                     self.above = None;
                     self.record.clear();
@@ -147,7 +168,10 @@ impl Records {
                 self.is_list_open = false;
                 if self.levels.pop().is_none_or(|level| level.is_object != (byte == b'}')) {
                     // A piece of a document begins in its middle.
-                    return if self.levels.is_empty() && self.above.is_none() { } else { self.give_up(byte, lines) };
+                    return if self.levels.is_empty() && self.above.is_none() {
+                    } else {
+                        self.give_up(byte, lines)
+                    };
                 }
                 self.keep(byte);
                 if self.is_whole() {
@@ -203,7 +227,9 @@ impl Records {
     fn keep(&mut self, byte: u8) {
         let numbers = |level: &Level| !level.is_object && level.count > MOST_NUMBERS;
         let is_number = self.state == State::Bare || matches!(byte, b',' | b'0'..=b'9');
-        let is_skipped = matches!(self.state, State::Between | State::Bare) && is_number && self.levels.last().is_some_and(numbers);
+        let is_skipped = matches!(self.state, State::Between | State::Bare)
+            && is_number
+            && self.levels.last().is_some_and(numbers);
         if self.above.is_some() && !is_skipped && self.record.len() < LONGEST_RECORD {
             self.record.push(byte);
         }
@@ -232,7 +258,8 @@ impl Records {
 /// Whether a text begins a document that has to be taken apart, rather than lines.
 pub fn is_document(head: &[u8]) -> bool {
     let text = head.trim_ascii_start();
-    let second = |text: &[u8]| text.get(1..).map(<[u8]>::trim_ascii_start).and_then(|rest| rest.first().copied());
+    let second =
+        |text: &[u8]| text.get(1..).map(<[u8]>::trim_ascii_start).and_then(|rest| rest.first().copied());
     let line = &text[..memchr::memchr(b'\n', text).unwrap_or(text.len())];
     match text.first() {
         Some(b'[') => matches!(second(text), Some(b'{' | b'"' | b'[')),
@@ -272,7 +299,10 @@ mod tests {
                 r#"{"data":{"result":[{"stream":{"a":"b"},"values":[["1","x"],["2","y"]]}]}}"#,
                 &[r#"["1","x"]"#, r#"["2","y"]"#],
             ),
-            (r#"{"hits":{"total":1,"hits":[{"_source":{"message":"x"}}]}}"#, &[r#"{"_source":{"message":"x"}}"#]),
+            (
+                r#"{"hits":{"total":1,"hits":[{"_source":{"message":"x"}}]}}"#,
+                &[r#"{"_source":{"message":"x"}}"#],
+            ),
             // A list of texts is part of its record.
             (r#"{"messages": ["a"], "results": ["b"]}"#, &[r#"{"messages":["a"],"results":["b"]}"#]),
             // Pieces of a list, without its beginning and its end.

@@ -29,7 +29,10 @@ fn quoted_before(text: &[u8]) -> Option<(Cow<'_, [u8]>, usize)> {
         if let Some(text) = text.strip_suffix(mark) {
             let opening = [b"The ", mark].concat();
             let name = &text[memmem::rfind(text, &opening)? + opening.len()..];
-            return Some((unescape(name).map_or(Cow::Borrowed(name), |name| Cow::Owned(name.into_bytes())), 1));
+            return Some((
+                unescape(name).map_or(Cow::Borrowed(name), |name| Cow::Owned(name.into_bytes())),
+                1,
+            ));
         }
     }
     let text = text.strip_suffix(b"\"")?;
@@ -61,8 +64,11 @@ pub(super) fn time(line: &[u8]) -> Option<Time> {
     let iso = starts.filter_map(|start| head.get(start..)).find_map(|text| {
         // `2026-11-21 03:59:12` has one space inside, and what follows the time is none of its business.
         let is_edge = |c: char| matches!(c, ' ' | ']' | '"' | '\'' | '\t' | '|');
-        let words = text.match_indices(is_edge).map(|(at, _)| at).take(2).chain([text.len()]);
-        words.filter_map(|end| Time::from_iso(text[..end].trim_end_matches([':', ','])).or_else(|| gin(text))).next()
+        let ends = text.match_indices(is_edge).map(|(at, _)| at).take(3).chain([text.len()]);
+        // The longest: a zone may stand behind another space.
+        ends.filter_map(|end| Time::from_iso(text[..end].trim_end_matches([':', ','])))
+            .last()
+            .or_else(|| gin(text))
     });
     iso.or_else(|| Time::from_syslog(&head)).or_else(|| epoch(&head))
 }
@@ -77,8 +83,12 @@ fn gin(text: &str) -> Option<Time> {
 fn epoch(head: &str) -> Option<Time> {
     let is_number = |c: char| c.is_ascii_digit() || c == '.';
     // A telephone number has no point.
-    let numbers = head.split(|c| !is_number(c)).filter(|number| number.find('.') == Some(10) && number.len() > 12);
-    numbers.filter_map(|number| number.parse().ok()).find(|number| (1e9..1e19).contains(number)).and_then(Time::from_unix)
+    let numbers =
+        head.split(|c| !is_number(c)).filter(|number| number.find('.') == Some(10) && number.len() > 12);
+    numbers
+        .filter_map(|number| number.parse().ok())
+        .find(|number| (1e9..1e19).contains(number))
+        .and_then(Time::from_unix)
 }
 
 #[cfg(test)]

@@ -39,7 +39,10 @@ pub(super) fn paths(line: &[u8]) -> Vec<Request<'_>> {
         let (before, behind) = (&line[from..start], &line[end..until]);
         let path = path_of(&line[start..end]);
         // `curl -v` and proxies write the same path twice: as it came, and as it went on.
-        if requests.iter().any(|other| other.asked == Asked::Path(Cow::Borrowed(path)) && other.status.is_none()) {
+        if requests
+            .iter()
+            .any(|other| other.asked == Asked::Path(Cow::Borrowed(path)) && other.status.is_none())
+        {
             continue;
         }
         let method = method(before);
@@ -91,7 +94,10 @@ fn is_mention(line: &[u8], start: usize) -> bool {
 
 /// A path without what a sentence puts behind it.
 fn path_of(word: &[u8]) -> &[u8] {
-    let end = word.iter().rposition(|byte| !matches!(byte, b')' | b'}' | b'.' | b':' | b'!')).map_or(0, |at| at + 1);
+    let end = word
+        .iter()
+        .rposition(|byte| !matches!(byte, b')' | b'}' | b'.' | b':' | b'!'))
+        .map_or(0, |at| at + 1);
     &word[..end]
 }
 
@@ -100,15 +106,25 @@ fn word_around(line: &[u8], at: usize) -> (usize, usize) {
     let is_edge = |byte: &u8| {
         byte.is_ascii_whitespace()
             || byte.is_ascii_control()
-            || matches!(byte, b'"' | b'\'' | b'`' | b'<' | b'>' | b'\\' | b',' | b';' | b'|' | b'[' | b']' | b'(')
+            || matches!(
+                byte,
+                b'"' | b'\'' | b'`' | b'<' | b'>' | b'\\' | b',' | b';' | b'|' | b'[' | b']' | b'('
+            )
     };
     let start = line[..at].iter().rposition(is_edge).map_or(0, |edge| edge + 1);
     let end = line[at..].iter().position(is_edge).map_or(line.len(), |edge| at + edge);
     // `url=/path` and `to:https://host/path` begin behind their mark.
     let word = &line[start..end];
     let start = match memmem::find(word, b"://") {
-        Some(scheme) => start + word[..scheme].iter().rposition(|byte| !byte.is_ascii_alphabetic()).map_or(0, |at| at + 1),
-        None => start + memchr::memchr(b'/', word).filter(|&slash| slash > 0 && word[..slash].ends_with(b"=")).unwrap_or(0),
+        Some(scheme) => {
+            start + word[..scheme].iter().rposition(|byte| !byte.is_ascii_alphabetic()).map_or(0, |at| at + 1)
+        }
+        None => {
+            start
+                + memchr::memchr(b'/', word)
+                    .filter(|&slash| slash > 0 && word[..slash].ends_with(b"="))
+                    .unwrap_or(0)
+        }
     };
     (start, end)
 }
@@ -142,10 +158,22 @@ mod tests {
             ),
             ("{\"url\":\"/Message/SendText/x\",\"code\":404}", &["- /Message/SendText/x 404"]),
             ("GET /instance/connect/x 200 in 404 ms", &["GET /instance/connect/x 200"]),
-            ("GET /instance/connect/x 404; GET /instance/connect/y 200", &["GET /instance/connect/x 404", "GET /instance/connect/y 200"]),
-            ("[Sat Nov 21 03:59:12 2026] 203.0.113.7:5 [404]: GET /instance/connect/x", &["GET /instance/connect/x 404"]),
-            ("404 Client Error: Not Found for url: https://h/instance/connect/x", &["- https://h/instance/connect/x 404"]),
-            ("Client error: `POST https://h/message/sendText/x` resulted in a `404 Not Found` response", &["POST https://h/message/sendText/x 404"]),
+            (
+                "GET /instance/connect/x 404; GET /instance/connect/y 200",
+                &["GET /instance/connect/x 404", "GET /instance/connect/y 200"],
+            ),
+            (
+                "[Sat Nov 21 03:59:12 2026] 203.0.113.7:5 [404]: GET /instance/connect/x",
+                &["GET /instance/connect/x 404"],
+            ),
+            (
+                "404 Client Error: Not Found for url: https://h/instance/connect/x",
+                &["- https://h/instance/connect/x 404"],
+            ),
+            (
+                "Client error: `POST https://h/message/sendText/x` resulted in a `404 Not Found` response",
+                &["POST https://h/message/sendText/x 404"],
+            ),
             ("GET /instance/connect/x", &["GET /instance/connect/x ?"]),
             ("GET /instance/connect/x took 712 ms", &["GET /instance/connect/x ?"]),
             ("GET /instance/connect/x 404 ms", &["GET /instance/connect/x ?"]),

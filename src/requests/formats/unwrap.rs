@@ -25,7 +25,8 @@ fn colours(line: &[u8]) -> Option<Cow<'_, [u8]>> {
         if byte != 0x1B {
             plain.push(byte);
         } else if let Some(codes) = tail.strip_prefix(b"[") {
-            let end = codes.iter().position(|byte| (b'@'..=b'~').contains(byte)).map_or(codes.len(), |at| at + 1);
+            let end =
+                codes.iter().position(|byte| (b'@'..=b'~').contains(byte)).map_or(codes.len(), |at| at + 1);
             rest = &codes[end..];
         } else {
             rest = tail.get(1..).unwrap_or_default();
@@ -46,7 +47,9 @@ fn string(line: &[u8]) -> Option<Cow<'_, [u8]>> {
 fn cell(line: &[u8]) -> Option<Cow<'_, [u8]>> {
     let is_inner = |at: usize| {
         let rest = &line[at + 2..];
-        METHODS.iter().any(|method| rest.starts_with(method)) || line[..at].ends_with(b"{")
+        rest.starts_with(b"/")
+            || METHODS.iter().any(|method| rest.starts_with(method))
+            || line[..at].ends_with(b"{")
     };
     memmem::find_iter(line, b"\"\"").find(|&at| is_inner(at))?;
     let mut rest = line;
@@ -113,7 +116,8 @@ mod tests {
 
     #[test]
     fn what_is_around_a_line_comes_off() {
-        let inside = |line: &str| unwrap(line.as_bytes()).map(|line| String::from_utf8_lossy(&line).into_owned());
+        let inside =
+            |line: &str| unwrap(line.as_bytes()).map(|line| String::from_utf8_lossy(&line).into_owned());
         for (line, expected) in [
             ("\u{1b}[36ma\u{1b}[0m b", Some("a b")),
             ("  \"a \\\"b\\\"\",", Some("a \"b\"")),

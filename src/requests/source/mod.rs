@@ -203,7 +203,9 @@ fn text(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     let mut length = 0;
     // A pipe may give few bytes at a time; its first line tells, unless it only opens a bracket.
     let is_undecided = |head: &[u8]| {
-        memchr(b'\n', head).is_none() || matches!(head.trim_ascii(), b"" | b"{" | b"[" | b"[{") || head.len() < 4
+        memchr(b'\n', head).is_none()
+            || matches!(head.trim_ascii(), b"" | b"{" | b"[" | b"[{")
+            || head.len() < 4
     };
     while length < HEAD && is_undecided(&head[..length]) {
         match reader.read(&mut head[length..]) {
@@ -217,7 +219,11 @@ fn text(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     }
     head.truncate(length);
     let is_wide = utf16::is_wide(&head);
-    let plain = if is_wide { utf16::decoded(&head) } else { head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&head).to_vec() };
+    let plain = if is_wide {
+        utf16::decoded(&head)
+    } else {
+        head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&head).to_vec()
+    };
     let whole: Box<dyn Read + Send> = match is_wide {
         true => Box::new(utf16::Narrow::new(io::Cursor::new(head).chain(reader))),
         false => Box::new(io::Cursor::new(plain.clone()).chain(reader)),
@@ -262,8 +268,12 @@ impl Read for Taken {
 }
 
 fn refuse_binary(head: &[u8], name: &str) -> Result<()> {
-    const MAGIC: [(&[u8], &str); 4] =
-        [(b"BZh", "bzcat"), (b"\xFD7zXZ\x00", "xzcat"), (b"PK\x03\x04", "unzip -p"), (b"7z\xBC\xAF", "7z x -so")];
+    const MAGIC: [(&[u8], &str); 4] = [
+        (b"BZh", "bzcat"),
+        (b"\xFD7zXZ\x00", "xzcat"),
+        (b"PK\x03\x04", "unzip -p"),
+        (b"7z\xBC\xAF", "7z x -so"),
+    ];
     const LOOKED_AT: usize = 4096;
     // A tar archive has its mark behind the first name.
     const TAR: std::ops::Range<usize> = 257..262;

@@ -5,7 +5,8 @@ use std::io::{self, Read};
 /// Whether a text begins as UTF-16, with its mark or without.
 pub(super) fn is_wide(head: &[u8]) -> bool {
     let pairs = || head.chunks_exact(2).take(32);
-    let is_unmarked = |zero: usize| head.len() >= 8 && pairs().all(|pair| pair[zero] == 0 && pair[1 - zero] != 0);
+    let is_unmarked =
+        |zero: usize| head.len() >= 8 && pairs().all(|pair| pair[zero] == 0 && pair[1 - zero] != 0);
     head.starts_with(b"\xFF\xFE") || head.starts_with(b"\xFE\xFF") || is_unmarked(0) || is_unmarked(1)
 }
 
@@ -33,7 +34,9 @@ impl<R: Read> Narrow<R> {
     }
 
     fn decode(&mut self, is_end: bool) {
-        let is_big = *self.is_big.get_or_insert_with(|| self.rest.starts_with(b"\xFE\xFF") || self.rest.first() == Some(&0));
+        let is_big = *self
+            .is_big
+            .get_or_insert_with(|| self.rest.starts_with(b"\xFE\xFF") || self.rest.first() == Some(&0));
         let unit = |pair: &[u8]| {
             let pair = [pair[0], pair[1]];
             if is_big { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) }
@@ -85,8 +88,10 @@ mod tests {
         for is_big in [false, true] {
             for mark in ["\u{FEFF}", ""] {
                 let units = [mark, text].concat();
-                let bytes: Vec<u8> =
-                    units.encode_utf16().flat_map(|unit| if is_big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect();
+                let bytes: Vec<u8> = units
+                    .encode_utf16()
+                    .flat_map(|unit| if is_big { unit.to_be_bytes() } else { unit.to_le_bytes() })
+                    .collect();
                 assert!(is_wide(&bytes[..16]));
                 assert_eq!(String::from_utf8(decoded(&bytes)).unwrap(), text);
                 let mut plain = String::new();

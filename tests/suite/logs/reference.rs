@@ -62,7 +62,7 @@ static COMBINED: LazyLock<[Regex; 2]> = LazyLock::new(|| {
 });
 
 static TAIL: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(&format!(r#"(?s-u)^{QUOTED} {QUOTED}(?: ([0-9]+) {QUOTED}( ".*)?)?"#)).unwrap()
+    Regex::new(&format!(r#"(?s-u)^(?:[0-9. -]+)?{QUOTED} {QUOTED}(?: ([0-9]+) {QUOTED}( ".*)?)?"#)).unwrap()
 });
 
 fn slow_combined(line: &[u8]) -> Option<Seen> {

