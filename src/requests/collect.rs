@@ -430,7 +430,10 @@ impl<'d> Collector<'d> {
                 .iter()
                 .map(|instance| self.hasher.hash_one(instance.name.as_bytes()))
                 .collect();
-            counts.not_listed = served_names.keys().filter(|name| !known.contains(name)).count() as u64;
+            // A name that was refused as well was deleted or renamed since, and is told by itself.
+            let refused: HashSet<u64> = self.tallies.iter().map(|tally| tally.name).collect();
+            let is_new = |name: &&u64| !known.contains(*name) && !refused.contains(*name);
+            counts.not_listed = served_names.keys().filter(is_new).count() as u64;
         }
         if let Some(directory) = self.directory {
             self.tallies.sort_by_key(|tally| Reverse(tally.count));

@@ -236,9 +236,13 @@ pub(super) fn client(text: &[u8]) -> (Option<&[u8]>, Option<&[u8]>) {
 pub(super) fn address_in(text: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     let words: Vec<&[u8]> = address::words(text).map(|word| &text[word]).collect();
     let found = |at: usize| address::within(words[at]).map(|range| &words[at][range]);
+    // What begins with an address begins with the client's, or with those that a proxy passed on.
+    let begins = |addresses: &[usize]| addresses.first() == Some(&0);
     let is_followed = |at: &usize| words.get(at + 1).is_none_or(|next| next.starts_with(b"-"));
     let addresses: Vec<usize> = (0..words.len()).filter(|&at| found(at).is_some()).collect();
-    let mut at = addresses.iter().copied().find(is_followed).or_else(|| addresses.first().copied())?;
+    let followed = || addresses.iter().copied().find(is_followed);
+    let mut at =
+        if begins(&addresses) { Some(0) } else { followed() }.or_else(|| addresses.first().copied())?;
     // Of a list of addresses the first is the client's own.
     let is_list = |at: usize| {
         let end = words[at].as_ptr_range().end as usize - text.as_ptr() as usize;

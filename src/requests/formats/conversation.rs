@@ -68,6 +68,11 @@ impl Conversation {
         done
     }
 
+    /// Forgets a request whose status has not come: it is told in another way.
+    pub fn forget(&mut self) {
+        self.asked = None;
+    }
+
     /// The request whose status has not come.
     pub fn end(&mut self) -> Option<Request<'static>> {
         // Without a verb it is a mention of a path.

@@ -24,7 +24,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use memchr::{memchr, memmem};
+use memchr::memmem;
 
 use self::columns::{Columns, FIELDS, Template};
 use self::conversation::Conversation;
@@ -151,6 +151,7 @@ impl Parser {
             json::Line::Request(request) => {
                 // The status may stand in a text: `Request failed with status code 404`.
                 let told = self.told(text).filter(|told| told.status.is_some());
+                self.conversation.forget();
                 told.map(|told| Request { time: told.time.or(request.time), ..told }).or(Some(request))
             }
             json::Line::Wrapped { line, time } => {
@@ -209,16 +210,17 @@ impl Parser {
         if let Some(request) = self.columns.as_ref().and_then(|columns| columns.parse(line)) {
             return Some(request);
         }
-        if memchr(0x1B, line).is_none() {
-            if let Some(request) = self.structured(line) {
-                return Some(request);
-            }
-            if self.format.may_be(&Format::Json) || self.format.may_be(&Format::Combined) {
-                for at in unwrap::objects(line) {
-                    let time = || refusal::time(&line[..at]);
-                    if let Some(request) = self.embedded(unwrap::to_last_brace(&line[at..]), time(), deeper) {
-                        return Some(request);
-                    }
+        if let Some(plain) = unwrap::colours(line) {
+            return self.read(&plain, deeper).map(Request::into_owned);
+        }
+        if let Some(request) = self.structured(line) {
+            return Some(request);
+        }
+        if self.format.may_be(&Format::Json) || self.format.may_be(&Format::Combined) {
+            for at in unwrap::objects(line) {
+                let time = refusal::time(&line[..at]);
+                if let Some(request) = self.embedded(unwrap::to_last_brace(&line[at..]), time, deeper) {
+                    return Some(request);
                 }
             }
         }
@@ -264,7 +266,7 @@ impl Parser {
 
     /// Lines that quote a request or name its fields.
     fn loosely_structured<'l>(&mut self, line: &'l [u8]) -> Option<Request<'l>> {
-        if !self.format.may_be(&Format::Combined) {
+        if self.format != Format::Any {
             return None;
         }
         let clock = &mut self.clock;

@@ -12,27 +12,33 @@ use super::json::unescaped;
 
 /// The line inside, where there is something around it.
 pub(super) fn unwrap(line: &[u8]) -> Option<Cow<'_, [u8]>> {
-    colours(line).or_else(|| string(line)).or_else(|| cell(line))
+    string(line).or_else(|| cell(line))
 }
 
-/// The line without a terminal's colours, and without the other characters that steer one.
-fn colours(line: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let first = memchr(0x1B, line)?;
-    let mut plain = line[..first].to_vec();
-    let mut rest = &line[first..];
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        if byte != 0x1B {
-            plain.push(byte);
-        } else if let Some(codes) = tail.strip_prefix(b"[") {
-            let end =
-                codes.iter().position(|byte| (b'@'..=b'~').contains(byte)).map_or(codes.len(), |at| at + 1);
-            rest = &codes[end..];
-        } else {
-            rest = tail.get(1..).unwrap_or_default();
-        }
+/// The line without a terminal's colours, if it has any. Anything else that steers a terminal is no colour, and stays.
+pub(super) fn colours(line: &[u8]) -> Option<Cow<'_, [u8]>> {
+    const BEGIN: &[u8] = b"\x1B[";
+    let mut plain = Vec::new();
+    let (mut rest, mut found) = (line, false);
+    while let Some(at) = memmem::find(rest, BEGIN) {
+        let codes = &rest[at + BEGIN.len()..];
+        let length =
+            codes.iter().position(|byte| !(byte.is_ascii_digit() || *byte == b';')).unwrap_or(codes.len());
+        let end = match codes.get(length) {
+            Some(b'm' | b'K') => {
+                found = true;
+                plain.extend_from_slice(&rest[..at]);
+                at + BEGIN.len() + length + 1
+            }
+            _ => {
+                plain.extend_from_slice(&rest[..at + BEGIN.len()]);
+                at + BEGIN.len()
+            }
+        };
+        rest = &rest[end..];
     }
-    Some(Cow::Owned(plain))
+    plain.extend_from_slice(rest);
+    found.then_some(Cow::Owned(plain))
 }
 
 /// The text of a line that is a string of JSON, as in a list of lines.
@@ -119,7 +125,6 @@ mod tests {
         let inside =
             |line: &str| unwrap(line.as_bytes()).map(|line| String::from_utf8_lossy(&line).into_owned());
         for (line, expected) in [
-            ("\u{1b}[36ma\u{1b}[0m b", Some("a b")),
             ("  \"a \\\"b\\\"\",", Some("a \"b\"")),
             ("1,\"x \"\"GET /a HTTP/1.1\"\" 404\",z", Some("x \"GET /a HTTP/1.1\" 404")),
             ("1,\"{\"\"a\"\":1}\"", Some("{\"a\":1}")),
@@ -129,6 +134,8 @@ mod tests {
         ] {
             assert_eq!(inside(line).as_deref(), expected, "{line}");
         }
+        assert_eq!(colours(b"\x1B[1;36ma\x1B[0m b").as_deref(), Some(&b"a b"[..]));
+        assert_eq!(colours(b"a\x1B]0;b\x1B[2J"), None);
         assert_eq!(mail(b"> > a"), Some(&b"a"[..]));
         assert_eq!(from_ruby(br#"{"log"=>"x", "s"=>"y"}"#).unwrap(), br#"{"log":"x", "s":"y"}"#);
         assert_eq!(objects(br#"a {b} {"c":{"d":1}}"#).collect::<Vec<_>>(), [6, 11]);

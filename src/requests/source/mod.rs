@@ -213,8 +213,10 @@ fn text(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
             Ok(count) => length += count,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // It is told where it is read.
-            Err(error) if length > 0 && error.kind() == ErrorKind::UnexpectedEof => break,
-            Err(error) => return Err(error),
+            Err(error) => {
+                reader = Box::new(Failing(Some(error)));
+                break;
+            }
         }
     }
     head.truncate(length);
@@ -229,6 +231,15 @@ fn text(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
         false => Box::new(io::Cursor::new(plain.clone()).chain(reader)),
     };
     Ok(if is_document(&plain) { Box::new(Taken::new(whole)) } else { whole })
+}
+
+/// Gives an error that came while the head of a text was looked at.
+struct Failing(Option<io::Error>);
+
+impl Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
 }
 
 /// A document, taken apart into lines as it is read.
