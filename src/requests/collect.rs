@@ -1,8 +1,10 @@
 //! What all requests that are not in order say together, in memory that does not grow with the input.
 
+mod unrefused;
+
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
@@ -10,7 +12,7 @@ use memchr::memchr;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::classify::{Verdict, Wrong, classify};
+use super::classify::{Verdict, classify};
 use super::request::{Asked, Request};
 use super::rules::Confusion;
 use super::shown::{self, tidy};
@@ -247,81 +249,6 @@ impl<'d> Collector<'d> {
         Some(known)
     }
 
-    /// Counts a request whose name is certainly wrong, though it was not refused as such: one of Chatwoot, or one whose
-    /// escapes are not of UTF-8.
-    fn unrefused(
-        &mut self,
-        hash: u64,
-        segment: &[u8],
-        endpoint: Endpoint,
-        request: &Request<'_>,
-    ) -> Option<&Tally<'d>> {
-        let decoded = routes::decode_segment(segment);
-        let is_latin = str::from_utf8(&decoded).is_err();
-        // In Latin-1 every byte is a character.
-        let name: String = if is_latin {
-            decoded.iter().map(|&byte| char::from(byte)).collect()
-        } else {
-            String::from_utf8_lossy(&decoded).into_owned()
-        };
-        let meant = match (classify(&name, self.directory), self.directory) {
-            (Verdict::ExistsNow, Some(directory)) if is_latin => directory.named(&name).into_iter().collect(),
-            (Verdict::Wrong(wrong), _) if is_latin => wrong.meant,
-            (Verdict::Wrong(wrong), Some(_)) if !wrong.meant.is_empty() => {
-                let at = self.other(self.hasher.hash_one((Kind::Name, hash, 200_u16)), |collector| {
-                    let (written, key) = collector.shown(&name, wrong.confusion);
-                    let reason = Reason::of(&name, &wrong);
-                    Tally::new(What::Name(wrong, reason), written, key, hash)
-                })?;
-                return self.count(at, Some(endpoint), request);
-            }
-            _ => return None,
-        };
-        let at = self.other(self.hasher.hash_one((Kind::Name, hash, 400_u16)), |collector| {
-            let written = tidy(segment, LONGEST_NAME, collector.directory);
-            let wrong = Wrong { confusion: Confusion::Encoding, meant, probable: false };
-            Tally::new(What::Name(wrong, Reason::Latin), written.clone(), written, hash)
-        })?;
-        self.count(at, Some(endpoint), request)
-    }
-
-    /// Counts a request for the list of instances that asked for one and got 404. A client that asks whether a name is
-    /// there does no wrong, so a name that means nothing is left out.
-    fn listing(
-        &mut self,
-        template: &'static Template,
-        verb: Option<&'static str>,
-        path: &[u8],
-        request: &Request<'_>,
-    ) -> Option<&Tally<'d>> {
-        let query = memchr(b'?', path).map_or(&[][..], |at| &path[at + 1..]);
-        if let Some(name) = routes::parameter(query, b"instanceName") {
-            let name = String::from_utf8_lossy(&name).into_owned();
-            let Verdict::Wrong(wrong) = classify(&name, self.directory) else { return None };
-            if wrong.confusion == Confusion::Unknown {
-                return None;
-            }
-            let hash = self.hasher.hash_one(name.as_bytes());
-            let at = self.other(self.hasher.hash_one((Kind::Name, hash, 404_u16)), |collector| {
-                let (written, key) = collector.shown(&name, wrong.confusion);
-                let reason = Reason::of(&name, &wrong);
-                Tally::new(What::Name(wrong, reason), written, key, hash)
-            })?;
-            return self.count(at, Some((verb, template)), request);
-        }
-        let id = routes::parameter(query, b"instanceId")?;
-        let instance = self.directory?.named(str::from_utf8(&id).ok()?)?;
-        let key = self.hasher.hash_one((Kind::Route, &id));
-        let at = self.other(key, |_| {
-            let written =
-                format!("GET {}?instanceId={}", template.path, routes::encode_segment(&instance.name));
-            let meant =
-                format!("GET {}?instanceName={}", template.path, routes::encode_segment(&instance.name));
-            Tally::new(What::Route { meant, fault: Some(Fault::Parameter) }, written.clone(), written, 0)
-        })?;
-        self.count(at, None, request)
-    }
-
     /// Counts a request that names two instances.
     fn crossed(
         &mut self,
@@ -411,6 +338,17 @@ impl<'d> Collector<'d> {
         (written, key)
     }
 
+    /// Whether a name that was served is neither in the list nor anything else of an instance in it: the list is old.
+    fn is_new(&self, name: &str) -> bool {
+        let is_unknown =
+            |verdict| matches!(verdict, Verdict::Wrong(wrong) if wrong.confusion == Confusion::Unknown);
+        let key = |kind: Kind| self.hasher.hash_one((kind, self.hasher.hash_one(name.as_bytes())));
+        // A name that was refused as well was deleted or renamed since, and is told by itself.
+        self.directory.is_some()
+            && is_unknown(classify(name, self.directory))
+            && !self.verdicts.contains_key(&key(Kind::Name))
+    }
+
     /// The counts, and the findings with what hurts most first.
     pub fn finish(mut self, mut watch: Watch) -> (RequestCounts, Vec<Finding>) {
         let mut counts = RequestCounts {
@@ -423,18 +361,10 @@ impl<'d> Collector<'d> {
         // Hosts that never served a route of the API, beside some that did, are other programs behind the same proxy.
         let elsewhere = watch.hosts_without_api();
         let likes = watch.spellings();
+        let names = std::mem::take(&mut watch.names);
         let (served_names, traffic) = watch.seen();
-        if let Some(directory) = self.directory {
-            let known: HashSet<u64> = directory
-                .instances()
-                .iter()
-                .map(|instance| self.hasher.hash_one(instance.name.as_bytes()))
-                .collect();
-            // A name that was refused as well was deleted or renamed since, and is told by itself.
-            let refused: HashSet<u64> = self.tallies.iter().map(|tally| tally.name).collect();
-            let is_new = |name: &&u64| !known.contains(*name) && !refused.contains(*name);
-            counts.not_listed = served_names.keys().filter(is_new).count() as u64;
-        }
+        let at_work = served_names.keys().filter_map(|name| names.get(name));
+        counts.not_listed = at_work.filter(|name| self.is_new(name)).count() as u64;
         if let Some(directory) = self.directory {
             self.tallies.sort_by_key(|tally| Reverse(tally.count));
             self.tallies.iter_mut().take(MOST_NEAR).for_each(|tally| tally.look_near(directory));

@@ -68,7 +68,7 @@ pub(super) struct Watch {
     served: HashMap<u64, Served, RandomState>,
     traffic: HashMap<u64, u64, RandomState>,
     /// Names that were asked for, by hash, as they are written.
-    names: HashMap<u64, Box<str>, RandomState>,
+    pub names: HashMap<u64, Box<str>, RandomState>,
     /// Hosts by hash, and whether they served a route of the API.
     hosts: HashMap<u64, bool, RandomState>,
     /// Requests that name an instance.

@@ -48,7 +48,10 @@ pub fn log_line(bytes: &[u8]) {
             assert!(
                 whole.time == glance.time && (whole.status == glance.status || glance.status >= Some(400))
             );
-            assert_eq!((whole.method.as_deref(), whole.client.as_deref()), (glance.method, glance.client));
+            assert_eq!(whole.method.as_deref(), glance.method);
+            // The number of a line, as `grep -n` puts it, may look like the beginning of an IPv6 address.
+            let is_sure = glance.client.is_none_or(|client| !client.contains(&b':'));
+            assert!(!is_sure || whole.client.as_deref() == glance.client);
         }
     }
 }

@@ -17,6 +17,7 @@ mod named;
 mod quoted;
 pub mod records;
 mod refusal;
+mod tail;
 mod text;
 mod unwrap;
 

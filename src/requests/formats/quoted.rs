@@ -5,9 +5,10 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memmem, memrchr};
 
-use super::combined::{self, address_in, answer, may_be_host, quoted, request_line, unescape};
+use super::combined::{self, address_in, may_be_host, quoted, request_line, unescape};
 use super::fields::{METHODS, host_of};
 use super::refusal;
+use super::tail::{answer, from_quote};
 use super::{address, fields};
 use crate::requests::request::{Asked, More, Request};
 use crate::requests::time::{Clock, Time};
@@ -33,7 +34,7 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Request<'l>
         Some((status, tail)) => (Some(status), tail),
         None => (status_before(pieces[1]).or_else(|| status_before(pieces[0])), rest),
     };
-    let tail = combined::from_quote(tail);
+    let tail = from_quote(tail);
     let from = || rest.strip_prefix(b" from ").and_then(address_in).map(|(client, _)| client);
     let client = client.or_else(from);
     let (status, is_own_answer) = status.map_or((None, false), |status| answer(tail, status));
