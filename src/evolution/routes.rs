@@ -190,9 +190,8 @@ fn without_fault(path: &[u8]) -> Option<(Target<'_>, nearly::Fault)> {
     let path = memchr2(b'?', b'#', origin).map_or(origin, |end| &origin[..end]);
     let trimmed = path.strip_suffix(b"/").unwrap_or(path);
     let starts = trimmed.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
-    let target = starts.filter_map(|at| find(&trimmed[at..])).last()?;
-    let before = &trimmed[..trimmed.len()];
-    let is_doubled = memmem::find(before, b"//").is_some();
+    let target = starts.rev().find_map(|at| find(&trimmed[at..]))?;
+    let is_doubled = memmem::find(trimmed, b"//").is_some();
     Some((target, if is_doubled { nearly::Fault::Slashes } else { nearly::Fault::Manager }))
 }
 

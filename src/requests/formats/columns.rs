@@ -90,12 +90,15 @@ impl Columns {
     }
 }
 
+/// What a variable holds, and how far it stands behind others for the same.
+type Meaning = (Slot, u8);
+
 /// A line as nginx's `log_format` describes it: texts, and variables between them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Template {
     start: Vec<u8>,
     /// What a variable means, and the text behind it.
-    variables: Vec<(Option<(Slot, u8)>, Vec<u8>)>,
+    variables: Vec<(Option<Meaning>, Vec<u8>)>,
 }
 
 impl Template {

@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(told(&axios), ["https://h/instance/connect/x 404"]);
         assert_eq!(told(&format!("{body}\n  url: 'https://h/instance/connect/x',")), ["x 404"]);
         assert_eq!(
-            told(&format!("Started GET \"/instance/connect/x\" for ::1\nCompleted 404 Not Found in 5ms")),
+            told("Started GET \"/instance/connect/x\" for ::1\nCompleted 404 Not Found in 5ms"),
             ["/instance/connect/x 404"]
         );
         assert_eq!(told("GET /instance/connect/x"), ["/instance/connect/x ?"]);

@@ -90,7 +90,7 @@ fn time_and_rest<'l>(before: &'l [u8], clock: &mut Clock) -> (Option<Time>, [&'l
 }
 
 /// The client, before the time or else behind it, and the host that was called.
-fn client_and_host<'l>([before, behind]: [&'l [u8]; 2]) -> (Option<&'l [u8]>, Option<&'l [u8]>) {
+fn client_and_host([before, behind]: [&[u8]; 2]) -> (Option<&[u8]>, Option<&[u8]>) {
     let found = address_in(before).or_else(|| address_in(behind));
     let is_edge = |byte: &u8| matches!(byte, b' ' | b'[' | b']' | b'"' | b'(' | b')' | b',' | b'\t');
     let host = behind.split(is_edge).find(|word| may_be_host(word) && address::within(word).is_none());
@@ -141,7 +141,7 @@ fn status_before(text: &[u8]) -> Option<u16> {
 
 /// NPMplus writes the agent without quotes, behind sizes and the referer.
 fn unquoted_agent<'l>(tail: &'l [u8], behind_time: &[u8]) -> Option<More<'l>> {
-    if memchr(b'"', tail).is_some() || !behind_time.first().is_some_and(|byte| *byte == b' ') {
+    if memchr(b'"', tail).is_some() || behind_time.first().is_none_or(|byte| *byte != b' ') {
         return None;
     }
     let mut words = tail.splitn(3, |&byte| byte == b' ');

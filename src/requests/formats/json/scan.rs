@@ -29,12 +29,15 @@ pub(super) fn parsed<N: Names>(json: &Json) -> Fields<'static> {
     fields
 }
 
+/// What a value is wanted for, and how far its key stands behind others for the same.
+type Wanted = Option<(Slot, u8)>;
+
 struct Cursor<'l, N: Names> {
     line: &'l [u8],
     at: usize,
     fields: Fields<'l>,
     /// In a list of headers: the place, and what the last name means.
-    pair: Option<(N::Place, Option<(Slot, u8)>)>,
+    pair: Option<(N::Place, Wanted)>,
 }
 
 impl<'l, N: Names> Cursor<'l, N> {
