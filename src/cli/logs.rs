@@ -10,13 +10,13 @@ pub struct Logs {
     /// Log files, packed by gzip or zstd or not; - reads stdin
     #[arg(value_name = "FILE", required_unless_present = "emit")]
     pub files: Vec<PathBuf>,
-    /// Read every line as of this kind [default: whatever each line looks like]
-    #[arg(long, value_enum, value_name = "KIND")]
+    /// Read every line as combined, json, haproxy, alb or text, or as the string of nginx's log_format [default: detect per line]
+    #[arg(long, value_name = "KIND|FORMAT", value_parser = log_format)]
     pub log_format: Option<LogFormat>,
-    /// Read on as the files grow, and say what is wrong as it comes; Ctrl-C ends with the report
+    /// Read on as the files grow, and say what is wrong as it comes; Ctrl-C or SIGTERM ends with the report
     #[arg(long)]
     pub follow: bool,
-    /// The JSON that GET /instance/fetchInstances returns, instead of a database
+    /// The JSON that GET /instance/fetchInstances returns, instead of a database; - reads stdin
     #[arg(long, value_name = "FILE")]
     pub instances: Option<PathBuf>,
     /// Print a configuration that lets a proxy put ids and letter case right, for every instance or those in the logs
@@ -38,20 +38,34 @@ pub enum Proxy {
 }
 
 /// Kinds of log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogFormat {
-    /// Common or combined: nginx, Apache, Traefik
-    #[value(aliases = ["common", "nginx", "apache"])]
+    /// Common or combined, and other lines that quote the request: nginx, Apache, Traefik.
     Combined,
-    /// One JSON object per line: Traefik, Caddy, nginx, Cloudflare, Docker
-    #[value(aliases = ["traefik", "caddy", "cloudflare", "docker"])]
+    /// One JSON object per line: Traefik, Caddy, nginx, Cloudflare, Docker.
     Json,
-    /// HAProxy's HTTP log
+    /// HAProxy's HTTP log.
     Haproxy,
-    /// AWS application and classic load balancers
-    #[value(aliases = ["elb", "aws"])]
+    /// AWS application and classic load balancers.
     Alb,
-    /// Any text with a path and its status, or with the API's 404 body: n8n, curl, Evolution's own log
-    #[value(aliases = ["evolution", "console", "n8n", "curl"])]
+    /// Any text with a path and its status, or with the API's 404 body: n8n, curl, Evolution's own log.
     Text,
+    /// The string of a `log_format` of nginx.
+    Nginx(String),
+}
+
+/// A kind by its name or one of its users, or a format with nginx's variables.
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "combined" | "common" | "nginx" | "apache" => Ok(LogFormat::Combined),
+        "json" | "traefik" | "caddy" | "cloudflare" | "docker" => Ok(LogFormat::Json),
+        "haproxy" => Ok(LogFormat::Haproxy),
+        "alb" | "elb" | "aws" => Ok(LogFormat::Alb),
+        "text" | "evolution" | "console" | "n8n" | "curl" => Ok(LogFormat::Text),
+        format if format.contains('$') => Ok(LogFormat::Nginx(format.to_owned())),
+        _ => Err(
+            "use combined, json, haproxy, alb, text, or the string of nginx's log_format in single quotes"
+                .to_owned(),
+        ),
+    }
 }

@@ -1,6 +1,7 @@
 //! `evodoctor logs`: requests that name instances wrongly.
 
 use std::fs;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,8 +21,9 @@ use crate::evolution::instances::Directory;
 use crate::examine::finding::{CheckReport, Finding, Outcome};
 use crate::exit::Exit;
 use crate::report::{Detail, Report};
-use crate::requests::Examined;
 use crate::requests::rules::rules;
+use crate::requests::{Examined, Read};
+use crate::units;
 
 /// Examines the logs. Names are compared with `--instances` where it is given, else with the database where one is
 /// named, else judged by their form.
@@ -39,7 +41,7 @@ pub async fn run(args: &cli::Logs, common: &Common) -> Result<Exit> {
         reading::examine(args, common, directory.map(Arc::new).as_ref()).await?;
     findings.retain(|finding| selection.lets_through(&finding.code));
 
-    let checks = checks(&findings, &selection);
+    let checks = checks(&findings, &selection, undecided(&read));
     let mut report = Report::new("logs", Detail::Logs(read)).with_examination(checks, findings);
     if let Some(opened) = opened {
         report.database = Some(opened.database_info());
@@ -64,15 +66,33 @@ pub async fn directory(args: &cli::Logs, common: &Common) -> Result<(Option<Dire
 }
 
 /// One line for each rule that was looked for.
-fn checks(findings: &[Finding], selection: &Selection) -> Vec<CheckReport> {
-    let report = |rule: &crate::examine::rule::Rule| CheckReport {
-        code: rule.code.clone(),
-        name: rule.name.clone(),
-        outcome: if findings.iter().any(|f| f.code == rule.code) { Outcome::Found } else { Outcome::Clean },
-        reason: None,
-        duration_ms: 0,
+fn checks(findings: &[Finding], selection: &Selection, undecided: Option<String>) -> Vec<CheckReport> {
+    let report = |rule: &crate::examine::rule::Rule| {
+        let outcome = match &undecided {
+            _ if findings.iter().any(|f| f.code == rule.code) => Outcome::Found,
+            Some(_) => Outcome::Undecided,
+            None => Outcome::Clean,
+        };
+        let reason = undecided.clone();
+        CheckReport { code: rule.code.clone(), name: rule.name.clone(), outcome, reason, duration_ms: 0 }
     };
     rules().iter().filter(|rule| selection.lets_through(&rule.code)).map(report).collect()
+}
+
+/// Why nothing found does not mean that nothing is wrong: what of the logs could not be read.
+fn undecided(read: &Read) -> Option<String> {
+    let mut reasons = Vec::new();
+    let count = read.requests.without_status;
+    if count > 0 {
+        let requests = if count == 1 { "request" } else { "requests" };
+        reasons.push(format!(
+            "{} {requests} without a status: nothing can be said of them",
+            units::number(count)
+        ));
+    }
+    reasons.extend(read.unreadable.iter().map(|file| format!("{} could not be read", file.file)));
+    reasons.extend(read.not_understood.iter().map(|file| format!("no line in {file} was understood")));
+    (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
 async fn from_database(common: &Common) -> Result<(Directory, Opened)> {
@@ -85,6 +105,12 @@ async fn from_database(common: &Common) -> Result<(Directory, Opened)> {
 /// The instances in a file that holds what `GET /instance/fetchInstances` returns.
 fn from_file(file: &Path) -> Result<Directory> {
     let context = || format!("cannot take the instances from {}", file.display());
-    let json = fs::read(file).with_context(context)?;
+    let json = if file == Path::new("-") {
+        let mut json = Vec::new();
+        io::stdin().read_to_end(&mut json).with_context(context)?;
+        json
+    } else {
+        fs::read(file).with_context(context)?
+    };
     Ok(Directory::new(fetched::instances(&json).with_context(context)?))
 }

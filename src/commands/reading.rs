@@ -5,13 +5,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::cli::{self, Common, Format, LogFormat};
 use crate::evolution::instances::Directory;
 use crate::progress::{Unit, Work};
+use crate::requests::formats::columns::Template;
 use crate::requests::progress::Progress;
 use crate::requests::{self, Examined, Options};
 
@@ -30,26 +31,35 @@ pub async fn examine(
     let progress = Arc::new(Progress::default());
     // Who follows a log is told what comes, and waits for no end.
     let shown = (!args.follow).then(|| Work::begin("reading"));
-    let (args, tells) =
-        (args.clone(), args.follow && common.format == Format::Human && common.output.is_none());
+    let (args, tells) = (
+        args.clone(),
+        args.follow && matches!(common.format, Format::Human | Format::Json) && common.output.is_none(),
+    );
+    let is_json = common.format == Format::Json;
+    let format = args.log_format.clone().map_or(Ok(requests::formats::Format::Any), kind)?;
     let (reading, directory) = (Arc::clone(&progress), directory.cloned());
     let mut examined = spawn_blocking(move || {
         let tell = |line: &str| println!("{line}");
         let options = Options {
-            format: args.log_format.map_or(requests::formats::Format::Any, kind),
+            format,
             follow: args.follow,
+            is_json,
             progress: &reading,
             told: if tells { Some(&tell) } else { None },
         };
         requests::examine(&args.files, directory.as_deref(), &options)
     });
+    let listen = |kind| signal(kind).context("cannot listen to signals");
+    let (mut interrupted, mut terminated) =
+        (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     loop {
         tokio::select! {
             examined = &mut examined => {
                 drop(shown);
                 return examined.context("the reading ended early")?;
             }
-            _ = ctrl_c() => progress.stop.store(true, Relaxed),
+            _ = interrupted.recv() => progress.stop.store(true, Relaxed),
+            _ = terminated.recv() => progress.stop.store(true, Relaxed),
             () = sleep(TICK) => shown.iter().for_each(|shown| update(shown, &progress)),
         }
     }
@@ -63,13 +73,14 @@ fn update(shown: &Work, progress: &Progress) {
     shown.reach(progress.read.load(Relaxed));
 }
 
-fn kind(format: LogFormat) -> requests::formats::Format {
+fn kind(format: LogFormat) -> Result<requests::formats::Format> {
     use requests::formats::Format;
-    match format {
+    Ok(match format {
         LogFormat::Combined => Format::Combined,
         LogFormat::Json => Format::Json,
         LogFormat::Haproxy => Format::Haproxy,
         LogFormat::Alb => Format::Balancer,
         LogFormat::Text => Format::Text,
-    }
+        LogFormat::Nginx(format) => Format::Template(Arc::new(Template::of(&format)?)),
+    })
 }

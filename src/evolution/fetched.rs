@@ -1,6 +1,7 @@
 //! The JSON that `GET /instance/fetchInstances` returns.
 
 use anyhow::Result;
+use memchr::memmem;
 use serde_json::Value;
 
 use super::instances::Instance;
@@ -10,23 +11,70 @@ const HOW: &str = "save it with: curl -s -H 'apikey: <the global key>' https://<
 
 /// Reads the instances.
 ///
-/// Takes the array of 2.x, the older form with everything under `instance`, or a single object of either form.
+/// Takes the array of 2.x, the older form with everything under `instance`, or a single object of either form; also inside
+/// what n8n and other clients put around it, several documents one after another, and behind the head of an answer.
 ///
 /// # Errors
 /// When it is no JSON, is the server's refusal instead, or lists something without a name.
 pub fn instances(json: &[u8]) -> Result<Vec<Instance>> {
     let json = json.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(json);
-    let value: Value =
-        serde_json::from_slice(json).map_err(|error| failure(format!("this is no JSON: {error}"), HOW))?;
-    let items = match value {
-        Value::Array(items) => items,
-        Value::Object(_) => vec![value],
-        _ => return Err(failure("this JSON is no list of instances", HOW)),
-    };
+    let values = values(body(json))?;
+    let mut items = Vec::new();
+    for value in values {
+        match value {
+            Value::Array(_) | Value::Object(_) => items.extend(unwrapped(value)),
+            _ => return Err(failure("this JSON is no list of instances", HOW)),
+        }
+    }
     if items.is_empty() {
         return Err(failure("this JSON lists no instance, so nothing could be compared with it", HOW));
     }
     items.iter().enumerate().map(|(at, item)| instance(at, item)).collect()
+}
+
+/// The JSON of one document, or of several, one per line.
+fn values(json: &[u8]) -> Result<Vec<Value>> {
+    let values: serde_json::Result<Vec<Value>> =
+        serde_json::Deserializer::from_slice(json).into_iter().collect();
+    match values {
+        Ok(values) if values.is_empty() => Err(failure("this is no JSON: it is empty", HOW)),
+        Ok(values) => Ok(values),
+        Err(error) => Err(failure(format!("this is no JSON: {error}"), HOW)),
+    }
+}
+
+/// What follows the head of an answer, as `curl -i` shows it.
+fn body(text: &[u8]) -> &[u8] {
+    if !text.starts_with(b"HTTP/") {
+        return text;
+    }
+    let ends = [&b"\r\n\r\n"[..], b"\n\n"];
+    let bodies = ends.into_iter().filter_map(|end| memmem::find(text, end).map(|at| &text[at + end.len()..]));
+    bodies.max_by_key(|body| body.len()).map_or(text, body)
+}
+
+/// The items of a list, whatever it is in: `{"response": [...]}`, n8n's `[{"json": {...}}]` and `{"data": [...]}`, lists in
+/// a list.
+fn unwrapped(value: Value) -> Vec<Value> {
+    const AROUND: [&str; 7] = ["response", "json", "data", "body", "instances", "items", "result"];
+    match value {
+        Value::Array(items) => items.into_iter().flat_map(unwrapped).collect(),
+        Value::Object(mut object)
+            if !["name", "instanceName", "instance", "id"].iter().any(|key| object.contains_key(*key)) =>
+        {
+            let is_around =
+                |key: &&&str| object.get(**key).is_some_and(|inner| inner.is_array() || inner.is_object());
+            match AROUND
+                .iter()
+                .find(is_around)
+                .filter(|key| **key != "response" || !object.contains_key("error"))
+            {
+                Some(key) => object.remove(*key).map(unwrapped).unwrap_or_default(),
+                None => vec![Value::Object(object)],
+            }
+        }
+        item => vec![item],
+    }
 }
 
 fn instance(at: usize, item: &Value) -> Result<Instance> {
@@ -78,7 +126,17 @@ mod tests {
         assert_eq!(read(&format!("[{flat}]")), std::slice::from_ref(&expected));
         assert_eq!(read(&format!("\u{FEFF}{flat}")), std::slice::from_ref(&expected));
         let nested = r#"[{"instance":{"instanceName":"alpha","instanceId":"6f1b","owner":"5511@s.whatsapp.net","status":"open"},"hash":{"apikey":"t"}}]"#;
-        assert_eq!(read(nested), [Instance { number: None, ..expected }]);
+        assert_eq!(read(nested), [Instance { number: None, ..expected.clone() }]);
+        for around in [
+            format!(r#"{{"response":[{flat}]}}"#),
+            format!(r#"[{{"json":{flat}}}]"#),
+            format!(r#"[{{"json":{{"data":[{flat}]}}}}]"#),
+            format!("[[{flat}]]"),
+            format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n[{flat}]"),
+        ] {
+            assert_eq!(read(&around), std::slice::from_ref(&expected), "{around}");
+        }
+        assert_eq!(read(&format!("{flat}\n{flat}\n")).len(), 2);
         let bare = read(r#"[{"name":" x ","number":null,"token":null}]"#);
         assert_eq!(bare, [Instance { name: " x ".into(), ..Instance::default() }]);
     }

@@ -15,7 +15,7 @@ use memchr::{memchr2, memmem};
 use serde::Deserialize;
 
 pub use self::nearly::{Fault, Missed, nearly};
-pub use self::segment::{decode_segment, encode_segment, instance_in_query};
+pub use self::segment::{decode_segment, encode_segment, instance_in_query, parameter};
 
 /// One verb on one path.
 #[derive(Debug, Deserialize)]
@@ -67,6 +67,16 @@ impl Template {
     /// Whether a request here, when it succeeds, is an instance's last.
     pub fn deletes_instance(&self) -> bool {
         self.path == "/instance/delete/:instanceName"
+    }
+
+    /// Whether it lists the instances, all or by `?instanceName=` or `?instanceId=`.
+    pub fn lists_instances(&self) -> bool {
+        self.path == "/instance/fetchInstances"
+    }
+
+    /// Whether it is answered 200 whatever instance it names [run].
+    pub fn answers_any_name(&self) -> bool {
+        self.path == "/chatwoot/webhook/:instanceName"
     }
 
     /// Whether the last segment names an instance.
@@ -136,7 +146,8 @@ pub fn find(path: &[u8]) -> Option<Target<'_>> {
         let (Some(resource), Some(action)) = (resource, action) else { continue };
         let Some(template) = template(resource, action, parameters) else { continue };
         let mut prefix = path.rsplit(|&byte| byte == b'/').skip(2 + parameters);
-        if prefix.any(|segment| segment.eq_ignore_ascii_case(b"manager")) {
+        // The server matches neither the manager's pages nor a path with an empty segment.
+        if prefix.any(|segment| segment.is_empty() || segment.eq_ignore_ascii_case(b"manager")) {
             return None;
         }
         let instance = last.filter(|_| template.names_instance());
@@ -171,6 +182,22 @@ impl Deref for ArrayKey {
     fn deref(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
+}
+
+/// Whether a path would ask for a route without the slashes that are doubled, or the manager's prefix.
+fn without_fault(path: &[u8]) -> Option<(Target<'_>, nearly::Fault)> {
+    let origin = without_origin(path);
+    let path = memchr2(b'?', b'#', origin).map_or(origin, |end| &origin[..end]);
+    let trimmed = path.strip_suffix(b"/").unwrap_or(path);
+    let starts = trimmed.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+    let target = starts.rev().find_map(|at| find(&trimmed[at..]))?;
+    let is_doubled = memmem::find(trimmed, b"//").is_some();
+    Some((target, if is_doubled { nearly::Fault::Slashes } else { nearly::Fault::Manager }))
+}
+
+/// Whether the server cannot decode a path, and answers 400 `Failed to decode param`: its escapes are not of UTF-8 [run].
+pub fn is_undecodable(path: &[u8]) -> bool {
+    path.contains(&b'%') && str::from_utf8(&decode_segment(path)).is_err()
 }
 
 /// Drops `https://host` from a request line in absolute form.

@@ -72,6 +72,9 @@ pub(super) fn headline(read: &Read, findings: &[Finding]) -> String {
     let were = if wrong == 1 { "was" } else { "were" };
     let refused = match (read.requests.matched, names) {
         (0, _) => "No request in this log names an instance.".to_owned(),
+        (matched_count, 0) if read.requests.without_status == matched_count => {
+            format!("{matched} named an instance, and of none the log says how it was answered.")
+        }
         (_, 0) => format!("{matched} named an instance, and none was refused for a wrong name."),
         (_, names) => {
             let names = plural(names, "wrong name", "wrong names");
@@ -126,6 +129,28 @@ pub(super) fn notes(read: &Read) -> Vec<String> {
              the right key they will get 404.",
             requests(counts.unauthorized)
         ));
+    }
+    if counts.without_status > 0 {
+        lines.push(format!(
+            "{} without a status: nothing can be said of them. If the log holds it, give --log-format with the string \
+             of nginx's log_format.",
+            requests(counts.without_status)
+        ));
+    }
+    if counts.elsewhere > 0 {
+        lines.push(format!(
+            "{} left out: their hosts serve no route of the API, while another host does.",
+            requests(counts.elsewhere)
+        ));
+    }
+    if counts.not_listed > 0 {
+        lines.push(format!(
+            "{} served and not in the list of instances: the list is older than the log, or of another server.",
+            plural(counts.not_listed, "name is", "names are")
+        ));
+    }
+    for file in &read.unreadable {
+        lines.push(format!("{} was not read: {}", file.file, file.reason));
     }
     for name in &read.not_understood {
         lines.push(format!("no line in {name} was understood."));

@@ -1,5 +1,7 @@
 //! One line for a wrong request, as it comes: what `--follow` prints.
 
+use serde_json::json;
+
 use super::request::Request;
 use super::shown::{tidy, visible};
 use super::tally::Tally;
@@ -7,6 +9,26 @@ use crate::evolution::instances::Directory;
 
 /// How much of an address or a user agent is shown, in bytes.
 const LONGEST_TEXT: usize = 80;
+
+/// The same as [`line()`], as an object of JSON.
+pub(super) fn json(tally: &Tally<'_>, request: &Request<'_>, directory: Option<&Directory>) -> String {
+    let text = |bytes: &[u8]| tidy(bytes, LONGEST_TEXT, directory);
+    let rule = tally.what.confusion().rule();
+    json!({
+        "time": request.time.map(|time| time.to_string()),
+        "code": rule.code,
+        "name": rule.name,
+        "severity": rule.severity,
+        "subject": tally.written,
+        "key": tally.key,
+        "client": request.client.as_deref().map(text),
+        "user_agent": request.user_agent().as_deref().map(text),
+        "host": request.host.as_deref().map(text),
+        "status": request.status,
+        "write_instead": tally.what.instead(),
+    })
+    .to_string()
+}
 
 /// `2026-11-21T03:59:13Z  EVO501  203.0.113.7  n8n  6f1b… → alpha`
 pub(super) fn line(tally: &Tally<'_>, request: &Request<'_>, directory: Option<&Directory>) -> String {

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use unicode_normalization::UnicodeNormalization;
+
 use super::rules::Confusion;
 use crate::evolution::instances::{Directory, Instance, is_uuid, trim};
 use crate::evolution::{phone, routes};
@@ -106,7 +108,28 @@ fn readings(name: &str) -> Vec<Cow<'_, str>> {
     let with_spaces: Vec<_> =
         readings.iter().filter(|r| r.contains('+')).map(|r| Cow::Owned(r.replace('+', " "))).collect();
     readings.extend(with_spaces);
+    let last = readings.last().map_or("", |reading| reading);
+    if !last.is_ascii() {
+        let composed: String = last.nfc().collect();
+        let repaired = mistaken(last);
+        let others = [Some(composed), repaired].into_iter().flatten().filter(|other| *other != last);
+        let others: Vec<_> = others.map(Cow::Owned).collect();
+        readings.extend(others);
+    }
+    // An id without its dashes.
+    let bare = trim(name);
+    if bare.len() == 32 && bare.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let parts = [&bare[..8], &bare[8..12], &bare[12..16], &bare[16..20], &bare[20..]];
+        readings.push(Cow::Owned(parts.join("-")));
+    }
     readings
+}
+
+/// The text whose UTF-8 was taken for Latin-1: `joÃ£o` for `joão`.
+fn mistaken(text: &str) -> Option<String> {
+    let bytes: Option<Vec<u8>> =
+        text.chars().map(|character| u8::try_from(u32::from(character)).ok()).collect();
+    String::from_utf8(bytes?).ok()
 }
 
 /// A secret by its form. Tokens that the server makes up are UUIDs in upper case [read in 2.x], keys that
@@ -151,6 +174,7 @@ mod tests {
             instance("Twin"),
             instance("TWIN"),
             instance(" stray"),
+            instance("joão"),
         ])
     }
 
@@ -190,6 +214,9 @@ mod tests {
             ("beta%2520store", "EVO503 beta store"),
             ("beta%2Bstore", "EVO503 beta store"),
             ("Twin ", "EVO503 Twin"),
+            ("joa\u{303}o", "EVO503 joão"),
+            ("joÃ£o", "EVO503 joão"),
+            ("6f1b2c3d0a4b4c5d8e6f000000000001", "EVO501 alpha"),
             ("stray", "EVO503  stray"),
             (TOKEN, "EVO504 alpha"),
             (&lower_token, "EVO504 alpha"),

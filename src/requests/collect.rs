@@ -1,5 +1,7 @@
 //! What all requests that are not in order say together, in memory that does not grow with the input.
 
+mod unrefused;
+
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -56,6 +58,12 @@ pub struct RequestCounts {
     /// Requests with a wrong name that were refused with 401 or 403, where nothing but that was seen of the name. The
     /// API itself looks at the name first, so something before it looked at the key.
     pub unauthorized: u64,
+    /// Requests that name an instance and of which the log holds no status that is understood.
+    pub without_status: u64,
+    /// Requests left out because their host serves no route of the API, while another host does.
+    pub elsewhere: u64,
+    /// Names that were served and are not in the list of instances.
+    pub not_listed: u64,
 }
 
 /// Takes what is not in order, one by one, and keeps what the findings need.
@@ -125,11 +133,24 @@ impl<'d> Collector<'d> {
                 let method = request.method.as_deref().and_then(|method| missed.meant.verb(method));
                 self.route(missed.written(path), missed.meant, method, Some(missed.fault), request)
             }
+            (Place::Nameless(template), Asked::Path(path)) if template.lists_instances() => {
+                self.listing(template, verb(template).flatten(), path, request)
+            }
             // With another verb the server looks at no name at all.
             (Place::Named(template, _) | Place::Nameless(template), Asked::Path(_))
                 if verb(template) == Some(None) =>
             {
                 self.route(template.path.to_owned(), template, None, None, request)
+            }
+            (Place::Named(template, hash), Asked::Path(path))
+                if matches!(request.status, Some(200..300 | 400)) && {
+                    let query = memchr(b'?', path).map_or(&[][..], |at| &path[at + 1..]);
+                    routes::instance_in_query(query).is_none()
+                } =>
+            {
+                let endpoint = (verb(template).flatten(), template);
+                let segment = routes::find(path).and_then(|target| target.instance)?;
+                self.unrefused(hash, segment, endpoint, request)
             }
             (Place::Named(template, hash), Asked::Path(path)) => {
                 let endpoint = (verb(template).flatten(), template);
@@ -259,6 +280,10 @@ impl<'d> Collector<'d> {
         fault: Option<Fault>,
         request: &Request<'_>,
     ) -> Option<&Tally<'d>> {
+        // Seen in full, the answer may have been the proxy's own.
+        if request.status != Some(404) {
+            return None;
+        }
         let key = self.hasher.hash_one((Kind::Route, &written, &request.method));
         let at = self.other(key, |collector| {
             let verb = request.method.as_deref().map(|method| tidy(method, 20, collector.directory));
@@ -313,29 +338,58 @@ impl<'d> Collector<'d> {
         (written, key)
     }
 
+    /// Whether a name that was served is neither in the list nor anything else of an instance in it: the list is old.
+    fn is_new(&self, name: &str) -> bool {
+        let is_unknown =
+            |verdict| matches!(verdict, Verdict::Wrong(wrong) if wrong.confusion == Confusion::Unknown);
+        let key = |kind: Kind| self.hasher.hash_one((kind, self.hasher.hash_one(name.as_bytes())));
+        // A name that was refused as well was deleted or renamed since, and is told by itself.
+        self.directory.is_some()
+            && is_unknown(classify(name, self.directory))
+            && !self.verdicts.contains_key(&key(Kind::Name))
+    }
+
     /// The counts, and the findings with what hurts most first.
     pub fn finish(mut self, mut watch: Watch) -> (RequestCounts, Vec<Finding>) {
         let mut counts = RequestCounts {
             matched: watch.matched,
             refused: self.refused,
             names_that_exist_now: self.names_that_exist_now,
+            without_status: watch.without_status,
             ..RequestCounts::default()
         };
+        // Hosts that never served a route of the API, beside some that did, are other programs behind the same proxy.
+        let elsewhere = watch.hosts_without_api();
+        let likes = watch.spellings();
+        let names = std::mem::take(&mut watch.names);
         let (served_names, traffic) = watch.seen();
+        let at_work = served_names.keys().filter_map(|name| names.get(name));
+        counts.not_listed = at_work.filter(|name| self.is_new(name)).count() as u64;
         if let Some(directory) = self.directory {
             self.tallies.sort_by_key(|tally| Reverse(tally.count));
             self.tallies.iter_mut().take(MOST_NEAR).for_each(|tally| tally.look_near(directory));
         }
         let listed = self.directory.is_some();
         let mut findings = Vec::new();
-        for tally in self.tallies {
+        for mut tally in self.tallies {
             if tally.count == 0 {
                 counts.unauthorized += tally.unauthorized;
                 continue;
             }
-            let served = served_names.get(&tally.name).filter(|_| matches!(tally.what, What::Name(..)));
+            if tally.hosts_are(|host| elsewhere.contains(&host)) {
+                counts.elsewhere += tally.count;
+                continue;
+            }
+            let served = served_names
+                .get(&tally.name)
+                .filter(|_| matches!(tally.what, What::Name(..) | What::Unguarded(_)));
             let past = tally.past(served);
+            // The server knows the name: something else went wrong inside it.
+            if served.is_some() && !past.is_gone && matches!(tally.what, What::Unguarded(_)) {
+                continue;
+            }
             // Where the same log shows the name still at work, something else was not found.
+            tally.look_like(&likes, listed);
             if served.is_some() && !past.is_gone && !listed && tally.what.confusion() == Confusion::Unknown {
                 counts.names_that_exist_now += tally.count;
             } else {

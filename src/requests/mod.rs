@@ -59,10 +59,21 @@ pub struct Read {
     pub not_understood: Vec<String>,
     /// Packed files that end in the middle.
     pub cut_short: Vec<String>,
+    /// Files that could not be read, with the reason.
+    pub unreadable: Vec<Unreadable>,
     /// Whether there was a list of instances to compare names with.
     pub compared: bool,
     /// Whether it was stopped before the end.
     pub interrupted: bool,
+}
+
+/// A file that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unreadable {
+    /// Its name, safe to print.
+    pub file: String,
+    /// Why, and what to do.
+    pub reason: String,
 }
 
 /// How to read logs.
@@ -71,6 +82,8 @@ pub struct Options<'o> {
     pub format: Format,
     /// Whether files are read on as they grow.
     pub follow: bool,
+    /// Whether these are told as JSON.
+    pub is_json: bool,
     /// How far it is, and when to stop.
     pub progress: &'o Arc<Progress>,
     /// Told of every wrong thing, once for each client, when it is first seen.
@@ -80,18 +93,30 @@ pub struct Options<'o> {
 /// Reads the logs, `-` for stdin, and says which requests name instances wrongly.
 ///
 /// # Errors
-/// When a file cannot be read or is no text, or when no line in any file tells of a request.
+/// When no file can be read, or no line in any of them tells of a request.
 pub fn examine(files: &[PathBuf], directory: Option<&Directory>, options: &Options<'_>) -> Result<Examined> {
-    let open = |file: &PathBuf| Source::open(file, options.follow, options.progress).map(Open::new);
-    let logs: Vec<Open> = files.iter().map(open).collect::<Result<_>>()?;
+    let (logs, mut unreadable) = open(files, options)?;
     let hasher = RandomState::default();
     let collector = Mutex::new(Collector::new(directory, &hasher));
     let cores = thread::available_parallelism().map_or(1, usize::from);
     // A thread that waits for a file to grow does nothing else.
     let threads = if options.follow { cores.max(logs.len()) } else { cores };
-    let (scanned, watch) = scan::scan(&logs, threads, options, &hasher, &collector)?;
+    let (scanned, watch) = scan::scan(&logs, threads, options, &hasher, &collector);
 
-    let sources: Vec<Source> = logs.into_iter().map(Open::into_source).collect();
+    let (mut sources, mut failures) = (Vec::new(), Vec::new());
+    for log in logs {
+        let (source, failed) = log.into_parts();
+        if let Some(error) = failed {
+            unreadable.push(Unreadable { file: source.name.clone(), reason: reason(&error) });
+            failures.push(error);
+        }
+        sources.push(source);
+    }
+    if failures.len() == sources.len()
+        && let Some(first) = failures.into_iter().next()
+    {
+        return Err(first);
+    }
     let interrupted = options.progress.stop.load(Relaxed);
     if scanned.iter().all(|log| log.parsed == 0) && !interrupted {
         return Err(no_requests(&sources, &scanned));
@@ -100,18 +125,49 @@ pub fn examine(files: &[PathBuf], directory: Option<&Directory>, options: &Optio
     let (requests, findings) = collector.finish(watch);
     let lines = scanned.iter().map(|log| log.lines).sum();
     let parsed = scanned.iter().map(|log| log.parsed).sum();
-    let names = |is: fn(&Source, &Scanned) -> bool| {
+    let names = |is: &dyn Fn(&Source, &Scanned) -> bool| {
         let chosen = sources.iter().zip(&scanned).filter(|(source, log)| is(source, log));
         chosen.map(|(source, _)| source.name.clone()).collect()
     };
+    let not_understood = names(&|source, log| {
+        log.lines > 0 && log.parsed == 0 && !unreadable.iter().any(|file| file.file == source.name)
+    });
     let read = Read {
-        requests: RequestCounts { lines, parsed, unparsed: lines - parsed, ..requests },
-        not_understood: names(|_, log| log.lines > 0 && log.parsed == 0),
-        cut_short: names(|source, _| source.is_cut_short),
+        requests: RequestCounts { lines, parsed, unparsed: lines.saturating_sub(parsed), ..requests },
+        not_understood,
+        cut_short: names(&|source, _| source.is_cut_short),
+        unreadable,
         compared: directory.is_some(),
         interrupted,
     };
     Ok(Examined { read, findings })
+}
+
+/// The logs that can be opened, and those that cannot.
+///
+/// # Errors
+/// When none can.
+fn open(files: &[PathBuf], options: &Options<'_>) -> Result<(Vec<Open>, Vec<Unreadable>)> {
+    let (mut logs, mut unreadable, mut first) = (Vec::new(), Vec::new(), None);
+    for file in files {
+        match Source::open(file, options.follow, options.progress) {
+            Ok(source) => logs.push(Open::new(source)),
+            Err(error) => {
+                let file = shown::visible(&file.display().to_string());
+                unreadable.push(Unreadable { file, reason: reason(&error) });
+                first.get_or_insert(error);
+            }
+        }
+    }
+    match first {
+        Some(error) if logs.is_empty() => Err(error),
+        _ => Ok((logs, unreadable)),
+    }
+}
+
+/// An error and its causes in one line.
+fn reason(error: &anyhow::Error) -> String {
+    shown::visible(&format!("{error:#}"))
 }
 
 fn no_requests(sources: &[Source], scanned: &[Scanned]) -> anyhow::Error {

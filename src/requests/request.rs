@@ -23,6 +23,8 @@ pub struct Request<'l> {
     pub method: Option<Cow<'l, [u8]>>,
     /// What the API answered; `None` where it is unknown or the proxy answered by itself.
     pub status: Option<u16>,
+    /// Whether the proxy answered by itself: then there is no status, and nothing is missing.
+    pub is_own_answer: bool,
     /// When.
     pub time: Option<Time>,
     /// The client's address.
@@ -42,6 +44,8 @@ pub struct Glance<'l> {
     pub method: Option<&'l [u8]>,
     /// What the API answered.
     pub status: Option<u16>,
+    /// Whether the proxy answered by itself.
+    pub is_own_answer: bool,
     /// When.
     pub time: Option<Time>,
     /// The client's address.
@@ -70,7 +74,16 @@ impl More<'_> {
 impl<'l> Request<'l> {
     /// A request of which nothing is known but what it asked for.
     pub fn of(asked: Asked<'l>) -> Self {
-        Self { asked, method: None, status: None, time: None, client: None, host: None, more: More::NONE }
+        Self {
+            asked,
+            method: None,
+            status: None,
+            is_own_answer: false,
+            time: None,
+            client: None,
+            host: None,
+            more: More::NONE,
+        }
     }
 
     /// The client's `User-Agent`.
@@ -100,6 +113,7 @@ impl<'l> Request<'l> {
             },
             method: own(self.method),
             status: self.status,
+            is_own_answer: self.is_own_answer,
             time: self.time,
             client: own(self.client),
             host: own(self.host),

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use anyhow::Result;
+use anyhow::Error;
 use foldhash::fast::RandomState;
 
 use super::collect::Collector;
@@ -31,37 +31,33 @@ pub(super) struct Scanned {
 pub(super) struct Open {
     source: Mutex<Source>,
     has_ended: AtomicBool,
+    /// Why it was not read to its end.
+    failed: Mutex<Option<Error>>,
 }
 
 impl Open {
     pub fn new(source: Source) -> Self {
-        Self { source: Mutex::new(source), has_ended: AtomicBool::new(false) }
+        Self { source: Mutex::new(source), has_ended: AtomicBool::new(false), failed: Mutex::new(None) }
     }
 
-    pub fn into_source(self) -> Source {
-        self.source.into_inner().unwrap_or_else(PoisonError::into_inner)
+    /// The log, and why it was not read to its end, if it was not.
+    pub fn into_parts(self) -> (Source, Option<Error>) {
+        let source = self.source.into_inner().unwrap_or_else(PoisonError::into_inner);
+        (source, self.failed.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// Reads all logs to their ends. Per log what was in it, and what all threads together saw in order.
-///
-/// # Errors
-/// When a log cannot be read.
+/// Reads all logs to their ends, or as far as they can be read. Per log what was in it, and what all threads together saw
+/// in order.
 pub(super) fn scan<'d>(
     logs: &[Open],
     threads: usize,
     options: &Options<'_>,
     hasher: &RandomState,
     collector: &Mutex<Collector<'d>>,
-) -> Result<(Vec<Scanned>, Watch)> {
-    let work = || {
-        let result = Worker::new(logs.len(), options.format, hasher).run(logs, options, collector);
-        if result.is_err() {
-            options.progress.stop.store(true, Relaxed);
-        }
-        result
-    };
-    let results: Vec<Result<Worker>> = thread::scope(|scope| {
+) -> (Vec<Scanned>, Watch) {
+    let work = || Worker::new(logs.len(), &options.format, hasher).run(logs, options, collector);
+    let results: Vec<Worker> = thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let own = work();
         let joined = others
@@ -69,11 +65,11 @@ pub(super) fn scan<'d>(
             .map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         std::iter::once(own).chain(joined).collect()
     });
-    let mut all = Worker::new(logs.len(), options.format, hasher);
+    let mut all = Worker::new(logs.len(), &options.format, hasher);
     for worker in results {
-        all.merge(worker?);
+        all.merge(worker);
     }
-    Ok((all.scanned, all.watch))
+    (all.scanned, all.watch)
 }
 
 struct Worker {
@@ -83,18 +79,21 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(logs: usize, format: Format, hasher: &RandomState) -> Self {
-        let parsers = std::iter::repeat_with(|| Parser::of(format)).take(logs).collect();
+    fn new(logs: usize, format: &Format, hasher: &RandomState) -> Self {
+        let parsers = std::iter::repeat_with(|| Parser::of(format.clone())).take(logs).collect();
         Self { parsers, scanned: vec![Scanned::default(); logs], watch: Watch::new(hasher) }
     }
 
-    fn run(mut self, logs: &[Open], options: &Options<'_>, collector: &Mutex<Collector<'_>>) -> Result<Self> {
+    fn run(mut self, logs: &[Open], options: &Options<'_>, collector: &Mutex<Collector<'_>>) -> Self {
         let mut block = Block::default();
-        while let Some(at) = next_block(logs, &mut block, options.progress)? {
+        while let Some(at) = next_block(logs, &mut block, options.progress) {
             self.parsers[at].record = block.record;
+            if block.columns.is_some() {
+                self.parsers[at].columns.clone_from(&block.columns);
+            }
             self.read(at, &block, options, collector);
         }
-        Ok(self)
+        self
     }
 
     fn read(&mut self, at: usize, block: &Block, options: &Options<'_>, collector: &Mutex<Collector<'_>>) {
@@ -108,11 +107,20 @@ impl Worker {
                 }
             } else if let Some(request) = parser.parse(line) {
                 (scanned.lines, scanned.parsed) = (scanned.lines + 1, scanned.parsed + 1);
-                let place = self.watch.take_whole(&request);
-                events.extend(place.map(|place| Event { request, place }));
+                events.extend(self.watch.event(request));
+                while let Some(request) = parser.more() {
+                    events.extend(self.watch.event(request));
+                }
             } else {
                 scanned.lines += u64::from(!line.iter().all(u8::is_ascii_whitespace));
             }
+        }
+        // What comes next of a log that grows may be the answer.
+        if !options.follow
+            && let Some(request) = parser.end()
+        {
+            scanned.parsed += 1;
+            events.extend(self.watch.event(request));
         }
         scanned.is_console |= parser.saw_console;
         if events.is_empty() {
@@ -123,7 +131,8 @@ impl Worker {
         for event in &events {
             let fresh = collector.take(event);
             if let (Some(tally), Some(told)) = (fresh, options.told) {
-                told(&announce::line(tally, &event.request, directory));
+                let line = if options.is_json { announce::json } else { announce::line };
+                told(&line(tally, &event.request, directory));
             }
         }
     }
@@ -140,22 +149,24 @@ impl Worker {
 
 /// Fills the block from any log that has more and that no other thread reads. The log's number; `None` when all have
 /// ended, or it is time to stop.
-fn next_block(logs: &[Open], block: &mut Block, progress: &Progress) -> Result<Option<usize>> {
+fn next_block(logs: &[Open], block: &mut Block, progress: &Progress) -> Option<usize> {
     while !progress.is_stopped() {
         let open = || logs.iter().enumerate().filter(|(_, log)| !log.has_ended.load(Relaxed));
         let free = open().find_map(|(at, log)| Some((at, log, log.source.try_lock().ok()?)));
         // Where others read all of them, wait for the first: they give a block at a time.
         let chosen = free.or_else(|| open().next().map(|(at, log)| (at, log, lock(&log.source))));
-        let Some((at, log, mut source)) = chosen else { return Ok(None) };
+        let (at, log, mut source) = chosen?;
         if log.has_ended.load(Relaxed) {
             continue;
         }
-        if source.fill(block)? {
-            return Ok(Some(at));
+        match source.fill(block) {
+            Ok(true) => return Some(at),
+            Ok(false) => {}
+            Err(error) => *lock(&log.failed) = Some(error),
         }
         log.has_ended.store(true, Relaxed);
     }
-    Ok(None)
+    None
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -163,6 +163,23 @@ impl<'d> Tally<'d> {
         }
     }
 
+    /// Whether all its requests went to hosts for which this holds.
+    pub fn hosts_are(&self, holds: impl Fn(u64) -> bool) -> bool {
+        let counted: u64 = self.hosts.values().map(|(_, count)| count).sum();
+        counted == self.count && !self.hosts.is_empty() && self.hosts.keys().all(|&host| holds(host))
+    }
+
+    /// Without a list of instances: compares an unknown name with those that the log shows at work.
+    pub fn look_like(&mut self, likes: &HashMap<String, String, RandomState>, listed: bool) {
+        if let What::Name(wrong, _) = &self.what
+            && wrong.confusion == Confusion::Unknown
+            && !listed
+            && let Some(like) = likes.get(&self.written.to_lowercase()).filter(|like| **like != self.written)
+        {
+            self.what = What::Like(like.clone());
+        }
+    }
+
     /// Notes a request that was refused for another reason, which says nothing of the name.
     pub fn add_unauthorized(&mut self, status: u16) {
         self.unauthorized += 1;
@@ -242,6 +259,10 @@ impl<'d> Tally<'d> {
             Some(_) => Vec::new(),
             None => self.what.meant().iter().map(|instance| instance.name.as_str()).collect(),
         };
+        let is_served = self.statuses.keys().any(|status| (200..300).contains(status));
+        if confusion == Confusion::Crossed && !is_served {
+            finding.detail = self.what.not_served(&self.written);
+        }
         let is_name = !matches!(self.what, What::Route { .. });
         let endpoints =
             by_count(self.endpoints.into_iter().map(|(endpoint, calls)| (calls, endpoint)), |calls| {

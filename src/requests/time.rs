@@ -1,6 +1,7 @@
 //! When a request came, read from the ways in which logs write it.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use crate::day::{date, days};
 
@@ -118,8 +119,10 @@ impl Time {
 
     /// Reads `21/Nov/2026:03:59:12 +0000`, as nginx and Apache write it.
     pub fn from_clf(text: &str) -> Option<Self> {
-        let (moment, zone) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
-        let (date, clock) = moment.split_once(':')?;
+        let text = text.trim();
+        // Python's servers put a space between date and clock.
+        let (date, rest) = text.split_at_checked(11).filter(|(_, rest)| rest.starts_with([':', ' ']))?;
+        let (clock, zone) = rest[1..].split_once(' ').unwrap_or((&rest[1..], ""));
         let mut date = date.splitn(3, '/');
         let day = number(date.next()?)?;
         let month = month(date.next()?)?;
@@ -135,7 +138,8 @@ impl Time {
         if !matches!(text.as_bytes()[10], b'T' | b't' | b' ') {
             return None;
         }
-        let mut date = date.splitn(3, '-').map(number);
+        let mark = if date.as_bytes()[4] == b'/' { '/' } else { '-' };
+        let mut date = date.splitn(3, mark).map(number);
         let date = [date.next()??, date.next()??, date.next()??];
         let end =
             rest.find(|c: char| !(c.is_ascii_digit() || matches!(c, ':' | '.' | ','))).unwrap_or(rest.len());
@@ -153,6 +157,20 @@ impl Time {
         words.windows(4).find_map(|words| {
             let &[name, day, year, clock] = words else { return None };
             Self::of([number(year)?, month(name)?, number(day)?], clock, None)
+        })
+    }
+
+    /// Reads the `Nov 21 03:59:12` that syslog puts before a line. It has no year: the latest is meant that is not to come.
+    pub fn from_syslog(line: &str) -> Option<Self> {
+        let words: Vec<&str> = line.split([' ', '>']).filter(|word| !word.is_empty()).take(6).collect();
+        let now = SystemTime::UNIX_EPOCH.elapsed().ok()?.as_secs();
+        let (year, _, _) = date(i64::try_from(now / 86_400).ok()?);
+        words.windows(3).find_map(|words| {
+            let &[name, day, clock] = words else { return None };
+            let (month, day) = (month(name)?, number(day)?);
+            let time = |year| Self::of([year, month, day], clock, None);
+            let is_past = |time: &Self| time.millis / 1000 <= i64::try_from(now).unwrap_or(i64::MAX) + 86_400;
+            time(year).filter(is_past).or_else(|| time(year - 1))
         })
     }
 

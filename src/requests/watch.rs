@@ -5,7 +5,7 @@
 //! is needed for another.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
@@ -20,6 +20,9 @@ const MOST_CLIENTS: usize = 50_000;
 
 /// Different names that were served, told apart.
 const MOST_SERVED: usize = 20_000;
+
+/// Names longer than this, in bytes, are not remembered.
+const LONGEST_NAME: usize = 120;
 
 /// Paths and clients at hand: powers of two.
 const PATHS: usize = 8192;
@@ -64,8 +67,14 @@ pub(super) struct Watch {
     clients: Vec<(u64, u64)>,
     served: HashMap<u64, Served, RandomState>,
     traffic: HashMap<u64, u64, RandomState>,
+    /// Names that were asked for, by hash, as they are written.
+    pub names: HashMap<u64, Box<str>, RandomState>,
+    /// Hosts by hash, and whether they served a route of the API.
+    hosts: HashMap<u64, bool, RandomState>,
     /// Requests that name an instance.
     pub matched: u64,
+    /// Of these, those that are in order or not, nobody knows: the log holds no status that is understood.
+    pub without_status: u64,
 }
 
 /// A path that was asked for.
@@ -87,7 +96,10 @@ impl Watch {
             clients: vec![(0, 0); CLIENTS],
             served: HashMap::with_hasher(hasher.clone()),
             traffic: HashMap::with_hasher(hasher.clone()),
+            names: HashMap::with_hasher(hasher.clone()),
+            hosts: HashMap::with_hasher(hasher.clone()),
             matched: 0,
+            without_status: 0,
         }
     }
 
@@ -112,19 +124,25 @@ impl Watch {
             return (request.status == Some(404)).then_some(known.place);
         }
         if matches!(known.place, Place::Nameless(_)) {
-            return None;
+            // Only the list of instances can be asked for one by name or id.
+            let is_asked = request.status == Some(404) && !query.is_empty() && template.lists_instances();
+            return is_asked.then_some(known.place);
         }
+        // Chatwoot is answered 200 whatever it names [run].
+        let is_webhook = template.answers_any_name() && matches!(request.status, Some(200..300));
+        let is_undecodable = request.status == Some(400) && routes::is_undecodable(path);
         let is_reported = match request.status {
-            Some(200..300) => {
+            Some(200..300) if !is_webhook => {
                 known.served = Some(known.served.flatten().max(request.time));
                 false
             }
-            status => matches!(status, Some(401 | 403 | 404 | 500)),
+            status => matches!(status, Some(401 | 403 | 404 | 500)) || is_webhook || is_undecodable,
         };
         let place = known.place;
+        self.without_status += u64::from(request.status.is_none() && !request.is_own_answer);
         self.matched += 1;
         let crosses = !query.is_empty() && routes::instance_in_query(query).is_some();
-        (is_reported || crosses).then_some(place)
+        (is_reported || crosses && request.status.is_some()).then_some(place)
     }
 
     /// Takes a request that was read in full.
@@ -134,6 +152,7 @@ impl Watch {
                 path,
                 method: request.method.as_deref(),
                 status: request.status,
+                is_own_answer: request.is_own_answer,
                 time: request.time,
                 client: request.client.as_deref(),
             }),
@@ -142,6 +161,46 @@ impl Watch {
                 Some(Place::Quoted(self.hasher.hash_one(&**name)))
             }
         }
+    }
+
+    /// Hosts that never served a route of the API, where another host did.
+    pub fn hosts_without_api(&self) -> HashSet<u64> {
+        let has_api = self.hosts.values().any(|&serves| serves);
+        self.hosts.iter().filter(|&(_, &serves)| has_api && !serves).map(|(&host, _)| host).collect()
+    }
+
+    /// Names at work, by what they are in lower case.
+    pub fn spellings(&mut self) -> HashMap<String, String, RandomState> {
+        let (served, _) = self.seen();
+        let at_work: Vec<u64> = served.keys().copied().collect();
+        let names = at_work
+            .iter()
+            .filter_map(|name| self.names.get(name))
+            .map(|name| (name.to_lowercase(), name.to_string()));
+        names.collect()
+    }
+
+    /// Notes the host of a request that asks for a route of the API, and whether it was served.
+    fn note_host(&mut self, request: &Request<'_>, place: Option<Place>) {
+        let Some(host) = &request.host else { return };
+        let hash = self.hasher.hash_one(host);
+        if self.hosts.get(&hash) == Some(&true) {
+            return;
+        }
+        let is_route = |path: &[u8]| routes::find(path).is_some();
+        let serves = matches!(request.status, Some(200..300 | 401))
+            && place.is_none_or(|place| !matches!(place, Place::Missed(_)))
+            && matches!(&request.asked, Asked::Path(path) if is_route(path));
+        if self.hosts.len() < MOST_CLIENTS || self.hosts.contains_key(&hash) {
+            *self.hosts.entry(hash).or_default() |= serves;
+        }
+    }
+
+    /// Takes a request that was read in full, and gives it back where somebody has to look at it.
+    pub fn event<'b>(&mut self, request: Request<'b>) -> Option<Event<'b>> {
+        let place = self.take_whole(&request);
+        self.note_host(&request, place);
+        place.map(|place| Event { request, place })
     }
 
     /// Names that were served, by hash, and the requests of each client, by the hash of its address.
@@ -161,6 +220,15 @@ impl Watch {
     /// Adds what another thread saw.
     pub fn merge(&mut self, mut other: Self) {
         self.matched += other.matched;
+        self.without_status += other.without_status;
+        for (&host, &serves) in &other.hosts {
+            *self.hosts.entry(host).or_default() |= serves;
+        }
+        for (hash, name) in std::mem::take(&mut other.names) {
+            if self.names.len() < MOST_SERVED {
+                self.names.insert(hash, name);
+            }
+        }
         let (served, traffic) = other.seen();
         for (&client, &count) in traffic {
             self.add_client(client, count);
@@ -191,7 +259,16 @@ impl Watch {
         let former = self.paths[at];
         self.note_served(&former);
         self.paths[at] = self.paths[at + 1];
-        self.paths[at + 1] = KnownPath { hash, place: place(path, &self.hasher), served: None };
+        let place = place(path, &self.hasher);
+        if let Place::Named(_, name) = place
+            && self.names.len() < MOST_SERVED
+            && let Some(segment) = routes::find(path).and_then(|target| target.instance)
+            && segment.len() < LONGEST_NAME
+        {
+            let text = || String::from_utf8_lossy(&routes::decode_segment(segment)).into();
+            self.names.entry(name).or_insert_with(text);
+        }
+        self.paths[at + 1] = KnownPath { hash, place, served: None };
     }
 
     fn note_served(&mut self, path: &KnownPath) {

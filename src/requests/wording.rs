@@ -5,7 +5,7 @@ use super::collect::MOST_NAMES;
 use super::rules::Confusion;
 use super::shown;
 use super::tally::Past;
-use crate::evolution::instances::Instance;
+use crate::evolution::instances::{Instance, trim};
 use crate::evolution::routes::{self, Fault};
 
 /// What a tally is about.
@@ -24,6 +24,8 @@ pub(super) enum What<'d> {
     },
     /// A name that the server should have refused.
     Unguarded(Wrong<'d>),
+    /// A name that the log shows at work in other letter case, where there is no list to look it up in.
+    Like(String),
     /// Names for which there was no room.
     Rest,
 }
@@ -34,6 +36,10 @@ pub(super) enum Reason {
     Plus,
     EncodedTwice,
     StraySpace,
+    /// Its escapes are those of Latin-1.
+    Latin,
+    /// It is written with other characters of Unicode that look the same.
+    Unicode,
 }
 
 impl Reason {
@@ -41,6 +47,8 @@ impl Reason {
     pub fn of(name: &str, wrong: &Wrong<'_>) -> Self {
         if *routes::decode_segment(name.as_bytes()) != *name.as_bytes() {
             Self::EncodedTwice
+        } else if !name.is_ascii() && wrong.confusion == Confusion::Encoding && trim(name) == name {
+            Self::Unicode
         } else if name.contains('+') && !wrong.meant.iter().any(|instance| instance.name.contains('+')) {
             Self::Plus
         } else {
@@ -55,6 +63,7 @@ impl<'d> What<'d> {
         match self {
             Self::Name(wrong, _) => wrong.confusion,
             Self::Crossed => Confusion::Crossed,
+            Self::Like(_) => Confusion::LetterCase,
             Self::Route { .. } => Confusion::Route,
             Self::Unguarded(_) => Confusion::Unguarded,
             Self::Rest => Confusion::Unknown,
@@ -66,7 +75,7 @@ impl<'d> What<'d> {
         match self {
             Self::Name(wrong, _) | Self::Unguarded(wrong) => wrong.probable,
             Self::Rest => true,
-            Self::Crossed | Self::Route { .. } => false,
+            Self::Like(_) | Self::Crossed | Self::Route { .. } => false,
         }
     }
 
@@ -82,6 +91,7 @@ impl<'d> What<'d> {
     pub fn instead(&self) -> Option<&str> {
         match self {
             Self::Route { meant, .. } => Some(meant),
+            Self::Like(name) => Some(name),
             // A near name is a guess, and nobody should paste a guess.
             Self::Name(wrong, _) | Self::Unguarded(wrong) if wrong.confusion != Confusion::Unknown => {
                 match wrong.meant.as_slice() {
@@ -104,6 +114,10 @@ impl<'d> What<'d> {
                 "\"{written}\" names one instance in the path and another in the query: the key of the first was \
                  checked, and the other was served."
             ),
+            Self::Like(name) => format!(
+                "\"{written}\" differs from \"{}\", which this log shows at work, in letter case, which matters in names.",
+                shown::visible(name)
+            ),
             Self::Route { fault: None, .. } => {
                 format!("The API has no {written}; this path takes another verb.")
             }
@@ -113,12 +127,35 @@ impl<'d> What<'d> {
             Self::Route { fault: Some(Fault::Spelling), .. } => {
                 format!("The API has no {written}: the path is misspelled.")
             }
+            Self::Route { fault: Some(Fault::Order), .. } => {
+                format!("The API has no {written}: the instance's name is the last part of the path.")
+            }
+            Self::Route { fault: Some(Fault::Slashes), .. } => {
+                format!(
+                    "The API has no {written}: a slash is doubled. The server's address in the client ends with one."
+                )
+            }
+            Self::Route { fault: Some(Fault::Manager), .. } => {
+                format!(
+                    "The API has no {written}: the client was given the manager's address, not the API's."
+                )
+            }
+            Self::Route { fault: Some(Fault::Parameter), .. } => {
+                format!("{written} looks for an id, and this is an instance's name.")
+            }
             Self::Unguarded(wrong) => {
                 let what = name(wrong, Reason::StraySpace, written, listed);
                 format!("{what}{} The server answered 500 instead of saying so.", ending(wrong))
             }
             Self::Rest => format!("More than {MOST_NAMES} different wrong names: these are not told apart."),
         }
+    }
+}
+
+impl What<'_> {
+    /// What is wrong with a request that names two instances and was not served.
+    pub fn not_served(&self, written: &str) -> String {
+        format!("\"{written}\" names one instance in the path and another in the query. It was not served.")
     }
 }
 
@@ -137,6 +174,8 @@ fn name(wrong: &Wrong<'_>, reason: Reason, written: &str, listed: bool) -> Strin
             let reason = match reason {
                 Reason::Plus => "a space in a path is %20; a + stands for itself",
                 Reason::EncodedTwice => "it was encoded once too often",
+                Reason::Latin => "its escapes are those of Latin-1, and the server reads UTF-8",
+                Reason::Unicode => "it has other characters of Unicode that look the same",
                 Reason::StraySpace => "there is a stray space or invisible character around it",
             };
             let names = if no_name { "an instance's name" } else { &names };

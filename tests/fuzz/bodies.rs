@@ -44,8 +44,14 @@ pub fn log_line(bytes: &[u8]) {
         let (_, _) = (whole.user_agent(), whole.router());
         if let Some(glance) = glance {
             assert_eq!(whole.asked, Asked::Path(glance.path.into()));
-            assert_eq!((whole.status, whole.time), (glance.status, glance.time));
-            assert_eq!((whole.method.as_deref(), whole.client.as_deref()), (glance.method, glance.client));
+            // Read in full, the answer may turn out to be the proxy's own, or the server's behind it.
+            assert!(
+                whole.time == glance.time && (whole.status == glance.status || glance.status >= Some(400))
+            );
+            assert_eq!(whole.method.as_deref(), glance.method);
+            // The number of a line, as `grep -n` puts it, may look like the beginning of an IPv6 address.
+            let is_sure = glance.client.is_none_or(|client| !client.contains(&b':'));
+            assert!(!is_sure || whole.client.as_deref() == glance.client);
         }
     }
 }

@@ -5,6 +5,8 @@ mod formats;
 mod live;
 mod memory;
 mod reference;
+mod samples;
+mod verdicts;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,7 +43,8 @@ fn directory() -> Directory {
 
 fn read(files: &[PathBuf], directory: Option<&Directory>) -> anyhow::Result<Examined> {
     let progress = Arc::new(Progress::default());
-    let options = Options { format: Format::Any, follow: false, progress: &progress, told: None };
+    let options =
+        Options { format: Format::Any, follow: false, is_json: false, progress: &progress, told: None };
     requests::examine(files, directory, &options)
 }
 
@@ -99,7 +102,7 @@ fn a_combined_log_tells_every_confusion() {
     let counts = serde_json::to_value(examined.read.requests).unwrap();
     assert_eq!(
         counts,
-        json!({"lines": 25, "parsed": 24, "unparsed": 1, "matched": 17, "refused": 14, "names_that_exist_now": 1, "unauthorized": 1})
+        json!({"lines": 25, "parsed": 24, "unparsed": 1, "matched": 17, "refused": 14, "names_that_exist_now": 1, "unauthorized": 1, "without_status": 0, "elsewhere": 0, "not_listed": 0})
     );
     let id = &examined.findings[2];
     let twice = json!({"from": "2026-11-21T03:59:13Z", "seconds": 1, "counts": ([&[1][..], &[0; 29], &[1]].concat())});
@@ -245,9 +248,10 @@ fn what_is_no_log_says_what_it_is_and_what_to_do() {
     let folder = read(&[fixture("")], None).unwrap_err();
     assert!(format!("{folder:#}").contains("directory"), "{folder:#}");
 
-    // One unreadable file among several is an error; one without requests is named, and the others count.
+    // One unreadable file among several is named; one without requests is named, and the others count.
     let good = fixture("caddy.json");
-    assert!(read(&[good.clone(), PathBuf::from("no/such.log")], None).is_err());
+    let examined = read(&[good.clone(), PathBuf::from("no/such.log")], None).unwrap();
+    assert_eq!(examined.read.unreadable[0].file, "no/such.log");
     let prose = file(b"hello\n");
     let examined = read(&[good, prose.path().to_owned()], None).unwrap();
     assert_eq!(examined.read.not_understood, [prose.path().display().to_string()]);

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use memchr::memchr2;
 use strsim::osa_distance;
 
-use super::{INSTANCE, TEMPLATES, Template, key, without_origin};
+use super::{INSTANCE, TEMPLATES, Template, key, without_fault, without_origin};
 
 /// A path that the server has no route for, though nearly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,15 @@ impl Missed {
         let (action, resource) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let others = "/…".repeat(self.parameters.saturating_sub(1));
         let name = if self.parameters > 0 { INSTANCE } else { "" };
+        if self.fault == Fault::Order {
+            let resource = self.meant.path.split('/').nth(1).unwrap_or_default();
+            return format!("/{resource}{INSTANCE}/{action}");
+        }
+        let resource = match self.fault {
+            Fault::Slashes => format!("/{resource}"),
+            Fault::Manager => format!("manager/{resource}"),
+            _ => resource.into_owned(),
+        };
         format!("/{resource}/{action}{others}{name}")
     }
 }
@@ -40,10 +49,22 @@ pub enum Fault {
     Segments,
     /// It is misspelled.
     Spelling,
+    /// The name stands before the last word of the route.
+    Order,
+    /// A slash is doubled, mostly because the address of the server ends with one.
+    Slashes,
+    /// The address of the manager's pages stands before it.
+    Manager,
+    /// A parameter of the query holds what belongs into another.
+    Parameter,
 }
 
 /// Slips of the fingers in a path that still tell which route was meant.
 const MOST_SLIPS: usize = 2;
+
+/// The same in a word that is long, where the other word is right.
+const MOST_SLIPS_IN_LONG: usize = 4;
+const LONG: usize = 12;
 
 /// Per word of a route, resource or action, in lower case: the keys of all routes that have it.
 static WORDS: LazyLock<HashMap<String, Vec<&'static [u8]>>> = LazyLock::new(|| {
@@ -59,13 +80,22 @@ static WORDS: LazyLock<HashMap<String, Vec<&'static [u8]>>> = LazyLock::new(|| {
 /// The route that a path was meant to ask for, where [`find`] finds none: its name is missing, or it is misspelled by
 /// a letter or two in one of its two words. Takes the path without its query.
 pub fn nearly(path: &[u8]) -> Option<Missed> {
+    let whole = path;
     let path = without_origin(path);
     let path = path.strip_suffix(b"/").unwrap_or(path).strip_prefix(b"/")?;
     let segments: Vec<&[u8]> = path.rsplit(|&byte| byte == b'/').take(6).collect();
+    let target = without_fault(whole).filter(|(target, _)| target.template.names_instance());
+    if let Some((target, fault)) = target {
+        let parameters = target.template.path.matches("/:").count();
+        return Some(Missed { meant: target.template, fault, parameters });
+    }
     if segments.iter().any(|segment| segment.eq_ignore_ascii_case(b"manager")) {
         return None;
     }
     let pairs = || segments.windows(2).map(|pair| (pair[1], pair[0])).enumerate();
+    if let Some(meant) = swapped(&segments) {
+        return Some(Missed { meant, fault: Fault::Order, parameters: 0 });
+    }
     let missed = |parameters, fault, templates: &'static [Option<Template>; 3]| {
         templates.iter().flatten().next().map(|meant| Missed { meant, fault, parameters })
     };
@@ -74,6 +104,13 @@ pub fn nearly(path: &[u8]) -> Option<Missed> {
     // The name of an instance is no action, so the last segment is not taken for one.
     let like = |(at, (resource, action))| missed(at, Fault::Spelling, nearest(resource, action)?);
     pairs().find_map(known).or_else(|| pairs().skip(1).find_map(like))
+}
+
+/// `/instance/alpha/connectionState`: the name stands before the action.
+fn swapped(segments: &[&[u8]]) -> Option<&'static Template> {
+    let &[action, name, resource, ..] = segments else { return None };
+    let template = TEMPLATES.get(&*key(resource, action)?)?[1].as_ref()?;
+    (template.names_instance() && !name.is_empty()).then_some(template)
 }
 
 /// The routes that differ from this by few letters, in one of the two words only.
@@ -86,7 +123,11 @@ fn nearest(resource: &[u8], action: &[u8]) -> Option<&'static [Option<Template>;
         osa_distance(resource, &words[0]) + osa_distance(action, &words[1])
     };
     let nearest = known.map(|key| (distance(key), key)).min()?;
-    (nearest.0 <= MOST_SLIPS).then(|| &TEMPLATES[*nearest.1])
+    let right = String::from_utf8_lossy(nearest.1);
+    let (resource, action) = right.split_once('/').unwrap_or_default();
+    let is_long = resource == words[0] && action.len() >= LONG;
+    let most = if is_long { MOST_SLIPS_IN_LONG } else { MOST_SLIPS };
+    (nearest.0 <= most).then(|| &TEMPLATES[*nearest.1])
 }
 
 #[cfg(test)]
@@ -103,6 +144,10 @@ mod tests {
             ("/openai/delete/alpha", ("/openai/delete/:openaiBotId/:instanceName", Fault::Segments)),
             ("/message/send-text/alpha", ("/message/sendText/:instanceName", Fault::Spelling)),
             ("/messages/sendText/alpha", ("/message/sendText/:instanceName", Fault::Spelling)),
+            ("//message/sendText/alpha", ("/message/sendText/:instanceName", Fault::Slashes)),
+            ("/manager/message/sendText/alpha", ("/message/sendText/:instanceName", Fault::Manager)),
+            ("/instance/connectState/alpha", ("/instance/connectionState/:instanceName", Fault::Spelling)),
+            ("/instance/alpha/connectionState", ("/instance/connectionState/:instanceName", Fault::Order)),
             ("/instance/conectionState/alpha", ("/instance/connectionState/:instanceName", Fault::Spelling)),
         ] {
             assert_eq!(nearly(path), Some(expected), "{path}");
@@ -112,16 +157,12 @@ mod tests {
             missed.written([path, query].concat().as_bytes())
         };
         assert_eq!(written("/api/message/send-text/alpha/", "?x=/1"), "/message/send-text/:instanceName");
+        assert_eq!(written("//message/sendText/alpha", ""), "//message/sendText/:instanceName");
+        assert_eq!(written("/manager/message/sendText/alpha", ""), "/manager/message/sendText/:instanceName");
+        assert_eq!(written("/instance/alpha/connectionState", ""), "/instance/:instanceName/connectionState");
         assert_eq!(written("https://h/message/sendText/alpha/5511", ""), "/message/sendText/…/:instanceName");
         assert_eq!(written("/instance/connectionState", ""), "/instance/connectionState");
-        for path in [
-            "/",
-            "/wp-login.php",
-            "/message",
-            "/manager/instance/connectionState",
-            "/group/policy/x",
-            "/a/b/c",
-        ] {
+        for path in ["/", "/wp-login.php", "/message", "/group/policy/x", "/a/b/c"] {
             assert_eq!(nearly(path), None, "{path}");
         }
     }

@@ -30,9 +30,19 @@ pub fn decode_segment(segment: &[u8]) -> Cow<'_, [u8]> {
 
 /// The instance that a query names, percent-encoded: the server serves that one, whatever the path says [run].
 pub fn instance_in_query(query: &[u8]) -> Option<Cow<'_, [u8]>> {
-    const PARAMETER: &[u8] = b"instanceName=";
-    memmem::find(query, PARAMETER)?;
-    let value = query.split(|&byte| byte == b'&').find_map(|part| part.strip_prefix(PARAMETER))?;
+    parameter(query, b"instanceName")
+}
+
+/// The value of a query's parameter. Its name may be percent-encoded, as Express decodes both.
+pub fn parameter<'q>(query: &'q [u8], name: &[u8]) -> Option<Cow<'q, [u8]>> {
+    if !query.contains(&b'%') && memmem::find(query, name).is_none() {
+        return None;
+    }
+    let value = query.split(|&byte| byte == b'&').find_map(|part| {
+        let equals = part.iter().position(|&byte| byte == b'=')?;
+        let is_named = part[..equals] == *name || percent_decode(&part[..equals]).eq(name.iter().copied());
+        is_named.then(|| &part[equals + 1..])
+    })?;
     if !value.contains(&b'+') {
         return Some(percent_decode(value).into());
     }
@@ -52,6 +62,7 @@ mod tests {
         };
         assert_eq!(read("a=1&instanceName=beta+store%21"), Some("beta store!".into()));
         assert_eq!(read("instanceName="), Some(String::new()));
+        assert_eq!(read("instanceNam%65=a&x"), Some("a".into()));
         assert_eq!(read("xinstanceName=a"), None);
     }
 

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use super::combined::{quoted, request_line, unescape};
+use super::fields::host_of;
 use crate::requests::request::{Asked, More, Request};
 use crate::requests::time::Clock;
 
@@ -42,6 +43,8 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Request<'l>
         method: method.map(Cow::Borrowed),
         // Without a target the answer is the balancer's own and says nothing of a name.
         status: target_status.or((target != b"-").then_some(balancer_status)),
+        is_own_answer: target_status.is_none() && target == b"-",
+        host: host_of(path).map(Cow::Borrowed),
         time: Some(time),
         client: Some(Cow::Borrowed(&client[..port])),
         more: More::Known {

@@ -1,10 +1,11 @@
 //! Access logs in the common and combined formats: nginx, Apache, and Traefik's default.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 
-use memchr::{memchr, memchr2, memmem, memrchr};
+use memchr::{memchr, memchr2, memchr3, memmem, memrchr};
 
+use super::address;
+use super::tail::{answer, from_quote};
 use crate::requests::request::{Asked, Glance, More, Request};
 use crate::requests::time::{CLF_LENGTH, Clock};
 
@@ -26,13 +27,16 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Request<'l>
         return None;
     }
     let (client, host) = client(&line[..start_of_time]);
+    let fields = from_quote(after_size);
+    let (status, is_own_answer) = answer(fields, status);
     Some(Request {
         method: method.map(Cow::Borrowed),
-        status: Some(status),
+        status,
+        is_own_answer,
         time: Some(time),
         client: forwarded_for(after_size).or(client).map(Cow::Borrowed),
         host: host.map(Cow::Borrowed),
-        more: More::Combined(after_size),
+        more: More::Combined(fields),
         ..Request::of(Asked::Path(unescape(path)))
     })
 }
@@ -49,7 +53,11 @@ pub(super) fn glance<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Glance<'l>
         return None;
     }
     let client = &line[..space];
-    let is_odd = matches!(client.first()?, b'"' | b'-') || matches!(client[space - 1], b'"' | b',');
+    // A mark in front of an address, as in `access.log:203.0.113.7`.
+    let is_marked = memchr3(b':', b']', b'=', client)
+        .is_some_and(|at| client[at] != b':' || memchr2(b'.', b']', client).is_some());
+    let is_odd =
+        is_marked || matches!(client.first()?, b'"' | b'-') || matches!(client[space - 1], b'"' | b',');
     let path = method + line.get(method..method + 8)?.iter().position(|&byte| byte == b' ')? + 1;
     let end = path + memchr(b' ', &line[path..])?;
     let &[
@@ -85,6 +93,7 @@ pub(super) fn glance<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Glance<'l>
         status: Some(
             [hundreds, tens, ones].into_iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')),
         ),
+        is_own_answer: false,
         time: Some(clock.clf(&line[time..method - 3])?),
         client: Some(client),
     })
@@ -147,8 +156,9 @@ pub(super) fn request_line(line: &[u8]) -> (Option<&[u8]>, &[u8]) {
     (Some(method), path)
 }
 
-/// Address and virtual host from what stands before the time: `host? address ident user`.
-fn client(text: &[u8]) -> (Option<&[u8]>, Option<&[u8]>) {
+/// Address and virtual host from what stands before the time: `host? address ident user`, and before that whatever
+/// other programs have put in front of the line.
+pub(super) fn client(text: &[u8]) -> (Option<&[u8]>, Option<&[u8]>) {
     let mut words = text.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
     let (mut first, mut second) = (words.next(), words.next());
     // docker compose puts the service's name and a bar before each line.
@@ -156,17 +166,58 @@ fn client(text: &[u8]) -> (Option<&[u8]>, Option<&[u8]>) {
         (first, second) = (words.next(), words.next());
     }
     match (first, second) {
-        // By far the most lines, decided without reading an address.
-        (first, Some(b"-")) => (first.map(bare), None),
-        (Some(host), Some(address)) if !is_address(host) && is_address(address) => {
-            (Some(bare(address)), first.filter(|host| *host != b"-"))
+        // By far the most lines.
+        (Some(client), Some(b"-")) if is_address(client) => (Some(bare(client)), None),
+        (Some(host), Some(address))
+            if !is_address(host) && is_address(address) && words.next() == Some(b"-") =>
+        {
+            (Some(bare(address)), Some(host).filter(|host| *host != b"-" && may_be_host(host)))
         }
-        _ => (first.map(bare), None),
+        _ => address_in(text).map_or((first.map(bare), None), |(client, host)| (Some(client), host)),
     }
 }
 
+/// The address in a text that looks most like a client's, before `- -`, and the host in front of it.
+pub(super) fn address_in(text: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
+    let words: Vec<&[u8]> = address::words(text).map(|word| &text[word]).collect();
+    let found = |at: usize| address::within(words[at]).map(|range| &words[at][range]);
+    // What begins with an address begins with the client's, or with those that a proxy passed on.
+    let begins = |addresses: &[usize]| addresses.first() == Some(&0);
+    let is_followed = |at: &usize| words.get(at + 1).is_none_or(|next| next.starts_with(b"-"));
+    let addresses: Vec<usize> = (0..words.len()).filter(|&at| found(at).is_some()).collect();
+    let followed = || addresses.iter().copied().find(is_followed);
+    let mut at =
+        if begins(&addresses) { Some(0) } else { followed() }.or_else(|| addresses.first().copied())?;
+    // Of a list of addresses the first is the client's own.
+    let is_list = |at: usize| {
+        let end = words[at].as_ptr_range().end as usize - text.as_ptr() as usize;
+        text.get(end) == Some(&b',')
+    };
+    while at > 0 && addresses.contains(&(at - 1)) && is_list(at - 1) {
+        at -= 1;
+    }
+    let host = at.checked_sub(1).map(|before| words[before]).filter(|host| may_be_host(host));
+    Some((found(at)?, host))
+}
+
+/// Whether a word is a host's name with a domain, with or without a port.
+pub(super) fn may_be_host(word: &[u8]) -> bool {
+    let port = word.iter().rposition(|&byte| byte == b':').unwrap_or(word.len());
+    let is_port =
+        word.get(port + 1..).is_none_or(|port| !port.is_empty() && port.iter().all(u8::is_ascii_digit));
+    let name = &word[..port];
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    let last = name.rsplit(|&byte| byte == b'.').next().unwrap_or_default();
+    is_port
+        && name.contains(&b'.')
+        && name.iter().all(is_name)
+        && last.len() > 1
+        && last.iter().all(u8::is_ascii_alphabetic)
+        && last != b"log"
+}
+
 /// The client's own address, where the last quoted field lists those of `X-Forwarded-For`, as nginx's `main` does.
-fn forwarded_for(tail: &[u8]) -> Option<&[u8]> {
+pub(super) fn forwarded_for(tail: &[u8]) -> Option<&[u8]> {
     let inner = tail.strip_suffix(b"\"")?;
     let field = &inner[memrchr(b'"', inner)? + 1..];
     let first = field.split(|&byte| byte == b' ').next()?;
@@ -174,7 +225,7 @@ fn forwarded_for(tail: &[u8]) -> Option<&[u8]> {
 }
 
 /// The word without the comma and the quotes that lists of addresses have.
-fn bare(word: &[u8]) -> &[u8] {
+pub(super) fn bare(word: &[u8]) -> &[u8] {
     let word = word.strip_prefix(b"\"").unwrap_or(word);
     let word = word.strip_suffix(b"\"").unwrap_or(word);
     word.strip_suffix(b",").unwrap_or(word)
@@ -182,8 +233,7 @@ fn bare(word: &[u8]) -> &[u8] {
 
 fn is_address(word: &[u8]) -> bool {
     let word = bare(word);
-    let is_possible = |&byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':');
-    word.iter().all(is_possible) && str::from_utf8(word).is_ok_and(|word| word.parse::<IpAddr>().is_ok())
+    address::within(word).is_some_and(|range| range.len() == word.len())
 }
 
 /// The user agent of what stands behind the size.

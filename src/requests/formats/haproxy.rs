@@ -6,7 +6,8 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memmem};
 
-use super::combined::{quoted, request_line};
+use super::address;
+use super::combined::{may_be_host, quoted, request_line};
 use crate::requests::request::{Asked, More, Request};
 use crate::requests::time::Clock;
 
@@ -27,7 +28,8 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Request<'l>
     }
     // -1 where the client went away before there was an answer.
     let status: i32 = str::from_utf8(words.next()?).ok()?.parse().ok()?;
-    let quote = close + memmem::find(&line[close..], b" \"")? + 1;
+    // A captured agent may hold quotes; the request is the last field that has them.
+    let quote = close + memmem::rfind(&line[close..], b" \"")? + 1;
     // A long line is cut by syslog, in the middle of its path.
     let (asked, _) = quoted(&line[quote..]).unwrap_or((&line[quote + 1..], b""));
     let (method, path) = request_line(asked);
@@ -38,14 +40,28 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Request<'l>
     let status = u16::try_from(status).ok().filter(|status| was_asked && (100..600).contains(status));
     let frontend = frontend.strip_suffix(b"~").unwrap_or(frontend);
     let router = [frontend, b" ", backend].concat();
+    let (host, user_agent) = captures(&line[close..quote]);
     Some(Request {
         method: method.map(Cow::Borrowed),
         status,
+        is_own_answer: !was_asked,
         time: Some(time),
         client: Some(Cow::Borrowed(&address[..port.unwrap_or(address.len())])),
-        more: More::Known { user_agent: None, router: Some(Cow::Owned(router)) },
+        host: host.map(Cow::Borrowed),
+        more: More::Known { user_agent: user_agent.map(Cow::Borrowed), router: Some(Cow::Owned(router)) },
         ..Request::of(Asked::Path(Cow::Borrowed(path)))
     })
+}
+
+/// Host and agent, where the headers of the request are captured: `{wa.example.com|n8n}`.
+fn captures(text: &[u8]) -> (Option<&[u8]>, Option<&[u8]>) {
+    let Some(open) = memchr(b'{', text) else { return (None, None) };
+    let inside = &text[open + 1..];
+    let fields = || inside[..memchr(b'}', inside).unwrap_or(inside.len())].split(|&byte| byte == b'|');
+    let host = fields().find(|field| may_be_host(field));
+    let is_agent =
+        |field: &&[u8]| Some(*field) != host && !field.is_empty() && address::within(field).is_none();
+    (host, fields().find(is_agent))
 }
 
 #[cfg(test)]

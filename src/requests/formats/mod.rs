@@ -1,30 +1,50 @@
-//! One line of a log to one request, whatever wrote the line.
+//! One line of a log to the requests that it tells of, whatever wrote the line and whatever carried it.
+//!
+//! A line is tried as each kind in turn, strictest first: lines of the common and combined formats, named fields, lines
+//! that quote the request, and at last any text.
 
+mod address;
+mod answer;
 mod balancer;
+pub mod columns;
 pub(super) mod combined;
+mod conversation;
+mod fields;
 mod haproxy;
 mod json;
+mod logfmt;
+mod named;
+mod quoted;
+pub mod records;
 mod refusal;
+mod tail;
 mod text;
+mod unwrap;
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use memchr::memmem;
 
-use self::text::Transcript;
+use self::columns::{Columns, FIELDS, Template};
+use self::conversation::Conversation;
+use self::records::Records;
 use super::request::{Glance, Request};
 use super::time::{Clock, Time};
 
 /// What the logs that are understood are called, for messages.
-pub const KNOWN: &str = "nginx or Apache common/combined, Traefik, Caddy, nginx or Cloudflare JSON, HAProxy HTTP, AWS ALB, \
-                         or any text that holds a path with its status or Evolution's 404 body (The \"…\" instance \
-                         does not exist)";
+pub const KNOWN: &str = "nginx, Apache, Nginx Proxy Manager, Traefik, Caddy, HAProxy, Envoy, IIS, AWS and other access logs, \
+                         JSON or text; any text that holds a path with its status or Evolution's 404 body (The \"…\" \
+                         instance does not exist). For a log_format of your own give --log-format with its string";
 
 /// The kinds of log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Format {
     /// Whatever a line looks like.
     #[default]
     Any,
-    /// The common and combined formats of nginx, Apache and Traefik.
+    /// The common and combined formats of nginx, Apache and Traefik, and their like.
     Combined,
     /// One JSON object per line.
     Json,
@@ -34,13 +54,18 @@ pub enum Format {
     Balancer,
     /// Any text that holds a path with its status, or the server's 404 body: its console log among them.
     Text,
+    /// As a `log_format` of nginx describes.
+    Template(Arc<Template>),
 }
 
 impl Format {
-    fn may_be(self, other: Self) -> bool {
-        self == Self::Any || self == other
+    fn may_be(&self, other: &Self) -> bool {
+        matches!(self, Self::Any) || self == other
     }
 }
+
+/// How often a line may be wrapped, one wrapping in another.
+const MOST_WRAPPINGS: u32 = 6;
 
 /// Reads the lines of one file, in order.
 #[derive(Debug, Default)]
@@ -48,10 +73,14 @@ pub struct Parser {
     format: Format,
     /// When Evolution's console log last began a record: the lines that follow carry no time of their own.
     pub record: Option<Time>,
+    /// The columns that the file names, if it does.
+    pub columns: Option<Arc<Columns>>,
     /// Whether any line came from Evolution's console log.
     pub saw_console: bool,
     clock: Clock,
-    transcript: Transcript,
+    conversation: Conversation,
+    /// Further requests of the last line.
+    more: VecDeque<Request<'static>>,
 }
 
 /// What begins every record of Evolution's console log.
@@ -62,7 +91,7 @@ impl Parser {
     /// odd; else it has to be read in full.
     #[inline]
     pub fn glance<'l>(&mut self, line: &'l [u8]) -> Option<Glance<'l>> {
-        if self.format.may_be(Format::Combined) { combined::glance(line, &mut self.clock) } else { None }
+        if self.format.may_be(&Format::Combined) { combined::glance(line, &mut self.clock) } else { None }
     }
 
     /// Reads lines of this kind only.
@@ -70,53 +99,193 @@ impl Parser {
         Self { format, ..Self::default() }
     }
 
-    /// The request that a line, without its newline, tells of; `None` for anything else.
+    /// The request that a line, without its newline, tells of; `None` for anything else. Where it tells of several,
+    /// [`Parser::more`] gives the others.
     pub fn parse<'l>(&mut self, line: &'l [u8]) -> Option<Request<'l>> {
-        if line.first() == Some(&b'{') || line.trim_ascii_start().first() == Some(&b'{') {
-            return self.parse_object(line);
-        }
-        self.parse_line(line)
+        self.read(line, MOST_WRAPPINGS)
     }
 
-    fn parse_object<'l>(&mut self, line: &'l [u8]) -> Option<Request<'l>> {
-        match json::parse(line.trim_ascii_start(), &mut self.clock) {
-            json::Line::Request(request) if self.format.may_be(Format::Json) => Some(request),
-            // Docker's log files wrap each line of a container in an object.
-            json::Line::Wrapped { line, time } => {
-                let request = self.parse(&line)?.into_owned();
-                // Docker's time has a zone, which a console record's has not.
-                let own = request.time.filter(|own| own.has_zone() || time.is_none());
-                Some(Request { time: own.or(time), ..request })
+    /// Another request of the last line.
+    pub fn more(&mut self) -> Option<Request<'static>> {
+        self.more.pop_front()
+    }
+
+    /// The request of the last lines whose status never came.
+    pub fn end(&mut self) -> Option<Request<'static>> {
+        self.conversation.end()
+    }
+
+    fn read<'l>(&mut self, line: &'l [u8], deeper: u32) -> Option<Request<'l>> {
+        let deeper = deeper.checked_sub(1)?;
+        if let Format::Template(template) = &self.format {
+            return template.parse(line, &mut self.clock);
+        }
+        let text = line.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(line).trim_ascii_start();
+        match text.first()? {
+            b'{' => self.object(text, deeper),
+            b'[' if matches!(text.get(1), Some(b'{' | b'"' | b'[')) => {
+                self.documents(text, deeper).or_else(|| self.line(line, deeper))
             }
-            _ => self.parse_line(line),
+            b'#' => {
+                if text.starts_with(FIELDS) {
+                    self.columns = Columns::of(text).map(Arc::new);
+                }
+                None
+            }
+            _ => self.line(line, deeper),
         }
     }
 
-    fn parse_line<'l>(&mut self, line: &'l [u8]) -> Option<Request<'l>> {
-        let (format, clock) = (self.format, &mut self.clock);
+    /// A line that begins as an object.
+    fn object<'l>(&mut self, text: &'l [u8], deeper: u32) -> Option<Request<'l>> {
+        if !self.format.may_be(&Format::Json) {
+            // Docker's log files wrap each line of a container, of whatever kind it is.
+            return match json::parse(text, &mut self.clock) {
+                json::Line::Wrapped { line, time } => self.inner(&line, time, deeper),
+                _ => self.line(text, deeper),
+            };
+        }
+        match json::parse(text.trim_ascii_end(), &mut self.clock) {
+            json::Line::Request(request) if request.status.is_some() || request.is_own_answer => {
+                Some(request)
+            }
+            json::Line::Request(request) => {
+                // The status may stand in a text: `Request failed with status code 404`.
+                let told = self.told(text).filter(|told| told.status.is_some());
+                self.conversation.forget();
+                told.map(|told| Request { time: told.time.or(request.time), ..told }).or(Some(request))
+            }
+            json::Line::Wrapped { line, time } => {
+                self.inner(&line, time, deeper).or_else(|| self.lists(text, deeper))
+            }
+            json::Line::Other => self.lists(text, deeper).or_else(|| self.told(text)),
+            json::Line::Broken => {
+                let object = unwrap::to_last_brace(text);
+                let is_cut = object.len() < text.trim_ascii_end().len();
+                let rest = if is_cut { self.embedded(object, None, deeper) } else { None };
+                rest.or_else(|| self.line(text, deeper))
+            }
+        }
+    }
+
+    /// A line that something carries; the time is when that took it.
+    fn inner(&mut self, line: &[u8], time: Option<Time>, deeper: u32) -> Option<Request<'static>> {
+        let request = self.read(line, deeper)?.into_owned();
+        // The carrier's time has a zone, which that of a console record has not.
+        let own = request.time.filter(|own| own.has_zone() || time.is_none_or(|time| !time.has_zone()));
+        Some(Request { time: own.or(time), ..request })
+    }
+
+    /// An object that holds lists of requests.
+    fn lists(&mut self, text: &[u8], deeper: u32) -> Option<Request<'static>> {
+        let has_lists =
+            [&b"[{"[..], b"[ {", b"[[", b"[ ["].iter().any(|mark| memmem::find(text, mark).is_some());
+        if has_lists { self.documents(text, deeper) } else { None }
+    }
+
+    /// A line that is a document of its own.
+    fn documents(&mut self, text: &[u8], deeper: u32) -> Option<Request<'static>> {
+        let (mut records, mut lines) = (Records::default(), Vec::new());
+        records.feed(text, &mut lines);
+        records.end(&mut lines);
+        let mut all = VecDeque::new();
+        for line in lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty() && *line != text) {
+            // Loki gives each line as a pair of nanoseconds and text.
+            let pair = serde_json::from_slice::<(String, String)>(line).ok();
+            let request = match pair {
+                Some((time, line)) => {
+                    let time = time.parse().ok().and_then(Time::from_unix);
+                    self.inner(line.as_bytes(), time, deeper)
+                }
+                None => self.read(line, deeper).map(Request::into_owned),
+            };
+            all.extend(request);
+            all.append(&mut self.more);
+        }
+        let first = all.pop_front();
+        self.more = all;
+        first
+    }
+
+    fn line<'l>(&mut self, line: &'l [u8], deeper: u32) -> Option<Request<'l>> {
+        if let Some(request) = self.columns.as_ref().and_then(|columns| columns.parse(line)) {
+            return Some(request);
+        }
+        if let Some(plain) = unwrap::colours(line) {
+            return self.read(&plain, deeper).map(Request::into_owned);
+        }
+        if let Some(request) = self.structured(line) {
+            return Some(request);
+        }
+        if self.format.may_be(&Format::Json) || self.format.may_be(&Format::Combined) {
+            for at in unwrap::objects(line) {
+                let time = refusal::time(&line[..at]);
+                if let Some(request) = self.embedded(unwrap::to_last_brace(&line[at..]), time, deeper) {
+                    return Some(request);
+                }
+            }
+        }
+        if let Some(inner) = unwrap::unwrap(line) {
+            let time = refusal::time(line);
+            let request = self.read(&inner, deeper)?.into_owned();
+            return Some(Request { time: request.time.or(time), ..request });
+        }
+        if let Some(request) = self.loosely_structured(line) {
+            return Some(Request { time: request.time.or_else(|| refusal::time(line)), ..request });
+        }
+        if let Some(inner) = unwrap::mail(line)
+            && let Some(request) = self.structured(inner).or_else(|| self.loosely_structured(inner))
+        {
+            return Some(request);
+        }
+        if self.format.may_be(&Format::Text) { self.told(line) } else { None }
+    }
+
+    /// An object in the middle of a line.
+    fn embedded(&mut self, object: &[u8], time: Option<Time>, deeper: u32) -> Option<Request<'static>> {
+        let json = unwrap::from_ruby(object).map_or(Cow::Borrowed(object), Cow::Owned);
+        match json::parse(&json, &mut self.clock) {
+            json::Line::Request(request) if request.status.is_some() || request.is_own_answer => {
+                let request = request.into_owned();
+                Some(Request { time: request.time.or(time), ..request })
+            }
+            json::Line::Wrapped { line, time: own } => self.inner(&line, own.or(time), deeper),
+            _ => None,
+        }
+    }
+
+    /// Lines whose fields have one order.
+    fn structured<'l>(&mut self, line: &'l [u8]) -> Option<Request<'l>> {
+        let (format, clock) = (&self.format, &mut self.clock);
         let mut read = |kind: Format, parse: fn(&'l [u8], &mut Clock) -> Option<Request<'l>>| {
-            if format.may_be(kind) { parse(line, clock) } else { None }
+            if format.may_be(&kind) { parse(line, clock) } else { None }
         };
         read(Format::Combined, combined::parse)
             .or_else(|| read(Format::Haproxy, haproxy::parse))
             .or_else(|| read(Format::Balancer, balancer::parse))
-            .or_else(|| if format.may_be(Format::Text) { self.parse_text(line) } else { None })
     }
 
-    fn parse_text<'l>(&mut self, line: &'l [u8]) -> Option<Request<'l>> {
+    /// Lines that quote a request or name its fields.
+    fn loosely_structured<'l>(&mut self, line: &'l [u8]) -> Option<Request<'l>> {
+        if self.format != Format::Any {
+            return None;
+        }
+        let clock = &mut self.clock;
+        named::parse(line, clock)
+            .or_else(|| quoted::parse(line, clock))
+            .or_else(|| logfmt::parse(line, clock))
+    }
+
+    /// The requests that a text shows, together with the lines before it.
+    fn told<'l>(&mut self, line: &'l [u8]) -> Option<Request<'l>> {
         if memmem::find(line, CONSOLE).is_some() {
             self.saw_console = true;
             self.record = record_time(line);
         }
-        if let Some(of_transcript) = self.transcript.line(line) {
-            return of_transcript;
-        }
-        let request = match refusal::parse(line) {
-            Some(_) if self.transcript.takes_body() => return None,
-            Some(refusal) => refusal,
-            None => text::parse(line)?,
-        };
-        Some(Request { time: request.time.or(self.record), ..request })
+        let mut requests = self.conversation.line(line).into_iter();
+        let first = requests.next()?;
+        self.more.extend(requests.map(Request::into_owned));
+        Some(Request { time: first.time.or(self.record), ..first })
     }
 }
 
@@ -182,7 +351,7 @@ mod tests {
 
     #[test]
     fn other_lines_are_no_requests() {
-        for line in ["", "   ", "{", "{}", "[1]", "hello", "GET /instance/connectionState/x", "\u{feff}"] {
+        for line in ["", "   ", "{", "{}", "[1]", "hello", "\u{feff}"] {
             assert_eq!(parse(line), None, "{line:?}");
         }
     }

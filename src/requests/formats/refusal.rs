@@ -6,7 +6,6 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 use memchr::{memchr, memmem};
 
-use crate::requests::request::{Asked, Request};
 use crate::requests::time::Time;
 
 static AFTER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(" instance does not exist"));
@@ -17,16 +16,25 @@ const DEEPEST: u32 = 3;
 /// How far into a line a time is looked for.
 const PREFIX: usize = 80;
 
-/// Reads the name out of `The "x" instance does not exist`, also with the quotes escaped for JSON, however often.
+/// Reads the name out of `The "x" instance does not exist`, also with the quotes escaped for JSON, however often, or as
+/// `\u0022`; and how often they were escaped.
 ///
 /// A line counts as one request: such texts often hold the body twice, as the message and as the response.
-pub(super) fn parse(line: &[u8]) -> Option<Request<'_>> {
-    let name = AFTER.find_iter(line).find_map(|at| quoted_before(&line[..at]))?;
-    let status = Some(404);
-    Some(Request { status, time: time(line), ..Request::of(Asked::Name(name)) })
+pub(super) fn name(line: &[u8]) -> Option<(Cow<'_, [u8]>, usize)> {
+    AFTER.find_iter(line).find_map(|at| quoted_before(&line[..at]))
 }
 
-fn quoted_before(text: &[u8]) -> Option<Cow<'_, [u8]>> {
+fn quoted_before(text: &[u8]) -> Option<(Cow<'_, [u8]>, usize)> {
+    for mark in [&b"\\u0022"[..], b"&quot;"] {
+        if let Some(text) = text.strip_suffix(mark) {
+            let opening = [b"The ", mark].concat();
+            let name = &text[memmem::rfind(text, &opening)? + opening.len()..];
+            return Some((
+                unescape(name).map_or(Cow::Borrowed(name), |name| Cow::Owned(name.into_bytes())),
+                1,
+            ));
+        }
+    }
     let text = text.strip_suffix(b"\"")?;
     let backslashes = text.iter().rev().take_while(|&&byte| byte == b'\\').count();
     // Each level of JSON doubles the backslashes and adds one: none, 1, 3, 7.
@@ -40,7 +48,7 @@ fn quoted_before(text: &[u8]) -> Option<Cow<'_, [u8]>> {
         let Some(inner) = unescape(&name) else { break };
         name = Cow::Owned(inner.into_bytes());
     }
-    Some(name)
+    Some((name, levels as usize))
 }
 
 fn unescape(name: &[u8]) -> Option<String> {
@@ -48,26 +56,45 @@ fn unescape(name: &[u8]) -> Option<String> {
     serde_json::from_str(&format!("\"{}\"", str::from_utf8(name).ok()?)).ok()
 }
 
-/// A time near the beginning of the line, as `docker logs --timestamps` and most programs put it there.
+/// A time near the beginning of the line, as `docker logs --timestamps` and most programs put it there: in the forms of
+/// ISO 8601 and of Go, of syslog, or in seconds since 1970.
 pub(super) fn time(line: &[u8]) -> Option<Time> {
     let head = String::from_utf8_lossy(&line[..line.len().min(PREFIX)]);
-    let starts = head.match_indices('-').filter_map(|(dash, _)| dash.checked_sub(4));
-    starts.filter_map(|start| head.get(start..)).find_map(|text| {
+    let starts = head.match_indices(['-', '/']).filter_map(|(mark, _)| mark.checked_sub(4));
+    let iso = starts.filter_map(|start| head.get(start..)).find_map(|text| {
         // `2026-11-21 03:59:12` has one space inside, and what follows the time is none of its business.
-        let words = text.match_indices([' ', ']', '"', '\'']).map(|(at, _)| at).take(2).chain([text.len()]);
-        words.filter_map(|end| Time::from_iso(&text[..end])).next()
-    })
+        let is_edge = |c: char| matches!(c, ' ' | ']' | '"' | '\'' | '\t' | '|');
+        let ends = text.match_indices(is_edge).map(|(at, _)| at).take(3).chain([text.len()]);
+        // The longest: a zone may stand behind another space.
+        ends.filter_map(|end| Time::from_iso(text[..end].trim_end_matches([':', ','])))
+            .last()
+            .or_else(|| gin(text))
+    });
+    iso.or_else(|| Time::from_syslog(&head)).or_else(|| epoch(&head))
+}
+
+/// `2026/11/21 - 03:59:12`
+fn gin(text: &str) -> Option<Time> {
+    let (date, clock) = (text.get(..10)?, text.get(10..)?.strip_prefix(" - ")?);
+    Time::from_iso(&format!("{date} {}", clock.get(..8)?))
+}
+
+/// `1795233552.123`
+fn epoch(head: &str) -> Option<Time> {
+    let is_number = |c: char| c.is_ascii_digit() || c == '.';
+    // A telephone number has no point.
+    let numbers =
+        head.split(|c| !is_number(c)).filter(|number| number.find('.') == Some(10) && number.len() > 12);
+    numbers
+        .filter_map(|number| number.parse().ok())
+        .find(|number| (1e9..1e19).contains(number))
+        .and_then(Time::from_unix)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     fn name(line: &str) -> Option<String> {
-        parse(line.as_bytes()).map(|request| match request.asked {
-            Asked::Name(name) => String::from_utf8_lossy(&name).into_owned(),
-            Asked::Path(path) => panic!("{path:?}"),
-        })
+        super::name(line.as_bytes()).map(|(name, _)| String::from_utf8_lossy(&name).into_owned())
     }
 
     #[test]
@@ -104,12 +131,15 @@ mod tests {
     fn a_time_at_the_beginning_is_read() {
         let time = |prefix: &str| {
             let line = format!("{prefix}The \"g1\" instance does not exist");
-            parse(line.as_bytes()).unwrap().time.map(|time| time.to_string())
+            super::time(line.as_bytes()).map(|time| time.to_string())
         };
         assert_eq!(time("2026-11-21T04:07:09.123Z ").as_deref(), Some("2026-11-21T04:07:09Z"));
         assert_eq!(time("n8n-1 | 2026-11-21 04:07:09 error: ").as_deref(), Some("2026-11-21T04:07:09"));
         assert_eq!(time("[2026-11-21T04:07:09+02:00] ").as_deref(), Some("2026-11-21T02:07:09Z"));
         assert_eq!(time("{\"t\":\"2026-11-21T04:07:09Z\",\"b\":\""), Some("2026-11-21T04:07:09Z".into()));
+        assert_eq!(time("2026/11/21 04:07:09.123 ").as_deref(), Some("2026-11-21T04:07:09"));
+        assert_eq!(time("[GIN] 2026/11/21 - 04:07:09 | ").as_deref(), Some("2026-11-21T04:07:09"));
+        assert_eq!(time("[0] a: [[1795233552.122, {}], ").as_deref(), Some("2026-11-21T03:59:12Z"));
         assert_eq!(time("a-b c-d "), None);
     }
 }

@@ -1,5 +1,4 @@
-//! Any other text that shows a request: n8n's and other clients' own logs, transcripts of `curl -v`, the server's
-//! `Cannot GET /…`.
+//! Any other text that shows a request: n8n's and other clients' own logs, `curl -v`, the server's `Cannot GET /…`.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -7,14 +6,11 @@ use std::sync::LazyLock;
 use aho_corasick::AhoCorasick;
 use memchr::memmem;
 
-use super::refusal;
+use super::combined::address_in;
+use super::fields::{METHODS, host_of};
+use super::{answer, refusal};
 use crate::evolution::routes::routes;
-use crate::requests::request::{Asked, More, Request};
-
-const METHODS: [&[u8]; 6] = [b"GET", b"POST", b"PUT", b"PATCH", b"DELETE", b"HEAD"];
-
-/// Numbers that are an answer's status wherever they stand alone; others may as well be milliseconds.
-const STATUSES: [u16; 12] = [200, 201, 204, 301, 302, 400, 401, 403, 404, 500, 502, 503];
+use crate::requests::request::{Asked, Request};
 
 /// What the first segments of all routes look like inside a path.
 static RESOURCES: LazyLock<AhoCorasick> = LazyLock::new(|| {
@@ -27,25 +23,47 @@ static RESOURCES: LazyLock<AhoCorasick> = LazyLock::new(|| {
     AhoCorasick::builder().ascii_case_insensitive(true).build(resources).expect("a few short words")
 });
 
-/// A request of which the line shows path and answer.
-pub(super) fn parse(line: &[u8]) -> Option<Request<'_>> {
-    if let Some(request) = cannot(line) {
-        return Some(request);
+/// The requests of which a line shows the path, in their order; the status is missing where the line does not say it.
+pub(super) fn paths(line: &[u8]) -> Vec<Request<'_>> {
+    let mut words: Vec<(usize, usize)> = Vec::new();
+    for found in RESOURCES.find_iter(line) {
+        let word = word_around(line, found.start());
+        if words.last() != Some(&word) && !is_mention(line, word.0) {
+            words.push(word);
+        }
     }
-    let at = RESOURCES.find(line)?.start();
-    let (start, end) = word_around(line, at);
-    let status = status(&line[end..]).or_else(|| status(&line[..start]))?;
-    let method = line[..start].split(|byte| !byte.is_ascii_alphabetic()).rev().find(|word| !word.is_empty());
-    Some(Request {
-        method: method.filter(|method| METHODS.contains(method)).map(Cow::Borrowed),
-        status: Some(status),
-        time: refusal::time(line),
-        ..Request::of(Asked::Path(Cow::Borrowed(&line[start..end])))
-    })
+    let mut requests: Vec<Request<'_>> = Vec::new();
+    for (at, &(start, end)) in words.iter().enumerate() {
+        let from = at.checked_sub(1).map_or(0, |before| words[before].1);
+        let until = words.get(at + 1).map_or(line.len(), |next| next.0);
+        let (before, behind) = (&line[from..start], &line[end..until]);
+        let path = path_of(&line[start..end]);
+        // `curl -v` and proxies write the same path twice: as it came, and as it went on.
+        if requests
+            .iter()
+            .any(|other| other.asked == Asked::Path(Cow::Borrowed(path)) && other.status.is_none())
+        {
+            continue;
+        }
+        let method = method(before);
+        let status = answer::right_behind(behind)
+            .or_else(|| answer::named(behind))
+            .or_else(|| answer::right_before(before))
+            .or_else(|| answer::named(before));
+        requests.push(Request {
+            method: method.map(Cow::Borrowed),
+            status,
+            time: refusal::time(line),
+            client: method.and(address_in(&line[..start])).map(|(client, _)| Cow::Borrowed(client)),
+            host: host_of(path).map(Cow::Borrowed),
+            ..Request::of(Asked::Path(Cow::Borrowed(path)))
+        });
+    }
+    requests
 }
 
 /// `Cannot GET /instance/connectionState`, the server's answer to a verb or route that it does not have.
-fn cannot(line: &[u8]) -> Option<Request<'_>> {
+pub(super) fn cannot(line: &[u8]) -> Option<Request<'_>> {
     let rest = &line[memmem::find(line, b"Cannot ")? + b"Cannot ".len()..];
     let method = METHODS.into_iter().find(|method| rest.starts_with(method))?;
     let path = rest[method.len()..].strip_prefix(b" ").filter(|path| path.starts_with(b"/"))?;
@@ -57,82 +75,73 @@ fn cannot(line: &[u8]) -> Option<Request<'_>> {
     })
 }
 
+/// The verb in the last few words before a path.
+fn method(before: &[u8]) -> Option<&[u8]> {
+    const NEAR: usize = 40;
+    let near = &before[before.len().saturating_sub(NEAR)..];
+    let mut words = near.split(|byte| !byte.is_ascii_alphabetic()).rev().filter(|word| !word.is_empty());
+    words.find(|word| METHODS.iter().any(|method| word == method))
+}
+
+/// Whether a path only stands in a referer, or in what another program was told to send.
+fn is_mention(line: &[u8], start: usize) -> bool {
+    const MARKS: [&[u8]; 5] = [b"referer", b"referrer", b":path", b"upstream", b"origin"];
+    const NEAR: usize = 14;
+    let near = line[start.saturating_sub(NEAR)..start].to_ascii_lowercase();
+    let is_end = |at: usize| near[at..].iter().all(|byte| !matches!(byte, b',' | b';' | b'}' | b')'));
+    MARKS.iter().any(|mark| memmem::rfind(&near, mark).is_some_and(is_end))
+}
+
+/// A path without what a sentence puts behind it.
+fn path_of(word: &[u8]) -> &[u8] {
+    let end = word
+        .iter()
+        .rposition(|byte| !matches!(byte, b')' | b'}' | b'.' | b':' | b'!'))
+        .map_or(0, |at| at + 1);
+    &word[..end]
+}
+
 /// The word that holds this place: what stands between spaces, quotes and the like.
 fn word_around(line: &[u8], at: usize) -> (usize, usize) {
     let is_edge = |byte: &u8| {
         byte.is_ascii_whitespace()
             || byte.is_ascii_control()
-            || matches!(byte, b'"' | b'\'' | b'`' | b'<' | b'>' | b'\\' | b',' | b';' | b'|' | b'[' | b']')
+            || matches!(
+                byte,
+                b'"' | b'\'' | b'`' | b'<' | b'>' | b'\\' | b',' | b';' | b'|' | b'[' | b']' | b'('
+            )
     };
     let start = line[..at].iter().rposition(is_edge).map_or(0, |edge| edge + 1);
     let end = line[at..].iter().position(is_edge).map_or(line.len(), |edge| at + edge);
-    (start, end)
-}
-
-/// The first number that is a status and stands alone.
-fn status(text: &[u8]) -> Option<u16> {
-    let is_word =
-        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'/' | b'%');
-    text.split(|byte| !is_word(byte))
-        .filter_map(|word| word.strip_suffix(b".").unwrap_or(word).try_into().ok())
-        .filter_map(|word: &[u8; 3]| str::from_utf8(word).ok()?.parse().ok())
-        .find(|status| STATUSES.contains(status))
-}
-
-/// What `curl -v` shows of one request, line by line: `> GET /path HTTP/1.1`, `> user-agent: …`, `< HTTP/1.1 404`.
-#[derive(Debug, Default)]
-pub(super) struct Transcript {
-    request: Option<Request<'static>>,
-    /// Lines for which a body may still be that of the answer just read.
-    body: u8,
-}
-
-impl Transcript {
-    /// What a line adds. The outer `None` is a line that is none of a transcript's.
-    pub fn line(&mut self, line: &[u8]) -> Option<Option<Request<'static>>> {
-        const BODY: u8 = 20;
-        self.body = self.body.saturating_sub(1);
-        if let Some(sent) = line.strip_prefix(b"> ") {
-            if let Some(version) = memmem::rfind(sent, b" HTTP/") {
-                let (method, path) = super::combined::request_line(&sent[..version]);
-                let method = method.map(|method| Cow::Owned(method.to_vec()));
-                let asked = Asked::Path(Cow::Owned(path.to_vec()));
-                self.request = Some(Request { method, ..Request::of(asked) });
-            } else if let (Some(agent), Some(request)) = (header(sent, b"user-agent"), &mut self.request) {
-                request.more = More::Known { user_agent: Some(Cow::Owned(agent.to_vec())), router: None };
-            } else if let (Some(host), Some(request)) = (header(sent, b"host"), &mut self.request) {
-                request.host = Some(Cow::Owned(host.to_vec()));
-            }
-            return Some(None);
+    // `url=/path` and `to:https://host/path` begin behind their mark.
+    let word = &line[start..end];
+    let start = match memmem::find(word, b"://") {
+        Some(scheme) => {
+            start + word[..scheme].iter().rposition(|byte| !byte.is_ascii_alphabetic()).map_or(0, |at| at + 1)
         }
-        let answer = line.strip_prefix(b"< HTTP/")?;
-        let status = status(answer.splitn(2, |&byte| byte == b' ').nth(1)?)?;
-        let request = self.request.take()?;
-        self.body = BODY;
-        Some(Some(Request { status: Some(status), ..request }))
-    }
-
-    /// Whether a refusal is the body of an answer that was counted already; the next one is not.
-    pub fn takes_body(&mut self) -> bool {
-        std::mem::take(&mut self.body) > 0
-    }
-}
-
-fn header<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
-    let (head, value) = line.split_at_checked(name.len())?;
-    head.eq_ignore_ascii_case(name).then(|| value.strip_prefix(b":").map(<[u8]>::trim_ascii))?
+        None => {
+            start
+                + memchr::memchr(b'/', word)
+                    .filter(|&slash| slash > 0 && word[..slash].ends_with(b"="))
+                    .unwrap_or(0)
+        }
+    };
+    (start, end)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(line: &str) -> Option<String> {
-        let request = parse(line.as_bytes())?;
-        let Asked::Path(path) = &request.asked else { panic!("a path") };
+    fn read(line: &str) -> Vec<String> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let method = request.method.as_deref().map_or("-".into(), text);
-        Some(format!("{method} {} {}", text(path), request.status.unwrap()))
+        let told = |request: &Request<'_>| {
+            let Asked::Path(path) = &request.asked else { panic!("a path") };
+            let method = request.method.as_deref().map_or("-".into(), text);
+            let status = request.status.map_or("?".into(), |status| status.to_string());
+            format!("{method} {} {status}", text(path))
+        };
+        paths(line.as_bytes()).iter().map(told).collect()
     }
 
     #[test]
@@ -140,47 +149,43 @@ mod tests {
         for (line, expected) in [
             (
                 "2026-11-21 ERROR 404 - GET http://evo:8080/instance/connect/x",
-                "GET http://evo:8080/instance/connect/x 404",
+                &["GET http://evo:8080/instance/connect/x 404"][..],
             ),
-            ("POST /message/sendText/x -> 404 (12 ms)", "POST /message/sendText/x 404"),
+            ("POST /message/sendText/x -> 404 (12 ms)", &["POST /message/sendText/x 404"]),
             (
                 "Request to \"https://wa.example.com/api/chat/findChats/a%20b\" failed with status code 404",
-                "- https://wa.example.com/api/chat/findChats/a%20b 404",
+                &["- https://wa.example.com/api/chat/findChats/a%20b 404"],
             ),
-            ("{\"url\":\"/Message/SendText/x\",\"code\":404}", "- /Message/SendText/x 404"),
-            ("{\"message\":[\"Cannot GET /instance/connectionState\"]}", "GET /instance/connectionState 404"),
-            ("GET /instance/connect/x 200 in 404 ms", "GET /instance/connect/x 200"),
+            ("{\"url\":\"/Message/SendText/x\",\"code\":404}", &["- /Message/SendText/x 404"]),
+            ("GET /instance/connect/x 200 in 404 ms", &["GET /instance/connect/x 200"]),
+            (
+                "GET /instance/connect/x 404; GET /instance/connect/y 200",
+                &["GET /instance/connect/x 404", "GET /instance/connect/y 200"],
+            ),
+            (
+                "[Sat Nov 21 03:59:12 2026] 203.0.113.7:5 [404]: GET /instance/connect/x",
+                &["GET /instance/connect/x 404"],
+            ),
+            (
+                "404 Client Error: Not Found for url: https://h/instance/connect/x",
+                &["- https://h/instance/connect/x 404"],
+            ),
+            (
+                "Client error: `POST https://h/message/sendText/x` resulted in a `404 Not Found` response",
+                &["POST https://h/message/sendText/x 404"],
+            ),
+            ("GET /instance/connect/x", &["GET /instance/connect/x ?"]),
+            ("GET /instance/connect/x took 712 ms", &["GET /instance/connect/x ?"]),
+            ("GET /instance/connect/x 404 ms", &["GET /instance/connect/x ?"]),
+            ("pid 404 GET x of 500 /instance/connect/x for 5511404", &["GET /instance/connect/x ?"]),
+            ("GET /other 404 referer: https://h/instance/connect/x", &[]),
+            ("404 /favicon.ico", &[]),
         ] {
-            assert_eq!(read(line).as_deref(), Some(expected), "{line}");
+            assert_eq!(read(line), expected, "{line}");
         }
-        for line in [
-            "GET /instance/connect/x",
-            "GET /instance/connect/x took 712 ms",
-            "404 /favicon.ico",
-            "Cannot GET there",
-        ] {
-            assert_eq!(read(line), None, "{line}");
-        }
-    }
-
-    #[test]
-    fn a_transcript_is_one_request() {
-        let mut transcript = Transcript::default();
-        let lines = [
-            "* Connected to wa.example.com",
-            "> GET /instance/connect/x HTTP/2",
-            "> Host: wa.example.com",
-            "> User-Agent: curl/8.5.0",
-            "< HTTP/2 404 ",
-        ];
-        let read: Vec<_> = lines.iter().map(|line| transcript.line(line.as_bytes())).collect();
-        assert_eq!(read[0], None);
-        assert_eq!(read[3], Some(None));
-        let request = read[4].clone().unwrap().unwrap();
-        assert_eq!(request.asked, Asked::Path(Cow::Borrowed(b"/instance/connect/x")));
-        assert_eq!((request.status, request.host.as_deref()), (Some(404), Some(&b"wa.example.com"[..])));
-        assert_eq!(request.user_agent().as_deref(), Some(&b"curl/8.5.0"[..]));
-        assert!(transcript.takes_body() && !transcript.takes_body());
-        assert_eq!(transcript.line(b"< HTTP/2 404 "), None, "nothing was asked");
+        let cannot = |line: &'static str| cannot(line.as_bytes()).map(|request| request.asked);
+        let path = Asked::Path(Cow::Borrowed(&b"/instance/connectionState"[..]));
+        assert_eq!(cannot("{\"message\":[\"Cannot GET /instance/connectionState\"]}"), Some(path));
+        assert_eq!(cannot("Cannot GET there"), None);
     }
 }

@@ -1,7 +1,10 @@
 //! A piece of a log that holds whole lines.
 
+use std::sync::Arc;
+
 use memchr::memchr;
 
+use crate::requests::formats::columns::Columns;
 use crate::requests::time::Time;
 
 /// Bytes of a line that are looked at; what is longer is no access log's line.
@@ -18,12 +21,14 @@ pub struct Block {
     pub(super) length: usize,
     /// When the record of Evolution's console log began in which the first line stands.
     pub record: Option<Time>,
+    /// The columns that the file has named so far, if it names them.
+    pub columns: Option<Arc<Columns>>,
 }
 
 impl Default for Block {
     /// An empty one.
     fn default() -> Self {
-        Self { buffer: vec![0; BLOCK], length: 0, record: None }
+        Self { buffer: vec![0; BLOCK], length: 0, record: None, columns: None }
     }
 }
 
@@ -33,6 +38,7 @@ impl Block {
         self.buffer[..begun.len()].copy_from_slice(begun);
         self.length = begun.len();
         self.record = None;
+        self.columns = None;
     }
 
     /// Where to read to.

@@ -48,12 +48,14 @@ pub(super) struct Growing {
     file: File,
     /// How far it is read.
     at: u64,
+    /// Whether what was read ends with a line.
+    ends_line: bool,
     progress: Arc<Progress>,
 }
 
 impl Growing {
     pub fn new(path: &Path, file: File, progress: Arc<Progress>) -> Self {
-        Self { path: path.to_owned(), file, at: 0, progress }
+        Self { path: path.to_owned(), file, at: 0, ends_line: true, progress }
     }
 
     /// Whether another file lies under the name now, or this one was emptied.
@@ -67,6 +69,9 @@ impl Growing {
     fn take(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read(buffer)?;
         self.at += count as u64;
+        if let Some(&last) = buffer[..count].last() {
+            self.ends_line = last == b'\n';
+        }
         Ok(count)
     }
 }
@@ -89,6 +94,12 @@ impl Read for Growing {
             }
             if let Ok(file) = File::open(&self.path) {
                 (self.file, self.at) = (file, 0);
+                // The old file's last line may lack its end, and is no beginning of the new one's first.
+                if std::mem::replace(&mut self.ends_line, true) {
+                    continue;
+                }
+                buffer[0] = b'\n';
+                return Ok(1);
             }
         }
         Ok(0)

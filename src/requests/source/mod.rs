@@ -3,6 +3,7 @@
 
 mod block;
 mod live;
+mod utf16;
 
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read};
@@ -15,12 +16,17 @@ use memchr::{memchr, memmem, memrchr};
 
 pub use self::block::{BLOCK, Block, LONGEST_LINE};
 use self::live::{Growing, Patient};
+use super::formats::columns::{Columns, FIELDS};
+use super::formats::records::{Records, is_document};
 use super::formats::{CONSOLE, KNOWN, record_time};
 use super::progress::Progress;
 use super::shown::visible;
 use super::time::Time;
 use crate::exit::failure;
 use crate::unpacked::{self, Packing};
+
+/// How much of a text is looked at to tell what it is: more than any line of a log has.
+const HEAD: usize = LONGEST_LINE;
 
 /// A log, read from its beginning to its end.
 pub struct Source {
@@ -36,6 +42,8 @@ pub struct Source {
     is_new: bool,
     /// When the last record of Evolution's console log began, in a log that has such.
     record: Option<Option<Time>>,
+    /// The columns named so far, in a log that names them.
+    columns: Option<Option<Arc<Columns>>>,
     /// Whether it ended in the middle of what gzip or zstd packed.
     pub is_cut_short: bool,
 }
@@ -72,6 +80,7 @@ impl Source {
                 unpacked(progress.counting(Box::new(patient))).with_context(context)?
             }
         };
+        let reader = if follow && is_file { reader } else { text(reader).with_context(context)? };
         Ok(Self {
             name,
             reader,
@@ -80,6 +89,7 @@ impl Source {
             is_live: packing == Packing::None && (follow || !is_file),
             is_new: true,
             record: None,
+            columns: None,
             is_cut_short: false,
         })
     }
@@ -95,8 +105,9 @@ impl Source {
             let is_end = self.read_into(block)?;
             if self.is_new && block.length > 0 {
                 self.is_new = false;
-                refuse_binary(block.bytes())?;
+                refuse_binary(block.bytes(), &self.name)?;
                 self.record = memmem::find(block.bytes(), CONSOLE).map(|_| None);
+                self.columns = memmem::find(block.bytes(), FIELDS).map(|_| None);
             }
             self.cut(block, is_end);
             if block.length > 0 {
@@ -164,6 +175,14 @@ impl Source {
 
     /// Tells the block which console record it begins in, and remembers the one in which it ends.
     fn note_record(&mut self, block: &mut Block) {
+        block.columns = self.columns.clone().flatten();
+        if let Some(columns) = &mut self.columns
+            && let Some(at) = memmem::rfind(block.bytes(), FIELDS)
+        {
+            let line = &block.bytes()[at..];
+            let line = &line[..memchr(b'\n', line).unwrap_or(line.len())];
+            *columns = Columns::of(line.trim_ascii_end()).map(Arc::new);
+        }
         block.record = self.record.flatten();
         if let Some(record) = &mut self.record
             && let Some(at) = memmem::rfind(block.bytes(), CONSOLE)
@@ -178,16 +197,102 @@ fn unpacked(bytes: impl Read + Send + 'static) -> io::Result<(Box<dyn Read + Sen
     unpacked::reader(BufReader::with_capacity(BLOCK / 4, bytes))
 }
 
-fn refuse_binary(head: &[u8]) -> Result<()> {
-    const MAGIC: [(&[u8], &str); 2] = [(b"BZh", "bzcat"), (b"\xFD7zXZ\x00", "xzcat")];
-    const LOOKED_AT: usize = 4096;
-    if let Some((_, unpack)) = MAGIC.iter().find(|(magic, _)| head.starts_with(magic)) {
-        let next = format!("{unpack} FILE | evodoctor logs -");
-        return Err(failure("this file is compressed in a way that is not read here", next));
+/// The lines of a text: of UTF-16 in UTF-8, of a document of JSON its records.
+fn text(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+    let mut head = vec![0; HEAD];
+    let mut length = 0;
+    // A pipe may give few bytes at a time; its first line tells, unless it only opens a bracket.
+    let is_undecided = |head: &[u8]| {
+        memchr(b'\n', head).is_none()
+            || matches!(head.trim_ascii(), b"" | b"{" | b"[" | b"[{")
+            || head.len() < 4
+    };
+    while length < HEAD && is_undecided(&head[..length]) {
+        match reader.read(&mut head[length..]) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // It is told where it is read.
+            Err(error) => {
+                reader = Box::new(Failing(Some(error)));
+                break;
+            }
+        }
     }
-    if head.starts_with(b"\xFF\xFE") || head.starts_with(b"\xFE\xFF") {
-        let next = "iconv -f UTF-16 -t UTF-8 FILE | evodoctor logs -";
-        return Err(failure("this file is UTF-16, as PowerShell's > writes it", next));
+    head.truncate(length);
+    let is_wide = utf16::is_wide(&head);
+    let plain = if is_wide {
+        utf16::decoded(&head)
+    } else {
+        head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&head).to_vec()
+    };
+    let whole: Box<dyn Read + Send> = match is_wide {
+        true => Box::new(utf16::Narrow::new(io::Cursor::new(head).chain(reader))),
+        false => Box::new(io::Cursor::new(plain.clone()).chain(reader)),
+    };
+    Ok(if is_document(&plain) { Box::new(Taken::new(whole)) } else { whole })
+}
+
+/// Gives an error that came while the head of a text was looked at.
+struct Failing(Option<io::Error>);
+
+impl Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
+}
+
+/// A document, taken apart into lines as it is read.
+struct Taken {
+    reader: Box<dyn Read + Send>,
+    records: Records,
+    lines: Vec<u8>,
+    given: usize,
+    has_ended: bool,
+}
+
+impl Taken {
+    fn new(reader: Box<dyn Read + Send>) -> Self {
+        Self { reader, records: Records::default(), lines: Vec::new(), given: 0, has_ended: false }
+    }
+}
+
+impl Read for Taken {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut piece = [0; 8192];
+        while self.given == self.lines.len() && !self.has_ended {
+            self.lines.clear();
+            self.given = 0;
+            match self.reader.read(&mut piece)? {
+                0 => {
+                    self.records.end(&mut self.lines);
+                    self.has_ended = true;
+                }
+                count => self.records.feed(&piece[..count], &mut self.lines),
+            }
+        }
+        let count = buffer.len().min(self.lines.len() - self.given);
+        buffer[..count].copy_from_slice(&self.lines[self.given..self.given + count]);
+        self.given += count;
+        Ok(count)
+    }
+}
+
+fn refuse_binary(head: &[u8], name: &str) -> Result<()> {
+    const MAGIC: [(&[u8], &str); 4] = [
+        (b"BZh", "bzcat"),
+        (b"\xFD7zXZ\x00", "xzcat"),
+        (b"PK\x03\x04", "unzip -p"),
+        (b"7z\xBC\xAF", "7z x -so"),
+    ];
+    const LOOKED_AT: usize = 4096;
+    // A tar archive has its mark behind the first name.
+    const TAR: std::ops::Range<usize> = 257..262;
+    let is_tar = head.get(TAR) == Some(b"ustar");
+    let unpack = MAGIC.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, unpack)| *unpack);
+    if let Some(unpack) = unpack.or(is_tar.then_some("tar -xOf")) {
+        let next = format!("{unpack} {name} | evodoctor logs -");
+        return Err(failure("this file is compressed in a way that is not read here", next));
     }
     if memchr(0, &head[..head.len().min(LOOKED_AT)]).is_some() {
         return Err(failure("this file is binary, not a log", format!("give a log that is text: {KNOWN}")));
@@ -210,6 +315,7 @@ mod tests {
             is_live: false,
             is_new: true,
             record: None,
+            columns: None,
             is_cut_short: false,
         }
     }
@@ -252,12 +358,13 @@ mod tests {
     #[test]
     fn what_is_no_text_is_refused_with_the_way_to_read_it() {
         let refused = |bytes: &[u8]| {
-            format!("{:?}", refuse_binary(bytes).unwrap_err().downcast_ref::<Failure>().unwrap())
+            format!("{:?}", refuse_binary(bytes, "a.log").unwrap_err().downcast_ref::<Failure>().unwrap())
         };
-        assert!(refused(b"BZh9").contains("bzcat"));
-        assert!(refused(b"\xFF\xFEa\0").contains("iconv"));
+        assert!(refused(b"BZh9").contains("bzcat a.log"));
+        assert!(refused(b"PK\x03\x04").contains("unzip -p a.log"));
+        assert!(refused(&[&[b'x'; 257][..], b"ustar\0"].concat()).contains("tar -xOf a.log"));
         assert!(refused(b"ab\0c").contains("nginx"));
-        assert!(refuse_binary("joão\n".as_bytes()).is_ok());
+        assert!(refuse_binary("joão\n".as_bytes(), "a.log").is_ok());
     }
 
     #[test]

@@ -32,6 +32,11 @@ fn interrupt(child: &Child) {
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
 }
 
+fn terminate(child: &Child) {
+    let pid = rustix::process::Pid::from_child(child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+}
+
 fn append(path: &Path, text: &str) {
     OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
 }
@@ -76,6 +81,32 @@ fn a_growing_log_is_told_as_it_grows_and_after_it_was_rotated() {
         report.iter().any(|line| line.contains("6 of 6 requests were refused because of 5 wrong names.")),
         "{report:#?}"
     );
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn a_growing_log_is_told_as_json_and_half_a_line_is_no_part_of_the_next_file() {
+    let folder = TempDir::new().unwrap();
+    let log = folder.path().join("access.log");
+    fs::write(&log, LINE.replace("NAME", "ALPHA")).unwrap();
+    let mut child = start(&[log.to_str().unwrap(), "--follow", "--format", "json"], Stdio::null());
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let told: Value = serde_json::from_str(&next(&mut lines)).unwrap();
+    assert_eq!(
+        (&told["code"], &told["subject"], &told["write_instead"]),
+        (&"EVO502".into(), &"ALPHA".into(), &"alpha".into())
+    );
+    // The writer dies in the middle of a line, and a new file begins.
+    append(&log, "203.0.113.7 - - [21/Nov/2026:03:59");
+    std::thread::sleep(Duration::from_millis(600));
+    fs::rename(&log, folder.path().join("access.log.1")).unwrap();
+    append(&log, &LINE.replace("NAME", "suport"));
+    let told: Value = serde_json::from_str(&next(&mut lines)).unwrap();
+    assert_eq!((&told["subject"], &told["client"]), (&"suport".into(), &"203.0.113.7".into()));
+    terminate(&child);
+    let rest: String = lines.lines().map(Result::unwrap).collect();
+    let report: Value = serde_json::from_str(&rest).unwrap();
+    assert_eq!(report["findings"].as_array().unwrap().len(), 2, "{rest}");
     assert_eq!(child.wait().unwrap().code(), Some(1));
 }
 

@@ -1,13 +1,14 @@
-//! Access logs with one JSON object per line: Traefik, Caddy, Cloudflare, and nginx with the usual field names.
+//! Access logs with one JSON object per line, whoever wrote them.
 
-mod fields;
+mod names;
 mod scan;
 
 use std::borrow::Cow;
 
-use self::fields::{Fields, Slot, Value};
-use super::combined;
-use crate::requests::request::{Asked, More, Request};
+use self::names::{Exact, Usual};
+pub(super) use self::scan::unescaped;
+use super::fields::{Fields, Slot};
+use crate::requests::request::Request;
 use crate::requests::time::{Clock, Time};
 
 /// What a line of JSON turned out to be.
@@ -21,18 +22,29 @@ pub(super) enum Line<'l> {
         /// When Docker took it.
         time: Option<Time>,
     },
-    /// No JSON, or none that tells of a request.
+    /// JSON that tells of no request.
     Other,
+    /// No JSON.
+    Broken,
 }
 
-/// Reads a line that begins with a brace.
+/// Reads an object.
 pub(super) fn parse<'l>(line: &'l [u8], clock: &mut Clock) -> Line<'l> {
-    let Some(mut fields) = scan::fields(line).or_else(|| really_parsed(line)) else { return Line::Other };
-    let time = fields.take(Slot::Time).and_then(|value| time(&value, clock));
-    if let Some(request) = request(&mut fields, time) {
+    if let Some(mut fields) = scan::fields::<Exact>(line).filter(Fields::are_enough) {
+        let time = fields.time(clock);
+        if let Some(request) = fields.request(time) {
+            return Line::Request(request);
+        }
+    }
+    let Some(mut fields) = scan::fields::<Usual>(line).or_else(|| really_parsed(line)) else {
+        return Line::Broken;
+    };
+    let time = fields.time(clock);
+    let inner = fields.text(Slot::Line);
+    if let Some(request) = fields.request(time) {
         return Line::Request(request);
     }
-    match fields.text(Slot::Line) {
+    match inner {
         Some(Cow::Borrowed(inner)) => Line::Wrapped { line: Cow::Borrowed(inner.trim_ascii_end()), time },
         Some(Cow::Owned(inner)) => Line::Wrapped { line: Cow::Owned(inner.trim_ascii_end().to_vec()), time },
         None => Line::Other,
@@ -40,65 +52,18 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut Clock) -> Line<'l> {
 }
 
 fn really_parsed(line: &[u8]) -> Option<Fields<'static>> {
-    serde_json::from_str(&String::from_utf8_lossy(line)).ok().map(|json| Fields::of(&json))
-}
-
-fn request<'l>(fields: &mut Fields<'l>, time: Option<Time>) -> Option<Request<'l>> {
-    let (method, path) = match fields.text(Slot::Path) {
-        Some(path) => (fields.text(Slot::Method), path),
-        None => match fields.text(Slot::RequestLine)? {
-            Cow::Borrowed(line) => {
-                let (method, path) = combined::request_line(line);
-                (method.map(Cow::Borrowed), Cow::Borrowed(path))
-            }
-            Cow::Owned(line) => {
-                let (method, path) = combined::request_line(&line);
-                (method.map(|method| Cow::Owned(method.to_vec())), Cow::Owned(path.to_vec()))
-            }
-        },
-    };
-    let status = match fields.take(Slot::OriginStatus).as_ref().and_then(status) {
-        // No server behind the proxy was asked: the 404 is then the proxy's own and says nothing of a name.
-        Some(0) => None,
-        Some(origin) => Some(origin),
-        None => fields.take(Slot::Status).as_ref().and_then(status),
-    };
-    // Without a verb and without an answer it is some other event that mentions a path.
-    if method.is_none() && status.is_none() {
-        return None;
-    }
-    Some(Request {
-        method,
-        status,
-        time,
-        client: fields.text(Slot::Client),
-        host: fields.text(Slot::Host),
-        more: More::Known { user_agent: fields.text(Slot::UserAgent), router: fields.text(Slot::Router) },
-        ..Request::of(Asked::Path(path))
-    })
-}
-
-fn status(value: &Value<'_>) -> Option<u16> {
-    let (Value::Number(text) | Value::Text(text)) = value;
-    str::from_utf8(text).ok()?.parse().ok()
-}
-
-fn time(value: &Value<'_>, clock: &mut Clock) -> Option<Time> {
-    let seconds = |text: &[u8]| Time::from_unix(str::from_utf8(text).ok()?.parse().ok()?);
-    match value {
-        Value::Text(text) => clock.iso(text).or_else(|| clock.clf(text)).or_else(|| seconds(text)),
-        Value::Number(number) => seconds(number),
-    }
+    serde_json::from_str(&String::from_utf8_lossy(line)).ok().map(|json| scan::parsed::<Usual>(&json))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::requests::request::Asked;
 
     fn read(line: &str) -> Option<Request<'_>> {
         match parse(line.as_bytes(), &mut Clock::default()) {
             Line::Request(request) => Some(request),
-            Line::Wrapped { .. } | Line::Other => None,
+            Line::Wrapped { .. } | Line::Other | Line::Broken => None,
         }
     }
 

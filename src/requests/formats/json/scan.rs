@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 
 use memchr::memchr2;
+use serde_json::Value as Json;
 
-use super::fields::{Fields, Place, Slot, Value, slot};
+use super::names::Names;
+use crate::requests::formats::fields::{Fields, Slot, Value};
 
 /// Objects and lists inside each other; what is deeper is left to a real parser.
 const DEEPEST: u32 = 16;
@@ -13,20 +15,32 @@ const DEEPEST: u32 = 16;
 ///
 /// Every bracket, quote and comma is where it belongs when this succeeds; what stands inside a text that nobody asked
 /// for is not looked at.
-pub(super) fn fields(line: &[u8]) -> Option<Fields<'_>> {
-    let mut cursor = Cursor { line, at: 0, fields: Fields::default() };
-    cursor.object(Some(Place::Top), DEEPEST)?;
+pub(super) fn fields<N: Names>(line: &[u8]) -> Option<Fields<'_>> {
+    let mut cursor = Cursor::<N> { line, at: 0, fields: Fields::default(), pair: None };
+    cursor.object(Some(N::TOP), DEEPEST)?;
     cursor.space();
     (cursor.at == line.len()).then_some(cursor.fields)
 }
 
-struct Cursor<'l> {
+/// The fields of a line that a real parser has read.
+pub(super) fn parsed<N: Names>(json: &Json) -> Fields<'static> {
+    let mut fields = Fields::default();
+    add::<N>(&mut fields, N::TOP, json);
+    fields
+}
+
+/// What a value is wanted for, and how far its key stands behind others for the same.
+type Wanted = Option<(Slot, u8)>;
+
+struct Cursor<'l, N: Names> {
     line: &'l [u8],
     at: usize,
     fields: Fields<'l>,
+    /// In a list of headers: the place, and what the last name means.
+    pair: Option<(N::Place, Wanted)>,
 }
 
-impl<'l> Cursor<'l> {
+impl<'l, N: Names> Cursor<'l, N> {
     fn space(&mut self) {
         while let Some(b' ' | b'\t' | b'\r') = self.line.get(self.at) {
             self.at += 1;
@@ -39,7 +53,7 @@ impl<'l> Cursor<'l> {
     }
 
     /// Reads an object and keeps what is wanted of it; nothing, where it is no place that is looked into.
-    fn object(&mut self, place: Option<Place>, deeper: u32) -> Option<()> {
+    fn object(&mut self, place: Option<N::Place>, deeper: u32) -> Option<()> {
         self.eat(b'{')?;
         self.space();
         if self.eat(b'}').is_some() {
@@ -54,9 +68,14 @@ impl<'l> Cursor<'l> {
             self.space();
             self.eat(b':')?;
             self.space();
-            let wanted = place.and_then(|place| slot(place, key));
-            let within = place.and_then(|place| place.within(key));
-            self.value(wanted, within, deeper)?;
+            if let Some((place, named)) = self.pair.filter(|_| place.is_none()) {
+                self.half_of_pair(place, named, key, deeper)?;
+            } else {
+                let wanted = place.and_then(|place| N::meaning(place, key));
+                let is_nested = matches!(self.line.get(self.at), Some(b'{' | b'['));
+                let within = place.filter(|_| is_nested).and_then(|place| N::within(place, key));
+                self.value(wanted, within, deeper)?;
+            }
             self.space();
             if self.eat(b',').is_none() {
                 return self.eat(b'}');
@@ -64,7 +83,26 @@ impl<'l> Cursor<'l> {
         }
     }
 
-    fn value(&mut self, wanted: Option<(Slot, u8)>, within: Option<Place>, deeper: u32) -> Option<()> {
+    /// `"name": "user-agent"` or `"value": "n8n"`, as HAR lists headers.
+    fn half_of_pair(
+        &mut self,
+        place: N::Place,
+        named: Option<(Slot, u8)>,
+        key: &[u8],
+        deeper: u32,
+    ) -> Option<()> {
+        match key {
+            b"name" | b"key" if self.line.get(self.at) == Some(&b'"') => {
+                let (name, _) = self.string()?;
+                self.pair = Some((place, N::meaning(place, name)));
+                Some(())
+            }
+            b"value" => self.value(named, None, deeper),
+            _ => self.value(None, None, deeper),
+        }
+    }
+
+    fn value(&mut self, wanted: Option<(Slot, u8)>, within: Option<N::Place>, deeper: u32) -> Option<()> {
         match self.line.get(self.at)? {
             b'"' => {
                 let start = self.at;
@@ -75,10 +113,15 @@ impl<'l> Cursor<'l> {
                 }
             }
             b'{' => self.object(within, deeper.checked_sub(1)?)?,
-            b'[' => self.list(wanted, deeper.checked_sub(1)?)?,
+            b'[' => self.list(wanted, within, deeper.checked_sub(1)?)?,
             b't' => self.literal(b"true")?,
             b'f' => self.literal(b"false")?,
-            b'n' => self.literal(b"null")?,
+            b'n' => {
+                self.literal(b"null")?;
+                if let Some(wanted @ (Slot::Upstream | Slot::OriginStatus, _)) = wanted {
+                    self.fields.put(wanted, Value::Nothing);
+                }
+            }
             _ => {
                 let number = self.number()?;
                 if let Some(wanted) = wanted {
@@ -89,19 +132,22 @@ impl<'l> Cursor<'l> {
         Some(())
     }
 
-    /// Of a list the first element counts, if it is text.
-    fn list(&mut self, wanted: Option<(Slot, u8)>, deeper: u32) -> Option<()> {
+    /// Of a list the first element counts, if it is text; a list of headers holds names and values.
+    fn list(&mut self, wanted: Option<(Slot, u8)>, within: Option<N::Place>, deeper: u32) -> Option<()> {
         self.eat(b'[')?;
         self.space();
         if self.eat(b']').is_some() {
             return Some(());
         }
         let mut wanted = wanted.filter(|_| self.line.get(self.at) == Some(&b'"'));
+        let pairs = within.filter(|&place| N::holds_pairs(place)).map(|place| (place, None));
+        let outer = std::mem::replace(&mut self.pair, pairs);
         loop {
             self.space();
             self.value(wanted.take(), None, deeper)?;
             self.space();
             if self.eat(b',').is_none() {
+                self.pair = outer;
                 return self.eat(b']');
             }
         }
@@ -146,6 +192,42 @@ impl<'l> Cursor<'l> {
 }
 
 /// The text that a quoted JSON string stands for.
-fn unescaped(quoted: &[u8]) -> Option<Cow<'static, [u8]>> {
+pub(in crate::requests::formats) fn unescaped(quoted: &[u8]) -> Option<Cow<'static, [u8]>> {
     serde_json::from_slice::<String>(quoted).ok().map(|text| Cow::Owned(text.into_bytes()))
+}
+
+fn add<N: Names>(fields: &mut Fields<'static>, place: N::Place, json: &Json) {
+    for (key, value) in json.as_object().into_iter().flatten() {
+        if let Some(wanted) = N::meaning(place, key.as_bytes())
+            && let Some(value) = usable(value, wanted.0)
+        {
+            fields.put(wanted, value);
+        }
+        if let Some(place) = N::within(place, key.as_bytes()) {
+            match value {
+                Json::Object(_) => add::<N>(fields, place, value),
+                Json::Array(pairs) if N::holds_pairs(place) => pairs.iter().for_each(|pair| {
+                    let half = |keys: [&str; 2]| keys.into_iter().find_map(|key| pair.get(key)?.as_str());
+                    if let (Some(name), Some(value)) = (half(["name", "key"]), half(["value", "value"]))
+                        && let Some(wanted) = N::meaning(place, name.as_bytes())
+                    {
+                        fields.put(wanted, Value::Text(Cow::Owned(value.as_bytes().to_vec())));
+                    }
+                }),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A text or a number; of a list the first text, as Caddy lists every value that a header had.
+fn usable(value: &Json, slot: Slot) -> Option<Value<'static>> {
+    let text = |text: &str| Some(Value::Text(Cow::Owned(text.as_bytes().to_vec())));
+    match value {
+        Json::String(string) => text(string),
+        Json::Number(number) => Some(Value::Number(Cow::Owned(number.to_string().into_bytes()))),
+        Json::Array(values) => text(values.first()?.as_str()?),
+        Json::Null if matches!(slot, Slot::Upstream | Slot::OriginStatus) => Some(Value::Nothing),
+        _ => None,
+    }
 }

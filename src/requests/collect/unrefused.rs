@@ -1,0 +1,90 @@
+//! Wrong names that the server does not refuse with 404 and the usual words.
+
+use memchr::memchr;
+use std::hash::BuildHasher;
+
+use super::{Collector, Kind, LONGEST_NAME};
+use crate::evolution::routes::{self, Fault, Template};
+use crate::requests::classify::{Verdict, Wrong, classify};
+use crate::requests::request::Request;
+use crate::requests::rules::Confusion;
+use crate::requests::shown::tidy;
+use crate::requests::tally::{Endpoint, Tally};
+use crate::requests::wording::{Reason, What};
+
+impl<'d> Collector<'d> {
+    /// Counts a request whose name is certainly wrong, though it was not refused as such: one of Chatwoot, or one whose
+    /// escapes are not of UTF-8.
+    pub(super) fn unrefused(
+        &mut self,
+        hash: u64,
+        segment: &[u8],
+        endpoint: Endpoint,
+        request: &Request<'_>,
+    ) -> Option<&Tally<'d>> {
+        let decoded = routes::decode_segment(segment);
+        let is_latin = str::from_utf8(&decoded).is_err();
+        // In Latin-1 every byte is a character.
+        let name: String = if is_latin {
+            decoded.iter().map(|&byte| char::from(byte)).collect()
+        } else {
+            String::from_utf8_lossy(&decoded).into_owned()
+        };
+        let meant = match (classify(&name, self.directory), self.directory) {
+            (Verdict::ExistsNow, Some(directory)) if is_latin => directory.named(&name).into_iter().collect(),
+            (Verdict::Wrong(wrong), _) if is_latin => wrong.meant,
+            (Verdict::Wrong(wrong), Some(_)) if !wrong.meant.is_empty() => {
+                let at = self.other(self.hasher.hash_one((Kind::Name, hash, 200_u16)), |collector| {
+                    let (written, key) = collector.shown(&name, wrong.confusion);
+                    let reason = Reason::of(&name, &wrong);
+                    Tally::new(What::Name(wrong, reason), written, key, hash)
+                })?;
+                return self.count(at, Some(endpoint), request);
+            }
+            _ => return None,
+        };
+        let at = self.other(self.hasher.hash_one((Kind::Name, hash, 400_u16)), |collector| {
+            let written = tidy(segment, LONGEST_NAME, collector.directory);
+            let wrong = Wrong { confusion: Confusion::Encoding, meant, probable: false };
+            Tally::new(What::Name(wrong, Reason::Latin), written.clone(), written, hash)
+        })?;
+        self.count(at, Some(endpoint), request)
+    }
+
+    /// Counts a request for the list of instances that asked for one and got 404. A client that asks whether a name is
+    /// there does no wrong, so a name that means nothing is left out.
+    pub(super) fn listing(
+        &mut self,
+        template: &'static Template,
+        verb: Option<&'static str>,
+        path: &[u8],
+        request: &Request<'_>,
+    ) -> Option<&Tally<'d>> {
+        let query = memchr(b'?', path).map_or(&[][..], |at| &path[at + 1..]);
+        if let Some(name) = routes::parameter(query, b"instanceName") {
+            let name = String::from_utf8_lossy(&name).into_owned();
+            let Verdict::Wrong(wrong) = classify(&name, self.directory) else { return None };
+            if wrong.confusion == Confusion::Unknown {
+                return None;
+            }
+            let hash = self.hasher.hash_one(name.as_bytes());
+            let at = self.other(self.hasher.hash_one((Kind::Name, hash, 404_u16)), |collector| {
+                let (written, key) = collector.shown(&name, wrong.confusion);
+                let reason = Reason::of(&name, &wrong);
+                Tally::new(What::Name(wrong, reason), written, key, hash)
+            })?;
+            return self.count(at, Some((verb, template)), request);
+        }
+        let id = routes::parameter(query, b"instanceId")?;
+        let instance = self.directory?.named(str::from_utf8(&id).ok()?)?;
+        let key = self.hasher.hash_one((Kind::Route, &id));
+        let at = self.other(key, |_| {
+            let written =
+                format!("GET {}?instanceId={}", template.path, routes::encode_segment(&instance.name));
+            let meant =
+                format!("GET {}?instanceName={}", template.path, routes::encode_segment(&instance.name));
+            Tally::new(What::Route { meant, fault: Some(Fault::Parameter) }, written.clone(), written, 0)
+        })?;
+        self.count(at, None, request)
+    }
+}
