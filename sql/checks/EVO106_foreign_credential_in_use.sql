@@ -14,6 +14,7 @@
 -- matches: openaiCredsId … another instance
 -- matches: Instance deleted … still there
 -- matches: OpenaiBot_openaiCredsId_fkey
+-- answers: code=23503 constraint=OpenaiBot_openaiCredsId_fkey
 WITH held AS (
     SELECT 'OpenaiSetting' AS relation, "id", "instanceId", "openaiCredsId" FROM :"schema"."OpenaiSetting"
     UNION ALL SELECT 'OpenaiBot', "id", "instanceId", "openaiCredsId" FROM :"schema"."OpenaiBot"

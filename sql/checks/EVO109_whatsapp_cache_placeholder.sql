@@ -14,6 +14,9 @@
 -- matches: isOnWhatsapp … Unique constraint failed
 -- matches: Unique constraint failed … `remoteJid`
 -- matches: 0@s.whatsapp.net
+-- answers: code=23505 fields=remoteJid
+-- answers: code=23505 model=IsOnWhatsapp
+-- answers: code=23505 constraint=IsOnWhatsapp_remoteJid_key
 SELECT
     'IsOnWhatsapp' AS subject,
     'the cache of WhatsApp numbers holds 0@s.whatsapp.net, which is nobody''s number' AS detail,

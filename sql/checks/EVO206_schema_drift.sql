@@ -18,6 +18,12 @@
 -- matches: found incompatible value of "null"
 -- matches: The column … does not exist in the current database
 -- matches: The table … does not exist in the current database
+-- answers: code=42703
+-- answers: code=42P01
+-- answers: code=P2023
+-- answers: code=P2032
+-- answers: text="Error converting field"
+-- answers: code=3F000
 -- first: objects
 -- Run by hand: psql -v schema=public -v release_to=2.3.7 -v objects="$(sed 's/;$//' sql/catalog/objects.sql)"
 -- -v expected='[…]' -v brought='{"migrations": […], "objects": {…}}' (as src/database/objects.rs makes it)

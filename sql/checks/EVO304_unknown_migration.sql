@@ -10,6 +10,8 @@
 -- fix: none
 -- matches: The migrations from the database are not found locally
 -- matches: migration … from the database … not found locally
+-- answers: text="from the database are not found locally"
+-- answers: text="migration … from the database … not found locally"
 -- Run by hand: psql -v schema=public -v history='"public"."_prisma_migrations"' -v migrations='{"known": […], "withdrawn": […],
 --   "never_released": […]}' (as src/database/objects.rs makes it)
 WITH applied AS (

@@ -13,6 +13,9 @@
 -- matches: Connection Closed
 -- matches: instance … open … QR code
 -- matches: state open … not connected
+-- answers: text="Connection Closed" http=428
+-- answers: text="Error: Connection Closed"
+-- answers: text="Connection Closed" text="Boom"
 WITH stored AS (
     SELECT session."sessionId"
     FROM :"schema"."Session" AS session
