@@ -15,12 +15,7 @@ pub(super) const RULES: &[Entry] = &[
         next: "",
         sqlstate: "08001",
         matches: &["Can't reach database server at", "connect ECONNREFUSED …:5432", "getaddrinfo ENOTFOUND"],
-        answers: &[
-            "code=P1001",
-            "code=08001",
-            "code=08006",
-            "code=P1002",
-        ],
+        answers: &["code=P1001", "code=08001", "code=08006", "code=P1002"],
     },
     Entry {
         code: "EVO702",

@@ -323,4 +323,43 @@ pub(super) const RULES: &[Entry] = &[
         matches: &["401 … Unauthorized"],
         answers: &[r#"http=401 text="Unauthorized""#],
     },
+    Entry {
+        code: "EVO405",
+        name: "client-name-without-instances",
+        severity: Error,
+        summary: "the server's client name is that of no instance, so it loads none",
+        why: "A server loads only instances whose \"clientName\" is its DATABASE_CONNECTION_CLIENT_NAME. The image's default is \
+              evolution_exchange, that of the code evolution, so a move from one to the other, or a setting left out, hides all \
+              instances at once: the list is empty, and creating one of the same name fails (P2002 on name). Nothing is lost.",
+        next: "Set DATABASE_CONNECTION_CLIENT_NAME to what the rows have and restart the server; evodoctor check --env-file .env \
+               compares the two.",
+        sqlstate: "",
+        matches: &["fetchInstances answers [] after an upgrade or a move", "DATABASE_CONNECTION_CLIENT_NAME"],
+        answers: &[],
+    },
+    Entry {
+        code: "EVO745",
+        name: "schema-of-connection-string",
+        severity: Error,
+        summary: "the connection string leads to a schema without instances, and another schema has them",
+        why: "Without schema= in the connection string Prisma takes \"public\". Upstream's example changed from schema=public (2.3.0) to \
+              schema=evolution_api (2.3.4), so whoever copies the newer one starts in an empty schema, which migrate deploy fills \
+              with new tables. The old rows are all there, one schema further.",
+        next: "Put the full schema into DATABASE_CONNECTION_URI and restart the server; evodoctor check --env-file .env says which it is.",
+        sqlstate: "",
+        matches: &["all instances gone after copying the new .env", "schema=evolution_api"],
+        answers: &[],
+    },
+    Entry {
+        code: "EVO746",
+        name: "setting-not-read",
+        severity: Warning,
+        summary: "a setting of the database is one that the server does not read, or does not fit another",
+        why: "Evolution reads DATABASE_CONNECTION_URI and not DATABASE_URL; DATABASE_BOUNCER_CONNECTION_URI only with DATABASE_PROVIDER \
+              psql_bouncer; and with CACHE_REDIS_SAVE_INSTANCES sessions are in Redis and not in the database.",
+        next: "Set what the finding names, and restart the server.",
+        sqlstate: "",
+        matches: &["DATABASE_URL is set, and the server says DATABASE_CONNECTION_URI is not"],
+        answers: &[],
+    },
 ];

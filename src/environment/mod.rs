@@ -3,8 +3,10 @@
 //! are no files under `sql/`; those that `check` can see are (`sql/checks/EVO7*`).
 
 mod connection;
+pub mod damage;
 mod evolution;
 mod machine;
+pub mod settings;
 
 use std::sync::LazyLock;
 
@@ -51,6 +53,14 @@ fn sentence(line: &str) -> String {
 /// The rules, by code.
 pub fn rules() -> &'static [Rule] {
     &RULES
+}
+
+/// The rule with a code of this module's.
+///
+/// # Panics
+/// When it is none of these: the code is written in this program.
+fn rule(code: &str) -> &'static Rule {
+    RULES.iter().find(|rule| rule.code == code).expect("the code is one of these")
 }
 
 static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {

@@ -22,14 +22,27 @@ pub struct Facts {
     pub migrations: Vec<Migration>,
     /// Migrations of rolling images that no release kept.
     pub withdrawn: Vec<Withdrawn>,
-    /// Names that were proposed or branched but never came out.
-    pub never_released: Vec<String>,
+    /// Migrations that were proposed or branched but never came out.
+    pub never_released: Vec<NeverReleased>,
 }
 
 #[derive(Debug, Deserialize)]
 struct ReleaseFact {
     version: String,
     date: String,
+    /// Neither a beta nor a release candidate.
+    stable: bool,
+    /// What it wants besides its tables.
+    #[serde(default)]
+    requires: Option<Requirement>,
+}
+
+/// What a release wants besides its tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Requirement {
+    /// The server has to be activated; until then every route of the API answers 503 LICENSE_REQUIRED.
+    Licence,
 }
 
 /// One of upstream's migrations.
@@ -72,6 +85,17 @@ pub struct Withdrawn {
     pub contents: Vec<UnreleasedContent>,
 }
 
+/// A migration of a branch or a pull request that no release took.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct NeverReleased {
+    /// The folder's name.
+    pub name: String,
+    /// Hex SHA-256 of the file, as far as it is known.
+    pub sha256: String,
+    /// What it does and where it was seen.
+    pub note: String,
+}
+
 static FACTS: LazyLock<Facts> = LazyLock::new(|| {
     serde_json::from_str(include_str!("facts/releases.json")).expect("facts/releases.json is well formed")
 });
@@ -90,6 +114,21 @@ impl Release {
     /// The newest release that this build knows.
     pub fn newest() -> Self {
         Self(facts().releases.len() - 1)
+    }
+
+    /// The newest release that is neither a beta nor a release candidate.
+    pub fn newest_stable() -> Self {
+        Self::all().rev().find(|release| release.is_stable()).unwrap_or_else(Self::newest)
+    }
+
+    /// Whether it is neither a beta nor a release candidate.
+    pub fn is_stable(self) -> bool {
+        facts().releases[self.0].stable
+    }
+
+    /// What it wants besides its tables.
+    pub fn requirement(self) -> Option<Requirement> {
+        facts().releases[self.0].requires
     }
 
     /// The release with exactly this version.
@@ -254,12 +293,21 @@ impl History {
             let seen = rows.iter().filter(is_applied).filter_map(content);
             let from = seen.chain([first]).max().unwrap_or(first).min(last);
             let newest = known.last().map(|m| m.name.as_str()).unwrap_or_default();
-            let goes_on = last == Release::newest() && unknown.iter().any(|name| name.as_str() > newest);
+            // A branch's migration, however late its number, makes no newer release.
+            let is_to_come = |name: &&String| name.as_str() > newest && !is_never_released(name);
+            let goes_on = last == Release::newest() && unknown.iter().any(|name| is_to_come(&name));
             ReleaseRange { from, to: (!goes_on).then_some(last) }
         });
         let reissued = rows.iter().filter(is_applied).filter_map(reissue).collect();
         Self { range, applied, pending, failed, unknown, reissued }
     }
+}
+
+/// Whether a migration is known to be in no release.
+fn is_never_released(name: &str) -> bool {
+    let facts = facts();
+    facts.never_released.iter().any(|one| one.name == name)
+        || facts.withdrawn.iter().any(|one| one.name == name)
 }
 
 /// Where the content of an applied migration came from, if there is a newer one under the same name.
@@ -338,12 +386,30 @@ mod tests {
         assert_eq!(history.range.unwrap().to_string(), "2.4.0-rc1 or later");
         assert_eq!(history.unknown, ["20990101000000_to_come"]);
 
+        let mut rows = applied_in("2.4.0-rc2");
+        for branch in &facts().never_released {
+            rows.push(HistoryRow {
+                name: branch.name.clone(),
+                checksum: branch.sha256.clone(),
+                ..rows[0].clone()
+            });
+        }
+        assert_eq!(History::read(&rows).range.unwrap().to_string(), "2.4.0-rc1 to 2.4.0-rc2");
+
         let mut rows = applied_in("2.3.5");
         rows.last_mut().unwrap().finished = false;
         let history = History::read(&rows);
         assert_eq!(history.range.unwrap().to_string(), "2.3.2 to 2.3.3");
         assert_eq!(history.failed, ["20250918182355_add_kafka_integration"]);
         assert_eq!(history.pending[0], "20250918182355_add_kafka_integration");
+    }
+
+    #[test]
+    fn the_newest_stable_release_is_no_candidate() {
+        assert_eq!(Release::newest_stable().version(), "2.3.7");
+        assert!(!Release::newest().is_stable());
+        assert_eq!(Release::newest().requirement(), Some(Requirement::Licence));
+        assert_eq!(Release::newest_stable().requirement(), None);
     }
 
     #[test]

@@ -66,8 +66,9 @@ fn codes_of<'a>(rules: &[&'a Rule]) -> Vec<&'a str> {
 fn answered(parts: &Parts) -> Vec<Cause> {
     let Some((rules, used)) = most_specific(parts, |_| true) else { return Vec::new() };
     let mut causes = vec![Cause { parts: parts.clone(), rules }];
-    let around =
-        codes::OUTER.iter().filter(|code| parts.prisma.iter().any(|own| own == *code) && !used.contains(**code));
+    let around = codes::OUTER
+        .iter()
+        .filter(|code| parts.prisma.iter().any(|own| own == *code) && !used.contains(**code));
     for code in around {
         let outer = Parts::read(code);
         if let Some((rules, _)) = most_specific(&outer, |_| true) {

@@ -111,7 +111,10 @@ impl Parts {
                 parts.add_message(message, &found);
             }
         }
-        if parts.fields.is_empty() && parts.constraints.is_empty() && ["23505", "23503", "23502"].iter().any(|code| parts.has_code(code)) {
+        if parts.fields.is_empty()
+            && parts.constraints.is_empty()
+            && ["23505", "23503", "23502"].iter().any(|code| parts.has_code(code))
+        {
             parts.add_loose_names(&text);
         }
         parts.name = INSTANCE.captures(&text).map(|found| {
@@ -149,10 +152,13 @@ impl Parts {
         for found in LOOSE.captures_iter(text) {
             let word = &found[2];
             let is_quoted = !found[1].is_empty();
-            let is_camel = word.starts_with(|c: char| c.is_ascii_lowercase()) && word.contains(|c: char| c.is_ascii_uppercase());
+            let is_camel = word.starts_with(|c: char| c.is_ascii_lowercase())
+                && word.contains(|c: char| c.is_ascii_uppercase());
             if (is_camel || is_quoted) && is_column(word) {
                 self.fields.insert(word.to_owned());
-            } else if word.starts_with(|c: char| c.is_ascii_uppercase()) && schema().tables.iter().any(|table| table.name == word) {
+            } else if word.starts_with(|c: char| c.is_ascii_uppercase())
+                && schema().tables.iter().any(|table| table.name == word)
+            {
                 self.add_model(word);
             }
         }
@@ -241,8 +247,14 @@ impl Parts {
         let models = differ(&self.models, &other.models) && !self.is_empty() && !other.is_empty();
         // A code of Prisma's beside one of the server's that it does not stand for.
         let strange = |a: &Self, b: &Self| {
-            !a.prisma.is_empty() && a.sqlstate.is_empty() && b.prisma.is_empty() && !b.sqlstate.is_empty()
-                && !b.sqlstate.iter().any(|state| a.has_code(state) || codes::equivalents(state).any(|same| a.has_code(same)))
+            !a.prisma.is_empty()
+                && a.sqlstate.is_empty()
+                && b.prisma.is_empty()
+                && !b.sqlstate.is_empty()
+                && !b
+                    .sqlstate
+                    .iter()
+                    .any(|state| a.has_code(state) || codes::equivalents(state).any(|same| a.has_code(same)))
         };
         codes || !wraps && (states || constraints || models || strange(self, other) || strange(other, self))
     }

@@ -81,7 +81,10 @@ fn every_pasted_error_of_the_table_gets_its_answer() {
     for (rules, text) in &table {
         let causes: Vec<String> = answer(text).causes.iter().map(|cause| codes(&cause.rules)).collect();
         if causes.join(" ") != *rules {
-            wrong.push(format!("{rules}: answered {causes:?} (perhaps {:?}):\n{text}\n", codes(&answer(text).perhaps)));
+            wrong.push(format!(
+                "{rules}: answered {causes:?} (perhaps {:?}):\n{text}\n",
+                codes(&answer(text).perhaps)
+            ));
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), table.len(), wrong.join("\n"));
@@ -119,7 +122,11 @@ fn what_nobody_knows_is_said_with_a_suggestion() {
     assert!(run.stderr.contains("did you mean EVO202"), "{}", run.stderr);
     let run = evodoctor(&["explain", "the printer is on fire"]);
     assert_eq!((run.code, run.stderr.as_str()), (Some(1), ""));
-    assert!(run.stdout.starts_with("no rule is known") && run.stdout.contains("evodoctor explain -"), "{}", run.stdout);
+    assert!(
+        run.stdout.starts_with("no rule is known") && run.stdout.contains("evodoctor explain -"),
+        "{}",
+        run.stdout
+    );
     let run = evodoctor(&["explain", "my bot ignores this contact and does not answer"]);
     assert_eq!(run.code, Some(1));
     assert!(run.stdout.contains("perhaps") && run.stdout.contains("EVO107"), "{}", run.stdout);
