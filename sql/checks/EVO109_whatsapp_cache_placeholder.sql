@@ -2,7 +2,7 @@
 -- name: whatsapp-cache-placeholder
 -- severity: warning
 -- releases: 2.1.1..
--- summary: the cache of WhatsApp numbers holds a placeholder, or one number twice, so that writes fail
+-- summary: the cache of WhatsApp numbers holds a placeholder, or a number twice
 -- why: The row 0@s.whatsapp.net is nobody's number, and rows whose "jidOptions" overlap stand for one number twice. The log
 --   shows P2002, "Unique constraint failed on the fields: (`remoteJid`)", from the cache of numbers that are on WhatsApp: the
 --   server updates one of two overlapping rows to the number of the other (23505), again with every look-up of that number.

@@ -2,13 +2,14 @@
 -- name: contact-in-two-chats
 -- severity: advice
 -- releases: 2.3.0..
--- summary: one contact has two chats, one under its number and one under its hidden identity (@lid)
+-- summary: a contact has two chats, one of them under a hidden identity (@lid)
 -- why: WhatsApp gives a contact a second, hidden identity that ends in @lid. Messages that came under it went into a chat of their
 --   own, so the history of one person stands in two chats, bots and agents see half of it, and the contact is listed twice. Only
 --   pairs that the database itself proves are counted: both identities of one person in "IsOnWhatsapp"."jidOptions", or in one
 --   message's "key" ("remoteJid" beside "remoteJidAlt", which servers write since 2.3.3). Chats whose other identity nothing
---   proves are not judged. The newest release that you can run makes fewer of them; what is there it does not merge.
--- fix: manual
+--   proves are not judged. No release merges what is there. The fix
+--   does, and is taken only when it is named: evodoctor fix EVO112.
+-- fix: quarantine
 -- judges: Chat
 -- matches: @lid … @s.whatsapp.net
 -- matches: two chats for the same contact
@@ -93,7 +94,8 @@ SELECT
     CASE WHEN counted.count <= 1000 THEN pg_catalog.format('"id" IN (%s)', counted.ids) END AS predicate,
     counted.count AS count,
     pg_catalog.jsonb_path_query_array(counted.sample, '$[0 to 4]') AS sample,
-    counted."instanceId" AS key
+    counted."instanceId" AS key,
+    counted.unclear < counted.count AS fixable
 FROM
     counted
     LEFT JOIN :"schema"."Instance" AS instance ON instance."id" = counted."instanceId"

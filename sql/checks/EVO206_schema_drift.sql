@@ -24,6 +24,7 @@
 -- answers: code=P2032
 -- answers: text="Error converting field"
 -- answers: code=3F000
+-- answers: message=wrong-enum-value
 -- first: objects
 -- Run by hand: psql -v schema=public -v release_to=2.3.7 -v objects="$(sed 's/;$//' sql/catalog/objects.sql)"
 -- -v expected='[…]' -v brought='{"migrations": […], "objects": {…}}' (as src/database/objects.rs makes it)

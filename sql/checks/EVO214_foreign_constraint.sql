@@ -2,7 +2,7 @@
 -- name: foreign-constraint
 -- severity: warning
 -- releases: 2.0.0-beta..
--- summary: a unique index or a constraint that is not Evolution's forbids what the server writes
+-- summary: a constraint that is not Evolution's forbids what the server writes
 -- why: The server writes what its release allows, and a constraint that somebody added, or that came with a branch of upstream or
 --   another program on the same tables, refuses some of it: the request answers 500 with P2002 or P2004 on fields that no
 --   release restricts, or the row is silently not saved. It may be what somebody wants: whether it is, is not for a program

@@ -23,7 +23,11 @@ WITH named AS (
         relation.relkind IN ('r', 'p', 'v')
         AND namespace.nspname NOT LIKE 'pg\_%'
         AND namespace.nspname NOT IN ('information_schema', 'evodoctor')
-        AND relation.relname ~* '^(read_?me|read_?me_?(now|please|first)|please_?read(_?me)?|how_?to_?recover.*|read_?me_?to_?recover.*|.*recover_?(your|my)_?(data|database|db|files).*|.*ransom.*|.*restore_?your_?(data|db|database).*|hacked(_by.*)?|warning|your_?(data|db)_?.*(backed|stolen|bitcoin).*)$'
+        AND (
+            relation.relname ~* '^(read_?me|read_?me_?(now|please|first)|please_?read(_?me)?|(how|read_?me)_?to_?recover.*|hacked(_by.*)?|warning)$'
+            OR relation.relname ~* 'ransom|recover_?(your|my)_?(data|database|db|files)|restore_?your_?(data|db|database)'
+            OR relation.relname ~* '^your_?(data|db)_?.*(backed|stolen|bitcoin)'
+        )
     UNION ALL
     SELECT pg_database.datname, 'database'
     FROM pg_catalog.pg_database

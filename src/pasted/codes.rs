@@ -42,7 +42,7 @@ const KINDS: &[(&str, &str)] = &[("23001", "23503"), ("40001", "40P01"), ("28000
 /// Digits that are a code only where the text says so.
 static SAID: LazyLock<Regex> = LazyLock::new(|| {
     let before = r"(?i:sqlstate|sql ?state|(?:database )?error code|original_?code|err?code|codigo(?: de error| do erro)?|code|error|erro|fatal)";
-    Regex::new(&format!(r#"\b{before}["']?\s*[:=\[(]?\s*[`'"(]?([0-9A-Z]{{5}})\b"#))
+    Regex::new(&format!(r#"\b{before}["']?\s*[:=\[(]?\s*[`'"(]?E?([0-9A-Z]{{5}})\b"#))
         .expect("a pattern of this program")
 });
 

@@ -17,7 +17,7 @@ pub(super) struct Message {
 
 const MESSAGES: &[(&str, &str, &str)] = &[
     ("prisma-unique", "23505", r"Unique constraint (?:failed|violation) on the"),
-    ("prisma-foreign-key", "23503", r"Foreign key constraint (?:failed|violated) on the"),
+    ("prisma-foreign-key", "23503", r"Foreign key constraint (?:failed|violated)(?: on the|:)"),
     ("prisma-null", "23502", r"Null constraint violation"),
     (
         "unique-violation",
@@ -192,7 +192,7 @@ const MESSAGES: &[(&str, &str, &str)] = &[
     (
         "damaged",
         "XX001",
-        r"invalid page in block|pagina invalida no bloco|la pagina no es valida en el bloque|could not read block \d+ in file|nao (?:pode|foi possivel) ler (?:o )?bloco \d+ (?:no|do) arquivo|no se pudo leer el bloque \d+ del archivo|missing chunk number \d+ for toast value|unexpected chunk number|page verification failed|compressed (?:lz4|pglz) data is corrupt|could not access status of transaction|invalid memory alloc request size|uncommitted xmin .{0,60} needs to be frozen",
+        r"invalid page in block|could not locate a valid checkpoint record|invalid (?:primary )?checkpoint record|pagina invalida no bloco|la pagina no es valida en el bloque|could not read block \d+ in file|nao (?:pode|foi possivel) ler (?:o )?bloco \d+ (?:no|do) arquivo|no se pudo leer el bloque \d+ del archivo|missing chunk number \d+ for toast value|unexpected chunk number|page verification failed|compressed (?:lz4|pglz) data is corrupt|could not access status of transaction|invalid memory alloc request size|uncommitted xmin .{0,60} needs to be frozen",
     ),
     (
         "damaged-index",

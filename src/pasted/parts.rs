@@ -68,7 +68,7 @@ patterns! {
     HTTP = r#"(?i)(?:\bstatus(?:_?code)?["']?\s*[:=]\s*["']?|\bstatus code |\bHTTP(?:/\d(?:\.\d)?)?[ :]+|^\s*|\b(?:error|erro|resposta|answer)\b[ :]+|\bhttpCode["']?\s*[:=]\s*["']?|\bAxiosError: .{0,60}code )([1-5]\d\d)\b"#;
     CALL = r"(?i)\bprisma\w*\.(?:repository\.)?(\w+)\.(?:create|createMany|update|updateMany|upsert|delete|deleteMany|find\w+|count|aggregate|groupBy)\(";
     MODEL = r#"\b(?:modelName|model|model_name)["']?\s*[:=]\s*["'`]?([A-Za-z0-9_]+)"#;
-    FIELDS = r#"(?:(?:on|on the) (?:the )?fields?: \(([^)]*)\)|\b(?:target|fields)["']?\s*[:=]\s*\[([^\]]*)\]|(?:Key|Chave|[Ll]lave) \(([^)]*)\)=)"#;
+    FIELDS = r#"(?:(?:on|on the) (?:the )?fields?: \(([^)]*)\)|on the field: [`"'](\w+)|\b(?:target|fields)["']?\s*[:=]\s*\[([^\]]*)\]|(?:Key|Chave|[Ll]lave) \(([^)]*)\)=)"#;
     CONSTRAINT = r#"(?:on the constraint: [`"']|\b(?:field_name|constraint|index|target)["']?\s*[:=]\s*["'`]|constraint failed on the constraint: `|foreign key: [`"'])([A-Za-z_]\w*)"#;
     TABLE = r#"(?:\bon table|\btable|\btabela|\btabla|\binto|\bupdate|\bINTO|\bUPDATE|\bFROM) [`"'](?:(?:\w+)"?\."?)?(\w+)[`"']"#;
     COLUMN = r#"\b(?:column(?:_name)?|Column)["']?\s*[:=]\s*[`"']?(\w+)"#;

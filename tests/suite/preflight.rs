@@ -330,7 +330,10 @@ async fn a_release_that_wants_a_licence_says_so() {
     let report = preflight(&url, "2.4.0", 1);
     assert_eq!(report["preflight"]["to"], "2.4.0-rc2");
     let notes = report["preflight"]["notes"].to_string();
-    assert!(notes.contains("of 2.4.0 only candidates are known") && notes.contains("LICENSE_REQUIRED"), "{notes}");
+    assert!(
+        notes.contains("of 2.4.0 only candidates are known") && notes.contains("LICENSE_REQUIRED"),
+        "{notes}"
+    );
     let finding = &report["findings"][0];
     assert_eq!((&finding["code"], &finding["severity"]), (&json!("EVO731"), &json!("warning")));
     let run = on(&url, &["preflight", "--to", "2.4.0"]).ends(1);

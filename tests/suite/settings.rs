@@ -21,7 +21,9 @@ const INSTANCES: &str = r#"INSERT INTO evolution_api."Instance" ("id", "name", "
 fn found(report: &Value) -> Vec<(String, String)> {
     let findings = report["findings"].as_array().expect("a list").iter();
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
-    let ours = findings.filter(|finding| ["EVO405", "EVO745", "EVO746", "EVO727"].contains(&finding["code"].as_str().unwrap()));
+    let ours = findings.filter(|finding| {
+        ["EVO405", "EVO745", "EVO746", "EVO727"].contains(&finding["code"].as_str().unwrap())
+    });
     ours.map(|finding| (text(&finding["code"]), text(&finding["detail"]))).collect()
 }
 
@@ -59,7 +61,8 @@ async fn instances_that_no_server_loads_are_found_with_the_env_file() {
 #[tokio::test]
 async fn the_environment_of_the_server_is_as_good_as_its_file() {
     let database = with_instances(INSTANCES).await;
-    let check = || Evodoctor::new(["check", "--format", "json"]).env("DATABASE_CONNECTION_URI", &database.url());
+    let check =
+        || Evodoctor::new(["check", "--format", "json"]).env("DATABASE_CONNECTION_URI", &database.url());
     assert_eq!(found(&check().run().json()), [], "a connection string alone says nothing of the server");
     let report = check().env("DATABASE_PROVIDER", "postgresql").run().json();
     assert_eq!(found(&report)[0].0, "EVO405");
@@ -78,11 +81,22 @@ async fn damage_is_an_error_with_what_to_do_first() {
         ) WHERE oid = (SELECT reltoastrelid FROM pg_catalog.pg_class WHERE oid = 'evolution_api."Chat"'::pg_catalog.regclass)"#
     );
     let database = with_instances(&sql).await;
-    let run = evodoctor(&["check", "--select", "EVO102,EVO104,EVO727", "--format", "json", "--database-url", &database.url()]);
+    let run = evodoctor(&[
+        "check",
+        "--select",
+        "EVO102,EVO104,EVO727",
+        "--format",
+        "json",
+        "--database-url",
+        &database.url(),
+    ]);
     assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
     let found = found(&run.json());
     assert_eq!(found.len(), 1, "{}", run.stdout);
-    assert!(found[0].1.contains("copy its whole data directory") && found[0].1.contains("REINDEX"), "{found:?}");
+    assert!(
+        found[0].1.contains("copy its whole data directory") && found[0].1.contains("REINDEX"),
+        "{found:?}"
+    );
     let checks = run.json()["checks"].clone();
     let undecided = checks.as_array().unwrap().iter().filter(|check| check["outcome"] == "undecided").count();
     assert!(undecided > 0, "what could not be read is not judged: {checks}");
