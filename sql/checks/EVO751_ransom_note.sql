@@ -32,7 +32,9 @@ WITH named AS (
     SELECT pg_database.datname, 'database'
     FROM pg_catalog.pg_database
     WHERE
-        pg_database.datname ~* '^(read_?me(_.*)?|please_?read.*|how_?to_?recover.*|.*recover_?(your|my)_?(data|database|db|files).*|.*ransom.*|hacked(_by.*)?|your_?(data|db)_?.*(backed|stolen|bitcoin).*)$'
+        pg_database.datname ~* '^(read_?me(_.*)?|please_?read.*|how_?to_?recover.*|hacked(_by.*)?)$'
+        OR pg_database.datname ~* 'ransom|recover_?(your|my)_?(data|database|db|files)'
+        OR pg_database.datname ~* '^your_?(data|db)_?.*(backed|stolen|bitcoin)'
 )
 SELECT
     named.kind || ' ' || named.name AS subject,

@@ -46,11 +46,12 @@ async fn instances_that_no_server_loads_are_found_with_the_env_file() {
     assert!(found[0].1.contains("set DATABASE_CONNECTION_CLIENT_NAME=evolution_v2"), "{found:?}");
     assert!(found[1].1.contains("add schema=evolution_api"), "{found:?}");
     // With what they say done, all is well.
+    let separator = if url.contains('?') { '&' } else { '?' };
     fs::write(
         &file,
         format!(
-            "DATABASE_PROVIDER=postgresql\nDATABASE_CONNECTION_URI='{}'\nDATABASE_CONNECTION_CLIENT_NAME=evolution_v2\n",
-            format!("{url}{}schema=evolution_api", if url.contains('?') { '&' } else { '?' })
+            "DATABASE_PROVIDER=postgresql\nDATABASE_CONNECTION_URI='{url}{separator}schema=evolution_api'\n\
+             DATABASE_CONNECTION_CLIENT_NAME=evolution_v2\n"
         ),
     )
     .unwrap();
@@ -62,7 +63,7 @@ async fn instances_that_no_server_loads_are_found_with_the_env_file() {
 async fn the_environment_of_the_server_is_as_good_as_its_file() {
     let database = with_instances(INSTANCES).await;
     let check =
-        || Evodoctor::new(["check", "--format", "json"]).env("DATABASE_CONNECTION_URI", &database.url());
+        || Evodoctor::new(["check", "--format", "json"]).env("DATABASE_CONNECTION_URI", database.url());
     assert_eq!(found(&check().run().json()), [], "a connection string alone says nothing of the server");
     let report = check().env("DATABASE_PROVIDER", "postgresql").run().json();
     assert_eq!(found(&report)[0].0, "EVO405");
