@@ -15,6 +15,7 @@
 -- matches: state open … not connected
 -- answers: text="Connection Closed" http=428
 -- answers: text="Error: Connection Closed"
+-- answers: exact="Connection Closed"
 -- answers: text="Connection Closed" text="isBoom"
 WITH stored AS (
     SELECT session."sessionId"

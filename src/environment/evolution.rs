@@ -260,6 +260,7 @@ pub(super) const RULES: &[Entry] = &[
             r#"text="Connection Terminated by Server""#,
             r#"text="Connection Closed" http=428"#,
             r#"text="Error: Connection Closed""#,
+            r#"exact="Connection Closed""#,
             r#"text="Connection Closed" text="isBoom""#,
             r#"text="Connection was lost""#,
             r#"text="Connection Failure" text="Boom""#,
