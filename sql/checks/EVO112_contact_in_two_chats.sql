@@ -85,9 +85,9 @@ counted AS (
     GROUP BY split."instanceId"
 )
 SELECT
-    pg_catalog.format('Chat of instance %s', COALESCE(instance."name", counted."instanceId")) AS subject,
+    pg_catalog.format('Chat %s', pg_catalog.to_json(COALESCE(instance."name"::text, counted."instanceId"))) AS subject,
     pg_catalog.format(
-        '%s of %s chats with one person %s under a hidden identity (@lid), and the same person has a chat under the number%s',
+        '%s of %s chats of this instance with one person %s under a hidden identity (@lid), and the same person has a chat under the number%s',
         counted.count, totals.count, CASE counted.count WHEN 1 THEN 'is' ELSE 'are' END,
         CASE WHEN counted.unclear > 0 THEN pg_catalog.format('; for %s of them under several numbers', counted.unclear) ELSE '' END
     ) AS detail,
