@@ -1,8 +1,9 @@
-//! Every rule there is, whatever carries it out: checks of a database, hazards of an upgrade, the rehearsal of one, and
-//! requests.
+//! Every rule there is, whatever carries it out: checks of a database, hazards of an upgrade, the rehearsal of one,
+//! requests, and what is around the data.
 
 use std::sync::LazyLock;
 
+use crate::environment;
 use crate::examine::check::checks;
 use crate::examine::rule::Rule;
 use crate::requests;
@@ -12,7 +13,7 @@ use crate::upgrade::rehearsal;
 static RULES: LazyLock<Vec<&'static Rule>> = LazyLock::new(|| {
     let checks = checks().iter().map(|check| &check.rule);
     let hazards = hazards().iter().map(|hazard| &hazard.rule);
-    let others = rehearsal::rules::rules().iter().chain(requests::rules::rules());
+    let others = rehearsal::rules::rules().iter().chain(requests::rules::rules()).chain(environment::rules());
     let mut rules: Vec<&Rule> = checks.chain(hazards).chain(others).collect();
     rules.sort_by(|a, b| a.code.cmp(&b.code));
     rules

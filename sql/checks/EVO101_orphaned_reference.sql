@@ -17,6 +17,8 @@
 -- matches: Foreign key constraint failed
 -- matches: Foreign key constraint violated
 -- matches: is not present in table
+-- answers: code=23503
+-- answers: message=child-without-parent
 -- How the rows are found is chosen for each key: a file in sql/orphans/ is put in for :found, one row of count, missing
 -- and sample. Run by hand for one key, for example:
 --   psql -v subject='Message.sessionId → IntegrationSession' -v parent_name=IntegrationSession

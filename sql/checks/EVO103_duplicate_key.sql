@@ -17,6 +17,14 @@
 -- matches: Contact_remoteJid_instanceId_key
 -- matches: Label_labelId_instanceId_key
 -- matches: is duplicated
+-- answers: code=23505 fields=instanceId,remoteJid
+-- answers: code=23505 model=Chat fields=instanceId,remoteJid
+-- answers: code=23505 model=Contact fields=instanceId,remoteJid
+-- answers: code=23505 constraint=Chat_instanceId_remoteJid_key
+-- answers: code=23505 constraint=Contact_remoteJid_instanceId_key
+-- answers: code=23505 fields=instanceId,labelId
+-- answers: code=23505 constraint=Label_labelId_instanceId_key
+-- answers: message=index-not-created
 -- Run by hand for one index, for example:
 --   psql -v schema=public -v subject='Contact (remoteJid, instanceId)' -v index=Contact_remoteJid_instanceId_key
 --        -v table_name=Contact -v among='"public"."Contact"' -v columns='"remoteJid", "instanceId"'

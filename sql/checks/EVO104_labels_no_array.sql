@@ -14,6 +14,7 @@
 -- matches: 22023 … cannot extract elements from a scalar
 -- matches: cannot extract elements from a scalar
 -- matches: cannot extract elements from an object
+-- answers: message=scalar-elements
 -- joins: hash
 WITH odd AS MATERIALIZED (
     SELECT

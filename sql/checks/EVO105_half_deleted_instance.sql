@@ -14,6 +14,10 @@
 -- matches: Instance deleted
 -- matches: deleted instance … still
 -- matches: 403 … is already in use
+-- answers: text="This name … is already in use"
+-- answers: http=403 text="is already in use"
+-- answers: code=23505 constraint=Instance_name_key
+-- answers: code=23505 model=Instance fields=name
 -- joins: hash
 WITH bare AS MATERIALIZED (
     SELECT instance."id", instance."name", instance."updatedAt"

@@ -14,6 +14,7 @@
 -- matches: openaiCredsId … another instance
 -- matches: Instance deleted … still there
 -- matches: OpenaiBot_openaiCredsId_fkey
+-- answers: code=23503 constraint=OpenaiBot_openaiCredsId_fkey
 -- joins: hash
 WITH held AS NOT MATERIALIZED (
     SELECT 'OpenaiSetting' AS relation, "id", "instanceId", "openaiCredsId" FROM :"schema"."OpenaiSetting"

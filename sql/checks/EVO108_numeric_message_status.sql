@@ -13,6 +13,7 @@
 -- matches: unread count … wrong
 -- matches: unreadMessages
 -- matches: status … cannot be cast
+-- answers: text="column \"status\" cannot be cast"
 -- reads: Message
 -- suspects: "status" COLLATE pg_catalog."C" < 'A'
 -- Run by hand:

@@ -13,6 +13,12 @@
 -- matches: P2003 … openaiCredsId
 -- matches: violates RESTRICT setting of foreign key constraint … OpenaiSetting
 -- matches: update or delete on table "OpenaiCreds" violates
+-- answers: code=23503 constraint=OpenaiSetting_openaiCredsId_fkey
+-- answers: code=23503 fields=openaiCredsId
+-- answers: code=23503 column=openaiCredsId
+-- answers: message=parent-in-use model=OpenaiSetting
+-- answers: text="Error deleting openai creds"
+-- answers: constraint=OpenaiSetting_openaiCredsId_fkey
 -- joins: hash
 WITH blocking AS (
     SELECT

@@ -12,6 +12,10 @@
 -- matches: P2002 … apiKey
 -- matches: Unique constraint failed … `apiKey`
 -- matches: This API key is already registered
+-- answers: code=23505 constraint=OpenaiCreds_apiKey_key
+-- answers: code=23505 fields=apiKey
+-- answers: text="This API key is already registered"
+-- answers: text="Error creating openai creds"
 WITH blocking AS (
     SELECT
         class.relname,

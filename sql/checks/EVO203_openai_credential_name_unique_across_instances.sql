@@ -10,6 +10,10 @@
 -- matches: Unique constraint failed … `name`
 -- matches: P2002 … `name`
 -- matches: P2002 … OpenaiCreds … name
+-- answers: code=23505 constraint=OpenaiCreds_name_key
+-- answers: code=23505 model=OpenaiCreds fields=name
+-- answers: code=23505 fields=name
+-- answers: text="Error creating openai creds"
 WITH blocking AS (
     SELECT
         class.relname,

@@ -11,6 +11,11 @@
 -- matches: Unique constraint failed … `openaiCredsId`
 -- matches: P2002 … openaiCredsId
 -- matches: P2011 … openaiCredsId
+-- answers: code=23505 constraint=OpenaiSetting_openaiCredsId_key
+-- answers: code=23505 fields=openaiCredsId
+-- answers: code=23502 fields=openaiCredsId
+-- answers: code=23502 model=OpenaiSetting
+-- answers: text="Error setting default settings"
 WITH blocking AS (
     SELECT
         class.relname,

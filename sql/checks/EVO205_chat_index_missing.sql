@@ -12,6 +12,7 @@
 -- matches: there is no unique or exclusion constraint matching the ON CONFLICT specification
 -- matches: ON CONFLICT
 -- matches: Chat_instanceId_remoteJid_key
+-- answers: code=42P10
 WITH wanted AS (
     SELECT relation.oid, relation.relnamespace
     FROM

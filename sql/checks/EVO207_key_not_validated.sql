@@ -13,6 +13,11 @@
 -- matches: DISABLE TRIGGER
 -- matches: disable-triggers
 -- matches: NOT ENFORCED
+-- answers: exact="CONSTRAINT … NOT VALID"
+-- answers: exact="FOREIGN KEY … NOT VALID"
+-- answers: exact="NOT ENFORCED"
+-- answers: exact="DISABLE TRIGGER"
+-- answers: text="--disable-triggers"
 WITH key AS (
     SELECT
         pg_constraint.oid,

@@ -11,6 +11,8 @@
 -- matches: already exists
 -- matches: INVALID
 -- matches: indisvalid
+-- answers: exact="btree … INVALID"
+-- answers: text="indisvalid"
 WITH invalid AS (
     SELECT
         relation.relname AS table_name,

@@ -13,6 +13,9 @@
 -- matches: Gateway Time-out
 -- matches: statement timeout
 -- matches: Transaction API error
+-- answers: http=504 text="instance/delete"
+-- answers: text="instance/delete … 504"
+-- answers: message=statement-timeout text="DELETE FROM"
 WITH key AS (
     SELECT
         pg_constraint.conname,

@@ -12,6 +12,9 @@
 -- matches: The column … new … does not exist in the current database
 -- matches: P2022
 -- matches: tuple to be updated was already modified by an operation triggered by the current command
+-- answers: code=42703 column=new
+-- answers: message=record-without-field
+-- answers: code=27000
 SELECT
     relation.relname || '.' || trigger.tgname AS subject,
     pg_catalog.concat(

@@ -13,6 +13,10 @@
 -- matches: violates foreign key constraint "Setting_instanceId_fkey"
 -- matches: value too long for type character varying(255)
 -- matches: P2000
+-- answers: constraint=Setting_instanceId_fkey
+-- answers: code=22001 model=Instance
+-- answers: code=22001 width=255
+-- answers: code=22001 column=token
 WITH token AS (
     SELECT
         attribute.attrelid,

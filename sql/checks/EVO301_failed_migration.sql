@@ -16,6 +16,10 @@
 -- matches: The … migration started at … failed
 -- matches: relation "public.Instance" does not exist
 -- matches: P3018
+-- answers: code=P3009
+-- answers: code=P3018
+-- answers: text="migrate found failed migrations"
+-- answers: relation=public.Instance code=42P01
 -- first: EXISTS (SELECT FROM :history AS history WHERE history."finished_at" IS NULL AND history."rolled_back_at" IS NULL)
 -- Run by hand: psql -v schema=public -v history='"public"."_prisma_migrations"' -v objects="$(sed 's/;$//' sql/catalog/objects.sql)"
 -- -v migrations='{"known": […]}' -v effects='{"2.3.7": […]}' (as src/database/objects.rs makes it)

@@ -12,6 +12,9 @@
 -- matches: P3005
 -- matches: The database schema is not empty
 -- matches: baseline an existing production database
+-- answers: code=P3005
+-- answers: relation=_prisma_migrations code=42P01
+-- answers: text="The database schema is not empty"
 -- first: NOT EXISTS (SELECT FROM :history AS history)
 -- Run by hand: psql -v schema=public -v history='"public"."_prisma_migrations"' -v schemas='{"releases": […], "objects": […]}'
 -- (as src/database/objects.rs makes it) -v objects="$(sed 's/;$//' sql/catalog/objects.sql)"

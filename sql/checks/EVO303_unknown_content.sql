@@ -12,6 +12,8 @@
 -- fix: none
 -- matches: was modified after it was applied
 -- matches: were modified after they were applied
+-- answers: text="modified after it was applied"
+-- answers: text="modified after they were applied"
 -- Run by hand: psql -v schema=public -v history='"public"."_prisma_migrations"' -v migrations='{"known": […]}'
 -- (as src/database/objects.rs makes it)
 WITH known AS (

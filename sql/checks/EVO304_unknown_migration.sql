@@ -10,6 +10,8 @@
 -- fix: none
 -- matches: The migrations from the database are not found locally
 -- matches: migration … from the database … not found locally
+-- answers: text="from the database are not found locally"
+-- answers: text="migration … from the database … not found locally"
 -- Run by hand: psql -v schema=public -v history='"public"."_prisma_migrations"' -v migrations='{"known": […], "withdrawn": […],
 --   "never_released": […]}' (as src/database/objects.rs makes it)
 WITH applied AS (
@@ -27,12 +29,16 @@ withdrawn AS (
         pg_catalog.jsonb_to_recordset(:'migrations'::jsonb -> 'withdrawn') AS withdrawn (name text, contents jsonb)
         CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset(withdrawn.contents) AS content (sha256 text, note text)
 ),
+proposed AS (
+    SELECT proposed.name, proposed.sha256, proposed.note
+    FROM pg_catalog.jsonb_to_recordset(:'migrations'::jsonb -> 'never_released') AS proposed (name text, sha256 text, note text)
+),
 judged AS (
     SELECT
         applied.*,
         CASE
             WHEN EXISTS (SELECT FROM withdrawn WHERE withdrawn.name = applied.name) THEN 'withdrawn'
-            WHEN :'migrations'::jsonb -> 'never_released' @> pg_catalog.to_jsonb(applied.name) THEN 'proposed'
+            WHEN EXISTS (SELECT FROM proposed WHERE proposed.name = applied.name) THEN 'proposed'
             WHEN applied.name COLLATE "C" > (SELECT pg_catalog.max(known.name COLLATE "C") FROM known) THEN 'newer'
             ELSE 'foreign'
         END AS origin
@@ -45,7 +51,16 @@ SELECT
         WHEN 'withdrawn' THEN
             'came with a rolling image and was taken back before a release; '
             || COALESCE((SELECT pg_catalog.min(withdrawn.note) FROM withdrawn WHERE withdrawn.sha256 = judged.checksum), 'its content is not one that the image had')
-        WHEN 'proposed' THEN 'was proposed to upstream, or stood on a branch, and never came out; EVO206 says what is in the tables beside the release''s'
+        WHEN 'proposed' THEN
+            (
+                SELECT
+                    pg_catalog.format(
+                        'was proposed to upstream, or stood on a branch, and never came out (%s%s); EVO206 says what is in the tables beside the release''s',
+                        pg_catalog.min(proposed.note), CASE WHEN pg_catalog.bool_or(proposed.sha256 = judged.checksum) THEN '' ELSE '; here with other content' END
+                    )
+                FROM proposed
+                WHERE proposed.name = judged.name
+            )
         WHEN 'newer' THEN 'is newer than every migration that this evodoctor knows: of a newer release, or of somebody''s own'
         ELSE 'is in no release: of a fork, or of somebody''s own; EVO206 says what is in the tables beside the release''s'
     END AS detail,

@@ -15,6 +15,8 @@
 -- matches: P2022
 -- matches: P2021
 -- matches: The table … Kafka … does not exist
+-- answers: code=42703 column=wavoipToken
+-- answers: code=42P01 relation=Kafka
 -- first: objects
 -- Run by hand: psql -v schema=public -v objects="$(sed 's/;$//' sql/catalog/objects.sql)" -v expected='[…]'
 -- (as src/database/objects.rs makes it). Everything that the release expects comes from a migration that is recorded as

@@ -16,6 +16,9 @@
 -- matches: instances vanish
 -- matches: instances disappeared
 -- matches: clientName
+-- answers: text="reading 'textMessage'"
+-- answers: code=23505 constraint=Instance_name_key
+-- answers: code=23505 model=Instance fields=name
 WITH grouped AS (
     SELECT
         instance."clientName",

@@ -13,6 +13,10 @@
 -- matches: Connection Closed
 -- matches: instance … open … QR code
 -- matches: state open … not connected
+-- answers: text="Connection Closed" http=428
+-- answers: text="Error: Connection Closed"
+-- answers: exact="Connection Closed"
+-- answers: text="Connection Closed" text="isBoom"
 -- joins: hash
 WITH lost AS MATERIALIZED (
     SELECT instance."id", instance."name", instance."connectionStatus", instance."integration"

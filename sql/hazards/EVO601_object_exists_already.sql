@@ -13,6 +13,9 @@
 -- matches: 42P07
 -- matches: 42710
 -- matches: P3018
+-- answers: code=42701
+-- answers: code=42P07
+-- answers: code=42710
 SELECT
     obstacle.object AS subject,
     pg_catalog.concat(

@@ -12,6 +12,9 @@
 -- matches: Media_fileName_key
 -- matches: 42704
 -- matches: 42703
+-- answers: code=42704
+-- answers: code=P3018 code=42703
+-- answers: code=P3018 code=42P01
 SELECT
     obstacle.object AS subject,
     pg_catalog.format('%s fails with %s: %s', obstacle.migration, obstacle.sqlstate, obstacle.what) AS detail,

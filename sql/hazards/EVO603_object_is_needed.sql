@@ -12,6 +12,8 @@
 -- matches: other objects depend on it
 -- matches: 0A000
 -- matches: 2BP01
+-- answers: code=2BP01
+-- answers: message=type-in-use
 SELECT
     obstacle.object AS subject,
     pg_catalog.format('%s fails with %s: %s', obstacle.migration, obstacle.sqlstate, obstacle.what) AS detail,

@@ -10,6 +10,7 @@
 -- fix: none
 -- matches: canceling statement due to lock timeout
 -- matches: 55P03
+-- answers: code=55P03
 SELECT
     blocked.tables[1] AS subject,
     pg_catalog.format(

@@ -9,6 +9,9 @@
 -- fix: none
 -- matches: could not create unique index "OpenaiCreds_name_key"
 -- matches: could not create unique index "OpenaiSetting_openaiCredsId_key"
+-- answers: message=index-not-created constraint=OpenaiCreds_name_key
+-- answers: message=index-not-created constraint=OpenaiSetting_openaiCredsId_key
+-- answers: message=index-not-created constraint=OpenaiCreds_apiKey_key
 SELECT
     twice.subject,
     pg_catalog.format('%s rows share %s, so the unique index %s cannot be made (23505)', twice.count, twice.subject, twice.step) AS detail,

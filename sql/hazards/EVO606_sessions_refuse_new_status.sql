@@ -11,6 +11,8 @@
 -- fix: none
 -- matches: invalid input value for enum "TypebotSessionStatus_new"
 -- matches: column "status" of relation "TypebotSession" contains null values
+-- answers: relation=TypebotSessionStatus_new
+-- answers: message=column-has-nulls relation=TypebotSession
 SELECT
     session.subject,
     session.detail,

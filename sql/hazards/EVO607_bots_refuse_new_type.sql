@@ -9,6 +9,7 @@
 --   bots, remove them, and make them again after the upgrade.
 -- fix: none
 -- matches: column "botType" of relation "OpenaiBot" contains null values
+-- answers: message=column-has-nulls relation=OpenaiBot
 SELECT
     'OpenaiBot' AS subject,
     pg_catalog.format('%s OpenAI bots get a new column "botType" that may not be null and has no default (23502)', bot.count) AS detail,

@@ -11,6 +11,7 @@
 --   beforehand, keeps the newest contact with what it lacks from the others, and records the migration as applied.
 -- fix: quarantine
 -- matches: Contact_remoteJid_instanceId_key
+-- answers: migration=20240811183328
 WITH twice AS (
     SELECT contact."instanceId", contact."remoteJid", pg_catalog.count(*) AS count
     FROM :"schema"."Contact" AS contact

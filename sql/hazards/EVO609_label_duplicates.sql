@@ -8,6 +8,7 @@
 --   two labels of one number. Its older index should have kept them out; where it is missing, they came in.
 -- fix: quarantine
 -- matches: could not create unique index "Label_labelId_instanceId_key"
+-- answers: message=index-not-created constraint=Label_labelId_instanceId_key
 WITH twice AS (
     SELECT label."instanceId", label."labelId", pg_catalog.count(*) AS count
     FROM :"schema"."Label" AS label

@@ -10,6 +10,7 @@
 --   (EVO108). The fix writes the table once, beforehand, and keeps every status.
 -- fix: safe
 -- matches: 20241006130306_alter_status_on_message_table
+-- answers: migration=20241006130306
 SELECT
     'Message' AS subject,
     CASE :'target'

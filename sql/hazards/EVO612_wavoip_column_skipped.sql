@@ -10,6 +10,7 @@
 --   or mend it afterwards with evodoctor fix EVO305.
 -- fix: safe
 -- matches: 20250116001415_add_wavoip_token_to_settings_table
+-- answers: migration=20250116001415
 SELECT
     'Setting.wavoipToken' AS subject,
     pg_catalog.format(

@@ -11,6 +11,9 @@
 -- fix: safe
 -- matches: relation "public.Instance" does not exist
 -- matches: 20250918182355_add_kafka_integration
+-- answers: relation=public.Instance code=42P01
+-- answers: migration=20250918182355
+-- answers: migration=20250918182355 code=42P01
 WITH there AS (
     SELECT
         COALESCE(pg_catalog.bool_or(other.relname = 'Instance'), false) AS has_instance,

@@ -10,6 +10,8 @@
 --   everything.
 -- fix: quarantine
 -- matches: 20251122003044_add_chat_instance_remotejid_unique
+-- answers: migration=20251122003044 message=index-not-created
+-- answers: migration=20251122003044
 WITH chat AS (
     SELECT
         target.*,

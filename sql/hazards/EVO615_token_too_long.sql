@@ -9,6 +9,7 @@
 --   remove instances that are no longer used.
 -- fix: none
 -- matches: value too long for type character varying(500)
+-- answers: code=22001 width=500
 SELECT
     'Instance.token' AS subject,
     pg_catalog.format('%s tokens are longer than 500 characters (22001)', pg_catalog.count(*)) AS detail,

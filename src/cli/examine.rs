@@ -35,7 +35,7 @@ pub struct Preflight {
     /// Several databases.
     #[command(flatten)]
     pub several: Several,
-    /// The release to upgrade to, such as 2.3.7 [default: the newest one known]
+    /// The release to upgrade to, such as 2.3.7 [default: the newest stable one]
     #[arg(long, value_name = "RELEASE", value_parser = Known::Release, hide_possible_values = true)]
     pub to: Option<String>,
     /// Print only what to do before the upgrade, a line for each step

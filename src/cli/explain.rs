@@ -7,7 +7,7 @@ use super::known::Known;
 /// `evodoctor explain`.
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// A code, an error message, a constraint's name or a Prisma P-code [default: list every code]
+    /// A code, or an error as it was logged or answered; - reads it from standard input [default: list every code]
     #[arg(value_name = "CODE|TEXT", value_parser = Known::Code, hide_possible_values = true)]
     pub text: Vec<String>,
     /// Print the JSON Schema of what --format json prints, for every command

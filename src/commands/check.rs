@@ -7,13 +7,15 @@ use anyhow::Result;
 use super::conclude::conclude;
 use super::open::{self, Opened};
 use super::select::Selection;
+use super::settings;
 use super::stop::stop;
 use super::targets;
 use crate::cli::{self, Common};
+use crate::environment::damage;
 use crate::examine::check::{Check, checks};
 use crate::examine::empty::empty_tables;
 use crate::examine::first::schema_differs;
-use crate::examine::runner::Scope;
+use crate::examine::runner::{self, Scope};
 use crate::examine::schedule::{self, Examined, Plan};
 use crate::exit::Exit;
 use crate::repair::{fix, rehearsal};
@@ -54,10 +56,23 @@ pub async fn examine(args: &cli::Check, common: &Common) -> Result<Report> {
     let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
     let plan = Plan { target: &opened.target, jobs: args.jobs, deadline };
     let stop = stop(args.timeout, deadline);
-    let Examined { checks, mut findings, is_connected } =
+    let Examined { mut checks, mut findings, is_connected } =
         schedule::run(opened.session.connection(), &scope, &plan, selected, stop).await?;
     rehearsal::mark_untreatable(&mut findings, &scope);
     fix::annotate(&mut findings);
+    let (mut more_checks, mut more) = (Vec::new(), Vec::new());
+    if is_connected {
+        (more_checks, more) = settings::examine(&mut opened, common).await?;
+    }
+    if let Some((check, finding)) = damage::finding(&checks) {
+        more_checks.push(check);
+        more.push(finding);
+    }
+    more_checks.retain(|check| selection.lets_through(&check.code));
+    more.retain(|finding| selection.lets_through(&finding.code));
+    checks.extend(more_checks);
+    findings.extend(more);
+    runner::sort(&mut findings);
     if is_connected {
         opened.session.end_snapshot().await?;
     }

@@ -1,50 +1,56 @@
 //! `evodoctor explain`: the rule behind a code, or the code behind an error message.
 
-use anyhow::Result;
+use std::io;
+
+use anyhow::{Context, Result};
 
 use super::select::known;
 use crate::cli::{self, Common, Format};
 use crate::examine::rule::{Rule, is_code};
-use crate::exit::{Exit, failure};
+use crate::exit::Exit;
+use crate::pasted::answer::{Answer, answer};
 use crate::report::layout::Page;
 use crate::report::{self, explain};
 use crate::rules;
 
-/// Explains.
+/// Explains. A text that no rule is known for exits with 1, as findings do.
 ///
 /// # Errors
-/// When nothing is known of the code or the text.
+/// When a code does not exist, or nothing can be read or written.
 pub fn run(args: &cli::Explain, common: &Common) -> Result<Exit> {
     if args.json_schema {
         report::print(report::json::SCHEMA, common.output.as_deref())?;
         return Ok(Exit::Clean);
     }
-    let text = args.text.join(" ");
-    let wanted: Vec<&Rule> = if text.trim().is_empty() {
-        rules::all().to_vec()
+    let text = match args.text.as_slice() {
+        [one] if one == "-" => {
+            io::read_to_string(io::stdin().lock()).context("standard input cannot be read")?
+        }
+        words => words.join(" "),
+    };
+    let is_list = args.text.is_empty();
+    let (wanted, answer): (Vec<&Rule>, Option<Answer>) = if is_list {
+        (rules::all().to_vec(), None)
     } else if let Some(code) = as_code(&text) {
         let code = known(&[code])?.remove(0);
-        rules::find(&code).into_iter().collect()
+        (rules::find(&code).into_iter().collect(), None)
     } else {
-        let found = matching(&text);
-        if found.is_empty() {
-            return Err(failure(
-                "no rule is known for this text",
-                "paste the whole line with the error, or see every code: evodoctor explain",
-            ));
-        }
-        found
+        let answer = answer(&text);
+        (answer.rules(), Some(answer))
     };
-    let text = match common.format {
-        Format::Json => explain::json(&wanted)?,
-        _ if common.quiet => explain::brief(&wanted, Page::for_output(common)),
-        _ => explain::human(&wanted, Page::for_output(common)),
+    let page = Page::for_output(common);
+    let text = match (common.format, &answer) {
+        (Format::Json, answer) => explain::json(&wanted, answer.as_ref())?,
+        (_, Some(answer)) if answer.causes.is_empty() => explain::unknown(answer, page),
+        _ if common.quiet => explain::brief(&wanted, page),
+        (_, Some(answer)) => explain::answered(answer, page),
+        _ => explain::human(&wanted, page),
     };
     match common.format {
         Format::Json => report::print(&text, common.output.as_deref())?,
         _ => report::print_painted(&text, common.output.as_deref())?,
     }
-    Ok(Exit::Clean)
+    Ok(if wanted.is_empty() { Exit::Findings } else { Exit::Clean })
 }
 
 /// A text that is one word and looks like a code, also a mistyped one.
@@ -53,25 +59,4 @@ fn as_code(text: &str) -> Option<String> {
     let digits_only = word.len() == 3 && word.bytes().all(|b| b.is_ascii_digit());
     (digits_only || is_code(&word) || (word.starts_with("EVO") && !word.contains(' ') && word.len() <= 8))
         .then_some(word)
-}
-
-/// The rules whose patterns the text holds, the most telling pattern first; only those that tell as much.
-fn matching(text: &str) -> Vec<&'static Rule> {
-    let mut scored: Vec<(usize, &Rule)> = rules::all()
-        .to_vec()
-        .into_iter()
-        .filter_map(|rule| {
-            let score = rule.matches.iter().filter(|p| holds(text, p)).map(|p| p.chars().count()).max()?;
-            Some((score, rule))
-        })
-        .collect();
-    scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
-    let best = scored.first().map_or(0, |(score, _)| *score);
-    scored.into_iter().filter(|(score, _)| *score * 2 > best).map(|(_, rule)| rule).collect()
-}
-
-/// Whether the text holds every part of the pattern, in any order and case; `…` stands between parts.
-fn holds(text: &str, pattern: &str) -> bool {
-    let text = text.to_lowercase();
-    pattern.to_lowercase().split('…').all(|part| text.contains(part.trim()))
 }

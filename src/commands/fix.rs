@@ -72,7 +72,7 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
         preflight::refuse_downgrade(&opened, hazards.target)?;
     }
     let considered = |code: &String| match named.as_slice() {
-        [] => selection.lets_through(code),
+        [] => selection.lets_through(code) && !select::is_only_named(code),
         named => named.contains(code),
     };
     let checks =

@@ -22,6 +22,7 @@ pub mod preflight;
 mod reading;
 mod rehearse;
 pub mod select;
+mod settings;
 mod stop;
 mod targets;
 pub mod undo;

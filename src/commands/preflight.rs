@@ -11,12 +11,15 @@ use super::select::Selection;
 use super::targets;
 use crate::cli::{self, Common};
 use crate::database::catalog;
-use crate::evolution::release::Release;
+use crate::evolution::release::{Release, Requirement};
+use crate::examine::finding::{CheckReport, Finding};
+use crate::examine::rule::Severity;
 use crate::examine::runner::Scope;
 use crate::exit::{Exit, failure};
 use crate::nearest::nearest;
 use crate::repair::{fix, rehearsal};
 use crate::report::{Detail, Report};
+use crate::rules;
 use crate::upgrade::preflight::{self, Prediction};
 use crate::upgrade::rehearsal::compare;
 
@@ -45,7 +48,13 @@ pub async fn examine(args: &cli::Preflight, common: &Common) -> Result<Report> {
     let folder = rehearse::folder(args, common)?;
     let mut opened = Opened::snapshot(common).await?;
     let by_folder = || folder.as_ref().map(|folder| rehearse::target(folder, &opened));
-    let target = to.or_else(by_folder).unwrap_or_else(Release::newest);
+    // Who names no release means one to run; a database that is past it can only go on.
+    let usual = || {
+        opened.range().map_or(Release::newest_stable(), |range| {
+            if range.from > Release::newest_stable() { Release::newest() } else { Release::newest_stable() }
+        })
+    };
+    let target = to.or_else(by_folder).unwrap_or_else(usual);
     refuse_downgrade(&opened, target)?;
     let scope = Scope::new(&opened.catalog, opened.range(), &opened.server.role);
     let connection = opened.session.connection();
@@ -68,6 +77,11 @@ pub async fn examine(args: &cli::Preflight, common: &Common) -> Result<Report> {
         answer.rehearsal = Some(rehearsal);
     }
 
+    if target.requirement() == Some(Requirement::Licence) && !answer.pending.is_empty() {
+        let (check, finding) = licence(target);
+        checks.push(check);
+        findings.push(finding);
+    }
     checks.retain(|check| selection.lets_through(&check.code));
     findings.retain(|finding| selection.lets_through(&finding.code));
     let detail = Detail::Preflight { preflight: answer, resolve: args.resolve };
@@ -77,14 +91,27 @@ pub async fn examine(args: &cli::Preflight, common: &Common) -> Result<Report> {
     Ok(report.judged(common))
 }
 
-/// The release with this version.
+/// What counts for the exit code although the tables succeed.
+fn licence(target: Release) -> (CheckReport, Finding) {
+    let rule = rules::find("EVO731").expect("the rule about the licence is one of this program");
+    let detail = "the tables succeed, and every route of the API then answers 503 LICENSE_REQUIRED until the server is activated \
+                  in its manager (/manager)";
+    let mut finding = Finding::new(rule, format!("release {target}"), detail);
+    finding.severity = Severity::Warning;
+    finding.key = "licence".to_owned();
+    (CheckReport::found(rule), finding)
+}
+
+/// The release with this version. Where it has only candidates, the newest of them.
 ///
 /// # Errors
 /// When it is not known; the nearest one is suggested.
 pub fn target(version: &str) -> Result<Release> {
-    Release::meant(version).ok_or_else(|| {
+    let typed = version.trim().trim_start_matches(['v', 'V']);
+    let candidate =
+        || Release::all().rev().find(|release| release.version().split('-').next() == Some(typed));
+    Release::find(typed).or_else(candidate).ok_or_else(|| {
         let known: Vec<&str> = Release::all().map(Release::version).collect();
-        let typed = version.trim().trim_start_matches(['v', 'V']);
         // Of those that are as near the newest is meant.
         let newest_first: Vec<&str> = known.iter().rev().copied().collect();
         let near =
@@ -116,10 +143,34 @@ pub fn refuse_downgrade(opened: &Opened, target: Release) -> Result<()> {
     }
     Err(failure(
         format!(
-            "this database is of {range}, and {target} is older: upstream has no way back from {}: {}",
+            "this database is of {range}, and {target} is older: upstream has no way back from {}: {}{}",
             if between.len() == 1 { "this migration" } else { "these migrations" },
-            between.join(", ")
+            between.join(", "),
+            older_server(target, range.from)
         ),
         format!("restore a backup from before the upgrade, or name a release from {} on", range.from),
     ))
+}
+
+/// What is known of an older server on newer tables: runs of the real servers, with 82 to 92 calls over all features each, and
+/// the writes that WhatsApp's side makes.
+fn older_server(server: Release, tables: Release) -> String {
+    const SEEN: &[(&str, &[&str])] = &[
+        ("2.1.1", &["2.2.3", "2.3.7", "2.4.0-rc2"]),
+        ("2.2.3", &["2.3.7", "2.4.0-rc2"]),
+        ("2.3.7", &["2.4.0-rc2"]),
+    ];
+    // Releases with the same migrations have the same tables.
+    let same = |version: &str, release: Release| {
+        Release::find(version).is_some_and(|known| known.migrations().count() == release.migrations().count())
+    };
+    let is_seen =
+        SEEN.iter().any(|(old, new)| same(old, server) && new.iter().any(|version| same(version, tables)));
+    if is_seen {
+        format!(
+            "; the tables need none: the server of {server} was seen to answer on those of {tables} exactly as on its own"
+        )
+    } else {
+        String::new()
+    }
 }

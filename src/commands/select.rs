@@ -1,8 +1,11 @@
 //! Which codes a command speaks of.
 
+use std::sync::LazyLock;
+
 use anyhow::Result;
 
 use crate::cli::Common;
+use crate::database::script::{FILES, Script};
 use crate::day::Day;
 use crate::examine::finding::Finding;
 use crate::exit::failure;
@@ -43,6 +46,17 @@ pub fn wanted(is_named: bool, common: &Common) -> impl Fn(&Finding) -> bool {
     move |finding| {
         is_named || common.fail_on.counts(policy.severity(finding)) && policy.why(finding, today).is_none()
     }
+}
+
+/// Whether a fix is taken only when its code is named (`only: named` in its header), whatever its findings count for.
+pub fn is_only_named(code: &str) -> bool {
+    static CODES: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let files = FILES.iter().filter(|(path, _)| path.starts_with("sql/fixes/"));
+        let scripts =
+            files.map(|(_, text)| Script::parse(text)).filter(|script| script.get("only") == Some("named"));
+        scripts.filter_map(|script| script.get("code").map(str::to_owned)).collect()
+    });
+    CODES.iter().any(|one| one == code)
 }
 
 /// Every code there is, in order.

@@ -43,6 +43,20 @@ pub fn connection_string(path: &Path) -> Result<String> {
     })
 }
 
+/// All variables of an `.env` file, in the order of the file.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn variables(path: &Path) -> Result<Vec<(String, String)>> {
+    let bytes = fs::read(path).map_err(|error| {
+        failure(
+            format!("{} cannot be read: {error}", path.display()),
+            "name Evolution's .env file with --env-file",
+        )
+    })?;
+    Ok(parse(&String::from_utf8_lossy(&bytes)))
+}
+
 /// All names and values, in the order of the file.
 fn parse(text: &str) -> Vec<(String, String)> {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");

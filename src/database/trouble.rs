@@ -5,6 +5,7 @@ use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::exit;
+use crate::exit::server_words::advice;
 
 /// What to do when PgBouncer had no connection to give in its query_wait_timeout.
 pub const POOL_USED_UP: &str = "every connection of the pool was in use for too long: end what holds them (SHOW CLIENTS at \
@@ -92,6 +93,10 @@ impl Trouble {
                 "raise max_locks_per_transaction at the server, or name fewer codes at once",
             ),
             "53200" => ("the server is out of memory", "look into the server's log, then try again"),
+            "XX001" | "XX002" => {
+                let advice = advice(&code)?;
+                (advice.what, advice.next)
+            }
             _ if code.starts_with("58") || is_of_storage(error) => (
                 "the server cannot write to its disk",
                 "look into the server's log: the disk is full, a quota is used up, or it is broken",

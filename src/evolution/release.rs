@@ -22,14 +22,27 @@ pub struct Facts {
     pub migrations: Vec<Migration>,
     /// Migrations of rolling images that no release kept.
     pub withdrawn: Vec<Withdrawn>,
-    /// Names that were proposed or branched but never came out.
-    pub never_released: Vec<String>,
+    /// Migrations that were proposed or branched but never came out.
+    pub never_released: Vec<NeverReleased>,
 }
 
 #[derive(Debug, Deserialize)]
 struct ReleaseFact {
     version: String,
     date: String,
+    /// Neither a beta nor a release candidate.
+    stable: bool,
+    /// What it wants besides its tables.
+    #[serde(default)]
+    requires: Option<Requirement>,
+}
+
+/// What a release wants besides its tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Requirement {
+    /// The server has to be activated; until then every route of the API answers 503 LICENSE_REQUIRED.
+    Licence,
 }
 
 /// One of upstream's migrations.
@@ -72,6 +85,17 @@ pub struct Withdrawn {
     pub contents: Vec<UnreleasedContent>,
 }
 
+/// A migration of a branch or a pull request that no release took.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct NeverReleased {
+    /// The folder's name.
+    pub name: String,
+    /// Hex SHA-256 of the file, as far as it is known.
+    pub sha256: String,
+    /// What it does and where it was seen.
+    pub note: String,
+}
+
 static FACTS: LazyLock<Facts> = LazyLock::new(|| {
     serde_json::from_str(include_str!("facts/releases.json")).expect("facts/releases.json is well formed")
 });
@@ -90,6 +114,21 @@ impl Release {
     /// The newest release that this build knows.
     pub fn newest() -> Self {
         Self(facts().releases.len() - 1)
+    }
+
+    /// The newest release that is neither a beta nor a release candidate.
+    pub fn newest_stable() -> Self {
+        Self::all().rev().find(|release| release.is_stable()).unwrap_or_else(Self::newest)
+    }
+
+    /// Whether it is neither a beta nor a release candidate.
+    pub fn is_stable(self) -> bool {
+        facts().releases[self.0].stable
+    }
+
+    /// What it wants besides its tables.
+    pub fn requirement(self) -> Option<Requirement> {
+        facts().releases[self.0].requires
     }
 
     /// The release with exactly this version.
@@ -254,12 +293,21 @@ impl History {
             let seen = rows.iter().filter(is_applied).filter_map(content);
             let from = seen.chain([first]).max().unwrap_or(first).min(last);
             let newest = known.last().map(|m| m.name.as_str()).unwrap_or_default();
-            let goes_on = last == Release::newest() && unknown.iter().any(|name| name.as_str() > newest);
+            // A branch's migration, however late its number, makes no newer release.
+            let is_to_come = |name: &&String| name.as_str() > newest && !is_never_released(name);
+            let goes_on = last == Release::newest() && unknown.iter().any(|name| is_to_come(&name));
             ReleaseRange { from, to: (!goes_on).then_some(last) }
         });
         let reissued = rows.iter().filter(is_applied).filter_map(reissue).collect();
         Self { range, applied, pending, failed, unknown, reissued }
     }
+}
+
+/// Whether a migration is known to be in no release.
+fn is_never_released(name: &str) -> bool {
+    let facts = facts();
+    facts.never_released.iter().any(|one| one.name == name)
+        || facts.withdrawn.iter().any(|one| one.name == name)
 }
 
 /// Where the content of an applied migration came from, if there is a newer one under the same name.
@@ -275,82 +323,4 @@ fn reissue(row: &HistoryRow) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn applied_in(release: &str) -> Vec<HistoryRow> {
-        let release = Release::find(release).unwrap();
-        let row = |m: &Migration| HistoryRow {
-            name: m.name.clone(),
-            checksum: m.checksum_in(release).unwrap().to_owned(),
-            finished: true,
-            rolled_back: false,
-        };
-        release.migrations().map(row).collect()
-    }
-
-    #[test]
-    fn every_release_lies_in_the_range_read_from_its_own_history() {
-        for release in Release::all() {
-            let history = History::read(&applied_in(release.version()));
-            let range = history.range.expect("a full history has a range");
-            assert!(range.contains(release), "{release} is not in {range}");
-            assert!(history.unknown.is_empty() && history.failed.is_empty());
-        }
-    }
-
-    #[test]
-    fn checksums_narrow_the_range() {
-        assert_eq!(History::read(&applied_in("2.3.0")).range.unwrap().to_string(), "2.3.0 to 2.3.3");
-        assert_eq!(History::read(&applied_in("2.3.3")).range.unwrap().to_string(), "2.3.2 to 2.3.3");
-        assert_eq!(History::read(&applied_in("2.3.4")).range.unwrap().to_string(), "2.3.4 to 2.3.6");
-        assert_eq!(History::read(&applied_in("2.1.1")).range.unwrap().to_string(), "2.1.1");
-    }
-
-    #[test]
-    fn what_is_recorded_ahead_does_not_narrow_the_range() {
-        let mut rows = applied_in("2.2.1");
-        rows.extend(applied_in("2.3.5").into_iter().filter(|row| row.name.contains("kafka")));
-        assert_eq!(History::read(&rows).range.unwrap().to_string(), "2.2.1 to 2.2.3");
-    }
-
-    #[test]
-    fn content_that_was_issued_anew_is_named_with_its_release() {
-        let named = History::read(&applied_in("2.3.4")).reissued;
-        assert_eq!(named, ["20250918182355_add_kafka_integration: as 2.3.4 had it"]);
-        assert_eq!(
-            History::read(&applied_in("2.1.2")).reissued,
-            ["20241006130306_alter_status_on_message_table: as 2.1.2 had it"]
-        );
-        assert!(History::read(&applied_in("2.3.7")).reissued.is_empty());
-    }
-
-    #[test]
-    fn a_newer_name_opens_the_range_and_a_failed_one_is_not_applied() {
-        let mut rows = applied_in("2.4.0-rc2");
-        rows.push(HistoryRow {
-            name: "20990101000000_to_come".into(),
-            checksum: String::new(),
-            finished: true,
-            rolled_back: false,
-        });
-        let history = History::read(&rows);
-        assert_eq!(history.range.unwrap().to_string(), "2.4.0-rc1 or later");
-        assert_eq!(history.unknown, ["20990101000000_to_come"]);
-
-        let mut rows = applied_in("2.3.5");
-        rows.last_mut().unwrap().finished = false;
-        let history = History::read(&rows);
-        assert_eq!(history.range.unwrap().to_string(), "2.3.2 to 2.3.3");
-        assert_eq!(history.failed, ["20250918182355_add_kafka_integration"]);
-        assert_eq!(history.pending[0], "20250918182355_add_kafka_integration");
-    }
-
-    #[test]
-    fn ranges_are_read_with_known_bounds_only() {
-        assert_eq!(ReleaseRange::parse("2.0.3..").unwrap().from.version(), "2.0.3-beta");
-        assert!(ReleaseRange::parse("2.9.9..").is_err());
-        assert!(ReleaseRange::parse("2.3.0..2.1.0").is_err());
-        assert!(ReleaseRange::parse("2.3.0").is_err());
-    }
-}
+mod tests;

@@ -116,6 +116,11 @@ fn in_release<T: Versioned>(things: &[T], release: Release) -> impl Iterator<Ite
 }
 
 impl Table {
+    /// Whether it has such a column in any release.
+    pub fn has_column(&self, name: &str) -> bool {
+        self.columns.iter().any(|column| column.name == name)
+    }
+
     /// Its columns in a release.
     pub fn columns(&self, release: Release) -> impl Iterator<Item = &Column> {
         in_release(&self.columns, release)
@@ -136,6 +141,16 @@ impl Schema {
     /// The tables of a release.
     pub fn tables(&self, release: Release) -> impl Iterator<Item = &Table> {
         in_release(&self.tables, release)
+    }
+
+    /// The table and the columns of a foreign key or index that any release has.
+    pub fn constraint(&self, name: &str) -> Option<(&str, &[String])> {
+        self.tables.iter().find_map(|table| {
+            let indexes = table.indexes.iter().map(|index| (&index.name, &index.columns));
+            let keys = table.foreign_keys.iter().map(|key| (&key.name, &key.columns));
+            let (_, columns) = indexes.chain(keys).find(|(own, _)| *own == name)?;
+            Some((table.name.as_str(), columns.as_slice()))
+        })
     }
 
     /// The enum types of a release.

@@ -113,6 +113,12 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
+    /// Of a rule that needs no query of its own.
+    pub fn found(rule: &Rule) -> Self {
+        let (code, name) = (rule.code.clone(), rule.name.clone());
+        Self { code, name, outcome: Outcome::Found, reason: None, duration_ms: 0 }
+    }
+
     /// Of a check that was not asked.
     pub fn undecided(rule: &Rule, reason: String) -> Self {
         let (code, name) = (rule.code.clone(), rule.name.clone());

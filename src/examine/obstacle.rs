@@ -34,9 +34,13 @@ pub fn explain(error: &sqlx::Error, scope: &Scope<'_>) -> String {
             "this database's encoding lacks characters that the check needs ({message}); Evolution itself needs a database \
              with ENCODING 'UTF8'"
         ),
+        "XX001" | "XX002" => format!("{DAMAGED} ({message})"),
         _ => message.to_owned(),
     }
 }
+
+/// What the reason of a check begins with whose table or index cannot be read.
+pub const DAMAGED: &str = "a file of the database is damaged";
 
 /// Why a standby has ended the connection: it had to replay what somebody still looked at. `None` for another error.
 pub fn of_conflict(error: &anyhow::Error) -> Option<String> {

@@ -96,8 +96,10 @@ pub struct Rule {
     pub why: String,
     /// Whether there is a fix, and how freely it may be applied.
     pub fix: Option<Applicability>,
-    /// Texts that lead `explain` here: constraint names, parts of error messages. `…` stands for anything.
+    /// How it is seen in logs and answers, for people; `…` stands for anything.
     pub matches: Vec<String>,
+    /// The errors that it answers, by their parts (`src/pasted/pattern.rs`).
+    pub answers: Vec<String>,
 }
 
 impl Rule {
@@ -125,7 +127,15 @@ impl Rule {
             why: why.to_owned(),
             fix: None,
             matches: matches.iter().map(|&text| text.to_owned()).collect(),
+            answers: Vec::new(),
         }
+    }
+
+    /// The rule with the errors that it answers.
+    #[must_use]
+    pub fn answering(mut self, patterns: &[&str]) -> Self {
+        self.answers = patterns.iter().map(|&pattern| pattern.to_owned()).collect();
+        self
     }
 
     /// What the user sees because of it: the first sentence of why it matters.
@@ -146,6 +156,10 @@ impl Rule {
         let need = |key: &str| {
             script.get(key).filter(|v| !v.is_empty()).with_context(|| format!("the header lacks `{key}`"))
         };
+        let all = |key: &str| {
+            let values = script.header.iter().filter(|(name, _)| name == key);
+            values.map(|(_, value)| value.clone()).collect()
+        };
         let code = need("code")?.to_owned();
         if !is_code(&code) {
             bail!("{code:?} is no code (EVO and three digits)");
@@ -161,7 +175,8 @@ impl Rule {
                 "none" => None,
                 other => Some(other.parse()?),
             },
-            matches: script.header.iter().filter(|(k, _)| k == "matches").map(|(_, v)| v.clone()).collect(),
+            matches: all("matches"),
+            answers: all("answers"),
         })
     }
 }

@@ -7,6 +7,8 @@ use super::json;
 use super::layout::Page;
 use super::paint::{DIM, NAME, PLAIN, paint, severity};
 use crate::examine::rule::{Applicability, Rule};
+use crate::pasted::Parts;
+use crate::pasted::answer::{Answer, Cause};
 use crate::repair::fix::{self, Fix};
 use crate::requests::shown::visible;
 use crate::upgrade::hazard::hazards;
@@ -40,6 +42,57 @@ pub fn human(rules: &[&Rule], page: Page) -> String {
         return out;
     }
     rules.iter().map(|rule| one(rule, page)).collect::<Vec<_>>().join("\n")
+}
+
+/// What a paste was understood as, and the rules that answer it.
+pub fn answered(answer: &Answer, page: Page) -> String {
+    let mut out = String::new();
+    for cause in &answer.causes {
+        let what = understood(&cause.parts);
+        let codes: Vec<&str> = cause.rules.iter().map(|rule| rule.code.as_str()).collect();
+        let rules = match codes.as_slice() {
+            [one] => (*one).to_owned(),
+            several => format!("one of {}", several.join(", ")),
+        };
+        let what = if what.is_empty() { "this text".to_owned() } else { what };
+        out.push_str(&page.hang(
+            &format!("{} {}: {rules}", paint(DIM, "understood as"), visible(&what)),
+            0,
+            2,
+        ));
+    }
+    out.push('\n');
+    out + &human(&answer.rules(), page)
+}
+
+/// That nothing is known, and what is nearest.
+pub fn unknown(answer: &Answer, page: Page) -> String {
+    let mut out = page.wrap("no rule is known for this text", 0);
+    if !answer.perhaps.is_empty() {
+        out.push_str(&page.wrap("perhaps, but nothing in the text proves it:", 0));
+        for rule in &answer.perhaps {
+            out.push_str(&page.hang(&format!("{}: {}", rule.title(), rule.summary), 2, 4));
+        }
+    }
+    let next = "with the whole error: from the line with the code down to \"meta\" or DETAIL; - reads it from a pipe";
+    out + &page.next("evodoctor explain -", next, 0)
+}
+
+/// The parts of an error on one line. They are names of Evolution's and codes, so none is a secret.
+fn understood(parts: &Parts) -> String {
+    let quoted = |name: &String| format!("\"{name}\"");
+    let mut words: Vec<String> = parts.prisma.iter().chain(&parts.sqlstate).cloned().collect();
+    words.extend(parts.messages.first().map(|message| message.replace('-', " ")));
+    words.extend(parts.models.iter().map(|model| format!("model {model}")));
+    if !parts.fields.is_empty() {
+        let fields: Vec<&str> = parts.fields.iter().map(String::as_str).collect();
+        words.push(format!("fields {}", fields.join("+")));
+    }
+    words.extend(parts.constraints.iter().map(|name| format!("constraint {}", quoted(name))));
+    words.extend(parts.relations.iter().map(|name| format!("relation {}", quoted(name))));
+    words.extend(parts.columns.iter().map(|name| format!("column {}", quoted(name))));
+    words.extend(parts.http.iter().map(|status| format!("HTTP {status}")));
+    words.join(", ")
 }
 
 fn repair(rule: &Rule) -> String {
@@ -157,7 +210,8 @@ fn repaired(rule: &Rule, fix: &Fix, is_hazard: bool, page: Page) -> String {
 ///
 /// # Errors
 /// Never in practice: everything in a rule can be written as JSON.
-pub fn json(rules: &[&Rule]) -> Result<String> {
+pub fn json(rules: &[&Rule], answer: Option<&Answer>) -> Result<String> {
+    let codes = |rules: &[&Rule]| rules.iter().map(|rule| rule.code.clone()).collect::<Vec<_>>();
     let one = |rule: &&Rule| {
         let fix = fix::find(&rule.code);
         json!({
@@ -179,7 +233,12 @@ pub fn json(rules: &[&Rule]) -> Result<String> {
         })
     };
     let tool = json!({"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")});
-    let document =
+    let mut document =
         json!({"tool": tool, "command": "explain", "rules": rules.iter().map(one).collect::<Vec<_>>()});
+    if let Some(answer) = answer {
+        let cause = |cause: &Cause| json!({"parts": cause.parts, "rules": codes(&cause.rules)});
+        document["causes"] = answer.causes.iter().map(cause).collect();
+        document["perhaps"] = json!(codes(&answer.perhaps));
+    }
     json::written(&document)
 }

@@ -60,6 +60,9 @@ pub fn human(preflight: &Preflight, common: &Common, page: Page) -> String {
     for one in preflight.fixes.iter().flatten() {
         out.push_str(&page.wrap(&meeting(one), 0));
     }
+    for note in &preflight.notes {
+        out.push_str(&page.wrap(note, 0));
+    }
     if !preflight.before.is_empty() {
         out.push_str(&format!("\n{} (--resolve prints just these)\n", paint(NAME, "before the upgrade")));
         for line in &preflight.before {
@@ -111,6 +114,9 @@ pub fn summary(preflight: &Preflight, page: Page) -> String {
         parts.push("whether they succeed could not be found out".to_owned());
     } else if !pending.is_empty() {
         parts.push("will succeed".to_owned());
+    }
+    if !preflight.notes.is_empty() && preflight.notes.iter().any(|note| note.contains("LICENSE_REQUIRED")) {
+        parts.push("then every route answers 503 until it is activated".to_owned());
     }
     if has(Outcome::GoesAstray) {
         parts.push("one is recorded without being done".to_owned());

@@ -52,7 +52,11 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
              `GET /instance/fetchInstances?instanceId=`. The key does not matter: the name is looked at first, so a \
              wrong name answers 404 even with a wrong key. Put the name in place of the id in the client's URL.",
             &["The \"…\" instance does not exist", "instance does not exist"],
-        ),
+        )
+        .answering(&[
+            r#"text="instance does not exist""#,
+            r#"text="instance does not exist" name=uuid"#,
+        ]),
         Rule::of_this_program(
             "EVO502",
             "instance-name-letter-case",
@@ -62,7 +66,10 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
              name: `Alpha` and `alpha` are two instances to it, and the one that is not there answers 404 \
              `The \"…\" instance does not exist`. Write the name as it was created.",
             &["The \"…\" instance does not exist"],
-        ),
+        )
+        .answering(&[
+            r#"text="instance does not exist""#,
+        ]),
         Rule::of_this_program(
             "EVO503",
             "instance-name-encoding",
@@ -73,7 +80,12 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
              `The \"…\" instance does not exist`. Encode the name once, with `encodeURIComponent` or what your \
              language has for path segments, not with what it has for forms.",
             &["The \"…\" instance does not exist"],
-        ),
+        )
+        .answering(&[
+            r#"text="instance does not exist""#,
+            r#"text="instance does not exist" name=encoded"#,
+            r#"text="Failed to decode param""#,
+        ]),
         Rule::of_this_program(
             "EVO504",
             "token-as-instance-name",
@@ -84,7 +96,11 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
              and the token in the `apikey` header, give the instance a new token, and remove the old one from logs \
              and their backups.",
             &["The \"…\" instance does not exist"],
-        ),
+        )
+        .answering(&[
+            r#"text="instance does not exist""#,
+            r#"text="instance does not exist" name=uuid"#,
+        ]),
         Rule::of_this_program(
             "EVO505",
             "phone-number-as-instance-name",
@@ -94,7 +110,11 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
              API answers 404 `The \"…\" instance does not exist`. Put the name in the URL; the number of the person \
              you write to goes into the request's body.",
             &["The \"…\" instance does not exist"],
-        ),
+        )
+        .answering(&[
+            r#"text="instance does not exist""#,
+            r#"text="instance does not exist" name=phone"#,
+        ]),
         Rule::of_this_program(
             "EVO506",
             "unknown-instance-name",
@@ -104,7 +124,11 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
              The name is mistyped, or the instance was renamed or deleted, or it lives on another server. Where a \
              name is near, it is shown; otherwise ask whoever runs the client, or stop it.",
             &["The \"…\" instance does not exist"],
-        ),
+        )
+        .answering(&[
+            r#"text="instance does not exist""#,
+            r#"text="Instance … not found" http=404"#,
+        ]),
         Rule::of_this_program(
             "EVO507",
             "request-crosses-instances",
@@ -125,7 +149,14 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
              another one (POST for GET), the instance's name is missing at the end of the path, or the path is \
              misspelled. Letter case does not matter in a route, everything else does.",
             &["Cannot GET", "Cannot POST", "Cannot PUT", "Cannot DELETE"],
-        ),
+        )
+        .answering(&[
+            r#"exact="Cannot GET /""#,
+            r#"exact="Cannot POST /""#,
+            r#"exact="Cannot PUT /""#,
+            r#"exact="Cannot PATCH /""#,
+            r#"exact="Cannot DELETE /""#,
+        ]),
         Rule::of_this_program(
             "EVO509",
             "unknown-name-answered-500",
@@ -136,7 +167,10 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
              undefined (reading 'textMessage')`. To the client it looks like a fault of the server; it is a wrong \
              name. Put the right name in the URL, and remove what Redis still holds of deleted instances.",
             &["Cannot read properties of undefined", "reading 'textMessage'"],
-        ),
+        )
+        .answering(&[
+            r#"text="reading 'textMessage'""#,
+        ]),
     ]
 });
 

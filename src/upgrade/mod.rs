@@ -17,6 +17,7 @@ pub mod preflight;
 pub mod rehearsal;
 pub mod speed;
 pub mod state;
+mod target;
 pub mod walk;
 
 /// What `preflight` says beside its findings.
@@ -38,6 +39,9 @@ pub struct Preflight {
     pub speed: Option<speed::Speed>,
     /// What to do before the upgrade, as lines to run, in order.
     pub before: Vec<String>,
+    /// What the release wants besides its tables, and what it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// What the files themselves did, where they were rehearsed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rehearsal: Option<rehearsal::Rehearsal>,

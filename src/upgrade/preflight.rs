@@ -157,6 +157,7 @@ pub async fn examine(
         fixes: meetings,
         speed,
         before,
+        notes: super::target::notes(target),
         rehearsal: None,
     };
     Ok(Prediction { preflight, checks, findings, is_connected: asking.ended.is_none() })

@@ -66,6 +66,11 @@ async fn history_checks_find_what_their_fixtures_show() {
 }
 
 #[tokio::test]
+async fn server_checks_find_what_their_fixtures_show() {
+    every_fixture("EVO7", "public").await;
+}
+
+#[tokio::test]
 async fn names_that_need_quoting_are_quoted() {
     every_fixture("EVO", "we\"ird").await;
 }

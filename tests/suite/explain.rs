@@ -1,6 +1,9 @@
 //! `evodoctor explain`: every code, and the code behind what people paste.
 
 use evodoctor::commands::select::all_codes;
+use evodoctor::examine::rule::Rule;
+use evodoctor::pasted::answer::answer;
+use evodoctor::pasted::pattern::Pattern;
 
 use crate::support::program::evodoctor;
 
@@ -63,12 +66,71 @@ fn pasted_errors_find_their_rule() {
     assert_eq!(all, ["EVO501", "EVO502", "EVO503", "EVO504", "EVO505", "EVO506"]);
 }
 
+/// A table of pasted texts: what stands behind `==`, and the text.
+fn pasted(table: &str) -> Vec<(String, String)> {
+    let blocks = table.split("\n==").skip(1);
+    let parts = blocks.map(|block| block.split_once('\n').expect("a text under the line"));
+    parts.map(|(rules, text)| (rules.trim().to_owned(), text.trim_end().to_owned())).collect()
+}
+
+#[test]
+fn every_pasted_error_of_the_table_gets_its_answer() {
+    let table = pasted(include_str!("../../fixtures/pasted/known.txt"));
+    assert!(table.len() >= 120, "{} errors", table.len());
+    let mut wrong = Vec::new();
+    for (rules, text) in &table {
+        let causes: Vec<String> = answer(text).causes.iter().map(|cause| codes(&cause.rules)).collect();
+        if causes.join(" ") != *rules {
+            wrong.push(format!(
+                "{rules}: answered {causes:?} (perhaps {:?}):\n{text}\n",
+                codes(&answer(text).perhaps)
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), table.len(), wrong.join("\n"));
+}
+
+fn codes(rules: &[&Rule]) -> String {
+    rules.iter().map(|rule| rule.code.as_str()).collect::<Vec<_>>().join("|")
+}
+
+#[test]
+fn what_is_no_known_error_is_never_answered() {
+    let table = pasted(include_str!("../../fixtures/pasted/unknown.txt"));
+    assert!(table.len() >= 40, "{} texts", table.len());
+    for (_, text) in &table {
+        assert_eq!(codes(&answer(text).rules()), "", "{text}");
+    }
+}
+
+#[test]
+fn every_answer_of_every_rule_is_a_pattern() {
+    let mut count = 0;
+    for rule in evodoctor::rules::all() {
+        for line in &rule.answers {
+            Pattern::parse(line).unwrap_or_else(|reason| panic!("{}: {line}: {reason}", rule.code));
+            count += 1;
+        }
+    }
+    assert!(count > 200, "{count} patterns");
+}
+
 #[test]
 fn what_nobody_knows_is_said_with_a_suggestion() {
     let run = evodoctor(&["explain", "EVO2O2"]);
     assert_eq!(run.code, Some(2));
     assert!(run.stderr.contains("did you mean EVO202"), "{}", run.stderr);
     let run = evodoctor(&["explain", "the printer is on fire"]);
-    assert_eq!(run.code, Some(2));
-    assert!(run.stderr.contains("next:"), "{}", run.stderr);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(1), ""));
+    assert!(
+        run.stdout.starts_with("no rule is known") && run.stdout.contains("evodoctor explain -"),
+        "{}",
+        run.stdout
+    );
+    let run = evodoctor(&["explain", "my bot ignores this contact and does not answer"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stdout.contains("perhaps") && run.stdout.contains("EVO107"), "{}", run.stdout);
+    let run = evodoctor(&["explain", "--format", "json", "my bot ignores this contact and does not answer"]);
+    assert_eq!((run.code, &run.json()["rules"]), (Some(1), &serde_json::json!([])));
+    assert!(run.json()["perhaps"].as_array().unwrap().contains(&serde_json::json!("EVO107")));
 }

@@ -136,3 +136,50 @@ async fn what_is_unforeseen_is_left_alone() {
         assert_eq!(state(&mut connection, &[]).await, before, "{stem}");
     }
 }
+
+/// Merging a person's two chats is chosen by a person: no severity takes it along.
+#[tokio::test]
+async fn a_merge_of_chats_is_taken_only_when_it_is_named() {
+    let database = Fixture::read("EVO112_contact_in_two_chats", "bad").database("evolution_api").await;
+    let url = database.url();
+    let fixes = |arguments: &[&str]| {
+        let run = evodoctor(&[&["fix", "--format", "json", "--database-url", &url], arguments].concat());
+        let fixes = run.json()["fixes"].clone();
+        fixes.as_array().unwrap().iter().any(|fix| fix["code"] == "EVO112")
+    };
+    assert!(!fixes(&["--fail-on", "advice"]));
+    assert!(fixes(&["EVO112"]));
+}
+
+/// The index of the hot look-up is used by it, is built without blocking writers, and undo takes it away.
+#[tokio::test]
+async fn the_index_of_a_hot_lookup_is_used_and_built_online() {
+    use sqlx::{AssertSqlSafe, Executor, Row};
+    let database = crate::support::database::TestDatabase::new("2.3.7", "evolution_api").await;
+    let url = database.url();
+    let mut connection = database.connect().await;
+    let sql = r#"SET search_path = evolution_api;
+        INSERT INTO "Instance" ("id", "name", "connectionStatus", "token") VALUES ('i1', 'alpha', 'open', 't1');
+        INSERT INTO "Message" ("id", "key", "messageType", "message", "source", "messageTimestamp", "instanceId")
+            SELECT 'm' || n, pg_catalog.jsonb_build_object('id', 'K' || n, 'remoteJid', '1@s.whatsapp.net'), 'conversation', '{}', 'ios', n, 'i1'
+            FROM pg_catalog.generate_series(1, 60000) AS n;
+        ANALYZE "Message";"#;
+    connection.execute(sqlx::raw_sql(sql)).await.expect("the rows go in");
+    let plan = r#"EXPLAIN SELECT * FROM evolution_api."Message" WHERE "instanceId" = 'i1' AND "key" ->> 'id' = 'K500' LIMIT 1"#;
+    let before = state(&mut connection, &["evodoctor"]).await;
+    let run = evodoctor(&["check", "--select", "EVO212", "--database-url", &url]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    let run =
+        evodoctor(&["fix", "EVO212", "--online", "--apply", "--format", "json", "--database-url", &url]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let number = run.json()["run"]["id"].to_string();
+    let rows = connection.fetch_all(sqlx::query(AssertSqlSafe(plan))).await.expect("a plan");
+    let lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    assert!(lines.join("\n").contains("Message_instanceId_key_id_evodoctor_idx"), "{lines:?}");
+    let run =
+        evodoctor(&["check", "--fail-on", "advice", "--select", "EVO206,EVO212", "--database-url", &url]);
+    assert_eq!(run.code, Some(0), "neither found again nor a drift: {}", run.stdout);
+    let run = evodoctor(&["undo", &number, "--apply", "--database-url", &url]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert_eq!(state(&mut connection, &["evodoctor"]).await, before);
+}

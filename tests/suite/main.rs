@@ -42,6 +42,7 @@ mod readme;
 mod rehearsal;
 mod secrets;
 mod server;
+mod settings;
 mod side_by_side;
 mod snapshot;
 mod standby;

@@ -68,11 +68,11 @@ async fn when_all_is_well_it_is_said_in_few_lines() {
     for text in ["56 of 57 migrations applied", "1 pending", "will succeed", "20251122003044"] {
         assert!(run.stdout.contains(text), "no {text:?} in {}", run.stdout);
     }
-    // From the first release on it is the newest one's whole history, and still a screen.
+    // From the first release on it is the newest stable one's whole history, and still a screen.
     let database = TestDatabase::new("2.0.0-beta", "evolution_api").await;
     let run = on(&database.url(), &["preflight"]).ends(0);
     assert!(run.stdout.lines().count() < 24, "{}", run.stdout);
-    assert!(run.stdout.contains(Release::newest().version()), "{}", run.stdout);
+    assert!(run.stdout.contains("to 2.3.7:"), "{}", run.stdout);
     let run = on(&database.url(), &["preflight", "-v"]).ends(0);
     assert!(run.stdout.contains("20240723200254"), "-v lists every one: {}", run.stdout);
 }
@@ -125,6 +125,7 @@ async fn bad_input_says_what_to_type() {
     on(&url, &["preflight", "--to", "2.2.3"]).ends(2).complains(&[
         "2.2.3 is older",
         "no way back",
+        "2.2.3 was seen to answer on those of 2.3.7",
         "20250225180031_add_nats_integration",
         "20251122003044",
         "restore a backup",
@@ -319,4 +320,32 @@ fn hazards_are_explained() {
     }
     let run = evodoctor(&["explain", "index \"Media_fileName_key\" does not exist"]).ends(0);
     assert!(run.stdout.contains("EVO602"), "{}", run.stdout);
+}
+
+/// From 2.4 on the tables are not all: the verdict ends with the licence, and it counts as a warning.
+#[tokio::test]
+async fn a_release_that_wants_a_licence_says_so() {
+    let database = TestDatabase::new("2.3.7", "evolution_api").await;
+    let url = database.url();
+    let report = preflight(&url, "2.4.0", 1);
+    assert_eq!(report["preflight"]["to"], "2.4.0-rc2");
+    let notes = report["preflight"]["notes"].to_string();
+    assert!(
+        notes.contains("of 2.4.0 only candidates are known") && notes.contains("LICENSE_REQUIRED"),
+        "{notes}"
+    );
+    let finding = &report["findings"][0];
+    assert_eq!((&finding["code"], &finding["severity"]), (&json!("EVO731"), &json!("warning")));
+    let run = on(&url, &["preflight", "--to", "2.4.0"]).ends(1);
+    for text in ["will succeed", "answers 503", "/manager", "newest stable release is 2.3.7"] {
+        let unbroken = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(unbroken.contains(text), "no {text:?} in {}", run.stdout);
+    }
+    on(&url, &["preflight", "--to", "2.4.0", "--ignore", "EVO731"]).ends(0);
+    on(&url, &["preflight", "--to", "2.4.0", "--fail-on", "error"]).ends(0);
+    // Who names none means the newest stable one, and is there already.
+    let run = on(&url, &["preflight"]).ends(0);
+    assert!(run.stdout.contains("to 2.3.7:"), "{}", run.stdout);
+    let newer = TestDatabase::new("2.4.0-rc2", "evolution_api").await;
+    on(&newer.url(), &["preflight"]).ends(0);
 }

@@ -9,6 +9,7 @@ use sqlx::postgres::PgDatabaseError;
 use crate::database::trouble::POOL_USED_UP;
 use crate::database::url::Target;
 use crate::exit::failure;
+use crate::exit::server_words::advice;
 
 /// What stood in the way.
 #[derive(Debug)]
@@ -112,12 +113,7 @@ fn explain_server(target: &Target, code: &str, message: &str, routine: &str) -> 
         "28000" => format!("check that the role {user} exists and may log in"),
         "3D000" => format!("check the database's name; psql -l lists them (asked for was {database})"),
         "42501" => format!("as an administrator: GRANT CONNECT ON DATABASE \"{database}\" TO \"{user}\""),
-        "53300" => {
-            "close connections, or raise max_connections; a connection_limit in Evolution's connection \
-                    string leaves room"
-                .to_owned()
-        }
-        "57P03" => "the server starts, stops or recovers; try again in a moment".to_owned(),
+"53300" | "57P03" => advice(code).map_or_else(String::new, |advice| advice.next.to_owned()),
         "08P01" if message.contains("unsupported startup parameter") => {
             "PgBouncer lets no settings of a client through: leave options out of the connection string, or name them in \
              ignore_startup_parameters of pgbouncer.ini, where they are then without effect"

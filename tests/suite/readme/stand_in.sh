@@ -13,6 +13,7 @@ case "$(basename "$0") $*" in
 "docker create "*:v[0-9]*) echo 4f66ad9a0b2e ;;
 "docker cp 4f66ad9a0b2e:/evolution/prisma/postgresql-migrations "*) exec cp -R "$root/fixtures/migrations" "$3" ;;
 "docker logs traefik") exec cat "$root/fixtures/logs/traefik.json" ;;
+"docker logs --tail 50 evolution") exec cat "$root/fixtures/logs/evolution-console.log" ;;
 *)
     echo "the README's test knows no such command: $(basename "$0") $*" >&2
     exit 64

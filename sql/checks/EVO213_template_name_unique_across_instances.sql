@@ -1,0 +1,80 @@
+-- code: EVO213
+-- name: template-name-unique-across-instances
+-- severity: warning
+-- releases: 2.0.4..
+-- summary: two instances cannot have message templates of the same name
+-- why: POST /template/create fails with P2002 on name when any other instance of the server has a template of that name, although
+--   Meta keeps templates per business account. The unique index "Template_name_key" covers all instances at once.
+-- fix: safe
+-- judges: Template
+-- matches: Template_name_key
+-- matches: P2002 … Template … `name`
+-- answers: code=23505 constraint=Template_name_key
+-- answers: code=23505 model=Template fields=name
+-- answers: code=23505 fields=name
+WITH blocking AS (
+    SELECT
+        class.relname,
+        pg_catalog.pg_get_indexdef(index.indexrelid) AS definition,
+        -- The form that upstream creates is the one the fix can put back exactly.
+        class.relname = 'Template_name_key' AND index.indisvalid
+            AND pg_catalog.obj_description(index.indexrelid, 'pg_class') IS NULL
+            AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE pg_constraint.conindid = index.indexrelid)
+            AND NOT EXISTS (
+                SELECT FROM pg_catalog.pg_class AS taken
+                WHERE taken.relnamespace = relation.relnamespace AND taken.relname = 'Template_instanceId_name_key'
+            ) AS is_upstreams
+    FROM
+        pg_catalog.pg_index AS index
+        JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid
+        JOIN pg_catalog.pg_class AS relation ON relation.oid = index.indrelid
+        JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace
+        JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = relation.oid AND attribute.attnum = index.indkey[0]
+    WHERE
+        namespace.nspname = :'schema'
+        AND relation.relname = 'Template'
+        AND attribute.attname = 'name'
+        AND index.indisunique
+        AND index.indnkeyatts = 1
+        AND index.indpred IS NULL
+),
+held AS (
+    SELECT
+        template."id",
+        template."name",
+        template."templateId",
+        COALESCE(instance."name", template."instanceId") AS instance
+    FROM
+        :"schema"."Template" AS template
+        LEFT JOIN :"schema"."Instance" AS instance ON instance."id" = template."instanceId"
+    WHERE
+        template."name" IS NOT NULL
+)
+SELECT
+    pg_catalog.format('%I', blocking.relname) AS subject,
+    pg_catalog.concat(
+        CASE held.count
+            WHEN 1 THEN '1 template has a name that no second instance can use'
+            ELSE pg_catalog.format('%s templates have names that no second instance can use', held.count)
+        END,
+        CASE WHEN NOT blocking.is_upstreams THEN pg_catalog.format('; the index is not as upstream creates it (%s), or its new name is taken, so changing it is left to you', blocking.definition) END
+    ) AS detail,
+    '"name" IS NOT NULL' AS predicate,
+    held.count AS count,
+    held.sample AS sample,
+    blocking.relname::text AS key,
+    blocking.is_upstreams AS fixable
+FROM
+    blocking
+    CROSS JOIN (
+        SELECT
+            pg_catalog.count(*) AS count,
+            (
+                SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example)), '[]'::jsonb)
+                FROM (SELECT * FROM held ORDER BY held."id" LIMIT 5) AS example
+            ) AS sample
+        FROM
+            held
+    ) AS held
+WHERE
+    held.count > 0;

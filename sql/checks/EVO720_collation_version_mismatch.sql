@@ -1,0 +1,82 @@
+-- code: EVO720
+-- name: collation-version-mismatch
+-- severity: warning
+-- releases: 2.0.0-beta..
+-- summary: the system sorts texts in another way than when the indexes were built
+-- why: The rules by which texts are ordered come from the operating system (glibc, ICU), and this one is newer or older than
+--   the one that the database was made with: an image of another base (Debian 12 to 13, Alpine to Debian), or files moved to
+--   another machine. Indexes on texts are then out of order: rows are not found by them, unique indexes let duplicates in, and
+--   updates fail. First let every index be built anew, then record the new version:
+--   REINDEX DATABASE "NAME"; ALTER DATABASE "NAME" REFRESH COLLATION VERSION. Look for duplicates afterwards (evodoctor check
+--   --paranoid, EVO103).
+-- fix: manual
+-- matches: database "…" has a collation version mismatch
+-- matches: The database was created using collation version …, but the operating system provides version …
+-- answers: message=collation
+-- The columns that 12 to 14 lack are asked for by name in a row of jsonb, which then has none. The actual version of the
+-- database's own collation is that of the one in pg_collation with the same provider and locale.
+WITH database AS (
+    SELECT pg_database.datname, pg_catalog.to_jsonb(pg_database) AS row
+    FROM pg_catalog.pg_database
+    WHERE pg_database.datname = pg_catalog.current_database()
+),
+collation_of AS (
+    SELECT
+        collation_row.oid, collation_row.collname, collation_row.collprovider, collation_row.collversion,
+        COALESCE(
+            pg_catalog.to_jsonb(collation_row) ->> 'colliculocale', pg_catalog.to_jsonb(collation_row) ->> 'colllocale',
+            collation_row.collcollate
+        ) AS locale,
+        pg_catalog.pg_collation_actual_version(collation_row.oid) AS actual
+    FROM pg_catalog.pg_collation AS collation_row
+    WHERE collation_row.collprovider IN ('c', 'i')
+),
+mismatch AS (
+    SELECT
+        'database ' || database.datname AS subject,
+        database.row ->> 'datcollversion' AS recorded,
+        pg_catalog.min(collation_of.actual) AS actual,
+        pg_catalog.format('REINDEX DATABASE %1$I; ALTER DATABASE %1$I REFRESH COLLATION VERSION', database.datname) AS command
+    FROM
+        database
+        JOIN collation_of ON collation_of.collprovider = (database.row ->> 'datlocprovider')::"char"
+            AND collation_of.locale = CASE database.row ->> 'datlocprovider'
+                WHEN 'c' THEN database.row ->> 'datcollate'
+                ELSE COALESCE(database.row ->> 'daticulocale', database.row ->> 'datlocale')
+            END
+    WHERE
+        collation_of.actual <> database.row ->> 'datcollversion'
+    GROUP BY
+        database.datname, database.row
+    UNION ALL
+    SELECT
+        pg_catalog.format('collation %I', collation_of.collname), collation_of.collversion, collation_of.actual,
+        pg_catalog.format(
+            'REINDEX INDEX %s; ALTER COLLATION %s REFRESH VERSION',
+            pg_catalog.string_agg(DISTINCT index.indexrelid::pg_catalog.regclass::text, '; REINDEX INDEX '), pg_catalog.quote_ident(collation_of.collname)
+        )
+    FROM
+        collation_of
+        JOIN pg_catalog.pg_index AS index ON collation_of.oid = ANY (index.indcollation::oid[])
+        JOIN pg_catalog.pg_class AS relation ON relation.oid = index.indrelid
+        JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace
+    WHERE
+        namespace.nspname = :'schema'
+        AND collation_of.actual <> collation_of.collversion
+    GROUP BY
+        collation_of.oid, collation_of.collname, collation_of.collversion, collation_of.actual
+)
+SELECT
+    mismatch.subject AS subject,
+    pg_catalog.format(
+        'its indexes were built with collation version %s, and the system has %s, so they may be out of order: %s',
+        mismatch.recorded, mismatch.actual, mismatch.command
+    ) AS detail,
+    NULL::text AS predicate,
+    1::bigint AS count,
+    pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object('recorded', mismatch.recorded, 'actual', mismatch.actual)) AS sample,
+    CASE WHEN mismatch.subject LIKE 'database %' THEN 'database' ELSE mismatch.subject END AS key
+FROM
+    mismatch
+ORDER BY
+    mismatch.subject;

@@ -1,0 +1,62 @@
+//! Evolution's settings as far as they are in hand, and what the database says to them.
+
+use std::env;
+
+use anyhow::Result;
+use sqlx::Row;
+
+use super::open::Opened;
+use crate::cli::Common;
+use crate::database::env_file;
+use crate::database::run::rows;
+use crate::database::script::{Script, Variables, file, render};
+use crate::environment::settings::{self, Existing, Settings};
+use crate::examine::finding::{CheckReport, Finding};
+use crate::examine::runner::guarded_query;
+
+/// The settings: of the `.env` file that is named, or of the environment where the connection string comes from it. A connection
+/// string by itself, or a dump, says nothing of the server's settings.
+fn in_hand(common: &Common) -> Result<Option<Settings>> {
+    if let Some(path) = &common.env_file {
+        return env_file::variables(path).map(|variables| Some(Settings::new(variables)));
+    }
+    let is_environment = common.database_url.is_none() && common.snapshot.is_none();
+    let is_evolutions = env::var("DATABASE_CONNECTION_URI").is_ok_and(|value| !value.trim().is_empty())
+        && env::var("DATABASE_PROVIDER").is_ok_and(|value| !value.trim().is_empty());
+    Ok((is_environment && is_evolutions).then(|| {
+        let names = |name: &str| name.starts_with("DATABASE_") || name.starts_with("CACHE_REDIS_");
+        let variables = env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Settings::new(variables.filter(|(name, _)| names(name)))
+    }))
+}
+
+/// What does not fit between the settings and the database.
+///
+/// # Errors
+/// When the connection is lost, or the file cannot be read.
+pub async fn examine(opened: &mut Opened, common: &Common) -> Result<(Vec<CheckReport>, Vec<Finding>)> {
+    let Some(settings) = in_hand(common)? else { return Ok((Vec::new(), Vec::new())) };
+    let schema = opened.schema.clone();
+    let connection = opened.session.connection();
+    let mut existing = Existing { schema: schema.clone(), ..Existing::default() };
+    for row in rows(connection, "sql/environment/schemas.sql", &Variables::default()).await? {
+        let name: String = row.try_get("name")?;
+        let query = Script::parse(file("sql/environment/client_names.sql")).single()?.to_owned();
+        // Somebody else's table of that name may have other columns; then it is none of Evolution's.
+        let Ok(found) = guarded_query(connection, render(&query, &Variables::for_schema(&name))?).await?
+        else {
+            continue;
+        };
+        let clients: Vec<(String, i64)> = found
+            .iter()
+            .map(|row| Ok((row.try_get("name")?, row.try_get("count")?)))
+            .collect::<Result<_>>()?;
+        if name == schema {
+            existing.clients = clients;
+        } else {
+            existing.others.push((name, clients.iter().map(|(_, count)| count).sum()));
+        }
+    }
+    Ok(settings::examine(&settings, &existing))
+}
