@@ -5,7 +5,7 @@ CREATE SCHEMA IF NOT EXISTS "evodoctor";
 
 REVOKE ALL ON SCHEMA "evodoctor" FROM PUBLIC;
 
-COMMENT ON SCHEMA "evodoctor" IS 'evodoctor ledger, format 2';
+COMMENT ON SCHEMA "evodoctor" IS 'evodoctor ledger, format 3';
 
 CREATE TABLE IF NOT EXISTS "evodoctor"."run" (
     "run" bigint PRIMARY KEY,

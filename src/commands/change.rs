@@ -233,7 +233,7 @@ async fn ledger_says(opened: &mut Opened, is_done: impl Fn(&Run) -> bool) -> Res
     // The server may still be at it: only when its locks are gone does the ledger tell the end.
     locks::wait_until_ended(other.connection()).await?;
     other.begin_snapshot().await?;
-    let runs = ledger::runs(other.connection()).await?;
+    let runs = ledger::runs(other.connection(), &opened.schema).await?;
     other.end_snapshot().await?;
     opened.session = other;
     Ok(runs.iter().any(is_done))

@@ -74,7 +74,7 @@ async fn runs(opened: &mut Opened, subject: &Subject, wait: Duration) -> Result<
         run::begin(connection, "BEGIN READ ONLY").await?;
         execute(connection, format!("SET LOCAL lock_timeout = {}", attempt.moment.as_millis().max(1)))
             .await?;
-        ledger::runs(connection).await.map_err(ledger::as_timeout)
+        ledger::runs(connection, &subject.schema).await.map_err(ledger::as_timeout)
     });
     let runs = unless_interrupted(read).await?;
     execute(opened.session.connection(), "ROLLBACK".into()).await?;

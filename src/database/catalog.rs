@@ -16,6 +16,7 @@ use super::quote::Fragment;
 use super::run::rows;
 use super::script::Variables;
 use super::session::Session;
+use super::trust;
 use crate::evolution::instances::Instance;
 use crate::evolution::release::HistoryRow;
 use crate::exit::failure;
@@ -256,7 +257,7 @@ pub struct Catalog {
 }
 
 /// Whether evodoctor has a ledger in the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ledger {
     /// Nothing has been applied here yet.
     Absent,
@@ -264,6 +265,24 @@ pub enum Ledger {
     Hidden,
     /// This role may read it.
     Readable,
+    /// There is one that others could have forged, for this reason.
+    Distrusted(String),
+}
+
+impl Ledger {
+    /// From the catalog alone: nothing in the ledger is read.
+    async fn read(connection: &mut PgConnection, schema: &str) -> Result<Self> {
+        let rows = rows(connection, "sql/ledger/state.sql", &trust::variables(schema)?).await?;
+        let row = rows.first().context("the server did not answer")?;
+        let comment: Option<String> = row.try_get("comment")?;
+        if !comment.is_some_and(|comment| comment.starts_with("evodoctor ledger")) {
+            return Ok(Self::Absent);
+        }
+        if let Some(why) = row.try_get("distrust")? {
+            return Ok(Self::Distrusted(why));
+        }
+        Ok(if row.try_get("is_readable")? { Self::Readable } else { Self::Hidden })
+    }
 }
 
 impl Catalog {
@@ -282,12 +301,7 @@ impl Catalog {
         let may_create = tables.first().map_or(Ok(true), |row| row.try_get("may_create"))?;
         let tables: Vec<Table> = tables.iter().map(Table::read).collect::<Result<_>>()?;
         let keys: Vec<DeclaredKey> = keys.iter().map(DeclaredKey::read).collect::<Result<_>>()?;
-        let ledger = rows(connection, "sql/catalog/ledger.sql", &Variables::default()).await?;
-        let ledger = match ledger.first().map(|row| row.try_get("is_readable")).transpose()? {
-            None => Ledger::Absent,
-            Some(false) => Ledger::Hidden,
-            Some(true) => Ledger::Readable,
-        };
+        let ledger = Ledger::read(connection, schema).await?;
         let is_large = tables.iter().any(|table| table.pages >= LARGE);
         let columns = if is_large { Columns::read(connection, schema).await? } else { Columns::default() };
         let (foreign_keys, incoming_keys) = keys.into_iter().partition(|key| key.child_schema == schema);

@@ -14,4 +14,5 @@ pub mod server;
 pub mod session;
 pub mod snapshot;
 pub mod trouble;
+pub mod trust;
 pub mod url;

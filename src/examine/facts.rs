@@ -44,6 +44,13 @@ const NO_RUNS: &str = "SELECT NULL::bigint AS run, NULL::timestamptz AS applied_
 const HIDDEN: &str = "this role may not read evodoctor's ledger; GRANT USAGE ON SCHEMA \"evodoctor\", and SELECT ON ALL TABLES \
      IN it, to it, or leave this check out (--ignore)";
 
+fn distrusted(why: &str) -> String {
+    format!(
+        "the ledger in the schema \"evodoctor\" is not trusted, and was not read: {why}; drop the schema, or give it and its \
+         tables to the owner of Evolution's tables"
+    )
+}
+
 /// The variables that `query` uses, or why they cannot be made.
 ///
 /// # Errors
@@ -96,9 +103,10 @@ pub fn variables(
         variables = variables.sql("superseded", Fragment::keyword(found));
     }
     if uses(query, "unfinished") {
-        let found = match catalog.ledger {
+        let found = match &catalog.ledger {
             Ledger::Absent => NO_RUNS.to_owned(),
             Ledger::Hidden => return Ok(Err(HIDDEN.to_owned())),
+            Ledger::Distrusted(why) => return Ok(Err(distrusted(why))),
             Ledger::Readable => {
                 render(Script::parse(file("sql/ledger/unfinished.sql")).single()?, &variables)?
             }
@@ -122,9 +130,10 @@ pub fn history(catalog: &Catalog) -> Fragment {
 /// # Errors
 /// When a file of this program is broken.
 pub fn superseded(catalog: &Catalog) -> Result<Result<String, String>> {
-    match catalog.ledger {
+    match &catalog.ledger {
         Ledger::Absent => Ok(Ok(NO_LEDGER.to_owned())),
         Ledger::Hidden => Ok(Err(HIDDEN.to_owned())),
+        Ledger::Distrusted(why) => Ok(Err(distrusted(why))),
         Ledger::Readable => {
             let variables = Variables::for_schema(&catalog.schema)
                 .sql("history", history(catalog))

@@ -147,7 +147,7 @@ pub async fn carry_out(
     series: Option<i64>,
 ) -> Result<Batch> {
     locks::begin(connection, attempt.moment).await?;
-    let run = ledger::open(connection, &subject.server.role, &subject.server.database)
+    let run = ledger::open(connection, &subject.schema, &subject.server.role, &subject.server.database)
         .await
         .map_err(ledger::as_timeout)?;
     let catalog = Catalog::read(connection, &subject.schema).await?;

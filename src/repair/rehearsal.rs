@@ -137,7 +137,7 @@ pub async fn rehearse(
     let mut catalog = Catalog::read(connection, &subject.schema).await?;
     subject.expect_release(connection, &catalog).await?;
     expect_rights(connection, subject, &catalog, finders, &wanted).await?;
-    let run = ledger::open(connection, &subject.server.role, &subject.server.database)
+    let run = ledger::open(connection, &subject.schema, &subject.server.role, &subject.server.database)
         .await
         .map_err(ledger::as_timeout)?;
     let mut watch = LockWatch::default();
@@ -288,7 +288,7 @@ async fn alone(
     let turn = Turn { subject, scope: &scope, finder, fix, chosen, arguments, is_online: false };
     let needs = [turn.need()];
     rights::expect(connection, &catalog, &subject.server.role, &subject.server.database, &needs).await?;
-    let run = ledger::open(connection, &subject.server.role, &subject.server.database)
+    let run = ledger::open(connection, &subject.schema, &subject.server.role, &subject.server.database)
         .await
         .map_err(ledger::as_timeout)?;
     let (plan, applied) = turn.carry_out(connection, attempt, &mut watch).await?;

@@ -81,7 +81,7 @@ pub async fn expect(
     needs: &[Need],
 ) -> Result<()> {
     let mut missing = of_tables(catalog, role, needs);
-    if let Some((line, step)) = ledger::obstacle(connection, role, database).await? {
+    if let Some((line, step)) = ledger::obstacle(connection, &catalog.schema, role, database).await? {
         missing.add(line, step);
     }
     refuse(role, missing)

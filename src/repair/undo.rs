@@ -104,7 +104,7 @@ pub async fn rehearse(
     wanted: i64,
 ) -> Result<Undone> {
     locks::begin(connection, attempt.moment).await?;
-    let mut runs = ledger::runs(connection).await.map_err(ledger::as_timeout)?;
+    let mut runs = ledger::runs(connection, &subject.schema).await.map_err(ledger::as_timeout)?;
     let catalog = Catalog::read(connection, &subject.schema).await?;
     subject.expect_release(connection, &catalog).await?;
     ledger::overtaken(connection, &catalog, &mut runs).await?;
@@ -146,7 +146,7 @@ async fn reverse_run(
     run: &Run,
 ) -> Result<Vec<FixPlan>> {
     if run.fixes.iter().any(|fix| !fix.steps.ways_back.is_empty()) {
-        ledger::expect_own(connection, &subject.server.role).await?;
+        ledger::expect_own(connection, &subject.schema, &subject.server.role).await?;
     }
     let number = Variables::default().text("run", run.run.to_string());
     rows(connection, "sql/ledger/resume_run.sql", &number).await?;

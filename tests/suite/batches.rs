@@ -173,7 +173,7 @@ async fn an_old_ledger_is_brought_up_to_date() {
     assert_eq!(seen(&database).await, before);
     on(&database.url(), &BATCHES).ends(0);
     let comment = "SELECT obj_description('evodoctor'::regnamespace, 'pg_namespace')";
-    assert_eq!(text(&mut connection, comment).await, "evodoctor ledger, format 2");
+    assert_eq!(text(&mut connection, comment).await, "evodoctor ledger, format 3");
     on(&database.url(), &["undo", "2", "--apply"]).ends(0);
     assert_eq!(seen(&database).await, before);
 }

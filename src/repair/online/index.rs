@@ -47,7 +47,7 @@ pub async fn is_valid(connection: &mut PgConnection, schema: &str, name: &str) -
 /// # Errors
 /// When the connection is lost.
 pub async fn is_taken(connection: &mut PgConnection, sql: &str, before: &Catalog) -> Result<bool> {
-    let Some(Later { work: Work::Build(name), .. }) = parts(sql, before).later else { return Ok(false) };
+    let Some(Later { work: Work::Build(name), .. }) = parts(sql, before)?.later else { return Ok(false) };
     let variables = Variables::for_schema(&before.schema).text("name", name);
     let row = rows(connection, "sql/online/taken.sql", &variables).await?;
     Ok(row.first().context("the server did not answer")?.try_get("is_taken")?)
