@@ -11,6 +11,7 @@ pub mod day;
 pub mod evolution;
 pub mod examine;
 pub mod exit;
+pub mod files;
 pub mod mask;
 pub mod nearest;
 pub mod progress;

@@ -43,8 +43,12 @@ pub async fn run(action: &cli::Credentials, common: &Common) -> Result<Exit> {
     }
 }
 
+/// The tables that the list is made of.
+const CREDENTIALS: [&str; 4] = ["OpenaiCreds", "OpenaiSetting", "OpenaiBot", "Instance"];
+
 async fn list(common: &Common) -> Result<Exit> {
     let mut opened = Opened::snapshot(common).await?;
+    opened.catalog.expect_open(&CREDENTIALS)?;
     let mut credentials = catalog::credentials(opened.session.connection(), &opened.schema).await?;
     credentials.iter_mut().for_each(mask::value);
     opened.session.end_snapshot().await?;

@@ -77,6 +77,7 @@ fn checks(findings: &[Finding], selection: &Selection) -> Vec<CheckReport> {
 
 async fn from_database(common: &Common) -> Result<(Directory, Opened)> {
     let mut opened = Opened::snapshot(common).await?;
+    opened.catalog.expect_open(&["Instance"])?;
     let instances = catalog::instances(opened.session.connection(), &opened.schema).await?;
     opened.session.end_snapshot().await?;
     Ok((Directory::new(instances), opened))

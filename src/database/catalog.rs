@@ -16,7 +16,7 @@ use super::quote::Fragment;
 use super::run::rows;
 use super::script::Variables;
 use super::session::Session;
-use super::trust;
+use super::trust::{self, ForeignCode};
 use crate::evolution::instances::Instance;
 use crate::evolution::release::HistoryRow;
 use crate::exit::failure;
@@ -127,9 +127,21 @@ pub struct Table {
     /// About how many rows it has, likewise.
     pub rows: u64,
     not_null_columns: BTreeSet<String>,
+    /// Code that is not trusted and runs when rows of it are changed, or it is altered.
+    pub foreign_code: Vec<ForeignCode>,
+    is_trusted: bool,
 }
 
 impl Table {
+    /// Why it is neither planned nor read, if it is not.
+    fn closed(&self, role: &str) -> Option<String> {
+        if !self.is_trusted {
+            return Some(format!("{:?} belongs to role {:?}: not examined", self.name, self.owner));
+        }
+        let code = self.foreign_code.iter().find(|code| code.on_read)?;
+        Some(format!("{:?} is not examined: {}; {}", self.name, code.reason(role), code.step(&self.owner)))
+    }
+
     /// Whether every one of the columns may be null.
     pub fn all_nullable(&self, columns: &[String]) -> bool {
         !columns.iter().any(|column| self.not_null_columns.contains(column))
@@ -154,6 +166,8 @@ impl Table {
             pages: row.try_get::<i64, _>("pages")?.try_into().unwrap_or_default(),
             rows: row.try_get::<i64, _>("rows")?.try_into().unwrap_or_default(),
             not_null_columns: row.try_get::<Vec<String>, _>("not_null_columns")?.into_iter().collect(),
+            foreign_code: Vec::new(),
+            is_trusted: row.try_get("is_trusted")?,
         })
     }
 }
@@ -193,6 +207,8 @@ pub struct DeclaredKey {
     pub is_temporal: bool,
     /// Its comment.
     pub comment: Option<String>,
+    /// The role that one of its tables belongs to, where that is not trusted.
+    pub stranger: Option<String>,
 }
 
 impl DeclaredKey {
@@ -231,6 +247,7 @@ impl DeclaredKey {
             is_enforced: row.try_get("is_enforced")?,
             is_temporal: row.try_get("is_temporal")?,
             comment: row.try_get("comment")?,
+            stranger: row.try_get("stranger")?,
         })
     }
 }
@@ -246,6 +263,8 @@ pub struct Catalog {
     pub foreign_keys: Vec<DeclaredKey>,
     /// Foreign keys of other schemas' tables that refer into it.
     pub incoming_keys: Vec<DeclaredKey>,
+    /// Tables of the schema that are neither planned nor read, and why: they are others', or run others' code.
+    pub closed: BTreeMap<String, String>,
     /// evodoctor's own ledger in this database.
     pub ledger: Ledger,
     /// What is known of columns; read only where a table is so large that it matters.
@@ -291,25 +310,55 @@ impl Catalog {
         self.tables.get(table).map_or(0, |table| table.pages)
     }
 
+    /// Why a query is not to be run: it reads a table that is closed.
+    pub fn closed_in(&self, sql: &str) -> Option<&str> {
+        let is_read = |name: &str| sql.contains(Fragment::qualified(&self.schema, name).as_str());
+        self.closed.iter().find(|(name, _)| is_read(name)).map(|(_, reason)| reason.as_str())
+    }
+
+    /// Refuses where one of these tables is closed.
+    ///
+    /// # Errors
+    /// Says why it is.
+    pub fn expect_open(&self, tables: &[&str]) -> Result<()> {
+        match tables.iter().find_map(|name| self.closed.get(*name)) {
+            None => Ok(()),
+            Some(reason) => {
+                Err(failure(reason.clone(), "evodoctor check says what else belongs to others (EVO212)"))
+            }
+        }
+    }
+
     /// Reads the catalog.
     pub async fn read(connection: &mut PgConnection, schema: &str) -> Result<Self> {
-        let variables = Variables::for_schema(schema);
+        let variables = trust::variables(schema)?;
         let tables = rows(connection, "sql/catalog/tables.sql", &variables).await?;
         let keys = rows(connection, "sql/catalog/foreign_keys.sql", &variables).await?;
         // Every table says the same.
         let is_reachable = tables.first().map_or(Ok(true), |row| row.try_get("is_reachable"))?;
         let may_create = tables.first().map_or(Ok(true), |row| row.try_get("may_create"))?;
-        let tables: Vec<Table> = tables.iter().map(Table::read).collect::<Result<_>>()?;
+        let role: String = tables.first().map_or(Ok(String::new()), |row| row.try_get("asking"))?;
+        let mut tables: Vec<Table> = tables.iter().map(Table::read).collect::<Result<_>>()?;
+        let mut foreign_code = trust::foreign_code(connection, schema).await?;
+        for table in &mut tables {
+            table.foreign_code = foreign_code.remove(&table.name).unwrap_or_default();
+        }
+        let closed = |table: &Table| table.closed(&role).map(|reason| (table.name.clone(), reason));
+        let closed: BTreeMap<String, String> = tables.iter().filter_map(closed).collect();
+        tables.retain(|table| !closed.contains_key(&table.name));
         let keys: Vec<DeclaredKey> = keys.iter().map(DeclaredKey::read).collect::<Result<_>>()?;
         let ledger = Ledger::read(connection, schema).await?;
         let is_large = tables.iter().any(|table| table.pages >= LARGE);
         let columns = if is_large { Columns::read(connection, schema).await? } else { Columns::default() };
-        let (foreign_keys, incoming_keys) = keys.into_iter().partition(|key| key.child_schema == schema);
+        let (foreign_keys, incoming_keys) = keys
+            .into_iter()
+            .partition(|key| key.child_schema == schema && !closed.contains_key(&key.child_table));
         Ok(Self {
             schema: schema.to_owned(),
             tables: tables.into_iter().map(|table| (table.name.clone(), table)).collect(),
             foreign_keys,
             incoming_keys,
+            closed,
             ledger,
             columns,
             is_reachable,

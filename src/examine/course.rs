@@ -125,6 +125,13 @@ impl<'a> Course<'a> {
                 // Nothing to wait for.
                 Next::Steps(steps, then) if steps.is_empty() => next = then(Vec::new())?,
                 Next::Steps(steps, then) => {
+                    // What belongs to others is not even planned.
+                    let catalog = self.scope.catalog;
+                    let closed = |step: &Step| step.sql().and_then(|sql| catalog.closed_in(sql));
+                    if let Some(reason) = steps.iter().find_map(closed) {
+                        self.asked[question].stand = Stand::Undecided(reason.to_owned());
+                        return Ok(Vec::new());
+                    }
                     let answers = steps.iter().map(|_| None).collect();
                     self.asked[question].stand = Stand::Open { answers, then };
                     let place = |step| Place { question, step };
@@ -152,6 +159,7 @@ impl<'a> Course<'a> {
                             finding.subject = mask::text(&about);
                             finding.key.clone_from(&finding.subject);
                         }
+                        leave_to_owner(&mut finding, scope);
                         findings.push(finding);
                     }
                 }
@@ -176,13 +184,44 @@ impl<'a> Course<'a> {
     }
 }
 
+/// What a finding would do to somebody else's table is not done.
+fn leave_to_owner(finding: &mut Finding, scope: &Scope<'_>) {
+    let (catalog, repair) = (scope.catalog, &finding.repair);
+    let subject = finding.subject.split('.').next().unwrap_or_default();
+    let is_about = |name: &str| {
+        let quoted = format!("\"{name}\"");
+        name == subject
+            || repair.tables.iter().any(|table| table == name)
+            || repair.statements.iter().any(|sql| sql.contains(&quoted))
+    };
+    let of_table = catalog.closed.iter().find(|(name, _)| is_about(name)).map(|(_, reason)| reason.clone());
+    // A key is validated by reading the table that it refers to.
+    let of_key = || {
+        let keys = catalog.foreign_keys.iter().chain(&catalog.incoming_keys);
+        let own = keys.filter(|key| finding.subject == format!("{}.{}", key.child_table, key.name));
+        let closed = own.filter_map(|key| match &key.stranger {
+            Some(role) => Some(format!("it involves a table of role {role:?}: not examined")),
+            None => catalog.closed.get(&key.parent_table).cloned(),
+        });
+        closed.last()
+    };
+    if let Some(reason) = of_table.or_else(of_key) {
+        finding.is_fixable = false;
+        finding.detail = format!("{}; left to its owner: {reason}", finding.detail);
+    }
+}
+
 /// What a check does not compare where the release is unknown.
 fn limit(scope: &Scope<'_>, check: &Check) -> Option<String> {
     if scope.range.is_some() {
         return None;
     }
     let hidden = scope.catalog.tables.get("_prisma_migrations").is_some_and(|table| !table.is_readable);
-    let why = if hidden { " (this role may not read \"_prisma_migrations\")" } else { "" };
+    let why = match scope.catalog.closed.get("_prisma_migrations") {
+        Some(reason) => format!(" ({reason})"),
+        None if hidden => " (this role may not read \"_prisma_migrations\")".to_owned(),
+        None => String::new(),
+    };
     let what = match check.family() {
         Family::Once | Family::Finding => return None,
         Family::Reference => "only declared keys",

@@ -196,7 +196,9 @@ pub async fn expect_own(connection: &mut PgConnection, schema: &str, role: &str)
     match row.try_get::<Option<String>, _>("other_writer")? {
         None => Ok(()),
         Some(writer) => Err(failure(
-            format!("the way back is kept in the ledger, and {writer:?} may write there what {role:?} would run"),
+            format!(
+                "the way back is kept in the ledger, and {writer:?} may write there what {role:?} would run"
+            ),
             format!(
                 "ALTER TABLE … OWNER TO {who} for the tables of \"evodoctor\", REVOKE ALL ON ALL TABLES IN SCHEMA \"evodoctor\" \
                  FROM {writer}, and look at \"steps\" of \"evodoctor\".\"applied_fix\" first",
@@ -384,7 +386,9 @@ fn read_run(row: &PgRow) -> Result<Run> {
         unfinished: Vec::new(),
         fixes: serde_json::from_value(fixes).context("the ledger holds a fix that cannot be read")?,
     };
-    for later in run.fixes.iter_mut().flat_map(|fix| &mut fix.steps.later).filter(|later| later.state == State::Open) {
+    for later in
+        run.fixes.iter_mut().flat_map(|fix| &mut fix.steps.later).filter(|later| later.state == State::Open)
+    {
         let number = run.run;
         *later = later
             .clone()

@@ -12,7 +12,7 @@ use crate::database::catalog::Catalog;
 use tokens::tokens;
 
 pub use deferred::{IndexKey, Later, State, Work};
-pub use index::{clean, is_taken, is_valid, limits};
+pub use index::{clean, is_taken, is_valid, limits, table_of};
 pub use watch::{Ended, cancel, carry_out, see_out};
 
 /// A statement in two parts: what is run in the transaction, and what afterwards.

@@ -42,6 +42,22 @@ impl Need {
     }
 }
 
+/// Refuses work that touches every table, where a table is closed or runs code that is not trusted.
+///
+/// # Errors
+/// Names the code, its role, and what to type.
+pub fn expect_no_foreign_code(catalog: &Catalog, role: &str, who: &str) -> Result<()> {
+    let mut missing = Missing::default();
+    let codes = BTreeSet::from([who]);
+    of_code(
+        catalog,
+        role,
+        catalog.tables.keys().chain(catalog.closed.keys()).map(|table| (table, &codes)),
+        &mut missing,
+    );
+    refuse(role, missing)
+}
+
 /// What is missing: why it is needed, and what to type.
 #[derive(Debug, Default)]
 struct Missing {
@@ -62,6 +78,8 @@ impl Missing {
 pub fn is_limited(catalog: &Catalog) -> bool {
     let is_open = |table: &Table| table.is_owned && table.lacks.is_empty() && !table.hides_rows;
     !catalog.may_create
+        || !catalog.closed.is_empty()
+        || catalog.tables.values().any(|table| !table.foreign_code.is_empty())
         || catalog.tables.values().filter(|table| is_table(table)).any(|table| !is_open(table))
 }
 
@@ -124,6 +142,7 @@ fn of_tables(catalog: &Catalog, role: &str, needs: &[Need]) -> Missing {
         .filter(|(table, _)| is_table(table))
         .collect();
 
+    of_code(catalog, role, by_table.iter().map(|(table, codes)| (*table, codes)), &mut missing);
     let mut by_owner: BTreeMap<&str, Vec<(&Table, &BTreeSet<&str>)>> = BTreeMap::new();
     for (table, codes) in tables.iter().filter(|(table, _)| !table.is_owned) {
         by_owner.entry(&table.owner).or_default().push((table, codes));
@@ -194,6 +213,39 @@ fn of_tables(catalog: &Catalog, role: &str, needs: &[Need]) -> Missing {
         );
     }
     missing
+}
+
+/// What others have control of is not touched, and their code is not run.
+fn of_code<'t>(
+    catalog: &Catalog,
+    role: &str,
+    tables: impl Iterator<Item = (&'t String, &'t BTreeSet<&'t str>)>,
+    missing: &mut Missing,
+) {
+    for (name, codes) in tables {
+        if let Some(reason) = catalog.closed.get(name) {
+            let owner = evolution(catalog).map_or(role, |instance| instance.owner.as_str());
+            missing.add(
+                format!("does not touch what others have control of ({}): {reason}", list(codes)),
+                format!(
+                    "as an administrator: ALTER TABLE {} OWNER TO {}, the role that Evolution itself uses; or leave these out",
+                    Fragment::qualified(&catalog.schema, name),
+                    Fragment::ident(owner)
+                ),
+            );
+        }
+        let Some(table) = catalog.tables.get(name) else { continue };
+        if let Some(code) = table.foreign_code.first() {
+            missing.add(
+                format!(
+                    "does not run code that others have control of ({}): {}",
+                    list(codes),
+                    code.reason(role)
+                ),
+                code.step(&table.owner),
+            );
+        }
+    }
 }
 
 /// The table whose owner is the role that Evolution itself uses.

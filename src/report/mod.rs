@@ -3,6 +3,7 @@
 use std::env;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -17,6 +18,7 @@ use crate::examine::baseline::Baseline;
 use crate::examine::finding::{CheckReport, Finding, Summary};
 use crate::examine::policy::{Ignored, Policy};
 use crate::exit::Exit;
+use crate::files::{self, Readers};
 use crate::repair::ledger::Run;
 use crate::repair::plan::FixPlan;
 use crate::requests::Read;
@@ -324,10 +326,16 @@ impl Report {
             Format::Markdown => markdown::render(&outline),
             Format::Html => html::render(&outline, common, self.exit(common)),
         };
-        match common.format {
-            Format::Human => print_painted(&text, common.output.as_deref())?,
-            _ => print(&text, common.output.as_deref())?,
-        }
+        let text = match common.format {
+            Format::Human => paint::fitting(&text, common.output.as_deref()),
+            _ => text.as_str().into(),
+        };
+        // These hold samples of rows; the others are made to be passed on.
+        let readers = match common.format {
+            Format::Human | Format::Json | Format::Html => Readers::Owner,
+            _ => Readers::Umask,
+        };
+        print_for(&text, common.output.as_deref(), readers)?;
         self.aside(common)
     }
 
@@ -371,8 +379,8 @@ impl Report {
 /// # Errors
 /// Names the file.
 pub fn expect_writable(output: Option<&Path>) -> Result<()> {
-    let Some(path) = output else { return Ok(()) };
-    let opened = fs::OpenOptions::new().create(true).append(true).open(path);
+    let Some(path) = output.filter(|path| !files::is_special(path)) else { return Ok(()) };
+    let opened = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     opened.map(drop).with_context(|| format!("{} cannot be written", path.display()))
 }
 
@@ -389,8 +397,13 @@ pub fn print_painted(text: &str, output: Option<&Path>) -> Result<()> {
 /// # Errors
 /// When the file cannot be written. A reader that went away (`| head`) is no error.
 pub fn print(text: &str, output: Option<&Path>) -> Result<()> {
+    print_for(text, output, Readers::Umask)
+}
+
+fn print_for(text: &str, output: Option<&Path>, readers: Readers) -> Result<()> {
     match output {
-        Some(path) => fs::write(path, text).with_context(|| format!("{} cannot be written", path.display())),
+        Some(path) => files::write(path, text.as_bytes(), readers)
+            .with_context(|| format!("{} cannot be written", path.display())),
         None => match std::io::stdout().lock().write_all(text.as_bytes()) {
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
             other => other.context("stdout cannot be written"),

@@ -84,12 +84,7 @@ impl Later {
     ///
     /// # Errors
     /// When it lacks what its statement needs.
-    pub fn open(
-        schema: &str,
-        work: Work,
-        table: Option<String>,
-        index: Option<IndexKey>,
-    ) -> Result<Self> {
+    pub fn open(schema: &str, work: Work, table: Option<String>, index: Option<IndexKey>) -> Result<Self> {
         Self { sql: String::new(), work, table, index, state: State::Open }.rendered(schema)
     }
 
@@ -143,7 +138,10 @@ impl<'de> Deserialize<'de> for Later {
 
 fn not_understood(work: &Work) -> anyhow::Error {
     failure(
-        format!("the ledger does not say which columns {} is about, in a form that evodoctor has ever written", work.title()),
+        format!(
+            "the ledger does not say which columns {} is about, in a form that evodoctor has ever written",
+            work.title()
+        ),
         "it is not run; if you know it to be yours, build the index by hand, then: evodoctor fix EVO307 EVO308",
     )
 }
@@ -178,8 +176,12 @@ pub(super) fn built_index(sql: &str) -> Option<BuiltIndex> {
         return None;
     }
     // An index may be called so, too.
-    if rest.get(1).is_some_and(|second| second != "ON") {
-        rest = rest.strip_prefix(&["CONCURRENTLY".to_owned()])?;
+    let is_word = match rest {
+        [first, second, third, ..] => first == "CONCURRENTLY" && (second != "ON" || third == "ON"),
+        _ => false,
+    };
+    if is_word {
+        rest = &rest[1..];
     }
     let [name, on, _, dot, table, open, columns @ .., close] = rest else { return None };
     if on != "ON" || dot != "." || open != "(" || close != ")" || columns.len() % 2 == 0 {
@@ -205,7 +207,10 @@ mod tests {
         assert_eq!((built.name.as_str(), built.table.as_str(), built.key.unique), ("a", "T", true));
         assert_eq!(built.key.columns, ["x", "y"]);
         assert!(built_index(r#"CREATE INDEX CONCURRENTLY "ON" ON "ON"."ON" ("ON")"#).is_some());
-        assert!(built_index(r#"CREATE INDEX CONCURRENTLY ON "s"."T" ("x")"#).is_some(), "an index of this name");
+        assert!(
+            built_index(r#"CREATE INDEX CONCURRENTLY ON "s"."T" ("x")"#).is_some(),
+            "an index of this name"
+        );
         for sql in [
             r#"CREATE INDEX "a" ON "s"."T" ("x") WHERE evil()"#,
             r#"CREATE INDEX "a" ON "s"."T" (evil("x"))"#,

@@ -41,6 +41,15 @@ pub async fn is_valid(connection: &mut PgConnection, schema: &str, name: &str) -
     Ok(found(connection, schema, name).await?.iter().any(|index| !index.is_leftover && index.is_valid))
 }
 
+/// The table of an index, where there is one of this name. In a transaction.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn table_of(connection: &mut PgConnection, schema: &str, name: &str) -> Result<Option<String>> {
+    let found = found(connection, schema, name).await?;
+    Ok(found.into_iter().find(|index| !index.is_leftover).map(|index| index.table))
+}
+
 /// Whether the name of the index that a statement builds is another's: the statement is left to the server then, which refuses
 /// it. Of an invalid index the next build drops the rest.
 ///

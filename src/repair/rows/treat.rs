@@ -11,6 +11,7 @@ use crate::database::catalog::DeclaredKey;
 use crate::database::run::rows;
 use crate::exit::failure;
 use crate::repair::quarantine::{self, RowAction, assignments, run, table_variables};
+use crate::repair::strangers;
 
 impl Work<'_> {
     /// Refuses when a row that cannot be quarantined hangs on one that is to be removed: the server would remove or
@@ -23,6 +24,9 @@ impl Work<'_> {
             .filter_map(|reference| reference.declared.as_ref())
             .chain(&self.catalog.incoming_keys);
         for key in untreatable.filter(|key| key.parent_schema == self.catalog.schema) {
+            if !strangers::may_look(connection, self.catalog, self.code, key).await? {
+                continue;
+            }
             let count = hanging_on(connection, key).await?;
             if count > 0 {
                 return Err(failure(
