@@ -12,6 +12,7 @@ pub mod emit;
 pub mod explain;
 pub mod fix;
 pub mod history;
+mod hosts;
 pub mod logs;
 pub mod man;
 mod meant;

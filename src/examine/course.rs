@@ -187,10 +187,10 @@ impl<'a> Course<'a> {
 /// What a finding would do to somebody else's table is not done.
 fn leave_to_owner(finding: &mut Finding, scope: &Scope<'_>) {
     let (catalog, repair) = (scope.catalog, &finding.repair);
-    let subject = finding.subject.split('.').next().unwrap_or_default();
     let is_about = |name: &str| {
         let quoted = format!("\"{name}\"");
-        name == subject
+        finding.subject == *name
+            || finding.subject.starts_with(&format!("{name}."))
             || repair.tables.iter().any(|table| table == name)
             || repair.statements.iter().any(|sql| sql.contains(&quoted))
     };
