@@ -9,17 +9,31 @@ use anyhow::Result;
 use evodoctor::cli::{Cli, Color, Command, Format, overview};
 use evodoctor::commands::{
     check, completions, conclude, credentials, demo, explain, fix, history, logs, man, open, options,
-    preflight, undo,
+    preflight, silence, undo,
 };
 use evodoctor::database::trouble;
-use evodoctor::exit::Exit;
+use evodoctor::exit::{self, Exit};
 use evodoctor::progress;
 use evodoctor::report::layout::Page;
 use evodoctor::report::{self, failure, github};
 use evodoctor::trace;
+use tokio::runtime::Builder;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(run()),
+        Err(error) => {
+            failure::tell(&exit::failure_for(
+                error.into(),
+                "the program cannot start: the system gives it no more files",
+                "allow it more open files (ulimit -n 64), then run it again",
+            ));
+            Exit::Failed.into()
+        }
+    }
+}
+
+async fn run() -> ExitCode {
     let begun = Instant::now();
     let arguments: Vec<OsString> = env::args_os().collect();
     Color::asked(&arguments).settle();
@@ -39,6 +53,7 @@ async fn main() -> ExitCode {
             biased;
             error = interrupted(&cli) => Err(error),
             outcome = dispatch(&cli) => outcome,
+            error = silence::ended(&cli) => Err(error),
         },
         Err(error) => Err(error),
     };

@@ -56,6 +56,18 @@ pub async fn rehearsed<T>(
     result.map_err(unchanged)
 }
 
+/// A report that could not be written hides no commit.
+///
+/// # Errors
+/// As `written`; says which run is committed, if any.
+pub fn reported(written: Result<()>, committed: Option<i64>) -> Result<()> {
+    let Some(run) = committed else { return written };
+    written.map_err(|error| {
+        let next = format!("evodoctor history shows it, and evodoctor undo {run} what undoing it would do");
+        failure_for(error, format!("run {run} is committed, but its report could not be written"), next)
+    })
+}
+
 /// Works, again and again as long as tables are busy. The transaction stays open.
 ///
 /// # Errors

@@ -73,6 +73,7 @@ async fn operate(
     let arguments: BTreeMap<String, String> =
         arguments.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let mut opened = Opened::for_change(common, apply).await?;
+    opened.server.may_fire = opened.may_fire(apply, &allowed);
     let subject = opened.subject();
     let rehearsal = rehearsed(&mut opened, &subject, wait, async |connection, attempt| {
         rehearsal::operate(connection, &subject, attempt, operation, &arguments).await
@@ -96,7 +97,7 @@ async fn operate(
     let mut report = Report::new("credentials", Detail::Change(change));
     report.database = Some(opened.database_info());
     report.release = opened.release_info();
-    report.print(common)?;
+    change::reported(report.print(common), id)?;
     Ok(if applied { Exit::Clean } else { Exit::Findings })
 }
 

@@ -23,6 +23,7 @@ pub mod preflight;
 mod reading;
 mod rehearse;
 pub mod select;
+pub mod silence;
 mod stop;
 mod targets;
 pub mod undo;

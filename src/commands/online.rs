@@ -132,7 +132,7 @@ async fn expect_trusted(
     let catalog = Catalog::read(connection, &subject.schema).await?;
     execute(connection, "ROLLBACK".into()).await?;
     let need = Need { code: fix.code.clone(), tables: table.into_iter().collect(), ..Need::default() };
-    rights::expect_tables(&catalog, &subject.server.role, need)
+    rights::expect_tables(&catalog, &subject.server, need)
 }
 
 /// Says of a run that did not come to its end how it goes on.

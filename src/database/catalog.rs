@@ -34,6 +34,9 @@ pub struct Server {
     pub role: String,
     /// Whether this is a standby.
     pub in_recovery: bool,
+    /// Whether the users' triggers may fire: in a dry run on a live server only with consent, as what leaves the transaction is
+    /// not rolled back.
+    pub may_fire: bool,
 
     /// The cluster's identity, where the server tells it.
     pub system_identifier: Option<String>,
@@ -50,6 +53,7 @@ impl Server {
             database_oid: row.try_get("database_oid")?,
             role: session.role.clone(),
             in_recovery: session.is_in_recovery,
+            may_fire: true,
             system_identifier: row.try_get("system_identifier")?,
         })
     }

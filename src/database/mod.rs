@@ -6,6 +6,7 @@ pub mod columns;
 pub mod env_file;
 pub mod lexer;
 pub mod objects;
+pub mod pulse;
 pub mod quote;
 pub mod restore;
 pub mod run;

@@ -6,6 +6,7 @@ use futures_util::{Stream, TryStreamExt};
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Executor};
 
+use super::pulse::Waiting;
 use super::script::{Script, Variables, file, render};
 use crate::progress;
 
@@ -25,6 +26,7 @@ pub async fn rows(connection: &mut PgConnection, path: &str, variables: &Variabl
 /// What the server says, as it is: callers look at its SQLSTATE.
 pub async fn statement_rows(connection: &mut PgConnection, sql: String) -> sqlx::Result<Vec<PgRow>> {
     announce(&sql);
+    let _waiting = Waiting::begin();
     sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch_all(connection).await
 }
 
@@ -52,6 +54,7 @@ pub async fn rows_under(
 /// What the server says, as it is; what stands behind the statement that failed was not run.
 pub async fn text_rows(connection: &mut PgConnection, sql: String) -> sqlx::Result<Vec<PgRow>> {
     announce(&sql);
+    let _waiting = Waiting::begin();
     connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql))).await
 }
 
@@ -85,6 +88,7 @@ pub async fn execute_as(connection: &mut PgConnection, sql: String, shown: &str)
 }
 
 async fn unannounced(connection: &mut PgConnection, sql: String) -> sqlx::Result<u64> {
+    let _waiting = Waiting::begin();
     let done = connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
     Ok(done.rows_affected())
 }

@@ -153,7 +153,16 @@ impl<'a> Course<'a> {
                 Stand::Rows(rows) => {
                     for row in rows {
                         let finding = runner::finding(&check.rule, &row);
-                        let mut finding = finding.with_context(|| check.stem.clone())?;
+                        // Such as a number that jsonb holds and no other program does (1e400).
+                        let mut finding = match finding {
+                            Err(error) if is_value(&error) => {
+                                let reason =
+                                    "a value in its rows cannot be read (a number out of all bounds?)";
+                                reasons.push((about.clone(), reason.to_owned()));
+                                continue;
+                            }
+                            finding => finding.with_context(|| check.stem.clone())?,
+                        };
                         // The server may not be able to say it: an odd name, an encoding without arrows.
                         if check.family() == Family::Reference {
                             finding.subject = mask::text(&about);
@@ -182,6 +191,12 @@ impl<'a> Course<'a> {
         };
         Ok((report, findings))
     }
+}
+
+/// Whether it is a value of the rows that could not be read, and not a column that is missing.
+fn is_value(error: &anyhow::Error) -> bool {
+    let mut of_driver = error.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>());
+    of_driver.any(|error| matches!(error, sqlx::Error::ColumnDecode { .. }))
 }
 
 /// What a finding would do to somebody else's table is not done.

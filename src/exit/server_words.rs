@@ -38,7 +38,7 @@ pub fn next(error: &sqlx::Error) -> Option<&'static str> {
         "42501" => {
             Some("connect as the owner of Evolution's tables, or have the owner GRANT what is missing")
         }
-        "53100" => Some("free disk space for the server, then run it again: nothing has been changed"),
+        "53100" => Some("free disk space for the server, then run it again; what was begun is rolled back"),
         "55P03" => Some(
             "somebody has a table for himself that this needs (ALTER TABLE, TRUNCATE, VACUUM FULL): try again when that is done",
         ),

@@ -155,7 +155,7 @@ pub async fn carry_out(
     let lot = Lot::of(fix, key, &catalog, subject.range)?;
     let tables = lot.tables();
     let need = Need::new(&fix.code, tables.clone(), [].iter());
-    rights::expect_tables(&catalog, &subject.server.role, need)?;
+    rights::expect_tables(&catalog, &subject.server, need)?;
     let mode = Mode::ShareRowExclusive;
     locks::lock(connection, attempt, &subject.schema, &tables, mode).await?;
     let mut watch = LockWatch::default();

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
 
-use super::ledger;
-use crate::database::catalog::{Catalog, Table};
+use super::{fix, ledger};
+use crate::database::catalog::{Catalog, Server, Table};
 use crate::database::quote::Fragment;
 use crate::database::restore::OWNER;
+use crate::examine::check::Family;
 use crate::exit::failure;
 
 /// What a fix, or its reversal, needs.
@@ -109,8 +110,32 @@ pub async fn expect(
 ///
 /// # Errors
 /// As [`expect`].
-pub fn expect_tables(catalog: &Catalog, role: &str, need: Need) -> Result<()> {
-    refuse(role, of_tables(catalog, role, &[need]))
+pub fn expect_tables(catalog: &Catalog, server: &Server, need: Need) -> Result<()> {
+    let mut missing = of_tables(catalog, &server.role, std::slice::from_ref(&need));
+    if !server.may_fire {
+        of_triggers(catalog, &need, &mut missing);
+    }
+    refuse(&server.role, missing)
+}
+
+/// What a dry run would fire without consent.
+fn of_triggers(catalog: &Catalog, need: &Need, missing: &mut Missing) {
+    let fix = fix::find(&need.code).or_else(|| fix::operation(&need.code));
+    if !fix.is_some_and(|fix| fix.rows.is_some() || fix.family == Family::Reference) {
+        return;
+    }
+    let fires = |table: &&String| catalog.tables.get(*table).is_some_and(|table| !table.triggers.is_empty());
+    for table in need.tables.iter().filter(fires) {
+        missing.add(
+            format!(
+                "does not fire the triggers of {table:?} in a dry run without consent ({}: {}): what leaves the transaction, such \
+                 as a sequence, dblink or COPY ... TO PROGRAM, would not be rolled back",
+                need.code,
+                catalog.tables.get(table).map(|table| table.triggers.join(", ")).unwrap_or_default()
+            ),
+            "add --allow fires-triggers, or rehearse on a dump: --snapshot FILE".to_owned(),
+        );
+    }
 }
 
 fn refuse(role: &str, missing: Missing) -> Result<()> {

@@ -1,7 +1,9 @@
 //! Nobody else's code runs: what a role has planted in the database is neither planned, executed nor read by a superuser, nor by
 //! anybody else whom it does not belong to. Each way in is tried with a control that shows that the plant would have worked.
 
+mod devices;
 mod ledger;
+mod silence;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
