@@ -17,9 +17,17 @@ use evodoctor::progress;
 use evodoctor::report::layout::Page;
 use evodoctor::report::{self, failure, github};
 use evodoctor::trace;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 
+/// With fewer open files than this nothing can be done: a connection, its TLS, and what listens for signals.
+const FEWEST_FILES: u64 = 24;
+
 fn main() -> ExitCode {
+    if let Err(error) = expect_files() {
+        failure::tell(&error);
+        return Exit::Failed.into();
+    }
     match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(run()),
         Err(error) => {
@@ -31,6 +39,25 @@ fn main() -> ExitCode {
             Exit::Failed.into()
         }
     }
+}
+
+/// Takes as many open files as the system allows, and refuses to begin with too few.
+fn expect_files() -> Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    let is_enough = |files: Option<u64>| files.is_none_or(|files| files >= FEWEST_FILES);
+    if is_enough(limit.current)
+        || is_enough(limit.maximum)
+            && setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).is_ok()
+    {
+        return Ok(());
+    }
+    Err(exit::failure(
+        format!(
+            "only {} files may be open at once, which is too few for a connection",
+            limit.current.unwrap_or_default()
+        ),
+        format!("allow {FEWEST_FILES} or more (ulimit -n 256), then run it again"),
+    ))
 }
 
 async fn run() -> ExitCode {

@@ -60,6 +60,15 @@ SELECT
         WHERE trigger.tgrelid = relation.oid AND NOT trigger.tgisinternal AND trigger.tgenabled <> 'D'
         ORDER BY trigger.tgname
     ) AS triggers,
+    -- Those that an update or a delete fires.
+    ARRAY(
+        SELECT trigger.tgname::text
+        FROM pg_catalog.pg_trigger AS trigger
+        WHERE
+            trigger.tgrelid = relation.oid AND NOT trigger.tgisinternal AND trigger.tgenabled <> 'D'
+            AND trigger.tgtype::integer & (8 | 16) <> 0
+        ORDER BY trigger.tgname
+    ) AS firing_triggers,
     size.pages,
     size.rows
 FROM

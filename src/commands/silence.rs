@@ -41,11 +41,15 @@ pub async fn ended(cli: &Cli) -> anyhow::Error {
 
 /// Commands on a dump have a server of their own, and others none.
 fn uses_database(cli: &Cli) -> bool {
-    let needs_one = match &cli.command {
-        Command::Check(_) | Command::Fix(_) | Command::Undo(_) | Command::History => true,
-        Command::Credentials(_) | Command::Preflight(_) => true,
-        _ => false,
-    };
+    let needs_one = matches!(
+        &cli.command,
+        Command::Check(_)
+            | Command::Fix(_)
+            | Command::Undo(_)
+            | Command::History
+            | Command::Credentials(_)
+            | Command::Preflight(_)
+    );
     needs_one && cli.common.snapshot.is_none()
 }
 

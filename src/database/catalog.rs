@@ -1,6 +1,8 @@
 //! What the database declares: server, schema, tables, foreign keys, and the canonical DDL that diffs compare.
 
 mod action;
+mod key;
+mod ledger;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +13,8 @@ use sqlx::postgres::{PgConnection, PgRow};
 
 use super::columns::{Columns, LARGE};
 pub use action::Action;
+pub use key::DeclaredKey;
+pub use ledger::Ledger;
 
 use super::quote::Fragment;
 use super::run::rows;
@@ -124,6 +128,8 @@ pub struct Table {
     pub primary_key: Vec<String>,
     /// Enabled triggers that are not the server's own.
     pub triggers: Vec<String>,
+    /// Those of them that an update or a delete fires.
+    pub firing_triggers: Vec<String>,
     /// Whether other tables inherit from it: their rows show up in it and belong to them. Partitions are no such tables.
     pub has_heirs: bool,
     /// About how many pages it has, with those of its partitions: what the statistics say, which may be old.
@@ -166,92 +172,13 @@ impl Table {
             stored_types: row.try_get("stored_types")?,
             primary_key: row.try_get("primary_key")?,
             triggers: row.try_get("triggers")?,
+            firing_triggers: row.try_get("firing_triggers")?,
             has_heirs: row.try_get("has_heirs")?,
             pages: row.try_get::<i64, _>("pages")?.try_into().unwrap_or_default(),
             rows: row.try_get::<i64, _>("rows")?.try_into().unwrap_or_default(),
             not_null_columns: row.try_get::<Vec<String>, _>("not_null_columns")?.into_iter().collect(),
             foreign_code: Vec::new(),
             is_trusted: row.try_get("is_trusted")?,
-        })
-    }
-}
-
-/// A foreign key that the database declares.
-#[derive(Debug, Clone)]
-pub struct DeclaredKey {
-    /// The constraint's name.
-    pub name: String,
-    /// The referencing table's schema.
-    pub child_schema: String,
-    /// The referencing table.
-    pub child_table: String,
-    /// Its columns.
-    pub child_columns: Vec<String>,
-    /// The referenced table's schema.
-    pub parent_schema: String,
-    /// The referenced table.
-    pub parent_table: String,
-    /// Its columns.
-    pub parent_columns: Vec<String>,
-    /// ON DELETE.
-    pub on_delete: Action,
-    /// ON UPDATE.
-    pub on_update: Action,
-    /// Whether it is MATCH FULL.
-    pub is_match_full: bool,
-    /// DEFERRABLE.
-    pub is_deferrable: bool,
-    /// INITIALLY DEFERRED.
-    pub is_deferred: bool,
-    /// What the catalog claims; after a restore with triggers off it claims it falsely.
-    pub is_validated: bool,
-    /// Whether the server enforces it (18 and later can switch that off).
-    pub is_enforced: bool,
-    /// Whether it compares periods (18 and later).
-    pub is_temporal: bool,
-    /// Its comment.
-    pub comment: Option<String>,
-    /// The role that one of its tables belongs to, where that is not trusted.
-    pub stranger: Option<String>,
-}
-
-impl DeclaredKey {
-    /// Both ends, as `child` and `parent`.
-    pub fn variables(&self) -> Variables {
-        Variables::default()
-            .text("child_schema", &self.child_schema)
-            .text("child_table", &self.child_table)
-            .text("parent_schema", &self.parent_schema)
-            .text("parent_table", &self.parent_table)
-            .sql("child", Fragment::qualified(&self.child_schema, &self.child_table))
-            .sql("parent", Fragment::qualified(&self.parent_schema, &self.parent_table))
-            .sql("child_columns", Fragment::columns(Some("child"), &self.child_columns))
-            .sql("parent_columns", Fragment::columns(Some("parent"), &self.parent_columns))
-    }
-
-    fn read(row: &PgRow) -> Result<Self> {
-        let action = |column: &str| -> Result<Action> {
-            let letter: String = row.try_get(column)?;
-            Action::parse(&letter).with_context(|| format!("unknown key action {letter:?}"))
-        };
-        Ok(Self {
-            name: row.try_get("name")?,
-            child_schema: row.try_get("child_schema")?,
-            child_table: row.try_get("child_table")?,
-            child_columns: row.try_get("child_columns")?,
-            parent_schema: row.try_get("parent_schema")?,
-            parent_table: row.try_get("parent_table")?,
-            parent_columns: row.try_get("parent_columns")?,
-            on_delete: action("delete_action")?,
-            on_update: action("update_action")?,
-            is_match_full: row.try_get::<String, _>("match_type")? == "f",
-            is_deferrable: row.try_get("is_deferrable")?,
-            is_deferred: row.try_get("is_deferred")?,
-            is_validated: row.try_get("is_validated")?,
-            is_enforced: row.try_get("is_enforced")?,
-            is_temporal: row.try_get("is_temporal")?,
-            comment: row.try_get("comment")?,
-            stranger: row.try_get("stranger")?,
         })
     }
 }
@@ -277,35 +204,6 @@ pub struct Catalog {
     pub is_reachable: bool,
     /// Whether the role that asks may create something in the schema.
     pub may_create: bool,
-}
-
-/// Whether evodoctor has a ledger in the database.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ledger {
-    /// Nothing has been applied here yet.
-    Absent,
-    /// This role may not read it.
-    Hidden,
-    /// This role may read it.
-    Readable,
-    /// There is one that others could have forged, for this reason.
-    Distrusted(String),
-}
-
-impl Ledger {
-    /// From the catalog alone: nothing in the ledger is read.
-    async fn read(connection: &mut PgConnection, schema: &str) -> Result<Self> {
-        let rows = rows(connection, "sql/ledger/state.sql", &trust::variables(schema)?).await?;
-        let row = rows.first().context("the server did not answer")?;
-        let comment: Option<String> = row.try_get("comment")?;
-        if !comment.is_some_and(|comment| comment.starts_with("evodoctor ledger")) {
-            return Ok(Self::Absent);
-        }
-        if let Some(why) = row.try_get("distrust")? {
-            return Ok(Self::Distrusted(why));
-        }
-        Ok(if row.try_get("is_readable")? { Self::Readable } else { Self::Hidden })
-    }
 }
 
 impl Catalog {

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
@@ -66,6 +66,10 @@ pub async fn foreign_code(
     schema: &str,
 ) -> Result<BTreeMap<String, Vec<ForeignCode>>> {
     let mut by_table: BTreeMap<String, Vec<ForeignCode>> = BTreeMap::new();
+    let some = rows(connection, "sql/catalog/has_code.sql", &Variables::default()).await?;
+    if !some.first().context("one row")?.try_get::<bool, _>("has_code")? {
+        return Ok(by_table);
+    }
     for row in rows(connection, "sql/catalog/code.sql", &variables(schema)?).await? {
         by_table.entry(row.try_get("table_name")?).or_default().push(ForeignCode {
             what: row.try_get("what")?,

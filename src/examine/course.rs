@@ -213,12 +213,11 @@ fn leave_to_owner(finding: &mut Finding, scope: &Scope<'_>) {
     // A key is validated by reading the table that it refers to.
     let of_key = || {
         let keys = catalog.foreign_keys.iter().chain(&catalog.incoming_keys);
-        let own = keys.filter(|key| finding.subject == format!("{}.{}", key.child_table, key.name));
-        let closed = own.filter_map(|key| match &key.stranger {
+        let mut own = keys.filter(|key| finding.subject == format!("{}.{}", key.child_table, key.name));
+        own.find_map(|key| match &key.stranger {
             Some(role) => Some(format!("it involves a table of role {role:?}: not examined")),
             None => catalog.closed.get(&key.parent_table).cloned(),
-        });
-        closed.last()
+        })
     };
     if let Some(reason) = of_table.or_else(of_key) {
         finding.is_fixable = false;

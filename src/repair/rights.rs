@@ -124,14 +124,15 @@ fn of_triggers(catalog: &Catalog, need: &Need, missing: &mut Missing) {
     if !fix.is_some_and(|fix| fix.rows.is_some() || fix.family == Family::Reference) {
         return;
     }
-    let fires = |table: &&String| catalog.tables.get(*table).is_some_and(|table| !table.triggers.is_empty());
+    let fires =
+        |table: &&String| catalog.tables.get(*table).is_some_and(|table| !table.firing_triggers.is_empty());
     for table in need.tables.iter().filter(fires) {
         missing.add(
             format!(
                 "does not fire the triggers of {table:?} in a dry run without consent ({}: {}): what leaves the transaction, such \
                  as a sequence, dblink or COPY ... TO PROGRAM, would not be rolled back",
                 need.code,
-                catalog.tables.get(table).map(|table| table.triggers.join(", ")).unwrap_or_default()
+                catalog.tables.get(table).map(|table| table.firing_triggers.join(", ")).unwrap_or_default()
             ),
             "add --allow fires-triggers, or rehearse on a dump: --snapshot FILE".to_owned(),
         );

