@@ -246,7 +246,7 @@ const WAYS: &[Way] = &[
         since: 0,
         plant: r#"ALTER TABLE evolution_api."Chat" RENAME TO "Chats";
             CREATE VIEW evolution_api."Chat" AS SELECT *, evolution_api.trap(1) FROM evolution_api."Chats""#,
-        control: READ,
+        control: r#"SELECT * FROM evolution_api."Chat""#,
     },
     Way {
         name: "policy",
