@@ -12,6 +12,7 @@ pub mod environment;
 pub mod evolution;
 pub mod examine;
 pub mod exit;
+pub mod files;
 pub mod mask;
 pub mod nearest;
 pub mod pasted;

@@ -9,17 +9,58 @@ use anyhow::Result;
 use evodoctor::cli::{Cli, Color, Command, Format, overview};
 use evodoctor::commands::{
     check, completions, conclude, credentials, demo, explain, fix, history, logs, man, open, options,
-    preflight, undo,
+    preflight, silence, undo,
 };
 use evodoctor::database::trouble;
-use evodoctor::exit::Exit;
+use evodoctor::exit::{self, Exit};
 use evodoctor::progress;
 use evodoctor::report::layout::Page;
 use evodoctor::report::{self, failure, github};
 use evodoctor::trace;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::runtime::Builder;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+/// With fewer open files than this nothing can be done: a connection, its TLS, and what listens for signals.
+const FEWEST_FILES: u64 = 24;
+
+fn main() -> ExitCode {
+    if let Err(error) = expect_files() {
+        failure::tell(&error);
+        return Exit::Failed.into();
+    }
+    match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(run()),
+        Err(error) => {
+            failure::tell(&exit::failure_for(
+                error.into(),
+                "the program cannot start: the system gives it no more files",
+                "allow it more open files (ulimit -n 64), then run it again",
+            ));
+            Exit::Failed.into()
+        }
+    }
+}
+
+/// Takes as many open files as the system allows, and refuses to begin with too few.
+fn expect_files() -> Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    let is_enough = |files: Option<u64>| files.is_none_or(|files| files >= FEWEST_FILES);
+    if is_enough(limit.current)
+        || is_enough(limit.maximum)
+            && setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).is_ok()
+    {
+        return Ok(());
+    }
+    Err(exit::failure(
+        format!(
+            "only {} files may be open at once, which is too few for a connection",
+            limit.current.unwrap_or_default()
+        ),
+        format!("allow {FEWEST_FILES} or more (ulimit -n 256), then run it again"),
+    ))
+}
+
+async fn run() -> ExitCode {
     let begun = Instant::now();
     let arguments: Vec<OsString> = env::args_os().collect();
     Color::asked(&arguments).settle();
@@ -39,6 +80,7 @@ async fn main() -> ExitCode {
             biased;
             error = interrupted(&cli) => Err(error),
             outcome = dispatch(&cli) => outcome,
+            error = silence::ended(&cli) => Err(error),
         },
         Err(error) => Err(error),
     };

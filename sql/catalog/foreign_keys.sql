@@ -2,6 +2,10 @@
 -- refer to one: removing a row cascades there too. The copies that partitions inherit are left out; the key of the
 -- partitioned table speaks for them.
 -- Newer columns of pg_constraint are read through jsonb, so that one text serves every server version.
+-- Run by hand: psql -v schema=public -v trusted="$(sed 's/;$//' sql/catalog/trusted_roles.sql)" -f sql/catalog/foreign_keys.sql
+WITH trusted AS MATERIALIZED (
+    :trusted
+)
 SELECT
     key.conname::text AS name,
     child_namespace.nspname::text AS child_schema,
@@ -18,7 +22,12 @@ SELECT
     key.convalidated AS is_validated,
     COALESCE((pg_catalog.to_jsonb(key) ->> 'conenforced')::boolean, true) AS is_enforced,
     COALESCE((pg_catalog.to_jsonb(key) ->> 'conperiod')::boolean, false) AS is_temporal,
-    pg_catalog.obj_description(key.oid, 'pg_constraint') AS comment
+    pg_catalog.obj_description(key.oid, 'pg_constraint') AS comment,
+    -- Whose relation it involves, where that is a role that is not trusted.
+    CASE
+        WHEN child.relowner NOT IN (SELECT trusted.oid FROM trusted) THEN pg_catalog.pg_get_userbyid(child.relowner)::text
+        WHEN parent.relowner NOT IN (SELECT trusted.oid FROM trusted) THEN pg_catalog.pg_get_userbyid(parent.relowner)::text
+    END AS stranger
 FROM
     pg_catalog.pg_constraint AS key
     JOIN pg_catalog.pg_class AS child ON child.oid = key.conrelid

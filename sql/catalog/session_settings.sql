@@ -23,6 +23,9 @@ SET LOCAL array_nulls = on;
 
 SET LOCAL transform_null_equals = off;
 
+-- The planner runs nothing of a CHECK constraint.
+SET LOCAL constraint_exclusion = off;
+
 -- Behind a pooler the connection itself has no name.
 SELECT
     pg_catalog.set_config('application_name', 'evodoctor', true)

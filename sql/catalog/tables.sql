@@ -1,9 +1,18 @@
 -- The tables of Evolution's schema: their columns, which of them may be null, the primary key, who owns them, and how
 -- large the statistics say that they are. To measure them would wait for whoever has them locked.
+-- Run by hand: psql -v schema=public -v trusted="$(sed 's/;$//' sql/catalog/trusted_roles.sql)" -f sql/catalog/tables.sql
 SELECT
     relation.relname::text AS name,
     relation.relkind::text AS kind,
     pg_catalog.pg_get_userbyid(relation.relowner)::text AS owner,
+    current_user::text AS asking,
+    relation.relowner IN (:trusted)
+    -- A view and a foreign table run what their owner has put into them.
+    AND NOT (
+        relation.relkind IN ('v', 'f')
+        AND EXISTS (SELECT FROM pg_catalog.pg_roles AS asking WHERE asking.rolname = current_user AND asking.rolsuper)
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS owner WHERE owner.oid = relation.relowner AND owner.rolsuper)
+    ) AS is_trusted,
     pg_catalog.pg_has_role(relation.relowner, 'USAGE') AS is_owned,
     -- Since PostgreSQL 16 a member may be kept from one or the other.
     pg_catalog.pg_has_role(
@@ -51,6 +60,15 @@ SELECT
         WHERE trigger.tgrelid = relation.oid AND NOT trigger.tgisinternal AND trigger.tgenabled <> 'D'
         ORDER BY trigger.tgname
     ) AS triggers,
+    -- Those that an update or a delete fires.
+    ARRAY(
+        SELECT trigger.tgname::text
+        FROM pg_catalog.pg_trigger AS trigger
+        WHERE
+            trigger.tgrelid = relation.oid AND NOT trigger.tgisinternal AND trigger.tgenabled <> 'D'
+            AND trigger.tgtype::integer & (8 | 16) <> 0
+        ORDER BY trigger.tgname
+    ) AS firing_triggers,
     size.pages,
     size.rows
 FROM

@@ -38,6 +38,9 @@ pub struct Common {
     /// The environment in evodoctor.toml [env: EVODOCTOR_ENV]
     #[arg(long, global = true, value_name = "NAME")]
     pub env: Option<String>,
+    /// A host that evodoctor.toml may send variables and passwords to [env: EVODOCTOR_ALLOW_HOST]
+    #[arg(long, global = true, value_name = "HOST", value_delimiter = ',')]
+    pub allow_host: Vec<String>,
     /// How to print the result
     #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
     pub format: Format,

@@ -100,6 +100,7 @@ pub async fn run(args: &cli::Fix, first: usize, common: &Common) -> Result<Exit>
     let wanted = |finding: &Finding| (is_named || selection.lets_through(code)) && by_policy(finding);
     let allowed = select::hazards(&args.allow)?;
     let mut opened = Opened::for_change(common, args.apply).await?;
+    opened.server.may_fire = opened.may_fire(args.apply, &allowed);
     let subject = opened.subject();
     let plan = look_around(&mut opened, &subject, code, wanted).await?;
     let done = RefCell::new(Done::default());
@@ -126,7 +127,11 @@ pub async fn run(args: &cli::Fix, first: usize, common: &Common) -> Result<Exit>
     }
     let report = report(&opened, plan, done.into_inner(), args);
     let report = if is_named { report.judged_unignored(common) } else { report.judged(common) };
-    report.print(common)?;
+    let committed = match &report.detail {
+        Detail::Change(change) => change.run.id.filter(|_| change.run.applied),
+        _ => None,
+    };
+    change::reported(report.print(common), committed)?;
     let Detail::Change(change) = &report.detail else { return Ok(Exit::Failed) };
     Ok(match (change.fixes.is_empty() || change.run.applied) && change.left.is_empty() {
         true if report.summary.undecided > 0 => Exit::Undecided,

@@ -56,6 +56,18 @@ pub async fn rehearsed<T>(
     result.map_err(unchanged)
 }
 
+/// A report that could not be written hides no commit.
+///
+/// # Errors
+/// As `written`; says which run is committed, if any.
+pub fn reported(written: Result<()>, committed: Option<i64>) -> Result<()> {
+    let Some(run) = committed else { return written };
+    written.map_err(|error| {
+        let next = format!("evodoctor history shows it, and evodoctor undo {run} what undoing it would do");
+        failure_for(error, format!("run {run} is committed, but its report could not be written"), next)
+    })
+}
+
 /// Works, again and again as long as tables are busy. The transaction stays open.
 ///
 /// # Errors
@@ -253,7 +265,7 @@ async fn ledger_says(opened: &mut Opened, is_done: impl Fn(&Run) -> bool) -> Res
     // The server may still be at it: only when its locks are gone does the ledger tell the end.
     locks::wait_until_ended(other.connection()).await?;
     other.begin_snapshot().await?;
-    let runs = ledger::runs(other.connection()).await?;
+    let runs = ledger::runs(other.connection(), &opened.schema).await?;
     other.end_snapshot().await?;
     opened.session = other;
     Ok(runs.iter().any(is_done))

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::hosts;
 use crate::cli::{Cli, Command, Common, Decided};
 use crate::config::{self, Config, Connection, Section};
+use crate::database::env_file;
 use crate::exit::failure;
 
 /// The variable that names the environment.
@@ -73,8 +75,9 @@ fn apply(section: &Section, cli: &mut Cli) -> Result<()> {
         waiting.wait = section.wait.unwrap_or(waiting.wait);
     }
     let common = &mut cli.common;
-    let section =
-        Section { connection: section.connection.clone().filter(|_| !has_targets), ..section.clone() };
+    let connection = section.connection.clone().filter(|_| !has_targets);
+    let section = Section { connection: chosen(connection, common), ..section.clone() };
+    hosts::expect_named(&section, common)?;
     put(&section, common)?;
     // A command that has no such format keeps its own: nobody asked it for this one.
     let is_wanted = |format: &_| !common.typed.has("format") && formats.contains(format) && !emits;
@@ -90,6 +93,27 @@ fn apply(section: &Section, cli: &mut Cli) -> Result<()> {
         common.baseline = Some(baseline.clone());
     }
     Ok(())
+}
+
+/// The connection of the file, unless a database is typed. One that the environment names is not silently replaced: it wins,
+/// unless the file, or an environment in it, was asked for by name; either is said.
+fn chosen(connection: Option<Connection>, common: &Common) -> Option<Connection> {
+    let connection = connection.filter(|_| !DATABASES.iter().any(|option| common.typed.has(option)))?;
+    let is_set = |name: &&&str| env::var(name).is_ok_and(|value| !value.trim().is_empty());
+    let Some(variable) = env_file::NAMES.iter().find(is_set) else { return Some(connection) };
+    let is_asked = common.config.is_some()
+        || common.env.is_some()
+        || env::var(ENVIRONMENT).is_ok_and(|name| !name.trim().is_empty());
+    if is_asked {
+        eprintln!("note: {} names the database, and {variable} is set too: the file's is used", config::NAME);
+        return Some(connection);
+    }
+    eprintln!(
+        "note: {variable} names the database, and {} does too: the variable's is used (--env NAME or --config FILE asks for the \
+         file's)",
+        config::NAME
+    );
+    None
 }
 
 /// Puts what a section says of a database under what was typed.

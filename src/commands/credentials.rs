@@ -44,8 +44,12 @@ pub async fn run(action: &cli::Credentials, common: &Common) -> Result<Exit> {
     }
 }
 
+/// The tables that the list is made of.
+const CREDENTIALS: [&str; 4] = ["OpenaiCreds", "OpenaiSetting", "OpenaiBot", "Instance"];
+
 async fn list(common: &Common) -> Result<Exit> {
     let mut opened = Opened::snapshot(common).await?;
+    opened.catalog.expect_open(&CREDENTIALS)?;
     let mut credentials = catalog::credentials(opened.session.connection(), &opened.schema).await?;
     credentials.iter_mut().for_each(mask::value);
     opened.session.end_snapshot().await?;
@@ -70,6 +74,7 @@ async fn operate(
     let arguments: BTreeMap<String, String> =
         arguments.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let mut opened = Opened::for_change(common, apply).await?;
+    opened.server.may_fire = opened.may_fire(apply, &allowed);
     let subject = opened.subject();
     let rehearsal = rehearsed(&mut opened, &subject, Patience::new(wait).dry_run(!apply), async |connection, attempt| {
         rehearsal::operate(connection, &subject, attempt, operation, &arguments).await
@@ -93,7 +98,7 @@ async fn operate(
     let mut report = Report::new("credentials", Detail::Change(change));
     report.database = Some(opened.database_info());
     report.release = opened.release_info();
-    report.print(common)?;
+    change::reported(report.print(common), id)?;
     Ok(if applied { Exit::Clean } else { Exit::Findings })
 }
 

@@ -54,6 +54,7 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
         Hazards::new(&named, args.to.as_deref().or(plan.as_ref().and_then(|plan| plan.to.as_deref())))?;
     let selection = Selection::new(common)?;
     let mut opened = Opened::for_change(common, args.apply).await?;
+    opened.server.may_fire = opened.may_fire(args.apply, &allowed);
     let subject = opened.subject();
     let identity = Identity::of(&subject.server, &subject.schema);
     if let Some(plan) = &plan {
@@ -109,9 +110,10 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
     for finding in rehearsal.findings.iter_mut().chain(&mut rehearsal.left) {
         finding.severity = policy.severity(finding);
     }
+    let run = (committed == Committed::Yes).then_some(rehearsal.run);
     let report = report(&opened, rehearsal, committed, args, wanted);
     let report = if named.is_empty() { report.judged(common) } else { report.judged_unignored(common) };
-    report.print(common)?;
+    change::reported(report.print(common), run)?;
     Ok(report.exit(common))
 }
 

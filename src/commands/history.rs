@@ -14,7 +14,7 @@ use crate::report::{Detail, Report};
 /// When there is no database, or the role may not read the ledger.
 pub async fn run(common: &Common) -> Result<Exit> {
     let mut opened = Opened::snapshot(common).await?;
-    let mut runs = ledger::runs(opened.session.connection()).await?;
+    let mut runs = ledger::runs(opened.session.connection(), &opened.schema).await?;
     ledger::overtaken(opened.session.connection(), &opened.catalog, &mut runs).await?;
     opened.session.end_snapshot().await?;
     let mut report = Report::new("history", Detail::History { runs });

@@ -1,6 +1,6 @@
 //! `evodoctor logs`: requests that name instances wrongly.
 
-use std::fs;
+use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::database::catalog;
 use crate::evolution::fetched;
 use crate::evolution::instances::Directory;
 use crate::examine::finding::{CheckReport, Finding, Outcome};
-use crate::exit::Exit;
+use crate::exit::{Exit, failure};
 use crate::report::{Detail, Report};
 use crate::requests::rules::rules;
 use crate::requests::{Examined, Read};
@@ -97,20 +97,30 @@ fn undecided(read: &Read) -> Option<String> {
 
 async fn from_database(common: &Common) -> Result<(Directory, Opened)> {
     let mut opened = Opened::snapshot(common).await?;
+    opened.catalog.expect_open(&["Instance"])?;
     let instances = catalog::instances(opened.session.connection(), &opened.schema).await?;
     opened.session.end_snapshot().await?;
     Ok((Directory::new(instances), opened))
 }
 
+/// The longest list of instances that is read, in bytes: some hundred thousand of them.
+const LONGEST: u64 = 256 << 20;
+
 /// The instances in a file that holds what `GET /instance/fetchInstances` returns.
 fn from_file(file: &Path) -> Result<Directory> {
     let context = || format!("cannot take the instances from {}", file.display());
-    let json = if file == Path::new("-") {
-        let mut json = Vec::new();
-        io::stdin().read_to_end(&mut json).with_context(context)?;
-        json
+    let mut json = Vec::new();
+    let read = if file == Path::new("-") {
+        io::stdin().take(LONGEST + 1).read_to_end(&mut json)
     } else {
-        fs::read(file).with_context(context)?
+        File::open(file).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut json))
     };
+    read.with_context(context)?;
+    if json.len() as u64 > LONGEST {
+        return Err(failure(
+            format!("{} is longer than {} MB, which no list of instances is", file.display(), LONGEST >> 20),
+            "give what GET /instance/fetchInstances returns",
+        ));
+    }
     Ok(Directory::new(fetched::instances(&json).with_context(context)?))
 }

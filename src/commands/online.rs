@@ -9,7 +9,7 @@ use sqlx::postgres::PgConnection;
 use super::change::{self, attempts};
 use super::open::Opened;
 use crate::cli::duration::written;
-use crate::database::catalog::{self, Ddl};
+use crate::database::catalog::{self, Catalog, Ddl};
 use crate::database::run::{self, execute, state_of};
 use crate::exit::{failure, failure_for};
 use crate::progress;
@@ -17,6 +17,7 @@ use crate::repair::ledger::{self, AppliedFix, Run};
 use crate::repair::locks::{self, Patience};
 use crate::repair::online::{self, Ended, Later, State, Work};
 use crate::repair::rehearsal::Subject;
+use crate::repair::rights::{self, Need};
 
 /// How long a table may take to be free, where somebody has waited long enough or pressed Ctrl-C.
 const SOON: Duration = Duration::from_secs(2);
@@ -74,7 +75,7 @@ async fn runs(opened: &mut Opened, subject: &Subject, wait: Duration) -> Result<
         run::begin(connection, "BEGIN READ ONLY").await?;
         execute(connection, format!("SET LOCAL lock_timeout = {}", attempt.moment.as_millis().max(1)))
             .await?;
-        ledger::runs(connection).await.map_err(ledger::as_timeout)
+        ledger::runs(connection, &subject.schema).await.map_err(ledger::as_timeout)
     });
     let runs = unless_interrupted(read).await?;
     execute(opened.session.connection(), "ROLLBACK".into()).await?;
@@ -99,6 +100,7 @@ pub async fn finish(
             if run.fixes[position].steps.later[at].state != State::Open {
                 continue;
             }
+            expect_trusted(opened, subject, &run, position, at).await?;
             let mut step = Step { opened, subject, run: &mut run, position, at, wait };
             let done = match step.later().work {
                 Work::Validate(_) => step.validate().await,
@@ -108,6 +110,29 @@ pub async fn finish(
         }
     }
     Ok(given_up)
+}
+
+/// Refuses a table that is somebody else's, or runs code of others: the ledger may be older than what hangs on it now.
+async fn expect_trusted(
+    opened: &mut Opened,
+    subject: &Subject,
+    run: &Run,
+    position: usize,
+    at: usize,
+) -> Result<()> {
+    let fix = &run.fixes[position];
+    let later = &fix.steps.later[at];
+    let connection = opened.session.connection();
+    run::begin(connection, "BEGIN READ ONLY").await?;
+    let table = match (&later.table, later.work.index()) {
+        (Some(table), _) => Some(table.clone()),
+        (None, Some(index)) => online::table_of(connection, &subject.schema, index).await?,
+        (None, None) => None,
+    };
+    let catalog = Catalog::read(connection, &subject.schema).await?;
+    execute(connection, "ROLLBACK".into()).await?;
+    let need = Need { code: fix.code.clone(), tables: table.into_iter().collect(), ..Need::default() };
+    rights::expect_tables(&catalog, &subject.server, need)
 }
 
 /// Says of a run that did not come to its end how it goes on.

@@ -85,6 +85,11 @@ impl Opened {
         Ok(())
     }
 
+    /// Whether the users' triggers may fire: those of a dump do no harm, and an apply is meant.
+    pub fn may_fire(&self, applies: bool, allowed: &[String]) -> bool {
+        applies || self.restored.is_some() || allowed.iter().any(|hazard| hazard == "fires-triggers")
+    }
+
     /// The releases it may be.
     pub fn range(&self) -> Option<ReleaseRange> {
         self.history.as_ref().and_then(|history| history.range)

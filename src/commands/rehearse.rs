@@ -11,6 +11,7 @@ use crate::cli::{self, Common};
 use crate::evolution::release::{HistoryRow, Release};
 use crate::exit::failure;
 use crate::repair::locks::{self, Attempt, Patience};
+use crate::repair::rights;
 use crate::upgrade::Preflight;
 use crate::upgrade::rehearsal::folder::Folder;
 use crate::upgrade::rehearsal::{Rehearsal, compare, pending, run};
@@ -54,6 +55,8 @@ pub async fn rehearse(
     wait: Duration,
 ) -> Result<Rehearsal> {
     let is_live = opened.restored.is_none();
+    // A migration touches any table, and opens views that evodoctor does not.
+    rights::expect_no_foreign_code(&opened.catalog, &opened.server.role, "--migrations")?;
     let mut rehearsal = Rehearsal::of(folder, history.unwrap_or_default(), !is_live);
     // Without a history nobody knows what is pending; Prisma runs nothing then (P3005).
     let Some(history) = history else { return Ok(rehearsal) };

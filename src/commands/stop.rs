@@ -10,7 +10,7 @@ use crate::cli::duration::written;
 use crate::progress;
 
 /// As a shell reports a program that Ctrl-C ended.
-const INTERRUPTED: i32 = 130;
+pub const INTERRUPTED: i32 = 130;
 
 /// Comes to an end at Ctrl-C, or at the deadline that `timeout` has set, with the reason for a person.
 ///

@@ -47,6 +47,11 @@ pub async fn run(args: &cli::Undo, common: &Common) -> Result<Exit> {
     let mut report = Report::new("undo", Detail::Change(change));
     report.database = Some(opened.database_info());
     report.release = opened.release_info();
-    report.print(common)?;
+    if let Err(error) = report.print(common) {
+        return Err(match args.apply {
+            true => error.context(format!("run {} is undone, but the report could not be written", args.run)),
+            false => error,
+        });
+    }
     Ok(if args.apply { Exit::Clean } else { Exit::Findings })
 }

@@ -73,6 +73,45 @@ impl Connection {
     }
 }
 
+/// What a connection string of the file would send to a server.
+#[derive(Debug)]
+pub struct Sending {
+    /// Where in the file it stands.
+    pub place: String,
+    /// The host as it is written, with `variable` in the place of one.
+    pub host: String,
+    /// Whether a variable or a file goes there, and not only what libpq adds to a connection without a password.
+    pub is_explicit: bool,
+}
+
+impl Connection {
+    /// What it would send of the caller's, and where to; `None` where that is nothing, stays on this machine, or where a variable
+    /// names the host.
+    ///
+    /// # Errors
+    /// When what is written is no connection string.
+    pub fn sending(&self) -> Result<Option<Sending>> {
+        let Self::Url { url, password_file } = self else { return Ok(None) };
+        let parts = parts(&url.value);
+        if let [Part::Variable(_)] = parts[..] {
+            return Ok(None);
+        }
+        let with = |filling: &str| -> String {
+            parts.iter().map(|part| if let Part::Text(text) = part { *text } else { filling }).collect()
+        };
+        let filling = "variable";
+        // What else is wrong with it is said where it is used.
+        let Ok(target) = url::Target::parse(&with(filling)) else { return Ok(None) };
+        let Some(host) = target.remote_host().filter(|host| *host != filling) else { return Ok(None) };
+        let is_explicit =
+            password_file.is_some() || parts.iter().any(|part| matches!(part, Part::Variable(_)));
+        if !is_explicit && url::carries_password(&with(""))? {
+            return Ok(None);
+        }
+        Ok(Some(Sending { place: url.place.clone(), host: host.to_owned(), is_explicit }))
+    }
+}
+
 /// Puts variables in. One that is the whole text is taken as it is; of a part, what could be taken for something else is
 /// encoded.
 fn expanded(text: &At<String>) -> Result<String> {

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-pub use connection::Connection;
+pub use connection::{Connection, Sending};
 pub use find::{NAME, find};
 pub use section::Section;
 pub use targets::{Target, file_stem, targets};

@@ -1,6 +1,8 @@
 //! What the database declares: server, schema, tables, foreign keys, and the canonical DDL that diffs compare.
 
 mod action;
+mod key;
+mod ledger;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,11 +13,14 @@ use sqlx::postgres::{PgConnection, PgRow};
 
 use super::columns::{Columns, LARGE};
 pub use action::Action;
+pub use key::DeclaredKey;
+pub use ledger::Ledger;
 
 use super::quote::Fragment;
 use super::run::rows;
 use super::script::Variables;
 use super::session::Session;
+use super::trust::{self, ForeignCode};
 use crate::evolution::instances::Instance;
 use crate::evolution::release::HistoryRow;
 use crate::exit::failure;
@@ -33,6 +38,9 @@ pub struct Server {
     pub role: String,
     /// Whether this is a standby.
     pub in_recovery: bool,
+    /// Whether the users' triggers may fire: in a dry run on a live server only with consent, as what leaves the transaction is
+    /// not rolled back.
+    pub may_fire: bool,
 
     /// The cluster's identity, where the server tells it.
     pub system_identifier: Option<String>,
@@ -49,6 +57,7 @@ impl Server {
             database_oid: row.try_get("database_oid")?,
             role: session.role.clone(),
             in_recovery: session.is_in_recovery,
+            may_fire: true,
             system_identifier: row.try_get("system_identifier")?,
         })
     }
@@ -119,6 +128,8 @@ pub struct Table {
     pub primary_key: Vec<String>,
     /// Enabled triggers that are not the server's own.
     pub triggers: Vec<String>,
+    /// Those of them that an update or a delete fires.
+    pub firing_triggers: Vec<String>,
     /// Whether other tables inherit from it: their rows show up in it and belong to them. Partitions are no such tables.
     pub has_heirs: bool,
     /// About how many pages it has, with those of its partitions: what the statistics say, which may be old.
@@ -126,9 +137,21 @@ pub struct Table {
     /// About how many rows it has, likewise.
     pub rows: u64,
     not_null_columns: BTreeSet<String>,
+    /// Code that is not trusted and runs when rows of it are changed, or it is altered.
+    pub foreign_code: Vec<ForeignCode>,
+    is_trusted: bool,
 }
 
 impl Table {
+    /// Why it is neither planned nor read, if it is not.
+    fn closed(&self, role: &str) -> Option<String> {
+        if !self.is_trusted {
+            return Some(format!("{:?} belongs to role {:?}: not examined", self.name, self.owner));
+        }
+        let code = self.foreign_code.iter().find(|code| code.on_read)?;
+        Some(format!("{:?} is not examined: {}; {}", self.name, code.reason(role), code.step(&self.owner)))
+    }
+
     /// Whether every one of the columns may be null.
     pub fn all_nullable(&self, columns: &[String]) -> bool {
         !columns.iter().any(|column| self.not_null_columns.contains(column))
@@ -149,87 +172,13 @@ impl Table {
             stored_types: row.try_get("stored_types")?,
             primary_key: row.try_get("primary_key")?,
             triggers: row.try_get("triggers")?,
+            firing_triggers: row.try_get("firing_triggers")?,
             has_heirs: row.try_get("has_heirs")?,
             pages: row.try_get::<i64, _>("pages")?.try_into().unwrap_or_default(),
             rows: row.try_get::<i64, _>("rows")?.try_into().unwrap_or_default(),
             not_null_columns: row.try_get::<Vec<String>, _>("not_null_columns")?.into_iter().collect(),
-        })
-    }
-}
-
-/// A foreign key that the database declares.
-#[derive(Debug, Clone)]
-pub struct DeclaredKey {
-    /// The constraint's name.
-    pub name: String,
-    /// The referencing table's schema.
-    pub child_schema: String,
-    /// The referencing table.
-    pub child_table: String,
-    /// Its columns.
-    pub child_columns: Vec<String>,
-    /// The referenced table's schema.
-    pub parent_schema: String,
-    /// The referenced table.
-    pub parent_table: String,
-    /// Its columns.
-    pub parent_columns: Vec<String>,
-    /// ON DELETE.
-    pub on_delete: Action,
-    /// ON UPDATE.
-    pub on_update: Action,
-    /// Whether it is MATCH FULL.
-    pub is_match_full: bool,
-    /// DEFERRABLE.
-    pub is_deferrable: bool,
-    /// INITIALLY DEFERRED.
-    pub is_deferred: bool,
-    /// What the catalog claims; after a restore with triggers off it claims it falsely.
-    pub is_validated: bool,
-    /// Whether the server enforces it (18 and later can switch that off).
-    pub is_enforced: bool,
-    /// Whether it compares periods (18 and later).
-    pub is_temporal: bool,
-    /// Its comment.
-    pub comment: Option<String>,
-}
-
-impl DeclaredKey {
-    /// Both ends, as `child` and `parent`.
-    pub fn variables(&self) -> Variables {
-        Variables::default()
-            .text("child_schema", &self.child_schema)
-            .text("child_table", &self.child_table)
-            .text("parent_schema", &self.parent_schema)
-            .text("parent_table", &self.parent_table)
-            .sql("child", Fragment::qualified(&self.child_schema, &self.child_table))
-            .sql("parent", Fragment::qualified(&self.parent_schema, &self.parent_table))
-            .sql("child_columns", Fragment::columns(Some("child"), &self.child_columns))
-            .sql("parent_columns", Fragment::columns(Some("parent"), &self.parent_columns))
-    }
-
-    fn read(row: &PgRow) -> Result<Self> {
-        let action = |column: &str| -> Result<Action> {
-            let letter: String = row.try_get(column)?;
-            Action::parse(&letter).with_context(|| format!("unknown key action {letter:?}"))
-        };
-        Ok(Self {
-            name: row.try_get("name")?,
-            child_schema: row.try_get("child_schema")?,
-            child_table: row.try_get("child_table")?,
-            child_columns: row.try_get("child_columns")?,
-            parent_schema: row.try_get("parent_schema")?,
-            parent_table: row.try_get("parent_table")?,
-            parent_columns: row.try_get("parent_columns")?,
-            on_delete: action("delete_action")?,
-            on_update: action("update_action")?,
-            is_match_full: row.try_get::<String, _>("match_type")? == "f",
-            is_deferrable: row.try_get("is_deferrable")?,
-            is_deferred: row.try_get("is_deferred")?,
-            is_validated: row.try_get("is_validated")?,
-            is_enforced: row.try_get("is_enforced")?,
-            is_temporal: row.try_get("is_temporal")?,
-            comment: row.try_get("comment")?,
+            foreign_code: Vec::new(),
+            is_trusted: row.try_get("is_trusted")?,
         })
     }
 }
@@ -245,6 +194,8 @@ pub struct Catalog {
     pub foreign_keys: Vec<DeclaredKey>,
     /// Foreign keys of other schemas' tables that refer into it.
     pub incoming_keys: Vec<DeclaredKey>,
+    /// Tables of the schema that are neither planned nor read, and why: they are others', or run others' code.
+    pub closed: BTreeMap<String, String>,
     /// evodoctor's own ledger in this database.
     pub ledger: Ledger,
     /// What is known of columns; read only where a table is so large that it matters.
@@ -255,47 +206,61 @@ pub struct Catalog {
     pub may_create: bool,
 }
 
-/// Whether evodoctor has a ledger in the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ledger {
-    /// Nothing has been applied here yet.
-    Absent,
-    /// This role may not read it.
-    Hidden,
-    /// This role may read it.
-    Readable,
-}
-
 impl Catalog {
     /// About how many pages a table has; none where there is none.
     pub fn pages(&self, table: &str) -> u64 {
         self.tables.get(table).map_or(0, |table| table.pages)
     }
 
+    /// Why a query is not to be run: it reads a table that is closed.
+    pub fn closed_in(&self, sql: &str) -> Option<&str> {
+        let is_read = |name: &str| sql.contains(Fragment::qualified(&self.schema, name).as_str());
+        self.closed.iter().find(|(name, _)| is_read(name)).map(|(_, reason)| reason.as_str())
+    }
+
+    /// Refuses where one of these tables is closed.
+    ///
+    /// # Errors
+    /// Says why it is.
+    pub fn expect_open(&self, tables: &[&str]) -> Result<()> {
+        match tables.iter().find_map(|name| self.closed.get(*name)) {
+            None => Ok(()),
+            Some(reason) => {
+                Err(failure(reason.clone(), "evodoctor check says what else belongs to others (EVO215)"))
+            }
+        }
+    }
+
     /// Reads the catalog.
     pub async fn read(connection: &mut PgConnection, schema: &str) -> Result<Self> {
-        let variables = Variables::for_schema(schema);
+        let variables = trust::variables(schema)?;
         let tables = rows(connection, "sql/catalog/tables.sql", &variables).await?;
         let keys = rows(connection, "sql/catalog/foreign_keys.sql", &variables).await?;
         // Every table says the same.
         let is_reachable = tables.first().map_or(Ok(true), |row| row.try_get("is_reachable"))?;
         let may_create = tables.first().map_or(Ok(true), |row| row.try_get("may_create"))?;
-        let tables: Vec<Table> = tables.iter().map(Table::read).collect::<Result<_>>()?;
+        let role: String = tables.first().map_or(Ok(String::new()), |row| row.try_get("asking"))?;
+        let mut tables: Vec<Table> = tables.iter().map(Table::read).collect::<Result<_>>()?;
+        let mut foreign_code = trust::foreign_code(connection, schema).await?;
+        for table in &mut tables {
+            table.foreign_code = foreign_code.remove(&table.name).unwrap_or_default();
+        }
+        let closed = |table: &Table| table.closed(&role).map(|reason| (table.name.clone(), reason));
+        let closed: BTreeMap<String, String> = tables.iter().filter_map(closed).collect();
+        tables.retain(|table| !closed.contains_key(&table.name));
         let keys: Vec<DeclaredKey> = keys.iter().map(DeclaredKey::read).collect::<Result<_>>()?;
-        let ledger = rows(connection, "sql/catalog/ledger.sql", &Variables::default()).await?;
-        let ledger = match ledger.first().map(|row| row.try_get("is_readable")).transpose()? {
-            None => Ledger::Absent,
-            Some(false) => Ledger::Hidden,
-            Some(true) => Ledger::Readable,
-        };
+        let ledger = Ledger::read(connection, schema).await?;
         let is_large = tables.iter().any(|table| table.pages >= LARGE);
         let columns = if is_large { Columns::read(connection, schema).await? } else { Columns::default() };
-        let (foreign_keys, incoming_keys) = keys.into_iter().partition(|key| key.child_schema == schema);
+        let (foreign_keys, incoming_keys) = keys
+            .into_iter()
+            .partition(|key| key.child_schema == schema && !closed.contains_key(&key.child_table));
         Ok(Self {
             schema: schema.to_owned(),
             tables: tables.into_iter().map(|table| (table.name.clone(), table)).collect(),
             foreign_keys,
             incoming_keys,
+            closed,
             ledger,
             columns,
             is_reachable,

@@ -5,6 +5,7 @@
 
 mod archive;
 mod complaint;
+mod contents;
 mod databases;
 mod feed;
 pub mod header;

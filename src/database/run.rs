@@ -9,6 +9,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Executor, Row};
 
 use super::deadline;
+use super::pulse::Waiting;
 use super::script::{Script, Variables, file, render};
 use crate::progress;
 
@@ -29,6 +30,7 @@ pub async fn rows(connection: &mut PgConnection, path: &str, variables: &Variabl
 pub async fn statement_rows(connection: &mut PgConnection, sql: String) -> sqlx::Result<Vec<PgRow>> {
     announce(&sql);
     arm(connection).await?;
+    let _waiting = Waiting::begin();
     sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch_all(connection).await
 }
 
@@ -57,6 +59,7 @@ pub async fn rows_under(
 pub async fn text_rows(connection: &mut PgConnection, sql: String) -> sqlx::Result<Vec<PgRow>> {
     announce(&sql);
     arm(connection).await?;
+    let _waiting = Waiting::begin();
     connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql))).await
 }
 
@@ -91,6 +94,7 @@ pub async fn execute_as(connection: &mut PgConnection, sql: String, shown: &str)
 }
 
 async fn unannounced(connection: &mut PgConnection, sql: String) -> sqlx::Result<u64> {
+    let _waiting = Waiting::begin();
     let done = connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
     Ok(done.rows_affected())
 }

@@ -3,13 +3,14 @@
 mod refusal;
 
 use std::fs::File;
+use std::time::Duration;
 
 use anyhow::Result;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 
-use super::snapshot;
 use super::url::{Fallback, Target};
+use super::{pulse, snapshot};
 use crate::exit::failure;
 use refusal::Refusal;
 
@@ -58,14 +59,19 @@ impl Session {
         };
         // The simple protocol: outside of a transaction, PgBouncer may send each message to another server. Every name with
         // its schema: the role's own search_path still holds here.
-        let row = sqlx::raw_sql(
+        pulse::connected(target);
+        let asking = sqlx::raw_sql(
             "SELECT pg_catalog.current_setting('server_version'), \
              pg_catalog.current_setting('server_version_num')::integer, pg_catalog.pg_is_in_recovery(), \
              pg_catalog.current_database()::pg_catalog.text, current_user::pg_catalog.text",
         )
-        .fetch_one(&mut connection)
-        .await
-        .map_err(|error| Refusal::from(error).explain(target))?;
+        .fetch_one(&mut connection);
+        // Who takes a connection may still say nothing on it.
+        let limit = target.connect_timeout.unwrap_or(Duration::MAX);
+        let row = match tokio::time::timeout(limit, asking).await {
+            Ok(row) => row.map_err(|error| Refusal::from(error).explain(target))?,
+            Err(_) => return Err(Refusal::TimedOut(limit).explain(target)),
+        };
         Ok(Self {
             connection,
             server_version: row.try_get(0)?,
@@ -75,6 +81,16 @@ impl Session {
             database: row.try_get(3)?,
             role: row.try_get(4)?,
         })
+    }
+
+    /// Whether the server takes a connection, or answers at all; nothing is asked of it.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub async fn reach(target: &Target) -> Result<()> {
+        let connection =
+            connect(target, target.options.clone()).await.map_err(|error| error.explain(target))?;
+        Ok(connection.close().await?)
     }
 
     /// Calls server and database by the names of what was restored here, which a reader knows.

@@ -9,6 +9,7 @@ mod parameters;
 mod tls;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -107,6 +108,16 @@ impl Target {
     /// Whether it is reached through a socket of this machine.
     pub fn is_socket(&self) -> bool {
         socket(&self.options).is_some()
+    }
+
+    /// The host whose name a connection string says or leaves to libpq's variables; `None` where nothing leaves this machine.
+    pub fn remote_host(&self) -> Option<&str> {
+        let host = self.options.get_host();
+        let is_local = || {
+            let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+            host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+        };
+        (!self.is_socket() && !is_local()).then_some(host)
     }
 
     /// The database's name; without one Postgres takes the user's.

@@ -17,6 +17,7 @@ use super::finding::{CheckReport, Finding};
 use super::place::Place;
 use super::rule::Severity;
 use crate::exit::failure;
+use crate::files::{self, Readers};
 
 /// Raised when a file is written that an older program would read wrongly.
 const FORMAT: u64 = 1;
@@ -179,7 +180,8 @@ impl Baseline {
             "{{\n  \"evodoctor_baseline\": {FORMAT},\n  \"findings\": [{}{end}]\n}}\n",
             lines.join(",")
         );
-        fs::write(path, text).with_context(|| format!("the baseline {} cannot be written", path.display()))
+        files::write(path, text.as_bytes(), Readers::Umask)
+            .with_context(|| format!("the baseline {} cannot be written", path.display()))
     }
 }
 

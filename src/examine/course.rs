@@ -125,6 +125,13 @@ impl<'a> Course<'a> {
                 // Nothing to wait for.
                 Next::Steps(steps, then) if steps.is_empty() => next = then(Vec::new())?,
                 Next::Steps(steps, then) => {
+                    // What belongs to others is not even planned.
+                    let catalog = self.scope.catalog;
+                    let closed = |step: &Step| step.sql().and_then(|sql| catalog.closed_in(sql));
+                    if let Some(reason) = steps.iter().find_map(closed) {
+                        self.asked[question].stand = Stand::Undecided(reason.to_owned());
+                        return Ok(Vec::new());
+                    }
                     let answers = steps.iter().map(|_| None).collect();
                     self.asked[question].stand = Stand::Open { answers, then };
                     let place = |step| Place { question, step };
@@ -146,12 +153,22 @@ impl<'a> Course<'a> {
                 Stand::Rows(rows) => {
                     for row in rows {
                         let finding = runner::finding(&check.rule, &row);
-                        let mut finding = finding.with_context(|| check.stem.clone())?;
+                        // Such as a number that jsonb holds and no other program does (1e400).
+                        let mut finding = match finding {
+                            Err(error) if is_value(&error) => {
+                                let reason =
+                                    "a value in its rows cannot be read (a number out of all bounds?)";
+                                reasons.push((about.clone(), reason.to_owned()));
+                                continue;
+                            }
+                            finding => finding.with_context(|| check.stem.clone())?,
+                        };
                         // The server may not be able to say it: an odd name, an encoding without arrows.
                         if check.family() == Family::Reference {
                             finding.subject = mask::text(&about);
                             finding.key.clone_from(&finding.subject);
                         }
+                        leave_to_owner(&mut finding, scope);
                         findings.push(finding);
                     }
                 }
@@ -176,13 +193,49 @@ impl<'a> Course<'a> {
     }
 }
 
+/// Whether it is a value of the rows that could not be read, and not a column that is missing.
+fn is_value(error: &anyhow::Error) -> bool {
+    let mut of_driver = error.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>());
+    of_driver.any(|error| matches!(error, sqlx::Error::ColumnDecode { .. }))
+}
+
+/// What a finding would do to somebody else's table is not done.
+fn leave_to_owner(finding: &mut Finding, scope: &Scope<'_>) {
+    let (catalog, repair) = (scope.catalog, &finding.repair);
+    let is_about = |name: &str| {
+        let quoted = format!("\"{name}\"");
+        finding.subject == *name
+            || finding.subject.starts_with(&format!("{name}."))
+            || repair.tables.iter().any(|table| table == name)
+            || repair.statements.iter().any(|sql| sql.contains(&quoted))
+    };
+    let of_table = catalog.closed.iter().find(|(name, _)| is_about(name)).map(|(_, reason)| reason.clone());
+    // A key is validated by reading the table that it refers to.
+    let of_key = || {
+        let keys = catalog.foreign_keys.iter().chain(&catalog.incoming_keys);
+        let mut own = keys.filter(|key| finding.subject == format!("{}.{}", key.child_table, key.name));
+        own.find_map(|key| match &key.stranger {
+            Some(role) => Some(format!("it involves a table of role {role:?}: not examined")),
+            None => catalog.closed.get(&key.parent_table).cloned(),
+        })
+    };
+    if let Some(reason) = of_table.or_else(of_key) {
+        finding.is_fixable = false;
+        finding.detail = format!("{}; left to its owner: {reason}", finding.detail);
+    }
+}
+
 /// What a check does not compare where the release is unknown.
 fn limit(scope: &Scope<'_>, check: &Check) -> Option<String> {
     if scope.range.is_some() {
         return None;
     }
     let hidden = scope.catalog.tables.get("_prisma_migrations").is_some_and(|table| !table.is_readable);
-    let why = if hidden { " (this role may not read \"_prisma_migrations\")" } else { "" };
+    let why = match scope.catalog.closed.get("_prisma_migrations") {
+        Some(reason) => format!(" ({reason})"),
+        None if hidden => " (this role may not read \"_prisma_migrations\")".to_owned(),
+        None => String::new(),
+    };
     let what = match check.family() {
         Family::Once | Family::Finding => return None,
         Family::Reference => "only declared keys",

@@ -10,6 +10,7 @@
 //! | `:'schemas'` | jsonb: every release with its migrations, every object with the releases that have it |
 //! | `:history` | `_prisma_migrations`, or in a database without it an empty table of that form |
 //! | `:superseded` | a query: applied fixes that upstream has overtaken (`sql/ledger/superseded.sql`) |
+//! | `:trusted`, `:code` | queries: the trusted roles, and code of others at Evolution's tables (`sql/catalog/code.sql`) |
 //! | `:unfinished` | a query: what runs of `fix --online` have left to do (`sql/ledger/unfinished.sql`) |
 //! | `:'release_from'`, `:'release_to'` | the range of the release found |
 //!
@@ -24,7 +25,8 @@ use serde_json::{Value, json};
 use crate::database::catalog::{Catalog, Ledger};
 use crate::database::objects;
 use crate::database::quote::Fragment;
-use crate::database::script::{FILES, Script, Variables, file, render, uses};
+use crate::database::script::{FILES, Script, Variables, file, filled, render, uses};
+use crate::database::trust;
 use crate::evolution::release::{Release, ReleaseRange};
 
 /// What stands in for Prisma's table where it is missing.
@@ -43,6 +45,13 @@ const NO_RUNS: &str = "SELECT NULL::bigint AS run, NULL::timestamptz AS applied_
 
 const HIDDEN: &str = "this role may not read evodoctor's ledger; GRANT USAGE ON SCHEMA \"evodoctor\", and SELECT ON ALL TABLES \
      IN it, to it, or leave this check out (--ignore)";
+
+fn distrusted(why: &str) -> String {
+    format!(
+        "the ledger in the schema \"evodoctor\" is not trusted, and was not read: {why}; drop the schema, or give it and its \
+         tables to the owner of Evolution's tables"
+    )
+}
 
 /// The variables that `query` uses, or why they cannot be made.
 ///
@@ -86,6 +95,9 @@ pub fn variables(
         variables = variables.sql("objects", Fragment::keyword(text));
     }
     if uses(query, "history") {
+        if let Some(reason) = catalog.closed.get("_prisma_migrations") {
+            return Ok(Err(reason.clone()));
+        }
         variables = variables.sql("history", history(catalog));
     }
     if uses(query, "superseded") {
@@ -95,10 +107,17 @@ pub fn variables(
         };
         variables = variables.sql("superseded", Fragment::keyword(found));
     }
+    if uses(query, "code") {
+        let trust = trust::variables(schema)?;
+        let roles = filled("sql/catalog/trusted_roles.sql", &variables)?;
+        let text = filled("sql/catalog/code.sql", &trust)?;
+        variables = variables.sql("trusted", Fragment::keyword(roles)).sql("code", Fragment::keyword(text));
+    }
     if uses(query, "unfinished") {
-        let found = match catalog.ledger {
+        let found = match &catalog.ledger {
             Ledger::Absent => NO_RUNS.to_owned(),
             Ledger::Hidden => return Ok(Err(HIDDEN.to_owned())),
+            Ledger::Distrusted(why) => return Ok(Err(distrusted(why))),
             Ledger::Readable => {
                 render(Script::parse(file("sql/ledger/unfinished.sql")).single()?, &variables)?
             }
@@ -122,10 +141,14 @@ pub fn history(catalog: &Catalog) -> Fragment {
 /// # Errors
 /// When a file of this program is broken.
 pub fn superseded(catalog: &Catalog) -> Result<Result<String, String>> {
-    match catalog.ledger {
+    match &catalog.ledger {
         Ledger::Absent => Ok(Ok(NO_LEDGER.to_owned())),
         Ledger::Hidden => Ok(Err(HIDDEN.to_owned())),
+        Ledger::Distrusted(why) => Ok(Err(distrusted(why))),
         Ledger::Readable => {
+            if let Some(reason) = catalog.closed.get("_prisma_migrations") {
+                return Ok(Err(reason.clone()));
+            }
             let variables = Variables::for_schema(&catalog.schema)
                 .sql("history", history(catalog))
                 .text("upstream", UPSTREAM.to_string());

@@ -71,6 +71,20 @@ impl Reference {
     /// Why rows cannot be compared, if they cannot.
     pub fn obstacle(&self, catalog: &Catalog) -> Option<String> {
         let declared = self.declared.as_ref();
+        if let Some(reason) = catalog.closed.get(&self.child_table) {
+            return Some(reason.clone());
+        }
+        if let Some(role) = declared.and_then(|key| key.stranger.as_ref()) {
+            return Some(format!(
+                "{:?}.{:?} belongs to role {role:?}: not examined",
+                self.parent_schema, self.parent_table
+            ));
+        }
+        if let Some(reason) =
+            catalog.closed.get(&self.parent_table).filter(|_| self.parent_schema == catalog.schema)
+        {
+            return Some(reason.clone());
+        }
         if declared.is_some_and(|key| key.is_temporal) {
             return Some(format!("{} compares periods", self.constraint));
         }
@@ -217,9 +231,12 @@ fn expected(catalog: &Catalog, range: ReleaseRange) -> Vec<Reference> {
     let release = range.to.unwrap_or_else(Release::newest);
     let mut references = Vec::new();
     for table in schema().tables(release) {
-        let Some(found) = catalog.tables.get(&table.name) else { continue };
+        let found = catalog.tables.get(&table.name);
+        if found.is_none() && !catalog.closed.contains_key(&table.name) {
+            continue;
+        }
         for key in table.foreign_keys(release) {
-            if !key.columns.iter().all(|column| found.columns.contains(column)) {
+            if found.is_some_and(|found| !key.columns.iter().all(|column| found.columns.contains(column))) {
                 continue;
             }
             references.push(Reference {

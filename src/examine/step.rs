@@ -130,6 +130,14 @@ impl Step {
         Self { is_awaited: true, ..self }
     }
 
+    /// The statement, where it is one.
+    pub(super) fn sql(&self) -> Option<&str> {
+        match &self.work {
+            Work::Query(sql) => Some(sql),
+            Work::Other(_) => None,
+        }
+    }
+
     /// The statement, or the other work.
     pub(super) fn into_query(self) -> Result<String, Box<Other>> {
         match self.work {

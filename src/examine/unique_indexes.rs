@@ -87,6 +87,10 @@ pub fn unique_indexes(catalog: &Catalog, range: Option<ReleaseRange>) -> Vec<Uni
 }
 
 fn is_there(catalog: &Catalog, table: &schema::Table, index: &schema::Index) -> bool {
+    // One that is closed is asked about, and undecided.
+    if catalog.closed.contains_key(&table.name) {
+        return true;
+    }
     let found = catalog.tables.get(&table.name);
     found.is_some_and(|found| index.columns.iter().all(|column| found.columns.contains(column)))
 }

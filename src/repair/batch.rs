@@ -181,7 +181,7 @@ pub async fn carry_out(
     series: &Series,
 ) -> Result<Batch> {
     locks::begin(connection, attempt.moment).await?;
-    let run = ledger::open(connection, &subject.server.role, &subject.server.database)
+    let run = ledger::open(connection, &subject.schema, &subject.server.role, &subject.server.database)
         .await
         .map_err(ledger::as_timeout)?;
     let catalog = Catalog::read(connection, &subject.schema).await?;
@@ -189,7 +189,7 @@ pub async fn carry_out(
     let lot = Lot::of(fix, key, &catalog, subject.range)?;
     let tables = lot.tables();
     let need = Need::new(&fix.code, tables.clone(), [].iter());
-    rights::expect_tables(&catalog, &subject.server.role, need)?;
+    rights::expect_tables(&catalog, &subject.server, need)?;
     let mode = Mode::ShareRowExclusive;
     let mut watch = LockWatch::default();
     watch.next_turn();

@@ -32,6 +32,8 @@ pub const HAZARDS: &[(&str, bool)] = &[
     ("blocks-writes", false),
     ("rewrites-table", true),
     ("limits-undo", false),
+    // No fix has it in its header: it is the dry run's, on a table with triggers.
+    ("fires-triggers", false),
 ];
 
 /// Those of some hazards that need consent, in the order of [`HAZARDS`].

@@ -16,6 +16,7 @@ use crate::database::catalog::{Catalog, Ddl};
 use crate::database::quote::Fragment;
 use crate::database::run::{execute, rows, script, statement_rows};
 use crate::database::script::Variables;
+use crate::database::trust;
 use crate::evolution::release::ReleaseRange;
 use crate::examine::facts;
 use crate::examine::references::Reference;
@@ -164,13 +165,25 @@ impl Run {
     }
 }
 
+/// What the catalog says of the ledger. Nothing in it is read before this has been looked at.
+///
+/// # Errors
+/// When the connection is lost.
+async fn state(connection: &mut PgConnection, schema: &str) -> Result<PgRow> {
+    let rows = rows(connection, "sql/ledger/state.sql", &trust::variables(schema)?).await?;
+    rows.into_iter().next().context("the server did not answer")
+}
+
 /// Whether the ledger is there.
 ///
 /// # Errors
-/// When something else has the name, or a newer version of this program made it.
-pub async fn exists(connection: &mut PgConnection) -> Result<bool> {
-    let rows = rows(connection, "sql/ledger/state.sql", &Variables::default()).await?;
-    let row = rows.first().context("the server did not answer")?;
+/// When something else has the name, others may change it, or a newer version of this program made it.
+pub async fn exists(connection: &mut PgConnection, schema: &str) -> Result<bool> {
+    expect_sound(&state(connection, schema).await?)
+}
+
+/// Whether there is a ledger, and one that may be read.
+fn expect_sound(row: &PgRow) -> Result<bool> {
     let exists: bool = row.try_get("exists")?;
     let comment: Option<String> = row.try_get("comment")?;
     let is_ours = |comment: &str| comment == FORMAT || OLD_FORMATS.contains(&comment);
@@ -186,6 +199,14 @@ pub async fn exists(connection: &mut PgConnection) -> Result<bool> {
             ),
         });
     }
+    if let Some(why) = row.try_get::<Option<String>, _>("distrust")? {
+        return Err(failure(
+            format!("the ledger in the schema \"evodoctor\" is not trusted: {why}; nothing in it is read"),
+            "what it says could be forged. If it is not yours: DROP SCHEMA \"evodoctor\" CASCADE. If it is: give the schema and \
+             its tables to the owner of Evolution's tables (ALTER SCHEMA, ALTER TABLE … OWNER TO), take the rights of others \
+             away (REVOKE), and drop what does not belong there",
+        ));
+    }
     if exists && !row.try_get::<bool, _>("is_usable")? {
         let owner: String = row.try_get("owner")?;
         return Err(failure(
@@ -200,9 +221,8 @@ pub async fn exists(connection: &mut PgConnection) -> Result<bool> {
 ///
 /// # Errors
 /// When the connection is lost.
-pub async fn is_usable(connection: &mut PgConnection) -> Result<bool> {
-    let rows = rows(connection, "sql/ledger/state.sql", &Variables::default()).await?;
-    let row = rows.first().context("the server did not answer")?;
+pub async fn is_usable(connection: &mut PgConnection, schema: &str) -> Result<bool> {
+    let row = state(connection, schema).await?;
     Ok(!row.try_get::<bool, _>("exists")? || row.try_get::<bool, _>("is_usable")?)
 }
 
@@ -211,18 +231,31 @@ pub async fn is_usable(connection: &mut PgConnection) -> Result<bool> {
 ///
 /// # Errors
 /// Names the owner.
-pub async fn expect_own(connection: &mut PgConnection, role: &str) -> Result<()> {
-    let state = rows(connection, "sql/ledger/state.sql", &Variables::default()).await?;
-    let owner: String = state.first().context("the server did not answer")?.try_get("owner")?;
-    if owner == role {
-        return Ok(());
+pub async fn expect_own(connection: &mut PgConnection, schema: &str, role: &str) -> Result<()> {
+    let row = state(connection, schema).await?;
+    let owner: String = row.try_get("owner")?;
+    if owner != role {
+        return Err(failure(
+            format!(
+                "the way back is kept in the ledger, which belongs to {owner:?}, and runs with that role's rights only"
+            ),
+            format!("connect as {owner:?} to undo this run"),
+        ));
     }
-    Err(failure(
-        format!(
-            "the way back is kept in the ledger, which belongs to {owner:?}, and runs with that role's rights only"
-        ),
-        format!("connect as {owner:?} to undo this run"),
-    ))
+    match row.try_get::<Option<String>, _>("other_writer")? {
+        None => Ok(()),
+        Some(writer) => Err(failure(
+            format!(
+                "the way back is kept in the ledger, and {writer:?} may write there what {role:?} would run"
+            ),
+            format!(
+                "ALTER TABLE … OWNER TO {who} for the tables of \"evodoctor\", REVOKE ALL ON ALL TABLES IN SCHEMA \"evodoctor\" \
+                 FROM {writer}, and look at \"steps\" of \"evodoctor\".\"applied_fix\" first",
+                who = Fragment::ident(role),
+                writer = Fragment::ident(&writer),
+            ),
+        )),
+    }
 }
 
 /// What keeps this role from writing the ledger, and what to type; both go on from "role X".
@@ -231,12 +264,12 @@ pub async fn expect_own(connection: &mut PgConnection, role: &str) -> Result<()>
 /// When something else has the ledger's name, or this role may not even read it.
 pub async fn obstacle(
     connection: &mut PgConnection,
+    schema: &str,
     role: &str,
     database: &str,
 ) -> Result<Option<(String, String)>> {
-    let exists = exists(connection).await?;
-    let state = rows(connection, "sql/ledger/state.sql", &Variables::default()).await?;
-    let row = state.first().context("the server did not answer")?;
+    let row = state(connection, schema).await?;
+    let exists = expect_sound(&row)?;
     if exists && !row.try_get::<bool, _>("is_owned")? {
         let owner: String = row.try_get("owner")?;
         return Ok(Some((
@@ -274,11 +307,11 @@ pub async fn obstacle(
 ///
 /// # Errors
 /// When this role may not create or use it; the message says what to grant.
-pub async fn open(connection: &mut PgConnection, role: &str, database: &str) -> Result<i64> {
-    if let Some((line, step)) = obstacle(connection, role, database).await? {
+pub async fn open(connection: &mut PgConnection, schema: &str, role: &str, database: &str) -> Result<i64> {
+    if let Some((line, step)) = obstacle(connection, schema, role, database).await? {
         return Err(failure(format!("role {role:?} {line}; nothing has been changed"), step));
     }
-    bring_up_to_date(connection).await?;
+    bring_up_to_date(connection, schema).await?;
     let next = rows(connection, "sql/ledger/next_run.sql", &Variables::default()).await?;
     Ok(next.first().context("a number is one row")?.try_get("run")?)
 }
@@ -286,14 +319,13 @@ pub async fn open(connection: &mut PgConnection, role: &str, database: &str) -> 
 /// Creates the ledger where it is missing, and brings an old one up to the format of today.
 ///
 /// # Errors
-/// When this role may not.
-pub async fn bring_up_to_date(connection: &mut PgConnection) -> Result<()> {
-    let state = rows(connection, "sql/ledger/state.sql", &Variables::default()).await?;
-    let row = state.first().context("the server did not answer")?;
-    let comment: Option<String> = row.try_get("comment")?;
+/// When this role may not, or somebody else made the schema in between.
+pub async fn bring_up_to_date(connection: &mut PgConnection, schema: &str) -> Result<()> {
+    let comment: Option<String> = state(connection, schema).await?.try_get("comment")?;
     if comment.as_deref() != Some(FORMAT) {
         script(connection, "sql/ledger/create.sql", &Variables::default()).await?;
         close_to_others(connection).await?;
+        expect_sound(&state(connection, schema).await?)?;
     }
     Ok(())
 }
@@ -369,8 +401,11 @@ pub async fn settle(
 }
 
 /// Every run in the ledger, newest first; none when there is no ledger.
-pub async fn runs(connection: &mut PgConnection) -> Result<Vec<Run>> {
-    if !exists(connection).await? {
+///
+/// # Errors
+/// When the ledger is not to be trusted, or holds what cannot be read.
+pub async fn runs(connection: &mut PgConnection, schema: &str) -> Result<Vec<Run>> {
+    if !exists(connection, schema).await? {
         return Ok(Vec::new());
     }
     let found = rows(connection, "sql/ledger/runs.sql", &Variables::default()).await?;
@@ -440,6 +475,15 @@ fn read_run(row: &PgRow) -> Result<Run> {
         unfinished: Vec::new(),
         fixes: serde_json::from_value(fixes).context("the ledger holds a fix that cannot be read")?,
     };
+    for later in
+        run.fixes.iter_mut().flat_map(|fix| &mut fix.steps.later).filter(|later| later.state == State::Open)
+    {
+        let number = run.run;
+        *later = later
+            .clone()
+            .rendered(&run.target_schema)
+            .with_context(|| format!("run {number} of the ledger cannot be gone on with"))?;
+    }
     run.unfinished = run.open().into_iter().map(|later| later.sql.clone()).collect();
     Ok(run)
 }

@@ -16,5 +16,6 @@ pub mod rehearsal;
 pub mod rights;
 pub mod rows;
 pub mod statements;
+pub mod strangers;
 pub mod turn;
 pub mod undo;

@@ -1,72 +1,19 @@
 //! Statements during which others would have to wait for long, and the form of them in which nobody does. That form is no
 //! part of a transaction: the fix commits its intent to do it, and it is done afterwards (`commands::online`).
 
+mod deferred;
 mod index;
+mod tokens;
 mod watch;
 
-use serde::{Deserialize, Serialize};
+use anyhow::Result;
 
 use crate::database::catalog::Catalog;
-use crate::database::quote::Fragment;
+use tokens::tokens;
 
-pub use index::{clean, is_taken, is_valid, limits};
+pub use deferred::{IndexKey, Later, State, Work};
+pub use index::{clean, is_taken, is_valid, limits, table_of};
 pub use watch::{Ended, cancel, carry_out, see_out};
-
-/// What is done after the fix's transaction.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Later {
-    /// The statement, in the form that lets others read and write.
-    pub sql: String,
-    /// What it does.
-    pub work: Work,
-    /// The table of Evolution's schema that it is about; not known of an index that is rebuilt.
-    pub table: Option<String>,
-    /// How far it is.
-    pub state: State,
-}
-
-/// What such a statement does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "what", content = "name")]
-pub enum Work {
-    /// CREATE INDEX CONCURRENTLY, of this name.
-    Build(String),
-    /// REINDEX INDEX CONCURRENTLY, of this name.
-    Rebuild(String),
-    /// VALIDATE CONSTRAINT, of this name.
-    Validate(String),
-}
-
-impl Work {
-    /// The name of the index, where it is about one.
-    pub fn index(&self) -> Option<&str> {
-        match self {
-            Self::Build(name) | Self::Rebuild(name) => Some(name),
-            Self::Validate(_) => None,
-        }
-    }
-
-    /// What it is called while it lasts.
-    pub fn title(&self) -> String {
-        match self {
-            Self::Build(name) => format!("the build of the index {name:?}"),
-            Self::Rebuild(name) => format!("the rebuild of the index {name:?}"),
-            Self::Validate(name) => format!("the validation of the key {name:?}"),
-        }
-    }
-}
-
-/// How far it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum State {
-    /// It is still to be done, or was begun and not ended.
-    Open,
-    /// It is done.
-    Done,
-    /// Rows that came in meanwhile do not allow it; what finds them treats them, in a run of its own.
-    GivenUp,
-}
 
 /// A statement in two parts: what is run in the transaction, and what afterwards.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,50 +26,39 @@ pub struct Parts {
 
 /// Takes a statement of a fix apart. Only what is done to a table that was there before the transaction is done later, and
 /// nothing of a partitioned one: there is no other form for it.
-pub fn parts(sql: &str, before: &Catalog) -> Parts {
+///
+/// # Errors
+/// When a file of this program is broken.
+pub fn parts(sql: &str, before: &Catalog) -> Result<Parts> {
     apart(sql, |table| before.tables.get(table).is_some_and(|table| table.kind == "r"))
 }
 
-fn apart(sql: &str, is_plain: impl Fn(&str) -> bool) -> Parts {
-    let whole = || Parts { now: Some(sql.to_owned()), later: None };
-    let later = |sql: String, work, table: Option<&str>, now| {
-        if table.is_some_and(|table| !is_plain(table)) {
-            return whole();
-        }
-        let later = Later { sql, work, table: table.map(str::to_owned), state: State::Open };
-        Parts { now, later: Some(later) }
-    };
+fn apart(sql: &str, is_plain: impl Fn(&str) -> bool) -> Result<Parts> {
+    let whole = || Ok(Parts { now: Some(sql.to_owned()), later: None });
     let tokens = tokens(sql);
     let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
-    match tokens[..] {
-        ["CREATE", "UNIQUE", "INDEX", name, "ON", _, ".", table, ..]
-        | ["CREATE", "INDEX", name, "ON", _, ".", table, ..] => later(
-            sql.replacen("INDEX", "INDEX CONCURRENTLY", 1),
-            Work::Build(name.to_owned()),
-            Some(table),
-            None,
-        ),
-        ["REINDEX", "INDEX", _, ".", name] => later(
-            sql.replacen("REINDEX INDEX", "REINDEX INDEX CONCURRENTLY", 1),
-            Work::Rebuild(name.to_owned()),
-            None,
-            None,
-        ),
-        ["ALTER", "TABLE", _, ".", table, "VALIDATE", "CONSTRAINT", name] => {
-            later(sql.to_owned(), Work::Validate(name.to_owned()), Some(table), None)
+    let (schema, work, table, index, now) = match tokens[..] {
+        ["CREATE", "UNIQUE", "INDEX", _, "ON", schema, ..] | ["CREATE", "INDEX", _, "ON", schema, ..] => {
+            // One with more than columns is built in the transaction.
+            let Some(built) = deferred::built_index(sql) else { return whole() };
+            (schema, Work::Build(built.name), Some(built.table), Some(built.key), None)
+        }
+        ["REINDEX", "INDEX", schema, ".", name] => (schema, Work::Rebuild(name.to_owned()), None, None, None),
+        ["ALTER", "TABLE", schema, ".", table, "VALIDATE", "CONSTRAINT", name] => {
+            (schema, Work::Validate(name.to_owned()), Some(table.to_owned()), None, None)
         }
         ["ALTER", "TABLE", schema, ".", table, "ADD", "CONSTRAINT", name, "FOREIGN", "KEY", .., last]
             if last != "VALID" =>
         {
-            let validate = format!(
-                "ALTER TABLE {} VALIDATE CONSTRAINT {}",
-                Fragment::qualified(schema, table),
-                Fragment::ident(name)
-            );
-            later(validate, Work::Validate(name.to_owned()), Some(table), Some(format!("{sql} NOT VALID")))
+            let unvalidated = Some(format!("{sql} NOT VALID"));
+            (schema, Work::Validate(name.to_owned()), Some(table.to_owned()), None, unvalidated)
         }
-        _ => whole(),
+        _ => return whole(),
+    };
+    if table.as_ref().is_some_and(|table| !is_plain(table)) {
+        return whole();
     }
+    Ok(Parts { now, later: Some(Later::open(schema, work, table, index)?) })
 }
 
 /// The way back of a statement that may not have been done when it is gone.
@@ -133,50 +69,14 @@ pub fn way_back(sql: &str) -> String {
     }
 }
 
-/// Words, names without their quotes, and signs. The statements are this program's own: there is no comment in them.
-fn tokens(sql: &str) -> Vec<String> {
-    let mut tokens = Vec::new();
-    let mut rest = sql.trim();
-    while let Some(first) = rest.chars().next() {
-        let length = match first {
-            '"' => {
-                let mut end = 1;
-                while let Some(at) = rest[end..].find('"') {
-                    end += at + 1;
-                    if !rest[end..].starts_with('"') {
-                        break;
-                    }
-                    end += 1;
-                }
-                tokens.push(rest[1..end.max(2) - 1].replace("\"\"", "\""));
-                end
-            }
-            c if is_word(c) => {
-                let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-                tokens.push(rest[..end].to_owned());
-                end
-            }
-            sign => {
-                tokens.push(sign.to_string());
-                sign.len_utf8()
-            }
-        };
-        rest = rest[length..].trim_start();
-    }
-    tokens
-}
-
-fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '_' | '$')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// What is run now and what later.
     fn taken_apart(sql: &str) -> (Option<String>, Option<(String, Work)>) {
-        let Parts { now, later } = apart(sql, |table| matches!(table, "T" | "ON" | "a.\"b"));
+        let is_plain = |table: &str| matches!(table, "T" | "ON" | "a.\"b");
+        let Parts { now, later } = apart(sql, is_plain).expect("files of our own");
         (now, later.map(|later| (later.sql, later.work)))
     }
 
@@ -191,7 +91,7 @@ mod tests {
             ),
             (
                 "CREATE UNIQUE INDEX i ON s.\"T\" (x)",
-                "CREATE UNIQUE INDEX CONCURRENTLY i ON s.\"T\" (x)",
+                "CREATE UNIQUE INDEX CONCURRENTLY \"i\" ON \"s\".\"T\" (\"x\")",
                 build("i"),
             ),
             (
@@ -233,6 +133,7 @@ mod tests {
         for sql in [
             r#"CREATE INDEX "i" ON "s"."New" ("x")"#,
             r#"CREATE INDEX "i" ON "s"."Parts" ("x")"#,
+            r#"CREATE INDEX "i" ON "s"."T" ("x") WHERE "x" > 1"#,
             r#"ALTER TABLE "s"."New" ADD CONSTRAINT "k" FOREIGN KEY ("x") REFERENCES "s"."T" ("id")"#,
             r#"ALTER TABLE "s"."Parts" VALIDATE CONSTRAINT "k""#,
             r#"ALTER TABLE "s"."T" ADD CONSTRAINT "u" UNIQUE ("x")"#,

@@ -168,7 +168,7 @@ pub async fn constrain(
         for statement in needed {
             let whole = render(statement, &variables)?;
             let Parts { now, later: after } = match is_online {
-                true => online::parts(&whole, catalog),
+                true => online::parts(&whole, catalog)?,
                 false => Parts { now: Some(whole), later: None },
             };
             done.later.extend(after);

@@ -1,7 +1,6 @@
 //! Plans: what a rehearsal showed, in a form that can be kept, reviewed, and held against the next rehearsal.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use super::quarantine::RowDiff;
 use crate::database::catalog::{Ddl, Server};
 use crate::examine::rule::Applicability;
 use crate::exit::failure;
+use crate::files::{self, Readers};
 
 /// What one fix does to this database.
 #[derive(Debug, Clone, Serialize)]
@@ -192,14 +192,11 @@ impl PlanFile {
     /// # Errors
     /// When the folder cannot be written to.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let write = || -> Result<()> {
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            serde_json::to_writer_pretty(&mut file, self)?;
-            file.write_all(b"\n")?;
-            file.as_file().sync_all()?;
-            file.persist(path)?;
-            Ok(())
+            let mut text = serde_json::to_vec_pretty(self)?;
+            text.push(b'\n');
+            // The samples are rows.
+            Ok(files::replace(path, &text, Readers::Owner)?)
         };
         write().with_context(|| format!("the plan could not be written to {}", path.display()))
     }
@@ -249,13 +246,38 @@ impl PlanFile {
         ))
     }
 
+    /// The text is what somebody has read and agreed to. Samples of rows and the times of locks may differ.
+    fn expect_same_text(&self, fixes: &[FixPlan]) -> Result<()> {
+        let text = |fixes: Value| -> Value {
+            let mut fixes = fixes;
+            for fix in fixes.as_array_mut().into_iter().flatten() {
+                if let Some(fix) = fix.as_object_mut() {
+                    fix.remove("locks");
+                }
+                for rows in fix["row_diff"].as_array_mut().into_iter().flatten() {
+                    if let Some(rows) = rows.as_object_mut() {
+                        rows.remove("sample");
+                    }
+                }
+            }
+            fixes
+        };
+        if text(self.fixes.clone()) == text(serde_json::to_value(fixes)?) {
+            return Ok(());
+        }
+        Err(failure(
+            "the text of the plan has been edited: it says something else than what would be done; nothing was applied",
+            "make the plan again, and read it: evodoctor fix --plan-out FILE",
+        ))
+    }
+
     /// Refuses when a rehearsal no longer shows what the plan shows.
     ///
     /// # Errors
     /// Says which fixes differ.
     pub fn expect_same(&self, fixes: &[FixPlan]) -> Result<()> {
         if self.plan_hash == plan_hash(&self.database, fixes) {
-            return Ok(());
+            return self.expect_same_text(fixes);
         }
         let mut differs: Vec<String> = Vec::new();
         for (code, hash) in &self.parts {

@@ -171,7 +171,7 @@ impl Request<'_> {
         let work = Work::begin(if attempt.is_dry_run { "dry run" } else { "fixing" });
         let mut answers = self.ask_all(connection, &catalog, &work).await?;
         self.expect_rights(connection, &catalog, &answers).await?;
-        let run = ledger::open(connection, &subject.server.role, &subject.server.database)
+        let run = ledger::open(connection, &subject.schema, &subject.server.role, &subject.server.database)
             .await
             .map_err(ledger::as_timeout)?;
         if !attempt.is_dry_run {
@@ -410,7 +410,7 @@ async fn alone(
     let turn = Turn { subject, scope: &scope, finder, fix, chosen, arguments, is_online: false };
     let needs = [turn.need()];
     rights::expect(connection, &catalog, &subject.server.role, &subject.server.database, &needs).await?;
-    let run = ledger::open(connection, &subject.server.role, &subject.server.database)
+    let run = ledger::open(connection, &subject.schema, &subject.server.role, &subject.server.database)
         .await
         .map_err(ledger::as_timeout)?;
     let mut quarantine = Quarantine::new(run, attempt.is_dry_run);

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
 
-use super::ledger;
-use crate::database::catalog::{Catalog, Table};
+use super::{fix, ledger};
+use crate::database::catalog::{Catalog, Server, Table};
 use crate::database::quote::Fragment;
 use crate::database::restore::OWNER;
+use crate::examine::check::Family;
 use crate::exit::failure;
 
 /// What a fix, or its reversal, needs.
@@ -42,6 +43,22 @@ impl Need {
     }
 }
 
+/// Refuses work that touches every table, where a table is closed or runs code that is not trusted.
+///
+/// # Errors
+/// Names the code, its role, and what to type.
+pub fn expect_no_foreign_code(catalog: &Catalog, role: &str, who: &str) -> Result<()> {
+    let mut missing = Missing::default();
+    let codes = BTreeSet::from([who]);
+    of_code(
+        catalog,
+        role,
+        catalog.tables.keys().chain(catalog.closed.keys()).map(|table| (table, &codes)),
+        &mut missing,
+    );
+    refuse(role, missing)
+}
+
 /// What is missing: why it is needed, and what to type.
 #[derive(Debug, Default)]
 struct Missing {
@@ -62,6 +79,8 @@ impl Missing {
 pub fn is_limited(catalog: &Catalog) -> bool {
     let is_open = |table: &Table| table.is_owned && table.lacks.is_empty() && !table.hides_rows;
     !catalog.may_create
+        || !catalog.closed.is_empty()
+        || catalog.tables.values().any(|table| !table.foreign_code.is_empty())
         || catalog.tables.values().filter(|table| is_table(table)).any(|table| !is_open(table))
 }
 
@@ -81,7 +100,7 @@ pub async fn expect(
     needs: &[Need],
 ) -> Result<()> {
     let mut missing = of_tables(catalog, role, needs);
-    if let Some((line, step)) = ledger::obstacle(connection, role, database).await? {
+    if let Some((line, step)) = ledger::obstacle(connection, &catalog.schema, role, database).await? {
         missing.add(line, step);
     }
     refuse(role, missing)
@@ -91,8 +110,33 @@ pub async fn expect(
 ///
 /// # Errors
 /// As [`expect`].
-pub fn expect_tables(catalog: &Catalog, role: &str, need: Need) -> Result<()> {
-    refuse(role, of_tables(catalog, role, &[need]))
+pub fn expect_tables(catalog: &Catalog, server: &Server, need: Need) -> Result<()> {
+    let mut missing = of_tables(catalog, &server.role, std::slice::from_ref(&need));
+    if !server.may_fire {
+        of_triggers(catalog, &need, &mut missing);
+    }
+    refuse(&server.role, missing)
+}
+
+/// What a dry run would fire without consent.
+fn of_triggers(catalog: &Catalog, need: &Need, missing: &mut Missing) {
+    let fix = fix::find(&need.code).or_else(|| fix::operation(&need.code));
+    if !fix.is_some_and(|fix| fix.rows.is_some() || fix.family == Family::Reference) {
+        return;
+    }
+    let fires =
+        |table: &&String| catalog.tables.get(*table).is_some_and(|table| !table.firing_triggers.is_empty());
+    for table in need.tables.iter().filter(fires) {
+        missing.add(
+            format!(
+                "does not fire the triggers of {table:?} in a dry run without consent ({}: {}): what leaves the transaction, such \
+                 as a sequence, dblink or COPY ... TO PROGRAM, would not be rolled back",
+                need.code,
+                catalog.tables.get(table).map(|table| table.firing_triggers.join(", ")).unwrap_or_default()
+            ),
+            "add --allow fires-triggers, or rehearse on a dump: --snapshot FILE".to_owned(),
+        );
+    }
 }
 
 fn refuse(role: &str, missing: Missing) -> Result<()> {
@@ -124,6 +168,7 @@ fn of_tables(catalog: &Catalog, role: &str, needs: &[Need]) -> Missing {
         .filter(|(table, _)| is_table(table))
         .collect();
 
+    of_code(catalog, role, by_table.iter().map(|(table, codes)| (*table, codes)), &mut missing);
     let mut by_owner: BTreeMap<&str, Vec<(&Table, &BTreeSet<&str>)>> = BTreeMap::new();
     for (table, codes) in tables.iter().filter(|(table, _)| !table.is_owned) {
         by_owner.entry(&table.owner).or_default().push((table, codes));
@@ -194,6 +239,39 @@ fn of_tables(catalog: &Catalog, role: &str, needs: &[Need]) -> Missing {
         );
     }
     missing
+}
+
+/// What others have control of is not touched, and their code is not run.
+fn of_code<'t>(
+    catalog: &Catalog,
+    role: &str,
+    tables: impl Iterator<Item = (&'t String, &'t BTreeSet<&'t str>)>,
+    missing: &mut Missing,
+) {
+    for (name, codes) in tables {
+        if let Some(reason) = catalog.closed.get(name) {
+            let owner = evolution(catalog).map_or(role, |instance| instance.owner.as_str());
+            missing.add(
+                format!("does not touch what others have control of ({}): {reason}", list(codes)),
+                format!(
+                    "as an administrator: ALTER TABLE {} OWNER TO {}, the role that Evolution itself uses; or leave these out",
+                    Fragment::qualified(&catalog.schema, name),
+                    Fragment::ident(owner)
+                ),
+            );
+        }
+        let Some(table) = catalog.tables.get(name) else { continue };
+        if let Some(code) = table.foreign_code.first() {
+            missing.add(
+                format!(
+                    "does not run code that others have control of ({}): {}",
+                    list(codes),
+                    code.reason(role)
+                ),
+                code.step(&table.owner),
+            );
+        }
+    }
 }
 
 /// The table whose owner is the role that Evolution itself uses.

@@ -79,7 +79,12 @@ pub fn reach(
             }
         }
     }
-    touched.retain(|table| catalog.tables.get(table).is_some_and(|t| matches!(t.kind.as_str(), "r" | "p")));
+    let is_table = |table: &String| {
+        // One that is closed is refused, and not passed over.
+        catalog.closed.contains_key(table)
+            || catalog.tables.get(table).is_some_and(|t| matches!(t.kind.as_str(), "r" | "p"))
+    };
+    touched.retain(is_table);
     touched.into_iter().collect()
 }
 

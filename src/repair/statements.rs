@@ -168,7 +168,7 @@ async fn change(
     done: &mut Executed,
 ) -> Result<()> {
     let Parts { now, later } = match online {
-        Some(before) if !online::is_taken(connection, &sql, before).await? => online::parts(&sql, before),
+        Some(before) if !online::is_taken(connection, &sql, before).await? => online::parts(&sql, before)?,
         _ => Parts { now: Some(sql), later: None },
     };
     if let Some(sql) = now {

@@ -62,7 +62,7 @@ impl Turn<'_> {
         let orphaned = self.orphaned();
         let tables = self.tables();
         let catalog = self.scope.catalog;
-        rights::expect_tables(catalog, &self.subject.server.role, self.need())?;
+        rights::expect_tables(catalog, &self.subject.server, self.need())?;
         // Readers need not wait where only rows change.
         let alters =
             self.fix.family != Family::Reference && !self.fix.up.is_empty() && !self.leaves_for_later();

@@ -105,7 +105,7 @@ pub async fn rehearse(
     wanted: i64,
 ) -> Result<Undone> {
     locks::begin(connection, attempt.moment).await?;
-    let mut runs = ledger::runs(connection).await.map_err(ledger::as_timeout)?;
+    let mut runs = ledger::runs(connection, &subject.schema).await.map_err(ledger::as_timeout)?;
     let catalog = Catalog::read(connection, &subject.schema).await?;
     subject.expect_release(connection, &catalog).await?;
     ledger::overtaken(connection, &catalog, &mut runs).await?;
@@ -121,7 +121,7 @@ pub async fn rehearse(
     if !needs.is_empty() {
         rights::expect(connection, &catalog, &server.role, &server.database, &needs).await?;
     }
-    ledger::bring_up_to_date(connection).await.map_err(ledger::as_timeout)?;
+    ledger::bring_up_to_date(connection, &subject.schema).await.map_err(ledger::as_timeout)?;
     let mut chosen = Vec::new();
     for number in &numbers {
         chosen.push(choose(&runs, *number, &subject.schema)?);
@@ -151,7 +151,7 @@ async fn reverse_runs(
     runs: Vec<Run>,
 ) -> Result<Vec<FixPlan>> {
     if runs.iter().flat_map(|run| &run.fixes).any(|fix| !fix.steps.ways_back.is_empty()) {
-        ledger::expect_own(connection, &subject.server.role).await?;
+        ledger::expect_own(connection, &subject.schema, &subject.server.role).await?;
     }
     let numbers: Vec<i64> = runs.iter().map(|run| run.run).collect();
     let applied = united(runs);

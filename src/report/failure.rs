@@ -3,20 +3,27 @@
 use super::paint::{COMMAND, DIM, ERROR};
 use crate::examine::mask;
 use crate::exit::{self, server_words};
-use crate::requests::shown::{is_command, visible};
+use crate::requests::shown::{cut, is_command, visible};
 
 /// The chain of causes, without what is a secret by its form.
 pub fn causes(error: &anyhow::Error) -> Vec<String> {
     let mut causes = Vec::new();
     for cause in error.chain() {
         if let Some(driver) = cause.downcast_ref::<sqlx::Error>() {
-            causes.push(mask::text(&server_words::describe(driver)));
+            causes.push(bounded(&mask::text(&server_words::describe(driver))));
             // What comes below is the same once more.
             break;
         }
-        causes.push(mask::text(&cause.to_string()));
+        causes.push(bounded(&mask::text(&cause.to_string())));
     }
     causes
+}
+
+/// A server, or a file, can say as much as it likes.
+const LONGEST: usize = 8 * 1024;
+
+fn bounded(text: &str) -> String {
+    cut(text, LONGEST)
 }
 
 /// Writes an error to stderr: the chain of causes, then the next step. Whatever it quotes is text and no more: no secret,

@@ -4,14 +4,10 @@
 //! instance or a row.
 
 use std::collections::BTreeMap;
-use std::fs::Permissions;
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use tempfile::Builder;
 
 use super::Report;
 use super::outline::Outline;
@@ -19,6 +15,7 @@ use crate::cli::Common;
 use crate::examine::baseline::Standing;
 use crate::examine::rule::Severity;
 use crate::exit::Exit;
+use crate::files::{self, Readers};
 use crate::rules;
 
 /// What is known of a run.
@@ -50,14 +47,9 @@ type Labels = Vec<(&'static str, String)>;
 /// When the folder cannot be written.
 pub fn write(path: &Path, runs: &[Measured<'_>]) -> Result<()> {
     let context = || format!("the metrics {} cannot be written", path.display());
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // The collector passes over what does not end in .prom.
-    let mut file = Builder::new().prefix(".evodoctor-").tempfile_in(folder).with_context(context)?;
-    file.write_all(render(runs, SystemTime::now()).as_bytes()).with_context(context)?;
-    // The collector is another user.
-    file.as_file().set_permissions(Permissions::from_mode(0o644)).with_context(context)?;
-    file.persist(path).with_context(context)?;
-    Ok(())
+    let text = render(runs, SystemTime::now());
+    // The collector is another user, and passes over what does not end in .prom, as a file does that is being written.
+    files::replace(path, text.as_bytes(), Readers::Everybody).with_context(context)
 }
 
 fn render(runs: &[Measured<'_>], now: SystemTime) -> String {

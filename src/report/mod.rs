@@ -1,11 +1,9 @@
 //! Telling people and pipelines what was found and done. Knows findings and plans, not databases.
 
 use std::env;
-use std::fs;
-use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -17,6 +15,7 @@ use crate::examine::baseline::Baseline;
 use crate::examine::finding::{CheckReport, Finding, Summary};
 use crate::examine::policy::{Ignored, Policy};
 use crate::exit::Exit;
+use crate::files::Readers;
 use crate::repair::ledger::Run;
 use crate::repair::plan::FixPlan;
 use crate::requests::Read;
@@ -25,6 +24,8 @@ use crate::units;
 use crate::upgrade::Preflight;
 
 use self::outline::Outline;
+use self::write::print_for;
+pub use self::write::{expect_writable, print, print_painted};
 
 mod change;
 mod changed_paths;
@@ -51,6 +52,7 @@ mod rows;
 mod sarif;
 pub mod several;
 mod sparkline;
+mod write;
 
 /// One command's result.
 #[derive(Debug, Serialize)]
@@ -324,10 +326,16 @@ impl Report {
             Format::Markdown => markdown::render(&outline),
             Format::Html => html::render(&outline, common, self.exit(common)),
         };
-        match common.format {
-            Format::Human => print_painted(&text, common.output.as_deref())?,
-            _ => print(&text, common.output.as_deref())?,
-        }
+        let text = match common.format {
+            Format::Human => paint::fitting(&text, common.output.as_deref()),
+            _ => text.as_str().into(),
+        };
+        // These hold samples of rows; the others are made to be passed on.
+        let readers = match common.format {
+            Format::Human | Format::Json | Format::Html => Readers::Owner,
+            _ => Readers::Umask,
+        };
+        print_for(&text, common.output.as_deref(), readers)?;
         self.aside(common)
     }
 
@@ -363,37 +371,5 @@ impl Report {
         baseline.write(path)?;
         eprintln!("note: {} in the baseline {}", units::count(baseline.len(), "finding"), path.display());
         Ok(())
-    }
-}
-
-/// Refuses a file that cannot be written before a change is made, not after.
-///
-/// # Errors
-/// Names the file.
-pub fn expect_writable(output: Option<&Path>) -> Result<()> {
-    let Some(path) = output else { return Ok(()) };
-    let opened = fs::OpenOptions::new().create(true).append(true).open(path);
-    opened.map(drop).with_context(|| format!("{} cannot be written", path.display()))
-}
-
-/// Writes painted text to stdout or a file, with its colours where they are wanted.
-///
-/// # Errors
-/// As [`print`].
-pub fn print_painted(text: &str, output: Option<&Path>) -> Result<()> {
-    print(&paint::fitting(text, output), output)
-}
-
-/// Writes text to stdout or a file.
-///
-/// # Errors
-/// When the file cannot be written. A reader that went away (`| head`) is no error.
-pub fn print(text: &str, output: Option<&Path>) -> Result<()> {
-    match output {
-        Some(path) => fs::write(path, text).with_context(|| format!("{} cannot be written", path.display())),
-        None => match std::io::stdout().lock().write_all(text.as_bytes()) {
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            other => other.context("stdout cannot be written"),
-        },
     }
 }

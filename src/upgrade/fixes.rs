@@ -29,12 +29,12 @@ pub struct Meeting {
 /// # Errors
 /// When the connection is lost, or the ledger holds what cannot be read.
 pub async fn applied(connection: &mut PgConnection, schema: &str) -> Result<Option<Vec<ledger::Run>>> {
-    if !ledger::is_usable(connection).await? {
+    if !ledger::is_usable(connection, schema).await? {
         return Ok(None);
     }
     // Who may look into a schema may still be kept from its tables.
     execute(connection, "SAVEPOINT evodoctor".into()).await?;
-    let runs = match ledger::runs(connection).await {
+    let runs = match ledger::runs(connection, schema).await {
         Ok(runs) => Some(runs),
         Err(error) if is_forbidden(&error) => {
             execute(connection, "ROLLBACK TO SAVEPOINT evodoctor".into()).await?;

@@ -58,8 +58,14 @@ async fn what_is_typed_wins_over_the_environment_and_that_over_the_top() {
         (&json!(good.name()), Some(2))
     );
     assert_eq!(report["config"]["environment"], "good");
-    // The file wins over a variable that happens to be set; what is typed wins over the file.
-    good_one().env("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/x").run().ends(0);
+    // What was asked for by name wins over a variable that happens to be set, and says so; what is typed wins over the file.
+    let run = good_one().env("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/x").run().ends(0);
+    run.complains(&["DATABASE_URL is set too: the file's is used"]);
+    // A file that was only found does not take the place of the environment's.
+    let found = Evodoctor::new(["check"]).within(folder.path()).env("DATABASE_CONNECTION_URI", good.url());
+    let run = found.run();
+    assert_eq!(run.json()["database"]["name"], good.name());
+    run.complains(&["DATABASE_CONNECTION_URI names the database", "the variable's is used"]);
     below(folder.path(), &["check", "--database-url", "postgresql://nobody@127.0.0.1:1/x"]).ends(2);
     let select = ["check", "--select", "EVO201,EVO202,EVO203", "--format", "human", "--fail-on", "never"];
     let human = below(folder.path(), &select).ends(0).stdout;
@@ -225,6 +231,47 @@ async fn a_password_comes_from_a_variable_or_a_file_and_is_not_shown() {
         .ends(2)
         .complains(&["evodoctor.toml:3: the variable THE_PASSWORD"]);
     execute(&mut database.connect().await, &format!("DROP ROLE {role}")).await;
+}
+
+/// A line in a repository's file sends nothing of the caller's to a host that the caller has not named.
+#[test]
+fn secrets_reach_only_hosts_that_the_caller_names() {
+    let refused = |text: &str, variables: &[(&str, &str)]| {
+        let folder = folder(text);
+        fs::write(folder.path().join("secret"), "from a file").expect("writable");
+        fs::write(folder.path().join(".env"), "DATABASE_CONNECTION_URI=postgresql://u@db.invalid/d")
+            .expect("writable");
+        let program = |arguments: &[&str]| {
+            let program = Evodoctor::new(arguments).within(folder.path()).env("CI_SECRET", "do-not-send");
+            variables.iter().fold(program, |program, (name, value)| program.env(name, value)).run().ends(2)
+        };
+        let run = program(&["check"]);
+        assert!(run.stderr.contains("only this file names"), "{text}: {}", run.stderr);
+        assert!(!run.stderr.contains("do-not-send"), "{text}: {}", run.stderr);
+        // Named, it is tried.
+        let run = program(&["check", "--allow-host", "db.invalid,x-do-not-send.db.invalid"]);
+        assert!(run.stderr.contains("db.invalid is not known here"), "{text}: {}", run.stderr);
+    };
+    refused("database-url = \"postgresql://u:${CI_SECRET}@db.invalid/d\"", &[]);
+    refused("database-url = \"postgresql://${CI_SECRET}@db.invalid/d\"", &[]);
+    refused("database-url = \"postgresql://u@h/d?host=db.invalid&application_name=${CI_SECRET}\"", &[]);
+    refused("database-url = \"postgresql://u@x-${CI_SECRET}.db.invalid/d\"", &[]);
+    refused("database-url = \"postgresql://u@db.invalid/d\"\npassword-file = \"secret\"", &[]);
+    refused("database-url = \"postgresql://u@db.invalid/d\"", &[("PGPASSWORD", "do-not-send")]);
+    refused("env-file = \".env\"", &[("PGPASSWORD", "do-not-send")]);
+
+    let allowed = |text: &str, variables: &[(&str, &str)]| {
+        let folder = folder(text);
+        let program = Evodoctor::new(["check", "--env", "x"]).within(folder.path());
+        let run =
+            variables.iter().fold(program, |program, (name, value)| program.env(name, value)).run().ends(2);
+        assert!(run.stderr.contains("db.invalid is not known here"), "{text}: {}", run.stderr);
+    };
+    let url = "[env.x]\ndatabase-url = \"postgresql://u:${P}@db.invalid/d\"";
+    allowed(url, &[("P", "x"), ("EVODOCTOR_ALLOW_HOST", "other, DB.invalid")]);
+    allowed(url, &[("P", "x"), ("DATABASE_CONNECTION_URI", "postgresql://u:y@db.invalid/e")]);
+    allowed("[env.x]\ndatabase-url = \"postgresql://u:${P}@${H}/d\"", &[("P", "x"), ("H", "db.invalid")]);
+    allowed("[env.x]\ndatabase-url = \"${U}\"", &[("U", "postgresql://u:y@db.invalid/e")]);
 }
 
 #[test]

@@ -82,3 +82,33 @@ async fn a_safe_fix_needs_no_consent() {
     let database = Fixture::read(stem, "bad").database("evolution_api").await;
     on(&database.url(), &["fix", "EVO202", "--apply"]).ends(0);
 }
+
+/// A dry run fires the users' triggers, and what they do beyond the transaction stays: on a live server only with consent.
+#[tokio::test]
+async fn a_dry_run_fires_no_trigger_without_consent() {
+    let database = Fixture::read("EVO101_orphaned_reference", "bad").database("evolution_api").await;
+    let mut connection = database.connect().await;
+    let trigger = r#"CREATE SEQUENCE public.fired;
+        CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM nextval(''public.fired''); RETURN OLD; END';
+        CREATE TRIGGER note BEFORE DELETE ON evolution_api."Message" FOR EACH ROW EXECUTE FUNCTION public.note()"#;
+    execute(&mut connection, trigger).await;
+    let fired = async |connection: &mut sqlx::PgConnection| -> bool {
+        sqlx::query_scalar("SELECT is_called FROM public.fired")
+            .fetch_one(connection)
+            .await
+            .expect("a sequence")
+    };
+    on(&database.url(), &["fix", "EVO101"]).ends(2).complains(&[
+        "does not fire the triggers of \"Message\"",
+        "note",
+        "--allow fires-triggers",
+        "--snapshot FILE",
+    ]);
+    assert!(!fired(&mut connection).await);
+    // What touches no row fires nothing.
+    on(&database.url(), &["fix", "EVO202"]);
+    assert!(!fired(&mut connection).await);
+    on(&database.url(), &["fix", "EVO101", "--allow", "fires-triggers"]).ends(1);
+    assert!(fired(&mut connection).await, "with consent it is as it will be");
+    on(&database.url(), &["fix", "EVO101", "--apply", "--allow", "deletes-rows,changes-rows"]).ends(0);
+}

@@ -49,6 +49,7 @@ mod standby;
 mod support;
 mod targets;
 mod terminal;
+mod trust;
 mod undo;
 mod upgrades;
 mod waiting;

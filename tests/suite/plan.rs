@@ -143,6 +143,31 @@ async fn a_spoiled_file_is_refused() {
     planned.apply().ends(0);
 }
 
+/// The text is what somebody has read: one that says something else is refused, also where its checksum was made to fit.
+#[tokio::test]
+async fn an_edited_text_is_refused() {
+    use sha2::{Digest, Sha256};
+    let mut planned = Planned::new().await;
+    let whole: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(&planned.file).expect("written")).expect("JSON");
+    let edits: [fn(&mut serde_json::Value); 4] = [
+        |plan| plan["fixes"][0]["statements"] = serde_json::json!(["SELECT 'harmless'"]),
+        |plan| plan["fixes"][0]["notes"] = serde_json::json!(["nothing happens"]),
+        |plan| plan["fixes"][0]["row_diff"][0]["count"] = 0.into(),
+        |plan| plan["fixes"][0]["hazards"] = serde_json::json!([]),
+    ];
+    for edit in edits {
+        let mut plan = whole.clone();
+        edit(&mut plan);
+        plan["checksum"] = serde_json::Value::Null;
+        let digest: String =
+            Sha256::digest(plan.to_string()).iter().map(|byte| format!("{byte:02x}")).collect();
+        plan["checksum"] = digest.into();
+        planned.refused_with(&plan.to_string(), "the text of the plan has been edited").await;
+    }
+    planned.apply().ends(0);
+}
+
 #[tokio::test]
 async fn a_missing_or_unreadable_file_is_refused() {
     let mut planned = Planned::new().await;

@@ -21,6 +21,11 @@ pub struct Header {
 impl Header {
     /// Reads it; `None` when it is damaged.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
+        Some(Self::before(bytes)?.0)
+    }
+
+    /// The head, the archive's version (of 1.x the x), and what follows: its table of contents.
+    pub(super) fn before(bytes: &[u8]) -> Option<(Self, u8, Rest<'_>)> {
         let mut rest = Rest { bytes: bytes.strip_prefix(MAGIC)?, integer: 4 };
         let [major, minor, _revision, integer, _offset, _format] = *rest.take(6)? else { return None };
         rest.integer = usize::from(integer);
@@ -33,11 +38,12 @@ impl Header {
         }
         let (database, server, program) = (rest.text()?, rest.text()?, rest.text()?);
         let dumped = Dumped { database: Some(database), server: Some(server), program: Some(program) };
-        Some(Self { is_compressed, dumped })
+        (major == 1).then_some((Self { is_compressed, dumped }, minor, rest))
     }
 }
 
-struct Rest<'a> {
+/// What is still to be read of an archive.
+pub(super) struct Rest<'a> {
     bytes: &'a [u8],
     integer: usize,
 }
@@ -50,7 +56,7 @@ impl<'a> Rest<'a> {
     }
 
     /// A sign and the bytes of the number, the least first.
-    fn integer(&mut self) -> Option<i64> {
+    pub(super) fn integer(&mut self) -> Option<i64> {
         let is_negative = self.take(1)?[0] != 0;
         let size = self.integer;
         let bytes = self.take(size).filter(|bytes| bytes.len() <= 8)?;
@@ -59,8 +65,18 @@ impl<'a> Rest<'a> {
     }
 
     fn text(&mut self) -> Option<String> {
-        let length = usize::try_from(self.integer()?).ok()?;
-        Some(String::from_utf8_lossy(self.take(length)?).into_owned())
+        self.maybe_text()?
+    }
+
+    /// A text that may be none, which has a negative length.
+    #[expect(clippy::option_option, reason = "the archive may end before it, or say that there is none")]
+    pub(super) fn maybe_text(&mut self) -> Option<Option<String>> {
+        let length = self.integer()?;
+        if length < 0 {
+            return Some(None);
+        }
+        let length = usize::try_from(length).ok()?;
+        Some(Some(String::from_utf8_lossy(self.take(length)?).into_owned()))
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use super::contents::{self, unreadable};
 use super::header::{Header, MAGIC};
 use crate::exit::failure;
 use crate::unpacked::{self, Packing};
@@ -152,6 +153,7 @@ fn beginning(head: &[u8]) -> io::Result<(Packing, Vec<u8>)> {
 
 /// A directory that pg_dump made.
 fn directory(path: &Path, shown: &str) -> Result<Source> {
+    contents::expect_files(path, shown)?;
     let contents = path.join("toc.dat");
     let head = fs::read(&contents).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound if path.join("PG_VERSION").exists() => failure(
@@ -165,6 +167,7 @@ fn directory(path: &Path, shown: &str) -> Result<Source> {
         _ => unreadable(&contents.display().to_string(), &error),
     })?;
     let header = Header::parse(&head).ok_or_else(|| damaged(shown))?;
+    contents::expect_names_within(&head, shown)?;
     let mut size = 0;
     let mut is_compressed = false;
     for entry in fs::read_dir(path).map_err(|error| unreadable(shown, &error))? {
@@ -253,15 +256,6 @@ fn looks_like_sql(line: &str) -> bool {
     let has_word = |word: &&str| line.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
     STATEMENTS.iter().any(|word| has_word(word) && line.len() > word.len())
         || line.starts_with("-- PostgreSQL ")
-}
-
-/// What a read error of a dump means.
-fn unreadable(shown: &str, error: &io::Error) -> anyhow::Error {
-    let next = match error.kind() {
-        io::ErrorKind::PermissionDenied => "run as a user who may read it, or allow it to this one",
-        _ => "name the dump's file, or the directory that pg_dump -Fd made, with --snapshot",
-    };
-    failure(format!("{shown} cannot be read: {error}"), next)
 }
 
 /// A dump that begins well and is not whole.

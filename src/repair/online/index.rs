@@ -41,13 +41,22 @@ pub async fn is_valid(connection: &mut PgConnection, schema: &str, name: &str) -
     Ok(found(connection, schema, name).await?.iter().any(|index| !index.is_leftover && index.is_valid))
 }
 
+/// The table of an index, where there is one of this name. In a transaction.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn table_of(connection: &mut PgConnection, schema: &str, name: &str) -> Result<Option<String>> {
+    let found = found(connection, schema, name).await?;
+    Ok(found.into_iter().find(|index| !index.is_leftover).map(|index| index.table))
+}
+
 /// Whether the name of the index that a statement builds is another's: the statement is left to the server then, which refuses
 /// it. Of an invalid index the next build drops the rest.
 ///
 /// # Errors
 /// When the connection is lost.
 pub async fn is_taken(connection: &mut PgConnection, sql: &str, before: &Catalog) -> Result<bool> {
-    let Some(Later { work: Work::Build(name), .. }) = parts(sql, before).later else { return Ok(false) };
+    let Some(Later { work: Work::Build(name), .. }) = parts(sql, before)?.later else { return Ok(false) };
     let variables = Variables::for_schema(&before.schema).text("name", name);
     let row = rows(connection, "sql/online/taken.sql", &variables).await?;
     Ok(row.first().context("the server did not answer")?.try_get("is_taken")?)

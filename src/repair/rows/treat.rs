@@ -13,6 +13,7 @@ use crate::exit::failure;
 use crate::repair::locks::LockWatch;
 use crate::repair::marks::{MarkTable, run_file};
 use crate::repair::quarantine;
+use crate::repair::strangers;
 
 impl RowChanges<'_> {
     /// Refuses when a row that cannot be quarantined hangs on one that is to be removed: the server would remove or
@@ -26,6 +27,7 @@ impl RowChanges<'_> {
             .chain(&self.catalog.incoming_keys);
         for key in untreatable.filter(|key| key.parent_schema == self.catalog.schema) {
             let Some(marks) = self.marks.removed_from(&key.parent_table) else { continue };
+            strangers::expect_open(self.catalog, key)?;
             let gone = self.gone(&key.parent_table, &key.parent_columns, marks, None)?;
             let count = count_hanging_on(connection, key, gone).await?;
             if count > 0 {

@@ -98,3 +98,46 @@ async fn values_of_rows_are_not_told() {
     assert!(run.stdout.contains("twice_key") && run.stdout.contains("numbers"), "{}", run.stdout);
     assert!(!run.stdout.contains(secret) && !run.stderr.contains(secret), "{}{}", run.stdout, run.stderr);
 }
+
+/// pg_restore opens whatever a directory's table of contents names, and follows links: neither leads out of the dump.
+#[tokio::test]
+async fn a_directory_that_leads_out_of_itself_is_not_read() {
+    let database = TestDatabase::new("2.3.7", "evolution_api").await;
+    let instance = r#"INSERT INTO evolution_api."Instance" ("id", "name", "connectionStatus") VALUES ('i', 'alpha', 'open')"#;
+    execute(&mut database.connect().await, instance).await;
+    let dumps = Dumps::new();
+    let refused = |name: &str, what: &str| {
+        let run = snapshot(&dumps.path(name), &["check"]).ends(2);
+        run.complains(&["leads out of itself", what, "nothing of it was read"]);
+    };
+
+    dumps.dump(&database, "link", &["-Fd", "-Z0"]);
+    let rows = fs::read_dir(dumps.path("link")).unwrap().map(|entry| entry.unwrap().path());
+    let rows = rows
+        .filter(|path| !path.ends_with("toc.dat"))
+        .max_by_key(|path| fs::metadata(path).unwrap().len())
+        .unwrap();
+    fs::remove_file(&rows).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", &rows).unwrap();
+    refused("link", rows.file_name().unwrap().to_str().unwrap());
+
+    // A name of the same length, so that the table of contents stays whole.
+    dumps.dump(&database, "name", &["-Fd", "-Z0"]);
+    let contents = dumps.path("name").join("toc.dat");
+    let text = fs::read(&contents).unwrap();
+    let of_rows = rows.file_name().unwrap().to_str().unwrap().as_bytes();
+    let at = text.windows(of_rows.len()).position(|window| window == of_rows).expect("it names its files");
+    let mut forged = text.clone();
+    forged[at..at + 3].copy_from_slice(b"../");
+    fs::write(&contents, &forged).unwrap();
+    refused("name", "its table of contents names");
+    // As it was, it is read.
+    fs::write(&contents, &text).unwrap();
+    snapshot(&dumps.path("name"), &["check", "--fail-on", "never"]).ends(0);
+
+    dumps.dump(&database, "torn", &["-Fd"]);
+    let contents = dumps.path("torn").join("toc.dat");
+    let text = fs::read(&contents).unwrap();
+    fs::write(&contents, &text[..text.len() / 2]).unwrap();
+    snapshot(&dumps.path("torn"), &["check"]).ends(2).complains(&["cannot be read"]);
+}

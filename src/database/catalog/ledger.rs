@@ -1,0 +1,37 @@
+//! Whether there is a ledger of evodoctor's, and whether it is to be believed.
+
+use anyhow::{Context, Result};
+use sqlx::Row;
+use sqlx::postgres::PgConnection;
+
+use crate::database::run::rows;
+use crate::database::trust;
+
+/// Whether evodoctor has a ledger in the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ledger {
+    /// Nothing has been applied here yet.
+    Absent,
+    /// This role may not read it.
+    Hidden,
+    /// This role may read it.
+    Readable,
+    /// There is one that others could have forged, for this reason.
+    Distrusted(String),
+}
+
+impl Ledger {
+    /// From the catalog alone: nothing in the ledger is read.
+    pub(super) async fn read(connection: &mut PgConnection, schema: &str) -> Result<Self> {
+        let rows = rows(connection, "sql/ledger/state.sql", &trust::variables(schema)?).await?;
+        let row = rows.first().context("the server did not answer")?;
+        let comment: Option<String> = row.try_get("comment")?;
+        if !comment.is_some_and(|comment| comment.starts_with("evodoctor ledger")) {
+            return Ok(Self::Absent);
+        }
+        if let Some(why) = row.try_get("distrust")? {
+            return Ok(Self::Distrusted(why));
+        }
+        Ok(if row.try_get("is_readable")? { Self::Readable } else { Self::Hidden })
+    }
+}
