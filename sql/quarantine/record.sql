@@ -12,6 +12,6 @@ VALUES (
     :'reason',
     :'count'::bigint,
     :'digest',
-    :'sample'::jsonb,
+    :'sample',
     :'relation'
 );

@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-pub use change::{Credentials, Fix, Undo, LockLimit, Waiting, wait};
+pub use change::{Credentials, Fix, LockLimit, Undo, Waiting, wait};
 pub use color::Color;
 pub use common::{Common, Decided, FailOn, Format};
 pub use duration::duration;

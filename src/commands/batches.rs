@@ -18,7 +18,7 @@ use crate::examine::references::{Reference, references};
 use crate::examine::runner::Scope;
 use crate::exit::{Exit, failure};
 use crate::progress;
-use crate::repair::batch::{self, LOOK, Pace, Pressure, Series};
+use crate::repair::batch::{self, CODES, LOOK, Pace, Pressure, Series};
 use crate::repair::fix::{self, Fix};
 use crate::repair::ledger::Run;
 use crate::repair::locks::Patience;
@@ -30,9 +30,6 @@ use crate::repair::rights;
 use crate::repair::rows::children_first;
 use crate::repair::turn::Turn;
 use crate::report::{Change, Detail, Report, RunInfo};
-
-/// Whose rows can be so many that batches are worth it. Without a code it is the first.
-const CODES: [&str; 5] = ["EVO101", "EVO102", "EVO103", "EVO107", "EVO108"];
 
 /// Between two batches, and between two looks at a busy server.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -152,7 +149,10 @@ fn code(named: &[String]) -> Result<&'static str> {
             "the first one, then the others: evodoctor fix EVO101 --batch, then evodoctor fix EVO103 --batch",
         )),
         None => Err(failure(
-            format!("--batch is for {}, of which there may be millions of rows: other fixes are of one piece", CODES.join(", ")),
+            format!(
+                "--batch is for {}, of which there may be millions of rows: other fixes are of one piece",
+                CODES.join(", ")
+            ),
             "evodoctor fix EVO101 --batch; the others without it, in one transaction",
         )),
     }
@@ -224,7 +224,8 @@ async fn rehearse(
         let keys = batch::look(connection, subject, plan.fix, &finding.key, first).await?;
         let patience = Patience::new(wait).dry_run(true);
         let rehearsed = attempts(connection, subject, patience, async |connection, attempt| {
-            batch::carry_out(connection, subject, attempt, plan.fix, &finding.key, &keys, &Series::default()).await
+            batch::carry_out(connection, subject, attempt, plan.fix, &finding.key, &keys, &Series::default())
+                .await
         });
         let mut batch = rehearsed.await?;
         execute(connection, "ROLLBACK".into()).await?;

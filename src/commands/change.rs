@@ -13,6 +13,7 @@ use crate::database::session::Session;
 use crate::database::trouble::{Trouble, is_lost};
 use crate::exit::{failure, failure_for};
 use crate::progress;
+use crate::repair::batch::CODES;
 use crate::repair::fix::needing_consent;
 use crate::repair::ledger::{self, Run};
 use crate::repair::locks::{self, Attempt, Blocker, LockTimeout, LockedTooLong, Patience};
@@ -138,17 +139,22 @@ fn locked_too_long(timeout: &LockedTooLong) -> anyhow::Error {
     let estimate = timeout.estimate.map(|whole| format!(", about {} in all", units::time(whole)));
     let rows = match timeout.rows {
         0 => String::new(),
-        rows => format!(" ({} rows to treat{})", units::number(rows), estimate.clone().unwrap_or_default()),
+        rows => format!(" ({} rows to treat{})", units::number(rows), estimate.unwrap_or_default()),
     };
+    let during = timeout.code.as_ref().map(|code| format!("{code}: ")).unwrap_or_default();
     let longer = timeout.estimate.unwrap_or(timeout.limit).max(timeout.limit) * 3;
+    let in_batches = match timeout.code.as_deref().filter(|code| CODES.contains(code)) {
+        Some(code) => format!("in short transactions: evodoctor fix {code} --batch; or "),
+        None => String::new(),
+    };
     failure(
         format!(
-            "writers of {} would have to wait for longer than {limit}{rows}; everything was rolled back and nothing has been changed",
+            "{during}writers of {} would have to wait for longer than {limit}{rows}; everything was rolled back and nothing has been \
+             changed",
             timeout.table
         ),
         format!(
-            "one code at a time, in short transactions: evodoctor fix CODE --batch; or rehearse on a dump, where nobody waits: \
-             --snapshot FILE; or let writers wait: --max-lock {}",
+            "{in_batches}on a dump, where nobody waits: --snapshot FILE; or let writers wait for longer: --max-lock {}",
             written(Duration::from_secs(longer.as_secs().max(1)))
         ),
     )

@@ -76,10 +76,11 @@ async fn operate(
     let mut opened = Opened::for_change(common, apply).await?;
     opened.server.may_fire = opened.may_fire(apply, &allowed);
     let subject = opened.subject();
-    let rehearsal = rehearsed(&mut opened, &subject, Patience::new(wait).dry_run(!apply), async |connection, attempt| {
-        rehearsal::operate(connection, &subject, attempt, operation, &arguments).await
-    })
-    .await?;
+    let rehearsal =
+        rehearsed(&mut opened, &subject, Patience::new(wait).dry_run(!apply), async |connection, attempt| {
+            rehearsal::operate(connection, &subject, attempt, operation, &arguments).await
+        })
+        .await?;
     let committed = change::settle(&mut opened, &rehearsal, apply, &allowed).await?;
     let applied = committed == Committed::Yes;
     let id = applied.then_some(rehearsal.run);

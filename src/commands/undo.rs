@@ -22,7 +22,8 @@ pub async fn run(args: &cli::Undo, common: &Common) -> Result<Exit> {
     if args.apply {
         online::clean_up(&mut opened, &subject, args.run, args.waiting.wait).await?;
     }
-    let patience = Patience::new(args.waiting.wait).dry_run(!args.apply).max_lock(args.lock_limit.of(!args.apply));
+    let patience =
+        Patience::new(args.waiting.wait).dry_run(!args.apply).max_lock(args.lock_limit.of(!args.apply));
     let undone = rehearsed(&mut opened, &subject, patience, async |connection, attempt| {
         undo::rehearse(connection, &subject, attempt, args.run).await
     })

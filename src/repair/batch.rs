@@ -16,13 +16,16 @@ use super::ledger::{self, AppliedFix};
 use super::locks::{self, Attempt, LockWatch, Mode};
 use super::plan::{FixPlan, Timing, base, millis};
 use super::quarantine::{Quarantine, RowAction};
-use super::rows::Treated;
 use super::rehearsal::Subject;
 use super::rights::{self, Need};
+use super::rows::Treated;
 use crate::database::catalog::{Catalog, Ddl};
 use crate::database::run::{self, execute, rows};
 use crate::database::script::Variables;
 use crate::units;
+
+/// The codes whose rows can be so many that batches are worth it. Without a code the first is meant.
+pub const CODES: [&str; 5] = ["EVO101", "EVO102", "EVO103", "EVO107", "EVO108"];
 
 /// How long a batch is to take: so long others may wait for the rows' tables.
 const TARGET: Duration = Duration::from_millis(500);
@@ -62,7 +65,7 @@ impl Pace {
     pub fn took(&mut self, elapsed: Duration) {
         if let Some((size, took)) = self.before.filter(|(size, _)| *size >= 2 * self.size) {
             // Half the rows or fewer, and hardly less time: reading whole tables is what takes it.
-            if elapsed.as_secs_f64() > 0.7 * took.as_secs_f64() {
+            if (0.7..1.5).contains(&(elapsed.as_secs_f64() / took.as_secs_f64().max(0.001))) {
                 self.floor = size;
             }
         }
@@ -200,7 +203,6 @@ pub async fn carry_out(
     let treated = lot.treat(connection, some, &mut quarantine, &mut watch).await;
     let Treated { statements, row_diff, orphans, marking } =
         treated.map_err(|error| locks::as_timeout(error, &subject.schema, &tables, mode))?;
-    ledger::close_to_others(connection).await?;
     let mut steps = lot.steps();
     steps.remember_orphans(orphans, lot.references());
     let treated_rows = row_diff.iter().map(|diff| diff.count).sum();

@@ -38,7 +38,9 @@ pub const HAZARDS: &[(&str, bool)] = &[
 
 /// Those of some hazards that need consent, in the order of [`HAZARDS`].
 pub fn needing_consent(hazards: &[String]) -> Vec<String> {
-    let needed = HAZARDS.iter().filter(|(name, needs_consent)| *needs_consent && hazards.iter().any(|one| one == name));
+    let needed = HAZARDS
+        .iter()
+        .filter(|(name, needs_consent)| *needs_consent && hazards.iter().any(|one| one == name));
     needed.map(|(name, _)| (*name).to_owned()).collect()
 }
 

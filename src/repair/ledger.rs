@@ -8,13 +8,14 @@ use serde_json::Value;
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
+use super::access::close_to_others;
 use super::locks::{self, Mode};
 use super::online::{Later, State};
 use super::orphans::Constraint;
 use super::statements::WayBack;
 use crate::database::catalog::{Catalog, Ddl};
 use crate::database::quote::Fragment;
-use crate::database::run::{execute, rows, script, statement_rows};
+use crate::database::run::{rows, script, statement_rows};
 use crate::database::script::Variables;
 use crate::database::trust;
 use crate::evolution::release::ReleaseRange;
@@ -116,9 +117,12 @@ impl Steps {
     /// Remembers which keys removed rows did not keep, and what these keys are: the rows have to come back past them.
     pub fn remember_orphans(&mut self, orphans: Vec<(String, i64)>, all: &[Reference]) {
         for (name, _) in &orphans {
-            let is_it = |reference: &&Reference| reference.declared.as_ref().is_some_and(|key| key.name == *name);
+            let is_it =
+                |reference: &&Reference| reference.declared.as_ref().is_some_and(|key| key.name == *name);
             for constraint in all.iter().filter(is_it).map(Constraint::of) {
-                let is_known = |known: &Constraint| known.name == constraint.name && known.child_table == constraint.child_table;
+                let is_known = |known: &Constraint| {
+                    known.name == constraint.name && known.child_table == constraint.child_table
+                };
                 if !self.constraints.iter().any(is_known) {
                     self.constraints.push(constraint);
                 }
@@ -131,14 +135,18 @@ impl Steps {
 impl AppliedFix {
     /// Takes the next batch of the same fix in: what was before is that of the first, what is after that of the last.
     pub fn unite(&mut self, next: Self) {
-        self.tables.extend(next.tables.into_iter().filter(|table| !self.tables.contains(table)).collect::<Vec<_>>());
+        self.tables
+            .extend(next.tables.into_iter().filter(|table| !self.tables.contains(table)).collect::<Vec<_>>());
         for (table, ddl) in next.ddl_before {
             self.ddl_before.entry(table).or_insert(ddl);
         }
         self.ddl_after.extend(next.ddl_after);
         let known = &mut self.steps.constraints;
         for constraint in next.steps.constraints {
-            if !known.iter().any(|one| one.name == constraint.name && one.child_table == constraint.child_table) {
+            if !known
+                .iter()
+                .any(|one| one.name == constraint.name && one.child_table == constraint.child_table)
+            {
                 known.push(constraint);
             }
         }
@@ -330,18 +338,6 @@ pub async fn bring_up_to_date(connection: &mut PgConnection, schema: &str) -> Re
     Ok(())
 }
 
-/// Whoever ALTER DEFAULT PRIVILEGES lets into new schemas and tables is not let into evodoctor's: they hold whatever
-/// Evolution's rows hold. For after tables were made.
-///
-/// # Errors
-/// When the connection is lost.
-pub async fn close_to_others(connection: &mut PgConnection) -> Result<()> {
-    for row in rows(connection, "sql/ledger/revokes.sql", &Variables::default()).await? {
-        execute(connection, row.try_get("statement")?).await?;
-    }
-    Ok(())
-}
-
 /// Whatever the ledger's own statements met of locks: its tables are busy.
 pub fn as_timeout(error: anyhow::Error) -> anyhow::Error {
     let tables = ["run", "applied_fix", "quarantine_entry"].map(str::to_owned);
@@ -422,10 +418,9 @@ async fn kept_rows(connection: &mut PgConnection) -> Result<BTreeMap<i64, i64>> 
     let mut kept = BTreeMap::new();
     let forms = rows(connection, "sql/ledger/quarantine_forms.sql", &Variables::default()).await?;
     let forms = forms.first().context("the server did not answer")?;
-    for (form, path) in [
-        ("has_entries", "sql/ledger/quarantined.sql"),
-        ("has_legacy", "sql/ledger/quarantined_legacy.sql"),
-    ] {
+    for (form, path) in
+        [("has_entries", "sql/ledger/quarantined.sql"), ("has_legacy", "sql/ledger/quarantined_legacy.sql")]
+    {
         if !forms.try_get::<bool, _>(form)? {
             continue;
         }

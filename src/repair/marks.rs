@@ -72,7 +72,12 @@ impl Marks {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub async fn for_removed(&mut self, connection: &mut PgConnection, table: &Table, schema: &str) -> Result<Fragment> {
+    pub async fn for_removed(
+        &mut self,
+        connection: &mut PgConnection,
+        table: &Table,
+        schema: &str,
+    ) -> Result<Fragment> {
         if !self.removed.contains_key(&table.name) {
             let marks = self.make(connection, "sql/marks/removed.sql", table, schema).await?;
             self.removed.insert(table.name.clone(), marks);
@@ -84,7 +89,12 @@ impl Marks {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub async fn for_changed(&mut self, connection: &mut PgConnection, table: &Table, schema: &str) -> Result<Fragment> {
+    pub async fn for_changed(
+        &mut self,
+        connection: &mut PgConnection,
+        table: &Table,
+        schema: &str,
+    ) -> Result<Fragment> {
         if !self.changed.contains_key(&table.name) {
             let marks = self.make(connection, "sql/marks/changed.sql", table, schema).await?;
             self.changed.insert(table.name.clone(), marks);
@@ -119,7 +129,9 @@ impl Marks {
         }
         let is_same = match change {
             None => "true".to_owned(),
-            Some(change) => format!("marked.\"evodoctor change\" = {}::pg_catalog.jsonb", Fragment::literal(change)),
+            Some(change) => {
+                format!("marked.\"evodoctor change\" = {}::pg_catalog.jsonb", Fragment::literal(change))
+            }
         };
         let variables = Variables::default()
             .sql("marks", marks.name())
@@ -135,7 +147,13 @@ impl Marks {
         format!("work_{}", self.made)
     }
 
-    async fn make(&mut self, connection: &mut PgConnection, path: &str, table: &Table, schema: &str) -> Result<MarkTable> {
+    async fn make(
+        &mut self,
+        connection: &mut PgConnection,
+        path: &str,
+        table: &Table,
+        schema: &str,
+    ) -> Result<MarkTable> {
         let relation = self.next_name();
         let variables = Variables::default()
             .sql("marks", Fragment::qualified(SCHEMA, &relation))
@@ -186,7 +204,11 @@ impl Marks {
     ///
     /// # Errors
     /// When the connection is lost.
-    pub async fn spare(&mut self, connection: &mut PgConnection, key_of: impl Fn(&str) -> Vec<String>) -> Result<()> {
+    pub async fn spare(
+        &mut self,
+        connection: &mut PgConnection,
+        key_of: impl Fn(&str) -> Vec<String>,
+    ) -> Result<()> {
         for (table, changed) in &mut self.changed {
             let Some(removed) = self.removed.get(table).filter(|removed| removed.count > 0) else { continue };
             let key = key_of(table);
@@ -205,7 +227,11 @@ impl Marks {
     ///
     /// # Errors
     /// When the connection is lost.
-    pub async fn groups(&self, connection: &mut PgConnection, marks: &MarkTable) -> Result<Vec<(Vec<String>, i64)>> {
+    pub async fn groups(
+        &self,
+        connection: &mut PgConnection,
+        marks: &MarkTable,
+    ) -> Result<Vec<(Vec<String>, i64)>> {
         let variables = Variables::default().sql("marks", marks.name());
         let found = rows(connection, "sql/marks/groups.sql", &variables).await?;
         found.iter().map(|row| Ok((row.try_get("columns")?, row.try_get("count")?))).collect()
@@ -265,7 +291,11 @@ pub async fn can_replicate(connection: &mut PgConnection) -> Result<bool> {
 ///
 /// # Errors
 /// What the server says; the file's name is the context.
-pub async fn run_file(connection: &mut PgConnection, path: &str, variables: &Variables) -> Result<(String, u64)> {
+pub async fn run_file(
+    connection: &mut PgConnection,
+    path: &str,
+    variables: &Variables,
+) -> Result<(String, u64)> {
     let sql = render(Script::parse(file(path)).single()?, variables).with_context(|| path.to_owned())?;
     let touched = execute(connection, sql.clone()).await.with_context(|| format!("while running {path}"))?;
     Ok((sql, touched))

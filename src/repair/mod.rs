@@ -1,6 +1,7 @@
 //! Repairing what was found: versioned fixes that are rehearsed in a transaction, shown as a diff, recorded in a
 //! ledger, and undone from it.
 
+pub mod access;
 pub mod batch;
 pub mod diff;
 pub mod fix;

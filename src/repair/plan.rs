@@ -49,7 +49,7 @@ pub struct FixPlan {
     /// SHA-256 over the canonical DDL of its tables before: what the plan was made on, also where no diff shows it.
     #[serde(skip)]
     pub base: String,
-    /// SHA-256 over everything above but the samples and the locks' times.
+    /// SHA-256 over everything above but the samples and the times.
     pub plan_hash: String,
 }
 
@@ -253,6 +253,7 @@ impl PlanFile {
             for fix in fixes.as_array_mut().into_iter().flatten() {
                 if let Some(fix) = fix.as_object_mut() {
                     fix.remove("locks");
+                    fix.remove("timing");
                 }
                 for rows in fix["row_diff"].as_array_mut().into_iter().flatten() {
                     if let Some(rows) = rows.as_object_mut() {

@@ -103,7 +103,6 @@ impl Rehearsal {
     ) -> Result<Self> {
         self.plan_hash = plan_hash(&Identity::of(&subject.server, &subject.schema), &self.fixes);
         if !self.applied.is_empty() {
-            ledger::close_to_others(connection).await?;
             ledger::record(
                 connection,
                 &subject.schema,
@@ -295,7 +294,15 @@ impl Request<'_> {
     fn turn<'t>(&'t self, step: usize, scope: &'t Scope<'t>, chosen: &'t [Finding]) -> Option<Turn<'t>> {
         let (subject, finder) = (self.subject, self.finders[step]);
         let fix = fix::find(&finder.rule().code)?;
-        Some(Turn { subject, scope, finder: Some(finder), fix, chosen, arguments: None, is_online: self.is_online })
+        Some(Turn {
+            subject,
+            scope,
+            finder: Some(finder),
+            fix,
+            chosen,
+            arguments: None,
+            is_online: self.is_online,
+        })
     }
 
     fn scope<'c>(&'c self, catalog: &'c Catalog) -> Scope<'c> {
@@ -332,24 +339,31 @@ impl Touched {
 
     fn concerns(&self, finder: &dyn Finder, scope: &Scope<'_>) -> bool {
         // Whatever asks for the history may do so by another name than the table's.
-        (self.is_schema && finder.reads_catalog()) || self.tables.contains("_prisma_migrations") || self.tables.iter().any(|table| finder.reads(table, scope))
+        (self.is_schema && finder.reads_catalog())
+            || self.tables.contains("_prisma_migrations")
+            || self.tables.iter().any(|table| finder.reads(table, scope))
     }
 }
 
 /// Says which hazards nobody consented to.
 pub fn no_consent(missing: &[String]) -> anyhow::Error {
     failure(
-        format!("the plan has hazards that nobody consented to: {}; nothing has been changed", missing.join(", ")),
+        format!(
+            "the plan has hazards that nobody consented to: {}; nothing has been changed",
+            missing.join(", ")
+        ),
         format!("read it (the same without --apply), then add --allow {}", missing.join(",")),
     )
 }
 
 fn not_carried_out(error: anyhow::Error, fix: &Fix) -> anyhow::Error {
+    if let Some(timeout) = error.chain().find_map(|cause| cause.downcast_ref::<LockedTooLong>()) {
+        return LockedTooLong { code: Some(fix.code.clone()), ..timeout.clone() }.into();
+    }
     let what = format!("{} could not be carried out; everything was rolled back", fix.code);
-    let is_explained = exit::own_next(&error).is_some() || error.chain().any(|cause| cause.is::<LockedTooLong>());
-    match is_explained {
-        true => error.context(what),
-        false => failure_for(error, what, format!("leave it out, and do the rest: --ignore {}", fix.code)),
+    match exit::own_next(&error) {
+        Some(_) => error.context(what),
+        None => failure_for(error, what, format!("leave it out, and do the rest: --ignore {}", fix.code)),
     }
 }
 

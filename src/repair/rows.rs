@@ -159,7 +159,9 @@ impl<'a> RowChanges<'a> {
         for (table, _) in self.marks.changed().chain(removed) {
             watch.expect_row_locks(schema, table);
         }
-        watch.expect_rows(self.marks.changed().chain(self.marks.removed()).map(|(_, marks)| marks.count).sum());
+        watch.expect_rows(
+            self.marks.changed().chain(self.marks.removed()).map(|(_, marks)| marks.count).sum(),
+        );
     }
 
     /// Drops the work tables.

@@ -14,9 +14,9 @@ use super::plan::{FixPlan, Timing, base, millis};
 use super::quarantine::{Quarantine, RowAction, RowDiff};
 use super::rehearsal::Subject;
 use super::rights::{self, Need};
+use super::rows::{self, RowChanges, Treated};
 use super::statements::{self, WayBack, statements};
 use super::{diff, marks, merge, online, orphans};
-use super::rows::{self, RowChanges, Treated};
 use crate::database::catalog::{self, Catalog, Ddl};
 use crate::database::run::{self, execute};
 use crate::database::script::{Variables, render};
@@ -343,7 +343,11 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// As marking them.
-    pub async fn lacks_consent(&self, connection: &mut PgConnection, allowed: &[String]) -> Result<Vec<String>> {
+    pub async fn lacks_consent(
+        &self,
+        connection: &mut PgConnection,
+        allowed: &[String],
+    ) -> Result<Vec<String>> {
         let mut lacking = needing_consent(&self.fix.hazards);
         lacking.retain(|hazard| !allowed.contains(hazard));
         if !lacking.iter().any(|hazard| hazard.ends_with("-rows")) {
@@ -372,7 +376,9 @@ impl Turn<'_> {
         let mut scope = Scope::new(&catalog, self.subject.range, &self.subject.server.role);
         // What nobody touched is as it was.
         let is_chosen = |key: &str| self.chosen.iter().any(|finding| finding.key == key);
-        scope.references.retain(|reference| self.fix.family != Family::Reference || is_chosen(&reference.subject()));
+        scope
+            .references
+            .retain(|reference| self.fix.family != Family::Reference || is_chosen(&reference.subject()));
         scope.unique_indexes.retain(|index| self.fix.family != Family::UniqueIndex || is_chosen(&index.name));
         let (_, findings) = finder.find(connection, &scope).await?;
         let stays = self.chosen.iter().find(|chosen| findings.iter().any(|found| found.key == chosen.key));

@@ -177,7 +177,7 @@ async fn a_hostile_name_is_text_in_a_comment() {
 
     let database = hostile_database().await;
     for command in ["check", "fix"] {
-        let run = on(&database.url(), &[command, "--format", "markdown"]).ends(1);
+        let run = on(&database.url(), &[command, "--format", "markdown", "--fail-on", "advice"]).ends(1);
         assert!(run.stdout.contains("<details>") && run.stdout.contains("octocat"), "{}", run.stdout);
         is_tame(&run.stdout);
     }

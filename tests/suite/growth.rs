@@ -131,3 +131,33 @@ async fn checks_grow_with_their_rows() {
 async fn checks_grow_with_their_rows_where_nothing_was_analysed() {
     growth(false).await;
 }
+
+/// The fixes whose rows may be many: none passes more rows through its plans than grow with those that it treats.
+#[tokio::test]
+async fn fixes_grow_with_their_rows() {
+    let Some(server) = server().await else {
+        eprintln!("skipped: this server has no auto_explain");
+        return;
+    };
+    let log = server.directory().join("log");
+    let codes = ["EVO101", "EVO102", "EVO103", "EVO104", "EVO107", "EVO108"];
+    let mut passed: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for rows in SIZES {
+        let database = format!("rows{rows}");
+        fill(&server, &database, rows, true).await;
+        for code in codes {
+            let before = fs::read(&log).expect("a log").len();
+            let arguments = ["fix", code, "--max-lock", "1h", "--format", "json"];
+            let report = on(&server.url(&database), &arguments).ends(1).json();
+            let treated = report["fixes"][0]["timing"]["rows"].as_u64().expect("a number");
+            assert!(treated >= rows / 4, "{code} treated only {treated} rows of {rows}: this shows nothing");
+            let text = String::from_utf8_lossy(&fs::read(&log).expect("a log")[before..]).into_owned();
+            passed.entry(code).or_default().push(rows_in(&text));
+        }
+    }
+    for (code, rows) in &passed {
+        let [few, many] = rows[..] else { panic!("{code}: {rows:?}") };
+        println!("{code}: {few} rows, then {many}: {:.2} times", many / few);
+        assert!(many < few * MOST, "{code} grows faster than its rows: {few}, then {many}");
+    }
+}

@@ -27,6 +27,7 @@ mod growth;
 mod hazards;
 mod hostile;
 mod html;
+mod locked;
 mod logs;
 mod merges;
 mod metrics;

@@ -202,7 +202,8 @@ async fn our_schema_is_not_for_everybody() {
     let count: i64 = sqlx::query_scalar(kept).fetch_one(&mut connection).await.expect("a superuser may");
     assert!(count > 10);
     on(&database.url(), &["undo", "1", "--apply"]).ends(0);
-    let left = "SELECT count(*) FROM pg_class WHERE relnamespace = 'evodoctor'::regnamespace AND relkind = 'r'
+    let left =
+        "SELECT count(*) FROM pg_class WHERE relnamespace = 'evodoctor'::regnamespace AND relkind = 'r'
         AND (relname LIKE 'quarantine\\_1\\_%' OR relname LIKE 'work\\_%')";
     let count: i64 = sqlx::query_scalar(left).fetch_one(&mut connection).await.expect("a superuser may");
     assert_eq!(count, 0, "rows are back, and a second copy of their secrets stayed");

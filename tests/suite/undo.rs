@@ -1,5 +1,8 @@
 //! Promise 5: nothing is lost, and undo brings back exactly what was, or refuses and says what stands in the way.
 
+mod interference;
+mod orphans;
+
 use serde_json::Value;
 use sqlx::PgConnection;
 

@@ -19,8 +19,8 @@ use crate::exit::failure;
 use crate::repair::fix::Fix;
 use crate::repair::ledger::Steps;
 use crate::repair::locks::LockWatch;
-use crate::repair::orphans::{self, Constraint};
 use crate::repair::merge;
+use crate::repair::orphans::{self, Constraint};
 use crate::repair::quarantine::{Quarantine, RowAction, RowDiff};
 use crate::repair::rows::{RowChanges, Treated, reach};
 
@@ -118,7 +118,9 @@ impl<'a> Lot<'a> {
                 let query = self.fix.rows.as_deref().unwrap_or_default();
                 let query = parts::fitting(query, self.catalog, self.range);
                 let selection = render(&query, &merge::variables(index, self.catalog, Some(&places)))?;
-                changes.mark_selected(connection, &selection, std::slice::from_ref(&index.table), true).await?;
+                changes
+                    .mark_selected(connection, &selection, std::slice::from_ref(&index.table), true)
+                    .await?;
             }
             Subject::Selected => {
                 changes.mark_selected(connection, &self.selection(some)?, &self.fix.tables, false).await?;

@@ -54,7 +54,15 @@ pub struct Patience {
 impl Patience {
     /// Tries at least once, and again as long as this lasts.
     pub fn new(limit: Duration) -> Self {
-        Self { begun: Instant::now(), limit, failed: 0, for_autovacuum: None, missed: Vec::new(), is_dry_run: false, max_lock: None }
+        Self {
+            begun: Instant::now(),
+            limit,
+            failed: 0,
+            for_autovacuum: None,
+            missed: Vec::new(),
+            is_dry_run: false,
+            max_lock: None,
+        }
     }
 
     /// Of a change that is rolled back in any case.

@@ -34,6 +34,8 @@ pub struct LockedTooLong {
     pub table: String,
     /// The limit.
     pub limit: Duration,
+    /// The fix that was being carried out, where it is known.
+    pub code: Option<String>,
     /// How many rows were to be treated by then.
     pub rows: u64,
     /// About how long it would take in all; not known before the first row is treated.
@@ -163,7 +165,7 @@ impl LockWatch {
             (Some((table, since)), Some(limit)) if is_up && was_ended => {
                 let share = self.rows as f64 / self.treated as f64;
                 let estimate = (self.treated > 0 && share > 1.0).then(|| since.elapsed().mul_f64(share));
-                LockedTooLong { table: table.clone(), limit, rows: self.rows, estimate }.into()
+                LockedTooLong { table: table.clone(), limit, code: None, rows: self.rows, estimate }.into()
             }
             _ => error,
         }
@@ -191,9 +193,10 @@ impl LockWatch {
 /// A table as `format('%I.%I')` writes it, which `sql/catalog/locks.sql` does.
 fn shown(schema: &str, table: &str) -> String {
     let one = |name: &str| {
-        let is_plain = name.chars().enumerate().all(|(at, c)| {
-            c == '_' || c.is_ascii_lowercase() || (at > 0 && c.is_ascii_digit())
-        });
+        let is_plain = name
+            .chars()
+            .enumerate()
+            .all(|(at, c)| c == '_' || c.is_ascii_lowercase() || (at > 0 && c.is_ascii_digit()));
         if is_plain { name.to_owned() } else { Fragment::ident(name).to_string() }
     };
     format!("{}.{}", one(schema), one(table))
@@ -219,7 +222,10 @@ mod tests {
         let held = watch.held(2);
         assert_eq!(held.len(), 1, "in the turn in which writers had to wait");
         assert_eq!(held[0].mode, "AccessExclusiveLock");
-        assert!(u128::from(held[0].held_ms) + 1 >= 20 && u128::from(held[0].held_ms) <= blocked.elapsed().as_millis());
+        assert!(
+            u128::from(held[0].held_ms) + 1 >= 20
+                && u128::from(held[0].held_ms) <= blocked.elapsed().as_millis()
+        );
         assert_eq!((watch.held(1), watch.held(3)), (vec![], vec![]));
     }
 

@@ -96,7 +96,8 @@ fn value(table: &Table, column: &String) -> String {
 fn read(row: &sqlx::postgres::PgRow) -> Result<Entry> {
     let mut sample: serde_json::Value = row.try_get("sample")?;
     mask::value(&mut sample);
-    let one = |row: &serde_json::Value| RowSample { before: row["before"].clone(), after: row["after"].clone() };
+    let one =
+        |row: &serde_json::Value| RowSample { before: row["before"].clone(), after: row["after"].clone() };
     Ok(Entry {
         code: row.try_get("code")?,
         relation: String::new(),

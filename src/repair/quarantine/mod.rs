@@ -8,12 +8,13 @@ mod values;
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
+use super::access::close_to_others;
 use super::marks::{SCHEMA, run_file};
 use crate::database::catalog::Table;
 use crate::database::quote::Fragment;
@@ -145,6 +146,7 @@ impl Quarantine {
             _ => "sql/quarantine/changed.sql",
         };
         run_file(connection, path, &variables).await?;
+        close_to_others(connection).await?;
         self.tables.insert(what, relation.clone());
         Ok(relation)
     }
@@ -172,7 +174,7 @@ impl Quarantine {
             .text("reason", in_sql(&diff.reason))
             .text("count", diff.count.to_string())
             .text("digest", &diff.digest)
-            .text("sample", Value::Array(sample).to_string())
+            .text("sample", in_ascii(&Value::Array(sample)))
             .text("relation", relation);
         run_file(connection, "sql/quarantine/record.sql", &variables).await?;
         self.entries += 1;
@@ -201,8 +203,25 @@ pub async fn entries(connection: &mut PgConnection, runs: &[i64]) -> Result<Vec<
     found.iter().map(read_entry).collect()
 }
 
+/// JSON in ASCII: the database may be in an encoding that lacks what stands for the hidden part of a secret.
+fn in_ascii(value: &Value) -> String {
+    let mut text = String::new();
+    for character in value.to_string().chars() {
+        match character.is_ascii() {
+            true => text.push(character),
+            false => {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    text.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+        }
+    }
+    text
+}
+
 fn read_entry(row: &PgRow) -> Result<Entry> {
-    let sample: Value = row.try_get("sample")?;
+    let sample: String = row.try_get("sample")?;
+    let sample: Value = serde_json::from_str(&sample).context("the quarantine holds a sample that cannot be read")?;
     let read = |row: &Value| RowSample { before: row[0].clone(), after: row[1].clone() };
     Ok(Entry {
         code: row.try_get("code")?,

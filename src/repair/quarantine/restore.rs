@@ -74,14 +74,18 @@ impl Restoring<'_> {
         let refers = |child: &str, parent: &str| {
             keys.iter().any(|key| key.child_table == child && key.parent_table == parent)
         };
-        let removed: BTreeSet<&String> = self.tables(RowAction::Removed).into_iter().map(|(name, _)| name).collect();
+        let removed: BTreeSet<&String> =
+            self.tables(RowAction::Removed).into_iter().map(|(name, _)| name).collect();
         let mut parents_first = children_first(removed.into_iter().cloned().collect(), refers);
         parents_first.reverse();
         for name in parents_first {
-            for (_, relation) in self.tables(RowAction::Removed).into_iter().filter(|(table, _)| **table == name) {
+            for (_, relation) in
+                self.tables(RowAction::Removed).into_iter().filter(|(table, _)| **table == name)
+            {
                 let table = self.table(&name)?;
                 let columns = self.columns(connection, table, relation).await?;
-                let values: Vec<String> = columns.iter().map(|column| restored_value(table, column)).collect();
+                let values: Vec<String> =
+                    columns.iter().map(|column| restored_value(table, column)).collect();
                 let variables = self
                     .variables(table, relation)
                     .sql("columns", Fragment::columns(None, &columns))
@@ -92,7 +96,8 @@ impl Restoring<'_> {
         }
         for (name, relation, columns) in self.changes() {
             let table = self.table(name)?;
-            let one = |column: &String| format!("{} = {}", Fragment::ident(column), restored_value(table, column));
+            let one =
+                |column: &String| format!("{} = {}", Fragment::ident(column), restored_value(table, column));
             let assignments: Vec<String> = columns.iter().map(one).collect();
             let variables = self
                 .variables(table, relation)
@@ -105,7 +110,10 @@ impl Restoring<'_> {
             if gone > 0 {
                 let missing = self.missing(connection, table, relation, columns).await?;
                 if missing < gone {
-                    return Err(interfered(name, &[format!("{} rows kept their new values", gone - missing)]));
+                    return Err(interfered(
+                        name,
+                        &[format!("{} rows kept their new values", gone - missing)],
+                    ));
                 }
                 done.notes.push(format!(
                     "of the {} changed rows of {name}, {gone} were deleted since and stay so",
@@ -147,7 +155,12 @@ impl Restoring<'_> {
         Ok(())
     }
 
-    async fn expect_restored(&self, connection: &mut PgConnection, name: &str, variables: &Variables) -> Result<()> {
+    async fn expect_restored(
+        &self,
+        connection: &mut PgConnection,
+        name: &str,
+        variables: &Variables,
+    ) -> Result<()> {
         let found = rows(connection, "sql/quarantine/not_restored.sql", variables).await?;
         if found.is_empty() {
             return Ok(());
@@ -162,8 +175,11 @@ impl Restoring<'_> {
     /// When the connection is lost.
     pub async fn dangling(&self, connection: &mut PgConnection, key: &DeclaredKey) -> Result<i64> {
         let mut count = 0;
-        for (_, relation) in self.tables(RowAction::Removed).into_iter().filter(|(name, _)| **name == key.child_table) {
-            let variables = key.variables().sql("kept", Quarantine::name(relation)).sql("runs", self.runs_in_sql());
+        for (_, relation) in
+            self.tables(RowAction::Removed).into_iter().filter(|(name, _)| **name == key.child_table)
+        {
+            let variables =
+                key.variables().sql("kept", Quarantine::name(relation)).sql("runs", self.runs_in_sql());
             let found = rows(connection, "sql/quarantine/dangling.sql", &variables).await?;
             count += found.first().context("a count is one row")?.try_get::<i64, _>("count")?;
         }
@@ -221,7 +237,12 @@ impl Restoring<'_> {
     }
 
     /// The columns that a table of the quarantine holds.
-    async fn columns(&self, connection: &mut PgConnection, table: &Table, relation: &str) -> Result<Vec<String>> {
+    async fn columns(
+        &self,
+        connection: &mut PgConnection,
+        table: &Table,
+        relation: &str,
+    ) -> Result<Vec<String>> {
         let variables = Variables::default().text("relation", relation);
         let found = rows(connection, "sql/quarantine/kept_columns.sql", &variables).await?;
         let kept: Vec<String> = found.iter().map(|row| row.try_get("name")).collect::<sqlx::Result<_>>()?;
@@ -270,7 +291,10 @@ fn kept_key(table: &Table) -> Fragment {
 }
 
 fn is_there(table: &Table) -> String {
-    let first = table.primary_key.first().map(|column| Fragment::columns(Some("target"), std::slice::from_ref(column)));
+    let first = table
+        .primary_key
+        .first()
+        .map(|column| Fragment::columns(Some("target"), std::slice::from_ref(column)));
     first.map_or_else(|| "true".to_owned(), |column| format!("({column} IS NOT NULL)"))
 }
 
@@ -299,7 +323,9 @@ fn explain(error: anyhow::Error, table: &str) -> anyhow::Error {
     match state.as_deref() {
         Some("23505") => failure(
             format!("rows written since take the place of removed rows of {table} under a unique index"),
-            format!("compare {table} with the tables of the schema evodoctor, remove what is in the way, then try again"),
+            format!(
+                "compare {table} with the tables of the schema evodoctor, remove what is in the way, then try again"
+            ),
         ),
         Some("23503") => refers_to_gone(table),
         _ => error,
@@ -310,6 +336,8 @@ fn explain(error: anyhow::Error, table: &str) -> anyhow::Error {
 pub fn refers_to_gone(table: &str) -> anyhow::Error {
     failure(
         format!("removed rows of {table} refer to rows that are gone by now"),
-        format!("compare {table} with the tables of the schema evodoctor; what the rows refer to has to come back first"),
+        format!(
+            "compare {table} with the tables of the schema evodoctor; what the rows refer to has to come back first"
+        ),
     )
 }

@@ -67,7 +67,9 @@ pub(super) fn is_as_kept(table: &Table, columns: &[String]) -> String {
     let one = |column: &String| {
         let name = Fragment::ident(column);
         match type_of(table, column) {
-            Some(of_type) if is_comparable(of_type) => format!("target.{name} IS NOT DISTINCT FROM kept.{name}"),
+            Some(of_type) if is_comparable(of_type) => {
+                format!("target.{name} IS NOT DISTINCT FROM kept.{name}")
+            }
             _ => format!("target.{name}::pg_catalog.text IS NOT DISTINCT FROM kept.{name}::pg_catalog.text"),
         }
     };
@@ -81,7 +83,9 @@ pub(super) fn is_as_kept(table: &Table, columns: &[String]) -> String {
 pub(super) fn is_as_changed(columns: &[String]) -> String {
     let one = |column: &String| {
         let (name, key) = (Fragment::ident(column), Fragment::literal(column));
-        format!("COALESCE(pg_catalog.to_jsonb(target.{name}), 'null') = COALESCE(kept.\"evodoctor change\" -> {key}, 'null')")
+        format!(
+            "COALESCE(pg_catalog.to_jsonb(target.{name}), 'null') = COALESCE(kept.\"evodoctor change\" -> {key}, 'null')"
+        )
     };
     columns.iter().map(one).collect::<Vec<_>>().join("\n        AND ")
 }
@@ -97,7 +101,9 @@ pub fn new_values(schema: &str, table: &Table, columns: &[String]) -> Fragment {
             }
             _ => {
                 let table = Fragment::qualified(schema, &table.name);
-                format!("(pg_catalog.jsonb_populate_record(CAST(NULL AS {table}), marked.\"evodoctor change\")).{name}")
+                format!(
+                    "(pg_catalog.jsonb_populate_record(CAST(NULL AS {table}), marked.\"evodoctor change\")).{name}"
+                )
             }
         };
         format!("{name} = {value}")
@@ -109,7 +115,9 @@ pub fn new_values(schema: &str, table: &Table, columns: &[String]) -> Fragment {
 pub fn digest(columns: &[String]) -> Fragment {
     let one = |(number, column): (usize, &String)| {
         let (seed, name) = (number + 1, Fragment::ident(column));
-        format!("COALESCE(pg_catalog.hashtextextended(kept.{name}::pg_catalog.text COLLATE \"C\", {seed}), {seed})")
+        format!(
+            "COALESCE(pg_catalog.hashtextextended(kept.{name}::pg_catalog.text COLLATE \"C\", {seed}), {seed})"
+        )
     };
     Fragment::keyword(columns.iter().enumerate().map(one).collect::<Vec<_>>().join(" # "))
 }

@@ -70,7 +70,12 @@ impl RowChanges<'_> {
     }
 
     /// The keys to a table for which removing so many rows would read too much.
-    async fn slow_keys(&self, connection: &mut PgConnection, name: &str, count: u64) -> Result<Vec<Unindexed>> {
+    async fn slow_keys(
+        &self,
+        connection: &mut PgConnection,
+        name: &str,
+        count: u64,
+    ) -> Result<Vec<Unindexed>> {
         let variables = Variables::for_schema(&self.catalog.schema).text("table_name", name);
         let mut slow = Vec::new();
         for row in rows(connection, "sql/marks/unindexed.sql", &variables).await? {
@@ -110,7 +115,11 @@ impl RowChanges<'_> {
             let gone = self.gone(name, &key.parent_columns, marks, None)?;
             let count = count_hanging_on(connection, key, gone).await?;
             if count > 0 {
-                bail!("{count} rows of {} came to refer to removed rows of {name} ({})", key.child_table, key.name);
+                bail!(
+                    "{count} rows of {} came to refer to removed rows of {name} ({})",
+                    key.child_table,
+                    key.name
+                );
             }
         }
         Ok(())

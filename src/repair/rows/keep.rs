@@ -20,7 +20,11 @@ impl RowChanges<'_> {
     ///
     /// # Errors
     /// When there is no room for them, or the connection is lost.
-    pub async fn keep(&self, connection: &mut PgConnection, quarantine: &mut Quarantine) -> Result<Vec<RowDiff>> {
+    pub async fn keep(
+        &self,
+        connection: &mut PgConnection,
+        quarantine: &mut Quarantine,
+    ) -> Result<Vec<RowDiff>> {
         let mut diffs = Vec::new();
         for (name, marks) in self.marks.changed() {
             let table = self.table(name)?;
@@ -39,7 +43,9 @@ impl RowChanges<'_> {
             diffs.extend(kept);
         }
         diffs.sort_by(|a, b| {
-            let key = |diff: &RowDiff| (diff.table.clone(), diff.action.as_str(), diff.columns.clone(), diff.reason.clone());
+            let key = |diff: &RowDiff| {
+                (diff.table.clone(), diff.action.as_str(), diff.columns.clone(), diff.reason.clone())
+            };
             key(a).cmp(&key(b))
         });
         Ok(diffs)
@@ -55,7 +61,8 @@ impl RowChanges<'_> {
         action: RowAction,
         columns: &[String],
     ) -> Result<Vec<RowDiff>> {
-        let relation = quarantine.table_for(connection, self.code, &self.catalog.schema, table, action, columns).await?;
+        let relation =
+            quarantine.table_for(connection, self.code, &self.catalog.schema, table, action, columns).await?;
         let variables = self
             .treated(table, marks)
             .sql("kept", Quarantine::name(&relation))
@@ -99,7 +106,8 @@ impl RowChanges<'_> {
         let mut found = Vec::new();
         for (name, marks) in self.marks.removed() {
             let table = self.table(name)?;
-            let keys = self.catalog.foreign_keys.iter().filter(|key| key.child_table == *name && key.is_enforced);
+            let keys =
+                self.catalog.foreign_keys.iter().filter(|key| key.child_table == *name && key.is_enforced);
             for key in keys {
                 let variables: Variables = key
                     .variables()
@@ -107,7 +115,8 @@ impl RowChanges<'_> {
                     .sql("marked_key", Fragment::columns(Some("marked"), &table.primary_key))
                     .sql("child_key", Fragment::columns(Some("child"), &table.primary_key));
                 let counted = rows(connection, "sql/marks/orphans_among_removed.sql", &variables).await?;
-                let count = counted.first().map(|row| row.try_get::<i64, _>("count")).transpose()?.unwrap_or(0);
+                let count =
+                    counted.first().map(|row| row.try_get::<i64, _>("count")).transpose()?.unwrap_or(0);
                 if count > 0 {
                     found.push((key.name.clone(), count));
                 }
@@ -118,7 +127,8 @@ impl RowChanges<'_> {
 }
 
 fn masked(row: &PgRow) -> Result<RowSample> {
-    let mut sample = [row.try_get::<Value, _>("before")?, row.try_get::<Option<Value>, _>("after")?.unwrap_or_default()];
+    let mut sample =
+        [row.try_get::<Value, _>("before")?, row.try_get::<Option<Value>, _>("after")?.unwrap_or_default()];
     sample.iter_mut().for_each(mask::value);
     let [before, after] = sample;
     Ok(RowSample { before, after })

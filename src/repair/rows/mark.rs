@@ -20,7 +20,11 @@ impl<'a> RowChanges<'a> {
     ///
     /// # Errors
     /// When a reference cannot be treated.
-    pub async fn mark_orphans(&mut self, connection: &mut PgConnection, orphaned: &[&Reference]) -> Result<()> {
+    pub async fn mark_orphans(
+        &mut self,
+        connection: &mut PgConnection,
+        orphaned: &[&Reference],
+    ) -> Result<()> {
         marks::reserve_memory(connection, true).await?;
         let mut emptied = Vec::new();
         for reference in orphaned {
@@ -291,7 +295,8 @@ fn is_it(table: &Table, gives_places: bool) -> Fragment {
         return Fragment::keyword("target.ctid = selected.\"place\"".to_owned());
     }
     let types = table.stored_columns.iter().zip(&table.stored_types);
-    let of_type = |column: &String| types.clone().find(|(stored, _)| *stored == column).map(|(_, of_type)| of_type);
+    let of_type =
+        |column: &String| types.clone().find(|(stored, _)| *stored == column).map(|(_, of_type)| of_type);
     let one = |column: &String| match of_type(column) {
         Some(of_type) => format!(
             "target.{} = CAST(selected.\"key\" ->> {} AS {of_type})",

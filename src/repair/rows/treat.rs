@@ -70,7 +70,9 @@ impl RowChanges<'_> {
             statements.push(counted((sql, touched), i64::try_from(marks.count)?, &name)?);
         }
         // Keys of the user's own may be checked at the end of the transaction only, and an ALTER TABLE before it would fail.
-        execute(connection, "SET CONSTRAINTS ALL IMMEDIATE".into()).await.context("while checking deferred keys")?;
+        execute(connection, "SET CONSTRAINTS ALL IMMEDIATE".into())
+            .await
+            .context("while checking deferred keys")?;
         Ok(statements)
     }
 

@@ -74,10 +74,12 @@ impl Reversal<'_> {
         let ([drop], [add, _]) = (fix.down.as_slice(), fix.up.as_slice()) else {
             bail!("EVO101's fix holds two statements, and its undo one")
         };
-        let variables = constraint.variables(&self.subject.schema).text("table_name", &constraint.child_table);
+        let variables =
+            constraint.variables(&self.subject.schema).text("table_name", &constraint.child_table);
         let variables = variables.text("schema", &self.subject.schema);
         let found = rows(connection, "sql/catalog/key_definition.sql", &variables).await?;
-        let definition: String = found.first().context("the key was in the catalog")?.try_get("definition")?;
+        let definition: String =
+            found.first().context("the key was in the catalog")?.try_get("definition")?;
         let definition = definition.strip_suffix(" NOT VALID").unwrap_or(&definition).to_owned();
         let put_back = render(add, &variables.clone().sql("definition", Fragment::keyword(definition)))?;
         run_sql(connection, executed, render(drop, &variables)?).await?;
@@ -85,7 +87,11 @@ impl Reversal<'_> {
     }
 
     /// Rows that come back past their constraints must refer to nothing that is gone, except where they did before.
-    async fn expect_no_new_orphans(&self, connection: &mut PgConnection, restoring: &Restoring<'_>) -> Result<()> {
+    async fn expect_no_new_orphans(
+        &self,
+        connection: &mut PgConnection,
+        restoring: &Restoring<'_>,
+    ) -> Result<()> {
         let constraints = &self.applied.steps.constraints;
         if constraints.is_empty() {
             return Ok(());

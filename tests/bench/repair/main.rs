@@ -147,7 +147,8 @@ async fn measure(place: &Place, case: &Case, rows: u32) -> Times {
         place.copy("bench_source", "bench").await;
         let mut times = Times { by_hand: by_hand(place, case.by_hand).await, ..Times::default() };
         times.dry_run = evodoctor(place, &["fix", case.code, "--max-lock", "1h"], 1);
-        times.apply = evodoctor(place, &["fix", case.code, "--apply", "--allow", "deletes-rows,changes-rows"], 0);
+        times.apply =
+            evodoctor(place, &["fix", case.code, "--apply", "--allow", "deletes-rows,changes-rows"], 0);
         times.undo = evodoctor(place, &["undo", "1", "--apply"], 0);
         runs.push(times);
     }

@@ -12,6 +12,8 @@ use crate::support::program::on;
 const FLEETING: &[&str] = &[
     "duration_ms",
     "held_ms",
+    "finding_ms",
+    "locked_ms",
     "applied_at",
     "undone_at",
     "database",
