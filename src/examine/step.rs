@@ -53,7 +53,8 @@ pub struct Step {
 
 enum Work {
     Query(String),
-    Other(Box<Other>),
+    /// With the statement that it runs, where it is one.
+    Other(Box<Other>, Option<String>),
 }
 
 /// Work that is more than a query. It runs behind a savepoint, as a query does.
@@ -111,9 +112,14 @@ impl Step {
 
     /// One statement, rendered, under the settings of a file, which it leaves as they were.
     pub fn query_under(settings: &'static str, about: impl Into<String>, cost: u64, sql: String) -> Self {
-        Self::other(about, cost, move |connection| {
+        let text = sql.clone();
+        let step = Self::other(about, cost, move |connection| {
             Box::pin(async move { rows_under(connection, settings, sql).await.map(Answer::Rows) })
-        })
+        });
+        match step.work {
+            Work::Other(work, _) => Self { work: Work::Other(work, Some(text)), ..step },
+            Work::Query(_) => step,
+        }
     }
 
     /// Anything else that is done on a connection, such as reading the stream of a COPY.
@@ -122,7 +128,7 @@ impl Step {
         cost: u64,
         work: impl for<'c> FnOnce(&'c mut PgConnection) -> Answering<'c> + 'static,
     ) -> Self {
-        Self { about: about.into(), cost, is_awaited: false, work: Work::Other(Box::new(work)) }
+        Self { about: about.into(), cost, is_awaited: false, work: Work::Other(Box::new(work), None) }
     }
 
     /// The same step, begun before all that are not awaited.
@@ -133,8 +139,8 @@ impl Step {
     /// The statement, where it is one.
     pub(super) fn sql(&self) -> Option<&str> {
         match &self.work {
-            Work::Query(sql) => Some(sql),
-            Work::Other(_) => None,
+            Work::Query(sql) | Work::Other(_, Some(sql)) => Some(sql),
+            Work::Other(_, None) => None,
         }
     }
 
@@ -142,7 +148,7 @@ impl Step {
     pub(super) fn into_query(self) -> Result<String, Box<Other>> {
         match self.work {
             Work::Query(sql) => Ok(sql),
-            Work::Other(work) => Err(work),
+            Work::Other(work, _) => Err(work),
         }
     }
 }

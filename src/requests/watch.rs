@@ -21,6 +21,9 @@ const MOST_CLIENTS: usize = 50_000;
 /// Different names that were served, told apart.
 const MOST_SERVED: usize = 20_000;
 
+/// Different names whose text is kept, to know them again in other letters.
+const MOST_NAMES: usize = 4_000;
+
 /// Names longer than this, in bytes, are not remembered.
 const LONGEST_NAME: usize = 120;
 
@@ -225,7 +228,7 @@ impl Watch {
             *self.hosts.entry(host).or_default() |= serves;
         }
         for (hash, name) in std::mem::take(&mut other.names) {
-            if self.names.len() < MOST_SERVED {
+            if self.names.len() < MOST_NAMES {
                 self.names.insert(hash, name);
             }
         }
@@ -261,7 +264,7 @@ impl Watch {
         self.paths[at] = self.paths[at + 1];
         let place = place(path, &self.hasher);
         if let Place::Named(_, name) = place
-            && self.names.len() < MOST_SERVED
+            && self.names.len() < MOST_NAMES
             && let Some(segment) = routes::find(path).and_then(|target| target.instance)
             && segment.len() < LONGEST_NAME
         {

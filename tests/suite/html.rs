@@ -209,7 +209,9 @@ async fn a_hostile_name_is_text_and_nothing_it_could_bring_would_run() {
     execute(&mut database.connect().await, more).await;
     let pages = Pages::new();
     let names = ["check", "fix"];
-    let files = names.map(|name| pages.put(name, &html(&database.url(), &[name, "--fail-on", "advice", "--ignore", "EVO207"]).ends(1)));
+    let files = names.map(|name| {
+        pages.put(name, &html(&database.url(), &[name, "--fail-on", "advice", "--ignore", "EVO207"]).ends(1))
+    });
     let tasks: Vec<Value> = files.iter().map(|file| json!({"what": "hostile", "file": file})).collect();
     for (name, seen) in names.iter().zip(look(&tasks)) {
         assert_eq!((&seen["strangers"], &seen["handlers"]), (&json!([]), &json!([])), "{name}");

@@ -99,7 +99,8 @@ async fn beside(url: String, arguments: &[&'static str]) -> Run {
 #[tokio::test]
 async fn no_writer_waits_longer_than_the_bound_for_a_dry_run_of_every_fix() {
     let database = orphans(ORPHANS).await;
-    let rows = &["fix", "EVO101", "EVO102", "EVO103", "EVO104", "EVO107", "EVO108", "EVO109", "--format", "json"];
+    let rows =
+        &["fix", "EVO101", "EVO102", "EVO103", "EVO104", "EVO107", "EVO108", "EVO109", "--format", "json"];
     let everything = &["fix", "--format", "json"];
     for (arguments, may_be_refused) in [(&rows[..], false), (&everything[..], true)] {
         let writers = Writers::start(&database).await;
@@ -112,7 +113,10 @@ async fn no_writer_waits_longer_than_the_bound_for_a_dry_run_of_every_fix() {
                 let report = run.ends(1).json();
                 let treated = report["fixes"].as_array().expect("a list").iter();
                 let removed: i64 = treated.filter_map(|fix| fix["timing"]["rows"].as_i64()).sum();
-                assert!(removed >= 4 * i64::from(ORPHANS), "only {removed} rows were treated: this shows nothing");
+                assert!(
+                    removed >= 4 * i64::from(ORPHANS),
+                    "only {removed} rows were treated: this shows nothing"
+                );
             }
         }
         // A machine that does ten things at once lets everybody wait for a moment of its own.

@@ -58,8 +58,8 @@ async fn what_a_recovery_conflict_ends_is_undecided() {
         (&["check", "--jobs", "1"][..], r#"DELETE FROM evolution_api."Other" WHERE number % 2 = 0"#),
         (&["check", "--jobs", "3"], r#"DELETE FROM evolution_api."Other" WHERE number % 3 = 0"#),
         (&["check", "--jobs", "1"], r#"ALTER TABLE evolution_api."Instance" ADD COLUMN "more" integer"#),
-        (&["preflight"], r#"DELETE FROM evolution_api."Other""#),
-        (&["preflight"], r#"ALTER TABLE evolution_api."Chats" ADD COLUMN "more" integer"#),
+        (&["preflight", "--to", "2.4.0-rc2"], r#"DELETE FROM evolution_api."Other""#),
+        (&["preflight", "--to", "2.4.0-rc2"], r#"ALTER TABLE evolution_api."Chats" ADD COLUMN "more" integer"#),
     ] {
         let run = interrupted(&pair, &[arguments, &["--format", "json"]].concat(), conflict).await;
         assert!(!run.stderr.contains("panicked"), "{run:?}");
@@ -74,7 +74,7 @@ async fn what_a_recovery_conflict_ends_is_undecided() {
         for part in ["to replay", "hot_standby_feedback", "max_standby_streaming_delay", "ask the primary"] {
             assert!(reason.contains(part), "{reason}");
         }
-        if arguments == ["preflight"] {
+        if arguments[0] == "preflight" {
             // What could not be asked is undecided for the migrations that it is about, and no other.
             let is = |wanted: &'static str| move |one: &&Value| one["outcome"] == wanted;
             let pending = report["preflight"]["pending"].as_array().expect("a list");

@@ -221,7 +221,8 @@ fn in_ascii(value: &Value) -> String {
 
 fn read_entry(row: &PgRow) -> Result<Entry> {
     let sample: String = row.try_get("sample")?;
-    let sample: Value = serde_json::from_str(&sample).context("the quarantine holds a sample that cannot be read")?;
+    let sample: Value =
+        serde_json::from_str(&sample).context("the quarantine holds a sample that cannot be read")?;
     let read = |row: &Value| RowSample { before: row[0].clone(), after: row[1].clone() };
     Ok(Entry {
         code: row.try_get("code")?,
