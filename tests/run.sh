@@ -7,14 +7,15 @@ tests/setup.sh
 cargo fmt --check
 cargo clippy --all-targets --locked -- -D warnings
 # The promises, on the oldest and the newest server too. EVODOCTOR_TEST_VERSIONS="" leaves them out.
-promises="atomic checks consent fixes hostile online own_schema owner plan read_only secrets side_by_side standby undo waiting"
+promises="atomic consent fixes hostile online own_schema owner plan read_only secrets side_by_side standby undo waiting"
 # What takes long, and one version is enough for: hundreds of deaths, the load behind a plain fix, every release once more under
 # odd names, Prisma, and half a minute of asking a server that is gone. And a dump, which the machine's pg_dump makes of its own
 # version.
 long="waiting::load:: ::moments:: ::prisma:: names_that_need_quoting an_unknown_end a_dump_shows_no_secret"
 versions=${EVODOCTOR_TEST_VERSIONS-12 18}
 if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --locked --no-fail-fast
+    # One more at once than there are processors: some of them wait for locks and for silent networks.
+    cargo nextest run --locked --no-fail-fast --test-threads $(($(nproc) + 1))
     for version in $versions; do
         programs=$(tests/postgres.sh "$version")
         echo "run: the promises on PostgreSQL $version"

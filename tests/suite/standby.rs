@@ -59,7 +59,10 @@ async fn what_a_recovery_conflict_ends_is_undecided() {
         (&["check", "--jobs", "3"], r#"DELETE FROM evolution_api."Other" WHERE number % 3 = 0"#),
         (&["check", "--jobs", "1"], r#"ALTER TABLE evolution_api."Instance" ADD COLUMN "more" integer"#),
         (&["preflight", "--to", "2.4.0-rc2"], r#"DELETE FROM evolution_api."Other""#),
-        (&["preflight", "--to", "2.4.0-rc2"], r#"ALTER TABLE evolution_api."Chats" ADD COLUMN "more" integer"#),
+        (
+            &["preflight", "--to", "2.4.0-rc2"],
+            r#"ALTER TABLE evolution_api."Chats" ADD COLUMN "more" integer"#,
+        ),
     ] {
         let run = interrupted(&pair, &[arguments, &["--format", "json"]].concat(), conflict).await;
         assert!(!run.stderr.contains("panicked"), "{run:?}");

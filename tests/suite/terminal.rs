@@ -196,7 +196,8 @@ async fn hostile_names_stay_text_in_colour_too() {
          VALUES ('i1', E'a/\\x1b[2J\\u202Eb\\n文字', 'open')",
     )
     .await;
-    let text = on(&database.url(), &["check", "--color", "always", "-v", "--fail-on", "advice"]).ends(1).stdout;
+    let text =
+        on(&database.url(), &["check", "--color", "always", "-v", "--fail-on", "advice"]).ends(1).stdout;
     let text = plain(&text);
     assert!(text.contains("a/\\u001b[2J\\u{202e}b\\n文字"), "{text}");
     assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text:?}");
