@@ -70,7 +70,7 @@ async fn who_holds_a_table_that_another_step_needs_is_named() {
     execute(&mut connection, sql).await;
     // A reader is no hindrance to EVO101, which comes first, but to EVO207.
     let (_reader, pid) = blocker(&database, r#"SELECT FROM "Label""#).await;
-    let run = on(&database.url(), &["fix", "EVO101", "EVO207", "--wait", "2s"]).ends(2);
+    let run = on(&database.url(), &["fix", "EVO101", "EVO207", "--wait", "6s"]).ends(2);
     assert!(!run.stderr.contains("another transaction"), "it was taken for gone: {}", run.stderr);
     let who = format!("process {pid} (nightly backup");
     let end = format!("SELECT pg_terminate_backend({pid})");
