@@ -103,14 +103,11 @@ async fn gone() -> anyhow::Error {
         sleep(MOMENT).await;
         let mut attempts = 0;
         while let Some(target) = pulse::silent_for(SILENCE) {
-            match tokio::time::timeout(ATTEMPT, Session::reach(&target)).await {
-                // An answer of any kind is one.
-                Ok(_) => {
-                    sleep(SILENCE).await;
-                    break;
-                }
-                Err(_) => attempts += 1,
+            if Session::is_answered(&target, ATTEMPT).await {
+                sleep(SILENCE).await;
+                break;
             }
+            attempts += 1;
             tracing::debug!(attempts, "the server does not answer");
             if attempts == ATTEMPTS && pulse::silent_for(SILENCE).is_some() {
                 let seconds = (SILENCE + ATTEMPT * 3).as_secs();

@@ -70,7 +70,11 @@ pub async fn text_rows(connection: &mut PgConnection, sql: String) -> sqlx::Resu
 /// What the server says, as it is; what stands behind the statement that failed was not run.
 pub fn each(connection: &mut PgConnection, sql: String) -> impl Stream<Item = sqlx::Result<()>> + Unpin {
     announce(&sql);
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute_many(connection).map_ok(|_| ())
+    let waiting = Waiting::begin();
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute_many(connection).map_ok(move |_| {
+        // Held for as long as the stream is: an answer may be outstanding until its end.
+        let _ = &waiting;
+    })
 }
 
 /// Runs one rendered statement; returns how many rows it touched.

@@ -10,7 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 
 use super::url::{Fallback, Target};
-use super::{pulse, snapshot};
+use super::{pulse, run, snapshot};
 use crate::exit::failure;
 use refusal::Refusal;
 
@@ -83,14 +83,10 @@ impl Session {
         })
     }
 
-    /// Whether the server takes a connection, or answers at all; nothing is asked of it.
-    ///
-    /// # Errors
-    /// When it refuses.
-    pub async fn reach(target: &Target) -> Result<()> {
-        let connection =
-            connect(target, target.options.clone()).await.map_err(|error| error.explain(target))?;
-        Ok(connection.close().await?)
+    /// Whether the server takes or refuses a connection within `limit`, whatever the connection string says of the time
+    /// that one may take; nothing is asked of it.
+    pub async fn is_answered(target: &Target, limit: Duration) -> bool {
+        tokio::time::timeout(limit, target.options.connect()).await.is_ok()
     }
 
     /// Calls server and database by the names of what was restored here, which a reader knows.
@@ -118,7 +114,7 @@ impl Session {
     /// # Errors
     /// When the connection is lost.
     pub async fn end_snapshot(&mut self) -> Result<()> {
-        sqlx::raw_sql("ROLLBACK").execute(&mut self.connection).await?;
+        run::execute(&mut self.connection, "ROLLBACK".into()).await?;
         Ok(())
     }
 
