@@ -357,7 +357,7 @@ fn report(opened: &Opened, plan: Plan, done: Done, args: &cli::Fix) -> Report {
     let subject = opened.subject();
     let change = Change {
         run: RunInfo { id: done.runs.last().copied(), applied: args.apply && !done.runs.is_empty() },
-        plan_hash: plan_hash(&Identity::of(&subject.server, &subject.schema), &fixes),
+        plan_hash: plan_hash(&Identity::of(&subject.server, &subject.schema), &fixes, &[]),
         fixes,
         next,
         pending: plan.chosen,

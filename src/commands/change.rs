@@ -14,7 +14,7 @@ use crate::database::trouble::{Trouble, is_lost};
 use crate::exit::{failure, failure_for};
 use crate::progress;
 use crate::repair::batch::CODES;
-use crate::repair::fix::needing_consent;
+use crate::repair::fix::{in_order, needing_consent};
 use crate::repair::ledger::{self, Run};
 use crate::repair::locks::{self, Attempt, Blocker, LockTimeout, LockedTooLong, Patience};
 use crate::repair::plan::FixPlan;
@@ -207,8 +207,8 @@ pub async fn settle(
 
 /// The hazards of a plan that need consent.
 pub fn needs_consent(fixes: &[FixPlan]) -> Vec<String> {
-    let all: Vec<String> = fixes.iter().flat_map(|fix| fix.hazards.iter().cloned()).collect();
-    needing_consent(&all)
+    let all: Vec<String> = fixes.iter().flat_map(|fix| needing_consent(&fix.code, &fix.hazards)).collect();
+    in_order(&all)
 }
 
 /// `--apply`, with the consent that the plan needs.

@@ -90,10 +90,11 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
     .await?;
 
     if let Some(plan) = &plan {
-        plan.expect_same(&rehearsal.fixes)?;
+        plan.expect_same(&rehearsal.fixes, &rehearsal.obstructed)?;
     }
     if let Some(path) = &args.plan_out {
-        PlanFile::new(&identity, &rehearsal.fixes, hazards.to())?.write(path)?;
+        let left = rehearsal.obstructed.clone();
+        PlanFile::new(&identity, &rehearsal.fixes, left, hazards.to())?.write(path)?;
     }
     let committed = change::settle(&mut opened, &rehearsal, args.apply, &allowed).await?;
     if args.online && committed == Committed::Yes {

@@ -36,12 +36,20 @@ pub const HAZARDS: &[(&str, bool)] = &[
     ("fires-triggers", false),
 ];
 
-/// Those of some hazards that need consent, in the order of [`HAZARDS`].
-pub fn needing_consent(hazards: &[String]) -> Vec<String> {
-    let needed = HAZARDS
-        .iter()
-        .filter(|(name, needs_consent)| *needs_consent && hazards.iter().any(|one| one == name));
+/// Those of a fix's hazards that need consent, in the order of [`HAZARDS`]. `limits-undo` does where undo cannot be exact from the
+/// start, which only a fix of references has; elsewhere it says that later rows may be in undo's way.
+pub fn needing_consent(code: &str, hazards: &[String]) -> Vec<String> {
+    let is_inexact = find(code).is_some_and(|fix| fix.family == Family::Reference);
+    let needs = |name: &str, always: bool| always || (name == "limits-undo" && is_inexact);
+    let has = |name: &str| hazards.iter().any(|one| one == name);
+    let needed = HAZARDS.iter().filter(|(name, always)| needs(name, *always) && has(name));
     needed.map(|(name, _)| (*name).to_owned()).collect()
+}
+
+/// Hazards once each, in the order of [`HAZARDS`].
+pub fn in_order(hazards: &[String]) -> Vec<String> {
+    let known = HAZARDS.iter().filter(|(name, _)| hazards.iter().any(|one| one == name));
+    known.map(|(name, _)| (*name).to_owned()).collect()
 }
 
 /// A versioned fix.

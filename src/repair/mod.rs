@@ -20,3 +20,4 @@ pub mod statements;
 pub mod strangers;
 pub mod turn;
 pub mod undo;
+mod verify;

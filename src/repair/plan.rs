@@ -1,5 +1,6 @@
 //! Plans: what a rehearsal showed, in a form that can be kept, reviewed, and held against the next rehearsal.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -124,14 +125,25 @@ impl Identity {
     }
 }
 
+/// A finding whose fix met an obstacle, and that a plan leaves to a person.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The rule's code.
+    pub code: String,
+    /// What a baseline remembers.
+    pub key: String,
+}
+
 /// What a fix is built on: the DDL of the tables it locks.
 pub fn base(before: &Ddl, tables: &[String]) -> String {
     hash(&json!(tables.iter().map(|table| (table, before.get(table))).collect::<Vec<_>>()))
 }
 
-/// The hash of a whole plan.
-pub fn plan_hash(identity: &Identity, fixes: &[FixPlan]) -> String {
-    hash(&json!([identity, fixes.iter().map(|fix| &fix.plan_hash).collect::<Vec<_>>()]))
+/// The hash of a whole plan: what is done where, and what is left to a person.
+pub fn plan_hash(identity: &Identity, fixes: &[FixPlan], left: &[LeftOut]) -> String {
+    let fixes: Vec<&String> = fixes.iter().map(|fix| &fix.plan_hash).collect();
+    // Plans that leave nothing have the hash that they had before there was anything to leave.
+    hash(&if left.is_empty() { json!([identity, fixes]) } else { json!([identity, fixes, left]) })
 }
 
 fn hash(value: &Value) -> String {
@@ -154,6 +166,9 @@ pub struct PlanFile {
     pub to: Option<String>,
     /// Per code the hash of its part, to say what has changed.
     pub parts: Vec<(String, String)>,
+    /// What the plan leaves to a person.
+    #[serde(default)]
+    left: Vec<LeftOut>,
     /// For the reader; `checksum` covers it.
     fixes: Value,
     /// SHA-256 over the rest of the file, so that an edited or torn file is noticed.
@@ -165,15 +180,21 @@ impl PlanFile {
     ///
     /// # Errors
     /// When a sample cannot be written as JSON.
-    pub fn new(identity: &Identity, fixes: &[FixPlan], to: Option<&str>) -> Result<Self> {
+    pub fn new(identity: &Identity, fixes: &[FixPlan], left: Vec<LeftOut>, to: Option<&str>) -> Result<Self> {
+        let mut codes: Vec<String> = fixes.iter().map(|fix| fix.code.clone()).collect();
+        let mut seen = BTreeSet::new();
+        // A run that goes round may carry out a fix twice. What is left is asked for again, so that it is known to be left.
+        codes.extend(left.iter().map(|left| left.code.clone()));
+        codes.retain(|code| seen.insert(code.clone()));
         let mut file = Self {
             evodoctor_plan: 1,
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-            plan_hash: plan_hash(identity, fixes),
+            plan_hash: plan_hash(identity, fixes, &left),
             database: identity.clone(),
-            codes: fixes.iter().map(|fix| fix.code.clone()).collect(),
+            codes,
             to: to.map(str::to_owned),
             parts: fixes.iter().map(|fix| (fix.code.clone(), fix.plan_hash.clone())).collect(),
+            left,
             fixes: serde_json::to_value(fixes)?,
             checksum: String::new(),
         };
@@ -276,22 +297,27 @@ impl PlanFile {
     ///
     /// # Errors
     /// Says which fixes differ.
-    pub fn expect_same(&self, fixes: &[FixPlan]) -> Result<()> {
-        if self.plan_hash == plan_hash(&self.database, fixes) {
+    pub fn expect_same(&self, fixes: &[FixPlan], left: &[LeftOut]) -> Result<()> {
+        if self.plan_hash == plan_hash(&self.database, fixes, left) {
             return self.expect_same_text(fixes);
         }
+        let now: Vec<(String, String)> =
+            fixes.iter().map(|fix| (fix.code.clone(), fix.plan_hash.clone())).collect();
+        let planned = |code: &String| self.parts.iter().filter(|(of, _)| of == code).collect::<Vec<_>>();
+        let found = |code: &String| now.iter().filter(|(of, _)| of == code).collect::<Vec<_>>();
+        let codes: BTreeSet<&String> = self.parts.iter().chain(&now).map(|(code, _)| code).collect();
         let mut differs: Vec<String> = Vec::new();
-        for (code, hash) in &self.parts {
-            match fixes.iter().find(|fix| fix.code == *code) {
-                None => differs.push(format!("{code} has nothing to do any more")),
-                Some(fix) if fix.plan_hash != *hash => {
-                    differs.push(format!("{code} would now do something else"))
-                }
-                Some(_) => {}
+        for code in codes {
+            match (planned(code), found(code)) {
+                (planned, found) if planned == found => {}
+                (_, found) if found.is_empty() => differs.push(format!("{code} has nothing to do any more")),
+                (planned, _) if planned.is_empty() => differs.push(format!("{code} was not in the plan")),
+                _ => differs.push(format!("{code} would now do something else")),
             }
         }
-        let unplanned = fixes.iter().filter(|fix| !self.codes.contains(&fix.code));
-        differs.extend(unplanned.map(|fix| format!("{} was not in the plan", fix.code)));
+        if self.left != left {
+            differs.push("other findings are left to you than in the plan".to_owned());
+        }
         Err(failure(
             format!(
                 "the database has changed since the plan was made ({}); nothing was applied",

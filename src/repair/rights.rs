@@ -111,9 +111,17 @@ pub async fn expect(
 /// # Errors
 /// As [`expect`].
 pub fn expect_tables(catalog: &Catalog, server: &Server, need: Need) -> Result<()> {
-    let mut missing = of_tables(catalog, &server.role, std::slice::from_ref(&need));
+    refuse(&server.role, of_tables(catalog, &server.role, std::slice::from_ref(&need)))
+}
+
+/// Refuses a dry run that would fire triggers of the user's without consent.
+///
+/// # Errors
+/// Names the triggers, and what to type.
+pub fn expect_consent_to_triggers(catalog: &Catalog, server: &Server, need: &Need) -> Result<()> {
+    let mut missing = Missing::default();
     if !server.may_fire {
-        of_triggers(catalog, &need, &mut missing);
+        of_triggers(catalog, need, &mut missing);
     }
     refuse(&server.role, missing)
 }

@@ -232,7 +232,7 @@ async fn run_statement(connection: &mut PgConnection, sql: &str) -> Result<()> {
     match state_of(&error).as_deref() {
         Some("23503") => Err(failure(
             "rows that refer to nothing keep the key from being built",
-            "let EVO101 treat them in the same run: name both codes, EVO101 first",
+            "evodoctor fix EVO101 treats them; what it leaves to you has to be treated first",
         )),
         Some("23505") => Err(failure(
             format!("duplicate rows keep a unique index from being built ({sql})"),

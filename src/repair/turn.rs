@@ -16,7 +16,7 @@ use super::rehearsal::Subject;
 use super::rights::{self, Need};
 use super::rows::{self, RowChanges, Treated};
 use super::statements::{self, WayBack, statements};
-use super::{diff, marks, merge, online, orphans};
+use super::{diff, marks, merge, online, orphans, verify};
 use crate::database::catalog::{self, Catalog, Ddl};
 use crate::database::run::{self, execute};
 use crate::database::script::{Variables, render};
@@ -27,7 +27,6 @@ use crate::examine::parts;
 use crate::examine::references::Reference;
 use crate::examine::runner::Scope;
 use crate::examine::unique_indexes::UniqueIndex;
-use crate::exit::failure;
 
 /// One fix's turn.
 pub struct Turn<'a> {
@@ -62,6 +61,7 @@ impl Turn<'_> {
         let orphaned = self.orphaned();
         let tables = self.tables();
         let catalog = self.scope.catalog;
+        self.expect_consent_to_triggers()?;
         rights::expect_tables(catalog, &self.subject.server, self.need())?;
         // Readers need not wait where only rows change.
         let alters =
@@ -77,6 +77,14 @@ impl Turn<'_> {
         // What the lock does not keep away, such as a row that somebody holds FOR UPDATE, may still be waited for.
         let done = self.on_locked(connection, attempt, watch, quarantine, &tables, &orphaned).await;
         done.map_err(|error| locks::as_timeout(error, &self.subject.schema, &tables, mode))
+    }
+
+    /// Refuses a dry run that would fire triggers of the user's without consent.
+    ///
+    /// # Errors
+    /// Names the triggers.
+    pub fn expect_consent_to_triggers(&self) -> Result<()> {
+        rights::expect_consent_to_triggers(self.scope.catalog, &self.subject.server, &self.need())
     }
 
     /// Whether what others would have to wait for is left for after the transaction. An index that takes another's place is
@@ -214,9 +222,16 @@ impl Turn<'_> {
             statements.extend(self.hand_over(connection).await?);
         }
         watch.look(connection).await?;
-        // What is not whole yet is looked at when it is.
-        if steps.later.is_empty() {
-            self.verify(connection).await?;
+        // What is not whole yet is looked at when it is; until then, at what would keep it from becoming so.
+        match steps.later.as_slice() {
+            [] => match self.finder {
+                Some(finder) => {
+                    verify::is_repaired(connection, self.subject, finder, self.fix.family, self.chosen)
+                        .await?;
+                }
+                None => {}
+            },
+            later => verify::can_validate(connection, self.subject, later).await?,
         }
         let after = catalog::ddl(connection, schema).await?;
         let Treated { row_diff, orphans, marking, .. } = treated;
@@ -348,7 +363,12 @@ impl Turn<'_> {
         connection: &mut PgConnection,
         allowed: &[String],
     ) -> Result<Vec<String>> {
-        let mut lacking = needing_consent(&self.fix.hazards);
+        let mut lacking = needing_consent(&self.fix.code, &self.fix.hazards);
+        let claims_valid =
+            |key: &Reference| key.declared.as_ref().is_some_and(|key| key.is_enforced && key.is_validated);
+        if !self.orphaned().into_iter().any(claims_valid) || marks::can_replicate(connection).await? {
+            lacking.retain(|hazard| hazard != "limits-undo");
+        }
         lacking.retain(|hazard| !allowed.contains(hazard));
         if !lacking.iter().any(|hazard| hazard.ends_with("-rows")) {
             return Ok(lacking);
@@ -367,28 +387,6 @@ impl Turn<'_> {
             _ => true,
         });
         Ok(lacking)
-    }
-
-    /// Sqitch's third step: what was wrong must now be right.
-    async fn verify(&self, connection: &mut PgConnection) -> Result<()> {
-        let Some(finder) = self.finder else { return Ok(()) };
-        let catalog = Catalog::read(connection, &self.subject.schema).await?;
-        let mut scope = Scope::new(&catalog, self.subject.range, &self.subject.server.role);
-        // What nobody touched is as it was.
-        let is_chosen = |key: &str| self.chosen.iter().any(|finding| finding.key == key);
-        scope
-            .references
-            .retain(|reference| self.fix.family != Family::Reference || is_chosen(&reference.subject()));
-        scope.unique_indexes.retain(|index| self.fix.family != Family::UniqueIndex || is_chosen(&index.name));
-        let (_, findings) = finder.find(connection, &scope).await?;
-        let stays = self.chosen.iter().find(|chosen| findings.iter().any(|found| found.key == chosen.key));
-        match stays {
-            None => Ok(()),
-            Some(finding) => Err(failure(
-                format!("{} is still found after its fix ({})", finding.code, finding.subject),
-                "please report this with the output of: evodoctor check --format json",
-            )),
-        }
     }
 
     /// The hazards that are real here: row hazards only where there are rows.

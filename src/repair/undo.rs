@@ -131,7 +131,7 @@ pub async fn rehearse(
     }
     quarantine::unpack(connection, &catalog, &numbers).await?;
     all.fixes = reverse_runs(connection, subject, attempt, chosen).await?;
-    all.plan_hash = plan_hash(&Identity::of(&subject.server, &subject.schema), &all.fixes);
+    all.plan_hash = plan_hash(&Identity::of(&subject.server, &subject.schema), &all.fixes, &[]);
     Ok(all)
 }
 

@@ -159,7 +159,10 @@ fn meaning(hazard: &str) -> &'static str {
             "a table is written anew, which takes time and room; --apply wants --allow rewrites-table"
         }
         "blocks-writes" => "whoever writes to the tables waits meanwhile",
-        "limits-undo" => "undo is refused once rows are there that the old state does not allow",
+        "limits-undo" => {
+            "undo is refused once rows are there that the old state does not allow; where undo could not be exact from the start \
+             (EVO101, as a role that is no superuser), --apply wants --allow limits-undo"
+        }
         _ => "",
     }
 }

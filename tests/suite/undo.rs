@@ -196,7 +196,9 @@ async fn an_owner_gets_the_rows_back_under_an_honest_constraint() {
     let plan = on(&url, &["fix", "EVO101", "--format", "json"]).ends(1).json();
     assert!(notes(&plan).contains("leaves their constraint NOT VALID"), "{}", notes(&plan));
     assert!(plan["fixes"][0]["hazards"].as_array().unwrap().contains(&"limits-undo".into()), "{plan}");
-    on(&url, &APPLY).ends(0);
+    on(&url, &APPLY).ends(2).complains(&["limits-undo", "--allow limits-undo"]);
+    let consented = ["fix", "EVO101", "--apply", "--allow", "deletes-rows,changes-rows,limits-undo"];
+    on(&url, &consented).ends(0);
     on(&url, &["check", "--select", "EVO101"]).ends(0);
     let report = on(&url, &["undo", "1", "--format", "json"]).ends(1).json();
     assert!(notes(&report).contains("it is NOT VALID now"), "{}", notes(&report));

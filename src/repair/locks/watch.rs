@@ -51,7 +51,7 @@ fn blocks_writers(mode: &str) -> bool {
     strength(mode) >= strength("ShareLock")
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Held {
     mode: String,
     since: Instant,
@@ -71,7 +71,40 @@ pub struct LockWatch {
     treated: u64,
 }
 
+/// What was held at a savepoint: going back to it lets go of what came later.
+#[derive(Debug)]
+pub struct HeldAtSavepoint {
+    held: BTreeMap<String, Held>,
+    turn: usize,
+    is_waited_for: bool,
+    rows: u64,
+    treated: u64,
+}
+
 impl LockWatch {
+    /// What is held now, where a savepoint is made.
+    pub fn savepoint(&self) -> HeldAtSavepoint {
+        HeldAtSavepoint {
+            held: self.held.clone(),
+            turn: self.turn,
+            is_waited_for: self.first.is_some(),
+            rows: self.rows,
+            treated: self.treated,
+        }
+    }
+
+    /// The transaction went back to a savepoint, and let go of the locks that came after it.
+    pub fn roll_back_to(&mut self, savepoint: HeldAtSavepoint) {
+        self.held = savepoint.held;
+        self.turn = savepoint.turn;
+        self.rows = savepoint.rows;
+        self.treated = savepoint.treated;
+        if !savepoint.is_waited_for {
+            self.first = None;
+            self.deadline = None;
+        }
+    }
+
     /// Ends the statements of the transaction when writers have waited for so long.
     pub fn limited(limit: Option<Duration>) -> Self {
         Self { limit, ..Self::default() }

@@ -16,9 +16,20 @@ const ROWS: usize = 3;
 /// Fills the tables of a release, parents first, three rows each, except those in `without`. No two rows are equal in a
 /// column that is unique in any release.
 pub async fn fill(connection: &mut PgConnection, schema: &str, release: Release, without: &[&str]) {
+    fill_with(connection, schema, release, without, ROWS).await;
+}
+
+/// The same with so many rows each.
+pub async fn fill_with(
+    connection: &mut PgConnection,
+    schema: &str,
+    release: Release,
+    without: &[&str],
+    rows: usize,
+) {
     let mut sql = String::from("SET session_replication_role = replica;\n");
     for table in facts().tables(release).filter(|table| !without.contains(&table.name.as_str())) {
-        for number in 0..ROWS {
+        for number in 0..rows {
             let columns: Vec<&Column> =
                 table.columns(release).filter(|column| is_filled(column, table, release, without)).collect();
             let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();

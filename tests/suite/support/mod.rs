@@ -2,6 +2,7 @@
 
 pub mod checkout;
 pub mod cluster;
+pub mod damage;
 pub mod database;
 pub mod filler;
 pub mod fixtures;

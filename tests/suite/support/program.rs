@@ -150,6 +150,16 @@ impl Run {
         self
     }
 
+    /// Expects every one of the texts on stdout.
+    #[track_caller]
+    pub fn says(self, texts: &[&str]) -> Self {
+        let said = self.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        for text in texts {
+            assert!(said.contains(text), "no {text:?} in:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        }
+        self
+    }
+
     /// What went to stdout, as JSON.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout)

@@ -1,0 +1,87 @@
+//! On databases that are damaged at random, what was applied can be undone: check, dry run, apply, a second dry run, undo, and
+//! everything is as it was, catalog and rows. `PROPTEST_CASES` and `PROPTEST_RNG_SEED` search further.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+
+use proptest::prelude::*;
+use proptest::test_runner::{TestCaseError, TestRunner};
+use serde_json::Value;
+
+use crate::support::damage::{Damaged, damaged};
+use crate::support::database::{TestDatabase, execute};
+use crate::support::generated::generated;
+use crate::support::program::{Run, on};
+use crate::support::state::seen;
+
+const ALLOW: &str = "deletes-rows,changes-rows,changes-schema,limits-undo,fires-triggers";
+
+/// Runs a test on so many damaged databases.
+fn on_damaged<F: Future<Output = Result<(), TestCaseError>>>(cases: u32, test: impl Fn(Damaged) -> F) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let run = |damaged| runtime.block_on(test(damaged));
+    if let Err(error) = TestRunner::new(generated(cases)).run(&damaged(), run) {
+        panic!("{error}");
+    }
+}
+
+fn fix(database: &TestDatabase, schema: &str, more: &[&str]) -> Run {
+    let start = ["fix", "--schema", schema, "--fail-on", "advice", "--format", "json"];
+    on(&database.url(), &[&start[..], more].concat())
+}
+
+/// The exit code of a command that could do its work.
+fn expect_done(run: &Run, what: &str) -> Result<(), TestCaseError> {
+    prop_assert!(matches!(run.code, Some(0 | 1 | 3)), "{what}: {}", run.stderr);
+    Ok(())
+}
+
+/// The codes that a plan carries out.
+fn codes(plan: &Value) -> BTreeSet<&str> {
+    plan["fixes"].as_array().into_iter().flatten().filter_map(|fix| fix["code"].as_str()).collect()
+}
+
+#[test]
+fn apply_and_undo_leave_everything_as_it_was() {
+    on_damaged(16, async |damaged: Damaged| {
+        let (database, schema) = (damaged.database().await, damaged.schema());
+        let before = seen(&database).await;
+        let check = on(&database.url(), &["check", "--schema", schema]);
+        expect_done(&check, "check")?;
+
+        let dry = fix(&database, schema, &["--allow", "fires-triggers"]);
+        expect_done(&dry, "dry run")?;
+        prop_assert!(seen(&database).await == before, "the dry run left a trace");
+        let planned = dry.json();
+        if codes(&planned).is_empty() {
+            return Ok(());
+        }
+
+        let applied = fix(&database, schema, &["--apply", "--allow", ALLOW]);
+        expect_done(&applied, "apply")?;
+        let applied = applied.json();
+        prop_assert_eq!(&applied["plan_hash"], &planned["plan_hash"], "what was shown is what is applied");
+        let again = fix(&database, schema, &["--allow", "fires-triggers"]);
+        expect_done(&again, "a second dry run")?;
+        let again = again.json();
+        prop_assert!(codes(&again).is_empty(), "a second run finds more to do: {:?}", codes(&again));
+
+        let run = applied["run"]["id"].to_string();
+        let undo = on(&database.url(), &["undo", &run, "--schema", schema, "--apply"]);
+        expect_done(&undo, "undo")?;
+        let limited = applied["fixes"].as_array().into_iter().flatten().any(|fix| {
+            fix["hazards"].as_array().is_some_and(|hazards| hazards.iter().any(|one| one == "limits-undo"))
+        });
+        let after = seen(&database).await;
+        prop_assert!(limited || after == before, "undo left something else: {}", difference(&before, &after));
+        Ok(())
+    });
+}
+
+/// The first lines that only one of two states has.
+fn difference(before: &str, after: &str) -> String {
+    let (old, new): (BTreeSet<&str>, BTreeSet<&str>) = (before.lines().collect(), after.lines().collect());
+    let gone = old.difference(&new).take(5).map(|line| format!("- {line}"));
+    let come = new.difference(&old).take(5).map(|line| format!("+ {line}"));
+    gone.chain(come).collect::<Vec<_>>().join("\n")
+}
