@@ -22,6 +22,7 @@ const TICK: Duration = Duration::from_millis(200);
 
 const WITHOUT_END: &str = "{spinner} {prefix} {elapsed}  {wide_msg}";
 const STEPS: &str = "{spinner} {prefix} [{bar:20}] {human_pos} of {human_len} after {elapsed}  {wide_msg}";
+const ROWS: &str = "{spinner} {prefix} [{bar:20}] {human_pos} of {human_len} rows, {eta} left  {wide_msg}";
 const BYTES: &str = "{spinner} {prefix} [{bar:20}] {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, \
                      {eta} left  {wide_msg}";
 const BYTES_WITHOUT_END: &str = "{spinner} {prefix} {binary_bytes}, {binary_bytes_per_sec}  {wide_msg}";
@@ -61,11 +62,18 @@ pub fn statement(sql: &str) {
     shown.bar.set_message(if is_telling { format!("{part}: {}", visible(first)) } else { part });
 }
 
+/// The work that is going on, for whoever knows how far it is and did not begin it.
+pub fn current() -> Option<Work> {
+    held(&CURRENT).upgrade().map(|shown| Work { shown })
+}
+
 /// What the steps of a piece of work are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Things, such as tables or checks.
     Steps,
+    /// Rows, which go by in thousands.
+    Rows,
     /// Bytes.
     Bytes,
 }
@@ -115,8 +123,9 @@ impl Work {
             None => bar.unset_length(),
         }
         bar.set_style(style(match (unit, total) {
-            (Unit::Steps, None) => WITHOUT_END,
+            (Unit::Steps | Unit::Rows, None) => WITHOUT_END,
             (Unit::Steps, Some(_)) => STEPS,
+            (Unit::Rows, Some(_)) => ROWS,
             (Unit::Bytes, None) => BYTES_WITHOUT_END,
             (Unit::Bytes, Some(_)) => BYTES,
         }));
@@ -182,9 +191,13 @@ mod tests {
     #[test]
     fn every_kind_of_line_can_be_drawn() {
         let work = Work::begin("trying");
-        for (total, unit) in
-            [(None, Unit::Steps), (Some(3), Unit::Steps), (None, Unit::Bytes), (Some(9), Unit::Bytes)]
-        {
+        for (total, unit) in [
+            (None, Unit::Steps),
+            (Some(3), Unit::Steps),
+            (Some(3), Unit::Rows),
+            (None, Unit::Bytes),
+            (Some(9), Unit::Bytes),
+        ] {
             work.part("a part", total, unit);
             work.advance(2);
             work.now("a step");

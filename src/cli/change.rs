@@ -41,7 +41,7 @@ pub struct LockLimit {
 
 impl LockLimit {
     /// The limit of a dry run where none is given.
-    const OF_DRY_RUN: Duration = Duration::from_secs(2);
+    pub const OF_DRY_RUN: Duration = Duration::from_secs(2);
 
     /// How long writers may have to wait; `None` where nobody may mind.
     pub fn of(self, is_dry_run: bool) -> Option<Duration> {

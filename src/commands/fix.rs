@@ -17,10 +17,12 @@ use crate::examine::finder::Finder;
 use crate::examine::finding::Finding;
 use crate::exit::{Exit, failure};
 use crate::progress;
+use crate::repair::batch::CODES;
 use crate::repair::locks::Patience;
-use crate::repair::plan::{Identity, PlanFile};
+use crate::repair::plan::{FixPlan, Identity, PlanFile};
 use crate::repair::rehearsal::{Rehearsal, Subject, rehearse};
 use crate::report::{Change, Detail, Report, RunInfo};
+use crate::units;
 use crate::upgrade::beforehand::Beforehand;
 use crate::upgrade::hazard::hazards;
 
@@ -169,6 +171,23 @@ impl Hazards {
     }
 }
 
+/// The fixes that would keep writers waiting for longer than the bound, and can be done in short transactions instead.
+fn in_batches(fixes: &[FixPlan], bound: Duration) -> Vec<String> {
+    let longest = |fix: &FixPlan| fix.locks.iter().map(|lock| Duration::from_millis(lock.held_ms)).max();
+    let too_long = fixes
+        .iter()
+        .filter(|fix| CODES.contains(&fix.code.as_str()))
+        .filter_map(|fix| longest(fix).filter(|held| *held > bound).map(|held| (&fix.code, held)));
+    too_long
+        .map(|(code, held)| {
+            format!(
+                "evodoctor fix {code} --batch    in short transactions: all at once it keeps writers waiting for about {}",
+                units::time(held)
+            )
+        })
+        .collect()
+}
+
 fn report(
     opened: &Opened,
     rehearsal: Rehearsal,
@@ -191,6 +210,8 @@ fn report(
             }
         };
         next.push(format!("evodoctor fix{what}{}", change::apply_words(&rehearsal.fixes)));
+        let bound = args.lock_limit.max_lock.unwrap_or(cli::LockLimit::OF_DRY_RUN);
+        next.extend(in_batches(&rehearsal.fixes, bound));
     }
     let change = Change {
         run: RunInfo { id, applied },

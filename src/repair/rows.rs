@@ -18,6 +18,7 @@ use super::quarantine::{Quarantine, RowDiff};
 use crate::database::catalog::{Action, Catalog, Table};
 use crate::examine::references::Reference;
 use crate::exit::failure;
+use crate::progress::{self, Unit};
 
 pub use treat::children_first;
 
@@ -88,6 +89,13 @@ pub fn reach(
     touched.into_iter().collect()
 }
 
+/// So many more of the marked rows are done.
+fn advance(rows: u64) {
+    if let Some(work) = progress::current() {
+        work.advance(rows);
+    }
+}
+
 /// What treating rows did.
 #[derive(Debug, Default)]
 pub struct Treated {
@@ -133,13 +141,27 @@ impl<'a> RowChanges<'a> {
         watch: &mut LockWatch,
     ) -> Result<Treated> {
         self.guard(connection).await?;
+        self.begin_phase("copying rows into the quarantine");
         let row_diff = self.keep(connection, quarantine).await?;
         let orphans = self.orphans_among_removed(connection).await?;
         let marking = self.begun.elapsed();
         self.announce(watch);
+        self.begin_phase("changing rows");
         let statements = self.treat(connection, watch).await?;
         self.clean_up(connection).await?;
         Ok(Treated { statements, row_diff, orphans, marking })
+    }
+
+    /// Shows how many of the marked rows are done from now on.
+    fn begin_phase(&self, what: &str) {
+        if let Some(work) = progress::current() {
+            work.part(format!("{} {what}", self.code), Some(self.marked()), Unit::Rows);
+        }
+    }
+
+    /// How many rows are marked.
+    fn marked(&self) -> u64 {
+        self.marks.changed().chain(self.marks.removed()).map(|(_, marks)| marks.count).sum()
     }
 
     /// Whether any row is marked to be removed.
@@ -159,9 +181,7 @@ impl<'a> RowChanges<'a> {
         for (table, _) in self.marks.changed().chain(removed) {
             watch.expect_row_locks(schema, table);
         }
-        watch.expect_rows(
-            self.marks.changed().chain(self.marks.removed()).map(|(_, marks)| marks.count).sum(),
-        );
+        watch.expect_rows(self.marked());
     }
 
     /// Drops the work tables.

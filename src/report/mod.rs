@@ -214,8 +214,7 @@ pub struct Change {
     /// Findings that were asked for and have a fix.
     #[serde(skip)]
     pub pending: Vec<Finding>,
-    /// Findings that were asked for and are left to a person.
-    #[serde(skip)]
+    /// Findings that were asked for and are left to a person; their detail says why.
     pub left: Vec<Finding>,
 }
 

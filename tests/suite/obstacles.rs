@@ -48,7 +48,7 @@ async fn one_table_that_refuses_stops_only_its_own_rows() {
     let detail = left[0]["detail"].as_str().expect("a sentence");
     assert!(detail.contains("left to you") && detail.contains("chats are kept for seven years"), "{detail}");
     let done = codes(&plan, "fixes");
-    assert!(done.contains(&"EVO101".to_owned()) && done.contains(&"EVO202".to_owned()), "{done:?}");
+    assert!(done.contains(&"EVO101".to_owned()), "{done:?}");
 
     let applied = on(&database.url(), &APPLY).ends(1).json();
     assert_eq!(applied["plan_hash"], plan["plan_hash"], "what was shown is what is applied");

@@ -157,7 +157,11 @@ impl Request<'_> {
         let Some(fix) = fix::find(code).filter(|_| !chosen.is_empty()) else { return Ok(()) };
 
         work.now(format!("{} {}", fix.code, finder.rule().title()));
-        self.repair(connection, watch, state, &scope, step, fix, chosen, took).await
+        self.repair(connection, watch, state, &scope, step, fix, chosen, took).await?;
+        // It has shown rows meanwhile.
+        work.part("", Some(self.finders.len() as u64), Unit::Steps);
+        work.reach(step as u64);
+        Ok(())
     }
 
     /// Carries out a fix for as many of its findings as it can be carried out for; the others are left with what stands in

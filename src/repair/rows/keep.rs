@@ -92,6 +92,7 @@ impl RowChanges<'_> {
                 sample: samples.iter().map(masked).collect::<Result<_>>()?,
             };
             quarantine.record(connection, self.code, &diff, &relation).await?;
+            super::advance(u64::try_from(diff.count)?);
             diffs.push(diff);
         }
         Ok(diffs)

@@ -59,6 +59,7 @@ impl RowChanges<'_> {
                     .sql("assignments", quarantine::new_values(&self.catalog.schema, table, &columns));
                 let done = run_file(connection, "sql/marks/change.sql", &variables).await?;
                 watch.treated(done.1);
+                super::advance(done.1);
                 statements.push(counted(done, count, name)?);
             }
         }
@@ -67,6 +68,7 @@ impl RowChanges<'_> {
             let marks = self.marks.removed_from(&name).context("it was in the list")?;
             let (sql, touched) = self.remove(connection, &name, marks).await?;
             watch.treated(touched);
+            super::advance(touched);
             statements.push(counted((sql, touched), i64::try_from(marks.count)?, &name)?);
         }
         // Keys of the user's own may be checked at the end of the transaction only, and an ALTER TABLE before it would fail.
