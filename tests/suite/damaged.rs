@@ -2,14 +2,17 @@
 //! everything is as it was, catalog and rows. `PROPTEST_CASES` and `PROPTEST_RNG_SEED` search further.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::future::Future;
 
+use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
 use serde_json::Value;
 
-use crate::support::damage::{Damaged, damaged};
-use crate::support::database::{TestDatabase, execute};
+use crate::support::damage::{Damaged, Meanwhile, damaged, meanwhile};
+use crate::support::database::TestDatabase;
+use crate::support::filler::contents;
 use crate::support::generated::generated;
 use crate::support::program::{Run, on};
 use crate::support::state::seen;
@@ -17,15 +20,19 @@ use crate::support::state::seen;
 const ALLOW: &str = "deletes-rows,changes-rows,rewrites-table,limits-undo,fires-triggers";
 
 /// Runs a test on so many damaged databases.
-fn on_damaged<F: Future<Output = Result<(), TestCaseError>>>(cases: u32, test: impl Fn(Damaged) -> F) {
+fn on_many<T: Debug, F: Future<Output = Result<(), TestCaseError>>>(
+    cases: u32,
+    inputs: impl Strategy<Value = T>,
+    test: impl Fn(T) -> F,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let run = |damaged| runtime.block_on(test(damaged));
+    let run = |input| runtime.block_on(test(input));
     let mut config = generated(cases);
     // A case takes seconds; a few attempts at a smaller one are enough to read it.
     if std::env::var_os("PROPTEST_MAX_SHRINK_ITERS").is_none() {
         config.max_shrink_iters = 12;
     }
-    if let Err(error) = TestRunner::new(config).run(&damaged(), run) {
+    if let Err(error) = TestRunner::new(config).run(&inputs, run) {
         panic!("{error}");
     }
 }
@@ -48,7 +55,7 @@ fn codes(plan: &Value) -> BTreeSet<&str> {
 
 #[test]
 fn apply_and_undo_leave_everything_as_it_was() {
-    on_damaged(16, async |damaged: Damaged| {
+    on_many(8, damaged(), async |damaged: Damaged| {
         let (database, schema) = (damaged.database().await, damaged.schema());
         let before = seen(&database).await;
         let check = on(&database.url(), &["check", "--schema", schema]);
@@ -79,6 +86,50 @@ fn apply_and_undo_leave_everything_as_it_was() {
         });
         let after = seen(&database).await;
         prop_assert!(limited || after == before, "undo left something else: {}", difference(&before, &after));
+        Ok(())
+    });
+}
+
+/// Others write between the fix and its undo: what they wrote stays beside what returns, or undo refuses and changes nothing.
+#[test]
+fn rows_that_came_in_meanwhile_stay_or_stop_undo() {
+    let inputs = (damaged(), vec(meanwhile(), 1..4));
+    on_many(6, inputs, async |(damaged, written): (Damaged, Vec<Meanwhile>)| {
+        let (database, schema) = (damaged.database().await, damaged.schema());
+        let mut connection = database.connect().await;
+        let before = contents(&mut connection, schema).await;
+        let applied = fix(&database, schema, &["--apply", "--allow", ALLOW]);
+        expect_done(&applied, "apply")?;
+        let run = applied.json()["run"]["id"].clone();
+        if run.is_null() {
+            return Ok(());
+        }
+        let fixed = contents(&mut connection, schema).await;
+        for one in &written {
+            damaged.write(&database, one).await;
+        }
+        let changed = contents(&mut connection, schema).await;
+        let state = seen(&database).await;
+
+        let undo = on(&database.url(), &["undo", &run.to_string(), "--schema", schema, "--apply"]);
+        if undo.code != Some(0) {
+            prop_assert_eq!(undo.code, Some(2), "undo: {}", undo.stdout);
+            prop_assert!(undo.stderr.contains("next:"), "a refusal names the next step: {}", undo.stderr);
+            prop_assert!(seen(&database).await == state, "a refused undo has changed something");
+            return Ok(());
+        }
+        let after = contents(&mut connection, schema).await;
+        for (table, rows) in &changed {
+            let lost = rows.keys().find(|id| !after[table].contains_key(*id));
+            prop_assert!(lost.is_none(), "undo took a row that is not its own: {table} {lost:?}");
+        }
+        for (table, rows) in &before {
+            // What others deleted since is theirs to delete.
+            let is_deleted =
+                |id: &&String| fixed[table].contains_key(*id) && !changed[table].contains_key(*id);
+            let lost = rows.keys().filter(|id| !is_deleted(id)).find(|id| !after[table].contains_key(*id));
+            prop_assert!(lost.is_none(), "undo did not bring back a row: {table} {lost:?}");
+        }
         Ok(())
     });
 }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::Index as Pick;
 
 use super::database::{TestDatabase, execute};
-use super::filler::fill_with;
+use super::filler::{fill_with, missing_rows};
 
 /// One damaged database.
 #[derive(Debug, Clone)]
@@ -104,6 +104,47 @@ impl Damaged {
         }
         execute(&mut connection, "ANALYZE").await;
         database
+    }
+}
+
+/// What others do between a fix and its undo.
+#[derive(Debug, Clone)]
+pub enum Meanwhile {
+    /// A server writes rows of a table again: the same keys, the same unique values, children of what was removed.
+    Writes { table: Pick },
+    /// Some rows of a table are removed, with what hangs on them.
+    Deletes { table: Pick, every: usize },
+}
+
+/// Anything that others may do.
+pub fn meanwhile() -> impl Strategy<Value = Meanwhile> {
+    prop_oneof![
+        2 => any::<Pick>().prop_map(|table| Meanwhile::Writes { table }),
+        1 => (any::<Pick>(), 1..4usize).prop_map(|(table, every)| Meanwhile::Deletes { table, every }),
+    ]
+}
+
+impl Damaged {
+    /// Does it, row by row as far as the keys allow.
+    pub async fn write(&self, database: &TestDatabase, meanwhile: &Meanwhile) {
+        let (release, schema) = (self.release(), self.schema());
+        let tables: Vec<&Table> = facts().tables(release).collect();
+        let statements: Vec<String> = match meanwhile {
+            Meanwhile::Writes { table } => {
+                let table: &&Table = table.get(&tables);
+                let inserts = missing_rows(table, schema, release, self.rows);
+                inserts.lines().map(|line| line.trim_end_matches(';').to_owned()).collect()
+            }
+            Meanwhile::Deletes { table, every } => {
+                let name = Fragment::qualified(schema, &table.get(&tables).name);
+                vec![format!("DELETE FROM {name} WHERE hashtext(\"id\"::text) % {every} = 0")]
+            }
+        };
+        let mut connection = database.connect().await;
+        for statement in statements {
+            let block = format!("DO $write$ BEGIN {statement}; EXCEPTION WHEN OTHERS THEN NULL; END $write$");
+            execute(&mut connection, &block).await;
+        }
     }
 }
 

@@ -29,22 +29,39 @@ pub async fn fill_with(
 ) {
     let mut sql = String::from("SET session_replication_role = replica;\n");
     for table in facts().tables(release).filter(|table| !without.contains(&table.name.as_str())) {
-        for number in 0..rows {
-            let columns: Vec<&Column> =
-                table.columns(release).filter(|column| is_filled(column, table, release, without)).collect();
-            let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-            let values: Vec<String> =
-                columns.iter().map(|column| value(table, column, release, schema, number)).collect();
-            sql += &format!(
-                "INSERT INTO {} ({}) VALUES ({});\n",
-                Fragment::qualified(schema, &table.name),
-                Fragment::columns(None, &names),
-                values.join(", ")
-            );
-        }
+        sql += &inserts(table, schema, release, without, rows, "");
     }
     execute(connection, &sql).await;
     execute(connection, "RESET session_replication_role; ANALYZE").await;
+}
+
+/// The rows of one table once more, those that are not there: as a server that writes again what was removed.
+pub fn missing_rows(table: &Table, schema: &str, release: Release, rows: usize) -> String {
+    inserts(table, schema, release, &[], rows, " ON CONFLICT DO NOTHING")
+}
+
+fn inserts(
+    table: &Table,
+    schema: &str,
+    release: Release,
+    without: &[&str],
+    rows: usize,
+    on_conflict: &str,
+) -> String {
+    let columns: Vec<&Column> =
+        table.columns(release).filter(|column| is_filled(column, table, release, without)).collect();
+    let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    let one = |number| {
+        let values: Vec<String> =
+            columns.iter().map(|column| value(table, column, release, schema, number)).collect();
+        format!(
+            "INSERT INTO {} ({}) VALUES ({}){on_conflict};\n",
+            Fragment::qualified(schema, &table.name),
+            Fragment::columns(None, &names),
+            values.join(", ")
+        )
+    };
+    (0..rows).map(one).collect()
 }
 
 /// A column of a key that leads to an empty table stays null; so does what the server fills in.
