@@ -3,7 +3,7 @@
 //! A file runs under `psql -v schema=public -f FILE` and here alike, because both know the same three forms:
 //! `:"name"` is a quoted name, `:'name'` a quoted value, `:name` a fragment as it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
 
@@ -165,7 +165,18 @@ pub fn render(sql: &str, variables: &Variables) -> Result<String> {
 
 /// Whether `sql` uses the variable, in any of its forms.
 pub fn uses(sql: &str, variable: &str) -> bool {
-    tokens(sql).any(|token| matches!(token, Token::Variable { name, .. } if name == variable))
+    // Most texts do not have the word at all, and need not be taken apart.
+    sql.contains(variable)
+        && tokens(sql).any(|token| matches!(token, Token::Variable { name, .. } if name == variable))
+}
+
+/// The names of all variables that `sql` uses, in any form.
+pub fn variables_of(sql: &str) -> BTreeSet<&str> {
+    let names = tokens(sql).filter_map(|token| match token {
+        Token::Variable { name, .. } => Some(name),
+        Token::Other(_) | Token::Comment(_) | Token::Quoted(_) => None,
+    });
+    names.collect()
 }
 
 /// Splits at the semicolons outside of quotes and comments; drops comments that stand before a statement.

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use crate::database::catalog::{Catalog, Ledger};
 use crate::database::objects;
 use crate::database::quote::Fragment;
-use crate::database::script::{FILES, Script, Variables, file, filled, render, uses};
+use crate::database::script::{FILES, Script, Variables, file, filled, render, variables_of};
 use crate::database::trust;
 use crate::evolution::release::{Release, ReleaseRange};
 
@@ -67,53 +67,54 @@ pub fn variables(
     static BROUGHT: LazyLock<String> = LazyLock::new(|| objects::brought().to_string());
     static SCHEMAS: LazyLock<String> = LazyLock::new(|| objects::schemas().to_string());
     let schema = &catalog.schema;
+    let used = variables_of(query);
     let mut variables = Variables::for_schema(schema);
-    if ["expected", "release_from", "release_to"].iter().any(|name| uses(query, name)) {
+    if ["expected", "release_from", "release_to"].iter().any(|name| used.contains(name)) {
         let (from, to) = match known(range) {
             Ok(bounds) => bounds,
             Err(obstacle) => return Ok(Err(obstacle)),
         };
         variables = variables.text("release_from", from.version()).text("release_to", to.version());
-        if uses(query, "expected") {
+        if used.contains("expected") {
             variables = variables.text("expected", objects::expected(schema, to).to_string());
         }
     }
-    if uses(query, "migrations") {
+    if used.contains("migrations") {
         variables = variables.text("migrations", MIGRATIONS.as_str());
     }
-    if uses(query, "effects") {
+    if used.contains("effects") {
         variables = variables.text("effects", EFFECTS.as_str());
     }
-    if uses(query, "brought") {
+    if used.contains("brought") {
         variables = variables.text("brought", BROUGHT.as_str());
     }
-    if uses(query, "schemas") {
+    if used.contains("schemas") {
         variables = variables.text("schemas", SCHEMAS.as_str());
     }
-    if uses(query, "objects") {
+    if used.contains("objects") {
         let text = render(Script::parse(file("sql/catalog/objects.sql")).single()?, &variables)?;
         variables = variables.sql("objects", Fragment::keyword(text));
     }
-    if uses(query, "history") {
+    if used.contains("history") {
         if let Some(reason) = catalog.closed.get("_prisma_migrations") {
             return Ok(Err(reason.clone()));
         }
         variables = variables.sql("history", history(catalog));
     }
-    if uses(query, "superseded") {
+    if used.contains("superseded") {
         let found = match superseded(catalog)? {
             Ok(query) => query,
             Err(obstacle) => return Ok(Err(obstacle)),
         };
         variables = variables.sql("superseded", Fragment::keyword(found));
     }
-    if uses(query, "code") {
+    if used.contains("code") {
         let trust = trust::variables(schema)?;
         let roles = filled("sql/catalog/trusted_roles.sql", &variables)?;
         let text = filled("sql/catalog/code.sql", &trust)?;
         variables = variables.sql("trusted", Fragment::keyword(roles)).sql("code", Fragment::keyword(text));
     }
-    if uses(query, "unfinished") {
+    if used.contains("unfinished") {
         let found = match &catalog.ledger {
             Ledger::Absent => NO_RUNS.to_owned(),
             Ledger::Hidden => return Ok(Err(HIDDEN.to_owned())),

@@ -18,10 +18,11 @@ const SHORT: usize = 4;
 /// The longest piece of a URL's path that is no token, if there are letters and digits in it.
 const LONGEST_NAME: usize = 20;
 
+// Without Unicode's classes, whose automata take most of the time to make: what these keys are made of is ASCII.
 static KNOWN: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?x)
-        -----BEGIN\ [A-Z\ ]*PRIVATE\ KEY-----[\s\S]*?(?:-----END\ [A-Z\ ]*PRIVATE\ KEY-----|$)
+        r"(?x-u)
+        -----BEGIN\ [A-Z\ ]*PRIVATE\ KEY-----(?su:.)*?(?:-----END\ [A-Z\ ]*PRIVATE\ KEY-----|$)
         | \beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?          # JWT
         | \bgh[pousr]_[A-Za-z0-9]{16,} | \bgithub_pat_\w{16,} | \bglpat-[\w-]{16,} # GitHub, GitLab
         | \bEAA[A-Za-z0-9]{20,}                                                   # Meta
@@ -32,16 +33,16 @@ static KNOWN: LazyLock<Regex> = LazyLock::new(|| {
         | \bSG\.[\w-]{16,}\.[\w-]{16,} | \bSK[0-9a-f]{32}\b                       # SendGrid, Twilio
         | \b[0-9]{8,10}:[\w-]{30,}                                                # Telegram
         | \b(?:npm_|hf_|shp(?:at|ss|ca|pa)_|dop_v1_|gsk_|pplx-|r8_)\w{16,}
-        | (?-u:\b)sk-[A-Za-z0-9_.~+/=-]{13,}                                            # OpenAI and others
+        | \bsk-[A-Za-z0-9_.~+/=-]{13,}                                            # OpenAI and others
         ",
     )
 });
 
 static SCHEME: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"(?i)\b(bearer|basic|token|apikey)( +)([A-Za-z0-9_.~+/=-]{8,})"));
+    LazyLock::new(|| regex(r"(?i-u)\b(bearer|basic|token|apikey)( +)([A-Za-z0-9_.~+/=-]{8,})"));
 
 static NAMED: LazyLock<Regex> =
-    LazyLock::new(|| regex(r#"([A-Za-zÀ-ÿ][\wÀ-ÿ.-]{1,60})(["']?(?:=|:[ \t]?)["']?)([^\s"',;&}\])<]{4,})"#));
+    LazyLock::new(|| regex(r#"([A-Za-zÀ-ÿ][0-9A-Za-z_À-ÿ.-]{1,60})(["']?(?:=|:[ \t]?)["']?)([^\s"',;&}\])<]{4,})"#));
 
 static URL: LazyLock<Regex> =
     LazyLock::new(|| regex(r#"([A-Za-z][A-Za-z0-9+.-]*://)([^\s"'<>/?\#]*)([^\s"'<>]*)"#));
