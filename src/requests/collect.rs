@@ -160,7 +160,11 @@ impl<'d> Collector<'d> {
                 let other = routes::instance_in_query(query);
                 match other.and_then(|other| Some((other, name()?))) {
                     Some((other, name)) if other != name => self.crossed(&name, &other, endpoint, request),
-                    _ => self.named(hash, name, Some(endpoint), request),
+                    _ => {
+                        let directory = self.directory;
+                        let name = || name().map(|name| spaced(name, request, directory));
+                        self.named(hash, name, Some(endpoint), request)
+                    }
                 }
             }
             (Place::Quoted(hash), Asked::Name(name)) => {
@@ -404,6 +408,17 @@ impl<'d> Collector<'d> {
         });
         (counts, findings)
     }
+}
+
+/// The name with spaces for its pluses, where the log writes both alike. One that would then exist had real ones: it was refused.
+fn spaced<'n>(name: Cow<'n, [u8]>, request: &Request<'_>, directory: Option<&Directory>) -> Cow<'n, [u8]> {
+    if !request.has_plus_for_space || memchr(b'+', &name).is_none() {
+        return name;
+    }
+    let spaced: Vec<u8> = name.iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect();
+    let exists =
+        directory.is_some_and(|directory| directory.named(&String::from_utf8_lossy(&spaced)).is_some());
+    if exists { name } else { Cow::Owned(spaced) }
 }
 
 /// Twelve hexadecimal digits that stand for a text and do not give it away.

@@ -1,6 +1,7 @@
 //! Promise: `evodoctor logs` says which requests name instances wrongly and what to write instead, and gives no
 //! secret away while doing so.
 
+mod day;
 mod formats;
 mod live;
 mod memory;

@@ -64,6 +64,9 @@ impl Format {
     }
 }
 
+/// Requests that wait for the lines with their answers.
+const MOST_ASKED: usize = 256;
+
 /// How often a line may be wrapped, one wrapping in another.
 const MOST_WRAPPINGS: u32 = 6;
 
@@ -79,6 +82,8 @@ pub struct Parser {
     pub saw_console: bool,
     clock: Clock,
     conversation: Conversation,
+    /// Requests whose answers come in later lines, by what these have in common.
+    asked: VecDeque<(Vec<u8>, Request<'static>)>,
     /// Further requests of the last line.
     more: VecDeque<Request<'static>>,
 }
@@ -112,7 +117,7 @@ impl Parser {
 
     /// The request of the last lines whose status never came.
     pub fn end(&mut self) -> Option<Request<'static>> {
-        self.conversation.end()
+        self.conversation.end().or_else(|| self.asked.pop_front().map(|(_, request)| request))
     }
 
     fn read<'l>(&mut self, line: &'l [u8], deeper: u32) -> Option<Request<'l>> {
@@ -148,6 +153,18 @@ impl Parser {
         match json::parse(text.trim_ascii_end(), &mut self.clock) {
             json::Line::Request(request) if request.status.is_some() || request.is_own_answer => {
                 Some(request)
+            }
+            json::Line::Asked { id, request } => {
+                self.asked.push_back((id, request.into_owned()));
+                if self.asked.len() <= MOST_ASKED {
+                    return None;
+                }
+                self.asked.pop_front().map(|(_, request)| request)
+            }
+            json::Line::Answered { id, status } => {
+                let at = self.asked.iter().position(|(asked, _)| *asked == id)?;
+                let (_, request) = self.asked.remove(at)?;
+                Some(Request { status: Some(status), ..request })
             }
             json::Line::Request(request) => {
                 // The status may stand in a text: `Request failed with status code 404`.
@@ -271,9 +288,14 @@ impl Parser {
             return None;
         }
         let clock = &mut self.clock;
-        named::parse(line, clock)
-            .or_else(|| quoted::parse(line, clock))
-            .or_else(|| logfmt::parse(line, clock))
+        named::parse(line, clock).or_else(|| {
+            let quoted = quoted::parse(line, clock);
+            if quoted.as_ref().is_some_and(|request| request.status.is_some() || request.is_own_answer) {
+                return quoted;
+            }
+            // A status has its name there, or the line has none.
+            logfmt::parse(line, clock).or(quoted)
+        })
     }
 
     /// The requests that a text shows, together with the lines before it.
