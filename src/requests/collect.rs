@@ -162,7 +162,7 @@ impl<'d> Collector<'d> {
                     Some((other, name)) if other != name => self.crossed(&name, &other, endpoint, request),
                     _ => {
                         let directory = self.directory;
-                        let name = || name().map(|name| spaced(name, request, directory));
+                        let name = || name().map(|name| unrefused::spaced(name, request, directory));
                         self.named(hash, name, Some(endpoint), request)
                     }
                 }
@@ -342,17 +342,6 @@ impl<'d> Collector<'d> {
         (written, key)
     }
 
-    /// Whether a name that was served is neither in the list nor anything else of an instance in it: the list is old.
-    fn is_new(&self, name: &str) -> bool {
-        let is_unknown =
-            |verdict| matches!(verdict, Verdict::Wrong(wrong) if wrong.confusion == Confusion::Unknown);
-        let key = |kind: Kind| self.hasher.hash_one((kind, self.hasher.hash_one(name.as_bytes())));
-        // A name that was refused as well was deleted or renamed since, and is told by itself.
-        self.directory.is_some()
-            && is_unknown(classify(name, self.directory))
-            && !self.verdicts.contains_key(&key(Kind::Name))
-    }
-
     /// The counts, and the findings with what hurts most first.
     pub fn finish(mut self, mut watch: Watch) -> (RequestCounts, Vec<Finding>) {
         let mut counts = RequestCounts {
@@ -408,17 +397,6 @@ impl<'d> Collector<'d> {
         });
         (counts, findings)
     }
-}
-
-/// The name with spaces for its pluses, where the log writes both alike. One that would then exist had real ones: it was refused.
-fn spaced<'n>(name: Cow<'n, [u8]>, request: &Request<'_>, directory: Option<&Directory>) -> Cow<'n, [u8]> {
-    if !request.has_plus_for_space || memchr(b'+', &name).is_none() {
-        return name;
-    }
-    let spaced: Vec<u8> = name.iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect();
-    let exists =
-        directory.is_some_and(|directory| directory.named(&String::from_utf8_lossy(&spaced)).is_some());
-    if exists { name } else { Cow::Owned(spaced) }
 }
 
 /// Twelve hexadecimal digits that stand for a text and do not give it away.

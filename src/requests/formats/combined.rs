@@ -57,8 +57,7 @@ pub(super) fn glance<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Glance<'l>
     // A mark in front of an address, as in `access.log:203.0.113.7`.
     let is_marked = memchr3(b':', b']', b'=', client)
         .is_some_and(|at| client[at] != b':' || memchr2(b'.', b']', client).is_some());
-    let is_odd =
-        is_marked || matches!(client.first()?, b'"' | b'-') || matches!(client[space - 1], b'"' | b',');
+    let is_odd = is_marked || matches!(client.first()?, b'"' | b'-') || matches!(client.last()?, b'"' | b',');
     let path = method + line.get(method..method + 8)?.iter().position(|&byte| byte == b' ')? + 1;
     let end = path + memchr(b' ', &line[path..])?;
     let &[

@@ -9,6 +9,7 @@ mod balancer;
 pub mod columns;
 pub(super) mod combined;
 mod conversation;
+mod delimited;
 mod fields;
 mod haproxy;
 mod json;
@@ -30,6 +31,7 @@ use memchr::memmem;
 use self::columns::{Columns, FIELDS, Template};
 use self::conversation::Conversation;
 use self::records::Records;
+pub use self::refusal::record_time;
 use super::request::{Glance, Request};
 use super::time::{Clock, Time};
 
@@ -309,24 +311,6 @@ impl Parser {
         self.more.extend(requests.map(Request::into_owned));
         Some(Request { time: first.time.or(self.record), ..first })
     }
-}
-
-/// When the record of the console log that a line begins was written.
-pub fn record_time(line: &[u8]) -> Option<Time> {
-    Time::from_console(&without_colour(&String::from_utf8_lossy(line)))
-}
-
-/// The text without ANSI escape sequences, each of which leaves a space.
-fn without_colour(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut pieces = text.split("\u{1B}[");
-    plain.push_str(pieces.next().unwrap_or_default());
-    for piece in pieces {
-        plain.push(' ');
-        let end = piece.find(|c: char| ('@'..='~').contains(&c)).map_or(piece.len(), |at| at + 1);
-        plain.push_str(&piece[end..]);
-    }
-    plain
 }
 
 #[cfg(test)]

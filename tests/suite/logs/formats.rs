@@ -211,6 +211,12 @@ fn fields_are_found_by_what_they_mean() {
             "n8n",
         ),
         (
+            "::ffff:203.0.113.7 - - [21/Nov/2026:03:59:12 +0000] \"GET /instance/connect/ALPHA HTTP/1.1\" 404 5 \"-\" \"n8n\"",
+            "203.0.113.7",
+            "",
+            "n8n",
+        ),
+        (
             "wa.example.com:443 ::ffff:203.0.113.7 - - [21/Nov/2026:03:59:12 +0000] \"GET /instance/connect/ALPHA HTTP/1.1\" 404 5 \"-\" \"n8n\"",
             "203.0.113.7",
             "wa.example.com",
@@ -255,4 +261,11 @@ fn fields_are_found_by_what_they_mean() {
     let bytes = format!("203.0.113.7 - - [21/Nov/2026:03:59:12 +0000] \"GET {path} HTTP/1.1\" 404 5");
     let journal = json!({"MESSAGE": bytes.as_bytes(), "_HOSTNAME": "h"}).to_string();
     assert_eq!(told(&examine_text(&journal, Some(&super::directory()))), ["EVO502 ALPHA → alpha × 1"]);
+    // The list's answer names what was asked for; who asks for a name that is not there may only want to know.
+    let body = |name: &str| {
+        format!("{{\"status\":404,\"response\":{{\"message\":[\"Instance \\\"{name}\\\" not found\"]}}}}")
+    };
+    let listed = |name: &str| told(&examine_text(&body(name), Some(&super::directory())));
+    assert_eq!(listed("ALPHA"), ["EVO502 ALPHA → alpha × 1"]);
+    assert!(listed("nosuch").is_empty());
 }
