@@ -37,7 +37,7 @@ fn cells(inside: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// `time:…	host:203.0.113.7	req:GET /path HTTP/1.1	status:404`, where `host` is the client.
+/// `time:… <tab> host:203.0.113.7 <tab> req:GET /path HTTP/1.1 <tab> status:404`, where `host` is the client.
 fn labelled<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Request<'l>> {
     let mut fields = Fields::default();
     for field in line.split(|&byte| byte == b'\t') {
