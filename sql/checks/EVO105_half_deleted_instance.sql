@@ -3,12 +3,14 @@
 -- severity: warning
 -- releases: 2.0.0-beta..
 -- summary: an instance was deleted, but some of it is still there
--- why: DELETE /instance/delete answered 200 "Instance deleted", yet the instance stays: connectionState answers 200 without
---   a state, fetchInstances 404, and creating it again 403. The server deletes table by table without a transaction, so a
---   restart in between, or another instance's settings that hold its OpenAI credential, leave the rest behind. A row
---   that somebody made by hand looks the same, so nothing is deleted without you. With the server stopped:
---   DELETE FROM "Instance" WHERE "id" = 'ID' takes along whatever is left; if the finding says that it is still blocked,
---   point those settings at another credential first (EVO106), or let EVO201's fix make the key cascade.
+-- why: DELETE /instance/delete answered 200 "Instance deleted", yet the instance stays. Until the server restarts, connectionState
+--   answers 200 without a state, fetchInstances 404, and creating it again 403. After a restart 2.3.7 loads it anew, without its
+--   settings: connectionState answers 200 with a state, it is listed, creating it answers 403, and DELETE answers 200 and leaves it
+--   again (both seen). The server deletes table by table without a transaction, so a restart in between, or another instance's
+--   settings that hold its OpenAI credential, leave the rest behind. A row that somebody made by hand looks the same, so nothing is
+--   deleted without you. With the server stopped: DELETE FROM "Instance" WHERE "id" = 'ID' takes along whatever is left; if the
+--   finding says that it is still blocked, point those settings at another credential first (EVO106), or let EVO201's fix make the
+--   key cascade.
 -- fix: manual
 -- judges: Instance
 -- matches: Instance deleted
@@ -20,10 +22,11 @@
 -- answers: code=23505 model=Instance fields=name
 -- joins: hash
 WITH bare AS MATERIALIZED (
-    SELECT instance."id", instance."name", instance."updatedAt"
+    SELECT instance."id", instance."name", instance."connectionStatus", instance."updatedAt"
     FROM :"schema"."Instance" AS instance
     WHERE
-        instance."connectionStatus" = 'close'
+        -- One that a restarted server loads again may be connecting.
+        instance."connectionStatus" <> 'open'
         AND NOT EXISTS (SELECT FROM :"schema"."Setting" AS setting WHERE setting."instanceId" = instance."id")
         AND NOT EXISTS (SELECT FROM :"schema"."Session" AS session WHERE session."sessionId" = instance."id")
 ),
@@ -110,7 +113,8 @@ blocked AS (
 SELECT
     pg_catalog.format('Instance %s', pg_catalog.to_json(empty."name"::text)) AS subject,
     pg_catalog.format(
-        'closed, without settings, session or messages; of the rest there is left: %s; deleting it %s',
+        '%s, without settings, session or messages; of the rest there is left: %s; deleting it %s',
+        CASE empty."connectionStatus" WHEN 'close' THEN 'closed' ELSE empty."connectionStatus"::text END,
         COALESCE(remains.list, 'nothing'),
         COALESCE('is still blocked by what uses its OpenAI credential in ' || blocked.holders, 'would work now')
     ) AS detail,

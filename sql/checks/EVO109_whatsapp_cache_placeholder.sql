@@ -52,8 +52,7 @@ SELECT
     '"remoteJid" = ''0@s.whatsapp.net''' AS predicate,
     pg_catalog.count(*) AS count,
     pg_catalog.jsonb_agg(pg_catalog.to_jsonb(cached)) AS sample,
-    '0@s.whatsapp.net' AS key,
-    NULL::boolean AS fixable
+    '0@s.whatsapp.net' AS key
 FROM
     (SELECT * FROM :"schema"."IsOnWhatsapp" WHERE "remoteJid" = '0@s.whatsapp.net') AS cached
 HAVING
@@ -62,10 +61,9 @@ UNION ALL
 SELECT
     'IsOnWhatsapp',
     pg_catalog.format(
-        '%s of the cache %s a number that a newer row has too; it is a cache, so they can be deleted with the server running: DELETE FROM %I."IsOnWhatsapp" WHERE with the condition of this finding',
+        '%s of the cache %s a number that a newer row has too',
         CASE pg_catalog.count(*) WHEN 1 THEN '1 row' ELSE pg_catalog.count(*) || ' rows' END,
-        CASE pg_catalog.count(*) WHEN 1 THEN 'names' ELSE 'name' END,
-        :'schema'
+        CASE pg_catalog.count(*) WHEN 1 THEN 'names' ELSE 'name' END
     ),
     CASE
         WHEN pg_catalog.count(*) <= 1000
@@ -76,8 +74,7 @@ SELECT
         SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example))
         FROM (SELECT * FROM overlapping ORDER BY overlapping."id" LIMIT 5) AS example
     ),
-    'jidOptions',
-    false
+    'jidOptions'
 FROM
     overlapping
 HAVING

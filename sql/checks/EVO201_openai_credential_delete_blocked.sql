@@ -7,7 +7,8 @@
 --   key from "OpenaiSetting" to "OpenaiCreds" is ON DELETE RESTRICT and its column is NOT NULL, so a credential stays
 --   as long as the settings of any instance point at it. Deleting the instance that owns the credential runs into
 --   the same key when another instance's settings use it: the API answers 200 and the instance stays behind, half
---   empty.
+--   empty. A credential that can be deleted takes its bots along, of every instance, and leaves their open sessions, whose
+--   contacts every bot then ignores (EVO107); evodoctor credentials release takes these along.
 -- fix: safe
 -- matches: OpenaiSetting_openaiCredsId_fkey
 -- matches: P2003 … openaiCredsId

@@ -126,7 +126,7 @@ SELECT
         CASE drift.change WHEN 'missing' THEN 'is missing' WHEN 'extra' THEN 'is not of this release' ELSE 'is not as the release has it: ' || differs.text END,
         CASE
             WHEN hand.kind IS NOT NULL THEN
-                '; deleting a credential leaves settings with null, and servers from 2.3.0 on then fail to read them (P2032): give those settings '
+                '; deleting a credential leaves settings with null, and servers from 2.3.0 on may then fail to read them (P2032): give those settings '
                 'a credential or remove them, SET NOT NULL on the column, and recreate the key with ON DELETE CASCADE (as EVO201 does)'
             WHEN drift.change = 'extra' AND trait.demanding THEN '; it may not be null and has no default, so every row that the server writes is refused: ALTER COLUMN ... DROP NOT NULL'
             WHEN stand_in.kind IS NOT NULL THEN pg_catalog.format('; %s of this name is in its place: what is not a table, evodoctor does not repair', stand_in.kind)

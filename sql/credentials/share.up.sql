@@ -1,5 +1,5 @@
 -- code: share
--- version: 1
+-- version: 2
 -- applicability: safe
 -- hazards: limits-undo
 -- tables: OpenaiCreds
@@ -24,6 +24,49 @@ FROM
     JOIN :"schema"."Instance" AS instance ON instance."id" = twin."instanceId" AND instance."name" = :'instance'
 WHERE
     credential."id" = :'credential'
+UNION ALL
+SELECT
+    pg_catalog.format('credential %s is there already: this one was shared with instance %s before, and its key was changed since', :'new_id', :'instance')
+FROM
+    :"schema"."OpenaiCreds" AS credential
+    JOIN :"schema"."OpenaiCreds" AS former ON former."id" = :'new_id' AND former."apiKey" IS DISTINCT FROM credential."apiKey"
+WHERE
+    credential."id" = :'credential'
+UNION ALL
+SELECT
+    pg_catalog.format('instance %s has a credential with the name %s already: give the new one another with --name', :'instance', wanted.name)
+FROM
+    (
+        SELECT COALESCE(NULLIF(:'name', ''), credential."name") AS name
+        FROM :"schema"."OpenaiCreds" AS credential
+        WHERE credential."id" = :'credential'
+    ) AS wanted
+WHERE
+    EXISTS (
+        SELECT
+        FROM
+            :"schema"."OpenaiCreds" AS taken
+            JOIN :"schema"."Instance" AS instance ON instance."id" = taken."instanceId" AND instance."name" = :'instance'
+        WHERE taken."name" = wanted.name
+    )
+    -- The index over all instances is named below.
+    AND EXISTS (
+        SELECT
+        FROM
+            pg_catalog.pg_index AS index
+            JOIN pg_catalog.pg_class AS relation ON relation.oid = index.indrelid
+            JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace
+        WHERE
+            namespace.nspname = :'schema'
+            AND relation.relname = 'OpenaiCreds'
+            AND index.indisunique
+            AND ARRAY(
+                SELECT attribute.attname::text AS name
+                FROM pg_catalog.pg_attribute AS attribute
+                WHERE attribute.attrelid = index.indrelid AND attribute.attnum = ANY ((index.indkey::int2[])[0 : index.indnkeyatts - 1])
+                ORDER BY name
+            ) = ARRAY['instanceId', 'name']
+    )
 UNION ALL
 SELECT
     pg_catalog.format('the unique index %s covers all instances; %s', class.relname, CASE attribute.attname

@@ -1,5 +1,5 @@
 -- code: EVO103
--- version: 3
+-- version: 4
 -- applicability: quarantine
 -- hazards: deletes-rows changes-rows
 -- each: unique-index
@@ -7,10 +7,12 @@
 -- after 2.0.0-beta..: the API lists each chat, contact and label once. Nothing else changes for it, and no restart is needed.
 --   The migrations of an upgrade that build the index find nothing to remove, so they cannot keep the wrong row.
 -- Of the rows of one key the newest stays: the one with the newest "updatedAt" that is not null, else with the newest
--- "createdAt". It takes over what it lacks: values it has as null, the labels of all, and the largest unread count.
+-- "createdAt". It takes over what it lacks: values it has as null, texts it has empty, and the labels of all. Up to 2.2.3
+-- the server writes an empty name into one of two chats with every update of a message, which makes that one the newest.
+-- Its unread count stays: a larger one is of messages that have been read since.
 -- In one pass: which rows there are twice is a hash of the key; of each thing's rows the first that knows a column's value
--- gives it. Columns that differ per table and release come as :newest, :first_known, :fields, :labels and :unread. All rows
--- of the table are looked at, or in batches some (:among). They come with their places, where they are found again at once.
+-- gives it. Columns that differ per table and release come as :newest, :first_known, :fields and :labels. All rows of the
+-- table are looked at, or in batches some (:among). They come with their places, where they are found again at once.
 WITH twice AS (
     SELECT
         :columns,
@@ -63,14 +65,9 @@ label AS (
         known."evodoctor thing", element.value
 ),
 united AS (
-    SELECT label.thing, 'labels' AS name, pg_catalog.jsonb_agg(label.value ORDER BY label.position) AS value
+    SELECT label.thing, pg_catalog.jsonb_agg(label.value ORDER BY label.position) AS value
     FROM label
     GROUP BY label.thing
-    UNION ALL
-    SELECT known."evodoctor thing", 'unreadMessages', pg_catalog.to_jsonb(pg_catalog.max(:unread))
-    FROM known
-    WHERE :unread IS NOT NULL
-    GROUP BY known."evodoctor thing"
 ),
 change AS (
     SELECT
@@ -86,12 +83,12 @@ change AS (
                 known."evodoctor position" > 1
                 AND field.value IS NOT NULL
             UNION ALL
-            SELECT united.thing, united.name, united.value
+            SELECT united.thing, 'labels', united.value
             FROM
                 united
                 JOIN known ON known."evodoctor thing" = united.thing AND known."evodoctor position" = 1
             WHERE
-                united.value IS DISTINCT FROM CASE united.name WHEN 'labels' THEN pg_catalog.to_jsonb(:labels) ELSE pg_catalog.to_jsonb(:unread) END
+                united.value IS DISTINCT FROM pg_catalog.to_jsonb(:labels)
         ) AS merged
     GROUP BY
         merged.thing

@@ -1,5 +1,5 @@
 -- code: EVO205
--- version: 1
+-- version: 2
 -- applicability: quarantine
 -- hazards: deletes-rows changes-rows blocks-writes
 -- tables: Chat

@@ -1,5 +1,5 @@
 -- code: EVO608
--- version: 1
+-- version: 2
 -- applicability: quarantine
 -- hazards: deletes-rows changes-rows blocks-writes
 -- tables: Contact _prisma_migrations

@@ -1,5 +1,5 @@
 -- code: EVO609
--- version: 1
+-- version: 2
 -- applicability: quarantine
 -- hazards: deletes-rows changes-rows blocks-writes
 -- tables: Label _prisma_migrations

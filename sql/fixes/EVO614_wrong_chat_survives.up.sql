@@ -1,5 +1,5 @@
 -- code: EVO614
--- version: 1
+-- version: 2
 -- applicability: quarantine
 -- hazards: deletes-rows changes-rows
 -- rows: EVO103 Chat_instanceId_remoteJid_key

@@ -132,6 +132,9 @@ pub enum Credentials {
         /// The credential that takes its place [default: settings and bots are removed]
         #[arg(long, value_name = "CREDENTIAL")]
         to: Option<String>,
+        /// Let instances use the credential of another one, with --to
+        #[arg(long, requires = "to")]
+        across_instances: bool,
         /// Commit instead of rolling back
         #[arg(long)]
         apply: bool,

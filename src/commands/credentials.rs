@@ -35,11 +35,19 @@ pub async fn run(action: &cli::Credentials, common: &Common) -> Result<Exit> {
             let name = name.as_ref().map(|name| format!(" --name {}", quoted(name))).unwrap_or_default();
             operate("share", &arguments, &(again + &name), *apply, &[], waiting.wait, common).await
         }
-        cli::Credentials::Release { credential, to, apply, allow, waiting } => {
-            let arguments = [("credential", credential.clone()), ("to", to.clone().unwrap_or_default())];
-            let again = format!("release {}", quoted(credential));
-            let to = to.as_ref().map(|to| format!(" --to {}", quoted(to))).unwrap_or_default();
-            operate("release", &arguments, &(again + &to), *apply, allow, waiting.wait, common).await
+        cli::Credentials::Release { credential, to, across_instances, apply, allow, waiting } => {
+            let across = if *across_instances { "yes" } else { "" };
+            let arguments = [
+                ("credential", credential.clone()),
+                ("to", to.clone().unwrap_or_default()),
+                ("across", across.to_owned()),
+            ];
+            let mut again = format!("release {}", quoted(credential));
+            again.extend(to.iter().map(|to| format!(" --to {}", quoted(to))));
+            if *across_instances {
+                again.push_str(" --across-instances");
+            }
+            operate("release", &arguments, &again, *apply, allow, waiting.wait, common).await
         }
     }
 }

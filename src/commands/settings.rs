@@ -10,6 +10,7 @@ use crate::cli::Common;
 use crate::database::env_file;
 use crate::database::run::rows;
 use crate::database::script::{Script, Variables, file, render};
+use crate::environment::exposure;
 use crate::environment::settings::{self, Existing, Settings};
 use crate::examine::finding::{CheckReport, Finding};
 use crate::examine::runner::guarded_query;
@@ -31,12 +32,25 @@ fn in_hand(common: &Common) -> Result<Option<Settings>> {
     }))
 }
 
-/// What does not fit between the settings and the database.
+/// What does not fit between the settings and the database, and who else may get at it.
 ///
 /// # Errors
 /// When the connection is lost, or the file cannot be read.
 pub async fn examine(opened: &mut Opened, common: &Common) -> Result<(Vec<CheckReport>, Vec<Finding>)> {
-    let Some(settings) = in_hand(common)? else { return Ok((Vec::new(), Vec::new())) };
+    let mut findings = Vec::new();
+    if let Some(settings) = in_hand(common)? {
+        let existing = existing(opened).await?;
+        findings.extend(settings::examine(&settings, &existing));
+        findings.extend(superuser(opened, &settings).await?);
+    }
+    // A dump is examined on a server that is ours.
+    if common.snapshot.is_none() {
+        findings.extend(trust(opened).await?);
+    }
+    Ok((settings::checks(&findings), findings))
+}
+
+async fn existing(opened: &mut Opened) -> Result<Existing> {
     let schema = opened.schema.clone();
     let connection = opened.session.connection();
     let mut existing = Existing { schema: schema.clone(), ..Existing::default() };
@@ -58,5 +72,29 @@ pub async fn examine(opened: &mut Opened, common: &Common) -> Result<(Vec<CheckR
             existing.others.push((name, clients.iter().map(|(_, count)| count).sum()));
         }
     }
-    Ok(settings::examine(&settings, &existing))
+    Ok(existing)
+}
+
+/// Whether the role of the settings may do everything.
+async fn superuser(opened: &mut Opened, settings: &Settings) -> Result<Option<Finding>> {
+    let Some(role) = settings.role() else { return Ok(None) };
+    let variables = Variables::default().text("role", &role);
+    let found = rows(opened.session.connection(), "sql/environment/role.sql", &variables).await?;
+    let is_superuser = found.first().map_or(Ok(false), |row| row.try_get("is_superuser"))?;
+    Ok(is_superuser.then(|| exposure::superuser(&role)))
+}
+
+/// The lines that ask nobody for a password, where this role may read them.
+async fn trust(opened: &mut Opened) -> Result<Option<Finding>> {
+    let connection = opened.session.connection();
+    let asked = rows(connection, "sql/environment/may_read_hba.sql", &Variables::default()).await?;
+    if !asked.first().map_or(Ok(false), |row| row.try_get::<bool, _>("may_read"))? {
+        return Ok(None);
+    }
+    let query = Script::parse(file("sql/environment/trust.sql")).single()?.to_owned();
+    // A server that cannot read its own file says nothing of it.
+    let Ok(found) = guarded_query(connection, query).await? else { return Ok(None) };
+    let lines: Vec<(i32, String)> =
+        found.iter().map(|row| Ok((row.try_get("line")?, row.try_get("text")?))).collect::<Result<_>>()?;
+    Ok(exposure::trust(&lines))
 }

@@ -5,6 +5,7 @@
 mod connection;
 pub mod damage;
 mod evolution;
+pub mod exposure;
 mod machine;
 pub mod settings;
 
@@ -64,6 +65,6 @@ fn rule(code: &str) -> &'static Rule {
 }
 
 static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
-    let all = connection::RULES.iter().chain(machine::RULES).chain(evolution::RULES);
+    let all = connection::RULES.iter().chain(machine::RULES).chain(evolution::RULES).chain(exposure::RULES);
     all.map(Entry::rule).collect()
 });

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::examine::finding::{CheckReport, Finding};
@@ -45,6 +46,13 @@ impl Settings {
         self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
+    /// The role that the server connects as.
+    pub fn role(&self) -> Option<String> {
+        let url = Url::parse(self.get("DATABASE_CONNECTION_URI")?).ok()?;
+        let role = percent_decode_str(url.username()).decode_utf8().ok()?.into_owned();
+        Some(role).filter(|role| !role.is_empty())
+    }
+
     /// The schema that Prisma takes for the server's connection string.
     fn schema(&self) -> Option<String> {
         let url = Url::parse(self.get("DATABASE_CONNECTION_URI")?).ok()?;
@@ -53,19 +61,24 @@ impl Settings {
     }
 }
 
-/// What does not fit, each rule with a line for the report.
-pub fn examine(settings: &Settings, existing: &Existing) -> (Vec<CheckReport>, Vec<Finding>) {
+/// What does not fit.
+pub fn examine(settings: &Settings, existing: &Existing) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(client(settings, existing));
     findings.extend(schema(settings, existing));
     findings.extend(unread(settings));
+    findings
+}
+
+/// A line for the report per rule that found something.
+pub fn checks(findings: &[Finding]) -> Vec<CheckReport> {
     let mut checks: Vec<CheckReport> = Vec::new();
-    for finding in &findings {
+    for finding in findings {
         if checks.iter().all(|check| check.code != finding.code) {
             checks.push(CheckReport::found(super::rule(&finding.code)));
         }
     }
-    (checks, findings)
+    checks
 }
 
 fn finding(code: &str, key: &str, severity: Severity, detail: String) -> Finding {
@@ -200,7 +213,7 @@ mod tests {
 
     fn codes(variables: &[(&str, &str)], existing: &Existing) -> Vec<String> {
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let (_, findings) = examine(&Settings::new(variables), existing);
+        let findings = examine(&Settings::new(variables), existing);
         findings.into_iter().map(|finding| format!("{} {}", finding.code, finding.key)).collect()
     }
 
@@ -232,7 +245,7 @@ mod tests {
             codes(&url("postgresql://u:p@h/d?schema=public"), &existing),
             ["EVO745 DATABASE_CONNECTION_URI"]
         );
-        let (_, findings) = examine(
+        let findings = examine(
             &Settings::new([("DATABASE_CONNECTION_URI".to_owned(), "postgresql://u@h/d".to_owned())]),
             &existing,
         );

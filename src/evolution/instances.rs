@@ -25,11 +25,16 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Whether a URL reaches it at all. Names with stray spaces, `/ ? % #` or control characters were accepted
-    /// until 2.4, are listed, and answer 404 under every spelling.
+    /// Whether a URL reaches it at all. Every client and proxy takes `.` and `..` out of a path, and an empty segment names
+    /// nobody; any other name answers when it is percent-encoded [run].
     pub fn is_callable(&self) -> bool {
+        !matches!(self.name.as_str(), "" | "." | "..")
+    }
+
+    /// Whether its name stays what it is in a proxy that decodes a path and writes it anew.
+    pub fn is_plain(&self) -> bool {
         let odd = |c: char| matches!(c, '/' | '?' | '%' | '#') || c.is_control();
-        !self.name.is_empty() && self.name.trim() == self.name && !self.name.contains(odd)
+        self.is_callable() && self.name.trim() == self.name && !self.name.contains(odd)
     }
 }
 
@@ -281,10 +286,15 @@ mod tests {
 
     #[test]
     fn names_that_no_url_reaches_are_known() {
-        let callable = |name: &str| Instance { name: name.into(), ..Instance::default() }.is_callable();
-        assert!(callable("beta store") && callable("joão+1"));
-        for name in ["", " alpha", "alpha ", "a/b", "a?b", "a%b", "a#b", "a\tb"] {
-            assert!(!callable(name), "{name:?}");
+        let named = |name: &str| Instance { name: name.into(), ..Instance::default() };
+        for name in ["beta store", "joão+1", "..."] {
+            assert!(named(name).is_callable() && named(name).is_plain(), "{name:?}");
+        }
+        for name in [" alpha", "alpha ", "a/b", "a?b", "a%b", "a#b", "a\tb"] {
+            assert!(named(name).is_callable() && !named(name).is_plain(), "{name:?}");
+        }
+        for name in ["", ".", ".."] {
+            assert!(!named(name).is_callable() && !named(name).is_plain(), "{name:?}");
         }
     }
 }

@@ -18,31 +18,32 @@ const SHORT: usize = 4;
 /// The longest piece of a URL's path that is no token, if there are letters and digits in it.
 const LONGEST_NAME: usize = 20;
 
-// Without Unicode's classes, whose automata take most of the time to make: what these keys are made of is ASCII.
+// Tokens are ASCII. `\w` is all letters of Unicode, and a repetition of it takes megabytes as a compiled pattern.
 static KNOWN: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?x-u)
-        -----BEGIN\ [A-Z\ ]*PRIVATE\ KEY-----(?su:.)*?(?:-----END\ [A-Z\ ]*PRIVATE\ KEY-----|$)
+        r"(?x)
+        -----BEGIN\ [A-Z\ ]*PRIVATE\ KEY-----[\s\S]*?(?:-----END\ [A-Z\ ]*PRIVATE\ KEY-----|$)
         | \beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?          # JWT
-        | \bgh[pousr]_[A-Za-z0-9]{16,} | \bgithub_pat_\w{16,} | \bglpat-[\w-]{16,} # GitHub, GitLab
+        | \bgh[pousr]_[A-Za-z0-9]{16,} | \bgithub_pat_[0-9A-Za-z_]{16,} | \bglpat-[0-9A-Za-z_-]{16,} # GitHub, GitLab
         | \bEAA[A-Za-z0-9]{20,}                                                   # Meta
         | \b(?:AKIA|ASIA)[0-9A-Z]{16}\b                                           # AWS
-        | \b(?:sk|rk|pk)_(?:live|test)_\w{8,} | \bwhsec_\w{12,}                   # Stripe
-        | \bxox[a-z]-[\w-]{8,} | \bxapp-[\w-]{8,}                                 # Slack
-        | \bAIza[\w-]{20,} | \bya29\.[\w-]{16,}                                   # Google
-        | \bSG\.[\w-]{16,}\.[\w-]{16,} | \bSK[0-9a-f]{32}\b                       # SendGrid, Twilio
-        | \b[0-9]{8,10}:[\w-]{30,}                                                # Telegram
-        | \b(?:npm_|hf_|shp(?:at|ss|ca|pa)_|dop_v1_|gsk_|pplx-|r8_)\w{16,}
-        | \bsk-[A-Za-z0-9_.~+/=-]{13,}                                            # OpenAI and others
+        | \b(?:sk|rk|pk)_(?:live|test)_[0-9A-Za-z_]{8,} | \bwhsec_[0-9A-Za-z_]{12,}                   # Stripe
+        | \bxox[a-z]-[0-9A-Za-z_-]{8,} | \bxapp-[0-9A-Za-z_-]{8,}                                 # Slack
+        | \bAIza[0-9A-Za-z_-]{20,} | \bya29\.[0-9A-Za-z_-]{16,}                                   # Google
+        | \bSG\.[0-9A-Za-z_-]{16,}\.[0-9A-Za-z_-]{16,} | \bSK[0-9a-f]{32}\b                       # SendGrid, Twilio
+        | \b[0-9]{8,10}:[0-9A-Za-z_-]{30,}                                                # Telegram
+        | \b(?:npm_|hf_|shp(?:at|ss|ca|pa)_|dop_v1_|gsk_|pplx-|r8_)[0-9A-Za-z_]{16,}
+        | (?-u:\b)sk-[A-Za-z0-9_.~+/=-]{13,}                                            # OpenAI and others
         ",
     )
 });
 
 static SCHEME: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"(?i-u)\b(bearer|basic|token|apikey)( +)([A-Za-z0-9_.~+/=-]{8,})"));
+    LazyLock::new(|| regex(r"(?i)\b(bearer|basic|token|apikey)( +)([A-Za-z0-9_.~+/=-]{8,})"));
 
-static NAMED: LazyLock<Regex> =
-    LazyLock::new(|| regex(r#"([A-Za-zÀ-ÿ][0-9A-Za-z_À-ÿ.-]{1,60})(["']?(?:=|:[ \t]?)["']?)([^\s"',;&}\])<]{4,})"#));
+static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r#"([A-Za-zÀ-ÿ][0-9A-Za-z_À-ÿ.-]{1,60})(["']?(?:=|:[ \t]?)["']?)([^\s"',;&}\])<]{4,})"#)
+});
 
 static URL: LazyLock<Regex> =
     LazyLock::new(|| regex(r#"([A-Za-z][A-Za-z0-9+.-]*://)([^\s"'<>/?\#]*)([^\s"'<>]*)"#));

@@ -6,8 +6,8 @@ use crate::database::quote::Fragment;
 use crate::database::script::Variables;
 use crate::examine::unique_indexes::UniqueIndex;
 
-/// The columns that have rules of their own: all labels, and the largest count.
-const UNITED: [&str; 2] = ["labels", "unreadMessages"];
+/// The column that has a rule of its own: the labels of all rows.
+const UNITED: &str = "labels";
 
 /// The variables of the query for one index: those of its check, the table's columns by their use, and which of its rows
 /// are looked at: all, or those at `places`.
@@ -33,6 +33,8 @@ pub fn variables(index: &UniqueIndex, catalog: &Catalog, places: Option<&[String
         // A JSON null is no value either.
         let is_known = match of_type.as_str() {
             "json" | "jsonb" => format!("pg_catalog.to_jsonb({value}) <> 'null'"),
+            // Nor is an empty text, which servers up to 2.2.3 write over a chat's name.
+            of_type if is_text(of_type) => format!("{value} <> ''"),
             _ => format!("{value} IS DISTINCT FROM NULL"),
         };
         format!("pg_catalog.min(ranked.\"evodoctor position\") FILTER (WHERE {is_known}) OVER thing")
@@ -50,26 +52,27 @@ pub fn variables(index: &UniqueIndex, catalog: &Catalog, places: Option<&[String
         true => Fragment::keyword(nothing.to_owned()),
         false => Fragment::keyword(list.join(", ")),
     };
-    let own = |column: &str, nothing: &str| match table.stored_columns.iter().any(|stored| stored == column) {
-        true => Fragment::keyword(format!("known.{}", Fragment::ident(column))),
-        false => Fragment::keyword(nothing.to_owned()),
-    };
+    let has_labels = table.stored_columns.iter().any(|stored| stored == UNITED);
+    let labels = if has_labels { "known.\"labels\"" } else { "CAST(NULL AS jsonb)" };
     variables
         .sql("newest", newest(table))
         .sql("first_known", or(taken_over.iter().map(first).collect(), "CAST(NULL AS bigint)"))
         .sql("fields", or(taken_over.iter().enumerate().map(field).collect(), "('', CAST(NULL AS jsonb))"))
-        .sql("labels", own("labels", "CAST(NULL AS jsonb)"))
-        .sql("unread", own("unreadMessages", "CAST(NULL AS integer)"))
+        .sql("labels", Fragment::keyword(labels.to_owned()))
 }
 
 /// The columns that may be empty in one row and filled in another, with their types.
 fn taken_over<'a>(table: &'a Table, key: &[String]) -> Vec<(&'a String, &'a String)> {
     let may_be_empty = |(column, _): &(&String, &String)| {
-        !UNITED.contains(&column.as_str())
+        column.as_str() != UNITED
             && !key.contains(column)
             && table.all_nullable(std::slice::from_ref(*column))
     };
     table.stored_columns.iter().zip(&table.stored_types).filter(may_be_empty).collect()
+}
+
+fn is_text(of_type: &str) -> bool {
+    of_type == "text" || of_type.starts_with("character varying") || of_type.starts_with("varchar")
 }
 
 /// The newest row first, and always the same one: `target."updatedAt" DESC NULLS LAST, …`.

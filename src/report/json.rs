@@ -18,7 +18,11 @@ pub const SCHEMA: &str = include_str!("report.schema.json");
 /// # Errors
 /// Never in practice: everything in a report can be written as JSON.
 pub fn render(outline: &Outline<'_>) -> Result<String> {
-    written(&document(outline)?)
+    // A report may have megabytes; what is not added to needs no copy.
+    match outline.gone {
+        None => written(outline.report),
+        Some(_) => written(&document(outline)?),
+    }
 }
 
 /// The same, not yet as text.
@@ -44,6 +48,9 @@ pub fn document(outline: &Outline<'_>) -> Result<Value> {
 /// As [`render`].
 pub fn written(document: &impl Serialize) -> Result<String> {
     let text = serde_json::to_string_pretty(document)? + "\n";
+    if !text.contains(|character| character != '\n' && is_hidden(character)) {
+        return Ok(text);
+    }
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         if character == '\n' || !is_hidden(character) {

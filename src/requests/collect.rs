@@ -160,7 +160,11 @@ impl<'d> Collector<'d> {
                 let other = routes::instance_in_query(query);
                 match other.and_then(|other| Some((other, name()?))) {
                     Some((other, name)) if other != name => self.crossed(&name, &other, endpoint, request),
-                    _ => self.named(hash, name, Some(endpoint), request),
+                    _ => {
+                        let directory = self.directory;
+                        let name = || name().map(|name| unrefused::spaced(name, request, directory));
+                        self.named(hash, name, Some(endpoint), request)
+                    }
                 }
             }
             (Place::Quoted(hash), Asked::Name(name)) => {
@@ -336,17 +340,6 @@ impl<'d> Collector<'d> {
             _ => written.clone(),
         };
         (written, key)
-    }
-
-    /// Whether a name that was served is neither in the list nor anything else of an instance in it: the list is old.
-    fn is_new(&self, name: &str) -> bool {
-        let is_unknown =
-            |verdict| matches!(verdict, Verdict::Wrong(wrong) if wrong.confusion == Confusion::Unknown);
-        let key = |kind: Kind| self.hasher.hash_one((kind, self.hasher.hash_one(name.as_bytes())));
-        // A name that was refused as well was deleted or renamed since, and is told by itself.
-        self.directory.is_some()
-            && is_unknown(classify(name, self.directory))
-            && !self.verdicts.contains_key(&key(Kind::Name))
     }
 
     /// The counts, and the findings with what hurts most first.

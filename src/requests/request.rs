@@ -25,6 +25,8 @@ pub struct Request<'l> {
     pub status: Option<u16>,
     /// Whether the proxy answered by itself: then there is no status, and nothing is missing.
     pub is_own_answer: bool,
+    /// Whether a plus in the path may stand for a space, as IIS writes both.
+    pub has_plus_for_space: bool,
     /// When.
     pub time: Option<Time>,
     /// The client's address.
@@ -79,6 +81,7 @@ impl<'l> Request<'l> {
             method: None,
             status: None,
             is_own_answer: false,
+            has_plus_for_space: false,
             time: None,
             client: None,
             host: None,
@@ -114,6 +117,7 @@ impl<'l> Request<'l> {
             method: own(self.method),
             status: self.status,
             is_own_answer: self.is_own_answer,
+            has_plus_for_space: self.has_plus_for_space,
             time: self.time,
             client: own(self.client),
             host: own(self.host),

@@ -103,8 +103,13 @@ impl<'d> Meanings<'d> {
         instance: &'d Instance,
     ) -> Result<Option<Rewrite<'d>>, &'static str> {
         let Instance { name, id, .. } = instance;
-        if !instance.is_callable() || matches!(name.as_str(), "." | "..") {
+        if !instance.is_callable() {
             return Err("has a name that no URL reaches; it has to be renamed");
+        }
+        if !instance.is_plain() {
+            return Err(
+                "has a name that a proxy may decode on its way; its clients have to write it percent-encoded",
+            );
         }
         let written = match confusion {
             Confusion::Id if id.is_empty() => return Ok(None),
@@ -223,14 +228,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_no_url_reaches_is_left_and_shown_in_one_line() {
-        let reason = "has a name that no URL reaches; it has to be renamed";
+    fn a_name_that_a_proxy_cannot_write_is_left_and_shown_in_one_line() {
+        let lost = "has a name that no URL reaches; it has to be renamed";
+        let odd =
+            "has a name that a proxy may decode on its way; its clients have to write it percent-encoded";
         let names = ["a/b", "a\nb}", " a", "..", "a\u{1b}[2J#"];
         let told = told(names.map(|name| instance("", name, "")).to_vec());
-        assert_eq!(
-            told,
-            ["a/b", "a\\nb}", " a", "..", "a\\x1b[2J#"].map(|name| format!("\"{name}\" {reason}"))
-        );
+        let shown = [("a/b", odd), ("a\\nb}", odd), (" a", odd), ("..", lost), ("a\\x1b[2J#", odd)];
+        assert_eq!(told, shown.map(|(name, reason)| format!("\"{name}\" {reason}")));
     }
 
     fn instances() -> impl Strategy<Value = Vec<Instance>> {

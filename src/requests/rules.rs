@@ -78,7 +78,8 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
             "In a path a space is `%20`. `+` stands for itself there, `%2520` is a `%20` that was encoded a second \
              time, and a space or line break copied along with the name is part of the name: each answers 404 \
              `The \"…\" instance does not exist`. Encode the name once, with `encodeURIComponent` or what your \
-             language has for path segments, not with what it has for forms.",
+             language has for path segments, not with what it has for forms. Every name but an empty one, `.` and `..` \
+             is reached so, spaces, `/`, `?`, `%`, `#` and line ends in it included.",
             &["The \"…\" instance does not exist"],
         )
         .answering(&[

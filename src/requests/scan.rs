@@ -116,9 +116,7 @@ impl Worker {
             }
         }
         // What comes next of a log that grows may be the answer.
-        if !options.follow
-            && let Some(request) = parser.end()
-        {
+        while let Some(request) = if options.follow { None } else { parser.end() } {
             scanned.parsed += 1;
             events.extend(self.watch.event(request));
         }

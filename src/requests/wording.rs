@@ -206,6 +206,9 @@ fn ending(wrong: &Wrong<'_>) -> &'static str {
         (_, [instance]) if !instance.is_callable() => {
             " No URL reaches that name either: the instance has to be renamed."
         }
+        (_, [instance]) if instance.name.contains('/') => {
+            " Its slash has to be written %2F, and a proxy that decodes the path or takes a prefix from it may break that."
+        }
         (_, [_]) => "",
         _ => " Which of them is meant, the client's owner has to say.",
     }

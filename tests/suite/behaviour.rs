@@ -57,7 +57,7 @@ async fn a_credential_in_use_can_be_deleted_and_takes_what_the_plan_said() {
         let report = on(&database.url(), &["fix", "EVO201", "--apply", "--format", "json"]).ends(0).json();
         let notes = notes(&report);
         assert!(notes.contains("deleting credential c1 (default, of instance alpha)"), "{notes}");
-        assert!(notes.contains("settings of instance beta"), "{notes}");
+        assert!(notes.contains("also removes, of instance beta, the OpenAI settings"), "{notes}");
         assert!(!notes.contains("credential c2"), "{notes}");
         assert!(notes.contains("answers 200"), "{notes}");
 

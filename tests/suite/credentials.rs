@@ -108,6 +108,81 @@ async fn a_released_credential_can_be_deleted() {
     }
 }
 
+/// The server never ends a session whose bot is gone, and an open one keeps every other bot from its contact.
+#[tokio::test]
+async fn a_released_bot_s_sessions_go_with_it() {
+    let database = database().await;
+    let url = database.url();
+    let mut connection = database.connect().await;
+    connection
+        .execute(
+            r#"SET search_path = evolution_api;
+            INSERT INTO "OpenaiBot" ("id", "botType", "openaiCredsId", "instanceId", "updatedAt")
+            VALUES ('b1', 'assistant', 'c1', 'i1', now()), ('b2', 'assistant', 'c2', 'i2', now()), ('b3', 'assistant', 'c1', 'i2', now());
+            INSERT INTO "IntegrationSession" ("id", "sessionId", "remoteJid", "status", "updatedAt", "instanceId", "botId", "type")
+            VALUES
+                ('s1', 'x', '5511999990001@s.whatsapp.net', 'opened', now(), 'i1', 'b1', 'openai'),
+                ('s2', 'x', '5511999990001@s.whatsapp.net', 'opened', now(), 'i2', 'b2', 'openai'),
+                ('s3', 'x', '5511999990002@s.whatsapp.net', 'closed', now(), 'i2', 'b3', 'openai');
+            INSERT INTO "Message" ("id", "key", "messageType", "message", "messageTimestamp", "source", "instanceId", "sessionId")
+            VALUES ('m1', '{"id": "x"}', 'conversation', '{}', 1, 'android', 'i1', 's1');"#,
+        )
+        .await
+        .unwrap();
+    let before = state(&mut connection, &[]).await;
+    let release = credentials(&["release", "c1", "--apply", "--allow", "deletes-rows,changes-rows"], &url);
+    assert_eq!(release.code, Some(0), "{}", release.stderr);
+    for told in ["instance alpha loses the bot b1", "instance beta loses its OpenAI settings and the bot b3"]
+    {
+        assert!(release.stdout.contains(told), "{}", release.stdout);
+    }
+    let left = "SELECT string_agg(id, ',') FROM evolution_api.\"IntegrationSession\"";
+    assert_eq!(one(&mut connection, left).await, "s2");
+    let checked = evodoctor(&["check", "--select", "EVO102,EVO107", "--database-url", &url]);
+    assert_eq!(checked.code, Some(0), "{}", checked.stdout);
+    assert_eq!(evodoctor(&["undo", "1", "--apply", "--database-url", &url]).code, Some(0));
+    assert_eq!(state(&mut connection, &["evodoctor"]).await, before);
+}
+
+#[tokio::test]
+async fn another_instance_s_credential_takes_the_place_only_where_it_is_asked_for() {
+    let database = database().await;
+    let url = database.url();
+    let mut connection = database.connect().await;
+    let sql = "UPDATE evolution_api.\"OpenaiSetting\" SET \"instanceId\" = 'i1'";
+    connection.execute(sql).await.unwrap();
+    let refused = credentials(&["release", "c1", "--to", "c2", "--apply", "--allow", "changes-rows"], &url);
+    assert_eq!(refused.code, Some(2), "{}", refused.stdout);
+    for told in ["c2 is of instance beta, and instance alpha would use it", "EVO106", "--across-instances"] {
+        assert!(refused.stderr.contains(told), "{}", refused.stderr);
+    }
+    let consented =
+        ["release", "c1", "--to", "c2", "--across-instances", "--apply", "--allow", "changes-rows"];
+    let run = credentials(&consented, &url);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(
+        run.stdout.contains("alpha uses credential c2 from then on, in its OpenAI settings"),
+        "{}",
+        run.stdout
+    );
+}
+
+/// The name is taken in the instance: said before anything is tried, with the way out.
+#[tokio::test]
+async fn a_name_that_the_instance_has_is_refused_with_the_option_for_another() {
+    let database = database().await;
+    let url = database.url();
+    assert_eq!(evodoctor(&["fix", "EVO202", "EVO203", "--apply", "--database-url", &url]).code, Some(0));
+    let run = credentials(&["share", "c1", "beta", "--name", "other"], &url);
+    assert_eq!(run.code, Some(2), "{}", run.stdout);
+    assert!(
+        run.stderr.contains("with the name other already") && run.stderr.contains("--name"),
+        "{}",
+        run.stderr
+    );
+    assert!(!run.stderr.contains("INSERT"), "{}", run.stderr);
+}
+
 #[tokio::test]
 async fn what_is_not_there_is_named() {
     let database = database().await;

@@ -145,7 +145,7 @@ fn expect_right_names(forwards: &dyn Fn(&str) -> String) {
         // Secrets and numbers.
         &format!("/instance/connect/{TOKEN}"),
         "/instance/connect/5511999990000",
-        // Instances that no URL reaches.
+        // Instances whose names a proxy may not write as they are.
         &format!("/instance/connect/{}", id(52)),
         &format!("/instance/connect/{}", id(53)),
         &format!("/instance/connect/{}", id(54)),
@@ -303,7 +303,8 @@ fn no_token_is_in_it_and_what_is_left_is_said() {
         let emitted = emit(proxy, &instances(), &[]);
         assert!(!emitted.to_lowercase().contains(&TOKEN.to_lowercase()), "{proxy}");
         assert!(
-            emitted.contains("#   \"hash#\\n}\\nserver \\x7b\" has a name that no URL reaches"),
+            emitted
+                .contains("#   \"hash#\\n}\\nserver \\x7b\" has a name that a proxy may decode on its way"),
             "{emitted}"
         );
         assert!(

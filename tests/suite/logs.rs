@@ -1,6 +1,7 @@
 //! Promise: `evodoctor logs` says which requests name instances wrongly and what to write instead, and gives no
 //! secret away while doing so.
 
+mod day;
 mod formats;
 mod live;
 mod memory;
@@ -170,7 +171,7 @@ fn several_files_add_up_and_times_of_all_zones_compare() {
     assert_eq!(id.extra["first"], json!("2026-11-21T03:59:13Z"));
     // Ten past one in São Paulo is ten past four in UTC, and Traefik's request came in the same minute.
     assert_eq!(id.extra["last"], json!("2026-11-21T04:10:00Z"));
-    assert_eq!(id.extra["hosts"][0], json!({"host": "wa.example.com", "count": 1}));
+    assert_eq!(id.extra["hosts"][0], json!({"host": "wa.example.com", "count": 2}));
 }
 
 #[test]

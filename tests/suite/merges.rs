@@ -43,8 +43,8 @@ async fn the_newest_row_stays_and_takes_over_what_it_lacks() {
     .await;
     assert_eq!(
         chats,
-        [r#"c2 ["3", "1", "2"] O'Neill "ü"\ 7"#, "c5 Ana 0", r#"d1 ["1"] Ana 1"#],
-        "labels united, name and unread count kept"
+        [r#"c2 ["3", "1", "2"] O'Neill "ü"\ 0"#, "c5 Ana 0", r#"d1 ["1"] Ana 1"#],
+        "labels united, the newest name that is one, the newest unread count"
     );
     let contacts = texts(
         &mut connection,

@@ -1,9 +1,12 @@
 //! Wrong names that the server does not refuse with 404 and the usual words.
 
-use memchr::memchr;
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 
+use memchr::memchr;
+
 use super::{Collector, Kind, LONGEST_NAME};
+use crate::evolution::instances::Directory;
 use crate::evolution::routes::{self, Fault, Template};
 use crate::requests::classify::{Verdict, Wrong, classify};
 use crate::requests::request::Request;
@@ -13,6 +16,17 @@ use crate::requests::tally::{Endpoint, Tally};
 use crate::requests::wording::{Reason, What};
 
 impl<'d> Collector<'d> {
+    /// Whether a name that was served is neither in the list nor anything else of an instance in it: the list is old.
+    pub(super) fn is_new(&self, name: &str) -> bool {
+        let is_unknown =
+            |verdict| matches!(verdict, Verdict::Wrong(wrong) if wrong.confusion == Confusion::Unknown);
+        let key = |kind: Kind| self.hasher.hash_one((kind, self.hasher.hash_one(name.as_bytes())));
+        // A name that was refused as well was deleted or renamed since, and is told by itself.
+        self.directory.is_some()
+            && is_unknown(classify(name, self.directory))
+            && !self.verdicts.contains_key(&key(Kind::Name))
+    }
+
     /// Counts a request whose name is certainly wrong, though it was not refused as such: one of Chatwoot, or one whose
     /// escapes are not of UTF-8.
     pub(super) fn unrefused(
@@ -87,4 +101,19 @@ impl<'d> Collector<'d> {
         })?;
         self.count(at, None, request)
     }
+}
+
+/// The name with spaces for its pluses, where the log writes both alike. One that would then exist had real ones: it was refused.
+pub(super) fn spaced<'n>(
+    name: Cow<'n, [u8]>,
+    request: &Request<'_>,
+    directory: Option<&Directory>,
+) -> Cow<'n, [u8]> {
+    if !request.has_plus_for_space || memchr(b'+', &name).is_none() {
+        return name;
+    }
+    let spaced: Vec<u8> = name.iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect();
+    let exists =
+        directory.is_some_and(|directory| directory.named(&String::from_utf8_lossy(&spaced)).is_some());
+    if exists { name } else { Cow::Owned(spaced) }
 }

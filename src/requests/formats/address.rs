@@ -38,6 +38,15 @@ pub(super) fn within(word: &[u8]) -> Option<Range<usize>> {
     }
 }
 
+/// An address of IPv4 without the prefix that it has in a socket of IPv6.
+pub(super) fn unmapped(address: &[u8]) -> &[u8] {
+    const PREFIX: &[u8] = b"::ffff:";
+    match address.split_at_checked(PREFIX.len()) {
+        Some((prefix, inner)) if prefix.eq_ignore_ascii_case(PREFIX) && inner.contains(&b'.') => inner,
+        _ => address,
+    }
+}
+
 /// The length of the address that a text is, but for a port and closing marks behind it.
 fn at_start(text: &[u8]) -> Option<usize> {
     let is_part = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':');

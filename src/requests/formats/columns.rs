@@ -86,7 +86,8 @@ impl Columns {
         // Both write UTC.
         let moment = [date, b"T", clock, b"Z"].concat();
         let time = str::from_utf8(&moment).ok().and_then(Time::from_iso);
-        fields.request(time)
+        let request = fields.request(time)?;
+        Some(Request { has_plus_for_space: !self.has_tabs, ..request })
     }
 }
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use memchr::{memchr, memchr2, memchr3, memmem, memrchr};
 
 use super::address;
+use super::fields::without_port;
 use super::tail::{answer, from_quote};
 use crate::requests::request::{Asked, Glance, More, Request};
 use crate::requests::time::{CLF_LENGTH, Clock};
@@ -35,7 +36,7 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Request<'l>
         is_own_answer,
         time: Some(time),
         client: forwarded_for(after_size).or(client).map(Cow::Borrowed),
-        host: host.map(Cow::Borrowed),
+        host: host.map(without_port).map(Cow::Borrowed),
         more: More::Combined(fields),
         ..Request::of(Asked::Path(unescape(path)))
     })
@@ -52,12 +53,11 @@ pub(super) fn glance<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Glance<'l>
     if line.get(space..time)? != BEFORE_TIME || line.get(method - 3..method)? != b"] \"" {
         return None;
     }
-    let client = &line[..space];
+    let client = address::unmapped(&line[..space]);
     // A mark in front of an address, as in `access.log:203.0.113.7`.
     let is_marked = memchr3(b':', b']', b'=', client)
         .is_some_and(|at| client[at] != b':' || memchr2(b'.', b']', client).is_some());
-    let is_odd =
-        is_marked || matches!(client.first()?, b'"' | b'-') || matches!(client[space - 1], b'"' | b',');
+    let is_odd = is_marked || matches!(client.first()?, b'"' | b'-') || matches!(client.last()?, b'"' | b',');
     let path = method + line.get(method..method + 8)?.iter().position(|&byte| byte == b' ')? + 1;
     let end = path + memchr(b' ', &line[path..])?;
     let &[
@@ -150,10 +150,15 @@ pub(super) fn request_line(line: &[u8]) -> (Option<&[u8]>, &[u8]) {
     let Some(space) = memchr(b' ', line) else { return (None, line) };
     let (method, path) = (&line[..space], &line[space + 1..]);
     let path = match memrchr(b' ', path) {
-        Some(last) if path[last + 1..].starts_with(b"HTTP/") => &path[..last],
+        Some(last) if is_version(&path[last + 1..]) => &path[..last],
         _ => path,
     };
     (Some(method), path)
+}
+
+/// `HTTP/1.1`; hypercorn and others write `1.1` alone.
+pub(super) fn is_version(word: &[u8]) -> bool {
+    word.starts_with(b"HTTP/") || matches!(word, b"1.0" | b"1.1" | b"2.0")
 }
 
 /// Address and virtual host from what stands before the time: `host? address ident user`, and before that whatever
@@ -168,6 +173,12 @@ pub(super) fn client(text: &[u8]) -> (Option<&[u8]>, Option<&[u8]>) {
     match (first, second) {
         // By far the most lines.
         (Some(client), Some(b"-")) if is_address(client) => (Some(bare(client)), None),
+        // lighttpd: `address host user`.
+        (Some(client), Some(host))
+            if is_address(client) && may_be_host(host) && !is_address(host) && words.next().is_some() =>
+        {
+            (Some(bare(client)), Some(host))
+        }
         (Some(host), Some(address))
             if !is_address(host) && is_address(address) && words.next() == Some(b"-") =>
         {
@@ -197,7 +208,7 @@ pub(super) fn address_in(text: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
         at -= 1;
     }
     let host = at.checked_sub(1).map(|before| words[before]).filter(|host| may_be_host(host));
-    Some((found(at)?, host))
+    Some((address::unmapped(found(at)?), host))
 }
 
 /// Whether a word is a host's name with a domain, with or without a port.
@@ -228,7 +239,7 @@ pub(super) fn forwarded_for(tail: &[u8]) -> Option<&[u8]> {
 pub(super) fn bare(word: &[u8]) -> &[u8] {
     let word = word.strip_prefix(b"\"").unwrap_or(word);
     let word = word.strip_suffix(b"\"").unwrap_or(word);
-    word.strip_suffix(b",").unwrap_or(word)
+    address::unmapped(word.strip_suffix(b",").unwrap_or(word))
 }
 
 fn is_address(word: &[u8]) -> bool {
@@ -338,7 +349,7 @@ mod tests {
             seen(&format!(
                 "wa.example.com:443 2001:db8::7 - - {time} \"GET /a b HTTP/1.1\" 404 - \"x\" \"say \\\"hi\\\"\" 0.01"
             )),
-            expected("2001:db8::7", "/a b", "say \"hi\"", "wa.example.com:443")
+            expected("2001:db8::7", "/a b", "say \"hi\"", "wa.example.com")
         );
         assert_eq!(
             seen(&format!(

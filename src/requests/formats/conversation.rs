@@ -58,6 +58,10 @@ impl Conversation {
             return done;
         }
         let paths = text::paths(line);
+        if let Some(name) = refusal::not_listed(line).filter(|_| paths.is_empty()) {
+            self.not_listed(line, &name, &mut done);
+            return done;
+        }
         if let Some((name, level)) = refusal::name(line) {
             self.refused(line, &name, level, paths, &mut done);
         } else if paths.is_empty() {
@@ -121,6 +125,24 @@ impl Conversation {
         self.tell(Request { status: Some(404), time, ..request }, done);
         if let Some(told) = &mut self.told {
             told.body = Some(level);
+        }
+    }
+
+    /// The list of instances was asked for a name that it does not have.
+    fn not_listed(&mut self, line: &[u8], name: &[u8], done: &mut Vec<Request<'_>>) {
+        const LIST: &str = "/instance/fetchInstances";
+        let name = routes::encode_segment(&String::from_utf8_lossy(name));
+        let path = format!("{LIST}?instanceName={name}").into_bytes();
+        let request = Request { time: refusal::time(line), ..Request::of(Asked::Path(Cow::Owned(path))) };
+        let is_list = |asked: &Request<'_>| memmem::find(&name_of(asked), LIST.as_bytes()).is_some();
+        let asked = self.asked.take_if(|(_, asked)| is_list(asked)).map(|(_, asked)| asked);
+        let is_of_told =
+            |told: &Told| told.body.is_none() && memmem::find(&told.name, LIST.as_bytes()).is_some();
+        if !self.told.as_ref().is_some_and(|told| self.at - told.at <= REACH && is_of_told(told)) {
+            self.tell(Request { status: Some(404), ..asked.unwrap_or(request) }, done);
+        }
+        if let Some(told) = &mut self.told {
+            told.body = Some(0);
         }
     }
 

@@ -9,6 +9,7 @@ mod balancer;
 pub mod columns;
 pub(super) mod combined;
 mod conversation;
+mod delimited;
 mod fields;
 mod haproxy;
 mod json;
@@ -30,6 +31,7 @@ use memchr::memmem;
 use self::columns::{Columns, FIELDS, Template};
 use self::conversation::Conversation;
 use self::records::Records;
+pub use self::refusal::record_time;
 use super::request::{Glance, Request};
 use super::time::{Clock, Time};
 
@@ -64,6 +66,9 @@ impl Format {
     }
 }
 
+/// Requests that wait for the lines with their answers.
+const MOST_ASKED: usize = 256;
+
 /// How often a line may be wrapped, one wrapping in another.
 const MOST_WRAPPINGS: u32 = 6;
 
@@ -79,6 +84,8 @@ pub struct Parser {
     pub saw_console: bool,
     clock: Clock,
     conversation: Conversation,
+    /// Requests whose answers come in later lines, by what these have in common.
+    asked: VecDeque<(Vec<u8>, Request<'static>)>,
     /// Further requests of the last line.
     more: VecDeque<Request<'static>>,
 }
@@ -112,7 +119,7 @@ impl Parser {
 
     /// The request of the last lines whose status never came.
     pub fn end(&mut self) -> Option<Request<'static>> {
-        self.conversation.end()
+        self.conversation.end().or_else(|| self.asked.pop_front().map(|(_, request)| request))
     }
 
     fn read<'l>(&mut self, line: &'l [u8], deeper: u32) -> Option<Request<'l>> {
@@ -148,6 +155,18 @@ impl Parser {
         match json::parse(text.trim_ascii_end(), &mut self.clock) {
             json::Line::Request(request) if request.status.is_some() || request.is_own_answer => {
                 Some(request)
+            }
+            json::Line::Asked { id, request } => {
+                self.asked.push_back((id, request.into_owned()));
+                if self.asked.len() <= MOST_ASKED {
+                    return None;
+                }
+                self.asked.pop_front().map(|(_, request)| request)
+            }
+            json::Line::Answered { id, status } => {
+                let at = self.asked.iter().position(|(asked, _)| *asked == id)?;
+                let (_, request) = self.asked.remove(at)?;
+                Some(Request { status: Some(status), ..request })
             }
             json::Line::Request(request) => {
                 // The status may stand in a text: `Request failed with status code 404`.
@@ -271,9 +290,14 @@ impl Parser {
             return None;
         }
         let clock = &mut self.clock;
-        named::parse(line, clock)
-            .or_else(|| quoted::parse(line, clock))
-            .or_else(|| logfmt::parse(line, clock))
+        named::parse(line, clock).or_else(|| {
+            let quoted = quoted::parse(line, clock);
+            if quoted.as_ref().is_some_and(|request| request.status.is_some() || request.is_own_answer) {
+                return quoted;
+            }
+            // A status has its name there, or the line has none.
+            logfmt::parse(line, clock).or(quoted)
+        })
     }
 
     /// The requests that a text shows, together with the lines before it.
@@ -287,24 +311,6 @@ impl Parser {
         self.more.extend(requests.map(Request::into_owned));
         Some(Request { time: first.time.or(self.record), ..first })
     }
-}
-
-/// When the record of the console log that a line begins was written.
-pub fn record_time(line: &[u8]) -> Option<Time> {
-    Time::from_console(&without_colour(&String::from_utf8_lossy(line)))
-}
-
-/// The text without ANSI escape sequences, each of which leaves a space.
-fn without_colour(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut pieces = text.split("\u{1B}[");
-    plain.push_str(pieces.next().unwrap_or_default());
-    for piece in pieces {
-        plain.push(' ');
-        let end = piece.find(|c: char| ('@'..='~').contains(&c)).map_or(piece.len(), |at| at + 1);
-        plain.push_str(&piece[end..]);
-    }
-    plain
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Lines of programs that quote no whole request: Nginx Proxy Manager, Squid, Render, Gin and Fiber, nginx's error log.
+//! Lines of programs that quote no whole request: Nginx Proxy Manager, Squid, Render, nginx's error log, and fields between marks.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use memchr::{memchr, memmem};
 
 use super::combined::{quoted, unescape};
 use super::fields::{METHODS, host_of, status};
-use super::{address, logfmt, refusal};
+use super::{delimited, logfmt, refusal};
 use crate::requests::request::{Asked, More, Request};
 use crate::requests::time::{CLF_LENGTH, Clock, Time};
 
@@ -16,7 +16,7 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Request<'l>
         .or_else(|| nginx_error(line))
         .or_else(|| squid(line))
         .or_else(|| render(line))
-        .or_else(|| between_bars(line))
+        .or_else(|| delimited::parse(line, clock))
 }
 
 /// `[time] cache upstream-status status - GET https host "/path" [Client 203.0.113.7] [Length 61] … "agent" "referer"`;
@@ -118,40 +118,6 @@ fn render(line: &[u8]) -> Option<Request<'_>> {
         host: Some(&asked[..slash]).filter(|host| !host.is_empty()).map(Cow::Borrowed),
         more: More::Known { user_agent: fields.text(super::fields::Slot::UserAgent).map(text), router: None },
         ..Request::of(Asked::Path(Cow::Borrowed(&asked[slash..])))
-    })
-}
-
-/// `[GIN] 2026/11/21 - 03:59:12 | 404 |  1.2ms |  203.0.113.7 | GET      "/path"`: fields between bars, in any order.
-fn between_bars(line: &[u8]) -> Option<Request<'_>> {
-    const FEWEST: usize = 4;
-    if line.iter().filter(|&&byte| byte == b'|').count() + 1 < FEWEST {
-        return None;
-    }
-    let (mut answer, mut client, mut method, mut path) = (None, None, None, None);
-    for field in line.split(|&byte| byte == b'|').map(<[u8]>::trim_ascii) {
-        let (word, rest) = field.split_at(memchr(b' ', field).unwrap_or(field.len()));
-        let rest = rest.trim_ascii_start();
-        let unquoted = |text: &'_ [u8]| -> Option<std::ops::Range<usize>> {
-            let start = usize::from(text.starts_with(b"\""));
-            text[start..].starts_with(b"/").then(|| start..text.len() - usize::from(text.ends_with(b"\"")))
-        };
-        if METHODS.contains(&word) {
-            method = Some(word);
-            path = path.or(unquoted(rest).map(|range| &rest[range]));
-        } else if answer.is_none() && field.len() == 3 {
-            answer = status(field);
-        } else if client.is_none() && address::within(field).is_some_and(|range| range.start == 0) {
-            client = address::within(field).map(|range| &field[range]);
-        } else {
-            path = path.or(unquoted(field).map(|range| &field[range]));
-        }
-    }
-    Some(Request {
-        method: Some(Cow::Borrowed(method?)),
-        status: Some(answer?),
-        time: refusal::time(line),
-        client: client.map(Cow::Borrowed),
-        ..Request::of(Asked::Path(Cow::Borrowed(path?)))
     })
 }
 

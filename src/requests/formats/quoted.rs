@@ -11,7 +11,7 @@ use super::refusal;
 use super::tail::{answer, from_quote};
 use super::{address, fields};
 use crate::requests::request::{Asked, More, Request};
-use crate::requests::time::{Clock, Time};
+use crate::requests::time::{CLF_LENGTH, Clock, Time};
 
 /// Reads a line that quotes a request.
 pub(super) fn parse<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Request<'l>> {
@@ -21,7 +21,7 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut Clock) -> Option<Request<'l>
     let (time, pieces) = time_and_rest(before, clock);
     let request = Request {
         method: method.map(Cow::Borrowed),
-        time: time.or_else(|| refusal::time(before)),
+        time: time.or_else(|| refusal::time(before)).or_else(|| bare_time(before, clock)),
         host: host_of(path).map(Cow::Borrowed),
         ..Request::of(Asked::Path(unescape(path)))
     };
@@ -65,6 +65,7 @@ fn request(line: &[u8]) -> Option<(usize, &[u8], &[u8])> {
             let (asked, rest) = quoted(&line[at..])?;
             // What has more words and no version is a line in quotes, not a request.
             if memmem::find(asked, b" HTTP/").is_some()
+                || asked.rsplit(|&byte| byte == b' ').next().is_some_and(combined::is_version)
                 || asked.iter().filter(|&&byte| byte == b' ').count() == 1
             {
                 return Some((at, asked, rest));
@@ -87,6 +88,14 @@ fn time_and_rest<'l>(before: &'l [u8], clock: &mut Clock) -> (Option<Time>, [&'l
         from = open + 1;
     }
     (None, [before, b""])
+}
+
+/// `21/Nov/2026:03:59:12 +0000` without brackets around it.
+fn bare_time(before: &[u8], clock: &mut Clock) -> Option<Time> {
+    let colon = memchr(b':', before).filter(|&colon| colon >= 11 && before[colon - 5] == b'/');
+    let at = colon.or_else(|| memmem::find(before, b"/20").map(|slash| slash + 5))?;
+    let start = at.checked_sub(11)?;
+    clock.clf(before.get(start..start + CLF_LENGTH)?)
 }
 
 /// The client, before the time or else behind it, and the host that was called.

@@ -9,6 +9,7 @@ use memchr::{memchr, memmem};
 use crate::requests::time::Time;
 
 static AFTER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(" instance does not exist"));
+static NOT_LISTED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(" not found"));
 
 /// How often a body may be wrapped in JSON strings, one in another.
 const DEEPEST: u32 = 3;
@@ -21,13 +22,18 @@ const PREFIX: usize = 80;
 ///
 /// A line counts as one request: such texts often hold the body twice, as the message and as the response.
 pub(super) fn name(line: &[u8]) -> Option<(Cow<'_, [u8]>, usize)> {
-    AFTER.find_iter(line).find_map(|at| quoted_before(&line[..at]))
+    AFTER.find_iter(line).find_map(|at| quoted_before(&line[..at], b"The "))
 }
 
-fn quoted_before(text: &[u8]) -> Option<(Cow<'_, [u8]>, usize)> {
+/// Reads the name out of `Instance "x" not found`, the answer to a question for the list of instances.
+pub(super) fn not_listed(line: &[u8]) -> Option<Cow<'_, [u8]>> {
+    NOT_LISTED.find_iter(line).find_map(|at| quoted_before(&line[..at], b"Instance ")).map(|(name, _)| name)
+}
+
+fn quoted_before<'l>(text: &'l [u8], word: &[u8]) -> Option<(Cow<'l, [u8]>, usize)> {
     for mark in [&b"\\u0022"[..], b"&quot;"] {
         if let Some(text) = text.strip_suffix(mark) {
-            let opening = [b"The ", mark].concat();
+            let opening = [word, mark].concat();
             let name = &text[memmem::rfind(text, &opening)? + opening.len()..];
             return Some((
                 unescape(name).map_or(Cow::Borrowed(name), |name| Cow::Owned(name.into_bytes())),
@@ -41,7 +47,7 @@ fn quoted_before(text: &[u8]) -> Option<(Cow<'_, [u8]>, usize)> {
     let levels = (0..=DEEPEST).find(|level| backslashes == (1 << level) - 1)?;
     let escape = &text[text.len() - backslashes..];
     let text = &text[..text.len() - backslashes];
-    let opening = [b"The ", escape, b"\""].concat();
+    let opening = [word, escape, b"\""].concat();
     let start = memmem::rfind(text, &opening)? + opening.len();
     let mut name = Cow::Borrowed(&text[start..]);
     for _ in 0..levels {
@@ -91,6 +97,24 @@ fn epoch(head: &str) -> Option<Time> {
         .and_then(Time::from_unix)
 }
 
+/// When the record of the console log that a line begins was written.
+pub fn record_time(line: &[u8]) -> Option<Time> {
+    Time::from_console(&without_colour(&String::from_utf8_lossy(line)))
+}
+
+/// The text without ANSI escape sequences, each of which leaves a space.
+fn without_colour(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut pieces = text.split("\u{1B}[");
+    plain.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        plain.push(' ');
+        let end = piece.find(|c: char| ('@'..='~').contains(&c)).map_or(piece.len(), |at| at + 1);
+        plain.push_str(&piece[end..]);
+    }
+    plain
+}
+
 #[cfg(test)]
 mod tests {
     fn name(line: &str) -> Option<String> {
@@ -101,6 +125,9 @@ mod tests {
     fn the_name_is_found_however_often_it_was_wrapped() {
         let body = r#"{"status":404,"error":"Not Found","response":{"message":["The \"g 1\" instance does not exist"]}}"#;
         assert_eq!(name(r#"The "g 1" instance does not exist"#).as_deref(), Some("g 1"));
+        let listed = super::not_listed(br#"{"message":["Instance \"g 1\" not found"]}"#);
+        assert_eq!(listed.as_deref(), Some(&b"g 1"[..]));
+        assert_eq!(super::not_listed(br#"file "g 1" not found"#), None);
         assert_eq!(name("  message: [ 'The \"g 1\" instance does not exist' ]").as_deref(), Some("g 1"));
         let mut text = body.to_owned();
         for _ in 0..3 {

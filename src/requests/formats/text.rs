@@ -8,7 +8,7 @@ use memchr::memmem;
 
 use super::combined::address_in;
 use super::fields::{METHODS, host_of};
-use super::{answer, refusal};
+use super::{address, answer, refusal};
 use crate::evolution::routes::routes;
 use crate::requests::request::{Asked, Request};
 
@@ -54,7 +54,11 @@ pub(super) fn paths(line: &[u8]) -> Vec<Request<'_>> {
             method: method.map(Cow::Borrowed),
             status,
             time: refusal::time(line),
-            client: method.and(address_in(&line[..start])).map(|(client, _)| Cow::Borrowed(client)),
+            client: method
+                .and(address_in(&line[..start]))
+                .map(|(client, _)| client)
+                .or_else(|| client_behind(behind))
+                .map(Cow::Borrowed),
             host: host_of(path).map(Cow::Borrowed),
             ..Request::of(Asked::Path(Cow::Borrowed(path)))
         });
@@ -73,6 +77,13 @@ pub(super) fn cannot(line: &[u8]) -> Option<Request<'_>> {
         time: refusal::time(line),
         ..Request::of(Asked::Path(Cow::Borrowed(&path[..word_around(path, 0).1])))
     })
+}
+
+/// `for 203.0.113.7 at …`, behind a path.
+fn client_behind(behind: &[u8]) -> Option<&[u8]> {
+    let behind = behind.strip_prefix(b"\"").unwrap_or(behind).strip_prefix(b" for ")?;
+    let word = &behind[..behind.iter().position(|&byte| byte == b' ').unwrap_or(behind.len())];
+    address::within(word).map(|range| address::unmapped(&word[range]))
 }
 
 /// The verb in the last few words before a path.

@@ -172,3 +172,100 @@ fn a_kind_that_is_forced_is_the_only_one_read() {
         assert_eq!(parsed(log, kind), 0, "{log} as {kind}");
     }
 }
+
+/// Line, and what is to be read of it: status, client, host and agent.
+#[test]
+fn fields_are_found_by_what_they_mean() {
+    let path = "/instance/connect/ALPHA";
+    for (line, client, host, agent) in [
+        // OpenTelemetry, both conventions.
+        (
+            r#"{"attributes":{"http.request.method":"GET","url.path":"/instance/connect/ALPHA","http.response.status_code":404,"client.address":"203.0.113.7","server.address":"wa.example.com","user_agent.original":"n8n"}}"#,
+            "203.0.113.7",
+            "wa.example.com",
+            "n8n",
+        ),
+        (
+            r#"{"attributes":{"http.method":"GET","http.target":"/instance/connect/ALPHA","http.status_code":404,"http.client_ip":"203.0.113.7","http.host":"wa.example.com","http.user_agent":"n8n"}}"#,
+            "203.0.113.7",
+            "wa.example.com",
+            "n8n",
+        ),
+        (
+            r#"{"context":{"method":"GET","fullUrl":"https://wa.example.com/instance/connect/ALPHA","status":404,"ip":"203.0.113.7"}}"#,
+            "203.0.113.7",
+            "wa.example.com",
+            "",
+        ),
+        // Where others write the whole line of the request.
+        (
+            r#"{"remoteIP":"203.0.113.7","host":"wa.example.com","request":"/instance/connect/ALPHA","query":"","method":"GET","status":"404","userAgent":"n8n"}"#,
+            "203.0.113.7",
+            "wa.example.com",
+            "n8n",
+        ),
+        (
+            "203.0.113.7 wa.example.com - [21/Nov/2026:03:59:12 +0000] \"GET /instance/connect/ALPHA HTTP/1.1\" 404 5 \"-\" \"n8n\"",
+            "203.0.113.7",
+            "wa.example.com",
+            "n8n",
+        ),
+        (
+            "::ffff:203.0.113.7 - - [21/Nov/2026:03:59:12 +0000] \"GET /instance/connect/ALPHA HTTP/1.1\" 404 5 \"-\" \"n8n\"",
+            "203.0.113.7",
+            "",
+            "n8n",
+        ),
+        (
+            "wa.example.com:443 ::ffff:203.0.113.7 - - [21/Nov/2026:03:59:12 +0000] \"GET /instance/connect/ALPHA HTTP/1.1\" 404 5 \"-\" \"n8n\"",
+            "203.0.113.7",
+            "wa.example.com",
+            "n8n",
+        ),
+        (
+            "t=1 client=203.0.113.7 request=\"GET /instance/connect/ALPHA HTTP/1.1\" request_length=404 status=404 host=wa.example.com",
+            "203.0.113.7",
+            "wa.example.com",
+            "",
+        ),
+        (
+            "[2026-11-21 03:59:12 +0000] [404] [INFO] 203.0.113.7:4040 - - [21/Nov/2026:03:59:12 +0000] \"GET /instance/connect/ALPHA 1.1\" 404 5 \"-\" \"n8n\"",
+            "203.0.113.7",
+            "",
+            "n8n",
+        ),
+        (
+            "Started GET \"/instance/connect/ALPHA\" for 203.0.113.7 at 2026-11-21 03:59:12 +0000\nCompleted 404 Not Found in 40ms",
+            "203.0.113.7",
+            "",
+            "",
+        ),
+        (
+            "{\"reqId\":\"r-1\",\"req\":{\"method\":\"GET\",\"url\":\"/instance/connect/ALPHA\",\"remoteAddress\":\"203.0.113.7\"}}\n\
+             {\"reqId\":\"r-2\",\"req\":{\"method\":\"GET\",\"url\":\"/instance/connect/alpha\",\"remoteAddress\":\"203.0.113.8\"}}\n\
+             {\"reqId\":\"r-2\",\"res\":{\"statusCode\":200}}\n{\"reqId\":\"r-1\",\"res\":{\"statusCode\":404}}",
+            "203.0.113.7",
+            "",
+            "",
+        ),
+    ] {
+        let examined = examine_text(line, Some(&super::directory()));
+        assert_eq!(told(&examined), ["EVO502 ALPHA → alpha × 1"], "{line}");
+        let extra = &examined.findings[0].extra;
+        let is = |value: &serde_json::Value, text: &str| value.as_str().unwrap_or_default() == text;
+        assert!(is(&extra["clients"][0]["address"], client), "{line}: {}", extra["clients"]);
+        assert!(is(&extra["clients"][0]["user_agent"], agent), "{line}: {}", extra["clients"]);
+        assert!(is(&extra["hosts"][0]["host"], host), "{line}: {}", extra["hosts"]);
+        assert!(examined.read.requests.without_status == 0, "{line}");
+    }
+    let bytes = format!("203.0.113.7 - - [21/Nov/2026:03:59:12 +0000] \"GET {path} HTTP/1.1\" 404 5");
+    let journal = json!({"MESSAGE": bytes.as_bytes(), "_HOSTNAME": "h"}).to_string();
+    assert_eq!(told(&examine_text(&journal, Some(&super::directory()))), ["EVO502 ALPHA → alpha × 1"]);
+    // The list's answer names what was asked for; who asks for a name that is not there may only want to know.
+    let body = |name: &str| {
+        format!("{{\"status\":404,\"response\":{{\"message\":[\"Instance \\\"{name}\\\" not found\"]}}}}")
+    };
+    let listed = |name: &str| told(&examine_text(&body(name), Some(&super::directory())));
+    assert_eq!(listed("ALPHA"), ["EVO502 ALPHA → alpha × 1"]);
+    assert!(listed("nosuch").is_empty());
+}

@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::fixture;
 
 /// What the whole program may take at its peak, in KiB.
-// The goal is 64 MB. A development build, whose own code is some 25 MB of it, takes up to 90.
-const MOST: u64 = 96 * 1024;
+// The release build stays below 64 MB. A development build, whose own code is larger, gets 16 MB more.
+const MOST: u64 = if cfg!(debug_assertions) { 80 } else { 64 } * 1024;
 
 /// Feeds the program, and gives its report and its peak in KiB.
 fn peak(feed: impl FnOnce(&mut dyn Write) + Send + 'static) -> (Value, u64) {

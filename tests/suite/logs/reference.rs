@@ -113,7 +113,9 @@ fn client(before: &[u8]) -> (Option<String>, Option<String>) {
             let is_name = |host: &String| {
                 Regex::new(r"^[A-Za-z0-9.-]*\.[A-Za-z]{2,}(:[0-9]+)?$").unwrap().is_match(host.as_bytes())
             };
-            (Some(bare(address)), Some(text(host)).filter(is_name))
+            // The port that is meant where none is named says nothing.
+            let without_port = |host: String| host.trim_end_matches(":443").to_owned();
+            (Some(bare(address)), Some(text(host)).filter(is_name).map(without_port))
         }
         [client, ..] => (Some(bare(client)), None),
         [] => (None, None),

@@ -33,9 +33,11 @@ pub(super) enum Slot {
     Router,
     /// Another log's line inside an object, as Docker's `json-file` driver writes it.
     Line,
+    /// What the lines of one request have in common.
+    Id,
 }
 
-const SLOTS: usize = Slot::Line as usize + 1;
+const SLOTS: usize = Slot::Id as usize + 1;
 
 /// The verbs of HTTP that a log may hold.
 pub(super) const METHODS: [&[u8]; 9] =
@@ -77,6 +79,9 @@ pub(super) struct Fields<'l>([Option<(u8, Value<'l>)>; SLOTS]);
 impl<'l> Fields<'l> {
     /// Takes a value, unless a better key had one already, or it cannot be what its key promises.
     pub fn put(&mut self, (slot, rank): (Slot, u8), value: Value<'l>) {
+        // Some write the path alone where others write the line of the request.
+        let is_path_alone = slot == Slot::RequestLine && is_path(value.bytes());
+        let (slot, rank) = if is_path_alone { (Slot::Path, rank + 6) } else { (slot, rank) };
         let may_be = match slot {
             Slot::OriginStatus | Slot::Upstream => true,
             _ if !value.is_said() => false,
@@ -165,6 +170,11 @@ impl<'l> Fields<'l> {
         })
     }
 
+    /// The status by its own field.
+    pub fn status(&self) -> Option<u16> {
+        self.0[Slot::Status as usize].as_ref().and_then(|(_, value)| status(value.bytes()))
+    }
+
     /// What the API answered, and whether the proxy answered in its place, which says nothing of a name.
     fn answer(&mut self) -> (Option<u16>, bool) {
         let origin = self.take(Slot::OriginStatus);
@@ -219,12 +229,15 @@ fn may_be_time(value: &Value<'_>) -> bool {
 fn is_host(host: &[u8], rank: u8) -> bool {
     let is_possible =
         |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'"' | b'{' | b'}' | b'=');
-    // A machine's name is no host that was called.
-    !host.is_empty() && host.iter().all(is_possible) && (rank < 8 || host.contains(&b'.'))
+    // A machine's name or address is no host that was called.
+    let is_called = || host.contains(&b'.') && address::first(host).is_none();
+    !host.is_empty() && host.iter().all(is_possible) && (rank < 8 || is_called())
 }
 
 fn bare_address(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
-    match address::first(&text) {
+    let found = address::first(&text)
+        .map(|range| range.end - address::unmapped(&text[range.clone()]).len()..range.end);
+    match found {
         Some(range) if range.len() < text.len() => match text {
             Cow::Borrowed(text) => Cow::Borrowed(&text[range]),
             Cow::Owned(text) => Cow::Owned(text[range].to_vec()),
@@ -237,8 +250,12 @@ fn bare_address(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
 pub(super) fn host_of(path: &[u8]) -> Option<&[u8]> {
     let rest = path.strip_prefix(b"https://").or_else(|| path.strip_prefix(b"http://"))?;
     let host = &rest[..rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len())];
-    let host = host.strip_suffix(b":443").or_else(|| host.strip_suffix(b":80")).unwrap_or(host);
-    (!host.is_empty()).then_some(host)
+    Some(without_port(host)).filter(|host| !host.is_empty())
+}
+
+/// A host without the port that is meant where none is named.
+pub(super) fn without_port(host: &[u8]) -> &[u8] {
+    host.strip_suffix(b":443").or_else(|| host.strip_suffix(b":80")).unwrap_or(host)
 }
 
 fn split(line: Cow<'_, [u8]>) -> (Option<Cow<'_, [u8]>>, Cow<'_, [u8]>) {

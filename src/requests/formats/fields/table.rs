@@ -24,6 +24,8 @@ pub(in crate::requests::formats) enum Place {
     Client,
     /// `user_agent`, taken apart.
     Agent,
+    /// `server`, whose address may be the name that was called.
+    Server,
     /// What tells nothing of a request: labels, files, the server behind.
     Ignored,
 }
@@ -55,14 +57,16 @@ impl Key {
 
 /// The place that a key leads to.
 pub(in crate::requests::formats) fn within(place: Place, key: &Key) -> Place {
-    use Place::{Agent, Client, Headers, Ignored, Nested, Request, Response, Top, Url};
+    use Place::{Agent, Client, Headers, Ignored, Nested, Request, Response, Server, Top, Url};
     match (place, key.text()) {
         (Ignored, _) => Ignored,
-        (Response | Headers | Client | Agent, _) => Ignored,
+        (Response | Headers | Client | Agent | Server, _) => Ignored,
         (_, b"request" | b"req" | b"httprequest" | b"clientrequest" | b"requestinfo") => Request,
         (_, b"response" | b"res" | b"resp" | b"httpresponse" | b"responseinfo") => Response,
         (Top | Nested | Request, b"headers" | b"header" | b"requestheaders" | b"reqheaders") => Headers,
         (_, b"url") => Url,
+        (Top | Nested, b"server") => Server,
+        (_, b"server") => Ignored,
         (Top | Nested | Request, b"source" | b"client" | b"remote") => Client,
         (Top | Nested | Request, b"useragent") => Agent,
         (
@@ -71,9 +75,9 @@ pub(in crate::requests::formats) fn within(place: Place, key: &Key) -> Place {
             | b"metadata" | b"resource" | b"host" | b"process" | b"service" | b"route" | b"upstream"
             | b"origin" | b"tries" | b"cookies" | b"params" | b"query" | b"querystring" | b"body"
             | b"requestbody" | b"responsebody" | b"respheaders" | b"responseheaders" | b"destination"
-            | b"server" | b"input" | b"geo" | b"geoip" | b"attrs" | b"stream" | b"fluentbit" | b"observer"
-            | b"cloud" | b"related" | b"rule" | b"sourcelocation" | b"consumer" | b"postdata" | b"content"
-            | b"cache" | b"timings" | b"creator" | b"assertions" | b"cursor",
+            | b"input" | b"geo" | b"geoip" | b"attrs" | b"stream" | b"fluentbit" | b"observer" | b"cloud"
+            | b"related" | b"rule" | b"sourcelocation" | b"consumer" | b"postdata" | b"content" | b"cache"
+            | b"timings" | b"creator" | b"assertions" | b"cursor",
         ) if place != Url => {
             // `content` and `attributes` hold a whole event at Datadog; below a request they hold a body.
             if key.text() == b"content" && place == Top || key.text() == b"content" && place == Nested {
@@ -117,6 +121,10 @@ pub(in crate::requests::formats) fn meaning(place: Place, key: &Key) -> Option<(
             b"address" => (Slot::Client, 2),
             _ => return None,
         },
+        Place::Server => match key {
+            b"address" | b"domain" => (Slot::Host, 5),
+            _ => return None,
+        },
         Place::Agent => match key {
             b"original" => (Slot::UserAgent, 0),
             _ => return None,
@@ -138,12 +146,13 @@ fn general(place: Place, key: &[u8]) -> Option<(Slot, u8)> {
         // The path with its query.
         b"requestpath" if !in_request => (Slot::Path, 0),
         b"requesturi" | b"clientrequesturi" | b"requesturl" | b"originaluri" | b"originalurl" | b"rawurl" | b"httpuri"
-        | b"originalrequesturiwithargs" | b"xenvoyoriginalpath" | b"requri" | b"requrl" | b"httpurl" | b"httptarget"
+        | b"originalrequesturiwithargs" | b"xenvoyoriginalpath" | b"xenvoyoriginpath" | b"requri" | b"requrl" | b"httpurl" | b"httptarget"
             => (Slot::Path, 1),
         b"requestline" | b"httprequest" | b"httprequestline" => (Slot::RequestLine, 2),
         b"request" | b"req" => (Slot::RequestLine, 2),
         b"uri" | b"url" | b"target" if in_request => (Slot::Path, 3),
-        b"url" => (Slot::Path, 4),
+        b"fullurl" | b"fulluri" | b"absoluteurl" => (Slot::Path, 3),
+        b"url" | b"target" => (Slot::Path, 4),
         // The path alone, and nginx's $uri, which is decoded.
         b"uri" => (Slot::Path, 5),
         b"path" | b"uripath" | b"csuristem" | b"clientrequestpath" | b"urlpath" | b"requestpath" | b"reqpath" | b"httppath"
@@ -169,7 +178,7 @@ fn general(place: Place, key: &[u8]) -> Option<(Slot, u8)> {
         | b"eventtimestamp" => (Slot::Time, 1),
         b"time" | b"ts" | b"timestamp" => (Slot::Time, 2),
         b"timelocal" | b"acceptdate" | b"requesttime" | b"msec" | b"datetime" | b"startedat" | b"logtime" | b"eventtime"
-        | b"dt" | b"t" | b"startlocal" | b"timelogged" => (Slot::Time, 3),
+        | b"dt" | b"t" | b"asctime" | b"startlocal" | b"timelogged" => (Slot::Time, 3),
         b"time64" | b"timegenerated" | b"receivedat" | b"receivetimestamp" | b"ingestiontime" | b"requesttimeepoch"
         | b"realtimetimestamp" | b"sourcerealtimetimestamp" | b"date" => (Slot::Time, 5),
 
@@ -196,6 +205,8 @@ fn general(place: Place, key: &[u8]) -> Option<(Slot, u8)> {
         b"hostname" | b"servername" | b"httpserver" => (Slot::Host, 4),
 
         b"routername" => (Slot::Router, 0),
+        // What two lines of one request have in common.
+        b"reqid" | b"requestid" | b"correlationid" => (Slot::Id, 0),
 
         b"log" | b"line" | b"textpayload" | b"logmessage" | b"shortmessage" | b"fullmessage" => (Slot::Line, 1),
         b"message" | b"msg" | b"raw" | b"rawlog" | b"logline" | b"original" => (Slot::Line, 2),

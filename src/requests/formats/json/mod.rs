@@ -22,6 +22,10 @@ pub(super) enum Line<'l> {
         /// When Docker took it.
         time: Option<Time>,
     },
+    /// A request whose answer is told by a later line with the same id.
+    Asked { id: Vec<u8>, request: Request<'l> },
+    /// The answer of a request that was told by an earlier line.
+    Answered { id: Vec<u8>, status: u16 },
     /// JSON that tells of no request.
     Other,
     /// No JSON.
@@ -41,8 +45,16 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut Clock) -> Line<'l> {
     };
     let time = fields.time(clock);
     let inner = fields.text(Slot::Line);
+    let id = fields.text(Slot::Id).map(Cow::into_owned);
+    let status = fields.status();
     if let Some(request) = fields.request(time) {
-        return Line::Request(request);
+        return match id {
+            Some(id) if request.status.is_none() && !request.is_own_answer => Line::Asked { id, request },
+            _ => Line::Request(request),
+        };
+    }
+    if let (Some(id), Some(status)) = (id, status) {
+        return Line::Answered { id, status };
     }
     match inner {
         Some(Cow::Borrowed(inner)) => Line::Wrapped { line: Cow::Borrowed(inner.trim_ascii_end()), time },
@@ -63,7 +75,7 @@ mod tests {
     fn read(line: &str) -> Option<Request<'_>> {
         match parse(line.as_bytes(), &mut Clock::default()) {
             Line::Request(request) => Some(request),
-            Line::Wrapped { .. } | Line::Other | Line::Broken => None,
+            _ => None,
         }
     }
 

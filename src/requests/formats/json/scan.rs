@@ -139,6 +139,14 @@ impl<'l, N: Names> Cursor<'l, N> {
         if self.eat(b']').is_some() {
             return Some(());
         }
+        // journald writes what is no plain text byte by byte.
+        if let Some(wanted @ (Slot::Line, _)) = wanted
+            && self.line.get(self.at).is_some_and(u8::is_ascii_digit)
+        {
+            let bytes = self.bytes()?;
+            self.fields.put(wanted, Value::Text(Cow::Owned(bytes)));
+            return Some(());
+        }
         let mut wanted = wanted.filter(|_| self.line.get(self.at) == Some(&b'"'));
         let pairs = within.filter(|&place| N::holds_pairs(place)).map(|place| (place, None));
         let outer = std::mem::replace(&mut self.pair, pairs);
@@ -149,6 +157,20 @@ impl<'l, N: Names> Cursor<'l, N> {
             if self.eat(b',').is_none() {
                 self.pair = outer;
                 return self.eat(b']');
+            }
+        }
+    }
+
+    /// The rest of a list of bytes.
+    fn bytes(&mut self) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        loop {
+            self.space();
+            let number = self.number()?;
+            bytes.push(str::from_utf8(number).ok()?.parse().ok()?);
+            self.space();
+            if self.eat(b',').is_none() {
+                return self.eat(b']').map(|()| bytes);
             }
         }
     }
