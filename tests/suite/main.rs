@@ -18,6 +18,7 @@ mod contract;
 mod credentials;
 mod demo;
 mod emit;
+mod examples;
 mod explain;
 mod files;
 mod fixes;
