@@ -24,7 +24,7 @@ fail() {
 
 # It is one file, small, and asks for no other.
 size=$(stat -c %s "$program")
-[ "$size" -lt 20000000 ] || fail "$size bytes are too many"
+[ "$size" -lt $((20 * 1024 * 1024)) ] || fail "$size bytes are too many"
 ! readelf -l "$program" | grep -q INTERP || fail "it wants a dynamic linker"
 ! readelf -d "$program" | grep -q NEEDED || fail "it wants a library"
 ! readelf -S "$program" | grep -q '\.symtab' || fail "it is not stripped"
@@ -97,7 +97,7 @@ expect() {
         fail "$* $arguments: ended with $actual, expected were $code and \"$said\""
     fi
 }
-url() { echo "DATABASE_URL=postgresql://postgres@$1:$port/postgres?$2"; }
+url() { echo "DATABASE_URL=postgresql://postgres@$1:$port/postgres?${2:-}"; }
 
 arguments=--version expect 0 evodoctor in_bare
 arguments=--help expect 0 preflight in_bare
