@@ -24,7 +24,7 @@ fail() {
 
 # It is one file, small, and asks for no other.
 size=$(stat -c %s "$program")
-[ "$size" -lt $((20 * 1024 * 1024)) ] || fail "$size bytes are too many"
+[ "$size" -lt 20000000 ] || fail "$size bytes are too many"
 ! readelf -l "$program" | grep -q INTERP || fail "it wants a dynamic linker"
 ! readelf -d "$program" | grep -q NEEDED || fail "it wants a library"
 ! readelf -S "$program" | grep -q '\.symtab' || fail "it is not stripped"
@@ -122,7 +122,7 @@ echo "package: $size bytes, static, run in two empty roots"
 # The .deb, unpacked and run as it lies there.
 if command -v cargo-deb >/dev/null; then
     rm -f "$work"/*.deb
-    cargo deb --quiet --no-build --no-strip --output "$work/evodoctor.deb"
+    cargo deb --quiet --no-build --no-strip --fast --output "$work/evodoctor.deb"
     dpkg-deb -x "$work/evodoctor.deb" "$work/deb"
     "$work/deb/usr/bin/evodoctor" --version
     for file in usr/share/man/man1/evodoctor.1.gz usr/share/man/man1/evodoctor-check.1.gz \

@@ -156,8 +156,37 @@ pub(super) struct Names(pub Vec<String>);
 
 impl<'de> Deserialize<'de> for Names {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let all = Variables::deserialize(deserializer).ok();
-        Ok(Self(all.unwrap_or_default().0.into_iter().map(|(name, _)| name).collect()))
+        struct Both;
+
+        impl<'de> Visitor<'de> for Both {
+            type Value = Names;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of names, or a map")
+            }
+
+            fn visit_unit<E>(self) -> Result<Names, E> {
+                Ok(Names::default())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
+                let mut all = Vec::new();
+                while let Some((name, IgnoredAny)) = map.next_entry::<String, IgnoredAny>()? {
+                    all.push(name);
+                }
+                Ok(Names(all))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Names, A::Error> {
+                let mut all = Vec::new();
+                while let Some(name) = list.next_element()? {
+                    all.push(name);
+                }
+                Ok(Names(all))
+            }
+        }
+
+        deserializer.deserialize_any(Both)
     }
 }
 
