@@ -20,6 +20,7 @@ pub mod progress;
 pub mod repair;
 pub mod report;
 pub mod requests;
+pub mod resolver;
 pub mod rules;
 pub mod trace;
 pub mod units;

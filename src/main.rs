@@ -16,6 +16,7 @@ use evodoctor::exit::{self, Exit};
 use evodoctor::progress;
 use evodoctor::report::layout::Page;
 use evodoctor::report::{self, failure, github};
+use evodoctor::resolver;
 use evodoctor::trace;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
@@ -24,6 +25,7 @@ use tokio::runtime::Builder;
 const FEWEST_FILES: u64 = 24;
 
 fn main() -> ExitCode {
+    resolver::settle();
     if let Err(error) = expect_files() {
         failure::tell(&error);
         return Exit::Failed.into();

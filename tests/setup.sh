@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need and this machine lacks: Postgres's server programs, locales, PgBouncer, openssl, curl, xmllint, jq, the
 # proxies nginx, HAProxy and Caddy, Prometheus's node exporter, the shells zsh and fish, mandoc, and Chromium and Node.js with
-# a few npm packages, Prisma's among them. Debian and Ubuntu. Starts no service. Does nothing, and asks no network, when all is there.
+# a few npm packages, Prisma's among them, and buildah, busybox and systemd-analyze for what is handed out. Debian and Ubuntu. Starts no service. Does nothing, and asks no network, when all is there.
 set -eu
 
 has_server() {
@@ -36,6 +36,11 @@ command -v groff >/dev/null || missing="$missing groff-base"
 command -v chromium >/dev/null || missing="$missing chromium"
 command -v node >/dev/null || missing="$missing nodejs"
 command -v npm >/dev/null || missing="$missing npm"
+python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
+command -v systemd-analyze >/dev/null || missing="$missing systemd"
+command -v busybox >/dev/null || missing="$missing busybox-static"
+command -v buildah >/dev/null || missing="$missing buildah"
+command -v readelf >/dev/null || missing="$missing binutils"
 
 # Packages from npm, each set fetched once, whole or not at all.
 fetch() {
@@ -52,10 +57,25 @@ fetch() {
 fetch_from_npm() {
     fetch html pages "what pages are looked at with"
     fetch waiting/prisma prisma "Prisma, whose migrations a fix has to stand beside"
+    fetch examples examples "what workflows and compose files are checked with"
+}
+
+# Kubernetes's schemas, of the newest release only: all of them are large.
+fetch_from_pypi() {
+    cache=$(dirname "$0")/.cache/kubernetes
+    version=1.37.0
+    [ "$(cat "$cache/fetched" 2>/dev/null)" = "$version" ] && return 0
+    echo "setup: fetching what Kubernetes's objects are checked with"
+    rm -rf "$cache"
+    python3 -m venv "$cache"
+    "$cache/bin/pip" install --quiet --disable-pip-version-check "kubernetes-validate==$version"
+    find "$cache" -path '*/kubernetes-json-schema/v*' -prune ! -name "v${version%.*}*" -exec rm -rf {} +
+    echo "$version" >"$cache/fetched"
 }
 
 if [ -z "$missing" ]; then
     fetch_from_npm
+    fetch_from_pypi
     echo "setup: all is there"
     exit 0
 fi
@@ -86,4 +106,5 @@ $as_root apt-get update -qq
 # shellcheck disable=SC2086 # a list of words
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
 fetch_from_npm
+fetch_from_pypi
 echo "setup: done"

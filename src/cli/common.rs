@@ -17,14 +17,20 @@ use crate::examine::rule::Severity;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Common options")]
 pub struct Common {
-    /// Connection string, as Evolution has it [env: DATABASE_CONNECTION_URI, then DATABASE_URL]
+    /// Connection string, as Evolution has it [env: DATABASE_CONNECTION_URI, then DATABASE_URL, then libpq's PGHOST…]
     #[arg(long, global = true, value_name = "URL", conflicts_with = "env_file")]
     pub database_url: Option<String>,
     /// Take the connection string from Evolution's own .env
     #[arg(long, global = true, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
-    /// Examine a dump instead of a server: what pg_dump or pg_dumpall wrote, also packed; - reads stdin
+    /// Take the connection string from the compose file that Evolution is started with
     #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["database_url", "env_file"])]
+    pub compose: Option<PathBuf>,
+    /// Evolution's service in it [default: the one with a connection string]
+    #[arg(long, global = true, value_name = "NAME", requires = "compose")]
+    pub service: Option<String>,
+    /// Examine a dump instead of a server: what pg_dump or pg_dumpall wrote, also packed; - reads stdin
+    #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["database_url", "env_file", "compose"])]
     pub snapshot: Option<PathBuf>,
     /// The schema with Evolution's tables [default: the URL's, else the one that holds them]
     #[arg(long, global = true, value_name = "NAME")]
@@ -103,6 +109,8 @@ impl Common {
         let path = |path: &PathBuf| path.display().to_string();
         let options = [
             ("env_file", "--env-file", self.env_file.as_ref().map(path)),
+            ("compose", "--compose", self.compose.as_ref().map(path)),
+            ("service", "--service", self.service.clone()),
             ("snapshot", "--snapshot", self.snapshot.as_ref().map(path)),
             ("schema", "--schema", self.schema.clone()),
             ("config", "--config", self.config.as_ref().map(path)),

@@ -57,7 +57,7 @@ pub struct Preflight {
 pub struct Several {
     /// Examine every database of a list: [[target]] in a file that ends in .toml, else lines of a name and a connection
     /// string; - reads lines from stdin
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["database_url", "env_file", "snapshot"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["database_url", "env_file", "compose", "snapshot"])]
     pub targets: Option<PathBuf>,
     /// So many databases at a time
     #[arg(long, value_name = "N", requires = "targets", default_value_t = 4)]

@@ -16,7 +16,7 @@ use crate::exit::failure;
 const ENVIRONMENT: &str = "EVODOCTOR_ENV";
 
 /// Options that name a database.
-const DATABASES: [&str; 3] = ["database_url", "env_file", "snapshot"];
+const DATABASES: [&str; 4] = ["database_url", "env_file", "compose", "snapshot"];
 
 /// Fills in what was not typed.
 ///

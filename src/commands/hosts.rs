@@ -9,7 +9,7 @@ use anyhow::Result;
 use crate::cli::Common;
 use crate::config::{Connection, Section, Sending};
 use crate::database::env_file;
-use crate::database::url::{Target, carries_password};
+use crate::database::url::{Target, carries_password, fetches_password};
 use crate::exit::failure;
 
 /// Hosts that may be connected to with what is the caller's, as `--allow-host` names them.
@@ -38,7 +38,7 @@ pub fn expect_named(section: &Section, common: &Common) -> Result<()> {
             (text, Sending { place, host, is_explicit: false })
         }
     };
-    if !sending.is_explicit && !has_own_password() {
+    if !sending.is_explicit && !has_own_password() && !fetches_password(&text)? {
         return Ok(());
     }
     let Ok(target) = Target::parse(&text) else { return Ok(()) };
@@ -63,7 +63,7 @@ pub fn expect_named(section: &Section, common: &Common) -> Result<()> {
 fn has_own_password() -> bool {
     let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     let in_home = || env::var_os("HOME").is_some_and(|home| Path::new(&home).join(".pgpass").exists());
-    is_set("PGPASSWORD") || is_set("PGPASSFILE") || in_home()
+    ["PGPASSWORD", "PGPASSFILE", "PGSERVICE"].into_iter().any(is_set) || in_home()
 }
 
 /// The hosts that the caller has named: by option, by variable, or in a connection string of the environment.

@@ -11,6 +11,7 @@ pub mod demo;
 pub mod emit;
 pub mod explain;
 pub mod fix;
+mod hints;
 pub mod history;
 mod hosts;
 pub mod logs;

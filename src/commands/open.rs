@@ -127,6 +127,7 @@ async fn target(common: &Common) -> Result<(Target, Option<Restored>)> {
         connect_timeout: None,
         connection_limit: None,
         fallback: None,
+        compose: None,
         files: Vec::new(),
     };
     Ok((target, Some(restored)))

@@ -5,6 +5,7 @@ use std::env;
 use anyhow::Result;
 use sqlx::Row;
 
+use super::meant;
 use super::open::Opened;
 use crate::cli::Common;
 use crate::database::env_file;
@@ -15,11 +16,17 @@ use crate::environment::settings::{self, Existing, Settings};
 use crate::examine::finding::{CheckReport, Finding};
 use crate::examine::runner::guarded_query;
 
-/// The settings: of the `.env` file that is named, or of the environment where the connection string comes from it. A connection
+/// The settings: of the `.env` or compose file that is named, or of the environment where the connection string comes from it. A connection
 /// string by itself, or a dump, says nothing of the server's settings.
 fn in_hand(common: &Common) -> Result<Option<Settings>> {
     if let Some(path) = &common.env_file {
         return env_file::variables(path).map(|variables| Some(Settings::new(variables)));
+    }
+    if let Some(evolution) = meant::composed(common)? {
+        return Ok(Some(Settings::new(evolution.variables)));
+    }
+    if let Some(path) = meant::own_env_file(common) {
+        return env_file::variables(&path).map(|variables| Some(Settings::new(variables)));
     }
     let is_environment = common.database_url.is_none() && common.snapshot.is_none();
     let is_evolutions = env::var("DATABASE_CONNECTION_URI").is_ok_and(|value| !value.trim().is_empty())

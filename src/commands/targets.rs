@@ -143,7 +143,7 @@ async fn examined<'t>(
 /// The options as if this database were the only one.
 fn options(target: &Target, list: &Path, common: &Common) -> Result<Common> {
     let section = &target.section;
-    let mut own = Common { database_url: None, env_file: None, ..common.clone() };
+    let mut own = Common { database_url: None, env_file: None, compose: None, ..common.clone() };
     configure::put(section, &mut own)?;
     let is_decided = common.decided.is_some() || section.policy != Default::default();
     own.decided = is_decided.then(|| {

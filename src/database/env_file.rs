@@ -57,8 +57,37 @@ pub fn variables(path: &Path) -> Result<Vec<(String, String)>> {
     Ok(parse(&String::from_utf8_lossy(&bytes)))
 }
 
+/// A name and its value, as a file sets it.
+#[derive(Debug)]
+pub struct Assignment {
+    /// The name.
+    pub name: String,
+    /// The value without its quotes.
+    pub value: String,
+    /// Whether it stands in single quotes, between which nothing is ever put in.
+    pub is_literal: bool,
+}
+
+/// All variables of an `.env` file, for whoever puts variables into their values.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn assignments_of(path: &Path) -> Result<Vec<Assignment>> {
+    let bytes = fs::read(path).map_err(|error| {
+        failure(
+            format!("{} cannot be read: {error}", path.display()),
+            "see that the path is right, from the compose file's folder",
+        )
+    })?;
+    Ok(assignments(&String::from_utf8_lossy(&bytes)))
+}
+
 /// All names and values, in the order of the file.
 fn parse(text: &str) -> Vec<(String, String)> {
+    assignments(text).into_iter().map(|assignment| (assignment.name, assignment.value)).collect()
+}
+
+fn assignments(text: &str) -> Vec<Assignment> {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let mut variables = Vec::new();
     let mut rest = text.as_str();
@@ -71,7 +100,7 @@ fn parse(text: &str) -> Vec<(String, String)> {
 }
 
 /// The variable that the next line sets, if it sets one, and how many bytes it takes with its line end.
-fn assignment(text: &str) -> (Option<(String, String)>, usize) {
+fn assignment(text: &str) -> (Option<Assignment>, usize) {
     let line_end = text.find('\n').unwrap_or(text.len());
     let whole_line = (line_end + 1).min(text.len());
     let Some((name, value_at)) = name(&text[..line_end]) else { return (None, whole_line) };
@@ -81,11 +110,13 @@ fn assignment(text: &str) -> (Option<(String, String)>, usize) {
         let end = start + length;
         let line_end = text[end..].find('\n').map_or(text.len(), |at| end + at);
         let value = clean(&text[start..end]);
-        return (Some((name.to_owned(), value)), (line_end + 1).min(text.len()));
+        let is_literal = text[start..].starts_with('\'');
+        let set = Assignment { name: name.to_owned(), value, is_literal };
+        return (Some(set), (line_end + 1).min(text.len()));
     }
     let line = &text[start..line_end];
     let value = line.split('#').next().unwrap_or_default();
-    (Some((name.to_owned(), clean(value))), whole_line)
+    (Some(Assignment { name: name.to_owned(), value: clean(value), is_literal: false }), whole_line)
 }
 
 /// The name that a line sets, and where its value begins.

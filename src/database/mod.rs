@@ -3,6 +3,7 @@
 pub mod build;
 pub mod catalog;
 pub mod columns;
+pub mod compose;
 pub mod deadline;
 pub mod env_file;
 pub mod lexer;

@@ -1,6 +1,8 @@
 //! A connection to the database that is examined: how it is opened, and the snapshot of the checks.
 
+mod containers;
 mod refusal;
+mod roots;
 
 use std::fs::File;
 use std::time::Duration;
@@ -47,7 +49,7 @@ impl Session {
                 )
             })?;
         }
-        let mut connection = match connect(target, target.options.clone()).await {
+        let mut connection = match connect(target, roots::options(target)).await {
             Ok(connection) => connection,
             Err(refusal) => match second_way(target, &refusal) {
                 Some(options) => {

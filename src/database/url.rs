@@ -1,11 +1,14 @@
 //! Connection strings as Evolution's users have them: Prisma's dialect, with what libpq knows besides.
 //!
-//! What the string leaves out comes from libpq's variables (`PGHOST`, `PGUSER`, `PGPASSWORD`, …) and then, for the
-//! password, from `~/.pgpass`, as a DBA expects; what the string says wins. An unencoded `@` in a password is
+//! What the string leaves out comes from its `service`, then from libpq's variables (`PGHOST`, `PGUSER`, `PGPASSWORD`, …) and then,
+//! for the password, from `~/.pgpass`, as a DBA expects; what the string says wins. An unencoded `@` in a password is
 //! accepted, because Prisma accepts it: the last one before the host counts.
 
 mod address;
+mod environment;
 mod parameters;
+mod passfile;
+mod service;
 mod tls;
 
 use std::fmt;
@@ -14,13 +17,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use sqlx::ConnectOptions;
-use sqlx::postgres::PgConnectOptions;
-use url::Url;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::exit::failure;
 use address::Address;
+pub use environment::NAMING;
 use parameters::Parameters;
+use passfile::Wanted;
 use tls::Tls;
 
 /// How long to wait for a server that does not answer, unless `connect_timeout` says otherwise.
@@ -39,6 +42,8 @@ pub struct Target {
     pub connection_limit: Option<u64>,
     /// How to go on when the first way to connect is refused.
     pub fallback: Option<Fallback>,
+    /// The compose file that it is from.
+    pub compose: Option<PathBuf>,
     /// Certificate and key files, each with the parameter that names it.
     pub files: Vec<(&'static str, PathBuf)>,
 }
@@ -61,8 +66,11 @@ impl Target {
     /// When it is none, or asks for something that cannot be done. No error shows the password.
     pub fn parse(text: &str) -> Result<Self> {
         let url = address::parse(unquoted(text.trim()))?;
-        let parameters = Parameters::read(&url)?;
+        let mut parameters = Parameters::read(&url)?;
+        let (service, environment) = parameters.defaults()?;
         let address = Address::read(&url, &parameters)?;
+        let address = address.or(&service, "the service")?.or(&environment, "the environment")?;
+        parameters = parameters.or(service).or(environment);
         let mut options = address.options(parameters.options.as_deref())?;
 
         // libpq does no TLS through a socket, whatever sslmode says.
@@ -70,6 +78,12 @@ impl Target {
             Some(_) => Tls::none(),
             None => Tls::choose(&parameters, options.get_ssl_mode())?,
         };
+        if address.is_stand_in && tls.compares_names() {
+            return Err(failure(
+                "hostaddr stands in for the host's address, and the certificate would be compared with that",
+                "leave hostaddr out, or use sslmode=verify-ca, which does not compare names",
+            ));
+        }
         options = tls.apply(options);
         match (&parameters.application_name, options.get_application_name()) {
             (Some(name), _) => options = options.application_name(name),
@@ -91,6 +105,7 @@ impl Target {
             },
             connection_limit: parameters.connection_limit,
             fallback: tls.fallback,
+            compose: None,
             files: tls.files,
         })
     }
@@ -118,6 +133,14 @@ impl Target {
             host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
         };
         (!self.is_socket() && !is_local()).then_some(host)
+    }
+
+    /// Whether the server's certificate is to be verified, and by the system's certificates alone.
+    pub fn verifies_with_system(&self) -> bool {
+        let has = |name| self.files.iter().any(|(parameter, _)| *parameter == name);
+        // A certificate without its key is an authority's, as Prisma has it.
+        let names_authority = has("sslrootcert") || has("sslcert") && !has("sslkey");
+        matches!(self.options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull) && !names_authority
     }
 
     /// The database's name; without one Postgres takes the user's.
@@ -152,6 +175,15 @@ pub fn carries_password(text: &str) -> Result<bool> {
     Ok(Address::read(&url, &Parameters::read(&url)?)?.password.is_some())
 }
 
+/// Whether a connection string names a service or a file that a password may come from.
+///
+/// # Errors
+/// When it is none.
+pub fn fetches_password(text: &str) -> Result<bool> {
+    let parameters = Parameters::read(&address::parse(unquoted(text.trim()))?)?;
+    Ok(parameters.service.is_some() || parameters.password_file.is_some())
+}
+
 /// The directory of the socket, if it is one: given as such, or as a host that starts with a slash.
 fn socket(options: &PgConnectOptions) -> Option<String> {
     let host = || Some(options.get_host().to_owned()).filter(|host| host.starts_with('/'));
@@ -164,32 +196,79 @@ fn unquoted(text: &str) -> &str {
 }
 
 impl Address {
-    /// The driver's options, with libpq's variables and `.pgpass` where the address is silent.
-    ///
-    /// The driver reads them from a URL that has every part as a plain parameter, so that nothing in it is left
-    /// to interpret, and the password is looked up for this server and no other.
+    /// The driver's options, with the password of libpq's file where there is no other.
     fn options(&self, settings: Option<&str>) -> Result<PgConnectOptions> {
-        let mut url = Url::parse("postgresql:///").expect("a constant");
-        let parts = [
-            ("host", self.host.clone()),
-            ("port", self.port.map(|port| port.to_string())),
-            ("user", self.user.clone()),
-            ("password", self.password.clone()),
-            ("dbname", self.database.clone()),
-            ("options", settings.map(str::to_owned)),
-        ];
-        for (name, value) in parts {
-            if let Some(value) = value {
-                url.query_pairs_mut().append_pair(name, &value);
-            }
+        let mut options = PgConnectOptions::new_without_pgpass();
+        options = match &self.host {
+            Some(host) if host.starts_with('/') => options.socket(host),
+            Some(host) => options.host(host),
+            // An empty PGHOST is as good as none.
+            None if options.get_host().is_empty() => options.host("localhost"),
+            None => options,
+        };
+        if let Some(port) = self.port {
+            options = options.port(port);
         }
-        // The driver's error might show the URL.
-        let options = PgConnectOptions::from_url(&url).map_err(|_| {
-            failure("the connection string cannot be used", "check its host, port and user, and PGPORT")
-        })?;
-        // An empty PGHOST is as good as none.
-        Ok(if options.get_host().is_empty() { options.host("localhost") } else { options })
+        if let Some(user) = &self.user {
+            options = options.username(user);
+        }
+        if let Some(database) = &self.database {
+            options = options.database(database);
+        }
+        if let Some(settings) = settings {
+            options = options.options(server_settings(settings)?);
+        }
+        let password = self.password.clone().or_else(|| self.password_of_file(&options));
+        Ok(match password {
+            Some(password) => options.password(&password),
+            None => options,
+        })
     }
+
+    fn password_of_file(&self, options: &PgConnectOptions) -> Option<String> {
+        // psql looks a socket in its usual place up as localhost.
+        let is_usual = |directory: &str| matches!(directory, "/var/run/postgresql" | "/tmp");
+        let host = match socket(options) {
+            Some(directory) if is_usual(&directory) => "localhost".to_owned(),
+            Some(directory) => directory,
+            None => options.get_host().to_owned(),
+        };
+        let (user, database) = (options.get_username(), options.get_database());
+        let database = database.unwrap_or(user);
+        let wanted = Wanted { host: &host, port: options.get_port(), database, user };
+        passfile::password(self.password_file.as_deref(), &wanted)
+    }
+}
+
+/// The settings in libpq's `options`: `-c name=value` and `--name=value`, with a backslash before a space that is none between two.
+fn server_settings(text: &str) -> Result<Vec<(String, String)>> {
+    let mut words = vec![String::new()];
+    let mut characters = text.chars();
+    while let Some(c) = characters.next() {
+        let word = words.last_mut().expect("begun with one");
+        match c {
+            '\\' => word.extend(characters.next()),
+            c if c.is_whitespace() => words.push(String::new()),
+            c => word.push(c),
+        }
+    }
+    let mut words = words.into_iter().filter(|word| !word.is_empty());
+    let mut settings = Vec::new();
+    while let Some(word) = words.next() {
+        let setting = match word.as_str() {
+            "-c" => words.next(),
+            _ => word.strip_prefix("--").or_else(|| word.strip_prefix("-c")).map(str::to_owned),
+        };
+        let pair = setting.as_deref().and_then(|setting| setting.split_once('='));
+        let (name, value) = pair.ok_or_else(|| {
+            failure(
+                format!("options has {word:?}, which is no setting"),
+                "write options as -c%20name=value, once for each setting",
+            )
+        })?;
+        settings.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(settings)
 }
 
 #[cfg(test)]

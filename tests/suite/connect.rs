@@ -1,5 +1,6 @@
 //! Connecting: every form of connection string against real servers, and every refusal with its next step.
 
+mod named;
 mod pgbouncer;
 mod pooled;
 mod tls;

@@ -19,6 +19,7 @@ mod credentials;
 mod damaged;
 mod demo;
 mod emit;
+mod examples;
 mod explain;
 mod files;
 mod fixes;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
 
+use super::containers::Around;
 use crate::database::trouble::POOL_USED_UP;
 use crate::database::url::Target;
 use crate::exit::failure;
@@ -175,20 +176,24 @@ fn explain_io(target: &Target, kind: io::ErrorKind, text: &str) -> (String, Stri
             format!("no server listens on the socket {server}"),
             "check that Postgres runs, and its unix_socket_directories and port".to_owned(),
         ),
-        io::ErrorKind::ConnectionRefused => (
-            format!("no server listens on {server}: the connection is refused"),
-            "check host and port, that Postgres runs, and its listen_addresses".to_owned(),
-        ),
+        io::ErrorKind::ConnectionRefused => {
+            let (more, next) = match target.remote_host() {
+                Some(_) => None,
+                None => Around::look(target).refused_here(target.options.get_port()),
+            }
+            .unwrap_or_else(|| {
+                let next = "check host and port, that Postgres runs, and its listen_addresses";
+                (String::new(), next.to_owned())
+            });
+            (format!("no server listens on {server}: the connection is refused{more}"), next)
+        }
         io::ErrorKind::PermissionDenied => (
             format!("the socket {server} may not be opened: {text}"),
             "run as a user who may, or connect over TCP (localhost)".to_owned(),
         ),
-        _ if text.contains("lookup address") => (
-            format!("the host name {} is not known here", target.options.get_host()),
-            "check the name; a container's name is known inside its network only: run evodoctor there, or use \
-             the port that is published on the host"
-                .to_owned(),
-        ),
+        _ if text.contains("lookup address") => {
+            Around::look(target).unknown_name(target.options.get_host(), target.options.get_port())
+        }
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => (
             format!("{server} closes the connection: {text}"),
             "check that a Postgres server listens there; its log may say why".to_owned(),

@@ -19,6 +19,10 @@ pub(super) struct Address {
     pub user: Option<String>,
     pub password: Option<String>,
     pub database: Option<String>,
+    /// libpq's file of passwords, where another than the user's own is named.
+    pub password_file: Option<String>,
+    /// Whether the host is an address that stands in for a name.
+    pub is_stand_in: bool,
 }
 
 impl Address {
@@ -32,8 +36,10 @@ impl Address {
         };
         let path = url.path();
         let chosen = |parameter: &Option<String>, front| parameter.clone().or(front);
+        let host = chosen(&parameters.host, host.filter(|host| host != NO_HOST));
         Ok(Self {
-            host: chosen(&parameters.host, host.filter(|host| host != NO_HOST)),
+            is_stand_in: parameters.address.is_some() && host.is_some(),
+            host: parameters.address.clone().or(host),
             port: parameters.port.or(url.port()),
             user: chosen(&parameters.user, front("user", url.username())?),
             password: chosen(&parameters.password, front("password", url.password().unwrap_or_default())?),
@@ -41,6 +47,32 @@ impl Address {
                 &parameters.database,
                 front("database", path.strip_prefix('/').unwrap_or(path))?,
             ),
+            password_file: parameters.password_file.clone(),
+        })
+    }
+
+    /// Fills in what it leaves open.
+    ///
+    /// # Errors
+    /// When something there would have psql connect to another server than the one that is named.
+    pub fn or(self, under: &Parameters, place: &str) -> Result<Self> {
+        if let (Some(host), Some(address)) = (&self.host, &under.address)
+            && host != address
+        {
+            return Err(failure(
+                format!("{place} has hostaddr={address}, by which psql would go elsewhere than to {host}"),
+                "leave one of them out (unset PGHOSTADDR)",
+            ));
+        }
+        let stands_in = under.address.is_some() && under.host.is_some();
+        Ok(Self {
+            is_stand_in: self.is_stand_in || self.host.is_none() && stands_in,
+            host: self.host.or_else(|| under.address.clone()).or_else(|| under.host.clone()),
+            port: self.port.or(under.port),
+            user: self.user.or_else(|| under.user.clone()),
+            password: self.password.or_else(|| under.password.clone()),
+            database: self.database.or_else(|| under.database.clone()),
+            password_file: self.password_file.or_else(|| under.password_file.clone()),
         })
     }
 }

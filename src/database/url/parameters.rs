@@ -1,19 +1,52 @@
 //! The back of a connection string: Prisma's parameters, and libpq's.
 
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use anyhow::Result;
 use sqlx::postgres::PgSslMode;
 use url::Url;
 
+use super::{environment, service};
 use crate::exit::failure;
+use crate::nearest::nearest;
+
+/// A parameter, wherever it is set.
+pub(super) struct Setting {
+    pub name: String,
+    pub value: String,
+    /// Where, for an error.
+    pub place: String,
+}
+
+/// Parameters that decide where one connects, and what is examined there: one that is almost such a name is a mistake.
+const DECIDING: [&str; 9] =
+    ["host", "hostaddr", "port", "user", "password", "dbname", "service", "schema", "sslmode"];
+
+/// What the driver cannot do, though libpq can; the value that asks for nothing.
+const REFUSED: [(&str, &str); 8] = [
+    ("requirepeer", ""),
+    ("require_auth", ""),
+    ("requiressl", "0"),
+    ("gssencmode", "disable prefer"),
+    ("sslnegotiation", "postgres"),
+    ("sslcrl", ""),
+    ("sslcrldir", ""),
+    ("replication", "0 false off no"),
+];
 
 /// What the parameters say; `None` where they are silent.
 #[derive(Default)]
 pub(super) struct Parameters {
     pub schema: Option<String>,
     pub host: Option<String>,
+    /// The address to connect to in the place of the host's.
+    pub address: Option<String>,
+    pub service: Option<String>,
+    pub service_file: Option<String>,
+    /// libpq's file of passwords.
+    pub password_file: Option<String>,
     pub port: Option<u16>,
     pub user: Option<String>,
     pub password: Option<String>,
@@ -37,61 +70,144 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    /// Reads them; the last of a name wins, as with Prisma, and an empty value is as good as none.
+    /// Reads those of a connection string; the last of a name wins, as with Prisma, and an empty value is as good as none.
     ///
     /// # Errors
     /// When a value cannot be meant, or asks for something that this program cannot do.
     pub fn read(url: &Url) -> Result<Self> {
+        Self::of(url.query_pairs().map(|(name, value)| Setting {
+            name: name.into_owned(),
+            value: value.into_owned(),
+            place: "the connection string".to_owned(),
+        }))
+    }
+
+    /// What holds where a connection string is silent: its service, or `PGSERVICE`'s, and libpq's variables under that.
+    ///
+    /// # Errors
+    /// When there is no such service, or something in it or in the environment asks for what cannot be done.
+    pub fn defaults(&self) -> Result<(Self, Self)> {
+        let environment = Self::of(environment::settings())?;
+        let name = self.service.as_ref().or(environment.service.as_ref());
+        let file = self.service_file.as_ref().or(environment.service_file.as_ref());
+        let service = match name {
+            Some(name) => Self::of(service::settings(name, file.map(String::as_str))?)?,
+            None => Self::default(),
+        };
+        Ok((service, environment))
+    }
+
+    /// Fills in what is silent, for what is no part of the address.
+    pub fn or(self, under: Self) -> Self {
+        Self {
+            schema: self.schema.or(under.schema),
+            connect_timeout: self.connect_timeout.or(under.connect_timeout),
+            connection_limit: self.connection_limit.or(under.connection_limit),
+            application_name: self.application_name.or(under.application_name),
+            is_pooled: self.is_pooled || under.is_pooled,
+            options: self.options.or(under.options),
+            ssl_mode: self.ssl_mode.or(under.ssl_mode),
+            is_strict: self.is_strict.or(under.is_strict),
+            root_certificate: self.root_certificate.or(under.root_certificate),
+            certificate: self.certificate.or(under.certificate),
+            key: self.key.or(under.key),
+            ..self
+        }
+    }
+
+    fn of(settings: impl IntoIterator<Item = Setting>) -> Result<Self> {
         let mut found = Self::default();
-        for (name, value) in url.query_pairs() {
-            if value.is_empty() {
-                continue;
-            }
-            let text = || Some(value.clone().into_owned());
-            match &*name {
-                "schema" => found.schema = text(),
-                "host" | "hostaddr" => found.host = text(),
-                "port" => found.port = Some(number(&name, &value)?),
-                "user" => found.user = text(),
-                "password" => found.password = text(),
-                "dbname" => found.database = text(),
-                "connect_timeout" => found.connect_timeout = Some(number(&name, &value)?),
-                "application_name" => found.application_name = text(),
-                "options" => found.options = text(),
-                "sslmode" => found.ssl_mode = Some(ssl_mode(&value)?),
-                "sslaccept" => found.is_strict = Some(is_strict(&value)?),
-                "sslrootcert" => found.root_certificate = text(),
-                "sslcert" => found.certificate = text(),
-                "sslkey" => found.key = text(),
-                "sslidentity" | "sslpassword" => {
-                    return Err(failure(
-                        format!("{name} names a PKCS#12 file, which evodoctor does not read"),
-                        "convert it (openssl pkcs12 -in FILE -nodes -out client.pem) and give \
-                         sslcert=client.pem&sslkey=client.pem",
-                    ));
-                }
-                "connection_limit" => found.connection_limit = value.parse().ok(),
-                "pgbouncer" => found.is_pooled = value == "true",
-                // They are about Prisma's pool and its cache, which this program has not.
-                "pool_timeout"
-                | "socket_timeout"
-                | "statement_cache_size"
-                | "max_connection_lifetime"
-                | "max_idle_connection_lifetime" => {
-                    tracing::debug!(parameter = %name, "of Prisma's pool; without effect here");
-                }
-                _ => {
-                    tracing::debug!(parameter = %name, "unknown parameter of the connection string, ignored")
-                }
+        for setting in settings {
+            if !setting.value.is_empty() {
+                found.take(&setting)?;
             }
         }
         Ok(found)
     }
+
+    fn take(&mut self, setting: &Setting) -> Result<()> {
+        let Setting { name, value, place } = setting;
+        let text = || Some(value.clone());
+        match name.as_str() {
+            "schema" => self.schema = text(),
+            "host" if value.contains(',') => {
+                return Err(failure(
+                    format!("{place} names several servers: host={value}"),
+                    "name one of them: the primary, or a standby if nothing is to be changed",
+                ));
+            }
+            "host" => self.host = text(),
+            "hostaddr" if value.parse::<IpAddr>().is_err() => {
+                return Err(failure(
+                    format!("hostaddr={value} in {place} is no address"),
+                    "give one address such as 10.0.0.7, or a name with host",
+                ));
+            }
+            "hostaddr" => self.address = text(),
+            "service" => self.service = text(),
+            "servicefile" => self.service_file = text(),
+            "passfile" => self.password_file = text(),
+            "port" => self.port = Some(number(setting)?),
+            "user" => self.user = text(),
+            "password" => self.password = text(),
+            "dbname" => self.database = text(),
+            "connect_timeout" => self.connect_timeout = Some(number(setting)?),
+            "application_name" => self.application_name = text(),
+            "options" => self.options = text(),
+            "sslmode" => self.ssl_mode = Some(ssl_mode(value)?),
+            "sslaccept" => self.is_strict = Some(is_strict(value)?),
+            "sslrootcert" => self.root_certificate = text(),
+            "sslcert" => self.certificate = text(),
+            "sslkey" => self.key = text(),
+            "sslidentity" | "sslpassword" => {
+                return Err(failure(
+                    format!("{name} names a PKCS#12 file, which evodoctor does not read"),
+                    "convert it (openssl pkcs12 -in FILE -nodes -out client.pem) and give \
+                     sslcert=client.pem&sslkey=client.pem",
+                ));
+            }
+            "connection_limit" => self.connection_limit = value.parse().ok(),
+            "pgbouncer" => self.is_pooled = value == "true",
+            // They are about Prisma's pool and its cache, which this program has not.
+            "pool_timeout"
+            | "socket_timeout"
+            | "statement_cache_size"
+            | "max_connection_lifetime"
+            | "max_idle_connection_lifetime" => {
+                tracing::debug!(parameter = %name, "of Prisma's pool; without effect here");
+            }
+            _ => unknown(setting)?,
+        }
+        Ok(())
+    }
 }
 
-fn number<T: FromStr<Err: Display>>(name: &str, value: &str) -> Result<T> {
+/// Ignores what makes no difference to where one connects and to whom; refuses what does.
+fn unknown(setting: &Setting) -> Result<()> {
+    let Setting { name, value, place } = setting;
+    if let Some((_, harmless)) = REFUSED.iter().find(|(refused, _)| refused == name) {
+        if harmless.split(' ').any(|harmless| harmless == value) {
+            return Ok(());
+        }
+        return Err(failure(
+            format!("{place} asks for {name}={value}, which evodoctor cannot do"),
+            "leave it out for evodoctor",
+        ));
+    }
+    if let Some(meant) = nearest(name, &DECIDING) {
+        return Err(failure(
+            format!("{name} in {place} is no parameter, and is not simply left out, as {meant} is one"),
+            format!("write {meant}={value}, or leave it out"),
+        ));
+    }
+    tracing::debug!(parameter = %name, "unknown parameter of the connection string, ignored");
+    Ok(())
+}
+
+fn number<T: FromStr<Err: Display>>(setting: &Setting) -> Result<T> {
+    let Setting { name, value, place } = setting;
     value.parse().map_err(|error| {
-        failure(format!("{name}={value} in the connection string: {error}"), format!("give {name} a number"))
+        failure(format!("{name}={value} in {place}: {error}"), format!("give {name} a number"))
     })
 }
 

@@ -70,6 +70,11 @@ impl Tls {
         Ok(Self { mode, root: root.or(prisma_root), client, fallback, files })
     }
 
+    /// Whether the host's name is compared with the certificate's.
+    pub fn compares_names(&self) -> bool {
+        matches!(self.mode, PgSslMode::VerifyFull)
+    }
+
     /// The driver's options with it.
     pub fn apply(&self, mut options: PgConnectOptions) -> PgConnectOptions {
         options = options.ssl_mode(self.mode);

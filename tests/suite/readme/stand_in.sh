@@ -6,7 +6,12 @@ root=$STAND_IN_FOR_ROOT
 case "$(basename "$0") $*" in
 "sudo apt-get "*) exec "$@" ;;
 "apt-get update" | "apt-get install -y "*) ;;
-"cargo install --path ." | "cargo install --locked --git https://example.org/evodoctor.git evodoctor") ;;
+"cargo install --path .") ;;
+"curl --fail --location --output evodoctor.tar.gz https://example.org/evodoctor.tar.gz")
+    mkdir -p released/evodoctor
+    ln -sf "$(command -v evodoctor)" released/evodoctor/evodoctor
+    exec tar -C released -czf evodoctor.tar.gz evodoctor
+    ;;
 "cargo run --release -- demo") exec evodoctor demo ;;
 "aws s3 cp s3://backups/evolution.dump "*) exec cp evolution.dump "$4" ;;
 "curl --fail --output "*" https://example.org/evolution.dump") exec cp evolution.dump "$3" ;;

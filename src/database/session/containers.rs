@@ -1,0 +1,251 @@
+//! What it means in a world of containers that a server is not reached, and the one command that would work.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use crate::database::compose::{Compose, Reach};
+use crate::database::env_file;
+use crate::database::url::Target;
+
+/// What is around this program.
+pub(super) struct Around {
+    /// The compose file that is named, or lies here.
+    pub compose: Option<Compose>,
+    /// Whether this program is in a container itself.
+    pub is_container: bool,
+    /// This program.
+    pub program: PathBuf,
+    /// Whether it runs in any container, whatever that has.
+    pub is_static: bool,
+    /// What is asked of it.
+    pub command: String,
+}
+
+impl Around {
+    /// Looks around.
+    pub fn look(target: &Target) -> Self {
+        let compose = match &target.compose {
+            Some(path) => Compose::read(path).ok(),
+            None => Compose::within(Path::new(".")),
+        };
+        let is_container = ["/.dockerenv", "/run/.containerenv"].iter().any(|file| Path::new(file).exists())
+            || env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+        let is_command = |word: &String| word.chars().all(|c| c.is_ascii_lowercase());
+        Self {
+            compose,
+            is_container,
+            program: env::current_exe().unwrap_or_else(|_| PathBuf::from("evodoctor")),
+            is_static: cfg!(target_feature = "crt-static"),
+            command: env::args().nth(1).filter(is_command).unwrap_or_else(|| "check".to_owned()),
+        }
+    }
+
+    /// Where a host's name is not known: what it is, and what to do.
+    pub fn unknown_name(&self, host: &str, port: u16) -> (String, String) {
+        let not_known = format!("the host name {host} is not known here");
+        if host == "host.docker.internal" {
+            return (
+                format!("{not_known}; Docker knows it of its own accord on desktops only"),
+                "start the container with --add-host host.docker.internal:host-gateway (compose: extra_hosts), or give the host's \
+                 address"
+                    .to_owned(),
+            );
+        }
+        if let Some((compose, reach)) = self.service(host, port) {
+            return (
+                format!(
+                    "{not_known}: it is the service {} of {}, and its name is known inside its network only",
+                    reach.service,
+                    compose.path.display()
+                ),
+                self.to_service(compose, &reach, port),
+            );
+        }
+        if self.is_container {
+            return (
+                not_known,
+                format!(
+                    "check the name; a service is known by it to the containers of its network only: docker network connect \
+                     NETWORK {}",
+                    env::var("HOSTNAME").unwrap_or_else(|_| "CONTAINER".to_owned())
+                ),
+            );
+        }
+        let next = format!(
+            "check the name; if it is a container's, it is known inside its network only, where Evolution is: {} (docker ps names \
+             the CONTAINER)",
+            self.beside("CONTAINER")
+        );
+        (not_known, next)
+    }
+
+    /// Where nothing listens on this machine's port: the database of the compose file is perhaps meant. `None` where there is
+    /// nothing to say of it.
+    pub fn refused_here(&self, port: u16) -> Option<(String, String)> {
+        if self.is_container {
+            return Some((
+                "; localhost is this container itself".to_owned(),
+                "name the database's service, or its container, as the host in the connection string"
+                    .to_owned(),
+            ));
+        }
+        let compose = self.compose.as_ref()?;
+        let [reach] = &compose.servers()[..] else { return None };
+        let file = compose.path.display();
+        let said = match reach.published {
+            Some(published) if published == port => return None,
+            Some(published) => format!("; {} of {file} is published as {published}", reach.service),
+            None => format!("; {} of {file} does not publish its port on this machine", reach.service),
+        };
+        Some((said, self.to_service(compose, reach, 5432)))
+    }
+
+    fn service(&self, host: &str, port: u16) -> Option<(&Compose, Reach)> {
+        let compose = self.compose.as_ref()?;
+        Some((compose, compose.reach(host, port)?))
+    }
+
+    /// The command that gets to a service.
+    fn to_service(&self, compose: &Compose, reach: &Reach, port: u16) -> String {
+        if let Some(published) = reach.published {
+            return format!(
+                "its port {port} is published on this machine: the same connection string with localhost:{published} in the place \
+                 of {}:{port}",
+                reach.service
+            );
+        }
+        let file = shell_word(&compose.path.display().to_string());
+        let program = shell_word(&self.program.display().to_string());
+        let command = &self.command;
+        if let Some(evolution) = compose.evolution(None).ok().filter(|_| self.is_static) {
+            let service = evolution.service;
+            return format!(
+                "its port {port} is not published; run it in Evolution's container: docker compose -f {file} cp {program} \
+                 {service}:/tmp/evodoctor && docker compose -f {file} exec {service} /tmp/evodoctor {command}"
+            );
+        }
+        let network = reach.network.as_deref().unwrap_or("host");
+        let (folder, name) = match compose.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            Some(folder) => {
+                (shell_word(&folder.display().to_string()), compose.path.file_name().unwrap_or_default())
+            }
+            None => (r#""$PWD""#.to_owned(), compose.path.as_os_str()),
+        };
+        // What is linked to a glibc wants an image that has one.
+        let image = if self.is_static { "alpine" } else { "debian:stable-slim" };
+        format!(
+            "its port {port} is not published; run it in its network: docker run --rm --network {network} -v {program}:/evodoctor:ro \
+             -v {folder}:/here:ro -w /here {image} /evodoctor {command} --compose {}",
+            shell_word(&name.to_string_lossy())
+        )
+    }
+
+    /// The commands that run this program in a container.
+    fn beside(&self, container: &str) -> String {
+        let program = shell_word(&self.program.display().to_string());
+        if !self.is_static {
+            return format!(
+                "docker run --rm --network container:{container} -v {program}:/evodoctor:ro -e {} debian:stable-slim /evodoctor {}",
+                env_file::NAMES[0],
+                self.command
+            );
+        }
+        format!(
+            "docker cp {program} {container}:/tmp/evodoctor && docker exec {container} /tmp/evodoctor {}",
+            self.command
+        )
+    }
+}
+
+/// A word as a shell takes it.
+fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./:=@%+,".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn around(text: Option<&str>, is_static: bool) -> (Around, TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        if let Some(text) = text {
+            fs::write(folder.path().join("compose.yaml"), text).unwrap();
+        }
+        let mut compose = Compose::within(folder.path());
+        if let Some(compose) = &mut compose {
+            // As it is where it lies.
+            compose.path = "compose.yaml".into();
+        }
+        let program = PathBuf::from("/opt/evodoctor");
+        (Around { compose, is_container: false, program, is_static, command: "check".to_owned() }, folder)
+    }
+
+    const CLOSED: &str = "name: evo\nservices:\n  api: {environment: ['DATABASE_URL=postgresql://u@db/d']}\n  db: {image: postgres}";
+
+    #[test]
+    fn a_service_of_the_compose_file_is_named_with_the_command_that_works() {
+        let (around, _folder) = around(Some(CLOSED), true);
+        let (said, next) = around.unknown_name("db", 5432);
+        assert_eq!(
+            said,
+            "the host name db is not known here: it is the service db of compose.yaml, and its name is known inside its network only"
+        );
+        assert_eq!(
+            next,
+            "its port 5432 is not published; run it in Evolution's container: docker compose -f compose.yaml cp /opt/evodoctor \
+             api:/tmp/evodoctor && docker compose -f compose.yaml exec api /tmp/evodoctor check"
+        );
+    }
+
+    #[test]
+    fn a_program_that_needs_a_libc_gets_an_image_with_one() {
+        let (around, _folder) = around(Some(CLOSED), false);
+        assert_eq!(
+            around.unknown_name("db", 5432).1,
+            "its port 5432 is not published; run it in its network: docker run --rm --network evo_default -v \
+             /opt/evodoctor:/evodoctor:ro -v \"$PWD\":/here:ro -w /here debian:stable-slim /evodoctor check --compose compose.yaml"
+        );
+    }
+
+    #[test]
+    fn a_published_port_is_the_shorter_way() {
+        let text = format!("{}", CLOSED.replace("image: postgres", "image: postgres, ports: ['5433:5432']"));
+        let (around, _folder) = around(Some(&text), true);
+        let (_, next) = around.unknown_name("db", 5432);
+        assert!(next.contains("localhost:5433 in the place of db:5432"), "{next}");
+        let (said, next) = around.refused_here(5432).unwrap();
+        assert_eq!(said, "; db of compose.yaml is published as 5433");
+        assert!(next.contains("localhost:5433"), "{next}");
+        assert!(around.refused_here(5433).is_none(), "then it is only not running");
+    }
+
+    #[test]
+    fn what_listens_on_no_port_of_this_machine_is_said() {
+        let (mut around, _folder) = around(Some(CLOSED), true);
+        let (said, _) = around.refused_here(5432).unwrap();
+        assert_eq!(said, "; db of compose.yaml does not publish its port on this machine");
+        around.is_container = true;
+        assert!(around.refused_here(5432).unwrap().0.contains("this container itself"));
+        assert!(around.unknown_name("other", 1).1.contains("docker network connect"));
+    }
+
+    #[test]
+    fn without_a_compose_file_the_container_is_the_users_to_name() {
+        let (mut around, _folder) = around(None, true);
+        let (said, next) = around.unknown_name("db", 5432);
+        assert_eq!(said, "the host name db is not known here");
+        assert!(next.contains("docker cp /opt/evodoctor CONTAINER:/tmp/evodoctor && docker exec CONTAINER /tmp/evodoctor check"), "{next}");
+        around.is_static = false;
+        assert!(around.unknown_name("db", 5432).1.contains("--network container:CONTAINER"));
+        assert!(around.refused_here(5432).is_none());
+        assert!(around.unknown_name("host.docker.internal", 1).1.contains("--add-host"));
+    }
+}

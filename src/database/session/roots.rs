@@ -1,0 +1,71 @@
+//! Whom a server's certificate is believed: the system's certificates, and Mozilla's, which this program carries, where the system
+//! has none. An image from scratch, and many a small one, has none.
+
+use std::env;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sqlx::postgres::PgConnectOptions;
+
+use crate::database::url::Target;
+
+/// The variables that say where the system's certificates are. Who sets one has chosen whom to believe, and nobody is added.
+const CHOSEN: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// The target's options, with Mozilla's certificates where it wants the server's verified, and there are no others for it.
+pub(super) fn options(target: &Target) -> PgConnectOptions {
+    let options = target.options.clone();
+    let is_chosen = || CHOSEN.iter().any(|name| env::var_os(name).is_some());
+    if !target.verifies_with_system() || is_chosen() {
+        return options;
+    }
+    // What cannot be read there is as good as not there; the driver logs it.
+    if !rustls_native_certs::load_native_certs().certs.is_empty() {
+        return options;
+    }
+    tracing::debug!(
+        "this system has no certificates of authorities: Mozilla's, which evodoctor carries, are used"
+    );
+    options.ssl_root_cert_from_pem(bundled())
+}
+
+/// Mozilla's certificates as PEM.
+fn bundled() -> Vec<u8> {
+    let mut pem = String::new();
+    for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
+        pem.push_str("-----BEGIN CERTIFICATE-----\n");
+        pem.push_str(&STANDARD.encode(certificate));
+        pem.push_str("\n-----END CERTIFICATE-----\n");
+    }
+    pem.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mozillas_certificates_are_all_there() {
+        let text = String::from_utf8(bundled()).unwrap();
+        assert_eq!(text.matches("BEGIN CERTIFICATE").count(), webpki_root_certs::TLS_SERVER_ROOT_CERTS.len());
+        assert!(text.matches("BEGIN CERTIFICATE").count() > 100);
+    }
+
+    #[test]
+    fn they_are_for_those_who_want_the_server_verified_and_name_nobody() {
+        for (parameters, expected) in [
+            ("", false),
+            ("sslmode=require", false),
+            ("sslmode=verify-ca", true),
+            ("sslmode=verify-full", true),
+            ("sslrootcert=system", true),
+            ("sslaccept=strict", true),
+            ("sslmode=verify-full&sslrootcert=ca.pem", false),
+            ("sslaccept=strict&sslcert=ca.pem", false),
+            ("sslmode=verify-full&sslcert=client.pem&sslkey=client.key", true),
+        ] {
+            let target = Target::parse(&format!("postgresql://u@h/d?{parameters}")).unwrap();
+            assert_eq!(target.verifies_with_system(), expected, "{parameters}");
+        }
+    }
+}
