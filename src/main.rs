@@ -6,18 +6,20 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
-use evodoctor::cli::{Cli, Color, Command, Format, overview};
+use evodoctor::cli::{Cli, ColorMode, Command, OutputFormat, overview};
+use evodoctor::commands::shared::{connect, emit_report, liveness, validate_options};
 use evodoctor::commands::{
-    check, completions, conclude, credentials, demo, explain, fix, history, logs, man, open, options,
-    preflight, silence, undo,
+    check, completions, credentials, demo, explain, fix, history, logs, man, preflight, undo,
 };
-use evodoctor::database::trouble;
-use evodoctor::exit::{self, Exit};
+use evodoctor::database::server_error;
+use evodoctor::error;
+use evodoctor::exit_code::Exit;
+use evodoctor::logging;
 use evodoctor::progress;
-use evodoctor::report::layout::Page;
-use evodoctor::report::{self, failure, github};
+use evodoctor::report::ci::github;
+use evodoctor::report::{self, error_text};
 use evodoctor::resolver;
-use evodoctor::trace;
+use evodoctor::terminal::page::Page;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 
@@ -27,13 +29,13 @@ const FEWEST_FILES: u64 = 24;
 fn main() -> ExitCode {
     resolver::settle();
     if let Err(error) = expect_files() {
-        failure::tell(&error);
+        error_text::print_error(&error);
         return Exit::Failed.into();
     }
     match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(run()),
         Err(error) => {
-            failure::tell(&exit::failure_for(
+            error_text::print_error(&error::user_error_caused_by(
                 error.into(),
                 "the program cannot start: the system gives it no more files",
                 "allow it more open files (ulimit -n 64), then run it again",
@@ -53,7 +55,7 @@ fn expect_files() -> Result<()> {
     {
         return Ok(());
     }
-    Err(exit::failure(
+    Err(error::user_error(
         format!(
             "only {} files may be open at once, which is too few for a connection",
             limit.current.unwrap_or_default()
@@ -65,35 +67,35 @@ fn expect_files() -> Result<()> {
 async fn run() -> ExitCode {
     let begun = Instant::now();
     let arguments: Vec<OsString> = env::args_os().collect();
-    Color::asked(&arguments).settle();
+    ColorMode::from_args(&arguments).apply();
     if arguments.len() < 2 {
-        return told(&overview::text(Page::for_stdout()));
+        return told(&overview::render(Page::for_stdout()));
     }
     let mut cli = Cli::read();
-    cli.common.color.settle();
-    trace::begin(cli.common.verbose);
+    cli.common.color.apply();
+    logging::init(cli.common.verbose);
     // What -v says and a line that is drawn anew do not go together.
     if !cli.common.quiet && cli.common.verbose == 0 {
         progress::enable();
     }
-    let outcome = match options::settle(&mut cli) {
+    let outcome = match validate_options::validate_options(&mut cli) {
         Ok(()) => tokio::select! {
             // In this order: a Ctrl-C is listened for before there is anything to remove.
             biased;
             error = interrupted(&cli) => Err(error),
             outcome = dispatch(&cli) => outcome,
-            error = silence::ended(&cli) => Err(error),
+            error = liveness::until_cancelled(&cli) => Err(error),
         },
         Err(error) => Err(error),
     };
     outcome
         .unwrap_or_else(|error| {
-            let error = trouble::explained(error);
-            failure::tell(&error);
-            if cli.common.format == Format::Github {
-                eprint!("{}", github::failure(&error));
+            let error = server_error::with_hint(error);
+            error_text::print_error(&error);
+            if cli.common.format == OutputFormat::Github {
+                eprint!("{}", github::render_error(&error));
             }
-            if let Err(error) = conclude::failed(&cli, begun) {
+            if let Err(error) = emit_report::emit_failure_metrics(&cli, begun) {
                 eprintln!("note: {error:#}");
             }
             Exit::Failed
@@ -105,8 +107,8 @@ async fn run() -> ExitCode {
 async fn interrupted(cli: &Cli) -> anyhow::Error {
     match &cli.command {
         Command::Check(_) => std::future::pending().await,
-        Command::Demo => open::ctrl_c().await,
-        _ => open::interrupted(&cli.common).await,
+        Command::Demo => connect::wait_for_ctrl_c().await,
+        _ => connect::interrupted_on_dump(&cli.common).await,
     }
 }
 
@@ -115,7 +117,7 @@ fn told(text: &str) -> ExitCode {
     match report::print_painted(text, None) {
         Ok(()) => Exit::Clean,
         Err(error) => {
-            failure::tell(&error);
+            error_text::print_error(&error);
             Exit::Failed
         }
     }

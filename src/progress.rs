@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::requests::shown::visible;
+use crate::text::escape::escape_control;
 
 /// What is done sooner is not shown.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -41,7 +41,7 @@ pub fn enable() {
 }
 
 /// Writes a line to stderr, above whatever progress is shown there.
-pub fn say(line: &str) {
+pub fn notice(line: &str) {
     if IS_WANTED.load(Relaxed) {
         LINES.suspend(|| eprintln!("{line}"));
     } else {
@@ -51,7 +51,7 @@ pub fn say(line: &str) {
 
 /// Says which statement the server works on, behind what is done now. Statements that only read say little by their first
 /// words, and are not shown.
-pub fn statement(sql: &str) {
+pub fn show_statement(sql: &str) {
     if !IS_WANTED.load(Relaxed) {
         return;
     }
@@ -59,12 +59,12 @@ pub fn statement(sql: &str) {
     let first = sql.lines().next().unwrap_or_default();
     let is_telling = TELLING.iter().any(|verb| first.starts_with(verb));
     let part = held(&shown.part).clone();
-    shown.bar.set_message(if is_telling { format!("{part}: {}", visible(first)) } else { part });
+    shown.bar.set_message(if is_telling { format!("{part}: {}", escape_control(first)) } else { part });
 }
 
 /// The work that is going on, for whoever knows how far it is and did not begin it.
-pub fn current() -> Option<Work> {
-    held(&CURRENT).upgrade().map(|shown| Work { shown })
+pub fn current() -> Option<ProgressTask> {
+    held(&CURRENT).upgrade().map(|shown| ProgressTask { shown })
 }
 
 /// What the steps of a piece of work are.
@@ -80,7 +80,7 @@ pub enum Unit {
 
 /// A piece of work, and its line while it lasts. Clones are of the same work.
 #[derive(Debug, Clone)]
-pub struct Work {
+pub struct ProgressTask {
     shown: Arc<Shown>,
 }
 
@@ -91,9 +91,9 @@ struct Shown {
     is_over: Mutex<bool>,
 }
 
-impl Work {
+impl ProgressTask {
     /// Begins it; `what` stands in front of the line, such as `restoring`.
-    pub fn begin(what: &'static str) -> Self {
+    pub fn start(what: &'static str) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         bar.set_style(style(WITHOUT_END));
         bar.set_prefix(what);
@@ -113,11 +113,11 @@ impl Work {
     }
 
     /// Begins a part of it, of so many steps where that is known.
-    pub fn part(&self, what: impl Into<String>, total: Option<u64>, unit: Unit) {
+    pub fn start_phase(&self, what: impl Into<String>, total: Option<u64>, unit: Unit) {
         let what = what.into();
         let bar = &self.shown.bar;
         tracing::debug!("{} {what}", bar.prefix());
-        self.now(what);
+        self.set_message(what);
         match total {
             Some(total) => bar.set_length(total),
             None => bar.unset_length(),
@@ -133,14 +133,14 @@ impl Work {
     }
 
     /// Says what is done now, within the part.
-    pub fn now(&self, what: impl Into<String>) {
+    pub fn set_message(&self, what: impl Into<String>) {
         let what = what.into();
         self.shown.bar.set_message(what.clone());
         *held(&self.shown.part) = what;
     }
 
     /// There turn out to be so many steps.
-    pub fn expect(&self, total: u64) {
+    pub fn set_len(&self, total: u64) {
         self.shown.bar.set_length(total);
     }
 
@@ -150,7 +150,7 @@ impl Work {
     }
 
     /// So many steps of the part are done by now.
-    pub fn reach(&self, step: u64) {
+    pub fn set_position(&self, step: u64) {
         self.shown.bar.set_position(step);
     }
 }
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_line_can_be_drawn() {
-        let work = Work::begin("trying");
+        let work = ProgressTask::start("trying");
         for (total, unit) in [
             (None, Unit::Steps),
             (Some(3), Unit::Steps),
@@ -198,12 +198,12 @@ mod tests {
             (None, Unit::Bytes),
             (Some(9), Unit::Bytes),
         ] {
-            work.part("a part", total, unit);
+            work.start_phase("a part", total, unit);
             work.advance(2);
-            work.now("a step");
+            work.set_message("a step");
             assert_eq!((work.shown.bar.position(), work.shown.bar.length()), (2, total));
         }
-        work.reach(3);
+        work.set_position(3);
         assert_eq!(work.shown.bar.position(), 3);
     }
 }

@@ -14,7 +14,7 @@
 -- matches: deleted label … chat
 -- joins: hash
 -- What is gone is counted by its ids, and only the rows of the examples are looked at. The updates, whose messages no index leads
--- to, are found in a way that is chosen by the size of the tables (src/examine/orphans/by_hash.rs): a file in sql/orphans/ is put
+-- to, are found in a way that is chosen by the size of the tables (src/checks/orphans/message_key_hash.rs): a file in sql/orphans/ is put
 -- in for :updates, one row of count and sample.
 -- Run by hand:
 --   psql -v schema=public -v updates='SELECT 0 AS count, NULL::jsonb AS sample'

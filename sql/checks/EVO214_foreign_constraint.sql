@@ -14,7 +14,7 @@
 -- answers: code=P2004
 -- answers: message=check-violation
 -- answers: code=23P01
--- Run by hand: psql -v schema=public -v tables='["Instance", …]' -v schemas='{"objects": […]}' (as src/database/objects.rs makes it)
+-- Run by hand: psql -v schema=public -v tables='["Instance", …]' -v schemas='{"objects": […]}' (as src/database/expected_objects.rs makes it)
 WITH known AS (
     SELECT object."table", pg_catalog.string_to_array(pg_catalog.regexp_replace(object.form, '^UNIQUE \((.*)\)$', '\1'), ', ') AS columns
     FROM pg_catalog.jsonb_to_recordset(:'schemas'::jsonb -> 'objects') AS object (kind text, "table" text, form text)

@@ -19,7 +19,7 @@
 -- answers: code=42P01 relation=Kafka
 -- first: objects
 -- Run by hand: psql -v schema=public -v objects="$(sed 's/;$//' sql/catalog/objects.sql)" -v expected='[…]'
--- (as src/database/objects.rs makes it). Everything that the release expects comes from a migration that is recorded as
+-- (as src/database/expected_objects.rs makes it). Everything that the release expects comes from a migration that is recorded as
 -- applied, for that is how the release is known. Which one is certain where a release brought one only; the rest is
 -- left to EVO206, and so is what people drop on purpose: indexes and keys.
 WITH found AS MATERIALIZED (

@@ -1,5 +1,5 @@
 -- What keeps a migration that is refused from being done already: `differs` is null where all that it makes is there in
--- exactly upstream's form, and what it drops is gone (src/upgrade/done.rs).
+-- exactly upstream's form, and what it drops is gone (src/upgrade/already_applied.rs).
 WITH found AS MATERIALIZED (
     :objects
 )

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 /// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Color {
+pub enum ColorMode {
     /// On a terminal, unless NO_COLOR is set; elsewhere if CLICOLOR_FORCE is
     Auto,
     /// Also in pipes and files
@@ -16,9 +16,9 @@ pub enum Color {
     Never,
 }
 
-impl Color {
+impl ColorMode {
     /// What the arguments ask for. Help and usage errors have colours too, and are written before the arguments are read.
-    pub fn asked(arguments: &[OsString]) -> Self {
+    pub fn from_args(arguments: &[OsString]) -> Self {
         let own: Vec<&str> =
             arguments.iter().filter_map(|text| text.to_str()).take_while(|text| *text != "--").collect();
         let value = |at: usize| match own[at] {
@@ -30,7 +30,7 @@ impl Color {
     }
 
     /// Holds for everything that is written from now on.
-    pub fn settle(self) {
+    pub fn apply(self) {
         match self {
             Self::Auto => ColorChoice::Auto,
             Self::Always => ColorChoice::Always,

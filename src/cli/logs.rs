@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 /// `evodoctor logs`.
 #[derive(Debug, Clone, Args)]
-pub struct Logs {
+pub struct LogsArgs {
     /// Log files, packed by gzip or zstd or not; - reads stdin
     #[arg(value_name = "FILE", required_unless_present = "emit")]
     pub files: Vec<PathBuf>,
@@ -21,12 +21,12 @@ pub struct Logs {
     pub instances: Option<PathBuf>,
     /// Print a configuration that lets a proxy put ids and letter case right, for every instance or those in the logs
     #[arg(long, value_enum, value_name = "PROXY", conflicts_with_all = ["format", "follow"])]
-    pub emit: Option<Proxy>,
+    pub emit: Option<ProxyKind>,
 }
 
 /// A proxy that can put names right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Proxy {
+pub enum ProxyKind {
     /// A file for nginx's `http` block
     Nginx,
     /// A dynamic configuration for Traefik's file provider

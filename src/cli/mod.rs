@@ -1,31 +1,30 @@
 //! The command line: the commands here, the options of each in a file of its own.
 
-mod change;
+mod check;
 mod color;
-mod common;
-pub mod duration;
-mod examine;
+mod completion_values;
+mod completions;
 mod explain;
-mod known;
+mod explicit_args;
+mod fix;
+mod global;
 mod logs;
 pub mod overview;
-mod shell;
-mod typed;
 
 use std::path::Path;
 use std::sync::LazyLock;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-pub use change::{Credentials, Fix, LockLimit, Undo, Waiting, wait};
-pub use color::Color;
-pub use common::{Common, Decided, FailOn, Format};
-pub use duration::duration;
-pub use examine::{Check, MOST_JOBS, Preflight, Several};
-pub use explain::Explain;
-pub use logs::{LogFormat, Logs, Proxy};
-pub use shell::{Completions, Man};
-pub use typed::Typed;
+pub use crate::text::duration::parse_duration;
+pub use check::{CheckArgs, MOST_JOBS, PreflightArgs, TargetListArgs};
+pub use color::ColorMode;
+pub use completions::{CompletionsArgs, ManArgs};
+pub use explain::ExplainArgs;
+pub use explicit_args::ExplicitArgs;
+pub use fix::{CredentialsCommand, FixArgs, LockLimitArgs, LockWaitArgs, UndoArgs, parse_wait};
+pub use global::{FailOn, GlobalOptions, LoadedConfig, OutputFormat};
+pub use logs::{LogFormat, LogsArgs, ProxyKind};
 
 /// Finds, explains and repairs the known failures of an Evolution API Postgres database.
 #[derive(Debug, Parser)]
@@ -36,39 +35,39 @@ pub struct Cli {
     pub command: Command,
     /// Options of every command.
     #[command(flatten)]
-    pub common: Common,
+    pub common: GlobalOptions,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Examine a database; changes nothing
-    Check(Check),
+    Check(CheckArgs),
     /// Rehearse fixes, show the diff, roll back (--apply commits)
-    Fix(Fix),
+    Fix(FixArgs),
     /// Reverse an applied run (a dry run until --apply)
-    Undo(Undo),
+    Undo(UndoArgs),
     /// List the applied runs
     History,
     /// Who holds which OpenAI credential; share a key, free a credential
     #[command(subcommand)]
-    Credentials(Credentials),
+    Credentials(CredentialsCommand),
     /// What the pending upstream migrations will do to this database; changes nothing
-    Preflight(Preflight),
+    Preflight(PreflightArgs),
     /// Find requests that name instances wrongly, in a proxy's or the server's log
-    Logs(Logs),
+    Logs(LogsArgs),
     /// Explain a code, or find the code for an error message
-    Explain(Explain),
+    Explain(ExplainArgs),
     /// See the whole story on a throwaway server
     Demo,
     /// Print the completions of a shell, with codes and releases
-    Completions(Completions),
+    Completions(CompletionsArgs),
     /// Print a manual page
-    Man(Man),
+    Man(ManArgs),
 }
 
 /// The names of the commands, as they are typed.
-pub fn names() -> Vec<&'static str> {
+pub fn command_names() -> Vec<&'static str> {
     static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
         Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
     });
@@ -77,13 +76,13 @@ pub fn names() -> Vec<&'static str> {
 
 impl Command {
     /// Its name, and the formats that its result can have.
-    pub fn formats(&self) -> (&'static str, &'static [Format]) {
-        use Format::{Html, Human, Json};
+    pub fn supported_formats(&self) -> (&'static str, &'static [OutputFormat]) {
+        use OutputFormat::{Html, Human, Json};
         match self {
-            Self::Check(_) => ("check", Format::value_variants()),
-            Self::Fix(_) => ("fix", Format::value_variants()),
-            Self::Preflight(_) => ("preflight", Format::value_variants()),
-            Self::Logs(_) => ("logs", Format::value_variants()),
+            Self::Check(_) => ("check", OutputFormat::value_variants()),
+            Self::Fix(_) => ("fix", OutputFormat::value_variants()),
+            Self::Preflight(_) => ("preflight", OutputFormat::value_variants()),
+            Self::Logs(_) => ("logs", OutputFormat::value_variants()),
             Self::Undo(_) => ("undo", &[Human, Json, Html]),
             Self::History => ("history", &[Human, Json, Html]),
             Self::Credentials(_) => ("credentials", &[Human, Json, Html]),
@@ -95,7 +94,7 @@ impl Command {
     }
 
     /// The list of databases that it is to examine, where it is given one.
-    pub fn targets(&self) -> Option<&Path> {
+    pub fn target_list(&self) -> Option<&Path> {
         match self {
             Self::Check(args) => args.several.targets.as_deref(),
             Self::Preflight(args) => args.several.targets.as_deref(),
@@ -104,14 +103,14 @@ impl Command {
     }
 
     /// How long it waits for others, where it may have to.
-    pub fn waiting(&mut self) -> Option<&mut Waiting> {
+    pub fn lock_wait(&mut self) -> Option<&mut LockWaitArgs> {
         match self {
             Self::Fix(args) => Some(&mut args.waiting),
             Self::Undo(args) => Some(&mut args.waiting),
             Self::Preflight(args) => Some(&mut args.waiting),
-            Self::Credentials(Credentials::Share { waiting, .. } | Credentials::Release { waiting, .. }) => {
-                Some(waiting)
-            }
+            Self::Credentials(
+                CredentialsCommand::Share { waiting, .. } | CredentialsCommand::Release { waiting, .. },
+            ) => Some(waiting),
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! What `evodoctor` says when it is called with nothing.
 
-use crate::report::layout::Page;
-use crate::report::paint::{COMMAND, NAME, paint};
+use crate::terminal::page::Page;
+use crate::terminal::style::{COMMAND, NAME, paint};
 
 /// What most people come for, and what it does.
 const WANTED: [(&str, &str); 5] = [
@@ -13,7 +13,7 @@ const WANTED: [(&str, &str); 5] = [
 ];
 
 /// The screen.
-pub fn text(page: Page) -> String {
+pub fn render(page: Page) -> String {
     let mut out = page.wrap(
         &format!(
             "{} finds, explains and repairs the known failures of an Evolution API Postgres database.",
@@ -25,7 +25,7 @@ pub fn text(page: Page) -> String {
     let width = WANTED.iter().map(|(command, _)| command.len()).max().unwrap_or_default();
     for (command, what) in WANTED {
         let line = format!("{}{:2$}{what}", paint(COMMAND, command), "", width - command.len() + 2);
-        out.push_str(&page.hang(&line, 2, 4));
+        out.push_str(&page.wrap_hanging(&line, 2, 4));
     }
     out.push('\n');
     out.push_str(&page.wrap("See it work on a throwaway server: evodoctor demo", 0));

@@ -4,75 +4,75 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::conclude::conclude;
-use super::open::{self, Opened};
-use super::select::Selection;
-use super::settings;
-use super::stop::stop;
-use super::targets;
-use crate::cli::{self, Common};
-use crate::environment::damage;
-use crate::examine::check::{Check, checks};
-use crate::examine::empty::empty_tables;
-use crate::examine::first::schema_differs;
-use crate::examine::runner::{self, Scope};
-use crate::examine::schedule::{self, Examined, Plan};
-use crate::exit::Exit;
-use crate::repair::{fix, rehearsal};
+use super::multi_target;
+use super::shared::cancellation::until_stopped;
+use super::shared::code_filter::CodeFilter;
+use super::shared::connect::{self, DatabaseContext};
+use super::shared::emit_report::emit_report;
+use super::shared::evolution_settings;
+use crate::checks::check::{Check, all_checks};
+use crate::checks::context::{self, CheckContext};
+use crate::checks::empty_tables::empty_tables;
+use crate::checks::executor::{self, CheckResults, ExecutionOptions};
+use crate::checks::precondition::schema_differs;
+use crate::cli::{self, GlobalOptions};
+use crate::exit_code::Exit;
+use crate::repair::{dry_run, fix};
 use crate::report::{Detail, Report};
+use crate::rules::environment::damaged_files;
 
 /// Examines and reports.
 ///
 /// # Errors
 /// As [`examine`], and when the report cannot be written.
-pub async fn run(args: &cli::Check, common: &Common) -> Result<Exit> {
+pub async fn run(args: &cli::CheckArgs, common: &GlobalOptions) -> Result<Exit> {
     if let Some(list) = &args.several.targets {
-        let each = async |common: &Common| examine(args, common).await;
-        return targets::run(list, &args.several, "check", common, each).await;
+        let each = async |common: &GlobalOptions| examine(args, common).await;
+        return multi_target::run(list, &args.several, "check", common, each).await;
     }
     let begun = Instant::now();
     let report = examine(args, common).await?;
-    conclude(&report, common, begun)
+    emit_report(&report, common, begun)
 }
 
 /// What the checks say of the database that the options name.
 ///
 /// # Errors
 /// When there is no database to examine, or the connection is lost.
-pub async fn examine(args: &cli::Check, common: &Common) -> Result<Report> {
-    let selection = Selection::new(common)?;
+pub async fn examine(args: &cli::CheckArgs, common: &GlobalOptions) -> Result<Report> {
+    let selection = CodeFilter::new(common)?;
     let mut opened = tokio::select! {
         biased;
-        error = open::interrupted(common) => return Err(error),
-        opened = Opened::snapshot(common) => opened?,
+        error = connect::interrupted_on_dump(common) => return Err(error),
+        opened = DatabaseContext::connect_snapshot(common) => opened?,
     };
-    let mut scope = Scope::new(&opened.catalog, opened.range(), &opened.server.role);
+    let mut scope = CheckContext::new(&opened.catalog, opened.release_range(), &opened.server.role);
     scope.paranoid = args.paranoid;
     scope.empty = empty_tables(opened.session.connection(), &opened.catalog).await?;
-    let selected = |check: &Check| selection.lets_through(&check.rule.code);
-    if checks().iter().any(|check| selected(check) && check.compares_schema()) {
+    let selected = |check: &Check| selection.matches(&check.rule.code);
+    if all_checks().iter().any(|check| selected(check) && check.compares_schema()) {
         scope.differs = schema_differs(opened.session.connection(), &scope).await?;
     }
     let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
-    let plan = Plan { target: &opened.target, jobs: args.jobs, deadline };
-    let stop = stop(args.timeout, deadline);
-    let Examined { mut checks, mut findings, is_connected } =
-        schedule::run(opened.session.connection(), &scope, &plan, selected, stop).await?;
-    rehearsal::mark_untreatable(&mut findings, &scope);
+    let plan = ExecutionOptions { target: &opened.target, jobs: args.jobs, deadline };
+    let stop = until_stopped(args.timeout, deadline);
+    let CheckResults { mut checks, mut findings, is_connected } =
+        executor::run_in_parallel(opened.session.connection(), &scope, &plan, selected, stop).await?;
+    dry_run::mark_untreatable(&mut findings, &scope);
     fix::annotate(&mut findings);
     let (mut more_checks, mut more) = (Vec::new(), Vec::new());
     if is_connected {
-        (more_checks, more) = settings::examine(&mut opened, common).await?;
+        (more_checks, more) = evolution_settings::examine(&mut opened, common).await?;
     }
-    if let Some((check, finding)) = damage::finding(&checks) {
+    if let Some((check, finding)) = damaged_files::damage_finding(&checks) {
         more_checks.push(check);
         more.push(finding);
     }
-    more_checks.retain(|check| selection.lets_through(&check.code));
-    more.retain(|finding| selection.lets_through(&finding.code));
+    more_checks.retain(|check| selection.matches(&check.code));
+    more.retain(|finding| selection.matches(&finding.code));
     checks.extend(more_checks);
     findings.extend(more);
-    runner::sort(&mut findings);
+    context::sort_by_severity(&mut findings);
     if is_connected {
         opened.session.end_snapshot().await?;
     }
@@ -80,5 +80,5 @@ pub async fn examine(args: &cli::Check, common: &Common) -> Result<Report> {
     let mut report = Report::new("check", Detail::Check {}).with_examination(checks, findings);
     report.database = Some(opened.database_info());
     report.release = opened.release_info();
-    Ok(report.judged(common))
+    Ok(report.with_policy(common))
 }

@@ -4,15 +4,15 @@ use anyhow::{Context, Result};
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::cli::{self, Cli, Common};
-use crate::exit::Exit;
+use crate::cli::{self, Cli, GlobalOptions};
+use crate::exit_code::Exit;
 use crate::report;
 
 /// Prints them.
 ///
 /// # Errors
 /// When the output cannot be written.
-pub fn run(args: &cli::Completions, common: &Common) -> Result<Exit> {
+pub fn run(args: &cli::CompletionsArgs, common: &GlobalOptions) -> Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "evodoctor", &mut script);
     let mut script = String::from_utf8(script).context("completions are text")?;

@@ -6,25 +6,25 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use super::change::{self, Committed, rehearsed};
-use super::open::Opened;
-use super::select;
-use crate::cli::{self, Common};
+use super::shared::apply::{self, CommitOutcome, dry_run_with_retry};
+use super::shared::code_filter;
+use super::shared::connect::DatabaseContext;
+use crate::cli::{self, GlobalOptions};
 use crate::database::catalog;
-use crate::examine::mask;
-use crate::exit::Exit;
-use crate::repair::locks::Patience;
-use crate::repair::{fix, rehearsal};
+use crate::exit_code::Exit;
+use crate::redact;
+use crate::repair::locks::LockRetry;
+use crate::repair::{dry_run, fix};
 use crate::report::{Change, Detail, Report, RunInfo};
 
 /// Lists, or rehearses an operation and applies it where asked.
 ///
 /// # Errors
 /// When something stands in the way; it is named, and nothing is changed.
-pub async fn run(action: &cli::Credentials, common: &Common) -> Result<Exit> {
+pub async fn run(action: &cli::CredentialsCommand, common: &GlobalOptions) -> Result<Exit> {
     match action {
-        cli::Credentials::List => list(common).await,
-        cli::Credentials::Share { credential, instance, name, apply, waiting } => {
+        cli::CredentialsCommand::List => list(common).await,
+        cli::CredentialsCommand::Share { credential, instance, name, apply, waiting } => {
             let arguments = [
                 ("credential", credential.clone()),
                 ("instance", instance.clone()),
@@ -35,7 +35,7 @@ pub async fn run(action: &cli::Credentials, common: &Common) -> Result<Exit> {
             let name = name.as_ref().map(|name| format!(" --name {}", quoted(name))).unwrap_or_default();
             operate("share", &arguments, &(again + &name), *apply, &[], waiting.wait, common).await
         }
-        cli::Credentials::Release { credential, to, across_instances, apply, allow, waiting } => {
+        cli::CredentialsCommand::Release { credential, to, across_instances, apply, allow, waiting } => {
             let across = if *across_instances { "yes" } else { "" };
             let arguments = [
                 ("credential", credential.clone()),
@@ -55,11 +55,11 @@ pub async fn run(action: &cli::Credentials, common: &Common) -> Result<Exit> {
 /// The tables that the list is made of.
 const CREDENTIALS: [&str; 4] = ["OpenaiCreds", "OpenaiSetting", "OpenaiBot", "Instance"];
 
-async fn list(common: &Common) -> Result<Exit> {
-    let mut opened = Opened::snapshot(common).await?;
+async fn list(common: &GlobalOptions) -> Result<Exit> {
+    let mut opened = DatabaseContext::connect_snapshot(common).await?;
     opened.catalog.expect_open(&CREDENTIALS)?;
     let mut credentials = catalog::credentials(opened.session.connection(), &opened.schema).await?;
-    credentials.iter_mut().for_each(mask::value);
+    credentials.iter_mut().for_each(redact::redact_json);
     opened.session.end_snapshot().await?;
     let mut report = Report::new("credentials", Detail::Credentials { credentials });
     report.database = Some(opened.database_info());
@@ -75,26 +75,30 @@ async fn operate(
     apply: bool,
     allow: &[String],
     wait: Duration,
-    common: &Common,
+    common: &GlobalOptions,
 ) -> Result<Exit> {
-    let allowed = select::hazards(allow)?;
-    let operation = fix::operation(name).with_context(|| format!("there is no operation {name}"))?;
+    let allowed = code_filter::parse_hazards(allow)?;
+    let operation = fix::find_operation(name).with_context(|| format!("there is no operation {name}"))?;
     let arguments: BTreeMap<String, String> =
         arguments.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    let mut opened = Opened::for_change(common, apply).await?;
+    let mut opened = DatabaseContext::connect_for_write(common, apply).await?;
     opened.server.may_fire = opened.may_fire(apply, &allowed);
-    let subject = opened.subject();
-    let rehearsal =
-        rehearsed(&mut opened, &subject, Patience::new(wait).dry_run(!apply), async |connection, attempt| {
-            rehearsal::operate(connection, &subject, attempt, operation, &arguments).await
-        })
-        .await?;
-    let committed = change::settle(&mut opened, &rehearsal, apply, &allowed).await?;
-    let applied = committed == Committed::Yes;
+    let subject = opened.change_target();
+    let rehearsal = dry_run_with_retry(
+        &mut opened,
+        &subject,
+        LockRetry::new(wait).dry_run(!apply),
+        async |connection, attempt| {
+            dry_run::run_operation(connection, &subject, attempt, operation, &arguments).await
+        },
+    )
+    .await?;
+    let committed = apply::commit_or_rollback(&mut opened, &rehearsal, apply, &allowed).await?;
+    let applied = committed == CommitOutcome::Yes;
     let id = applied.then_some(rehearsal.run);
     let next = match id {
         Some(run) => format!("evodoctor undo {run}    shows what undoing it would do"),
-        None => format!("evodoctor credentials {again}{}", change::apply_words(&rehearsal.fixes)),
+        None => format!("evodoctor credentials {again}{}", apply::apply_arguments(&rehearsal.fixes)),
     };
     let change = Change {
         run: RunInfo { id, applied },
@@ -107,7 +111,7 @@ async fn operate(
     let mut report = Report::new("credentials", Detail::Change(change));
     report.database = Some(opened.database_info());
     report.release = opened.release_info();
-    change::reported(report.print(common), id)?;
+    apply::keep_report_error(report.print(common), id)?;
     Ok(if applied { Exit::Clean } else { Exit::Findings })
 }
 

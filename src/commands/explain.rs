@@ -4,20 +4,21 @@ use std::io;
 
 use anyhow::{Context, Result};
 
-use super::select::known;
-use crate::cli::{self, Common, Format};
-use crate::examine::rule::{Rule, is_code};
-use crate::exit::Exit;
-use crate::pasted::answer::{Answer, answer};
-use crate::report::layout::Page;
-use crate::report::{self, explain};
-use crate::rules;
+use super::shared::code_filter::parse_codes;
+use crate::cli::{self, GlobalOptions, OutputFormat};
+use crate::exit_code::Exit;
+use crate::report::terminal::explain;
+use crate::report::{self};
+use crate::rules::error_lookup::lookup::{LookupResult, lookup_error};
+use crate::rules::registry;
+use crate::rules::rule::{Rule, is_code};
+use crate::terminal::page::Page;
 
 /// Explains. A text that no rule is known for exits with 1, as findings do.
 ///
 /// # Errors
 /// When a code does not exist, or nothing can be read or written.
-pub fn run(args: &cli::Explain, common: &Common) -> Result<Exit> {
+pub fn run(args: &cli::ExplainArgs, common: &GlobalOptions) -> Result<Exit> {
     if args.json_schema {
         report::print(report::json::SCHEMA, common.output.as_deref())?;
         return Ok(Exit::Clean);
@@ -29,25 +30,25 @@ pub fn run(args: &cli::Explain, common: &Common) -> Result<Exit> {
         words => words.join(" "),
     };
     let is_list = args.text.is_empty();
-    let (wanted, answer): (Vec<&Rule>, Option<Answer>) = if is_list {
-        (rules::all().to_vec(), None)
+    let (wanted, answer): (Vec<&Rule>, Option<LookupResult>) = if is_list {
+        (registry::all_rules().to_vec(), None)
     } else if let Some(code) = as_code(&text) {
-        let code = known(&[code])?.remove(0);
-        (rules::find(&code).into_iter().collect(), None)
+        let code = parse_codes(&[code])?.remove(0);
+        (registry::find_rule(&code).into_iter().collect(), None)
     } else {
-        let answer = answer(&text);
+        let answer = lookup_error(&text);
         (answer.rules(), Some(answer))
     };
     let page = Page::for_output(common);
     let text = match (common.format, &answer) {
-        (Format::Json, answer) => explain::json(&wanted, answer.as_ref())?,
+        (OutputFormat::Json, answer) => explain::json(&wanted, answer.as_ref())?,
         (_, Some(answer)) if answer.causes.is_empty() => explain::unknown(answer, page),
         _ if common.quiet => explain::brief(&wanted, page),
         (_, Some(answer)) => explain::answered(answer, page),
         _ => explain::human(&wanted, page),
     };
     match common.format {
-        Format::Json => report::print(&text, common.output.as_deref())?,
+        OutputFormat::Json => report::print(&text, common.output.as_deref())?,
         _ => report::print_painted(&text, common.output.as_deref())?,
     }
     Ok(if wanted.is_empty() { Exit::Findings } else { Exit::Clean })

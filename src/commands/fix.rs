@@ -4,37 +4,38 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::batches;
-use super::change::{self, Committed, rehearsed};
-use super::online;
-use super::open::{Opened, expect_live};
+use super::fix_batched;
+use super::fix_online;
 use super::preflight;
-use super::select::{self, Selection};
-use crate::cli::{self, Common};
+use super::shared::apply::{self, CommitOutcome, dry_run_with_retry};
+use super::shared::code_filter::{self, CodeFilter};
+use super::shared::connect::{DatabaseContext, expect_live};
+use crate::checks::check::all_checks;
+use crate::checks::detector::Detector;
+use crate::cli::{self, GlobalOptions};
+use crate::error::user_error;
 use crate::evolution::release::Release;
-use crate::examine::check::checks;
-use crate::examine::finder::Finder;
-use crate::examine::finding::Finding;
-use crate::exit::{Exit, failure};
+use crate::exit_code::Exit;
 use crate::progress;
-use crate::repair::batch::CODES;
-use crate::repair::locks::Patience;
-use crate::repair::plan::{FixPlan, Identity, PlanFile};
-use crate::repair::rehearsal::{Rehearsal, Subject, rehearse};
+use crate::repair::adaptive_batch::CODES;
+use crate::repair::dry_run::{ChangeTarget, DryRun, dry_run};
+use crate::repair::locks::LockRetry;
+use crate::repair::plan::{DatabaseIdentity, FixPlan, PlanFile};
 use crate::report::{Change, Detail, Report, RunInfo};
-use crate::units;
-use crate::upgrade::beforehand::Beforehand;
-use crate::upgrade::hazard::hazards;
+use crate::rules::finding::Finding;
+use crate::text::humanize;
+use crate::upgrade::hazard::all_hazards;
+use crate::upgrade::hazard_detector::HazardDetector;
 
 /// Rehearses, and applies where asked.
 ///
 /// # Errors
 /// When the plan is refused, rows or roles stand in the way, or the connection is lost. Nothing is changed then.
-pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
+pub async fn run(args: &cli::FixArgs, common: &GlobalOptions) -> Result<Exit> {
     if let Some(first) = args.batch {
-        return batches::run(args, first.get(), common).await;
+        return fix_batched::run(args, first.get(), common).await;
     }
-    let allowed = select::hazards(&args.allow)?;
+    let allowed = code_filter::parse_hazards(&args.allow)?;
     if args.online {
         expect_live(
             common,
@@ -50,24 +51,24 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
     let plan = args.plan.as_deref().map(PlanFile::read).transpose()?;
     let named = match &plan {
         Some(plan) => plan.codes.clone(),
-        None => select::fixable(&args.codes)?,
+        None => code_filter::parse_fixable_codes(&args.codes)?,
     };
     let hazards =
         Hazards::new(&named, args.to.as_deref().or(plan.as_ref().and_then(|plan| plan.to.as_deref())))?;
-    let selection = Selection::new(common)?;
-    let mut opened = Opened::for_change(common, args.apply).await?;
+    let selection = CodeFilter::new(common)?;
+    let mut opened = DatabaseContext::connect_for_write(common, args.apply).await?;
     opened.server.may_fire = opened.may_fire(args.apply, &allowed);
-    let subject = opened.subject();
-    let identity = Identity::of(&subject.server, &subject.schema);
+    let subject = opened.change_target();
+    let identity = DatabaseIdentity::from_server(&subject.server, &subject.schema);
     if let Some(plan) = &plan {
         plan.expect_database(&identity)?;
     }
 
     if args.online {
         expect_in_pieces(&hazards)?;
-        online::expect_no_limits(opened.session.connection()).await?;
+        fix_online::expect_no_limits(opened.session.connection()).await?;
         match args.apply {
-            true => online::resume(&mut opened, &subject, args.waiting.wait).await?,
+            true => fix_online::resume(&mut opened, &subject, args.waiting.wait).await?,
             false => say_unfinished(&mut opened, &subject, args.waiting.wait).await?,
         }
     }
@@ -75,19 +76,19 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
         preflight::refuse_downgrade(&opened, hazards.target)?;
     }
     let considered = |code: &String| match named.as_slice() {
-        [] => selection.lets_through(code) && !select::is_only_named(code),
+        [] => selection.matches(code) && !code_filter::needs_explicit_code(code),
         named => named.contains(code),
     };
     let checks =
-        checks().iter().filter(|check| considered(&check.rule.code)).map(|check| check as &dyn Finder);
-    let finders: Vec<&dyn Finder> =
-        checks.chain(hazards.chosen.iter().map(|hazard| hazard as &dyn Finder)).collect();
-    let wanted = select::wanted(!named.is_empty(), common);
+        all_checks().iter().filter(|check| considered(&check.rule.code)).map(|check| check as &dyn Detector);
+    let finders: Vec<&dyn Detector> =
+        checks.chain(hazards.chosen.iter().map(|hazard| hazard as &dyn Detector)).collect();
+    let wanted = code_filter::finding_filter(!named.is_empty(), common);
     // A dump's server is there for this alone.
-    let max_lock = args.lock_limit.of(!args.apply).filter(|_| common.snapshot.is_none());
-    let patience = Patience::new(args.waiting.wait).dry_run(!args.apply).max_lock(max_lock);
-    let rehearsal = rehearsed(&mut opened, &subject, patience, async |connection, attempt| {
-        rehearse(connection, &subject, attempt, &finders, &wanted, args.online, &allowed).await
+    let max_lock = args.lock_limit.limit_for(!args.apply).filter(|_| common.snapshot.is_none());
+    let patience = LockRetry::new(args.waiting.wait).dry_run(!args.apply).max_lock(max_lock);
+    let rehearsal = dry_run_with_retry(&mut opened, &subject, patience, async |connection, attempt| {
+        dry_run(connection, &subject, attempt, &finders, &wanted, args.online, &allowed).await
     })
     .await?;
 
@@ -98,11 +99,12 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
         let left = rehearsal.obstructed.clone();
         PlanFile::new(&identity, &rehearsal.fixes, left, hazards.to())?.write(path)?;
     }
-    let committed = change::settle(&mut opened, &rehearsal, args.apply, &allowed).await?;
-    if args.online && committed == Committed::Yes {
-        let given_up = online::finish(&mut opened, &subject, rehearsal.run, args.waiting.wait).await?;
+    let committed = apply::commit_or_rollback(&mut opened, &rehearsal, args.apply, &allowed).await?;
+    if args.online && committed == CommitOutcome::Yes {
+        let given_up =
+            fix_online::run_deferred(&mut opened, &subject, rehearsal.run, args.waiting.wait).await?;
         if !given_up.is_empty() {
-            return Err(failure(
+            return Err(user_error(
                 format!("run {} is committed, but not all of it: {}", rehearsal.run, given_up.join("; ")),
                 format!("evodoctor undo {} takes back what is done", rehearsal.run),
             ));
@@ -113,18 +115,19 @@ pub async fn run(args: &cli::Fix, common: &Common) -> Result<Exit> {
     for finding in rehearsal.findings.iter_mut().chain(&mut rehearsal.left) {
         finding.severity = policy.severity(finding);
     }
-    let run = (committed == Committed::Yes).then_some(rehearsal.run);
+    let run = (committed == CommitOutcome::Yes).then_some(rehearsal.run);
     let report = report(&opened, rehearsal, committed, args, wanted);
-    let report = if named.is_empty() { report.judged(common) } else { report.judged_unignored(common) };
-    change::reported(report.print(common), run)?;
-    Ok(report.exit(common))
+    let report =
+        if named.is_empty() { report.with_policy(common) } else { report.with_policy_unignored(common) };
+    apply::keep_report_error(report.print(common), run)?;
+    Ok(report.exit_code(common))
 }
 
 /// What is done before an upgrade is of one piece: the migration's line in the history says that all of it is there.
 fn expect_in_pieces(hazards: &Hazards) -> Result<()> {
     match hazards.chosen.first() {
         None => Ok(()),
-        Some(hazard) => Err(failure(
+        Some(hazard) => Err(user_error(
             format!(
                 "{} is not done --online: it stands or falls with the migration it is about",
                 hazard.hazard.rule.code
@@ -135,9 +138,12 @@ fn expect_in_pieces(hazards: &Hazards) -> Result<()> {
 }
 
 /// Says which runs the next one goes on with first.
-async fn say_unfinished(opened: &mut Opened, subject: &Subject, wait: Duration) -> Result<()> {
-    for run in online::unfinished(opened, subject, wait).await? {
-        progress::say(&format!("run {} is not finished: with --apply, that is gone on with first", run.run));
+async fn say_unfinished(opened: &mut DatabaseContext, subject: &ChangeTarget, wait: Duration) -> Result<()> {
+    for run in fix_online::unfinished(opened, subject, wait).await? {
+        progress::notice(&format!(
+            "run {} is not finished: with --apply, that is gone on with first",
+            run.run
+        ));
     }
     Ok(())
 }
@@ -145,19 +151,19 @@ async fn say_unfinished(opened: &mut Opened, subject: &Subject, wait: Duration) 
 /// The hazards of an upgrade that are named, which nobody takes away unasked.
 struct Hazards {
     target: Release,
-    chosen: Vec<Beforehand>,
+    chosen: Vec<HazardDetector>,
 }
 
 impl Hazards {
     fn new(named: &[String], to: Option<&str>) -> Result<Self> {
         let target = to.map_or_else(|| Ok(Release::newest()), preflight::target)?;
-        let chosen: Vec<Beforehand> = hazards()
+        let chosen: Vec<HazardDetector> = all_hazards()
             .iter()
             .filter(|hazard| named.contains(&hazard.rule.code))
-            .map(|hazard| Beforehand { hazard, target })
+            .map(|hazard| HazardDetector { hazard, target })
             .collect();
         if chosen.is_empty() && to.is_some() {
-            return Err(failure(
+            return Err(user_error(
                 "--to is for hazards of an upgrade (EVO6xx), and none is named",
                 format!("evodoctor preflight --to {target} says which there are"),
             ));
@@ -182,20 +188,20 @@ fn in_batches(fixes: &[FixPlan], bound: Duration) -> Vec<String> {
         .map(|(code, held)| {
             format!(
                 "evodoctor fix {code} --batch    in short transactions: all at once it keeps writers waiting for about {}",
-                units::time(held)
+                humanize::format_duration(held)
             )
         })
         .collect()
 }
 
 fn report(
-    opened: &Opened,
-    rehearsal: Rehearsal,
-    committed: Committed,
-    args: &cli::Fix,
+    opened: &DatabaseContext,
+    rehearsal: DryRun,
+    committed: CommitOutcome,
+    args: &cli::FixArgs,
     wanted: impl Fn(&Finding) -> bool,
 ) -> Report {
-    let applied = committed == Committed::Yes;
+    let applied = committed == CommitOutcome::Yes;
     let id = applied.then_some(rehearsal.run);
     let mut next = Vec::new();
     if let Some(run) = id {
@@ -209,8 +215,8 @@ fn report(
                 args.codes.iter().map(|code| format!(" {code}")).chain(to).chain(online).collect()
             }
         };
-        next.push(format!("evodoctor fix{what}{}", change::apply_words(&rehearsal.fixes)));
-        let bound = args.lock_limit.max_lock.unwrap_or(cli::LockLimit::OF_DRY_RUN);
+        next.push(format!("evodoctor fix{what}{}", apply::apply_arguments(&rehearsal.fixes)));
+        let bound = args.lock_limit.max_lock.unwrap_or(cli::LockLimitArgs::OF_DRY_RUN);
         next.extend(in_batches(&rehearsal.fixes, bound));
     }
     let change = Change {

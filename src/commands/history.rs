@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use super::open::Opened;
-use crate::cli::Common;
-use crate::exit::Exit;
+use super::shared::connect::DatabaseContext;
+use crate::cli::GlobalOptions;
+use crate::exit_code::Exit;
 use crate::repair::ledger;
 use crate::report::{Detail, Report};
 
@@ -12,10 +12,10 @@ use crate::report::{Detail, Report};
 ///
 /// # Errors
 /// When there is no database, or the role may not read the ledger.
-pub async fn run(common: &Common) -> Result<Exit> {
-    let mut opened = Opened::snapshot(common).await?;
-    let mut runs = ledger::runs(opened.session.connection(), &opened.schema).await?;
-    ledger::overtaken(opened.session.connection(), &opened.catalog, &mut runs).await?;
+pub async fn run(common: &GlobalOptions) -> Result<Exit> {
+    let mut opened = DatabaseContext::connect_snapshot(common).await?;
+    let mut runs = ledger::read_runs(opened.session.connection(), &opened.schema).await?;
+    ledger::mark_superseded(opened.session.connection(), &opened.catalog, &mut runs).await?;
     opened.session.end_snapshot().await?;
     let mut report = Report::new("history", Detail::History { runs });
     report.database = Some(opened.database_info());

@@ -5,11 +5,12 @@ use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use crate::cli::{self, Cli, Common};
+use crate::cli::{self, Cli, GlobalOptions};
+use crate::error::user_error;
 use crate::evolution::release::Release;
-use crate::exit::{Exit, failure};
-use crate::nearest::nearest;
+use crate::exit_code::Exit;
 use crate::report;
+use crate::text::suggest::closest_match;
 
 const EXIT_STATUS: [(&str, &str); 4] = [
     ("0", "Nothing at or above --fail-on; for fix: nothing to do, or all applied."),
@@ -55,7 +56,7 @@ const EXAMPLES: [(&str, &str); 7] = [
 ///
 /// # Errors
 /// When there is no such command, or the output cannot be written.
-pub fn run(args: &cli::Man, common: &Common) -> Result<Exit> {
+pub fn run(args: &cli::ManArgs, common: &GlobalOptions) -> Result<Exit> {
     let mut program = Cli::command();
     program.build();
     let page = match &args.command {
@@ -68,9 +69,10 @@ pub fn run(args: &cli::Man, common: &Common) -> Result<Exit> {
 
 fn command(program: &Command, name: &str) -> Result<Command> {
     program.find_subcommand(name).cloned().ok_or_else(|| {
-        let names = cli::names();
-        let near = nearest(name, &names).map(|near| format!("did you mean {near}? ")).unwrap_or_default();
-        failure(format!("there is no command {name}"), format!("{near}commands are {}", names.join(", ")))
+        let names = cli::command_names();
+        let near =
+            closest_match(name, &names).map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+        user_error(format!("there is no command {name}"), format!("{near}commands are {}", names.join(", ")))
     })
 }
 

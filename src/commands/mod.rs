@@ -1,31 +1,20 @@
 //! One file per subcommand, each short: gather, call, report.
 
-mod batches;
-pub mod change;
 pub mod check;
 pub mod completions;
-pub mod conclude;
-mod configure;
 pub mod credentials;
 pub mod demo;
-pub mod emit;
 pub mod explain;
 pub mod fix;
+mod fix_batched;
+mod fix_online;
 mod hints;
 pub mod history;
-mod hosts;
 pub mod logs;
 pub mod man;
-mod meant;
-mod online;
-pub mod open;
-pub mod options;
+mod multi_target;
 pub mod preflight;
-mod reading;
-mod rehearse;
-pub mod select;
-mod settings;
-pub mod silence;
-mod stop;
-mod targets;
+pub mod proxy_config;
+mod rehearse_migrations;
+pub mod shared;
 pub mod undo;

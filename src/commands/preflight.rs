@@ -4,37 +4,38 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::conclude::conclude;
-use super::open::Opened;
-use super::rehearse;
-use super::select::Selection;
-use super::targets;
-use crate::cli::{self, Common};
+use super::multi_target;
+use super::rehearse_migrations;
+use super::shared::code_filter::CodeFilter;
+use super::shared::connect::DatabaseContext;
+use super::shared::emit_report::emit_report;
+use crate::checks::context::CheckContext;
+use crate::cli::{self, GlobalOptions};
 use crate::database::catalog;
+use crate::error::user_error;
 use crate::evolution::release::{Release, Requirement};
-use crate::examine::finding::{CheckReport, Finding};
-use crate::examine::rule::Severity;
-use crate::examine::runner::Scope;
-use crate::exit::{Exit, failure};
-use crate::nearest::nearest;
-use crate::repair::{fix, rehearsal};
+use crate::exit_code::Exit;
+use crate::repair::{dry_run, fix};
 use crate::report::{Detail, Report};
-use crate::rules;
+use crate::rules::finding::{CheckReport, Finding};
+use crate::rules::registry;
+use crate::rules::rule::Severity;
+use crate::text::suggest::closest_match;
 use crate::upgrade::preflight::{self, Prediction};
-use crate::upgrade::rehearsal::compare;
+use crate::upgrade::rehearsal::compare_prediction;
 
 /// Examines and reports.
 ///
 /// # Errors
 /// As [`examine`], and when the report cannot be written.
-pub async fn run(args: &cli::Preflight, common: &Common) -> Result<Exit> {
+pub async fn run(args: &cli::PreflightArgs, common: &GlobalOptions) -> Result<Exit> {
     if let Some(list) = &args.several.targets {
-        let each = async |common: &Common| examine(args, common).await;
-        return targets::run(list, &args.several, "preflight", common, each).await;
+        let each = async |common: &GlobalOptions| examine(args, common).await;
+        return multi_target::run(list, &args.several, "preflight", common, each).await;
     }
     let begun = Instant::now();
     let report = examine(args, common).await?;
-    conclude(&report, common, begun)
+    emit_report(&report, common, begun)
 }
 
 /// What the upgrade will do to the database that the options name.
@@ -42,25 +43,25 @@ pub async fn run(args: &cli::Preflight, common: &Common) -> Result<Exit> {
 /// # Errors
 /// When the release is not known or older than the database, there is no database to examine, or files are to be
 /// rehearsed and cannot be.
-pub async fn examine(args: &cli::Preflight, common: &Common) -> Result<Report> {
-    let selection = Selection::new(common)?;
+pub async fn examine(args: &cli::PreflightArgs, common: &GlobalOptions) -> Result<Report> {
+    let selection = CodeFilter::new(common)?;
     let to = args.to.as_deref().map(target).transpose()?;
-    let folder = rehearse::folder(args, common)?;
-    let mut opened = Opened::snapshot(common).await?;
-    let by_folder = || folder.as_ref().map(|folder| rehearse::target(folder, &opened));
+    let folder = rehearse_migrations::read_migration_dir(args, common)?;
+    let mut opened = DatabaseContext::connect_snapshot(common).await?;
+    let by_folder = || folder.as_ref().map(|folder| rehearse_migrations::target_release(folder, &opened));
     // Who names no release means one to run; a database that is past it can only go on.
     let usual = || {
-        opened.range().map_or(Release::newest_stable(), |range| {
+        opened.release_range().map_or(Release::newest_stable(), |range| {
             if range.from > Release::newest_stable() { Release::newest() } else { Release::newest_stable() }
         })
     };
     let target = to.or_else(by_folder).unwrap_or_else(usual);
     refuse_downgrade(&opened, target)?;
-    let scope = Scope::new(&opened.catalog, opened.range(), &opened.server.role);
+    let scope = CheckContext::new(&opened.catalog, opened.release_range(), &opened.server.role);
     let connection = opened.session.connection();
     let Prediction { preflight: mut answer, mut checks, mut findings, is_connected } =
-        preflight::examine(connection, &scope, opened.history.as_ref(), target).await?;
-    rehearsal::mark_untreatable(&mut findings, &scope);
+        preflight::predict_upgrade(connection, &scope, opened.history.as_ref(), target).await?;
+    dry_run::mark_untreatable(&mut findings, &scope);
     fix::annotate(&mut findings);
     let mut rows = None;
     if is_connected {
@@ -69,9 +70,16 @@ pub async fn examine(args: &cli::Preflight, common: &Common) -> Result<Report> {
     }
     if let Some(folder) = &folder {
         opened.expect_primary()?;
-        let rehearsal =
-            rehearse::rehearse(&mut opened, folder, rows.as_deref(), to, &answer, args.waiting.wait).await?;
-        let (more_checks, more) = compare::findings(&rehearsal);
+        let rehearsal = rehearse_migrations::rehearse_migrations(
+            &mut opened,
+            folder,
+            rows.as_deref(),
+            to,
+            &answer,
+            args.waiting.wait,
+        )
+        .await?;
+        let (more_checks, more) = compare_prediction::findings(&rehearsal);
         checks.extend(more_checks);
         findings.extend(more);
         answer.rehearsal = Some(rehearsal);
@@ -82,24 +90,24 @@ pub async fn examine(args: &cli::Preflight, common: &Common) -> Result<Report> {
         checks.push(check);
         findings.push(finding);
     }
-    checks.retain(|check| selection.lets_through(&check.code));
-    findings.retain(|finding| selection.lets_through(&finding.code));
+    checks.retain(|check| selection.matches(&check.code));
+    findings.retain(|finding| selection.matches(&finding.code));
     let detail = Detail::Preflight { preflight: answer, resolve: args.resolve };
     let mut report = Report::new("preflight", detail).with_examination(checks, findings);
     report.database = Some(opened.database_info());
     report.release = opened.release_info();
-    Ok(report.judged(common))
+    Ok(report.with_policy(common))
 }
 
 /// What counts for the exit code although the tables succeed.
 fn licence(target: Release) -> (CheckReport, Finding) {
-    let rule = rules::find("EVO731").expect("the rule about the licence is one of this program");
+    let rule = registry::find_rule("EVO731").expect("the rule about the licence is one of this program");
     let detail = "the tables succeed, and every route of the API then answers 503 LICENSE_REQUIRED until the server is activated \
                   in its manager (/manager)";
     let mut finding = Finding::new(rule, format!("release {target}"), detail);
     finding.severity = Severity::Warning;
     finding.key = "licence".to_owned();
-    (CheckReport::found(rule), finding)
+    (CheckReport::completed(rule), finding)
 }
 
 /// The release with this version. Where it has only candidates, the newest of them.
@@ -114,9 +122,10 @@ pub fn target(version: &str) -> Result<Release> {
         let known: Vec<&str> = Release::all().map(Release::version).collect();
         // Of those that are as near the newest is meant.
         let newest_first: Vec<&str> = known.iter().rev().copied().collect();
-        let near =
-            nearest(typed, &newest_first).map(|near| format!("did you mean {near}? ")).unwrap_or_default();
-        failure(
+        let near = closest_match(typed, &newest_first)
+            .map(|near| format!("did you mean {near}? "))
+            .unwrap_or_default();
+        user_error(
             format!("no release {version} is known to this evodoctor"),
             format!("{near}known are {}", known.join(", ")),
         )
@@ -127,8 +136,8 @@ pub fn target(version: &str) -> Result<Release> {
 ///
 /// # Errors
 /// When the target is older than the database; the migrations between are named.
-pub fn refuse_downgrade(opened: &Opened, target: Release) -> Result<()> {
-    let Some(range) = opened.range().filter(|range| target < range.from) else { return Ok(()) };
+pub fn refuse_downgrade(opened: &DatabaseContext, target: Release) -> Result<()> {
+    let Some(range) = opened.release_range().filter(|range| target < range.from) else { return Ok(()) };
     let is_applied =
         |name: &str| opened.history.as_ref().is_some_and(|history| history.applied.contains(name));
     let between: Vec<&str> = range
@@ -141,7 +150,7 @@ pub fn refuse_downgrade(opened: &Opened, target: Release) -> Result<()> {
     if between.is_empty() {
         return Ok(());
     }
-    Err(failure(
+    Err(user_error(
         format!(
             "this database is of {range}, and {target} is older: upstream has no way back from {}: {}{}",
             if between.len() == 1 { "this migration" } else { "these migrations" },

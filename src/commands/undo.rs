@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 
-use super::change::{self, rehearsed};
-use super::online;
-use super::open::Opened;
-use crate::cli::{self, Common};
-use crate::exit::Exit;
-use crate::repair::ledger::Run;
-use crate::repair::locks::Patience;
+use super::fix_online;
+use super::shared::apply::{self, dry_run_with_retry};
+use super::shared::connect::DatabaseContext;
+use crate::cli::{self, GlobalOptions};
+use crate::exit_code::Exit;
+use crate::repair::ledger::AppliedRun;
+use crate::repair::locks::LockRetry;
 use crate::repair::undo;
 use crate::report::{Change, Detail, Report, RunInfo};
 
@@ -16,25 +16,26 @@ use crate::report::{Change, Detail, Report, RunInfo};
 ///
 /// # Errors
 /// When there is no such run, or rows no longer allow it: they are named, and nothing is changed.
-pub async fn run(args: &cli::Undo, common: &Common) -> Result<Exit> {
-    let mut opened = Opened::for_change(common, args.apply).await?;
-    let subject = opened.subject();
+pub async fn run(args: &cli::UndoArgs, common: &GlobalOptions) -> Result<Exit> {
+    let mut opened = DatabaseContext::connect_for_write(common, args.apply).await?;
+    let subject = opened.change_target();
     if args.apply {
-        online::clean_up(&mut opened, &subject, args.run, args.waiting.wait).await?;
+        fix_online::drop_leftovers(&mut opened, &subject, args.run, args.waiting.wait).await?;
     }
-    let patience =
-        Patience::new(args.waiting.wait).dry_run(!args.apply).max_lock(args.lock_limit.of(!args.apply));
-    let undone = rehearsed(&mut opened, &subject, patience, async |connection, attempt| {
-        undo::rehearse(connection, &subject, attempt, args.run).await
+    let patience = LockRetry::new(args.waiting.wait)
+        .dry_run(!args.apply)
+        .max_lock(args.lock_limit.limit_for(!args.apply));
+    let undone = dry_run_with_retry(&mut opened, &subject, patience, async |connection, attempt| {
+        undo::dry_run_undo(connection, &subject, attempt, args.run).await
     })
     .await?;
     let mut next = Vec::new();
     if args.apply {
-        let is_it = |run: &Run| run.run == args.run && run.undone_at.is_some();
-        change::commit(&mut opened, args.run, is_it).await?;
+        let is_it = |run: &AppliedRun| run.run == args.run && run.undone_at.is_some();
+        apply::commit_transaction(&mut opened, args.run, is_it).await?;
         next.push("evodoctor check".to_owned());
     } else {
-        change::roll_back(&mut opened).await?;
+        apply::roll_back(&mut opened).await?;
         next.push(format!("evodoctor undo {} --apply", args.run));
     }
     let change = Change {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::table::{At, Table};
+use super::toml_table::{Located, TomlTable};
 use crate::database::url;
 
 /// What may stand in any part of a URL as it is.
@@ -15,28 +15,28 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// How a database is named.
 #[derive(Debug, Clone)]
-pub enum Connection {
+pub enum ConnectionSource {
     /// By a connection string.
     Url {
         /// It, with `${VARIABLE}` where something comes from the environment.
-        url: At<String>,
+        url: Located<String>,
         /// A file that holds the password and nothing else.
-        password_file: Option<At<PathBuf>>,
+        password_file: Option<Located<PathBuf>>,
     },
     /// By Evolution's own `.env`.
     EnvFile(PathBuf),
 }
 
-impl Connection {
+impl ConnectionSource {
     /// What a table says: `database-url` with or without `password-file`, or `env-file`.
     ///
     /// # Errors
     /// When it says two things, when the connection string is none, and when a password stands in it.
-    pub fn read(table: &Table<'_>, folder: &Path, is_private: bool) -> Result<Option<Self>> {
-        let (url, env_file) = (table.text("database-url")?, table.text("env-file")?);
+    pub fn read(table: &TomlTable<'_>, folder: &Path, is_private: bool) -> Result<Option<Self>> {
+        let (url, env_file) = (table.string("database-url")?, table.string("env-file")?);
         let password_file = table
-            .text("password-file")?
-            .map(|path| At { value: folder.join(&path.value), place: path.place });
+            .string("password-file")?
+            .map(|path| Located { value: folder.join(&path.value), place: path.place });
         match (url, env_file, password_file) {
             (None, None, None) => Ok(None),
             (Some(url), None, password_file) => {
@@ -45,9 +45,10 @@ impl Connection {
             }
             (None, Some(path), None) => Ok(Some(Self::EnvFile(folder.join(path.value)))),
             (Some(_), Some(path), _) => {
-                Err(path.wrong("both database-url and env-file name the database", "leave one of them out"))
+                Err(path
+                    .error_at("both database-url and env-file name the database", "leave one of them out"))
             }
-            (None, _, Some(path)) => Err(path.wrong(
+            (None, _, Some(path)) => Err(path.error_at(
                 "password-file goes with database-url",
                 "name the database with database-url = \"postgresql://user@host/database\"",
             )),
@@ -58,7 +59,7 @@ impl Connection {
     ///
     /// # Errors
     /// When a variable is not set, or the file cannot be read.
-    pub fn string(&self) -> Result<Option<String>> {
+    pub fn connection_string(&self) -> Result<Option<String>> {
         let Self::Url { url, password_file } = self else { return Ok(None) };
         let mut text = expanded(url)?;
         if let Some(file) = password_file {
@@ -75,7 +76,7 @@ impl Connection {
 
 /// What a connection string of the file would send to a server.
 #[derive(Debug)]
-pub struct Sending {
+pub struct SecretDestination {
     /// Where in the file it stands.
     pub place: String,
     /// The host as it is written, with `variable` in the place of one.
@@ -84,13 +85,13 @@ pub struct Sending {
     pub is_explicit: bool,
 }
 
-impl Connection {
+impl ConnectionSource {
     /// What it would send of the caller's, and where to; `None` where that is nothing, stays on this machine, or where a variable
     /// names the host.
     ///
     /// # Errors
     /// When what is written is no connection string.
-    pub fn sending(&self) -> Result<Option<Sending>> {
+    pub fn secret_destination(&self) -> Result<Option<SecretDestination>> {
         let Self::Url { url, password_file } = self else { return Ok(None) };
         let parts = parts(&url.value);
         if let [Part::Variable(_)] = parts[..] {
@@ -101,20 +102,20 @@ impl Connection {
         };
         let filling = "variable";
         // What else is wrong with it is said where it is used.
-        let Ok(target) = url::Target::parse(&with(filling)) else { return Ok(None) };
+        let Ok(target) = url::ConnectTarget::parse(&with(filling)) else { return Ok(None) };
         let Some(host) = target.remote_host().filter(|host| *host != filling) else { return Ok(None) };
         let is_explicit =
             password_file.is_some() || parts.iter().any(|part| matches!(part, Part::Variable(_)));
-        if !is_explicit && url::carries_password(&with(""))? {
+        if !is_explicit && url::has_password(&with(""))? {
             return Ok(None);
         }
-        Ok(Some(Sending { place: url.place.clone(), host: host.to_owned(), is_explicit }))
+        Ok(Some(SecretDestination { place: url.place.clone(), host: host.to_owned(), is_explicit }))
     }
 }
 
 /// Puts variables in. One that is the whole text is taken as it is; of a part, what could be taken for something else is
 /// encoded.
-fn expanded(text: &At<String>) -> Result<String> {
+fn expanded(text: &Located<String>) -> Result<String> {
     let parts = parts(&text.value);
     let is_whole = parts.len() == 1;
     parts
@@ -124,7 +125,7 @@ fn expanded(text: &At<String>) -> Result<String> {
             Part::Variable(name) => match env::var(name) {
                 Ok(value) if is_whole => Ok(value),
                 Ok(value) => Ok(utf8_percent_encode(&value, ENCODED).to_string()),
-                Err(_) => Err(text.wrong(
+                Err(_) => Err(text.error_at(
                     format!("the variable {name} is not set"),
                     format!("set {name}, or take its place in the file with something else"),
                 )),
@@ -168,16 +169,16 @@ fn parts(text: &str) -> Vec<Part<'_>> {
 ///
 /// # Errors
 /// As said.
-pub fn expect_sound(url: &At<String>, is_private: bool) -> Result<()> {
+pub fn expect_sound(url: &Located<String>, is_private: bool) -> Result<()> {
     let parts = parts(&url.value);
     if let [Part::Variable(_)] = parts[..] {
         return Ok(());
     }
     let written: String =
         parts.iter().map(|part| if let Part::Text(text) = part { text } else { "" }).collect();
-    let has_password = url::carries_password(&written).map_err(|error| error.context(url.place.clone()))?;
+    let has_password = url::has_password(&written).map_err(|error| error.context(url.place.clone()))?;
     if has_password && !is_private {
-        return Err(url.wrong(
+        return Err(url.error_at(
             "a password stands in the connection string, where everybody reads it who reads this file",
             "put ${PASSWORD} in its place and set that variable, or name a file with password-file, or Evolution's own \
              .env with env-file",
@@ -190,8 +191,8 @@ pub fn expect_sound(url: &At<String>, is_private: bool) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn url(text: &str) -> At<String> {
-        At { value: text.to_owned(), place: "f:1".to_owned() }
+    fn url(text: &str) -> Located<String> {
+        Located { value: text.to_owned(), place: "f:1".to_owned() }
     }
 
     #[test]

@@ -5,23 +5,23 @@
 //! folder.
 
 mod connection;
-mod find;
+mod discovery;
 mod section;
-mod table;
-mod targets;
+mod target_list;
+mod toml_table;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-pub use connection::{Connection, Sending};
-pub use find::{NAME, find};
-pub use section::Section;
-pub use targets::{Target, file_stem, targets};
+pub use connection::{ConnectionSource, SecretDestination};
+pub use discovery::{NAME, find_config};
+pub use section::ConfigSection;
+pub use target_list::{NamedTarget, read_target_list, to_file_stem};
 
-use crate::exit::failure;
-use crate::nearest::nearest;
-use table::Source;
+use crate::error::user_error;
+use crate::text::suggest::closest_match;
+use toml_table::TomlFile;
 
 /// The table of the environments.
 const ENVIRONMENTS: &str = "env";
@@ -34,7 +34,7 @@ pub struct Config {
     /// The environment that was chosen.
     pub environment: Option<String>,
     /// Its settings over those at the top.
-    pub section: Section,
+    pub section: ConfigSection,
 }
 
 impl Config {
@@ -43,21 +43,21 @@ impl Config {
     /// # Errors
     /// Names the line, and what was probably meant.
     pub fn read(file: &Path, environment: Option<&str>) -> Result<Self> {
-        let source = Source::read(file)?;
+        let source = TomlFile::read(file)?;
         Self::of(&source, file, environment)
     }
 
-    fn of(source: &Source, file: &Path, environment: Option<&str>) -> Result<Self> {
+    fn of(source: &TomlFile, file: &Path, environment: Option<&str>) -> Result<Self> {
         let folder = file.parent().unwrap_or(Path::new(""));
         let parsed = source.parse()?;
         let root = source.root(&parsed);
-        let top = Section::read(&root, folder, &[ENVIRONMENTS])?;
+        let top = ConfigSection::read(&root, folder, &[ENVIRONMENTS])?;
         let mut chosen = None;
         let mut names = Vec::new();
         if let Some(environments) = root.table(ENVIRONMENTS)? {
             for name in environments.keys() {
                 let table = environments.table(name.value)?.expect("a key has a value");
-                let section = Section::read(&table, folder, &[])?;
+                let section = ConfigSection::read(&table, folder, &[])?;
                 if environment == Some(name.value) {
                     chosen = Some(section);
                 }
@@ -66,14 +66,14 @@ impl Config {
         }
         let section = match (environment, chosen) {
             (None, _) => top,
-            (Some(_), Some(section)) => section.over(top),
+            (Some(_), Some(section)) => section.merged_over(top),
             (Some(name), None) => {
-                let next = match (nearest(name, &names), names.is_empty()) {
+                let next = match (closest_match(name, &names), names.is_empty()) {
                     (Some(near), _) => format!("did you mean --env {near}?"),
                     (None, false) => format!("there are {}", names.join(", ")),
                     (None, true) => format!("it has no environments; begin one with [{ENVIRONMENTS}.{name}]"),
                 };
-                return Err(failure(
+                return Err(user_error(
                     format!("{} has no environment {name:?} (from --env or EVODOCTOR_ENV)", file.display()),
                     next,
                 ));

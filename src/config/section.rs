@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::connection::Connection;
-use super::table::{At, Table};
-use crate::cli::{FailOn, Format, MOST_JOBS, duration, wait};
-use crate::examine::policy::{Ignore, Policy};
-use crate::examine::rule::Severity;
-use crate::nearest::nearest;
-use crate::rules;
+use super::connection::ConnectionSource;
+use super::toml_table::{Located, TomlTable};
+use crate::cli::{FailOn, MOST_JOBS, OutputFormat, parse_duration, parse_wait};
+use crate::rules::policy::{IgnoreRule, Policy};
+use crate::rules::registry;
+use crate::rules::rule::Severity;
+use crate::text::suggest::closest_match;
 
 /// The keys of a section, which are the options of the command line.
 const KEYS: [&str; 13] = [
@@ -32,9 +32,9 @@ const KEYS: [&str; 13] = [
 
 /// What a section says; `None` where it is silent.
 #[derive(Debug, Clone, Default)]
-pub struct Section {
+pub struct ConfigSection {
     /// The database.
-    pub connection: Option<Connection>,
+    pub connection: Option<ConnectionSource>,
     /// Evolution's schema.
     pub schema: Option<String>,
     /// Only these codes.
@@ -42,7 +42,7 @@ pub struct Section {
     /// The mildest severity that fails.
     pub fail_on: Option<FailOn>,
     /// How the result is printed.
-    pub format: Option<Format>,
+    pub format: Option<OutputFormat>,
     /// The file of what is known.
     pub baseline: Option<PathBuf>,
     /// How many connections `check` uses.
@@ -55,13 +55,13 @@ pub struct Section {
     pub policy: Policy,
 }
 
-impl Section {
+impl ConfigSection {
     /// Reads a table, in which these other keys may stand besides.
     ///
     /// # Errors
     /// When a key is not known, a value is of another type, or a code does not exist.
-    pub fn read(table: &Table<'_>, folder: &Path, others: &[&str]) -> Result<Self> {
-        table.expect_only(&[&KEYS[..], others].concat())?;
+    pub fn read(table: &TomlTable<'_>, folder: &Path, others: &[&str]) -> Result<Self> {
+        table.deny_unknown_keys(&[&KEYS[..], others].concat())?;
         Self::of(table, folder, false)
     }
 
@@ -70,33 +70,33 @@ impl Section {
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub fn of_target(table: &Table<'_>, folder: &Path, is_private: bool) -> Result<Self> {
+    pub fn read_target(table: &TomlTable<'_>, folder: &Path, is_private: bool) -> Result<Self> {
         let mut keys = vec!["name"];
         keys.extend(KEYS.iter().filter(|key| !["format", "jobs", "timeout", "wait"].contains(*key)));
-        table.expect_only(&keys)?;
+        table.deny_unknown_keys(&keys)?;
         Self::of(table, folder, is_private)
     }
 
-    fn of(table: &Table<'_>, folder: &Path, is_private: bool) -> Result<Self> {
-        let select = table.texts("select")?;
+    fn of(table: &TomlTable<'_>, folder: &Path, is_private: bool) -> Result<Self> {
+        let select = table.strings("select")?;
         let select = select.map(|codes| codes.into_iter().map(code).collect::<Result<_>>()).transpose()?;
         Ok(Self {
-            connection: Connection::read(table, folder, is_private)?,
-            schema: table.text("schema")?.map(|schema| schema.value),
+            connection: ConnectionSource::read(table, folder, is_private)?,
+            schema: table.string("schema")?.map(|schema| schema.value),
             select,
             fail_on: table.choice("fail-on")?,
             format: table.choice("format")?,
-            baseline: table.text("baseline")?.map(|path| folder.join(path.value)),
+            baseline: table.string("baseline")?.map(|path| folder.join(path.value)),
             jobs: jobs(table)?,
-            timeout: time(table, "timeout", duration)?,
-            wait: time(table, "wait", wait)?,
+            timeout: time(table, "timeout", parse_duration)?,
+            wait: time(table, "wait", parse_wait)?,
             policy: Policy { severities: severities(table)?, ignores: ignores(table)? },
         })
     }
 
     /// This section over another.
     #[must_use]
-    pub fn over(self, other: Self) -> Self {
+    pub fn merged_over(self, other: Self) -> Self {
         Self {
             connection: self.connection.or(other.connection),
             schema: self.schema.or(other.schema),
@@ -107,83 +107,84 @@ impl Section {
             jobs: self.jobs.or(other.jobs),
             timeout: self.timeout.or(other.timeout),
             wait: self.wait.or(other.wait),
-            policy: self.policy.over(&other.policy),
+            policy: self.policy.merged_over(&other.policy),
         }
     }
 }
 
-fn jobs(table: &Table<'_>) -> Result<Option<u64>> {
+fn jobs(table: &TomlTable<'_>) -> Result<Option<u64>> {
     let Some(number) = table.number("jobs")? else { return Ok(None) };
     if number.value > MOST_JOBS {
         return Err(
-            number.wrong(format!("{} jobs are too many", number.value), format!("at most {MOST_JOBS}"))
+            number.error_at(format!("{} jobs are too many", number.value), format!("at most {MOST_JOBS}"))
         );
     }
     Ok(Some(number.value))
 }
 
 fn time(
-    table: &Table<'_>,
+    table: &TomlTable<'_>,
     key: &str,
     read: impl Fn(&str) -> Result<Duration, String>,
 ) -> Result<Option<Duration>> {
-    let Some(text) = table.text(key)? else { return Ok(None) };
+    let Some(text) = table.string(key)? else { return Ok(None) };
     let next = || format!("as on the command line: {key} = \"5m\"");
-    read(&text.value).map(Some).map_err(|message| text.wrong(message, next()))
+    read(&text.value).map(Some).map_err(|message| text.error_at(message, next()))
 }
 
-fn severities(table: &Table<'_>) -> Result<std::collections::BTreeMap<String, Severity>> {
+fn severities(table: &TomlTable<'_>) -> Result<std::collections::BTreeMap<String, Severity>> {
     let Some(severities) = table.table("severity")? else { return Ok(Default::default()) };
-    let each = |key: At<&str>| {
-        let text = severities.text(key.value)?.expect("a key has a value");
+    let each = |key: Located<&str>| {
+        let text = severities.string(key.value)?.expect("a key has a value");
         let severity = text.value.parse().map_err(|_| {
-            let next = match nearest(&text.value, &["error", "warning", "advice"]) {
+            let next = match closest_match(&text.value, &["error", "warning", "advice"]) {
                 Some(near) => format!("did you mean {near}?"),
                 None => "use error, warning or advice; what is not to be told at all is for [[ignore]], with a reason".into(),
             };
-            text.wrong(format!("{:?} is no severity", text.value), next)
+            text.error_at(format!("{:?} is no severity", text.value), next)
         })?;
-        Ok((code(At { value: key.value.to_owned(), place: key.place })?, severity))
+        Ok((code(Located { value: key.value.to_owned(), place: key.place })?, severity))
     };
     severities.keys().map(each).collect()
 }
 
-fn ignores(table: &Table<'_>) -> Result<Vec<Ignore>> {
+fn ignores(table: &TomlTable<'_>) -> Result<Vec<IgnoreRule>> {
     table.tables("ignore")?.iter().map(ignore).collect()
 }
 
-fn ignore(table: &Table<'_>) -> Result<Ignore> {
-    table.expect_only(&["code", "key", "subject", "reason", "until"])?;
-    let missing = |key: &str, next: &str| table.wrong(format!("this ignore has no {key}"), next);
-    let code =
-        code(table.text("code")?.ok_or_else(|| missing("code", "say what is ignored: code = \"EVO209\""))?)?;
-    let reason = table.text("reason")?.ok_or_else(|| {
+fn ignore(table: &TomlTable<'_>) -> Result<IgnoreRule> {
+    table.deny_unknown_keys(&["code", "key", "subject", "reason", "until"])?;
+    let missing = |key: &str, next: &str| table.error_at(format!("this ignore has no {key}"), next);
+    let code = code(
+        table.string("code")?.ok_or_else(|| missing("code", "say what is ignored: code = \"EVO209\""))?,
+    )?;
+    let reason = table.string("reason")?.ok_or_else(|| {
         missing(
             "reason",
             "say why, for whoever reads it next year: reason = \"…\"; and until = 2027-01-31 for how long",
         )
     })?;
-    let text = |key| Ok::<_, anyhow::Error>(table.text(key)?.map(|text| text.value));
-    Ok(Ignore {
+    let text = |key| Ok::<_, anyhow::Error>(table.string(key)?.map(|text| text.value));
+    Ok(IgnoreRule {
         code,
         key: text("key")?,
         subject: text("subject")?,
         reason: reason.value,
-        until: table.day("until")?.map(|day| day.value),
-        place: table.place(),
+        until: table.date("until")?.map(|day| day.value),
+        place: table.location(),
     })
 }
 
 /// The code that a text names, as it is written in the rules.
-fn code(text: At<String>) -> Result<String> {
+fn code(text: Located<String>) -> Result<String> {
     let code = text.value.to_ascii_uppercase();
-    if rules::find(&code).is_some() {
+    if registry::find_rule(&code).is_some() {
         return Ok(code);
     }
-    let all: Vec<&str> = rules::all().iter().map(|rule| rule.code.as_str()).collect();
-    let next = match nearest(&code, &all) {
+    let all: Vec<&str> = registry::all_rules().iter().map(|rule| rule.code.as_str()).collect();
+    let next = match closest_match(&code, &all) {
         Some(near) => format!("did you mean {near}? evodoctor explain lists every code"),
         None => "evodoctor explain lists every code".to_owned(),
     };
-    Err(text.wrong(format!("there is no code {:?}", text.value), next))
+    Err(text.error_at(format!("there is no code {:?}", text.value), next))
 }

@@ -6,10 +6,10 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::cli::FailOn;
-use crate::exit;
+use crate::error;
 
 fn read(text: &str, environment: Option<&str>) -> Result<Config> {
-    Config::of(&Source::new("f.toml", text), Path::new("folder/f.toml"), environment)
+    Config::of(&TomlFile::new("f.toml", text), Path::new("folder/f.toml"), environment)
 }
 
 #[test]
@@ -22,12 +22,14 @@ fn an_environment_wins_over_the_top() {
                 [[env.staging.ignore]]\ncode = \"evo110\"\nkey = \"k\"\nreason = \"r\"\n";
     let top = read(text, None).unwrap().section;
     assert_eq!((top.schema.as_deref(), top.fail_on), (Some("top"), Some(FailOn::Error)));
-    assert!(matches!(top.connection, Some(Connection::EnvFile(path)) if path == Path::new("folder/a/.env")));
+    assert!(
+        matches!(top.connection, Some(ConnectionSource::EnvFile(path)) if path == Path::new("folder/a/.env"))
+    );
     assert_eq!(top.policy.ignores[0].place, "f.toml:7");
     let staging = read(text, Some("staging")).unwrap().section;
     assert_eq!((staging.schema.as_deref(), staging.fail_on), (Some("top"), Some(FailOn::Advice)));
     assert!(
-        matches!(staging.connection, Some(Connection::Url { .. })),
+        matches!(staging.connection, Some(ConnectionSource::Url { .. })),
         "an env-file at the top is no second database"
     );
     let codes: Vec<&str> = staging.policy.ignores.iter().map(|ignore| ignore.code.as_str()).collect();
@@ -88,11 +90,11 @@ fn what_is_wrong_is_said_with_its_line_and_what_was_meant() {
         ("password-file = \"p\"", "f.toml:1: password-file goes with", "database-url"),
     ] {
         let error = read(text, None).map(|_| text).expect_err("refused");
-        let step = exit::next(&error);
+        let step = error::hint(&error);
         assert!(error.to_string().starts_with(said) && step.contains(next), "{text}\n→ {error}\n→ {step}");
     }
     let error = read("[env.staging]\n[env.production]", Some("stagin")).unwrap_err();
-    assert_eq!(exit::next(&error), "did you mean --env staging?");
+    assert_eq!(error::hint(&error), "did you mean --env staging?");
 }
 
 #[test]
@@ -102,8 +104,8 @@ fn the_nearest_file_is_found_up_to_the_repository() {
     fs::create_dir_all(&inner).unwrap();
     fs::create_dir(folder.path().join("repository/.git")).unwrap();
     fs::write(folder.path().join(NAME), "").unwrap();
-    assert_eq!(find(&inner).unwrap(), None, "it is outside of the repository");
+    assert_eq!(find_config(&inner).unwrap(), None, "it is outside of the repository");
     let file = folder.path().join("repository").join(NAME);
     fs::write(&file, "").unwrap();
-    assert_eq!(find(&inner).unwrap(), Some(file));
+    assert_eq!(find_config(&inner).unwrap(), Some(file));
 }

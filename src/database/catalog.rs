@@ -1,8 +1,8 @@
 //! What the database declares: server, schema, tables, foreign keys, and the canonical DDL that diffs compare.
 
-mod action;
-mod key;
-mod ledger;
+mod declared_key;
+mod ledger_state;
+mod referential_action;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,23 +11,23 @@ use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
-use super::columns::{Columns, LARGE};
-pub use action::Action;
-pub use key::DeclaredKey;
-pub use ledger::Ledger;
+use super::column_stats::{ColumnStatsMap, LARGE};
+pub use declared_key::DeclaredKey;
+pub use ledger_state::LedgerState;
+pub use referential_action::ReferentialAction;
 
-use super::quote::Fragment;
-use super::run::rows;
-use super::script::Variables;
+use super::ident::SqlFragment;
+use super::query::query_file;
 use super::session::Session;
-use super::trust::{self, ForeignCode};
+use super::sql_file::Variables;
+use super::trusted_roles::{self, UntrustedCode};
+use crate::error::user_error;
 use crate::evolution::instances::Instance;
 use crate::evolution::release::HistoryRow;
-use crate::exit::failure;
 
 /// The server and the session on it.
 #[derive(Debug, Clone)]
-pub struct Server {
+pub struct ServerInfo {
     /// Such as `15.18 (Debian 15.18-0+deb12u1)`.
     pub version: String,
     /// The database's name.
@@ -46,10 +46,11 @@ pub struct Server {
     pub system_identifier: Option<String>,
 }
 
-impl Server {
+impl ServerInfo {
     /// What the session knows already, and what tells this database from a copy of it.
     pub async fn read(session: &mut Session) -> Result<Self> {
-        let rows = rows(session.connection(), "sql/catalog/identity.sql", &Variables::default()).await?;
+        let rows =
+            query_file(session.connection(), "sql/catalog/identity.sql", &Variables::default()).await?;
         let row = rows.first().context("the server did not say what it is")?;
         Ok(Self {
             version: session.server_version.clone(),
@@ -72,27 +73,27 @@ pub async fn find_schema(
     wanted: Option<&str>,
     database: &str,
 ) -> Result<String> {
-    let rows = rows(connection, "sql/catalog/candidate_schemas.sql", &Variables::default()).await?;
+    let rows = query_file(connection, "sql/catalog/candidate_schemas.sql", &Variables::default()).await?;
     let candidates: Vec<String> = rows.iter().map(|row| row.try_get("schema")).collect::<Result<_, _>>()?;
     let named = candidates.iter().map(|c| format!("{c:?}")).collect::<Vec<_>>().join(" and ");
     match (wanted, candidates.as_slice()) {
         (Some(wanted), _) if candidates.iter().any(|c| c == wanted) => Ok(wanted.to_owned()),
-        (Some(wanted), []) => Err(failure(
+        (Some(wanted), []) => Err(user_error(
             format!(
                 "schema {wanted:?} of database {database:?} holds no Evolution tables, and no other schema does"
             ),
             "check the database's name in the URL; a role sees only schemas that exist in the database it connects to",
         )),
-        (Some(wanted), _) => Err(failure(
+        (Some(wanted), _) => Err(user_error(
             format!("schema {wanted:?} of database {database:?} holds no Evolution tables"),
             format!("they are in {named}: name it with --schema"),
         )),
         (None, [only]) => Ok(only.clone()),
-        (None, []) => Err(failure(
+        (None, []) => Err(user_error(
             format!("database {database:?} holds no Evolution tables in any schema"),
             "check the database's name in the URL; a server that never started has created none yet",
         )),
-        (None, _) => Err(failure(
+        (None, _) => Err(user_error(
             format!("database {database:?} holds Evolution tables in more than one schema: {named}"),
             "choose one with --schema NAME, or put schema=NAME into the URL",
         )),
@@ -101,7 +102,7 @@ pub async fn find_schema(
 
 /// A table, or what stands in its place.
 #[derive(Debug, Clone)]
-pub struct Table {
+pub struct CatalogTable {
     /// Its name.
     pub name: String,
     /// `r` for a table, `p` for a partitioned one, `v` for a view, …
@@ -138,18 +139,18 @@ pub struct Table {
     pub rows: u64,
     not_null_columns: BTreeSet<String>,
     /// Code that is not trusted and runs when rows of it are changed, or it is altered.
-    pub foreign_code: Vec<ForeignCode>,
+    pub foreign_code: Vec<UntrustedCode>,
     is_trusted: bool,
 }
 
-impl Table {
+impl CatalogTable {
     /// Why it is neither planned nor read, if it is not.
     fn closed(&self, role: &str) -> Option<String> {
         if !self.is_trusted {
             return Some(format!("{:?} belongs to role {:?}: not examined", self.name, self.owner));
         }
         let code = self.foreign_code.iter().find(|code| code.on_read)?;
-        Some(format!("{:?} is not examined: {}; {}", self.name, code.reason(role), code.step(&self.owner)))
+        Some(format!("{:?} is not examined: {}; {}", self.name, code.reason(role), code.hint(&self.owner)))
     }
 
     /// Whether every one of the columns may be null.
@@ -189,7 +190,7 @@ pub struct Catalog {
     /// The schema's name.
     pub schema: String,
     /// Tables and views by name.
-    pub tables: BTreeMap<String, Table>,
+    pub tables: BTreeMap<String, CatalogTable>,
     /// Foreign keys declared in the schema.
     pub foreign_keys: Vec<DeclaredKey>,
     /// Foreign keys of other schemas' tables that refer into it.
@@ -197,9 +198,9 @@ pub struct Catalog {
     /// Tables of the schema that are neither planned nor read, and why: they are others', or run others' code.
     pub closed: BTreeMap<String, String>,
     /// evodoctor's own ledger in this database.
-    pub ledger: Ledger,
+    pub ledger: LedgerState,
     /// What is known of columns; read only where a table is so large that it matters.
-    pub columns: Columns,
+    pub columns: ColumnStatsMap,
     /// Whether the role that asks may use the schema: without that, it may read no table in it.
     pub is_reachable: bool,
     /// Whether the role that asks may create something in the schema.
@@ -208,13 +209,13 @@ pub struct Catalog {
 
 impl Catalog {
     /// About how many pages a table has; none where there is none.
-    pub fn pages(&self, table: &str) -> u64 {
+    pub fn page_count(&self, table: &str) -> u64 {
         self.tables.get(table).map_or(0, |table| table.pages)
     }
 
     /// Why a query is not to be run: it reads a table that is closed.
-    pub fn closed_in(&self, sql: &str) -> Option<&str> {
-        let is_read = |name: &str| sql.contains(Fragment::qualified(&self.schema, name).as_str());
+    pub fn closed_table_in(&self, sql: &str) -> Option<&str> {
+        let is_read = |name: &str| sql.contains(SqlFragment::qualified(&self.schema, name).as_str());
         self.closed.iter().find(|(name, _)| is_read(name)).map(|(_, reason)| reason.as_str())
     }
 
@@ -226,32 +227,36 @@ impl Catalog {
         match tables.iter().find_map(|name| self.closed.get(*name)) {
             None => Ok(()),
             Some(reason) => {
-                Err(failure(reason.clone(), "evodoctor check says what else belongs to others (EVO215)"))
+                Err(user_error(reason.clone(), "evodoctor check says what else belongs to others (EVO215)"))
             }
         }
     }
 
     /// Reads the catalog.
     pub async fn read(connection: &mut PgConnection, schema: &str) -> Result<Self> {
-        let variables = trust::variables(schema)?;
-        let tables = rows(connection, "sql/catalog/tables.sql", &variables).await?;
-        let keys = rows(connection, "sql/catalog/foreign_keys.sql", &variables).await?;
+        let variables = trusted_roles::trust_variables(schema)?;
+        let tables = query_file(connection, "sql/catalog/tables.sql", &variables).await?;
+        let keys = query_file(connection, "sql/catalog/foreign_keys.sql", &variables).await?;
         // Every table says the same.
         let is_reachable = tables.first().map_or(Ok(true), |row| row.try_get("is_reachable"))?;
         let may_create = tables.first().map_or(Ok(true), |row| row.try_get("may_create"))?;
         let role: String = tables.first().map_or(Ok(String::new()), |row| row.try_get("asking"))?;
-        let mut tables: Vec<Table> = tables.iter().map(Table::read).collect::<Result<_>>()?;
-        let mut foreign_code = trust::foreign_code(connection, schema).await?;
+        let mut tables: Vec<CatalogTable> = tables.iter().map(CatalogTable::read).collect::<Result<_>>()?;
+        let mut foreign_code = trusted_roles::find_untrusted_code(connection, schema).await?;
         for table in &mut tables {
             table.foreign_code = foreign_code.remove(&table.name).unwrap_or_default();
         }
-        let closed = |table: &Table| table.closed(&role).map(|reason| (table.name.clone(), reason));
+        let closed = |table: &CatalogTable| table.closed(&role).map(|reason| (table.name.clone(), reason));
         let closed: BTreeMap<String, String> = tables.iter().filter_map(closed).collect();
         tables.retain(|table| !closed.contains_key(&table.name));
         let keys: Vec<DeclaredKey> = keys.iter().map(DeclaredKey::read).collect::<Result<_>>()?;
-        let ledger = Ledger::read(connection, schema).await?;
+        let ledger = LedgerState::read(connection, schema).await?;
         let is_large = tables.iter().any(|table| table.pages >= LARGE);
-        let columns = if is_large { Columns::read(connection, schema).await? } else { Columns::default() };
+        let columns = if is_large {
+            ColumnStatsMap::read(connection, schema).await?
+        } else {
+            ColumnStatsMap::default()
+        };
         let (foreign_keys, incoming_keys) = keys
             .into_iter()
             .partition(|key| key.child_schema == schema && !closed.contains_key(&key.child_table));
@@ -278,7 +283,7 @@ pub async fn migration_history(
         return Ok(None);
     }
     let variables = Variables::for_schema(&catalog.schema);
-    let rows = rows(connection, "sql/catalog/migration_history.sql", &variables).await?;
+    let rows = query_file(connection, "sql/catalog/migration_history.sql", &variables).await?;
     let read = |row: &PgRow| -> Result<HistoryRow> {
         Ok(HistoryRow {
             name: row.try_get("name")?,
@@ -292,7 +297,7 @@ pub async fn migration_history(
 
 /// The instances, by all that a client could mean one by. Tokens are in it.
 pub async fn instances(connection: &mut PgConnection, schema: &str) -> Result<Vec<Instance>> {
-    let rows = rows(connection, "sql/catalog/instances.sql", &Variables::for_schema(schema)).await?;
+    let rows = query_file(connection, "sql/catalog/instances.sql", &Variables::for_schema(schema)).await?;
     let read = |row: &PgRow| -> Result<Instance> {
         Ok(Instance {
             id: row.try_get("id")?,
@@ -307,7 +312,7 @@ pub async fn instances(connection: &mut PgConnection, schema: &str) -> Result<Ve
 
 /// The OpenAI credentials and what holds them, as JSON with the key in it: mask it before it leaves.
 pub async fn credentials(connection: &mut PgConnection, schema: &str) -> Result<Vec<Value>> {
-    let rows = rows(connection, "sql/credentials/list.sql", &Variables::for_schema(schema)).await?;
+    let rows = query_file(connection, "sql/credentials/list.sql", &Variables::for_schema(schema)).await?;
     let read = |row: &PgRow| -> Result<Value> {
         Ok(json!({
             "id": row.try_get::<String, _>("id")?,
@@ -325,7 +330,7 @@ pub type Ddl = BTreeMap<String, String>;
 
 /// Reads the canonical DDL of the schema's tables.
 pub async fn ddl(connection: &mut PgConnection, schema: &str) -> Result<Ddl> {
-    let rows = rows(connection, "sql/catalog/ddl.sql", &Variables::for_schema(schema)).await?;
+    let rows = query_file(connection, "sql/catalog/ddl.sql", &Variables::for_schema(schema)).await?;
     let mut columns: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut others: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for row in &rows {
@@ -333,7 +338,7 @@ pub async fn ddl(connection: &mut PgConnection, schema: &str) -> Result<Ddl> {
         of.entry(row.try_get("table_name")?).or_default().push(row.try_get("text")?);
     }
     let assemble = |(table, lines): (String, Vec<String>)| {
-        let name = super::quote::Fragment::qualified(schema, &table);
+        let name = super::ident::SqlFragment::qualified(schema, &table);
         let mut text = format!("CREATE TABLE {name} (\n{}\n);\n", lines.join(",\n"));
         for line in others.get(&table).into_iter().flatten() {
             text.push_str(line);

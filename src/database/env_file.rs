@@ -10,7 +10,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::exit::failure;
+use crate::error::user_error;
 
 /// The names of the connection string, in the order of preference.
 pub const NAMES: [&str; 2] = ["DATABASE_CONNECTION_URI", "DATABASE_URL"];
@@ -22,7 +22,7 @@ pub const NAMES: [&str; 2] = ["DATABASE_CONNECTION_URI", "DATABASE_URL"];
 pub fn connection_string(path: &Path) -> Result<String> {
     let shown = path.display();
     let bytes = fs::read(path).map_err(|error| {
-        failure(format!("{shown} cannot be read: {error}"), "name Evolution's .env file with --env-file")
+        user_error(format!("{shown} cannot be read: {error}"), "name Evolution's .env file with --env-file")
     })?;
     let variables = parse(&String::from_utf8_lossy(&bytes));
     let value = |name: &str| {
@@ -30,13 +30,13 @@ pub fn connection_string(path: &Path) -> Result<String> {
         last.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
     };
     if let Some(provider @ ("mysql" | "mariadb")) = value("DATABASE_PROVIDER") {
-        return Err(failure(
+        return Err(user_error(
             format!("{shown} says DATABASE_PROVIDER={provider}; evodoctor examines Postgres databases only"),
             "name the .env of an Evolution that runs on Postgres",
         ));
     }
     NAMES.iter().find_map(|name| value(name)).map(str::to_owned).ok_or_else(|| {
-        failure(
+        user_error(
             format!("{shown} sets neither {} nor {}", NAMES[0], NAMES[1]),
             "give the connection string with --database-url, or name Evolution's own .env",
         )
@@ -49,7 +49,7 @@ pub fn connection_string(path: &Path) -> Result<String> {
 /// When the file cannot be read.
 pub fn variables(path: &Path) -> Result<Vec<(String, String)>> {
     let bytes = fs::read(path).map_err(|error| {
-        failure(
+        user_error(
             format!("{} cannot be read: {error}", path.display()),
             "name Evolution's .env file with --env-file",
         )
@@ -74,7 +74,7 @@ pub struct Assignment {
 /// When the file cannot be read.
 pub fn assignments_of(path: &Path) -> Result<Vec<Assignment>> {
     let bytes = fs::read(path).map_err(|error| {
-        failure(
+        user_error(
             format!("{} cannot be read: {error}", path.display()),
             "see that the path is right, from the compose file's folder",
         )

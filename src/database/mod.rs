@@ -1,21 +1,21 @@
 //! Everything that talks to Postgres, or prepares to.
 
-pub mod build;
 pub mod catalog;
-pub mod columns;
+pub mod column_stats;
 pub mod compose;
-pub mod deadline;
 pub mod env_file;
-pub mod lexer;
-pub mod objects;
-pub mod pulse;
-pub mod quote;
+pub mod expected_objects;
+pub mod ident;
+pub mod lock_deadline;
+pub mod pending_statements;
+pub mod query;
+pub mod release_schema;
 pub mod restore;
-pub mod run;
-pub mod script;
-pub mod server;
+pub mod scratch_server;
+pub mod server_error;
 pub mod session;
-pub mod snapshot;
-pub mod trouble;
-pub mod trust;
+pub mod shared_snapshot;
+pub mod sql_file;
+pub mod statement_splitter;
+pub mod trusted_roles;
 pub mod url;

@@ -1,18 +1,18 @@
 //! A dump, restored into a throwaway server, to be examined like any database.
 //!
-//! A dump is somebody else's text, and is treated as hostile: see [`feed`]. What the server refuses is kept and told,
+//! A dump is somebody else's text, and is treated as hostile: see [`replay`]. What the server refuses is kept and told,
 //! because a constraint that cannot be restored is what evodoctor is asked about.
 
 mod archive;
-mod complaint;
-mod contents;
+mod archive_contents;
+pub mod archive_header;
 mod databases;
-mod feed;
-pub mod header;
-mod input;
-mod source;
-mod space;
-mod supply;
+mod disk_space;
+mod dump_file;
+mod dump_reader;
+mod missing_types;
+mod replay;
+mod restore_error;
 
 use std::fs::File;
 use std::io;
@@ -24,19 +24,19 @@ use sqlx::ConnectOptions;
 use sqlx::Row;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 
-pub use self::complaint::Complaint;
-pub use self::source::Dumped;
+pub use self::dump_file::DumpOrigin;
+pub use self::restore_error::RestoreError;
 
 use self::archive::Archive;
-use self::databases::Databases;
-use self::feed::{Fed, feed};
-use self::input::Input;
-use self::source::{Format, Source, damaged};
-use super::run::{rows, script};
-use super::script::Variables;
-use super::server::{self, Options, Server, binaries};
-use crate::exit::failure;
-use crate::progress::{Unit, Work};
+use self::databases::RestoredDatabases;
+use self::dump_file::{DumpFile, DumpFormat, damaged_error};
+use self::dump_reader::DumpReader;
+use self::replay::{ReplayResult, replay};
+use super::query::{execute_file, query_file};
+use super::scratch_server::{self, ScratchServer, ScratchServerOptions, binaries};
+use super::sql_file::Variables;
+use crate::error::user_error;
+use crate::progress::{ProgressTask, Unit};
 
 /// The role that owns a restored database.
 pub const OWNER: &str = "evodoctor_snapshot";
@@ -59,24 +59,24 @@ const SETTINGS: &[(&str, &str)] = &[
 
 /// A restored dump. Dropping it stops the server and removes everything.
 #[derive(Debug)]
-pub struct Restored {
-    server: Server,
+pub struct RestoredDump {
+    server: ScratchServer,
     database: String,
     /// What was restored, and what of it was not.
-    pub origin: Origin,
+    pub origin: RestoreInfo,
 }
 
 /// Where a restored database comes from, and what is missing.
 #[derive(Debug, Clone)]
-pub struct Origin {
+pub struct RestoreInfo {
     /// The dump's name.
     pub file: String,
     /// pg_dump's name of the format.
     pub format: &'static str,
     /// What the dump says of itself.
-    pub dumped: Dumped,
+    pub dumped: DumpOrigin,
     /// What could not be restored and has a bearing.
-    pub complaints: Vec<Complaint>,
+    pub complaints: Vec<RestoreError>,
     /// How much could not be restored that has none.
     pub ignored: usize,
     /// Tables whose rows the dump does not hold, or that could not be restored.
@@ -85,30 +85,37 @@ pub struct Origin {
     pub has_rows: bool,
 }
 
-impl Restored {
+impl RestoredDump {
     /// Restores the dump at `path`, `-` for stdin.
     ///
     /// # Errors
     /// When it is no dump, is damaged, holds no Evolution tables, needs other programs than there are, or more room.
-    pub async fn from(path: &Path) -> Result<Self> {
-        let source = Source::look(path)?;
-        let binaries =
-            binaries::newest(source.name().as_str(), source.major(), source.format != Format::Plain)?;
-        space::expect(&source, &server::place(None))?;
+    pub async fn restore(path: &Path) -> Result<Self> {
+        let source = DumpFile::detect(path)?;
+        let binaries = binaries::find_newest_for_dump(
+            source.display_name().as_str(),
+            source.major(),
+            source.format != DumpFormat::Plain,
+        )?;
+        disk_space::expect_disk_space(&source, &scratch_server::parent_directory(None))?;
         let settings =
             SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let options = Options { binaries: Some(binaries.clone()), settings, ..Options::default() };
-        let server = Server::start(options).await?;
-        let mut databases = Databases::new(&server).await?;
-        let progress = Work::begin("restoring");
+        let options = ScratchServerOptions {
+            binaries: Some(binaries.clone()),
+            settings,
+            ..ScratchServerOptions::default()
+        };
+        let server = ScratchServer::start(options).await?;
+        let mut databases = RestoredDatabases::new(&server).await?;
+        let progress = ProgressTask::start("restoring");
         let fed = match source.format {
-            Format::Plain => restore_plain(&source, &mut databases, &progress).await?,
+            DumpFormat::Plain => restore_plain(&source, &mut databases, &progress).await?,
             _ => restore_archive(&source, &binaries, &server, &mut databases, &progress).await?,
         };
         let names = databases.into_names();
-        let mut origin = Origin {
-            file: source.name(),
-            format: source.format.name(),
+        let mut origin = RestoreInfo {
+            file: source.display_name(),
+            format: source.format.as_str(),
             dumped: source.dumped,
             complaints: Vec::new(),
             ignored: 0,
@@ -117,7 +124,7 @@ impl Restored {
         };
         let (dumped, database) = choose(&server, &names, &origin.file, &fed).await?;
         origin.dumped.database = dumped.or(origin.dumped.database);
-        progress.part("statistics", None, Unit::Steps);
+        progress.start_phase("statistics", None, Unit::Steps);
         finish(&server, &database, &fed, &mut origin).await?;
         let (complaints, ignored): (Vec<_>, Vec<_>) = fed.complaints.into_iter().partition(|c| c.has_bearing);
         origin.ignored = ignored.len();
@@ -129,29 +136,33 @@ impl Restored {
     }
 
     /// The database's name where it was dumped, else the dump's.
-    pub fn name(&self) -> String {
+    pub fn database_name(&self) -> String {
         self.origin.dumped.database.clone().unwrap_or_else(|| self.origin.file.clone())
     }
 
     /// How to connect to it, as its owner.
-    pub fn options(&self) -> PgConnectOptions {
-        databases::options(&self.server, &self.database)
+    pub fn connect_options(&self) -> PgConnectOptions {
+        databases::connect_options(&self.server, &self.database)
     }
 }
 
-async fn restore_plain(source: &Source, databases: &mut Databases<'_>, progress: &Work) -> Result<Fed> {
-    progress.part("statements", source.size, Unit::Bytes);
+async fn restore_plain(
+    source: &DumpFile,
+    databases: &mut RestoredDatabases<'_>,
+    progress: &ProgressTask,
+) -> Result<ReplayResult> {
+    progress.start_phase("statements", source.size, Unit::Bytes);
     let (reader, watch) = (source.clone(), progress.clone());
-    let mut input = Input::new(move || reader.open(move |read| watch.advance(read as u64)));
-    let fed = feed(&mut input, databases).await.map_err(|error| cut_off(error, &source.name()))?;
+    let mut input = DumpReader::new(move || reader.open(move |read| watch.advance(read as u64)));
+    let fed = replay(&mut input, databases).await.map_err(|error| cut_off(error, &source.display_name()))?;
     if fed.is_cut_off {
-        return Err(damaged(&source.name()));
+        return Err(damaged_error(&source.display_name()));
     }
     if fed.done == 0 {
-        return Err(failure(
+        return Err(user_error(
             format!(
                 "{} is no dump of a Postgres database: the server understood no statement in it",
-                source.name()
+                source.display_name()
             ),
             "give a dump that pg_dump or pg_dumpall made",
         ));
@@ -161,43 +172,47 @@ async fn restore_plain(source: &Source, databases: &mut Databases<'_>, progress:
 
 /// The statements before the rows, the rows, the statements after them.
 async fn restore_archive(
-    source: &Source,
+    source: &DumpFile,
     binaries: &Path,
-    server: &Server,
-    databases: &mut Databases<'_>,
-    progress: &Work,
-) -> Result<Fed> {
+    server: &ScratchServer,
+    databases: &mut RestoredDatabases<'_>,
+    progress: &ProgressTask,
+) -> Result<ReplayResult> {
     let archive = Archive {
-        program: archive::program(binaries),
+        program: archive::pg_restore_path(binaries),
         path: if source.is_archive_file() {
             source.path.clone()
         } else {
             laid_out(source, server, progress).await?
         },
-        name: source.name(),
-        environment: server::environment(server.directory()),
+        name: source.display_name(),
+        environment: scratch_server::environment(server.directory()),
     };
     let contents = archive.contents()?;
     if !contents.has_tables && !contents.rows_of.is_empty() {
-        return Err(feed::rows_only());
+        return Err(replay::rows_only_error());
     }
     let jobs = available_parallelism().map_or(1, usize::from).min(MOST_JOBS);
-    progress.part("tables", None, Unit::Steps);
+    progress.start_phase("tables", None, Unit::Steps);
     let mut fed = feed_section(&archive, "pre-data", databases).await?;
-    progress.part("rows of tables", Some(contents.rows_of.len() as u64), Unit::Steps);
+    progress.start_phase("rows of tables", Some(contents.rows_of.len() as u64), Unit::Steps);
     let refused =
         archive.load_rows(source.format, jobs, &databases.first(), &contents, || progress.advance(1)).await?;
     fed.complaints.extend(refused);
-    progress.part("indexes and constraints", None, Unit::Steps);
+    progress.start_phase("indexes and constraints", None, Unit::Steps);
     let last = feed_section(&archive, "post-data", databases).await?;
     fed.complaints.extend(last.complaints);
     fed.rows_of = contents.rows_of;
     Ok(fed)
 }
 
-async fn feed_section(archive: &Archive, section: &str, databases: &mut Databases<'_>) -> Result<Fed> {
+async fn feed_section(
+    archive: &Archive,
+    section: &str,
+    databases: &mut RestoredDatabases<'_>,
+) -> Result<ReplayResult> {
     let (mut input, running) = archive.statements(section)?;
-    let fed = feed(&mut input, databases).await?;
+    let fed = replay(&mut input, databases).await?;
     match running.ended().await? {
         None => Ok(fed),
         Some(said) => Err(archive.refused(&said)),
@@ -205,8 +220,12 @@ async fn feed_section(archive: &Archive, section: &str, databases: &mut Database
 }
 
 /// Writes an archive that is packed, or comes from stdin, into the server's directory, which is removed in any case.
-async fn laid_out(source: &Source, server: &Server, progress: &Work) -> Result<std::path::PathBuf> {
-    progress.part("unpacking", source.size, Unit::Bytes);
+async fn laid_out(
+    source: &DumpFile,
+    server: &ScratchServer,
+    progress: &ProgressTask,
+) -> Result<std::path::PathBuf> {
+    progress.start_phase("unpacking", source.size, Unit::Bytes);
     let path = server.directory().join("dump");
     let (reader, watch, target) = (source.clone(), progress.clone(), path.clone());
     let copied = tokio::task::spawn_blocking(move || -> io::Result<u64> {
@@ -214,8 +233,8 @@ async fn laid_out(source: &Source, server: &Server, progress: &Work) -> Result<s
         io::copy(&mut from, &mut File::create_new(target)?)
     });
     copied.await.context("unpacking")?.map_err(|error| match error.kind() {
-        io::ErrorKind::StorageFull => archive::disk_full(),
-        _ => cut_off(error.into(), &source.name()),
+        io::ErrorKind::StorageFull => archive::disk_full_error(),
+        _ => cut_off(error.into(), &source.display_name()),
     })?;
     Ok(path)
 }
@@ -232,21 +251,21 @@ fn cut_off(error: anyhow::Error, name: &str) -> anyhow::Error {
                 | io::ErrorKind::Other
         )
     };
-    if kind.is_some_and(is_damage) { error.context(damaged(name)) } else { error }
+    if kind.is_some_and(is_damage) { error.context(damaged_error(name)) } else { error }
 }
 
 /// The database of the dump that holds Evolution's tables, with its name in the dump.
 async fn choose(
-    server: &Server,
+    server: &ScratchServer,
     names: &[(Option<String>, String)],
     file: &str,
-    fed: &Fed,
+    fed: &ReplayResult,
 ) -> Result<(Option<String>, String)> {
     let (mut found, mut schemas) = (Vec::new(), Vec::new());
     for (dumped, name) in names {
-        let mut connection = databases::options(server, name).connect().await?;
+        let mut connection = databases::connect_options(server, name).connect().await?;
         let path = "sql/catalog/candidate_schemas.sql";
-        if !rows(&mut connection, path, &Variables::default()).await?.is_empty() {
+        if !query_file(&mut connection, path, &Variables::default()).await?.is_empty() {
             found.push((dumped.clone(), name.clone()));
         }
         for (schema, _) in tables(&mut connection).await? {
@@ -261,7 +280,7 @@ async fn choose(
         _ => {
             let names: Vec<String> =
                 found.iter().map(|(dumped, _)| format!("{:?}", dumped.as_deref().unwrap_or("?"))).collect();
-            Err(failure(
+            Err(user_error(
                 format!("{file} holds several databases with Evolution's tables: {}", names.join(", ")),
                 "dump the one to examine: pg_dump --format=custom --file=evolution.dump DATABASE",
             ))
@@ -269,7 +288,7 @@ async fn choose(
     }
 }
 
-fn no_evolution(file: &str, schemas: &[String], fed: &Fed) -> anyhow::Error {
+fn no_evolution(file: &str, schemas: &[String], fed: &ReplayResult) -> anyhow::Error {
     let holds = match schemas {
         [] => "no tables at all".to_owned(),
         schemas => {
@@ -280,21 +299,26 @@ fn no_evolution(file: &str, schemas: &[String], fed: &Fed) -> anyhow::Error {
     let refused = fed.complaints.iter().find(|complaint| complaint.has_bearing);
     let refused =
         refused.map(|c| format!("; the first that could not be restored: {}: {}", c.object, c.error));
-    failure(
+    user_error(
         format!("{file} holds no Evolution tables: it holds {holds}{}", refused.unwrap_or_default()),
         "dump Evolution's database with the schema that its connection string names (schema=…)",
     )
 }
 
-async fn tables(connection: &mut PgConnection) -> Result<Vec<feed::TableName>> {
-    let found = rows(connection, "sql/restore/tables.sql", &Variables::default()).await?;
+async fn tables(connection: &mut PgConnection) -> Result<Vec<replay::TableName>> {
+    let found = query_file(connection, "sql/restore/tables.sql", &Variables::default()).await?;
     found.iter().map(|row| Ok((row.try_get("schema")?, row.try_get("name")?))).collect()
 }
 
 /// Gathers statistics, which choices of the checks rest on, and closes the tables without rows.
-async fn finish(server: &Server, database: &str, fed: &Fed, origin: &mut Origin) -> Result<()> {
-    let mut connection = databases::options(server, database).connect().await?;
-    script(&mut connection, "sql/restore/analyze.sql", &Variables::default()).await?;
+async fn finish(
+    server: &ScratchServer,
+    database: &str,
+    fed: &ReplayResult,
+    origin: &mut RestoreInfo,
+) -> Result<()> {
+    let mut connection = databases::connect_options(server, database).connect().await?;
+    execute_file(&mut connection, "sql/restore/analyze.sql", &Variables::default()).await?;
     let lost: Vec<_> = fed.complaints.iter().filter_map(|complaint| complaint.rows_of.as_ref()).collect();
     for table in tables(&mut connection).await? {
         if fed.rows_of.contains(&table) && !lost.contains(&&table) {
@@ -302,20 +326,20 @@ async fn finish(server: &Server, database: &str, fed: &Fed, origin: &mut Origin)
             continue;
         }
         let variables = Variables::for_schema(&table.0).text("table", &table.1);
-        script(&mut connection, "sql/restore/close_rows.sql", &variables).await?;
+        execute_file(&mut connection, "sql/restore/close_rows.sql", &variables).await?;
         origin.without_rows.push(table.1);
     }
     Ok(())
 }
 
-impl Source {
+impl DumpFile {
     /// The major version of Postgres that can restore it; `None` when the dump does not tell. pg_restore reads
     /// archives of its own version and older ones; of a plain dump only the server's version counts.
     fn major(&self) -> Option<u32> {
         let major =
             |version: &Option<String>| version.as_deref()?.split(['.', ' ']).next()?.parse::<u32>().ok();
         match self.format {
-            Format::Plain => major(&self.dumped.server),
+            DumpFormat::Plain => major(&self.dumped.server),
             _ => major(&self.dumped.server).max(major(&self.dumped.program)),
         }
     }

@@ -1,7 +1,7 @@
 //! A connection to the database that is examined: how it is opened, and the snapshot of the checks.
 
+mod connect_error;
 mod containers;
-mod refusal;
 mod roots;
 
 use std::fs::File;
@@ -11,10 +11,10 @@ use anyhow::Result;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 
-use super::url::{Fallback, Target};
-use super::{pulse, run, snapshot};
-use crate::exit::failure;
-use refusal::Refusal;
+use super::url::{ConnectTarget, Fallback};
+use super::{pending_statements, query, shared_snapshot};
+use crate::error::user_error;
+use connect_error::ConnectError;
 
 /// An open connection to the examined database.
 #[derive(Debug)]
@@ -40,10 +40,10 @@ impl Session {
     /// # Errors
     /// When the server cannot be reached or does not let us in: the message says which, the next step what to
     /// do. No error shows a password.
-    pub async fn open(target: &Target) -> Result<Self> {
+    pub async fn open(target: &ConnectTarget) -> Result<Self> {
         for (parameter, path) in &target.files {
             File::open(path).map_err(|error| {
-                failure(
+                user_error(
                     format!("{parameter} names {}, which cannot be read: {error}", path.display()),
                     "give the path of a PEM file, absolute or from the working directory",
                 )
@@ -61,7 +61,7 @@ impl Session {
         };
         // The simple protocol: outside of a transaction, PgBouncer may send each message to another server. Every name with
         // its schema: the role's own search_path still holds here.
-        pulse::connected(target);
+        pending_statements::remember_target(target);
         let asking = sqlx::raw_sql(
             "SELECT pg_catalog.current_setting('server_version'), \
              pg_catalog.current_setting('server_version_num')::integer, pg_catalog.pg_is_in_recovery(), \
@@ -71,15 +71,15 @@ impl Session {
         // Who takes a connection may still say nothing on it.
         let limit = target.connect_timeout.unwrap_or(Duration::MAX);
         let row = match tokio::time::timeout(limit, asking).await {
-            Ok(row) => row.map_err(|error| Refusal::from(error).explain(target))?,
-            Err(_) => return Err(Refusal::TimedOut(limit).explain(target)),
+            Ok(row) => row.map_err(|error| ConnectError::from(error).explain(target))?,
+            Err(_) => return Err(ConnectError::TimedOut(limit).explain(target)),
         };
         Ok(Self {
             connection,
             server_version: row.try_get(0)?,
             server_version_num: row.try_get(1)?,
             is_in_recovery: row.try_get(2)?,
-            server: target.server(),
+            server: target.server_name(),
             database: row.try_get(3)?,
             role: row.try_get(4)?,
         })
@@ -87,12 +87,12 @@ impl Session {
 
     /// Whether the server takes or refuses a connection within `limit`, whatever the connection string says of the time
     /// that one may take; nothing is asked of it.
-    pub async fn is_answered(target: &Target, limit: Duration) -> bool {
+    pub async fn is_reachable(target: &ConnectTarget, limit: Duration) -> bool {
         tokio::time::timeout(limit, target.options.connect()).await.is_ok()
     }
 
     /// Calls server and database by the names of what was restored here, which a reader knows.
-    pub fn present(&mut self, name: String) {
+    pub fn set_display_name(&mut self, name: String) {
         self.server = "a dump".to_owned();
         self.database = name;
     }
@@ -108,7 +108,7 @@ impl Session {
     /// # Errors
     /// When the connection is lost, or a transaction is open already.
     pub async fn begin_snapshot(&mut self) -> Result<()> {
-        snapshot::begin(&mut self.connection).await
+        shared_snapshot::begin_snapshot(&mut self.connection).await
     }
 
     /// Ends the snapshot; its settings end with it.
@@ -116,7 +116,7 @@ impl Session {
     /// # Errors
     /// When the connection is lost.
     pub async fn end_snapshot(&mut self) -> Result<()> {
-        run::execute(&mut self.connection, "ROLLBACK".into()).await?;
+        query::execute(&mut self.connection, "ROLLBACK".into()).await?;
         Ok(())
     }
 
@@ -129,19 +129,19 @@ impl Session {
     }
 }
 
-async fn connect(target: &Target, options: PgConnectOptions) -> Result<PgConnection, Refusal> {
+async fn connect(target: &ConnectTarget, options: PgConnectOptions) -> Result<PgConnection, ConnectError> {
     let connecting = options.connect();
     match target.connect_timeout {
         Some(limit) => tokio::time::timeout(limit, connecting)
             .await
-            .map_err(|_| Refusal::TimedOut(limit))?
-            .map_err(Refusal::from),
-        None => connecting.await.map_err(Refusal::from),
+            .map_err(|_| ConnectError::TimedOut(limit))?
+            .map_err(ConnectError::from),
+        None => connecting.await.map_err(ConnectError::from),
     }
 }
 
 /// How else to connect after this refusal, where the target's TLS mode allows two ways.
-fn second_way(target: &Target, refusal: &Refusal) -> Option<PgConnectOptions> {
+fn second_way(target: &ConnectTarget, refusal: &ConnectError) -> Option<PgConnectOptions> {
     let mode = match target.fallback? {
         Fallback::Encrypted if refusal.is_by_rule() => PgSslMode::Require,
         Fallback::Plain if refusal.is_by_rule() || refusal.is_tls() => PgSslMode::Disable,

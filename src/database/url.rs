@@ -19,7 +19,7 @@ use std::time::Duration;
 use anyhow::Result;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-use crate::exit::failure;
+use crate::error::user_error;
 use address::Address;
 pub use environment::NAMING;
 use parameters::Parameters;
@@ -31,7 +31,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where to connect, and what the connection string says besides.
 #[derive(Clone)]
-pub struct Target {
+pub struct ConnectTarget {
     /// What the driver needs, with the password.
     pub options: PgConnectOptions,
     /// Prisma's `schema` parameter.
@@ -59,7 +59,7 @@ pub enum Fallback {
     PlainWithoutServerTls,
 }
 
-impl Target {
+impl ConnectTarget {
     /// Reads a connection string.
     ///
     /// # Errors
@@ -79,7 +79,7 @@ impl Target {
             None => Tls::choose(&parameters, options.get_ssl_mode())?,
         };
         if address.is_stand_in && tls.compares_names() {
-            return Err(failure(
+            return Err(user_error(
                 "hostaddr stands in for the host's address, and the certificate would be compared with that",
                 "leave hostaddr out, or use sslmode=verify-ca, which does not compare names",
             ));
@@ -111,7 +111,7 @@ impl Target {
     }
 
     /// The server as a person would name it: `host:port`, or the path of the socket.
-    pub fn server(&self) -> String {
+    pub fn server_name(&self) -> String {
         let (host, port) = (self.options.get_host(), self.options.get_port());
         match socket(&self.options) {
             Some(directory) => format!("{directory}/.s.PGSQL.{port}"),
@@ -149,11 +149,11 @@ impl Target {
     }
 }
 
-impl fmt::Debug for Target {
+impl fmt::Debug for ConnectTarget {
     /// Shows everything but the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target")
-            .field("server", &self.server())
+            .field("server", &self.server_name())
             .field("user", &self.options.get_username())
             .field("database", &self.database())
             .field("schema", &self.schema)
@@ -170,7 +170,7 @@ impl fmt::Debug for Target {
 ///
 /// # Errors
 /// When it is none.
-pub fn carries_password(text: &str) -> Result<bool> {
+pub fn has_password(text: &str) -> Result<bool> {
     let url = address::parse(unquoted(text.trim()))?;
     Ok(Address::read(&url, &Parameters::read(&url)?)?.password.is_some())
 }
@@ -261,7 +261,7 @@ fn server_settings(text: &str) -> Result<Vec<(String, String)>> {
         };
         let pair = setting.as_deref().and_then(|setting| setting.split_once('='));
         let (name, value) = pair.ok_or_else(|| {
-            failure(
+            user_error(
                 format!("options has {word:?}, which is no setting"),
                 "write options as -c%20name=value, once for each setting",
             )

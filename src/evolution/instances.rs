@@ -59,7 +59,7 @@ const MOST_NEAR: usize = 3;
 
 /// All instances of one server, found by whatever a client may write for them.
 #[derive(Default)]
-pub struct Directory {
+pub struct InstanceDirectory {
     instances: Vec<Instance>,
     names: HashMap<String, usize>,
     spellings: HashMap<String, Vec<usize>>,
@@ -72,14 +72,14 @@ pub struct Directory {
     numbers: HashMap<String, Vec<usize>>,
 }
 
-impl fmt::Debug for Directory {
+impl fmt::Debug for InstanceDirectory {
     /// The instances; the indexes hold tokens.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(&self.instances).finish()
     }
 }
 
-impl Directory {
+impl InstanceDirectory {
     /// Indexes the instances.
     pub fn new(instances: Vec<Instance>) -> Self {
         let mut directory = Self::default();
@@ -88,8 +88,12 @@ impl Directory {
             directory.spellings.entry(spelling(&instance.name)).or_default().push(at);
             directory.ids.entry(spelling(&instance.id)).or_insert(at);
             let numbers = [&instance.number, &instance.owner_jid];
-            let mut keys: Vec<String> =
-                numbers.into_iter().flatten().filter_map(|n| phone::read(n)).map(|n| n.key()).collect();
+            let mut keys: Vec<String> = numbers
+                .into_iter()
+                .flatten()
+                .filter_map(|n| phone::parse_phone(n))
+                .map(|n| n.comparison_key())
+                .collect();
             keys.dedup();
             for key in keys {
                 directory.numbers.entry(key).or_default().push(at);
@@ -102,7 +106,7 @@ impl Directory {
             // A token that is also somebody's name is in every path already and hides nothing.
             if !key.is_empty() && !directory.spellings.contains_key(&key) {
                 directory.tokens.entry(key).or_default().push(at);
-                let secret = trim(token);
+                let secret = trim_invisible(token);
                 if secret.len() < SHORTEST_WITHIN {
                     directory.short_secrets.insert(secret.to_ascii_lowercase());
                 } else {
@@ -122,32 +126,34 @@ impl Directory {
     }
 
     /// The instance with exactly this name: what the server does.
-    pub fn named(&self, name: &str) -> Option<&Instance> {
+    pub fn by_name(&self, name: &str) -> Option<&Instance> {
         self.names.get(name).map(|&at| &self.instances[at])
     }
 
     /// The instances whose name differs in nothing but letter case and space around it.
-    pub fn spelled_like(&self, name: &str) -> Vec<&Instance> {
+    pub fn by_name_ignoring_case(&self, name: &str) -> Vec<&Instance> {
         self.all(self.spellings.get(&spelling(name)))
     }
 
     /// The instance with this id, whatever the letter case and the space around it.
-    pub fn with_id(&self, id: &str) -> Option<&Instance> {
+    pub fn by_id(&self, id: &str) -> Option<&Instance> {
         self.ids.get(&spelling(id)).map(|&at| &self.instances[at])
     }
 
     /// The instances with this token, whatever the letter case and the space around it.
-    pub fn with_token(&self, token: &str) -> Vec<&Instance> {
+    pub fn by_token(&self, token: &str) -> Vec<&Instance> {
         self.all(self.tokens.get(&spelling(token)))
     }
 
     /// The instances with this phone number or JID, however it is punctuated.
-    pub fn with_number(&self, number: &str) -> Vec<&Instance> {
-        phone::read(number).map(|number| self.all(self.numbers.get(&number.key()))).unwrap_or_default()
+    pub fn by_number(&self, number: &str) -> Vec<&Instance> {
+        phone::parse_phone(number)
+            .map(|number| self.all(self.numbers.get(&number.comparison_key())))
+            .unwrap_or_default()
     }
 
     /// The instances whose names are a slip of the fingers away, the nearest first, at most three.
-    pub fn nearest(&self, name: &str) -> Vec<&Instance> {
+    pub fn closest_names(&self, name: &str) -> Vec<&Instance> {
         let name = spelling(name);
         let length = name.chars().count();
         // One slip in three letters, never more than three: `alfa` is one from `alfe` and two from `alpha`.
@@ -192,7 +198,7 @@ impl Directory {
 
 /// What names, ids and tokens are compared by when letter case and stray space do not matter.
 fn spelling(text: &str) -> String {
-    trim(text).to_lowercase()
+    trim_invisible(text).to_lowercase()
 }
 
 /// Whether the text has the form of an instance's id: a UUID in any letter case.
@@ -205,7 +211,7 @@ pub fn is_uuid(text: &str) -> bool {
 }
 
 /// The text without the spaces around it, those that take no room on a screen among them.
-pub fn trim(text: &str) -> &str {
+pub fn trim_invisible(text: &str) -> &str {
     text.trim_matches(|c: char| {
         c.is_whitespace() || c.is_control() || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}')
     })
@@ -215,7 +221,7 @@ pub fn trim(text: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn directory() -> Directory {
+    fn directory() -> InstanceDirectory {
         let instance =
             |id: &str, name: &str, number: Option<&str>, token: &str, owner: Option<&str>| Instance {
                 id: id.into(),
@@ -224,7 +230,7 @@ mod tests {
                 token: Some(token.into()),
                 owner_jid: owner.map(Into::into),
             };
-        Directory::new(vec![
+        InstanceDirectory::new(vec![
             instance(
                 "6f1b2c3d-0000-4000-8000-000000000001",
                 "alpha",
@@ -250,23 +256,23 @@ mod tests {
     #[test]
     fn each_way_of_meaning_an_instance_finds_it() {
         let directory = directory();
-        assert_eq!(names(directory.named("Alpha")), ["Alpha"]);
-        assert!(directory.named("ALPHA").is_none());
-        assert_eq!(names(directory.spelled_like(" ALPHA\u{200B}")), ["alpha", "Alpha"]);
-        assert_eq!(names(directory.with_id("6F1B2C3D-0000-4000-8000-000000000003 ")), ["beta store"]);
-        assert_eq!(names(directory.with_token("token-of-alpha-1")), ["alpha"]);
-        assert_eq!(names(directory.with_number("+55 (11) 99999-0000")), ["alpha"]);
-        assert_eq!(names(directory.with_number("5511988880000")), ["Alpha"]);
-        assert!(directory.with_id("").is_none() && directory.with_number("").is_empty());
+        assert_eq!(names(directory.by_name("Alpha")), ["Alpha"]);
+        assert!(directory.by_name("ALPHA").is_none());
+        assert_eq!(names(directory.by_name_ignoring_case(" ALPHA\u{200B}")), ["alpha", "Alpha"]);
+        assert_eq!(names(directory.by_id("6F1B2C3D-0000-4000-8000-000000000003 ")), ["beta store"]);
+        assert_eq!(names(directory.by_token("token-of-alpha-1")), ["alpha"]);
+        assert_eq!(names(directory.by_number("+55 (11) 99999-0000")), ["alpha"]);
+        assert_eq!(names(directory.by_number("5511988880000")), ["Alpha"]);
+        assert!(directory.by_id("").is_none() && directory.by_number("").is_empty());
     }
 
     #[test]
     fn near_names_are_near() {
         let directory = directory();
-        assert_eq!(names(directory.nearest("alfa")), ["Alpha", "alpha"]);
-        assert_eq!(names(directory.nearest("beta-store")), ["beta store"]);
-        assert!(directory.nearest("al").is_empty());
-        assert!(directory.nearest("gamma ray").is_empty());
+        assert_eq!(names(directory.closest_names("alfa")), ["Alpha", "alpha"]);
+        assert_eq!(names(directory.closest_names("beta-store")), ["beta store"]);
+        assert!(directory.closest_names("al").is_empty());
+        assert!(directory.closest_names("gamma ray").is_empty());
     }
 
     #[test]
@@ -278,7 +284,7 @@ mod tests {
         assert!(directory.tokens_within("beta store").is_empty(), "a name hides nothing");
         let tokens = ["abcdefgh", "defghijk", "efghij", "ABCDEFGHIJKLMN"];
         let instance = |token: &str| Instance { token: Some(token.into()), ..Instance::default() };
-        let overlapping = Directory::new(tokens.map(instance).to_vec());
+        let overlapping = InstanceDirectory::new(tokens.map(instance).to_vec());
         assert_eq!(overlapping.tokens_within("_abcdefghijk_efghij_"), [1..12, 13..19]);
         assert_eq!(overlapping.tokens_within("abcdefghijklmn").first(), Some(&(0..14)));
         assert!(!format!("{directory:?}").contains("TOKEN-OF-ALPHA-1"));

@@ -1,10 +1,10 @@
 //! What is known of Evolution API itself. Knows no SQL session.
 
-pub mod fetched;
+pub mod fetch_instances;
 pub mod instances;
+pub mod migration_steps;
 pub mod phone;
 pub mod release;
 pub mod route_pattern;
 pub mod routes;
 pub mod schema;
-pub mod steps;

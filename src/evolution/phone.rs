@@ -2,7 +2,7 @@
 
 /// A phone number or WhatsApp id.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Phone {
+pub struct PhoneNumber {
     /// Its digits, country code first.
     pub digits: String,
     /// Whether it was written as a JID, such as `5511999990000@s.whatsapp.net`.
@@ -19,7 +19,7 @@ const MOST_DIGITS: usize = 15;
 const FEWEST_SURE: usize = 10;
 
 /// Reads a number, however it is punctuated, or a JID; `None` for anything else.
-pub fn read(text: &str) -> Option<Phone> {
+pub fn parse_phone(text: &str) -> Option<PhoneNumber> {
     let text = text.trim();
     let (number, is_jid) = match text.split_once('@') {
         // A session's id names the device too: `5511999990000:12@s.whatsapp.net`.
@@ -35,18 +35,18 @@ pub fn read(text: &str) -> Option<Phone> {
     }
     let digits: String = number.chars().filter(char::is_ascii_digit).collect();
     let fits = is_jid && !digits.is_empty() || (FEWEST_DIGITS..=MOST_DIGITS).contains(&digits.len());
-    fits.then_some(Phone { digits, is_jid })
+    fits.then_some(PhoneNumber { digits, is_jid })
 }
 
-impl Phone {
+impl PhoneNumber {
     /// Whether it can hardly be anything else.
-    pub fn is_sure(&self) -> bool {
+    pub fn is_certain(&self) -> bool {
         self.is_jid || self.digits.len() >= FEWEST_SURE
     }
 
     /// What two spellings of one number have in common. In Brazil, Mexico and Argentina the digit that marks a
     /// mobile phone is in the number that people know and often not in the JID, or the other way round.
-    pub fn key(&self) -> String {
+    pub fn comparison_key(&self) -> String {
         let digits = &self.digits;
         let mark = match (digits.get(..2), digits.len()) {
             (Some("55"), 13) => (4, "9"),
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     fn digits(text: &str) -> Option<String> {
-        read(text).map(|phone| phone.digits)
+        parse_phone(text).map(|phone| phone.digits)
     }
 
     #[test]
@@ -86,13 +86,13 @@ mod tests {
         {
             assert_eq!(digits(text), None, "{text}");
         }
-        assert!(read("120363012345678901@g.us").unwrap().is_sure());
-        assert!(!read("20261121").unwrap().is_sure(), "a date");
+        assert!(parse_phone("120363012345678901@g.us").unwrap().is_certain());
+        assert!(!parse_phone("20261121").unwrap().is_certain(), "a date");
     }
 
     #[test]
     fn the_mobile_digit_makes_no_difference() {
-        let key = |text: &str| read(text).unwrap().key();
+        let key = |text: &str| parse_phone(text).unwrap().comparison_key();
         assert_eq!(key("5511999990000"), key("551199990000"));
         assert_eq!(key("5215512345678"), key("525512345678"));
         assert_eq!(key("5491123456789"), key("541123456789"));

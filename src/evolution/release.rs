@@ -21,9 +21,9 @@ pub struct Facts {
     /// In the order that Prisma applies them.
     pub migrations: Vec<Migration>,
     /// Migrations of rolling images that no release kept.
-    pub withdrawn: Vec<Withdrawn>,
+    pub withdrawn: Vec<WithdrawnMigration>,
     /// Migrations that were proposed or branched but never came out.
-    pub never_released: Vec<NeverReleased>,
+    pub never_released: Vec<UnreleasedMigration>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -52,7 +52,7 @@ pub struct Migration {
     pub name: String,
     since: String,
     /// Every content that a release shipped under this name.
-    pub contents: Vec<Content>,
+    pub contents: Vec<MigrationContent>,
     /// Content that only rolling images had.
     #[serde(default)]
     pub unreleased: Vec<UnreleasedContent>,
@@ -60,7 +60,7 @@ pub struct Migration {
 
 /// A file's content, by its checksum.
 #[derive(Debug, Deserialize)]
-pub struct Content {
+pub struct MigrationContent {
     /// Hex SHA-256 of the file, as Prisma stores it.
     pub sha256: String,
     /// The releases that shipped it.
@@ -78,7 +78,7 @@ pub struct UnreleasedContent {
 
 /// A migration that came with a rolling image and was taken back.
 #[derive(Debug, Deserialize, Serialize)]
-pub struct Withdrawn {
+pub struct WithdrawnMigration {
     /// The folder's name.
     pub name: String,
     /// What it held.
@@ -87,7 +87,7 @@ pub struct Withdrawn {
 
 /// A migration of a branch or a pull request that no release took.
 #[derive(Debug, Deserialize, Serialize)]
-pub struct NeverReleased {
+pub struct UnreleasedMigration {
     /// The folder's name.
     pub name: String,
     /// Hex SHA-256 of the file, as far as it is known.
@@ -138,7 +138,7 @@ impl Release {
 
     /// The release that a person means: with this version, also behind a `v`; where only a pre-release of it exists
     /// (`2.0.3`), that one.
-    pub fn meant(version: &str) -> Option<Self> {
+    pub fn resolve(version: &str) -> Option<Self> {
         let version = version.trim().trim_start_matches('v');
         Self::find(version)
             .or_else(|| Self::all().find(|release| release.version().split('-').next() == Some(version)))
@@ -174,7 +174,7 @@ impl Migration {
 
     /// The checksum of the content that `release` ships.
     pub fn checksum_in(&self, release: Release) -> Option<&str> {
-        let shipped = |content: &&Content| range_of(&content.releases).contains(release);
+        let shipped = |content: &&MigrationContent| range_of(&content.releases).contains(release);
         self.contents.iter().find(shipped).map(|content| content.sha256.as_str())
     }
 
@@ -200,8 +200,9 @@ impl ReleaseRange {
     /// When a bound is no known release, or the range is empty.
     pub fn parse(text: &str) -> Result<Self> {
         let (from, to) = text.trim().split_once("..").context("a range is written FROM.. or FROM..TO")?;
-        let known =
-            |version: &str| Release::meant(version).with_context(|| format!("{version} is no known release"));
+        let known = |version: &str| {
+            Release::resolve(version).with_context(|| format!("{version} is no known release"))
+        };
         let range = Self { from: known(from)?, to: (!to.is_empty()).then(|| known(to)).transpose()? };
         anyhow::ensure!(range.to.is_none_or(|to| range.from <= to), "the range {text} is empty");
         Ok(range)
@@ -247,7 +248,7 @@ pub struct HistoryRow {
 
 /// What the migration history says of a database.
 #[derive(Debug, Clone)]
-pub struct History {
+pub struct MigrationHistory {
     /// The releases whose migrations these are; `None` when not even the first release is complete.
     pub range: Option<ReleaseRange>,
     /// Names applied, known or not, in order of the name.
@@ -262,12 +263,12 @@ pub struct History {
     pub reissued: Vec<String>,
 }
 
-impl History {
+impl MigrationHistory {
     /// Reads the rows against the facts.
     ///
     /// The release is the last one whose migrations are all applied. Checksums narrow the lower end: content
     /// that first came with 2.3.5 was not applied by an older server.
-    pub fn read(rows: &[HistoryRow]) -> Self {
+    pub fn from_rows(rows: &[HistoryRow]) -> Self {
         let is_applied = |row: &&HistoryRow| row.finished && !row.rolled_back;
         let applied: BTreeSet<String> = rows.iter().filter(is_applied).map(|r| r.name.clone()).collect();
         let failed = rows

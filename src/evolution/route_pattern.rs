@@ -24,7 +24,7 @@ pub fn before_instance(segment: &str) -> String {
             actions.entry(resource).or_default().insert(action);
         }
     }
-    // Resources with the same actions share them: the bots, and everything that has just `find` and `set`.
+    // Resources with the same actions share them: the bots, and everything that has just `match_path` and `set`.
     let mut resources: BTreeMap<BTreeSet<String>, Vec<&str>> = BTreeMap::new();
     for (resource, actions) in actions {
         resources.entry(actions).or_default().push(resource);
@@ -47,7 +47,7 @@ mod tests {
     use std::sync::LazyLock;
 
     use super::*;
-    use crate::evolution::routes::find;
+    use crate::evolution::routes::match_path;
     use proptest::prelude::*;
     use regex::Regex;
 
@@ -92,7 +92,7 @@ mod tests {
             keep in 0_usize..4,
         ) {
             let path = format!("/{}{}/x", words[..words.len().min(keep)].join("/"), known.path).replace("//", "/");
-            let found = find(path.as_bytes()).and_then(|target| target.instance);
+            let found = match_path(path.as_bytes()).and_then(|target| target.instance);
             prop_assert_eq!(instance(&path).map(str::as_bytes), found, "{}", path);
         }
     }

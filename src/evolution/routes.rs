@@ -3,8 +3,8 @@
 //! Source of the facts: the routers of 2.1.1, 2.2.3, 2.3.7 and 2.4.0-rc2; how segments are matched and decoded
 //! was seen in runs of 2.1.1 and 2.3.7.
 
-mod nearly;
-mod segment;
+mod path_segment;
+mod suggest;
 
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -14,8 +14,8 @@ use foldhash::fast::RandomState;
 use memchr::{memchr2, memmem};
 use serde::Deserialize;
 
-pub use self::nearly::{Fault, Missed, nearly};
-pub use self::segment::{decode_segment, encode_segment, instance_in_query, parameter};
+pub use self::path_segment::{decode_segment, encode_segment, instance_in_query, parameter};
+pub use self::suggest::{NearRoute, RouteError, suggest_route};
 
 /// One verb on one path.
 #[derive(Debug, Deserialize)]
@@ -30,7 +30,7 @@ pub struct Route {
 
 /// A path, with every verb it answers to.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Template {
+pub struct RouteTemplate {
     /// The path, parameters written `:like`.
     pub path: &'static str,
     methods: Vec<&'static str>,
@@ -38,7 +38,7 @@ pub struct Template {
     takes_post: bool,
 }
 
-impl Template {
+impl RouteTemplate {
     /// The verb, if the server answers it here in any release known; it treats `HEAD` as `GET`.
     ///
     /// With another verb the server says `Cannot POST /…` and looks at no name at all.
@@ -49,7 +49,7 @@ impl Template {
         self.methods.iter().copied().find(|known| method.eq_ignore_ascii_case(known.as_bytes()))
     }
 
-    /// Whether the server answers this verb here: [`Template::verb`], quicker.
+    /// Whether the server answers this verb here: [`RouteTemplate::verb`], quicker.
     pub fn answers(&self, method: &[u8]) -> bool {
         // By far the most requests have one of these, spelled so.
         match method {
@@ -87,9 +87,9 @@ impl Template {
 
 /// What a request's path asks for.
 #[derive(Debug, Clone, Copy)]
-pub struct Target<'p> {
+pub struct RouteMatch<'p> {
     /// The route's path.
-    pub template: &'static Template,
+    pub template: &'static RouteTemplate,
     /// The segment that names the instance, still percent-encoded; `None` where the route has none.
     pub instance: Option<&'p [u8]>,
 }
@@ -104,13 +104,13 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
 });
 
 /// Per `resource/action` in lower case: the path with no parameter, with one, and with two.
-static TEMPLATES: LazyLock<HashMap<Vec<u8>, [Option<Template>; 3], RandomState>> = LazyLock::new(|| {
-    let mut templates: HashMap<Vec<u8>, [Option<Template>; 3], RandomState> = HashMap::default();
+static TEMPLATES: LazyLock<HashMap<Vec<u8>, [Option<RouteTemplate>; 3], RandomState>> = LazyLock::new(|| {
+    let mut templates: HashMap<Vec<u8>, [Option<RouteTemplate>; 3], RandomState> = HashMap::default();
     for route in ROUTES.iter() {
         let mut segments = route.path[1..].split('/');
         let fixed: Vec<&str> = segments.by_ref().take(2).collect();
         let slot = &mut templates.entry(fixed.join("/").to_ascii_lowercase().into_bytes()).or_default();
-        let template = slot[segments.count()].get_or_insert_with(|| Template {
+        let template = slot[segments.count()].get_or_insert_with(|| RouteTemplate {
             path: &route.path,
             methods: Vec::new(),
             takes_get: false,
@@ -133,7 +133,7 @@ pub fn routes() -> &'static [Route] {
 /// Takes the path as a log holds it: percent-encoded, with or without a scheme and host, a reverse proxy's
 /// prefix, a query, a trailing slash; letter case in the route does not matter, as it does not to the server.
 /// `None` for anything else, the manager's pages among it.
-pub fn find(path: &[u8]) -> Option<Target<'_>> {
+pub fn match_path(path: &[u8]) -> Option<RouteMatch<'_>> {
     let path = without_origin(path);
     let path = memchr2(b'?', b'#', path).map_or(path, |end| &path[..end]);
     let path = path.strip_suffix(b"/").unwrap_or(path).strip_prefix(b"/")?;
@@ -151,12 +151,12 @@ pub fn find(path: &[u8]) -> Option<Target<'_>> {
             return None;
         }
         let instance = last.filter(|_| template.names_instance());
-        return (instance != Some(b"")).then_some(Target { template, instance });
+        return (instance != Some(b"")).then_some(RouteMatch { template, instance });
     }
     None
 }
 
-fn template(resource: &[u8], action: &[u8], parameters: usize) -> Option<&'static Template> {
+fn template(resource: &[u8], action: &[u8], parameters: usize) -> Option<&'static RouteTemplate> {
     TEMPLATES.get(&*key(resource, action)?)?[parameters].as_ref()
 }
 
@@ -185,14 +185,14 @@ impl Deref for ArrayKey {
 }
 
 /// Whether a path would ask for a route without the slashes that are doubled, or the manager's prefix.
-fn without_fault(path: &[u8]) -> Option<(Target<'_>, nearly::Fault)> {
+fn without_fault(path: &[u8]) -> Option<(RouteMatch<'_>, suggest::RouteError)> {
     let origin = without_origin(path);
     let path = memchr2(b'?', b'#', origin).map_or(origin, |end| &origin[..end]);
     let trimmed = path.strip_suffix(b"/").unwrap_or(path);
     let starts = trimmed.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
-    let target = starts.rev().find_map(|at| find(&trimmed[at..]))?;
+    let target = starts.rev().find_map(|at| match_path(&trimmed[at..]))?;
     let is_doubled = memmem::find(trimmed, b"//").is_some();
-    Some((target, if is_doubled { nearly::Fault::Slashes } else { nearly::Fault::Manager }))
+    Some((target, if is_doubled { suggest::RouteError::Slashes } else { suggest::RouteError::Manager }))
 }
 
 /// Whether the server cannot decode a path, and answers 400 `Failed to decode param`: its escapes are not of UTF-8 [run].
@@ -215,7 +215,9 @@ mod tests {
     use super::*;
 
     fn instance(path: &str) -> Option<&str> {
-        find(path.as_bytes()).and_then(|target| target.instance).map(|name| str::from_utf8(name).unwrap())
+        match_path(path.as_bytes())
+            .and_then(|target| target.instance)
+            .map(|name| str::from_utf8(name).unwrap())
     }
 
     #[test]
@@ -231,7 +233,7 @@ mod tests {
                     path.to_uppercase().replace("BETA%20STORE", "beta%20store")
                 ),
             ] {
-                let target = find(path.as_bytes()).unwrap_or_else(|| panic!("{path} finds no route"));
+                let target = match_path(path.as_bytes()).unwrap_or_else(|| panic!("{path} finds no route"));
                 assert_eq!(target.template.path, route.path, "{path}");
                 assert!(target.template.verb(route.method.as_bytes()).is_some());
                 let named = route.path.ends_with(INSTANCE).then_some(&b"beta%20store"[..]);
@@ -278,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_verb_that_the_route_lacks_is_refused() {
-        let target = find(b"/instance/connectionState/alpha").unwrap();
+        let target = match_path(b"/instance/connectionState/alpha").unwrap();
         assert_eq!(target.template.verb(b"get"), Some("GET"));
         assert_eq!(target.template.verb(b"HEAD"), Some("HEAD"));
         assert_eq!(target.template.verb(b"POST"), None);

@@ -14,14 +14,14 @@ use super::release::{Release, ReleaseRange};
 #[derive(Debug, Deserialize)]
 pub struct Schema {
     /// Enum types.
-    pub enums: Vec<Enum>,
+    pub enums: Vec<EnumType>,
     /// Tables, by name.
     pub tables: Vec<Table>,
 }
 
 /// An enum type.
 #[derive(Debug, Deserialize)]
-pub struct Enum {
+pub struct EnumType {
     /// Its name.
     pub name: String,
     /// Its labels, in order.
@@ -109,7 +109,7 @@ macro_rules! versioned {
         }
     )*};
 }
-versioned!(Enum, Table, Column, Index, ForeignKey);
+versioned!(EnumType, Table, Column, Index, ForeignKey);
 
 fn in_release<T: Versioned>(things: &[T], release: Release) -> impl Iterator<Item = &T> {
     things.iter().filter(move |thing| thing.range().is_none_or(|range| range.contains(release)))
@@ -154,7 +154,7 @@ impl Schema {
     }
 
     /// The enum types of a release.
-    pub fn enums(&self, release: Release) -> impl Iterator<Item = &Enum> {
+    pub fn enums(&self, release: Release) -> impl Iterator<Item = &EnumType> {
         in_release(&self.enums, release)
     }
 }

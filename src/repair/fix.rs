@@ -18,12 +18,12 @@ use std::sync::LazyLock;
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
-use super::statements::is_query;
-use crate::database::script::{FILES, Script, Variables, render};
+use super::fix_sql::is_query;
+use crate::checks::check::{CheckScope, all_checks};
+use crate::database::sql_file::{FILES, SqlFile, Variables, render};
 use crate::evolution::release::ReleaseRange;
-use crate::examine::check::{Family, checks};
-use crate::examine::finding::{Finding, FixSummary};
-use crate::examine::rule::Applicability;
+use crate::rules::finding::{Finding, FixSummary};
+use crate::rules::rule::Applicability;
 
 /// The hazards that a fix may have, and whether `--apply` needs consent to them. Those that destroy do.
 pub const HAZARDS: &[(&str, bool)] = &[
@@ -39,7 +39,7 @@ pub const HAZARDS: &[(&str, bool)] = &[
 /// Those of a fix's hazards that need consent, in the order of [`HAZARDS`]. `limits-undo` does where undo cannot be exact from the
 /// start, which only a fix of references has; elsewhere it says that later rows may be in undo's way.
 pub fn needing_consent(code: &str, hazards: &[String]) -> Vec<String> {
-    let is_inexact = find(code).is_some_and(|fix| fix.family == Family::Reference);
+    let is_inexact = find_fix(code).is_some_and(|fix| fix.family == CheckScope::Reference);
     let needs = |name: &str, always: bool| always || (name == "limits-undo" && is_inexact);
     let has = |name: &str| hazards.iter().any(|one| one == name);
     let needed = HAZARDS.iter().filter(|(name, always)| needs(name, *always) && has(name));
@@ -87,7 +87,7 @@ pub struct Fix {
     /// The statements that reverse them.
     pub down: Vec<String>,
     /// What the statements are run for.
-    pub family: Family,
+    pub family: CheckScope,
     /// SHA-256 over all its files: what the ledger compares.
     pub checksum: String,
 }
@@ -104,7 +104,7 @@ impl Fix {
             checksum.update([0]);
         }
         let checksum = checksum.finalize();
-        let [mut rows, up, down] = [rows, up, down].map(Script::parse);
+        let [mut rows, up, down] = [rows, up, down].map(SqlFile::parse);
         let brings_its_way_back = up.statements.iter().all(|statement| is_query(statement));
         ensure!(
             down.statements.is_empty() == up.statements.is_empty()
@@ -112,16 +112,16 @@ impl Fix {
             "{stem}: no way without its way back"
         );
         let first = if up.header.is_empty() { &rows } else { &up };
-        let need = |key: &str| first.get(key).with_context(|| format!("{stem}: the header lacks `{key}`"));
-        let header = |key: &str| first.get(key);
+        let need = |key: &str| first.header(key).with_context(|| format!("{stem}: the header lacks `{key}`"));
+        let header = |key: &str| first.header(key);
         let words = |key: &str| -> Vec<String> {
-            first.get(key).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+            first.header(key).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
         };
         let code = need("code")?.to_owned();
         let (rows_of, rows_of_index) = borrowed(&up).unzip();
         let rows_code = rows_of.unwrap_or(code.clone());
         for (script, code) in [(&rows, &rows_code), (&up, &code), (&down, &code)] {
-            let is_right = script.statements.is_empty() || script.get("code") == Some(code);
+            let is_right = script.statements.is_empty() || script.header("code") == Some(code);
             ensure!(is_right, "{stem}: the files name different codes");
         }
         ensure!(stem.split('_').next() == Some(&code), "{stem}: the header names {code}");
@@ -143,7 +143,7 @@ impl Fix {
             upstream: words("upstream"),
             records: header("records") == Some("found"),
             name: stem.split_once('_').map(|(_, name)| name.replace('_', "-")).unwrap_or_default(),
-            family: Family::parse(header("each")).with_context(|| stem.to_owned())?,
+            family: CheckScope::parse(header("each")).with_context(|| stem.to_owned())?,
             rows: rows.statements.pop(),
             before_rows: rows.statements,
             rows_of_index,
@@ -164,8 +164,8 @@ impl Fix {
 }
 
 /// `rows: CODE INDEX` in an up file: the rows are those that the query of that code selects for that unique index.
-fn borrowed(up: &Script) -> Option<(String, String)> {
-    let (code, index) = up.get("rows")?.split_once(' ')?;
+fn borrowed(up: &SqlFile) -> Option<(String, String)> {
+    let (code, index) = up.header("rows")?.split_once(' ')?;
     Some((code.to_owned(), index.to_owned()))
 }
 
@@ -182,7 +182,7 @@ pub const OPERATION_FILES: &str = "sql/credentials/";
 fn all_in(folder: &str) -> Vec<Fix> {
     stems(folder)
         .into_iter()
-        .map(|stem| load(folder, stem).expect("the tests keep every fix well formed"))
+        .map(|stem| load_fix(folder, stem).expect("the tests keep every fix well formed"))
         .collect()
 }
 
@@ -201,13 +201,13 @@ pub fn stems(folder: &str) -> BTreeSet<&'static str> {
 ///
 /// # Errors
 /// As [`Fix::parse`].
-pub fn load(folder: &str, stem: &str) -> Result<Fix> {
+pub fn load_fix(folder: &str, stem: &str) -> Result<Fix> {
     let text = |stem: &str, kind: &str| {
         let path = format!("{folder}{stem}.{kind}.sql");
         FILES.iter().find(|(name, _)| *name == path).map_or("", |(_, text)| text)
     };
     let (rows, up, down) = (text(stem, "rows"), text(stem, "up"), text(stem, "down"));
-    let rows = match borrowed(&Script::parse(up)) {
+    let rows = match borrowed(&SqlFile::parse(up)) {
         None => rows,
         Some((code, _)) => {
             let lender = stems(folder).into_iter().find(|other| other.starts_with(&format!("{code}_")));
@@ -218,24 +218,24 @@ pub fn load(folder: &str, stem: &str) -> Result<Fix> {
 }
 
 /// Every fix, by code.
-pub fn fixes() -> &'static [Fix] {
+pub fn all_fixes() -> &'static [Fix] {
     &FIXES
 }
 
 /// The fix for a code.
-pub fn find(code: &str) -> Option<&'static Fix> {
-    fixes().iter().find(|fix| fix.code == code)
+pub fn find_fix(code: &str) -> Option<&'static Fix> {
+    all_fixes().iter().find(|fix| fix.code == code)
 }
 
 /// The operation of a name.
-pub fn operation(name: &str) -> Option<&'static Fix> {
+pub fn find_operation(name: &str) -> Option<&'static Fix> {
     OPERATIONS.iter().find(|operation| operation.code == name)
 }
 
 /// The statements that repair a finding, where they are all there is to it: no rows to move, nothing to ask the database.
 pub fn suggestion(finding: &Finding, schema: Option<&str>) -> Option<Vec<String>> {
-    let fix = find(&finding.code).filter(|_| finding.is_fixable)?;
-    if fix.family == Family::Finding {
+    let fix = find_fix(&finding.code).filter(|_| finding.is_fixable)?;
+    if fix.family == CheckScope::Finding {
         return Some(finding.repair.statements.clone()).filter(|statements| !statements.is_empty());
     }
     let writes = |statement: &&String| is_query(statement) && !statement.contains(" AS note");
@@ -252,7 +252,7 @@ pub fn suggestion(finding: &Finding, schema: Option<&str>) -> Option<Vec<String>
 /// a person could mend it, is manual.
 pub fn annotate(findings: &mut [Finding]) {
     for finding in findings {
-        finding.fix = match find(&finding.code) {
+        finding.fix = match find_fix(&finding.code) {
             Some(fix) if finding.is_fixable => Some(FixSummary {
                 version: fix.version,
                 applicability: fix.applicability,
@@ -263,7 +263,7 @@ pub fn annotate(findings: &mut [Finding]) {
                 applicability: Applicability::Manual,
                 hazards: Vec::new(),
             }),
-            None => checks()
+            None => all_checks()
                 .iter()
                 .find(|c| c.rule.code == finding.code)
                 .and_then(|c| c.rule.fix)

@@ -8,20 +8,20 @@ use serde_json::Value;
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
-use super::access::close_to_others;
-use super::locks::{self, Mode};
-use super::online::{Later, State};
-use super::orphans::Constraint;
-use super::statements::WayBack;
+use super::deferred_ddl::{DeferredState, DeferredStatement};
+use super::fix_sql::UndoStatement;
+use super::locks::{self, LockMode};
+use super::orphan_constraints::SavedConstraint;
+use super::schema_acl::revoke_from_others;
+use crate::checks::query_variables;
+use crate::checks::references::Reference;
 use crate::database::catalog::{Catalog, Ddl};
-use crate::database::quote::Fragment;
-use crate::database::run::{rows, script, statement_rows};
-use crate::database::script::Variables;
-use crate::database::trust;
+use crate::database::ident::SqlFragment;
+use crate::database::query::{execute_file, query_file, query_statement};
+use crate::database::sql_file::Variables;
+use crate::database::trusted_roles;
+use crate::error::user_error;
 use crate::evolution::release::ReleaseRange;
-use crate::examine::facts;
-use crate::examine::references::Reference;
-use crate::exit::failure;
 
 const FORMAT: &str = "evodoctor ledger, format 3";
 
@@ -30,7 +30,7 @@ const OLD_FORMATS: [&str; 2] = ["evodoctor ledger, format 1", "evodoctor ledger,
 
 /// A run that was applied.
 #[derive(Debug, Clone, Serialize)]
-pub struct Run {
+pub struct AppliedRun {
     /// Its number, from 1.
     pub run: i64,
     /// The schema it changed.
@@ -55,7 +55,7 @@ pub struct Run {
     pub closed_at: Option<String>,
     /// By which role.
     pub closed_by: Option<String>,
-    /// Upstream's migrations that have changed the same objects since; told by [`overtaken`].
+    /// Upstream's migrations that have changed the same objects since; told by [`mark_superseded`].
     pub superseded_by: Vec<String>,
     /// The first run of the series of batches that it is of; `null` for a run that stands alone.
     pub series: Option<i64>,
@@ -86,41 +86,41 @@ pub struct AppliedFix {
     pub ddl_after: Ddl,
     /// What undo needs besides the files.
     #[serde(skip_serializing)]
-    pub steps: Steps,
+    pub steps: UndoSteps,
 }
 
 /// What undo needs besides the files of the fix.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Steps {
+pub struct UndoSteps {
     /// Constraints that the fix dealt with.
     #[serde(default)]
-    pub constraints: Vec<Constraint>,
+    pub constraints: Vec<SavedConstraint>,
     /// The arguments of an operation.
     #[serde(default)]
     pub arguments: BTreeMap<String, String>,
     /// How to reverse the statements that queries wrote.
     #[serde(default)]
-    pub ways_back: Vec<WayBack>,
+    pub ways_back: Vec<UndoStatement>,
     /// Upstream's migrations whose work the fix did, and which it recorded as applied.
     #[serde(default)]
     pub records: Vec<String>,
     /// What was left for after the transaction, and how far it is.
     #[serde(default)]
-    pub later: Vec<Later>,
+    pub later: Vec<DeferredStatement>,
     /// How many of the removed rows referred to nothing by a key that was there, by the key's name: so many may come back so.
     /// Not known of runs before ledger format 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orphans: Option<BTreeMap<String, i64>>,
 }
 
-impl Steps {
+impl UndoSteps {
     /// Remembers which keys removed rows did not keep, and what these keys are: the rows have to come back past them.
     pub fn remember_orphans(&mut self, orphans: Vec<(String, i64)>, all: &[Reference]) {
         for (name, _) in &orphans {
             let is_it =
                 |reference: &&Reference| reference.declared.as_ref().is_some_and(|key| key.name == *name);
-            for constraint in all.iter().filter(is_it).map(Constraint::of) {
-                let is_known = |known: &Constraint| {
+            for constraint in all.iter().filter(is_it).map(SavedConstraint::from_reference) {
+                let is_known = |known: &SavedConstraint| {
                     known.name == constraint.name && known.child_table == constraint.child_table
                 };
                 if !self.constraints.iter().any(is_known) {
@@ -164,12 +164,12 @@ impl AppliedFix {
     }
 }
 
-impl Run {
+impl AppliedRun {
     /// What is still to be done for it to be whole; nothing of a run that was undone or closed.
-    pub fn open(&self) -> Vec<&Later> {
+    pub fn pending_statements(&self) -> Vec<&DeferredStatement> {
         let is_over = self.undone_at.is_some() || self.closed_at.is_some();
         let fixes = self.fixes.iter().filter(|_| !is_over);
-        fixes.flat_map(|fix| &fix.steps.later).filter(|later| later.state == State::Open).collect()
+        fixes.flat_map(|fix| &fix.steps.later).filter(|later| later.state == DeferredState::Open).collect()
     }
 }
 
@@ -178,7 +178,8 @@ impl Run {
 /// # Errors
 /// When the connection is lost.
 async fn state(connection: &mut PgConnection, schema: &str) -> Result<PgRow> {
-    let rows = rows(connection, "sql/ledger/state.sql", &trust::variables(schema)?).await?;
+    let rows =
+        query_file(connection, "sql/ledger/state.sql", &trusted_roles::trust_variables(schema)?).await?;
     rows.into_iter().next().context("the server did not answer")
 }
 
@@ -186,7 +187,7 @@ async fn state(connection: &mut PgConnection, schema: &str) -> Result<PgRow> {
 ///
 /// # Errors
 /// When something else has the name, others may change it, or a newer version of this program made it.
-pub async fn exists(connection: &mut PgConnection, schema: &str) -> Result<bool> {
+pub async fn ledger_exists(connection: &mut PgConnection, schema: &str) -> Result<bool> {
     expect_sound(&state(connection, schema).await?)
 }
 
@@ -197,18 +198,18 @@ fn expect_sound(row: &PgRow) -> Result<bool> {
     let is_ours = |comment: &str| comment == FORMAT || OLD_FORMATS.contains(&comment);
     if exists && !comment.as_deref().is_some_and(is_ours) {
         return Err(match comment {
-            Some(comment) if comment.starts_with("evodoctor ledger") => failure(
+            Some(comment) if comment.starts_with("evodoctor ledger") => user_error(
                 format!("the ledger in this database is of another format ({comment})"),
                 "use the version of evodoctor that wrote it, or a newer one",
             ),
-            _ => failure(
+            _ => user_error(
                 "this database has a schema \"evodoctor\" that is not evodoctor's ledger",
                 "rename that schema: evodoctor keeps its ledger and quarantine under this name",
             ),
         });
     }
     if let Some(why) = row.try_get::<Option<String>, _>("distrust")? {
-        return Err(failure(
+        return Err(user_error(
             format!("the ledger in the schema \"evodoctor\" is not trusted: {why}; nothing in it is read"),
             "what it says could be forged. If it is not yours: DROP SCHEMA \"evodoctor\" CASCADE. If it is: give the schema and \
              its tables to the owner of Evolution's tables (ALTER SCHEMA, ALTER TABLE … OWNER TO), take the rights of others \
@@ -217,7 +218,7 @@ fn expect_sound(row: &PgRow) -> Result<bool> {
     }
     if exists && !row.try_get::<bool, _>("is_usable")? {
         let owner: String = row.try_get("owner")?;
-        return Err(failure(
+        return Err(user_error(
             "this role may not read evodoctor's ledger",
             format!("connect as {owner:?}, who owns the schema \"evodoctor\""),
         ));
@@ -243,7 +244,7 @@ pub async fn expect_own(connection: &mut PgConnection, schema: &str, role: &str)
     let row = state(connection, schema).await?;
     let owner: String = row.try_get("owner")?;
     if owner != role {
-        return Err(failure(
+        return Err(user_error(
             format!(
                 "the way back is kept in the ledger, which belongs to {owner:?}, and runs with that role's rights only"
             ),
@@ -252,15 +253,15 @@ pub async fn expect_own(connection: &mut PgConnection, schema: &str, role: &str)
     }
     match row.try_get::<Option<String>, _>("other_writer")? {
         None => Ok(()),
-        Some(writer) => Err(failure(
+        Some(writer) => Err(user_error(
             format!(
                 "the way back is kept in the ledger, and {writer:?} may write there what {role:?} would run"
             ),
             format!(
                 "ALTER TABLE … OWNER TO {who} for the tables of \"evodoctor\", REVOKE ALL ON ALL TABLES IN SCHEMA \"evodoctor\" \
                  FROM {writer}, and look at \"steps\" of \"evodoctor\".\"applied_fix\" first",
-                who = Fragment::ident(role),
-                writer = Fragment::ident(&writer),
+                who = SqlFragment::ident(role),
+                writer = SqlFragment::ident(&writer),
             ),
         )),
     }
@@ -270,7 +271,7 @@ pub async fn expect_own(connection: &mut PgConnection, schema: &str, role: &str)
 ///
 /// # Errors
 /// When something else has the ledger's name, or this role may not even read it.
-pub async fn obstacle(
+pub async fn write_obstacle(
     connection: &mut PgConnection,
     schema: &str,
     role: &str,
@@ -285,7 +286,7 @@ pub async fn obstacle(
             format!(
                 "connect as {owner:?}, or let it hand the ledger over: ALTER SCHEMA \"evodoctor\" OWNER TO {who}, and the \
                  same for each of its tables",
-                who = Fragment::ident(role)
+                who = SqlFragment::ident(role)
             ),
         )));
     }
@@ -294,7 +295,7 @@ pub async fn obstacle(
             format!("owns the schema \"evodoctor\", but not the ledger's tables in it: {owner:?} does"),
             format!(
                 "as {owner:?}: ALTER TABLE \"evodoctor\".\"run\" OWNER TO {who}, and so on for its other tables",
-                who = Fragment::ident(role)
+                who = SqlFragment::ident(role)
             ),
         )));
     }
@@ -303,8 +304,8 @@ pub async fn obstacle(
             "may not create the schema \"evodoctor\", where the ledger and the quarantine go".to_owned(),
             format!(
                 "as the database's owner: GRANT CREATE ON DATABASE {} TO {}",
-                Fragment::ident(database),
-                Fragment::ident(role)
+                SqlFragment::ident(database),
+                SqlFragment::ident(role)
             ),
         )));
     }
@@ -315,12 +316,17 @@ pub async fn obstacle(
 ///
 /// # Errors
 /// When this role may not create or use it; the message says what to grant.
-pub async fn open(connection: &mut PgConnection, schema: &str, role: &str, database: &str) -> Result<i64> {
-    if let Some((line, step)) = obstacle(connection, schema, role, database).await? {
-        return Err(failure(format!("role {role:?} {line}; nothing has been changed"), step));
+pub async fn create_or_upgrade(
+    connection: &mut PgConnection,
+    schema: &str,
+    role: &str,
+    database: &str,
+) -> Result<i64> {
+    if let Some((line, step)) = write_obstacle(connection, schema, role, database).await? {
+        return Err(user_error(format!("role {role:?} {line}; nothing has been changed"), step));
     }
     bring_up_to_date(connection, schema).await?;
-    let next = rows(connection, "sql/ledger/next_run.sql", &Variables::default()).await?;
+    let next = query_file(connection, "sql/ledger/next_run.sql", &Variables::default()).await?;
     Ok(next.first().context("a number is one row")?.try_get("run")?)
 }
 
@@ -331,8 +337,8 @@ pub async fn open(connection: &mut PgConnection, schema: &str, role: &str, datab
 pub async fn bring_up_to_date(connection: &mut PgConnection, schema: &str) -> Result<()> {
     let comment: Option<String> = state(connection, schema).await?.try_get("comment")?;
     if comment.as_deref() != Some(FORMAT) {
-        script(connection, "sql/ledger/create.sql", &Variables::default()).await?;
-        close_to_others(connection).await?;
+        execute_file(connection, "sql/ledger/create.sql", &Variables::default()).await?;
+        revoke_from_others(connection).await?;
         expect_sound(&state(connection, schema).await?)?;
     }
     Ok(())
@@ -341,11 +347,11 @@ pub async fn bring_up_to_date(connection: &mut PgConnection, schema: &str) -> Re
 /// Whatever the ledger's own statements met of locks: its tables are busy.
 pub fn as_timeout(error: anyhow::Error) -> anyhow::Error {
     let tables = ["run", "applied_fix", "quarantine_entry"].map(str::to_owned);
-    locks::as_timeout(error, "evodoctor", &tables, Mode::ShareRowExclusive)
+    locks::as_timeout(error, "evodoctor", &tables, LockMode::ShareRowExclusive)
 }
 
 /// Writes the run and its fixes, in the transaction that applied them; as one of a series of batches, if it is.
-pub async fn record(
+pub async fn record_run(
     connection: &mut PgConnection,
     schema: &str,
     range: Option<ReleaseRange>,
@@ -362,7 +368,7 @@ pub async fn record(
         .text("release_to", bound(range.and_then(|r| r.to)))
         .text("plan_hash", plan_hash)
         .text("series", series.map(|first| first.to_string()).unwrap_or_default());
-    script(connection, "sql/ledger/record_run.sql", &variables).await?;
+    execute_file(connection, "sql/ledger/record_run.sql", &variables).await?;
     for (position, fix) in fixes.iter().enumerate() {
         let variables = Variables::default()
             .text("position", position.to_string())
@@ -373,7 +379,7 @@ pub async fn record(
             .text("ddl_before", serde_json::to_string(&fix.ddl_before)?)
             .text("ddl_after", serde_json::to_string(&fix.ddl_after)?)
             .text("steps", serde_json::to_string(&fix.steps)?);
-        script(connection, "sql/ledger/record_fix.sql", &variables).await?;
+        execute_file(connection, "sql/ledger/record_fix.sql", &variables).await?;
     }
     Ok(())
 }
@@ -382,7 +388,7 @@ pub async fn record(
 ///
 /// # Errors
 /// When the connection is lost.
-pub async fn settle(
+pub async fn update_fix(
     connection: &mut PgConnection,
     run: i64,
     position: usize,
@@ -393,19 +399,19 @@ pub async fn settle(
         .text("position", position.to_string())
         .text("ddl_after", serde_json::to_string(&fix.ddl_after)?)
         .text("steps", serde_json::to_string(&fix.steps)?);
-    script(connection, "sql/ledger/settle_fix.sql", &variables).await
+    execute_file(connection, "sql/ledger/update_fix.sql", &variables).await
 }
 
 /// Every run in the ledger, newest first; none when there is no ledger.
 ///
 /// # Errors
 /// When the ledger is not to be trusted, or holds what cannot be read.
-pub async fn runs(connection: &mut PgConnection, schema: &str) -> Result<Vec<Run>> {
-    if !exists(connection, schema).await? {
+pub async fn read_runs(connection: &mut PgConnection, schema: &str) -> Result<Vec<AppliedRun>> {
+    if !ledger_exists(connection, schema).await? {
         return Ok(Vec::new());
     }
-    let found = rows(connection, "sql/ledger/runs.sql", &Variables::default()).await?;
-    let mut runs: Vec<Run> = found.iter().map(read_run).collect::<Result<_>>()?;
+    let found = query_file(connection, "sql/ledger/runs.sql", &Variables::default()).await?;
+    let mut runs: Vec<AppliedRun> = found.iter().map(read_run).collect::<Result<_>>()?;
     let kept = kept_rows(connection).await?;
     for run in &mut runs {
         run.quarantined = kept.get(&run.run).copied().unwrap_or_default();
@@ -416,7 +422,7 @@ pub async fn runs(connection: &mut PgConnection, schema: &str) -> Result<Vec<Run
 /// How many rows each run has in the quarantine, in the form of today and in that of older versions.
 async fn kept_rows(connection: &mut PgConnection) -> Result<BTreeMap<i64, i64>> {
     let mut kept = BTreeMap::new();
-    let forms = rows(connection, "sql/ledger/quarantine_forms.sql", &Variables::default()).await?;
+    let forms = query_file(connection, "sql/ledger/quarantine_forms.sql", &Variables::default()).await?;
     let forms = forms.first().context("the server did not answer")?;
     for (form, path) in
         [("has_entries", "sql/ledger/quarantined.sql"), ("has_legacy", "sql/ledger/quarantined_legacy.sql")]
@@ -424,7 +430,7 @@ async fn kept_rows(connection: &mut PgConnection) -> Result<BTreeMap<i64, i64>> 
         if !forms.try_get::<bool, _>(form)? {
             continue;
         }
-        for row in rows(connection, path, &Variables::default()).await? {
+        for row in query_file(connection, path, &Variables::default()).await? {
             *kept.entry(row.try_get("run")?).or_default() += row.try_get::<i64, _>("count")?;
         }
     }
@@ -435,9 +441,13 @@ async fn kept_rows(connection: &mut PgConnection) -> Result<BTreeMap<i64, i64>> 
 ///
 /// # Errors
 /// When the connection is lost. A ledger that may not be read has no runs to tell it to.
-pub async fn overtaken(connection: &mut PgConnection, catalog: &Catalog, runs: &mut [Run]) -> Result<()> {
-    let Ok(query) = facts::superseded(catalog)? else { return Ok(()) };
-    for row in statement_rows(connection, query).await? {
+pub async fn mark_superseded(
+    connection: &mut PgConnection,
+    catalog: &Catalog,
+    runs: &mut [AppliedRun],
+) -> Result<()> {
+    let Ok(query) = query_variables::superseded_query(catalog)? else { return Ok(()) };
+    for row in query_statement(connection, query).await? {
         let number: i64 = row.try_get("run")?;
         let migrations: Vec<String> = row.try_get("migrations")?;
         for run in runs.iter_mut().filter(|run| run.run == number) {
@@ -449,9 +459,9 @@ pub async fn overtaken(connection: &mut PgConnection, catalog: &Catalog, runs: &
     Ok(())
 }
 
-fn read_run(row: &PgRow) -> Result<Run> {
+fn read_run(row: &PgRow) -> Result<AppliedRun> {
     let fixes: Value = row.try_get("fixes")?;
-    let mut run = Run {
+    let mut run = AppliedRun {
         run: row.try_get("run")?,
         target_schema: row.try_get("target_schema")?,
         applied_at: row.try_get("applied_at")?,
@@ -470,8 +480,11 @@ fn read_run(row: &PgRow) -> Result<Run> {
         unfinished: Vec::new(),
         fixes: serde_json::from_value(fixes).context("the ledger holds a fix that cannot be read")?,
     };
-    for later in
-        run.fixes.iter_mut().flat_map(|fix| &mut fix.steps.later).filter(|later| later.state == State::Open)
+    for later in run
+        .fixes
+        .iter_mut()
+        .flat_map(|fix| &mut fix.steps.later)
+        .filter(|later| later.state == DeferredState::Open)
     {
         let number = run.run;
         *later = later
@@ -479,6 +492,6 @@ fn read_run(row: &PgRow) -> Result<Run> {
             .rendered(&run.target_schema)
             .with_context(|| format!("run {number} of the ledger cannot be gone on with"))?;
     }
-    run.unfinished = run.open().into_iter().map(|later| later.sql.clone()).collect();
+    run.unfinished = run.pending_statements().into_iter().map(|later| later.sql.clone()).collect();
     Ok(run)
 }

@@ -1,9 +1,9 @@
 //! Locks: taken early, in one order, without standing in the queue for long; and a record of how long each was held.
 
 mod blockers;
-mod patience;
-mod tables;
-mod watch;
+mod held_locks;
+mod lock_tables;
+mod retry_backoff;
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use anyhow::{Context, Result, bail};
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
-pub use self::blockers::{Blocker, blockers, sentence, way_out};
-pub use self::patience::{Attempt, Patience};
-pub use self::tables::lock;
-pub use self::watch::{HeldLock, LockWatch, LockedTooLong};
-use crate::database::run::{self, execute, is_lock_trouble, rows, script};
-use crate::database::script::Variables;
-use crate::exit::failure;
+pub use self::blockers::{Blocker, blockers, describe_blockers, suggest_next_step};
+pub use self::held_locks::{HeldLock, LockWatch, LockedTooLong};
+pub use self::lock_tables::lock;
+pub use self::retry_backoff::{LockAttempt, LockRetry};
+use crate::database::query::{self, execute, execute_file, is_lock_conflict, query_file};
+use crate::database::sql_file::Variables;
+use crate::error::user_error;
 
 /// evodoctor's own advisory lock: one change at a time. As in `sql/ledger/locks.sql`.
 const OURS: i64 = 7_312_068_550_316_404_590;
@@ -46,7 +46,7 @@ pub struct LockTimeout {
     /// The tables that were asked for; none where any of the schema, or of the ledger, may be meant.
     pub tables: Vec<String>,
     /// How strongly.
-    pub mode: Mode,
+    pub mode: LockMode,
     /// Whether it is these tables. Otherwise a later statement met a lock: on a row of theirs, or on another table.
     pub is_sure: bool,
 }
@@ -67,16 +67,21 @@ impl LockTimeout {
 
     /// A lock on any table of the schema, or of the ledger.
     fn somewhere(schema: &str) -> Self {
-        Self { schema: schema.to_owned(), tables: Vec::new(), mode: Mode::ShareRowExclusive, is_sure: false }
+        Self {
+            schema: schema.to_owned(),
+            tables: Vec::new(),
+            mode: LockMode::ShareRowExclusive,
+            is_sure: false,
+        }
     }
 }
 
 fn met_a_lock(error: &anyhow::Error) -> bool {
-    error.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>()).any(is_lock_trouble)
+    error.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>()).any(is_lock_conflict)
 }
 
 /// Whatever statement met a lock for too long: it means the same as a table that is busy.
-pub fn as_timeout(error: anyhow::Error, schema: &str, tables: &[String], mode: Mode) -> anyhow::Error {
+pub fn as_timeout(error: anyhow::Error, schema: &str, tables: &[String], mode: LockMode) -> anyhow::Error {
     if met_a_lock(&error) {
         let (schema, tables) = (schema.to_owned(), tables.to_vec());
         return LockTimeout { schema, tables, mode, is_sure: false }.into();
@@ -86,7 +91,7 @@ pub fn as_timeout(error: anyhow::Error, schema: &str, tables: &[String], mode: M
 
 /// How strongly tables are locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mode {
+pub enum LockMode {
     /// For a query: only what others do exclusively stands in its way.
     AccessShare,
     /// Others may read and not write.
@@ -95,7 +100,7 @@ pub enum Mode {
     AccessExclusive,
 }
 
-impl Mode {
+impl LockMode {
     fn as_sql(self) -> &'static str {
         match self {
             Self::AccessShare => "ACCESS SHARE",
@@ -129,15 +134,15 @@ impl Mode {
 ///
 /// # Errors
 /// When another evodoctor, or Prisma's migrations, are at work; the message says who.
-pub async fn begin(connection: &mut PgConnection, moment: Duration) -> Result<()> {
-    run::begin(connection, "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE").await?;
-    script(connection, "sql/ledger/begin.sql", &Variables::default()).await?;
+pub async fn begin_change(connection: &mut PgConnection, moment: Duration) -> Result<()> {
+    query::begin_transaction(connection, "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE").await?;
+    execute_file(connection, "sql/ledger/begin.sql", &Variables::default()).await?;
     execute(connection, format!("SET LOCAL lock_timeout = {}", moment.as_millis().max(1))).await?;
-    let rows = rows(connection, "sql/ledger/locks.sql", &Variables::default()).await?;
+    let rows = query_file(connection, "sql/ledger/locks.sql", &Variables::default()).await?;
     let row = rows.first().context("the server did not answer")?;
     if !row.try_get::<bool, _>("is_ours")? {
-        let who = blockers::changer(connection, OURS).await?;
-        return Err(failure(
+        let who = blockers::lock_holder(connection, OURS).await?;
+        return Err(user_error(
             format!(
                 "another evodoctor is changing this database right now: {who}; nothing has been changed by this one"
             ),
@@ -145,8 +150,8 @@ pub async fn begin(connection: &mut PgConnection, moment: Duration) -> Result<()
         ));
     }
     if !row.try_get::<bool, _>("is_prismas")? {
-        let who = blockers::changer(connection, PRISMAS).await?;
-        return Err(failure(
+        let who = blockers::lock_holder(connection, PRISMAS).await?;
+        return Err(user_error(
             format!("prisma migrate is at work on this database right now: {who}; nothing has been changed"),
             "wait until the server has started and its migrations are done, then try again",
         ));
@@ -161,7 +166,7 @@ pub async fn begin(connection: &mut PgConnection, moment: Duration) -> Result<()
 pub async fn wait_until_ended(connection: &mut PgConnection) -> Result<()> {
     for _ in 0..100 {
         execute(connection, "BEGIN".into()).await?;
-        let rows = rows(connection, "sql/ledger/locks.sql", &Variables::default()).await?;
+        let rows = query_file(connection, "sql/ledger/locks.sql", &Variables::default()).await?;
         let is_free = rows.first().context("the server did not answer")?.try_get("is_ours")?;
         execute(connection, "ROLLBACK".into()).await?;
         if is_free {

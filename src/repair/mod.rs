@@ -1,23 +1,23 @@
 //! Repairing what was found: versioned fixes that are rehearsed in a transaction, shown as a diff, recorded in a
 //! ledger, and undone from it.
 
-pub mod access;
-pub mod batch;
-pub mod diff;
+pub mod adaptive_batch;
+pub mod apply_fix;
+pub mod deferred_ddl;
+pub mod dry_run;
 pub mod fix;
+pub mod fix_sql;
 pub mod ledger;
 pub mod locks;
-pub mod marks;
-pub mod merge;
-pub mod online;
-pub mod orphans;
+pub mod merge_query;
+pub mod orphan_constraints;
 pub mod plan;
+pub mod privileges;
 pub mod quarantine;
-pub mod rehearsal;
-pub mod rights;
-pub mod rows;
-pub mod statements;
-pub mod strangers;
-pub mod turn;
+pub mod row_changes;
+pub mod schema_acl;
+pub mod schema_diff;
 pub mod undo;
+pub mod untrusted_references;
 mod verify;
+pub mod work_tables;

@@ -12,10 +12,10 @@ use sha2::{Digest, Sha256};
 
 use super::locks::HeldLock;
 use super::quarantine::RowDiff;
-use crate::database::catalog::{Ddl, Server};
-use crate::examine::rule::Applicability;
-use crate::exit::failure;
-use crate::files::{self, Readers};
+use crate::database::catalog::{Ddl, ServerInfo};
+use crate::error::user_error;
+use crate::output_file::{self, FileAccess};
+use crate::rules::rule::Applicability;
 
 /// What one fix does to this database.
 #[derive(Debug, Clone, Serialize)]
@@ -46,7 +46,7 @@ pub struct FixPlan {
     /// Locks taken.
     pub locks: Vec<HeldLock>,
     /// How long its parts took.
-    pub timing: Timing,
+    pub timing: FixTiming,
     /// SHA-256 over the canonical DDL of its tables before: what the plan was made on, also where no diff shows it.
     #[serde(skip)]
     pub base: String,
@@ -56,7 +56,7 @@ pub struct FixPlan {
 
 /// How long the parts of a fix took, and for how many rows.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
-pub struct Timing {
+pub struct FixTiming {
     /// Finding what is wrong and which rows it is, in milliseconds.
     pub finding_ms: u64,
     /// Changing it, verifying that it is right now included, in milliseconds. What it locks is locked until the transaction ends.
@@ -66,14 +66,14 @@ pub struct Timing {
 }
 
 /// Whole milliseconds.
-pub fn millis(time: Duration) -> u64 {
+pub fn to_millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl FixPlan {
     /// Fills in the hash.
     #[must_use]
-    pub fn hashed(mut self) -> Self {
+    pub fn with_hash(mut self) -> Self {
         self.plan_hash = hash(&self.essence());
         self
     }
@@ -102,7 +102,7 @@ impl FixPlan {
 
 /// Which database a plan is for. A restored copy has another oid or another cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
+pub struct DatabaseIdentity {
     /// The cluster, where the server tells it.
     pub system_identifier: Option<String>,
     /// The database's name.
@@ -113,9 +113,9 @@ pub struct Identity {
     pub schema: String,
 }
 
-impl Identity {
+impl DatabaseIdentity {
     /// Of the database in use.
-    pub fn of(server: &Server, schema: &str) -> Self {
+    pub fn from_server(server: &ServerInfo, schema: &str) -> Self {
         Self {
             system_identifier: server.system_identifier.clone(),
             name: server.database.clone(),
@@ -135,12 +135,12 @@ pub struct LeftOut {
 }
 
 /// What a fix is built on: the DDL of the tables it locks.
-pub fn base(before: &Ddl, tables: &[String]) -> String {
+pub fn base_ddl(before: &Ddl, tables: &[String]) -> String {
     hash(&json!(tables.iter().map(|table| (table, before.get(table))).collect::<Vec<_>>()))
 }
 
 /// The hash of a whole plan: what is done where, and what is left to a person.
-pub fn plan_hash(identity: &Identity, fixes: &[FixPlan], left: &[LeftOut]) -> String {
+pub fn plan_hash(identity: &DatabaseIdentity, fixes: &[FixPlan], left: &[LeftOut]) -> String {
     let fixes: Vec<&String> = fixes.iter().map(|fix| &fix.plan_hash).collect();
     // Plans that leave nothing have the hash that they had before there was anything to leave.
     hash(&if left.is_empty() { json!([identity, fixes]) } else { json!([identity, fixes, left]) })
@@ -158,7 +158,7 @@ pub struct PlanFile {
     /// The hash of the whole plan.
     pub plan_hash: String,
     /// The database it is for.
-    pub database: Identity,
+    pub database: DatabaseIdentity,
     /// The codes to fix.
     pub codes: Vec<String>,
     /// The release to go to, for hazards of an upgrade.
@@ -180,7 +180,12 @@ impl PlanFile {
     ///
     /// # Errors
     /// When a sample cannot be written as JSON.
-    pub fn new(identity: &Identity, fixes: &[FixPlan], left: Vec<LeftOut>, to: Option<&str>) -> Result<Self> {
+    pub fn new(
+        identity: &DatabaseIdentity,
+        fixes: &[FixPlan],
+        left: Vec<LeftOut>,
+        to: Option<&str>,
+    ) -> Result<Self> {
         let mut codes: Vec<String> = fixes.iter().map(|fix| fix.code.clone()).collect();
         let mut seen = BTreeSet::new();
         // A run that goes round may carry out a fix twice. What is left is asked for again, so that it is known to be left.
@@ -217,7 +222,7 @@ impl PlanFile {
             let mut text = serde_json::to_vec_pretty(self)?;
             text.push(b'\n');
             // The samples are rows.
-            Ok(files::replace(path, &text, Readers::Owner)?)
+            Ok(output_file::replace_file(path, &text, FileAccess::Owner)?)
         };
         write().with_context(|| format!("the plan could not be written to {}", path.display()))
     }
@@ -228,21 +233,22 @@ impl PlanFile {
     /// When it cannot be read, is no plan, was cut off or edited, or is of another version.
     pub fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
-        let text = fs::read_to_string(path)
-            .map_err(|e| failure(format!("the plan {shown} cannot be read: {e}"), "check the file's name"))?;
+        let text = fs::read_to_string(path).map_err(|e| {
+            user_error(format!("the plan {shown} cannot be read: {e}"), "check the file's name")
+        })?;
         let again = "make the plan again: evodoctor fix --plan-out FILE";
         let value: Value = serde_json::from_str(&text)
-            .map_err(|e| failure(format!("{shown} is no plan, or only a part of one: {e}"), again))?;
+            .map_err(|e| user_error(format!("{shown} is no plan, or only a part of one: {e}"), again))?;
         if value["evodoctor_plan"] != json!(1) {
-            return Err(failure(
+            return Err(user_error(
                 format!("{shown} is no plan that this version of evodoctor can read"),
                 again,
             ));
         }
         let file: Self = serde_json::from_value(value)
-            .map_err(|e| failure(format!("{shown} is not a whole plan: {e}"), again))?;
+            .map_err(|e| user_error(format!("{shown} is not a whole plan: {e}"), again))?;
         if file.digest()? != file.checksum {
-            return Err(failure(
+            return Err(user_error(
                 format!("{shown} has been changed since it was written; nothing was applied"),
                 again,
             ));
@@ -254,11 +260,11 @@ impl PlanFile {
     ///
     /// # Errors
     /// Says for which.
-    pub fn expect_database(&self, identity: &Identity) -> Result<()> {
+    pub fn expect_database(&self, identity: &DatabaseIdentity) -> Result<()> {
         if self.database == *identity {
             return Ok(());
         }
-        Err(failure(
+        Err(user_error(
             format!(
                 "the plan was made for schema {:?} of another database ({:?}); nothing was applied",
                 self.database.schema, self.database.name
@@ -287,7 +293,7 @@ impl PlanFile {
         if text(self.fixes.clone()) == text(serde_json::to_value(fixes)?) {
             return Ok(());
         }
-        Err(failure(
+        Err(user_error(
             "the text of the plan has been edited: it says something else than what would be done; nothing was applied",
             "make the plan again, and read it: evodoctor fix --plan-out FILE",
         ))
@@ -318,7 +324,7 @@ impl PlanFile {
         if self.left != left {
             differs.push("other findings are left to you than in the plan".to_owned());
         }
-        Err(failure(
+        Err(user_error(
             format!(
                 "the database has changed since the plan was made ({}); nothing was applied",
                 differs.join(", ")

@@ -8,29 +8,29 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use sqlx::postgres::PgConnection;
 
-use super::diff;
+use super::dry_run::ChangeTarget;
 use super::fix::{self, Fix};
-use super::ledger::{self, AppliedFix, Run};
-use super::locks::{self, Attempt, LockWatch, Mode};
-use super::marks::can_replicate;
-use super::orphans::Before;
-use super::plan::{FixPlan, Identity, Timing, base, millis, plan_hash};
-use super::quarantine::{self, Entry, RowAction, RowDiff, RowSample};
-use super::rehearsal::Subject;
-use super::rights::{self, Need};
-use super::statements::{self, each_finding, reverse, statements};
+use super::fix_sql::{self, run_for_each_finding, run_statements, run_undo_statements};
+use super::ledger::{self, AppliedFix, AppliedRun};
+use super::locks::{self, LockAttempt, LockMode, LockWatch};
+use super::orphan_constraints::ConstraintState;
+use super::plan::{DatabaseIdentity, FixPlan, FixTiming, base_ddl, plan_hash, to_millis};
+use super::privileges::{self, RequiredPrivileges};
+use super::quarantine::{self, QuarantineEntry, RowAction, RowDiff, RowSample};
+use super::schema_diff;
+use super::work_tables::can_replicate;
+use crate::checks::check::CheckScope;
 use crate::database::catalog::{self, Catalog, Ddl};
-use crate::database::run::script;
-use crate::database::script::Variables;
-use crate::examine::check::Family;
-use crate::exit::failure;
-use crate::progress::{Unit, Work};
+use crate::database::query::execute_file;
+use crate::database::sql_file::Variables;
+use crate::error::user_error;
+use crate::progress::{ProgressTask, Unit};
 
 /// What undoing a run did. The transaction is still open, the run already closed in it.
 #[derive(Debug)]
-pub struct Undone {
+pub struct UndoResult {
     /// The run.
-    pub run: Run,
+    pub run: AppliedRun,
     /// What reversing each fix did, in the order it was done.
     pub fixes: Vec<FixPlan>,
     /// The hash of the whole.
@@ -42,26 +42,26 @@ pub struct Undone {
 /// # Errors
 /// When there is no such run, it was undone or closed, is of another schema, upstream has changed the same objects since,
 /// or a later run touched the same tables.
-pub fn choose(runs: &[Run], wanted: i64, schema: &str) -> Result<Run> {
+pub fn select_run(runs: &[AppliedRun], wanted: i64, schema: &str) -> Result<AppliedRun> {
     let see = "evodoctor history lists the runs";
     let run = choose_run(runs, wanted)?;
     if let Some(when) = &run.undone_at {
-        return Err(failure(format!("run {wanted} was undone already, at {when}"), see));
+        return Err(user_error(format!("run {wanted} was undone already, at {when}"), see));
     }
     if let Some(when) = &run.closed_at {
-        return Err(failure(
+        return Err(user_error(
             format!("run {wanted} was closed at {when}: an upgrade has changed what it had repaired"),
             format!("what it keeps is in \"evodoctor\".\"quarantine\" (\"run\" = {wanted}); {see}"),
         ));
     }
     if run.target_schema != schema {
-        return Err(failure(
+        return Err(user_error(
             format!("run {wanted} changed schema {:?}, not {schema:?}", run.target_schema),
             format!("name it: evodoctor undo {wanted} --schema {:?}", run.target_schema),
         ));
     }
     if !run.superseded_by.is_empty() {
-        return Err(failure(
+        return Err(user_error(
             format!(
                 "run {wanted} has been superseded: {} changed the same objects since, and undoing it would take away what the \
                  newer release rests on",
@@ -77,7 +77,7 @@ pub fn choose(runs: &[Run], wanted: i64, schema: &str) -> Result<Run> {
         .map(|r| r.run.to_string())
         .collect();
     if let Some(newest) = on_top.first() {
-        return Err(failure(
+        return Err(user_error(
             format!("run {} changed the same tables after run {wanted}", on_top.join(" and run ")),
             format!("undo the newest first: evodoctor undo {newest}"),
         ));
@@ -85,9 +85,9 @@ pub fn choose(runs: &[Run], wanted: i64, schema: &str) -> Result<Run> {
     Ok(run.clone())
 }
 
-fn choose_run(runs: &[Run], wanted: i64) -> Result<&Run> {
+fn choose_run(runs: &[AppliedRun], wanted: i64) -> Result<&AppliedRun> {
     runs.iter().find(|run| run.run == wanted).ok_or_else(|| {
-        failure(
+        user_error(
             format!("there is no run {wanted} in this database's ledger"),
             "evodoctor history lists the runs",
         )
@@ -98,57 +98,64 @@ fn choose_run(runs: &[Run], wanted: i64) -> Result<&Run> {
 ///
 /// # Errors
 /// [`locks::LockTimeout`] when a table was busy. When rows no longer allow it, they are named. The caller rolls back.
-pub async fn rehearse(
+pub async fn dry_run_undo(
     connection: &mut PgConnection,
-    subject: &Subject,
-    attempt: &Attempt,
+    subject: &ChangeTarget,
+    attempt: &LockAttempt,
     wanted: i64,
-) -> Result<Undone> {
-    locks::begin(connection, attempt.moment).await?;
-    let mut runs = ledger::runs(connection, &subject.schema).await.map_err(ledger::as_timeout)?;
+) -> Result<UndoResult> {
+    locks::begin_change(connection, attempt.moment).await?;
+    let mut runs = ledger::read_runs(connection, &subject.schema).await.map_err(ledger::as_timeout)?;
     let catalog = Catalog::read(connection, &subject.schema).await?;
     subject.expect_release(connection, &catalog).await?;
-    ledger::overtaken(connection, &catalog, &mut runs).await?;
+    ledger::mark_superseded(connection, &catalog, &mut runs).await?;
     // The first run of a series of batches stands for all of them.
-    let standing = |run: &&Run| run.series == Some(wanted) && run.undone_at.is_none() && run.run != wanted;
+    let standing =
+        |run: &&AppliedRun| run.series == Some(wanted) && run.undone_at.is_none() && run.run != wanted;
     let batches: Vec<i64> = runs.iter().filter(standing).map(|run| run.run).collect();
     let mut all =
-        Undone { run: choose_run(&runs, wanted)?.clone(), fixes: Vec::new(), plan_hash: String::new() };
+        UndoResult { run: choose_run(&runs, wanted)?.clone(), fixes: Vec::new(), plan_hash: String::new() };
     let numbers: Vec<i64> = batches.into_iter().chain([wanted]).collect();
     let of_these = runs.iter().filter(|run| numbers.contains(&run.run));
-    let needs: Vec<Need> = of_these.flat_map(|run| &run.fixes).map(need).collect();
+    let needs: Vec<RequiredPrivileges> = of_these.flat_map(|run| &run.fixes).map(need).collect();
     let server = &subject.server;
     if !needs.is_empty() {
-        rights::expect(connection, &catalog, &server.role, &server.database, &needs).await?;
+        privileges::expect_privileges(connection, &catalog, &server.role, &server.database, &needs).await?;
     }
     ledger::bring_up_to_date(connection, &subject.schema).await.map_err(ledger::as_timeout)?;
     let mut chosen = Vec::new();
     for number in &numbers {
-        chosen.push(choose(&runs, *number, &subject.schema)?);
+        chosen.push(select_run(&runs, *number, &subject.schema)?);
         if let Some(undone) = runs.iter_mut().find(|run| run.run == *number) {
             undone.undone_at = Some("now".to_owned());
         }
     }
     quarantine::unpack(connection, &catalog, &numbers).await?;
     all.fixes = reverse_runs(connection, subject, attempt, chosen).await?;
-    all.plan_hash = plan_hash(&Identity::of(&subject.server, &subject.schema), &all.fixes, &[]);
+    all.plan_hash =
+        plan_hash(&DatabaseIdentity::from_server(&subject.server, &subject.schema), &all.fixes, &[]);
     Ok(all)
 }
 
 /// What reversing a fix needs.
-fn need(applied: &AppliedFix) -> Need {
-    let down = fix::find(&applied.code).or_else(|| fix::operation(&applied.code)).map(|fix| &fix.down);
+fn need(applied: &AppliedFix) -> RequiredPrivileges {
+    let down =
+        fix::find_fix(&applied.code).or_else(|| fix::find_operation(&applied.code)).map(|fix| &fix.down);
     let ways_back = applied.steps.ways_back.iter().filter_map(|way_back| way_back.sql.as_ref());
-    Need::new(&applied.code, applied.tables.clone(), down.into_iter().flatten().chain(ways_back))
+    RequiredPrivileges::new(
+        &applied.code,
+        applied.tables.clone(),
+        down.into_iter().flatten().chain(ways_back),
+    )
 }
 
 /// Reverses runs, the newest first, and closes them. The batches of a series are reversed as one: their rows are in the same
 /// tables of the quarantine.
 async fn reverse_runs(
     connection: &mut PgConnection,
-    subject: &Subject,
-    attempt: &Attempt,
-    runs: Vec<Run>,
+    subject: &ChangeTarget,
+    attempt: &LockAttempt,
+    runs: Vec<AppliedRun>,
 ) -> Result<Vec<FixPlan>> {
     if runs.iter().flat_map(|run| &run.fixes).any(|fix| !fix.steps.ways_back.is_empty()) {
         ledger::expect_own(connection, &subject.schema, &subject.server.role).await?;
@@ -157,15 +164,16 @@ async fn reverse_runs(
     let applied = united(runs);
     let mut watch = LockWatch::limited(attempt.max_lock);
     let mut fixes = Vec::new();
-    let work = Work::begin("undoing");
-    work.part("", Some(applied.len() as u64), Unit::Steps);
+    let work = ProgressTask::start("undoing");
+    work.start_phase("", Some(applied.len() as u64), Unit::Steps);
     for applied in applied.iter().rev() {
-        work.now(&applied.code);
+        work.set_message(&applied.code);
         let fix = same_version(applied)?;
         let catalog = Catalog::read(connection, &subject.schema).await?;
-        let entries = quarantine::entries(connection, &numbers).await?;
-        let entries: Vec<Entry> = entries.into_iter().filter(|entry| entry.code == applied.code).collect();
-        watch.next_turn();
+        let entries = quarantine::read_entries(connection, &numbers).await?;
+        let entries: Vec<QuarantineEntry> =
+            entries.into_iter().filter(|entry| entry.code == applied.code).collect();
+        watch.next_fix();
         let plan = Reversal { subject, catalog: &catalog, fix, applied, entries: &entries, runs: &numbers }
             .carry_out(connection, attempt, &mut watch)
             .await
@@ -179,14 +187,14 @@ async fn reverse_runs(
     }
     for number in &numbers {
         let of_run = Variables::default().text("run", number.to_string());
-        let closed = script(connection, "sql/ledger/close_run.sql", &of_run).await;
+        let closed = execute_file(connection, "sql/ledger/close_run.sql", &of_run).await;
         closed.map_err(ledger::as_timeout)?;
     }
     Ok(fixes)
 }
 
 /// The fixes of these runs in the order they were applied; those of the batches of one fix as one.
-fn united(mut runs: Vec<Run>) -> Vec<AppliedFix> {
+fn united(mut runs: Vec<AppliedRun>) -> Vec<AppliedFix> {
     runs.sort_by_key(|run| run.run);
     let is_series = runs.iter().any(|run| run.series.is_some()) && runs.len() > 1;
     let mut all: Vec<AppliedFix> = Vec::new();
@@ -201,12 +209,12 @@ fn united(mut runs: Vec<Run>) -> Vec<AppliedFix> {
 
 /// Undo is only as good as the knowledge of what was done. Where all of that is in the ledger, the version does not matter.
 fn same_version(applied: &AppliedFix) -> Result<&'static Fix> {
-    let needs_files = |fix: &Fix| !fix.down.is_empty() || fix.family == Family::Reference;
-    fix::find(&applied.code)
-        .or_else(|| fix::operation(&applied.code))
+    let needs_files = |fix: &Fix| !fix.down.is_empty() || fix.family == CheckScope::Reference;
+    fix::find_fix(&applied.code)
+        .or_else(|| fix::find_operation(&applied.code))
         .filter(|fix| !needs_files(fix) || fix.version == applied.version && fix.checksum == applied.checksum)
         .ok_or_else(|| {
-            failure(
+            user_error(
                 format!(
                     "version {} of the fix for {} is not in this evodoctor",
                     applied.version, applied.code
@@ -217,12 +225,12 @@ fn same_version(applied: &AppliedFix) -> Result<&'static Fix> {
 }
 
 struct Reversal<'a> {
-    subject: &'a Subject,
+    subject: &'a ChangeTarget,
     catalog: &'a Catalog,
     fix: &'static Fix,
     applied: &'a AppliedFix,
     /// What it has in the quarantine.
-    entries: &'a [Entry],
+    entries: &'a [QuarantineEntry],
     /// The runs that are undone.
     runs: &'a [i64],
 }
@@ -231,15 +239,15 @@ impl Reversal<'_> {
     async fn carry_out(
         &self,
         connection: &mut PgConnection,
-        attempt: &Attempt,
+        attempt: &LockAttempt,
         watch: &mut LockWatch,
     ) -> Result<FixPlan> {
         let schema = &self.subject.schema;
         let there = self.applied.tables.iter().filter(|table| self.catalog.tables.contains_key(*table));
         let tables: Vec<String> = there.cloned().collect();
-        let mode = Mode::AccessExclusive;
+        let mode = LockMode::AccessExclusive;
         locks::lock(connection, attempt, schema, &tables, mode).await?;
-        watch.look(connection).await?;
+        watch.record_locks(connection).await?;
         let done = self.on_locked(connection, watch, &tables).await;
         done.map_err(|error| locks::as_timeout(error, schema, &tables, mode))
     }
@@ -256,28 +264,28 @@ impl Reversal<'_> {
 
         let mut notes = Vec::new();
         let (executed, row_diff) = match self.fix.family {
-            Family::Once | Family::UniqueIndex => {
-                let done = statements(connection, &self.fix.down, &self.variables()?, None).await?;
-                let back = reverse(connection, &self.applied.steps.ways_back).await?;
+            CheckScope::Once | CheckScope::UniqueIndex => {
+                let done = run_statements(connection, &self.fix.down, &self.variables()?, None).await?;
+                let back = run_undo_statements(connection, &self.applied.steps.ways_back).await?;
                 notes.extend(done.notes.into_iter().chain(back.notes));
                 let mut executed = done.executed;
                 executed.extend(back.executed);
                 executed.extend(self.restore(connection, &mut notes).await?);
                 (executed, self.row_diff())
             }
-            Family::Reference => {
+            CheckScope::Reference => {
                 let executed = self.restore(connection, &mut notes).await?;
                 (executed, self.row_diff())
             }
-            Family::Finding => {
+            CheckScope::Finding => {
                 let ways_back = self.applied.steps.ways_back.iter().rev();
                 let undo = ways_back.filter_map(|way_back| way_back.sql.as_ref());
-                let done = each_finding(connection, &self.fix.down, "undo", undo, None).await?;
+                let done = run_for_each_finding(connection, &self.fix.down, "undo", undo, None).await?;
                 notes.extend(done.notes);
                 (done.executed, Vec::new())
             }
         };
-        watch.look(connection).await?;
+        watch.record_locks(connection).await?;
         let after = catalog::ddl(connection, schema).await?;
         let is_exact = self.is_exact(connection).await?;
         self.compare(&before, &after, is_exact, &mut notes)?;
@@ -291,18 +299,18 @@ impl Reversal<'_> {
             notes,
             statements: executed,
             after_commit: Vec::new(),
-            schema_diff: diff::schema(&before, &after),
+            schema_diff: schema_diff::unified_diff(&before, &after),
             row_diff,
             locks: Vec::new(),
-            timing: Timing {
+            timing: FixTiming {
                 finding_ms: 0,
-                locked_ms: millis(begun.elapsed()),
+                locked_ms: to_millis(begun.elapsed()),
                 rows: self.entries.iter().map(|entry| entry.diff.count).sum(),
             },
-            base: base(&before, tables),
+            base: base_ddl(&before, tables),
             plan_hash: String::new(),
         };
-        Ok(plan.hashed())
+        Ok(plan.with_hash())
     }
 
     /// What comes back, per table and reason.
@@ -322,7 +330,7 @@ impl Reversal<'_> {
     }
 
     fn variables(&self) -> Result<Variables> {
-        Ok(statements::variables(self.subject, &[])?.texts(&self.applied.steps.arguments))
+        Ok(fix_sql::fix_variables(self.subject, &[])?.texts(&self.applied.steps.arguments))
     }
 
     /// The tables must again be what they were, unless somebody else changed them in between.
@@ -334,7 +342,7 @@ impl Reversal<'_> {
                     "{table} was changed by others since the run; only the fix's own part was reversed"
                 ));
             } else if is_exact && after.get(table) != Some(was) {
-                let left = diff::schema(
+                let left = schema_diff::unified_diff(
                     &[(table.clone(), was.clone())].into(),
                     &after.clone().into_iter().filter(|(t, _)| t == table).collect(),
                 );
@@ -348,7 +356,8 @@ impl Reversal<'_> {
     /// only a superuser can put back.
     async fn is_exact(&self, connection: &mut PgConnection) -> Result<bool> {
         let steps = &self.applied.steps;
-        let claimed = steps.constraints.iter().any(|constraint| constraint.before == Before::ClaimedValid);
+        let claimed =
+            steps.constraints.iter().any(|constraint| constraint.before == ConstraintState::ClaimedValid);
         let something_stays = steps.ways_back.iter().any(|way_back| way_back.stays.is_some());
         Ok(!something_stays && (!claimed || can_replicate(connection).await?))
     }

@@ -7,8 +7,8 @@ use anyhow::Result;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::outline::Outline;
-use crate::requests::shown::is_hidden;
+use super::view::ReportView;
+use crate::text::escape::is_hidden;
 
 /// The JSON Schema of what every command prints.
 pub const SCHEMA: &str = include_str!("report.schema.json");
@@ -17,7 +17,7 @@ pub const SCHEMA: &str = include_str!("report.schema.json");
 ///
 /// # Errors
 /// Never in practice: everything in a report can be written as JSON.
-pub fn render(outline: &Outline<'_>) -> Result<String> {
+pub fn render(outline: &ReportView<'_>) -> Result<String> {
     // A report may have megabytes; what is not added to needs no copy.
     match outline.gone {
         None => written(outline.report),
@@ -29,7 +29,7 @@ pub fn render(outline: &Outline<'_>) -> Result<String> {
 ///
 /// # Errors
 /// As [`render`].
-pub fn document(outline: &Outline<'_>) -> Result<Value> {
+pub fn document(outline: &ReportView<'_>) -> Result<Value> {
     let mut document = serde_json::to_value(outline.report)?;
     if let Some(gone) = &outline.gone {
         let findings = document["findings"].as_array_mut().into_iter().flatten();

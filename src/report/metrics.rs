@@ -10,16 +10,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 
 use super::Report;
-use super::outline::Outline;
-use crate::cli::Common;
-use crate::examine::baseline::Standing;
-use crate::examine::rule::Severity;
-use crate::exit::Exit;
-use crate::files::{self, Readers};
-use crate::rules;
+use super::view::ReportView;
+use crate::cli::GlobalOptions;
+use crate::exit_code::Exit;
+use crate::output_file::{self, FileAccess};
+use crate::rules::baseline::BaselineStatus;
+use crate::rules::registry;
+use crate::rules::rule::Severity;
 
 /// What is known of a run.
-pub struct Measured<'r> {
+pub struct MeasuredRun<'r> {
     /// The command.
     pub command: &'static str,
     /// The name of the database in a list of several.
@@ -29,7 +29,7 @@ pub struct Measured<'r> {
     /// How long it took.
     pub took: Duration,
     /// Its report, and the options that it is read with; `None` where the work could not be done.
-    pub report: Option<(&'r Report, &'r Common)>,
+    pub report: Option<(&'r Report, &'r GlobalOptions)>,
 }
 
 /// A metric: its name, what it is, and its samples in order.
@@ -45,14 +45,14 @@ type Labels = Vec<(&'static str, String)>;
 ///
 /// # Errors
 /// When the folder cannot be written.
-pub fn write(path: &Path, runs: &[Measured<'_>]) -> Result<()> {
+pub fn write_metrics(path: &Path, runs: &[MeasuredRun<'_>]) -> Result<()> {
     let context = || format!("the metrics {} cannot be written", path.display());
     let text = render(runs, SystemTime::now());
     // The collector is another user, and passes over what does not end in .prom, as a file does that is being written.
-    files::replace(path, text.as_bytes(), Readers::Everybody).with_context(context)
+    output_file::replace_file(path, text.as_bytes(), FileAccess::Everybody).with_context(context)
 }
 
-fn render(runs: &[Measured<'_>], now: SystemTime) -> String {
+fn render(runs: &[MeasuredRun<'_>], now: SystemTime) -> String {
     let mut families = [
         Family::new(
             "evodoctor_run_exit_code",
@@ -81,7 +81,7 @@ fn render(runs: &[Measured<'_>], now: SystemTime) -> String {
     families.iter().map(Family::text).collect()
 }
 
-fn samples(run: &Measured<'_>, now: SystemTime, families: &mut [Family; 11]) {
+fn samples(run: &MeasuredRun<'_>, now: SystemTime, families: &mut [Family; 11]) {
     let [exit, timestamp, duration, info, database, findings, rows, ignored, new, undecided, took] = families;
     let mut of_run: Labels = vec![("command", run.command.to_owned())];
     of_run.extend(run.target.map(|name| ("target", name.to_owned())));
@@ -115,7 +115,7 @@ fn samples(run: &Measured<'_>, now: SystemTime, families: &mut [Family; 11]) {
     let mut sums: BTreeMap<&str, i64> = BTreeMap::new();
     for check in &report.checks {
         let severities = &common.policy().severities;
-        let own = || rules::find(&check.code).map(|rule| rule.severity);
+        let own = || registry::find_rule(&check.code).map(|rule| rule.severity);
         if let Some(severity) = severities.get(&check.code).copied().or_else(own) {
             counts.insert((&check.code, severity), 0);
         }
@@ -133,8 +133,12 @@ fn samples(run: &Measured<'_>, now: SystemTime, families: &mut [Family; 11]) {
     }
     ignored.add(&labels, &[], report.ignored().len());
     if common.known.is_some() {
-        let told = Outline::of(report, common).told;
-        new.add(&labels, &[], told.iter().filter(|told| told.standing != Some(Standing::Known)).count());
+        let told = ReportView::new(report, common).told;
+        new.add(
+            &labels,
+            &[],
+            told.iter().filter(|told| told.standing != Some(BaselineStatus::Known)).count(),
+        );
     }
     for check in &report.checks {
         let code = [("code", check.code.as_str())];
@@ -177,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_run_that_failed_says_so_and_nothing_else() {
-        let run = Measured {
+        let run = MeasuredRun {
             command: "check",
             target: Some("a \"b\\\nc"),
             exit: Exit::Failed,

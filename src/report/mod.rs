@@ -7,52 +7,37 @@ use anyhow::Result;
 use serde::Serialize;
 use serde_json::Value;
 
-use self::restore::RestoreInfo;
-use crate::cli::{Common, Decided, Format};
-use crate::day::Day;
-use crate::evolution::release::History;
-use crate::examine::baseline::Baseline;
-use crate::examine::finding::{CheckReport, Finding, Summary};
-use crate::examine::policy::{Ignored, Policy};
-use crate::exit::Exit;
-use crate::files::Readers;
-use crate::repair::ledger::Run;
+use self::restore::DumpInfo;
+use crate::access_log::ReadSummary;
+use crate::cli::{GlobalOptions, LoadedConfig, OutputFormat};
+use crate::evolution::release::MigrationHistory;
+use crate::exit_code::Exit;
+use crate::output_file::FileAccess;
+use crate::repair::ledger::AppliedRun;
 use crate::repair::plan::FixPlan;
-use crate::requests::Read;
-use crate::requests::shown::visible;
-use crate::units;
+use crate::rules::baseline::Baseline;
+use crate::rules::finding::{CheckReport, Finding, Summary};
+use crate::rules::policy::{IgnoredFinding, Policy};
+use crate::text::date::Date;
+use crate::text::escape::escape_control;
+use crate::text::humanize;
 use crate::upgrade::Preflight;
 
-use self::outline::Outline;
-use self::write::print_for;
-pub use self::write::{expect_writable, print, print_painted};
+use self::output::print_for;
+pub use self::output::{expect_writable, print, print_painted};
+use self::view::ReportView;
 
-mod change;
-mod changed_paths;
-mod check;
-pub mod explain;
-pub mod failure;
-pub mod github;
-mod gitlab;
+pub mod ci;
+pub mod error_text;
 mod html;
-pub mod human;
 pub mod json;
-mod junit;
-pub mod layout;
-pub mod logs;
-mod markdown;
+mod json_diff;
 pub mod metrics;
-mod outline;
-pub mod paint;
-mod preflight;
-pub mod proxies;
-mod rehearsal;
+pub mod multi_target;
+mod output;
 pub mod restore;
-mod rows;
-mod sarif;
-pub mod several;
-mod sparkline;
-mod write;
+pub mod terminal;
+mod view;
 
 /// One command's result.
 #[derive(Debug, Serialize)]
@@ -95,7 +80,7 @@ pub struct ConfigInfo {
     /// The environment that was chosen.
     pub environment: Option<String>,
     /// What was found and is ignored.
-    pub ignored: Vec<Ignored>,
+    pub ignored: Vec<IgnoredFinding>,
     /// What is to be said of the ignores: ended, ending soon, for nothing.
     pub notes: Vec<String>,
 }
@@ -113,7 +98,7 @@ pub struct DatabaseInfo {
     pub name: String,
     /// The dump it comes from, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub restore: Option<RestoreInfo>,
+    pub restore: Option<DumpInfo>,
 }
 
 /// The release that a report speaks of, as a range.
@@ -144,7 +129,7 @@ pub struct MigrationInfo {
 
 impl ReleaseInfo {
     /// Of a history.
-    pub fn of(history: &History) -> Self {
+    pub fn from_history(history: &MigrationHistory) -> Self {
         Self {
             from: history.range.map(|range| range.from.version().to_owned()),
             to: history.range.and_then(|range| range.to).map(|to| to.version().to_owned()),
@@ -159,7 +144,7 @@ impl ReleaseInfo {
     }
 
     /// The range in words.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         match (&self.from, &self.to) {
             (Some(from), Some(to)) if from == to => from.clone(),
             (Some(from), Some(to)) => format!("{from} to {to}"),
@@ -173,7 +158,7 @@ impl ReleaseInfo {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Detail {
-    /// `check`: nothing more.
+    /// `crate::report::terminal::check`: nothing more.
     Check {},
     /// `fix` and `undo`.
     Change(Change),
@@ -182,7 +167,7 @@ pub enum Detail {
         /// Each credential and what holds it, keys masked.
         credentials: Vec<Value>,
     },
-    /// `preflight`.
+    /// `crate::report::terminal::preflight`.
     Preflight {
         /// What the upgrade will do.
         preflight: Preflight,
@@ -190,12 +175,12 @@ pub enum Detail {
         #[serde(skip)]
         resolve: bool,
     },
-    /// `logs`.
-    Logs(Read),
+    /// `crate::report::terminal::logs`.
+    Logs(ReadSummary),
     /// `history`.
     History {
         /// The runs, newest first.
-        runs: Vec<Run>,
+        runs: Vec<AppliedRun>,
     },
 }
 
@@ -251,7 +236,7 @@ impl Report {
     /// Adds what the checks said.
     #[must_use]
     pub fn with_examination(mut self, checks: Vec<CheckReport>, findings: Vec<Finding>) -> Self {
-        self.summary = Summary::of(&findings, &checks);
+        self.summary = Summary::count(&findings, &checks);
         self.checks = checks;
         self.findings = findings;
         self
@@ -259,21 +244,21 @@ impl Report {
 
     /// Judges the findings as `evodoctor.toml` has decided: by its severities, without what is ignored.
     #[must_use]
-    pub fn judged(self, common: &Common) -> Self {
+    pub fn with_policy(self, common: &GlobalOptions) -> Self {
         let Some(decided) = &common.decided else { return self };
         self.judge(decided, &decided.policy)
     }
 
     /// The same for what was asked for by its code: nothing of it is ignored.
     #[must_use]
-    pub fn judged_unignored(self, common: &Common) -> Self {
+    pub fn with_policy_unignored(self, common: &GlobalOptions) -> Self {
         let Some(decided) = &common.decided else { return self };
         self.judge(decided, &decided.policy.ignoring_nothing())
     }
 
-    fn judge(mut self, decided: &Decided, policy: &Policy) -> Self {
-        let today = Day::today();
-        let (findings, ignored) = policy.judge(std::mem::take(&mut self.findings), today);
+    fn judge(mut self, decided: &LoadedConfig, policy: &Policy) -> Self {
+        let today = Date::today();
+        let (findings, ignored) = policy.apply(std::mem::take(&mut self.findings), today);
         let all = findings.iter().chain(ignored.iter().map(|ignored| &ignored.finding));
         self.config = Some(ConfigInfo {
             file: decided.file.display().to_string(),
@@ -281,24 +266,24 @@ impl Report {
             notes: policy.notes(all, &self.checks, today),
             ignored,
         });
-        self.summary = Summary::of(&findings, &self.checks);
+        self.summary = Summary::count(&findings, &self.checks);
         self.findings = findings;
         self
     }
 
     /// What is ignored.
-    pub fn ignored(&self) -> &[Ignored] {
+    pub fn ignored(&self) -> &[IgnoredFinding] {
         self.config.as_ref().map_or(&[], |config| &config.ignored)
     }
 
     /// The exit code: findings that count and are not known, else undecided checks, else clean. Of a change 0 says that
     /// there is nothing to do, or everything asked for is applied; 1 that something is pending or left.
-    pub fn exit(&self, common: &Common) -> Exit {
+    pub fn exit_code(&self, common: &GlobalOptions) -> Exit {
         let is_found = match &self.detail {
             Detail::Change(change) => {
                 !(change.fixes.is_empty() || change.run.applied) || !change.left.is_empty()
             }
-            _ => Outline::of(self, common).told.iter().any(|told| told.fails),
+            _ => ReportView::new(self, common).told.iter().any(|told| told.fails),
         };
         if is_found {
             Exit::Findings
@@ -313,29 +298,31 @@ impl Report {
     ///
     /// # Errors
     /// When a file cannot be written. A reader that went away is no error.
-    pub fn print(&self, common: &Common) -> Result<()> {
-        let outline = Outline::of(self, common);
+    pub fn print(&self, common: &GlobalOptions) -> Result<()> {
+        let outline = ReportView::new(self, common);
         let text = match common.format {
-            Format::Human => human::render(&outline, common, layout::Page::for_output(common)),
-            Format::Json => json::render(&outline)?,
-            Format::Sarif => sarif::render(&outline)?,
-            Format::Junit => junit::render(&outline)?,
-            Format::Github => github::render(&outline),
-            Format::Gitlab => gitlab::render(&outline)?,
-            Format::Markdown => markdown::render(&outline),
-            Format::Html => html::render(&outline, common, self.exit(common)),
+            OutputFormat::Human => {
+                terminal::render(&outline, common, crate::terminal::page::Page::for_output(common))
+            }
+            OutputFormat::Json => json::render(&outline)?,
+            OutputFormat::Sarif => crate::report::ci::sarif::render(&outline)?,
+            OutputFormat::Junit => crate::report::ci::junit::render(&outline)?,
+            OutputFormat::Github => crate::report::ci::github::render(&outline),
+            OutputFormat::Gitlab => crate::report::ci::gitlab::render(&outline)?,
+            OutputFormat::Markdown => crate::report::ci::markdown::render(&outline),
+            OutputFormat::Html => html::render(&outline, common, self.exit_code(common)),
         };
         let text = match common.format {
-            Format::Human => paint::fitting(&text, common.output.as_deref()),
+            OutputFormat::Human => crate::terminal::style::for_output(&text, common.output.as_deref()),
             _ => text.as_str().into(),
         };
         // These hold samples of rows; the others are made to be passed on.
         let readers = match common.format {
-            Format::Human | Format::Json | Format::Html => Readers::Owner,
-            _ => Readers::Umask,
+            OutputFormat::Human | OutputFormat::Json | OutputFormat::Html => FileAccess::Owner,
+            _ => FileAccess::Umask,
         };
         print_for(&text, common.output.as_deref(), readers)?;
-        self.aside(common)
+        self.write_side_outputs(common)
     }
 
     /// Tells what goes beside the report: on stderr how it stands to what is known and decided, the step's summary, and
@@ -343,17 +330,19 @@ impl Report {
     ///
     /// # Errors
     /// When the baseline cannot be written.
-    pub fn aside(&self, common: &Common) -> Result<()> {
-        let outline = Outline::of(self, common);
-        let of_target = self.target.as_ref().map(|name| format!("{}: ", visible(name))).unwrap_or_default();
-        if common.format != Format::Human {
-            for line in outline.compared().into_iter().chain(outline.decisions()) {
+    pub fn write_side_outputs(&self, common: &GlobalOptions) -> Result<()> {
+        let outline = ReportView::new(self, common);
+        let of_target =
+            self.target.as_ref().map(|name| format!("{}: ", escape_control(name))).unwrap_or_default();
+        if common.format != OutputFormat::Human {
+            for line in outline.baseline_summary().into_iter().chain(outline.policy_notes()) {
                 eprintln!("{of_target}{line}");
             }
         }
-        if let (Format::Github, Some(path)) = (common.format, env::var_os(github::SUMMARY))
+        if let (OutputFormat::Github, Some(path)) =
+            (common.format, env::var_os(crate::report::ci::github::SUMMARY))
             && !path.is_empty()
-            && let Err(error) = github::summarize(&outline, Path::new(&path))
+            && let Err(error) = crate::report::ci::github::append_summary(&outline, Path::new(&path))
         {
             // What was found is told already, and decides how it ends.
             eprintln!("note: {error:#}");
@@ -361,14 +350,18 @@ impl Report {
         self.write_baseline(common)
     }
 
-    fn write_baseline(&self, common: &Common) -> Result<()> {
+    fn write_baseline(&self, common: &GlobalOptions) -> Result<()> {
         let Some(path) = &common.write_baseline else { return Ok(()) };
-        let mut baseline = Baseline::of(&self.findings);
+        let mut baseline = Baseline::from_findings(&self.findings);
         if let Some(known) = &common.known {
-            baseline = baseline.keeping(known, &self.checks);
+            baseline = baseline.keep_unchecked(known, &self.checks);
         }
         baseline.write(path)?;
-        eprintln!("note: {} in the baseline {}", units::count(baseline.len(), "finding"), path.display());
+        eprintln!(
+            "note: {} in the baseline {}",
+            humanize::pluralize(baseline.len(), "finding"),
+            path.display()
+        );
         Ok(())
     }
 }

@@ -2,17 +2,17 @@
 
 use serde::Serialize;
 
-use super::layout::Page;
-use super::paint::{WARNING, paint};
-use crate::database::restore::Origin;
-use crate::units::count;
+use crate::database::restore::RestoreInfo;
+use crate::terminal::page::Page;
+use crate::terminal::style::{WARNING, paint};
+use crate::text::humanize::pluralize;
 
 /// How many refusals people are shown; pipelines get all.
 const SHOWN: usize = 5;
 
 /// The dump that a report speaks of.
 #[derive(Debug, Clone, Serialize)]
-pub struct RestoreInfo {
+pub struct DumpInfo {
     /// `plain`, `custom`, `tar` or `directory`.
     pub format: &'static str,
     /// The file's name.
@@ -22,7 +22,7 @@ pub struct RestoreInfo {
     /// The version of pg_dump.
     pub dumped_by: Option<String>,
     /// What could not be restored.
-    pub complaints: Vec<ComplaintInfo>,
+    pub complaints: Vec<RestoreErrorInfo>,
     /// How much else could not be restored: roles, grants, extensions, settings.
     pub ignored: usize,
     /// Tables whose rows the dump does not hold; checks that need them are undecided.
@@ -33,17 +33,17 @@ pub struct RestoreInfo {
 
 /// Something that could not be restored.
 #[derive(Debug, Clone, Serialize)]
-pub struct ComplaintInfo {
+pub struct RestoreErrorInfo {
     /// Such as `"Chat_instanceId_fkey" of evolution_api."Chat"`.
     pub object: String,
     /// The server's words.
     pub error: String,
 }
 
-impl From<Origin> for RestoreInfo {
-    fn from(origin: Origin) -> Self {
+impl From<RestoreInfo> for DumpInfo {
+    fn from(origin: RestoreInfo) -> Self {
         let complaint =
-            |c: crate::database::restore::Complaint| ComplaintInfo { object: c.object, error: c.error };
+            |c: crate::database::restore::RestoreError| RestoreErrorInfo { object: c.object, error: c.error };
         Self {
             format: origin.format,
             file: origin.file,
@@ -57,7 +57,7 @@ impl From<Origin> for RestoreInfo {
     }
 }
 
-impl RestoreInfo {
+impl DumpInfo {
     /// Lines for the report's head.
     pub fn lines(&self) -> Vec<(&'static str, String)> {
         let from = self.dumped_from.as_ref().map(|version| format!(" of PostgreSQL {version}"));
@@ -85,7 +85,7 @@ impl RestoreInfo {
             return String::new();
         }
         let mut out =
-            paint(WARNING, format!("{} could not be restored:\n", count(self.complaints.len(), "part")));
+            paint(WARNING, format!("{} could not be restored:\n", pluralize(self.complaints.len(), "part")));
         for complaint in self.complaints.iter().take(SHOWN) {
             out.push_str(&page.pairs(&[("", complaint.object.clone()), ("", complaint.error.clone())], 2));
         }

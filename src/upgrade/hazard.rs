@@ -12,8 +12,8 @@
 //! | `table` | the table whose rows are counted |
 //! | `before` | lines to run before the upgrade, in order |
 //!
-//! Variables are made here: `:'obstacles'` are the steps that Postgres refuses (see [`super::walk`]), `:undone`
-//! is a query: what keeps their migrations from being done already (see [`super::done`]), and `:'locks'` what is locked for how long, as
+//! Variables are made here: `:'obstacles'` are the steps that Postgres refuses (see [`super::simulate`]), `:undone`
+//! is a query: what keeps their migrations from being done already (see [`super::already_applied`]), and `:'locks'` what is locked for how long, as
 //! jsonb; `:'target'` is the release to go to. A file beside it, `STEM.plan.sql`, holds a statement whose plan the query gets
 //! as `:'plan'`: that statement is never run.
 
@@ -25,15 +25,15 @@ use serde_json::Value;
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
-use crate::database::quote::Fragment;
-use crate::database::run::is_lock_trouble;
-use crate::database::script::{FILES, Script, Variables, file, render, uses};
+use crate::checks::conditional_sql;
+use crate::checks::context::{self, CheckContext, optional_column, query_in_savepoint};
+use crate::checks::query_error::explain_query_error;
+use crate::database::ident::SqlFragment;
+use crate::database::query::is_lock_conflict;
+use crate::database::sql_file::{FILES, SqlFile, Variables, embedded_file, render, uses_variable};
 use crate::evolution::release::{Migration, Release, facts};
-use crate::examine::finding::{CheckReport, Finding, Outcome};
-use crate::examine::obstacle::explain;
-use crate::examine::parts;
-use crate::examine::rule::Rule;
-use crate::examine::runner::{self, Scope, guarded_query, optional};
+use crate::rules::finding::{CheckOutcome, CheckReport, Finding};
+use crate::rules::rule::Rule;
 
 /// Where the hazards are.
 pub const FILES_OF: &str = "sql/hazards/";
@@ -53,7 +53,7 @@ pub struct Hazard {
 
 /// A finding of a hazard, and what follows from it for the migration.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub struct HazardFinding {
     /// For the report.
     pub finding: Finding,
     /// The number of the migration.
@@ -72,7 +72,7 @@ pub struct Found {
 
 /// What is known before the rows are asked.
 #[derive(Debug)]
-pub struct Known {
+pub struct HazardContext {
     /// The steps that Postgres refuses.
     pub obstacles: Value,
     /// What each migration locks, for how long.
@@ -90,21 +90,22 @@ impl Hazard {
     /// When the header is incomplete, disagrees with the file's name, or a file holds another number of statements
     /// than one.
     pub fn parse(path: &str, text: &str, plan: Option<&str>) -> Result<Self> {
-        let script = Script::parse(text);
+        let script = SqlFile::parse(text);
         let rule = Rule::from_header(&script).with_context(|| path.to_owned())?;
         let stem = format!("{}_{}", rule.code, rule.name.replace('-', "_"));
         ensure!(
             path == format!("{FILES_OF}{stem}.sql"),
             "{path} should be named {stem}.sql after its header"
         );
-        let migrations = script.get("migration").unwrap_or_default().split_whitespace();
-        let single = |script: &Script| script.single().with_context(|| path.to_owned()).map(str::to_owned);
+        let migrations = script.header("migration").unwrap_or_default().split_whitespace();
+        let single =
+            |script: &SqlFile| script.only_statement().with_context(|| path.to_owned()).map(str::to_owned);
         Ok(Self {
             rule,
             stem,
             migrations: migrations.map(str::to_owned).collect(),
             query: single(&script)?,
-            plan: plan.map(|text| single(&Script::parse(text))).transpose()?,
+            plan: plan.map(|text| single(&SqlFile::parse(text))).transpose()?,
         })
     }
 
@@ -121,9 +122,9 @@ impl Hazard {
     pub async fn run(
         &self,
         connection: &mut PgConnection,
-        scope: &Scope<'_>,
-        known: &Known,
-    ) -> Result<(CheckReport, Vec<Found>)> {
+        scope: &CheckContext<'_>,
+        known: &HazardContext,
+    ) -> Result<(CheckReport, Vec<HazardFinding>)> {
         let started = Instant::now();
         let (mut found, mut reason) = (Vec::new(), None);
         let mut variables = Variables::for_schema(&scope.catalog.schema)
@@ -131,53 +132,59 @@ impl Hazard {
             .text("locks", known.locks.to_string())
             .text("done", known.done.to_string())
             .text("target", known.target.version());
-        if uses(&self.query, "undone") {
+        if uses_variable(&self.query, "undone") {
             for (name, path) in [("objects", "sql/catalog/objects.sql"), ("undone", "sql/upgrade/undone.sql")]
             {
-                let text = render(Script::parse(file(path)).single()?, &variables)?;
-                variables = variables.sql(name, Fragment::keyword(text));
+                let text = render(SqlFile::parse(embedded_file(path)).only_statement()?, &variables)?;
+                variables = variables.sql(name, SqlFragment::assert_safe(text));
             }
         }
-        let fitting = |sql: &str| parts::fitting(sql, scope.catalog, scope.range);
+        let fitting = |sql: &str| conditional_sql::strip_for_release(sql, scope.catalog, scope.range);
         if let Some(plan) = &self.plan {
             let sql = format!("EXPLAIN (FORMAT JSON) {}", render(&fitting(plan), &variables)?);
-            if let Some(closed) = scope.catalog.closed_in(&sql) {
-                return Ok((self.report(Outcome::Undecided, Some(closed.to_owned()), started), Vec::new()));
+            if let Some(closed) = scope.catalog.closed_table_in(&sql) {
+                return Ok((
+                    self.report(CheckOutcome::Undecided, Some(closed.to_owned()), started),
+                    Vec::new(),
+                ));
             }
-            match guarded_query(connection, sql).await? {
+            match query_in_savepoint(connection, sql).await? {
                 Ok(rows) => {
                     let plan: Value = rows.first().context("a plan is one row")?.try_get(0)?;
                     variables = variables.text("plan", plan.to_string());
                 }
-                Err(error) if scope.gives_way && is_lock_trouble(&error) => return Err(error.into()),
-                Err(error) => reason = Some(explain(&error, scope)),
+                Err(error) if scope.gives_way && is_lock_conflict(&error) => return Err(error.into()),
+                Err(error) => reason = Some(explain_query_error(&error, scope)),
             }
         }
         if reason.is_none() {
             let sql = render(&fitting(&self.query), &variables).context(self.stem.clone())?;
-            if let Some(closed) = scope.catalog.closed_in(&sql) {
-                return Ok((self.report(Outcome::Undecided, Some(closed.to_owned()), started), Vec::new()));
+            if let Some(closed) = scope.catalog.closed_table_in(&sql) {
+                return Ok((
+                    self.report(CheckOutcome::Undecided, Some(closed.to_owned()), started),
+                    Vec::new(),
+                ));
             }
-            match guarded_query(connection, sql).await? {
+            match query_in_savepoint(connection, sql).await? {
                 Ok(rows) => {
                     for row in rows {
                         let one = self.found(&row, scope, known).with_context(|| self.stem.clone())?;
                         found.push(one);
                     }
                 }
-                Err(error) if scope.gives_way && is_lock_trouble(&error) => return Err(error.into()),
-                Err(error) => reason = Some(explain(&error, scope)),
+                Err(error) if scope.gives_way && is_lock_conflict(&error) => return Err(error.into()),
+                Err(error) => reason = Some(explain_query_error(&error, scope)),
             }
         }
         let outcome = match (found.is_empty(), &reason) {
-            (false, _) => Outcome::Found,
-            (true, None) => Outcome::Clean,
-            (true, Some(_)) => Outcome::Undecided,
+            (false, _) => CheckOutcome::Found,
+            (true, None) => CheckOutcome::Clean,
+            (true, Some(_)) => CheckOutcome::Undecided,
         };
         Ok((self.report(outcome, reason, started), found))
     }
 
-    fn report(&self, outcome: Outcome, reason: Option<String>, started: Instant) -> CheckReport {
+    fn report(&self, outcome: CheckOutcome, reason: Option<String>, started: Instant) -> CheckReport {
         CheckReport {
             code: self.rule.code.clone(),
             name: self.rule.name.clone(),
@@ -187,12 +194,12 @@ impl Hazard {
         }
     }
 
-    fn found(&self, row: &PgRow, scope: &Scope<'_>, known: &Known) -> Result<Found> {
-        let mut finding = runner::finding(&self.rule, row)?;
-        let text = |column| optional::<String>(row, column);
+    fn found(&self, row: &PgRow, scope: &CheckContext<'_>, known: &HazardContext) -> Result<HazardFinding> {
+        let mut finding = context::finding_from_row(&self.rule, row)?;
+        let text = |column| optional_column::<String>(row, column);
         let migration = text("migration")?.or_else(|| self.migrations.first().cloned());
         let migration = migration.context("the row does not say which migration it is about")?;
-        let before = optional::<Vec<String>>(row, "before")?.unwrap_or_default();
+        let before = optional_column::<Vec<String>>(row, "before")?.unwrap_or_default();
         let (effect, sqlstate) = (text("effect")?, text("sqlstate")?);
         finding.extra.insert("migration", migration.as_str().into());
         let checksum = checksum(&migration, &scope.catalog.schema, known.target);
@@ -200,7 +207,15 @@ impl Hazard {
         finding.extra.insert("effect", effect.as_deref().into());
         finding.extra.insert("sqlstate", sqlstate.as_deref().into());
         finding.extra.insert("before", before.as_slice().into());
-        Ok(Found { finding, migration, effect, sqlstate, step: text("step")?, table: text("table")?, before })
+        Ok(HazardFinding {
+            finding,
+            migration,
+            effect,
+            sqlstate,
+            step: text("step")?,
+            table: text("table")?,
+            before,
+        })
     }
 }
 
@@ -225,6 +240,6 @@ static HAZARDS: LazyLock<Vec<Hazard>> = LazyLock::new(|| {
 });
 
 /// Every hazard, by code.
-pub fn hazards() -> &'static [Hazard] {
+pub fn all_hazards() -> &'static [Hazard] {
     &HAZARDS
 }

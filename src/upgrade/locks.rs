@@ -8,22 +8,22 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::speed::Speed;
-use super::state::State;
+use super::catalog_state::CatalogState;
+use super::read_speed::ReadSpeed;
+use crate::evolution::migration_steps::{MigrationStep, SkipCondition, split_path};
 use crate::evolution::release::{Migration, Release};
-use crate::evolution::steps::{Step, Unless, split};
 
 /// A lock on a table that exists before the upgrade.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Lock {
+pub struct MigrationLock {
     /// The table.
     pub table: String,
     /// The strongest mode.
-    pub mode: Mode,
+    pub mode: DdlLockMode,
     /// The table's size, without indexes.
     pub bytes: i64,
     /// The heaviest thing that is done to it.
-    pub work: Work,
+    pub work: TableWork,
     /// About how long others wait for it, in seconds: until the migration ends.
     pub seconds: f64,
 }
@@ -31,7 +31,7 @@ pub struct Lock {
 /// The modes that migrations take, the weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Mode {
+pub enum DdlLockMode {
     /// Blocks nobody who reads or writes.
     RowExclusive,
     /// Blocks writes.
@@ -42,7 +42,7 @@ pub enum Mode {
     AccessExclusive,
 }
 
-impl Mode {
+impl DdlLockMode {
     /// Whom it keeps waiting.
     pub fn blocks(self) -> &'static str {
         match self {
@@ -66,7 +66,7 @@ impl Mode {
 /// What is done to a table, the lightest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Work {
+pub enum TableWork {
     /// The catalog only.
     Catalog,
     /// It is read once.
@@ -80,14 +80,14 @@ pub enum Work {
 }
 
 /// What a migration locks, strongest and largest first, and about how long all of it takes. To be asked before
-/// [`super::walk::walk`] has taken its steps.
-pub fn locks(
-    state: &State,
+/// [`super::simulate::simulate`] has taken its steps.
+pub fn migration_locks(
+    state: &CatalogState,
     migration: &Migration,
     target: Release,
-    speed: Option<&Speed>,
-) -> (Vec<Lock>, f64) {
-    let mut taken: BTreeMap<String, Lock> = BTreeMap::new();
+    speed: Option<&ReadSpeed>,
+) -> (Vec<MigrationLock>, f64) {
+    let mut taken: BTreeMap<String, MigrationLock> = BTreeMap::new();
     let mut before = 0.0;
     for step in migration.steps(target) {
         for (table, mode, work) in touched(state, migration, step) {
@@ -96,7 +96,7 @@ pub fn locks(
             }
             let size = state.sizes.get(&table).copied().unwrap_or_default();
             // While a table is locked, the rest of the migration goes on: until its end, not known yet.
-            let lock = taken.entry(table.clone()).or_insert_with(|| Lock {
+            let lock = taken.entry(table.clone()).or_insert_with(|| MigrationLock {
                 table,
                 mode,
                 bytes: size.bytes,
@@ -108,7 +108,7 @@ pub fn locks(
             before += speed.map_or(0.0, |speed| speed.seconds(work, size));
         }
     }
-    let mut locks: Vec<Lock> = taken.into_values().collect();
+    let mut locks: Vec<MigrationLock> = taken.into_values().collect();
     locks.iter_mut().for_each(|lock| lock.seconds = tenths(lock.seconds + before));
     locks.sort_by(|a, b| b.mode.cmp(&a.mode).then(b.bytes.cmp(&a.bytes)).then(a.table.cmp(&b.table)));
     (locks, tenths(before))
@@ -119,55 +119,63 @@ fn tenths(seconds: f64) -> f64 {
     (seconds * 10.0).round() / 10.0
 }
 
-fn touched(state: &State, migration: &Migration, step: &Step) -> Vec<(String, Mode, Work)> {
-    use Mode::{AccessExclusive, RowExclusive, Share, ShareRowExclusive};
+fn touched(
+    state: &CatalogState,
+    migration: &Migration,
+    step: &MigrationStep,
+) -> Vec<(String, DdlLockMode, TableWork)> {
+    use DdlLockMode::{AccessExclusive, RowExclusive, Share, ShareRowExclusive};
     let one = |table: &str, mode, work| vec![(table.to_owned(), mode, work)];
     match step {
-        Step::AddColumn { add_column: path, unless, .. } => {
-            let (table, column) = split(path);
-            let elsewhere = *unless == Some(Unless::Anywhere) && !state.wavoip_elsewhere.is_empty();
+        MigrationStep::AddColumn { add_column: path, unless, .. } => {
+            let (table, column) = split_path(path);
+            let elsewhere = *unless == Some(SkipCondition::Anywhere) && !state.wavoip_elsewhere.is_empty();
             if elsewhere || (unless.is_some() && state.has_column(table, column)) {
                 return Vec::new();
             }
             // Before PostgreSQL 11 a default was written into every row.
             let has_default = migration.column(path).is_some_and(|fact| fact.default.is_some());
-            let work = if has_default && state.server < 110_000 { Work::Rewrite } else { Work::Catalog };
+            let work =
+                if has_default && state.server < 110_000 { TableWork::Rewrite } else { TableWork::Catalog };
             one(table, AccessExclusive, work)
         }
-        Step::DropColumn { drop_column: path } | Step::DropNotNull { drop_not_null: path } => {
-            one(split(path).0, AccessExclusive, Work::Catalog)
+        MigrationStep::DropColumn { drop_column: path }
+        | MigrationStep::DropNotNull { drop_not_null: path } => {
+            one(split_path(path).0, AccessExclusive, TableWork::Catalog)
         }
-        Step::DropTable { drop_table: table } => {
+        MigrationStep::DropTable { drop_table: table } => {
             let referenced = state.referenced_by(table);
-            let referenced = referenced.map(|other| (other.to_owned(), AccessExclusive, Work::Catalog));
-            referenced.chain(one(table, AccessExclusive, Work::Catalog)).collect()
+            let referenced = referenced.map(|other| (other.to_owned(), AccessExclusive, TableWork::Catalog));
+            referenced.chain(one(table, AccessExclusive, TableWork::Catalog)).collect()
         }
-        Step::CreateIndex { on, .. } => one(on, Share, Work::Index),
-        Step::DropIndex { on, .. } => one(on, AccessExclusive, Work::Catalog),
+        MigrationStep::CreateIndex { on, .. } => one(on, Share, TableWork::Index),
+        MigrationStep::DropIndex { on, .. } => one(on, AccessExclusive, TableWork::Catalog),
         // Rows of a table that is new need no comparison, and the table referred to is read by its key only.
-        Step::AddKey { on, references, .. } => vec![
-            (on.clone(), ShareRowExclusive, Work::Scan),
-            (references.clone(), ShareRowExclusive, Work::Catalog),
+        MigrationStep::AddKey { on, references, .. } => vec![
+            (on.clone(), ShareRowExclusive, TableWork::Scan),
+            (references.clone(), ShareRowExclusive, TableWork::Catalog),
         ],
-        Step::DropKey { on, references, .. } => vec![
-            (on.clone(), AccessExclusive, Work::Catalog),
-            (references.clone(), AccessExclusive, Work::Catalog),
+        MigrationStep::DropKey { on, references, .. } => vec![
+            (on.clone(), AccessExclusive, TableWork::Catalog),
+            (references.clone(), AccessExclusive, TableWork::Catalog),
         ],
-        Step::ReplaceEnum { column, .. } => one(split(column).0, AccessExclusive, Work::Rewrite),
-        Step::ChangeType { change_type: path } => {
-            let (table, column) = split(path);
+        MigrationStep::ReplaceEnum { column, .. } => {
+            one(split_path(column).0, AccessExclusive, TableWork::Rewrite)
+        }
+        MigrationStep::ChangeType { change_type: path } => {
+            let (table, column) = split_path(path);
             let new = migration.column(path).map(|fact| fact.data_type.as_str()).unwrap_or_default();
             let old = state.columns.get(table).and_then(|columns| columns.get(column)).map(String::as_str);
             let is_wider = matches!((old.and_then(limit), limit(new)), (Some(old), Some(new)) if old <= new);
-            one(table, AccessExclusive, if is_wider { Work::Catalog } else { Work::Rewrite })
+            one(table, AccessExclusive, if is_wider { TableWork::Catalog } else { TableWork::Rewrite })
         }
-        Step::DeleteRows { delete_rows: table } => one(table, RowExclusive, Work::Scan),
-        Step::UpdateRows { update_rows: table, .. } => one(table, RowExclusive, Work::Update),
-        Step::CreateTable { .. }
-        | Step::CreateEnum { .. }
-        | Step::DropEnum { .. }
-        | Step::AddValue { .. }
-        | Step::Commit { .. } => Vec::new(),
+        MigrationStep::DeleteRows { delete_rows: table } => one(table, RowExclusive, TableWork::Scan),
+        MigrationStep::UpdateRows { update_rows: table, .. } => one(table, RowExclusive, TableWork::Update),
+        MigrationStep::CreateTable { .. }
+        | MigrationStep::CreateEnum { .. }
+        | MigrationStep::DropEnum { .. }
+        | MigrationStep::AddValue { .. }
+        | MigrationStep::Commit { .. } => Vec::new(),
     }
 }
 

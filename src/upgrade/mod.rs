@@ -1,24 +1,24 @@
 //! What an upgrade will do to this database: upstream's pending migrations, walked through step by step on what the
 //! catalog holds, and the hazards in its rows.
 //!
-//! [`state`] is what a migration meets, [`walk`] says which of its steps Postgres refuses, [`locks`] what each locks and
-//! rewrites, [`hazard`] asks the rows, [`done`] compares what is there already with what it would make, [`fixes`] looks at our
-//! own ledger, and [`preflight`] puts it together. [`rehearsal`] runs the files themselves. [`beforehand`] lets `fix` take a
+//! [`catalog_state`] is what a migration meets, [`simulate`] says which of its steps Postgres refuses, [`locks`] what each locks and
+//! rewrites, [`hazard`] asks the rows, [`already_applied`] compares what is there already with what it would make, [`fix_conflicts`] looks at our
+//! own ledger, and [`preflight`] puts it together. [`rehearsal`] runs the files themselves. [`hazard_detector`] lets `fix` take a
 //! hazard away.
 
 use serde::Serialize;
 
-pub mod beforehand;
-pub mod done;
-pub mod fixes;
+pub mod already_applied;
+pub mod catalog_state;
+pub mod fix_conflicts;
 pub mod hazard;
+pub mod hazard_detector;
 pub mod locks;
 pub mod preflight;
+pub mod read_speed;
 pub mod rehearsal;
-pub mod speed;
-pub mod state;
-mod target;
-pub mod walk;
+mod release_notes;
+pub mod simulate;
 
 /// What `preflight` says beside its findings.
 #[derive(Debug, Serialize)]
@@ -32,11 +32,11 @@ pub struct Preflight {
     /// Whether `prisma migrate deploy` starts at all; what stands in its way is a finding (EVO301, EVO302).
     pub starts: bool,
     /// The migrations still to come, in the order in which Prisma applies them.
-    pub pending: Vec<Pending>,
+    pub pending: Vec<PendingMigration>,
     /// Applied fixes that touch what a pending migration touches; `null` where this role may not read the ledger.
-    pub fixes: Option<Vec<fixes::Meeting>>,
+    pub fixes: Option<Vec<fix_conflicts::FixConflict>>,
     /// What the estimates rest on; `null` where no table has to be read.
-    pub speed: Option<speed::Speed>,
+    pub speed: Option<read_speed::ReadSpeed>,
     /// What to do before the upgrade, as lines to run, in order.
     pub before: Vec<String>,
     /// What the release wants besides its tables, and what it is.
@@ -44,26 +44,26 @@ pub struct Preflight {
     pub notes: Vec<String>,
     /// What the files themselves did, where they were rehearsed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rehearsal: Option<rehearsal::Rehearsal>,
+    pub rehearsal: Option<rehearsal::MigrationRehearsal>,
 }
 
 /// One migration still to come.
 #[derive(Debug, Serialize)]
-pub struct Pending {
+pub struct PendingMigration {
     /// Its name.
     pub name: &'static str,
     /// The release that brings it.
     pub release: &'static str,
     /// How it ends.
-    pub outcome: Outcome,
+    pub outcome: MigrationOutcome,
     /// The error that it ends with.
     pub sqlstate: Option<String>,
     /// Whether Prisma comes to it: it stops at the first failure.
     pub reached: bool,
     /// Tables that exist now and that it locks.
-    pub locks: Vec<locks::Lock>,
+    pub locks: Vec<locks::MigrationLock>,
     /// Rows that exist now and that it removes or changes.
-    pub rows: Vec<Rows>,
+    pub rows: Vec<TreatedTable>,
     /// About how long it takes, in seconds.
     pub seconds: f64,
     /// The codes of the findings about it.
@@ -73,7 +73,7 @@ pub struct Pending {
 /// How a migration ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum MigrationOutcome {
     /// It is applied, and nothing is lost.
     Passes,
     /// It is applied, and keeps others waiting for long.
@@ -90,7 +90,7 @@ pub enum Outcome {
 
 /// Rows of one table that a migration treats.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Rows {
+pub struct TreatedTable {
     /// The table.
     pub table: String,
     /// `removes-rows`, `changes-rows`, or `drops-values` where the column goes.

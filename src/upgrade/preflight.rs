@@ -6,24 +6,24 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
 
-use super::done::Done;
-use super::fixes::{self, Meeting};
-use super::hazard::{Found, Known, hazards};
-use super::locks::{Work, locks};
-use super::speed::Speed;
-use super::state::State;
-use super::walk::{Obstacle, object, walk};
-use super::{Outcome, Pending, Preflight, Rows};
-use crate::evolution::release::{History, Migration, Release};
-use crate::examine::check::{self, Check};
-use crate::examine::finding::{CheckReport, Finding};
-use crate::examine::obstacle::of_conflict;
-use crate::examine::rule::Severity;
-use crate::examine::runner::{self, Scope};
+use super::already_applied::AlreadyApplied;
+use super::catalog_state::CatalogState;
+use super::fix_conflicts::{self, FixConflict};
+use super::hazard::{HazardContext, HazardFinding, all_hazards};
+use super::locks::{TableWork, migration_locks};
+use super::read_speed::ReadSpeed;
+use super::simulate::{RejectedStep, object, simulate};
+use super::{MigrationOutcome, PendingMigration, Preflight, TreatedTable};
+use crate::checks::check::{self, Check};
+use crate::checks::context::{self, CheckContext};
+use crate::checks::query_error::recovery_conflict;
+use crate::evolution::release::{Migration, MigrationHistory, Release};
 use crate::progress::{self, Unit};
+use crate::rules::finding::{CheckReport, Finding};
+use crate::rules::rule::Severity;
 
 /// The check that says what keeps `prisma migrate deploy` from starting, where something does.
-fn in_front(history: Option<&History>) -> Option<&'static str> {
+fn in_front(history: Option<&MigrationHistory>) -> Option<&'static str> {
     match history {
         None => Some("EVO302"),
         Some(history) if !history.failed.is_empty() => Some("EVO301"),
@@ -32,10 +32,10 @@ fn in_front(history: Option<&History>) -> Option<&'static str> {
 }
 
 /// A migration and what was found out about it.
-pub(super) struct Examined {
+pub(super) struct AnalyzedMigration {
     migration: &'static Migration,
-    obstacles: Vec<Obstacle>,
-    locks: Vec<super::locks::Lock>,
+    obstacles: Vec<RejectedStep>,
+    locks: Vec<super::locks::MigrationLock>,
     seconds: f64,
 }
 
@@ -53,12 +53,12 @@ pub struct Prediction {
 
 /// Asks as long as the server answers. Where a standby ends the connection, to replay what was still being looked at, the
 /// reason is the answer to that question and to all after it.
-struct Asking<'c> {
+struct HazardQueries<'c> {
     connection: &'c mut PgConnection,
     ended: Option<String>,
 }
 
-impl Asking<'_> {
+impl HazardQueries<'_> {
     async fn ask<T>(
         &mut self,
         question: impl AsyncFnOnce(&mut PgConnection) -> Result<T>,
@@ -68,7 +68,7 @@ impl Asking<'_> {
         }
         match question(self.connection).await {
             Ok(answer) => Ok(Ok(answer)),
-            Err(error) => match of_conflict(&error) {
+            Err(error) => match recovery_conflict(&error) {
                 Some(reason) => {
                     self.ended = Some(reason.clone());
                     Ok(Err(reason))
@@ -85,25 +85,26 @@ impl Asking<'_> {
 ///
 /// # Errors
 /// When the connection is lost. Where a standby ends it only then, what was not asked by then is undecided instead.
-pub async fn examine(
+pub async fn predict_upgrade(
     connection: &mut PgConnection,
-    scope: &Scope<'_>,
-    history: Option<&History>,
+    scope: &CheckContext<'_>,
+    history: Option<&MigrationHistory>,
     target: Release,
 ) -> Result<Prediction> {
     let schema = &scope.catalog.schema;
-    let pending = pending(history, target);
+    let pending = pending_migrations(history, target);
     let original = match pending.is_empty() {
         true => None,
-        false => Some(State::read(connection, schema).await?),
+        false => Some(CatalogState::read(connection, schema).await?),
     };
-    let runs = fixes::applied(connection, schema).await?;
-    let mut asking = Asking { connection, ended: None };
+    let runs = fix_conflicts::applied_runs(connection, schema).await?;
+    let mut asking = HazardQueries { connection, ended: None };
     let in_front = in_front(history);
     let (mut checks, mut findings) = (Vec::new(), Vec::new());
     let is_in_front = |check: &Check| in_front == Some(check.rule.code.as_str());
-    if let Some(check) = check::checks().iter().find(|check| is_in_front(check)) {
-        match asking.ask(async |connection| runner::run(connection, scope, is_in_front).await).await? {
+    if let Some(check) = check::all_checks().iter().find(|check| is_in_front(check)) {
+        match asking.ask(async |connection| context::run_checks(connection, scope, is_in_front).await).await?
+        {
             Ok(examined) => (checks, findings) = examined,
             Err(reason) => checks.push(CheckReport::undecided(&check.rule, reason)),
         }
@@ -112,14 +113,14 @@ pub async fn examine(
         Some(original) => walk_all(&mut asking, scope, original, &pending, target).await?,
         None => (Vec::new(), None),
     };
-    let known = known(schema, &examined, target);
+    let known = hazard_context(schema, &examined, target);
 
     let mut found = Vec::new();
-    let progress = progress::Work::begin("examining");
-    progress.part("", Some(hazards().len() as u64), Unit::Steps);
-    for hazard in hazards() {
+    let progress = progress::ProgressTask::start("examining");
+    progress.start_phase("", Some(all_hazards().len() as u64), Unit::Steps);
+    for hazard in all_hazards() {
         progress.advance(1);
-        progress.now(hazard.rule.title());
+        progress.set_message(hazard.rule.title());
         if pending.iter().any(|migration| hazard.concerns(migration)) {
             match asking.ask(async |connection| hazard.run(connection, scope, &known).await).await? {
                 Ok((report, mut of_hazard)) => {
@@ -140,11 +141,11 @@ pub async fn examine(
     for one in &examined {
         let mut ends = ends(one, &found, &undecided, target);
         ends.reached = reaches;
-        reaches &= ends.outcome != Outcome::Fails;
+        reaches &= ends.outcome != MigrationOutcome::Fails;
         answer.push(ends);
     }
-    let obstacles: Vec<Obstacle> = examined.iter().flat_map(|one| one.obstacles.clone()).collect();
-    let meetings = runs.map(|runs| fixes::meetings(&runs, &pending, &obstacles));
+    let obstacles: Vec<RejectedStep> = examined.iter().flat_map(|one| one.obstacles.clone()).collect();
+    let meetings = runs.map(|runs| fix_conflicts::find_conflicts(&runs, &pending, &obstacles));
     let before = before(&findings, &found, meetings.as_deref().unwrap_or_default());
     findings.extend(found.into_iter().map(|one| one.finding));
     let applied = |migration: &&Migration| history.is_some_and(|h| h.applied.contains(&migration.name));
@@ -157,32 +158,35 @@ pub async fn examine(
         fixes: meetings,
         speed,
         before,
-        notes: super::target::notes(target),
+        notes: super::release_notes::release_notes(target),
         rehearsal: None,
     };
     Ok(Prediction { preflight, checks, findings, is_connected: asking.ended.is_none() })
 }
 
 /// The target's migrations that are not applied. Without a history none can be named: what is there is not known.
-pub(super) fn pending(history: Option<&History>, target: Release) -> Vec<&'static Migration> {
+pub(super) fn pending_migrations(
+    history: Option<&MigrationHistory>,
+    target: Release,
+) -> Vec<&'static Migration> {
     let Some(history) = history else { return Vec::new() };
     target.migrations().filter(|migration| !history.applied.contains(&migration.name)).collect()
 }
 
 async fn walk_all(
-    asking: &mut Asking<'_>,
-    scope: &Scope<'_>,
-    original: State,
+    asking: &mut HazardQueries<'_>,
+    scope: &CheckContext<'_>,
+    original: CatalogState,
     pending: &[&'static Migration],
     target: Release,
-) -> Result<(Vec<Examined>, Option<Speed>)> {
+) -> Result<(Vec<AnalyzedMigration>, Option<ReadSpeed>)> {
     let schema = &scope.catalog.schema;
     let mut state = original.clone();
     let mut worked: BTreeSet<String> = BTreeSet::new();
     for migration in pending {
-        let (locks, _) = locks(&state, migration, target, None);
-        worked.extend(locks.into_iter().filter(|lock| lock.work > Work::Catalog).map(|lock| lock.table));
-        walk(&mut state, migration, target);
+        let (locks, _) = migration_locks(&state, migration, target, None);
+        worked.extend(locks.into_iter().filter(|lock| lock.work > TableWork::Catalog).map(|lock| lock.table));
+        simulate(&mut state, migration, target);
     }
     let is_readable = |table: &&str| scope.catalog.tables.get(*table).is_some_and(|found| found.is_readable);
     let worked: Vec<&str> = worked.iter().map(String::as_str).filter(is_readable).collect();
@@ -190,9 +194,9 @@ async fn walk_all(
         true => None,
         false => {
             let measured = asking
-                .ask(async |connection| Speed::measure(connection, schema, &original, &worked).await)
+                .ask(async |connection| ReadSpeed::measure(connection, schema, &original, &worked).await)
                 .await?;
-            Some(measured.unwrap_or_else(|_| Speed::assumed()))
+            Some(measured.unwrap_or_else(|_| ReadSpeed::default_estimate()))
         }
     };
 
@@ -201,27 +205,27 @@ async fn walk_all(
 
 /// Walks through one migration after the other.
 pub(super) fn walk_each(
-    mut state: State,
+    mut state: CatalogState,
     schema: &str,
     pending: &[&'static Migration],
     target: Release,
-    speed: Option<&Speed>,
-) -> Vec<Examined> {
+    speed: Option<&ReadSpeed>,
+) -> Vec<AnalyzedMigration> {
     let examine = |migration: &&'static Migration| {
         // In another schema than "public" such content changes nothing here; EVO613 says what becomes of it.
         if migration.is_bound_to_public(target) && schema != "public" {
-            return Examined { migration, obstacles: Vec::new(), locks: Vec::new(), seconds: 0.0 };
+            return AnalyzedMigration { migration, obstacles: Vec::new(), locks: Vec::new(), seconds: 0.0 };
         }
-        let (locks, seconds) = locks(&state, migration, target, speed);
-        let obstacles = walk(&mut state, migration, target);
-        Examined { migration, obstacles, locks, seconds }
+        let (locks, seconds) = migration_locks(&state, migration, target, speed);
+        let obstacles = simulate(&mut state, migration, target);
+        AnalyzedMigration { migration, obstacles, locks, seconds }
     };
     pending.iter().map(examine).collect()
 }
 
 /// What the queries of hazards are told.
-pub(super) fn known(schema: &str, examined: &[Examined], target: Release) -> Known {
-    let first = |one: &Examined| one.obstacles.first().cloned();
+pub(super) fn hazard_context(schema: &str, examined: &[AnalyzedMigration], target: Release) -> HazardContext {
+    let first = |one: &AnalyzedMigration| one.obstacles.first().cloned();
     let obstacles: Vec<Value> = examined
         .iter()
         .filter_map(first)
@@ -240,16 +244,22 @@ pub(super) fn known(schema: &str, examined: &[Examined], target: Release) -> Kno
         })
         .collect();
     let refused = examined.iter().filter(|one| !one.obstacles.is_empty());
-    let done: Vec<Done> =
-        refused.map(|one| Done::of(schema, one.migration, &one.obstacles, target)).collect();
-    Known { obstacles: json!(obstacles), locks: json!(locks), done: json!(done), target }
+    let done: Vec<AlreadyApplied> =
+        refused.map(|one| AlreadyApplied::check(schema, one.migration, &one.obstacles, target)).collect();
+    HazardContext { obstacles: json!(obstacles), locks: json!(locks), done: json!(done), target }
 }
 
 /// How a migration ends, from its obstacles and from the hazards in its rows.
-fn ends(one: &Examined, found: &[Found], undecided: &BTreeSet<&str>, target: Release) -> Pending {
+fn ends(
+    one: &AnalyzedMigration,
+    found: &[HazardFinding],
+    undecided: &BTreeSet<&str>,
+    target: Release,
+) -> PendingMigration {
     let migration = one.migration;
-    let mine: Vec<&Found> = found.iter().filter(|found| found.migration == migration.number()).collect();
-    let position = |found: &Found| {
+    let mine: Vec<&HazardFinding> =
+        found.iter().filter(|found| found.migration == migration.number()).collect();
+    let position = |found: &HazardFinding| {
         let step = found.step.as_deref()?;
         migration.steps(target).position(|existing| object(existing) == step)
     };
@@ -260,33 +270,33 @@ fn ends(one: &Examined, found: &[Found], undecided: &BTreeSet<&str>, target: Rel
     let by_names = one.obstacles.iter().map(|obstacle| (obstacle.position, obstacle.sqlstate.to_owned()));
     // Of two at the same step the catalog's refusal comes before any row is looked at.
     let failure = by_names.chain(by_rows).min_by_key(|(position, _)| *position);
-    let is_undecided = hazards()
+    let is_undecided = all_hazards()
         .iter()
         .any(|hazard| undecided.contains(hazard.rule.code.as_str()) && hazard.concerns(migration));
-    let by_effect = |found: &&Found| match found.effect.as_deref() {
+    let by_effect = |found: &&HazardFinding| match found.effect.as_deref() {
         // What nobody misses is advice.
         Some("removes-rows" | "changes-rows" | "drops-values")
             if found.finding.severity == Severity::Advice =>
         {
-            Outcome::Passes
+            MigrationOutcome::Passes
         }
-        Some("removes-rows" | "changes-rows" | "drops-values") => Outcome::LosesData,
-        Some("goes-astray") => Outcome::GoesAstray,
-        Some("blocks") => Outcome::Blocks,
-        _ => Outcome::Passes,
+        Some("removes-rows" | "changes-rows" | "drops-values") => MigrationOutcome::LosesData,
+        Some("goes-astray") => MigrationOutcome::GoesAstray,
+        Some("blocks") => MigrationOutcome::Blocks,
+        _ => MigrationOutcome::Passes,
     };
     let outcome = match failure {
-        Some(_) => Outcome::Fails,
-        None if is_undecided => Outcome::Undecided,
-        None => mine.iter().map(by_effect).max().unwrap_or(Outcome::Passes),
+        Some(_) => MigrationOutcome::Fails,
+        None if is_undecided => MigrationOutcome::Undecided,
+        None => mine.iter().map(by_effect).max().unwrap_or(MigrationOutcome::Passes),
     };
     let rows = mine.iter().filter_map(|found| {
         let action =
             found.effect.clone().filter(|effect| effect.ends_with("-rows") || effect == "drops-values")?;
-        Some(Rows { table: found.table.clone()?, action, count: found.finding.count })
+        Some(TreatedTable { table: found.table.clone()?, action, count: found.finding.count })
     });
     let codes: BTreeSet<&str> = mine.iter().map(|found| found.finding.code.as_str()).collect();
-    Pending {
+    PendingMigration {
         name: &migration.name,
         release: migration.since().version(),
         outcome,
@@ -301,7 +311,7 @@ fn ends(one: &Examined, found: &[Found], undecided: &BTreeSet<&str>, target: Rel
 
 /// The lines to run before the upgrade: what keeps Prisma from starting first, then fixes to undo, then the hazards in
 /// the order of the migrations.
-fn before(in_front: &[Finding], found: &[Found], meetings: &[Meeting]) -> Vec<String> {
+fn before(in_front: &[Finding], found: &[HazardFinding], meetings: &[FixConflict]) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for finding in in_front {
         lines.push(if finding.is_fixable {
@@ -313,7 +323,7 @@ fn before(in_front: &[Finding], found: &[Found], meetings: &[Meeting]) -> Vec<St
     for meeting in meetings.iter().filter(|meeting| !meeting.compatible) {
         lines.push(format!("evodoctor undo {} --apply", meeting.run));
     }
-    let mut ordered: Vec<&Found> = found.iter().collect();
+    let mut ordered: Vec<&HazardFinding> = found.iter().collect();
     ordered.sort_by(|a, b| a.migration.cmp(&b.migration));
     lines.extend(ordered.iter().flat_map(|one| one.before.clone()));
     let mut seen = BTreeSet::new();

@@ -4,20 +4,20 @@
 use std::fs;
 use std::path::Path;
 
+use evodoctor::access_log::formats::{LineFormat, LineParser};
+use evodoctor::access_log::request::RequestTarget;
+use evodoctor::checks::check::Check;
 use evodoctor::config::Config;
 use evodoctor::database::env_file;
-use evodoctor::database::lexer::Lexer;
-use evodoctor::database::restore::header::Header;
-use evodoctor::database::script::{Script, Variables, render};
-use evodoctor::database::url::Target;
-use evodoctor::examine::baseline::Baseline;
-use evodoctor::examine::check::Check;
-use evodoctor::examine::rule::Rule;
+use evodoctor::database::restore::archive_header::ArchiveHeader;
+use evodoctor::database::sql_file::{SqlFile, Variables, render};
+use evodoctor::database::statement_splitter::StatementSplitter;
+use evodoctor::database::url::ConnectTarget;
 use evodoctor::repair::fix::Fix;
 use evodoctor::repair::plan::PlanFile;
-use evodoctor::report::failure;
-use evodoctor::requests::formats::{Format, Parser};
-use evodoctor::requests::request::Asked;
+use evodoctor::report::error_text;
+use evodoctor::rules::baseline::Baseline;
+use evodoctor::rules::rule::Rule;
 
 /// Stands in passwords of the input, and must not be in any error.
 pub const SECRET: &str = "hunter2hunter2";
@@ -28,22 +28,22 @@ fn says_no_secret(bytes: &[u8], error: &anyhow::Error) {
     if input.matches(SECRET).count() != 1 || !input.contains(&format!("://u:{SECRET}@")) {
         return;
     }
-    let said = failure::causes(error).join("\n");
+    let said = error_text::cause_chain(error).join("\n");
     assert!(!said.contains(SECRET), "{said}");
 }
 
 /// No bytes make the log parser panic, and a glance at a line never sees what reading it in full does not.
 pub fn log_line(bytes: &[u8]) {
-    let mut parser = Parser::of(Format::Any);
+    let mut parser = LineParser::for_format(LineFormat::Any);
     for line in bytes.split(|&byte| byte == b'\n') {
-        let glance = parser.glance(line);
+        let glance = parser.parse_partial(line);
         let Some(whole) = parser.parse(line) else {
             assert!(glance.is_none(), "a glance sees a request where there is none");
             continue;
         };
         let (_, _) = (whole.user_agent(), whole.router());
         if let Some(glance) = glance {
-            assert_eq!(whole.asked, Asked::Path(glance.path.into()));
+            assert_eq!(whole.asked, RequestTarget::Path(glance.path.into()));
             // Read in full, the answer may turn out to be the proxy's own, or the server's behind it.
             assert!(
                 whole.time == glance.time && (whole.status == glance.status || glance.status >= Some(400))
@@ -58,8 +58,8 @@ pub fn log_line(bytes: &[u8]) {
 
 /// No connection string makes the parser panic, and no refusal shows the password.
 pub fn connection_string(bytes: &[u8]) {
-    match Target::parse(&String::from_utf8_lossy(bytes)) {
-        Ok(target) => drop((target.server(), target.database().to_owned(), target.is_socket())),
+    match ConnectTarget::parse(&String::from_utf8_lossy(bytes)) {
+        Ok(target) => drop((target.server_name(), target.database().to_owned(), target.is_socket())),
         Err(error) => says_no_secret(bytes, &error),
     }
 }
@@ -103,7 +103,7 @@ pub fn config(bytes: &[u8], file: &Path) {
 /// No SQL file makes the reader of headers, statements and variables panic, and a value stays inside its quotes.
 pub fn check_header(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let script = Script::parse(&text);
+    let script = SqlFile::parse(&text);
     let _ = Rule::from_header(&script);
     let _ = Check::parse("sql/checks/EVO999_mutated.sql", &text);
     let _ = Fix::parse("EVO999_mutated", "", &text, &text);
@@ -112,7 +112,7 @@ pub fn check_header(bytes: &[u8]) {
         let odd = render(statement, &Variables::for_schema("a'; DROP \"b\" --"));
         assert_eq!(plain.is_ok(), odd.is_ok(), "{statement}");
         if let (Ok(plain), Ok(odd)) = (plain, odd) {
-            let count = |text: &str| Script::parse(text).statements.len();
+            let count = |text: &str| SqlFile::parse(text).statements.len();
             assert_eq!(count(&plain), count(&odd), "a value has become SQL: {odd}");
         }
     }
@@ -120,13 +120,13 @@ pub fn check_header(bytes: &[u8]) {
 
 /// No dump makes the readers of its head and of its statements panic, and none of its bytes is lost between statements.
 pub fn dump(bytes: &[u8]) {
-    let _ = Header::parse(bytes);
-    let mut lexer = Lexer::default();
+    let _ = ArchiveHeader::parse(bytes);
+    let mut lexer = StatementSplitter::default();
     for line in bytes.split_inclusive(|&byte| byte == b'\n') {
-        for statement in lexer.line(line) {
+        for statement in lexer.push_line(line) {
             assert!(statement.text.len() <= bytes.len());
         }
         assert!(lexer.pending() <= bytes.len());
     }
-    let _ = lexer.end();
+    let _ = lexer.finish();
 }

@@ -7,10 +7,10 @@ use sqlx::PgConnection;
 use tempfile::TempDir;
 
 use crate::support::database::{TestDatabase, execute};
+use crate::support::database_dump::state;
 use crate::support::fixtures::Fixture;
 use crate::support::program::on;
 use crate::support::roles;
-use crate::support::state::state;
 
 const APPLY: [&str; 4] = ["fix", "--apply", "--allow", "deletes-rows,changes-rows"];
 
@@ -99,7 +99,9 @@ async fn schemas_that_leave_a_choice_or_none() {
         "\"evolution_api\"",
     ]);
     let release = evodoctor::evolution::release::Release::find("2.3.7").expect("known");
-    evodoctor::database::build::evolution_schema(&mut connection, "other", release).await.expect("built");
+    evodoctor::database::release_schema::create_release_schema(&mut connection, "other", release)
+        .await
+        .expect("built");
     let before = state(&mut connection, &[]).await;
     for arguments in [&["check"][..], &APPLY, &["history"]] {
         on(&url, arguments).ends(2).complains(&["\"evolution_api\"", "\"other\"", "--schema"]);

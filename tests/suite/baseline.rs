@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use evodoctor::examine::check::checks;
+use evodoctor::checks::check::all_checks;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Row};
 use tempfile::TempDir;
 
-use crate::formats::FORMATS;
+use crate::ci_formats::FORMATS;
 use crate::support::database::{TestDatabase, execute};
 use crate::support::fixtures::Fixture;
 use crate::support::program::{Run, evodoctor, on};
@@ -106,7 +106,7 @@ async fn a_baseline_is_sorted_lines_and_the_same_each_time() {
 async fn a_baseline_holds_nothing_that_a_row_holds() {
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("baseline.json");
-    for check in checks() {
+    for check in all_checks() {
         let database = Fixture::read(&check.stem, "bad").database("evolution_api").await;
         on(&database.url(), &["check", "--select", &check.rule.code, "--write-baseline", text(&file)])
             .ends(0);

@@ -8,9 +8,9 @@ use rand::{Rng, SeedableRng};
 use sqlx::{Connection, PgConnection};
 
 use crate::support::database::{TestDatabase, execute};
+use crate::support::database_dump::{seen, text};
 use crate::support::fixtures::Fixture;
 use crate::support::program::{Evodoctor, ended, on, start_on};
-use crate::support::state::{seen, text};
 
 const ALLOW: [&str; 3] = ["--apply", "--allow", "deletes-rows,changes-rows"];
 

@@ -1,6 +1,6 @@
 //! Each check finds what its bad fixture shows, and nothing in the good one.
 
-use evodoctor::examine::check::checks;
+use evodoctor::checks::check::all_checks;
 use serde_json::Value;
 
 use crate::support::fixtures::{Expected, Fixture, names};
@@ -27,7 +27,7 @@ fn found(report: &Value, code: &str) -> Vec<Expected> {
 /// Runs every fixture of the codes with this prefix, in this schema.
 async fn every_fixture(prefix: &str, schema: &str) {
     let mut count = 0;
-    for check in checks().iter().filter(|check| check.rule.code.starts_with(prefix)) {
+    for check in all_checks().iter().filter(|check| check.rule.code.starts_with(prefix)) {
         for name in names(&check.stem) {
             let mut fixture = Fixture::read(&check.stem, &name);
             let database = fixture.database(schema).await;
@@ -79,7 +79,7 @@ async fn names_that_need_quoting_are_quoted() {
 #[tokio::test]
 async fn predicates_can_be_pasted() {
     use sqlx::{AssertSqlSafe, Row};
-    for check in checks().iter().filter(|check| !check.rule.code.starts_with("EVO2")) {
+    for check in all_checks().iter().filter(|check| !check.rule.code.starts_with("EVO2")) {
         let code = &check.rule.code;
         let database = Fixture::read(&check.stem, "bad").database("evolution_api").await;
         let run =
@@ -139,15 +139,15 @@ async fn instances_by_the_thousand_are_fine() {
 /// A check is a file that a DBA can run by hand, and gets the same rows from.
 #[tokio::test]
 async fn checks_run_under_psql() {
-    use evodoctor::database::script::{FILES, Script, Variables, render};
+    use evodoctor::database::sql_file::{FILES, SqlFile, Variables, render};
     let database = Fixture::read("EVO101_orphaned_reference", "everything").database("we\"ird").await;
     let report = evodoctor(&["check", "--format", "json", "--database-url", &database.url()]).json();
     let mut count = 0;
-    for check in checks() {
+    for check in all_checks() {
         let path = format!("sql/checks/{}.sql", check.stem);
         let text = FILES.iter().find(|(name, _)| *name == path).expect("a file").1;
         // The others take what only the program knows, such as the release's own tables.
-        let query = Script::parse(text).single().expect("one query").to_owned();
+        let query = SqlFile::parse(text).only_statement().expect("one query").to_owned();
         if render(&query, &Variables::for_schema("x")).is_err() {
             continue;
         }

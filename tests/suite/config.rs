@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::formats::FORMATS;
+use crate::ci_formats::FORMATS;
 use crate::support::database::{TestDatabase, execute};
 use crate::support::fixtures::Fixture;
 use crate::support::program::{Evodoctor, Run};

@@ -9,11 +9,11 @@ use std::env;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use evodoctor::database::quote::Fragment;
-use evodoctor::database::server::{Options, Server};
+use evodoctor::database::ident::SqlFragment;
+use evodoctor::database::scratch_server::{ScratchServer, ScratchServerOptions};
 use evodoctor::database::session::Session;
-use evodoctor::database::url::Target;
-use evodoctor::exit::Failure;
+use evodoctor::database::url::ConnectTarget;
+use evodoctor::error::UserError;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sqlx::ConnectOptions;
 
@@ -23,19 +23,19 @@ use crate::support::database::{TestDatabase, execute};
 /// Every character that ASCII has besides letters and digits, and some that it has not.
 const PASSWORD: &str = "p@ss/w?rd#%25 &=+:;'\"\\|<>[]{}()$!*,.~^`-_ Ünïcödé €";
 
-async fn start(options: Options) -> Server {
+async fn start(options: ScratchServerOptions) -> ScratchServer {
     let binaries = env::var_os("EVODOCTOR_TEST_PG_BIN").map(PathBuf::from);
-    Server::start(Options { binaries, ..options }).await.expect("the server starts")
+    ScratchServer::start(ScratchServerOptions { binaries, ..options }).await.expect("the server starts")
 }
 
 async fn open(url: &str) -> Result<Session, anyhow::Error> {
-    Session::open(&Target::parse(url)?).await
+    Session::open(&ConnectTarget::parse(url)?).await
 }
 
 /// The error as the user sees all of it, the next step included.
 async fn refused(url: &str) -> String {
     let error = open(url).await.expect_err(url);
-    format!("{error:#} {:?}", error.downcast_ref::<Failure>().expect("every refusal has a next step"))
+    format!("{error:#} {:?}", error.downcast_ref::<UserError>().expect("every refusal has a next step"))
 }
 
 fn encode(text: &str) -> String {
@@ -55,7 +55,7 @@ async fn is_encrypted(url: &str) -> bool {
 #[tokio::test]
 async fn a_socket_url_opens_a_session_that_knows_its_server() {
     let database = TestDatabase::new("2.1.1", "evolution_api").await;
-    let target = Target::parse(&format!("{}&schema=evolution_api", database.url())).unwrap();
+    let target = ConnectTarget::parse(&format!("{}&schema=evolution_api", database.url())).unwrap();
     assert_eq!(target.schema.as_deref(), Some("evolution_api"));
     let mut session = Session::open(&target).await.unwrap();
     assert_eq!(session.database, database.name());
@@ -76,7 +76,7 @@ async fn the_snapshot_is_one_moment_and_cannot_write() {
     let mut other = database.connect().await;
     execute(&mut other, "CREATE TABLE public.pg_class (oid integer); CREATE TABLE public.moment (n integer)")
         .await;
-    let name = Fragment::ident(database.name());
+    let name = SqlFragment::ident(database.name());
     execute(&mut other, &format!("ALTER DATABASE {name} SET search_path = public, pg_catalog")).await;
     execute(&mut other, &format!("ALTER DATABASE {name} SET IntervalStyle = 'iso_8601'")).await;
 
@@ -107,9 +107,9 @@ async fn the_snapshot_is_one_moment_and_cannot_write() {
 
 #[tokio::test]
 async fn passwords_of_every_character_work_and_never_show() {
-    let server = start(Options { tcp: true, ..Options::default() }).await;
+    let server = start(ScratchServerOptions { tcp: true, ..ScratchServerOptions::default() }).await;
     let mut admin = server.connect_options("postgres").connect().await.unwrap();
-    let password = Fragment::literal(PASSWORD);
+    let password = SqlFragment::literal(PASSWORD);
     execute(&mut admin, &format!("CREATE ROLE \"us er@x\" LOGIN PASSWORD {password}")).await;
     execute(&mut admin, "CREATE DATABASE \"da/ta base?\"").await;
     let url = |password: &str, database: &str| {
@@ -171,11 +171,11 @@ async fn a_full_server_and_a_refusing_rule_are_told_apart() {
     let hba = "local all postgres trust\nlocal all guest trust\nhost all guest 127.0.0.1/32 reject\n";
     let settings =
         [("hba_file", "hba.conf"), ("max_connections", "10"), ("superuser_reserved_connections", "3")];
-    let server = start(Options {
+    let server = start(ScratchServerOptions {
         tcp: true,
         files: vec![("hba.conf".to_owned(), hba.into())],
         settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
-        ..Options::default()
+        ..ScratchServerOptions::default()
     })
     .await;
     let mut admin = server.connect_options("postgres").connect().await.unwrap();
@@ -191,7 +191,7 @@ async fn a_full_server_and_a_refusing_rule_are_told_apart() {
         assert!(held.len() < 12, "the server is never full");
         match open(&guest("postgres")).await {
             Ok(session) => held.push(session),
-            Err(error) => break format!("{error:#} {:?}", error.downcast_ref::<Failure>()),
+            Err(error) => break format!("{error:#} {:?}", error.downcast_ref::<UserError>()),
         }
     };
     assert!(message.contains("max_connections"), "{message}");

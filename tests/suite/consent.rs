@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use crate::support::database::{TestDatabase, execute};
+use crate::support::database_dump::state;
 use crate::support::fixtures::Fixture;
 use crate::support::program::on;
-use crate::support::state::state;
 
 #[tokio::test]
 async fn nothing_happens_without_consent() {

@@ -2,9 +2,9 @@
 
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
 
+use crate::support::database_dump::state;
 use crate::support::fixtures::Fixture;
 use crate::support::program::{Run, evodoctor};
-use crate::support::state::state;
 
 async fn one(connection: &mut PgConnection, sql: &str) -> String {
     sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_one(connection).await.expect(sql).get(0)

@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use crate::support::damage::{Damaged, Meanwhile, damaged, meanwhile};
 use crate::support::database::TestDatabase;
-use crate::support::filler::contents;
-use crate::support::generated::generated;
+use crate::support::database_dump::seen;
 use crate::support::program::{Run, on};
-use crate::support::state::seen;
+use crate::support::property_config::generated;
+use crate::support::sample_rows::contents;
 
 const ALLOW: &str = "deletes-rows,changes-rows,rewrites-table,limits-undo,fires-triggers";
 

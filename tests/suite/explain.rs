@@ -1,9 +1,9 @@
 //! `evodoctor explain`: every code, and the code behind what people paste.
 
-use evodoctor::commands::select::all_codes;
-use evodoctor::examine::rule::Rule;
-use evodoctor::pasted::answer::answer;
-use evodoctor::pasted::pattern::Pattern;
+use evodoctor::commands::shared::code_filter::all_codes;
+use evodoctor::rules::error_lookup::error_pattern::ErrorPattern;
+use evodoctor::rules::error_lookup::lookup::lookup_error;
+use evodoctor::rules::rule::Rule;
 
 use crate::support::program::evodoctor;
 
@@ -79,11 +79,11 @@ fn every_pasted_error_of_the_table_gets_its_answer() {
     assert!(table.len() >= 120, "{} errors", table.len());
     let mut wrong = Vec::new();
     for (rules, text) in &table {
-        let causes: Vec<String> = answer(text).causes.iter().map(|cause| codes(&cause.rules)).collect();
+        let causes: Vec<String> = lookup_error(text).causes.iter().map(|cause| codes(&cause.rules)).collect();
         if causes.join(" ") != *rules {
             wrong.push(format!(
                 "{rules}: answered {causes:?} (perhaps {:?}):\n{text}\n",
-                codes(&answer(text).perhaps)
+                codes(&lookup_error(text).perhaps)
             ));
         }
     }
@@ -99,16 +99,16 @@ fn what_is_no_known_error_is_never_answered() {
     let table = pasted(include_str!("../../fixtures/pasted/unknown.txt"));
     assert!(table.len() >= 40, "{} texts", table.len());
     for (_, text) in &table {
-        assert_eq!(codes(&answer(text).rules()), "", "{text}");
+        assert_eq!(codes(&lookup_error(text).rules()), "", "{text}");
     }
 }
 
 #[test]
 fn every_answer_of_every_rule_is_a_pattern() {
     let mut count = 0;
-    for rule in evodoctor::rules::all() {
+    for rule in evodoctor::rules::registry::all_rules() {
         for line in &rule.answers {
-            Pattern::parse(line).unwrap_or_else(|reason| panic!("{}: {line}: {reason}", rule.code));
+            ErrorPattern::parse(line).unwrap_or_else(|reason| panic!("{}: {line}: {reason}", rule.code));
             count += 1;
         }
     }

@@ -1,19 +1,19 @@
 //! Every fix of a check, from the rehearsal to the undo: promises 2, 5 and 6 of the design, on the fixture of each. Those of
 //! hazards are in `beforehand.rs`.
 
-use evodoctor::examine::check::checks;
-use evodoctor::repair::fix::fixes;
+use evodoctor::checks::check::all_checks;
+use evodoctor::repair::fix::all_fixes;
 
+use crate::support::database_dump::state;
 use crate::support::fixtures::Fixture;
 use crate::support::program::evodoctor;
-use crate::support::state::state;
 
 const CONSENT: &str = "deletes-rows,changes-rows";
 
 #[tokio::test]
 async fn every_fix_rehearses_applies_and_undoes() {
-    let of_check = |code: &str| checks().iter().find(|check| check.rule.code == code);
-    for (fix, check) in fixes().iter().filter_map(|fix| Some((fix, of_check(&fix.code)?))) {
+    let of_check = |code: &str| all_checks().iter().find(|check| check.rule.code == code);
+    for (fix, check) in all_fixes().iter().filter_map(|fix| Some((fix, of_check(&fix.code)?))) {
         let fixture = Fixture::read(&check.stem, "bad");
         let database = fixture.database("evolution_api").await;
         let (url, code) = (database.url(), fix.code.as_str());

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use evodoctor::database::build::evolution_schema;
-use evodoctor::database::quote::Fragment;
-use evodoctor::database::script::{Script, Variables, render};
-use evodoctor::database::server::{Options, Server};
+use evodoctor::checks::check::all_checks;
+use evodoctor::database::ident::SqlFragment;
+use evodoctor::database::release_schema::create_release_schema;
+use evodoctor::database::scratch_server::{ScratchServer, ScratchServerOptions};
+use evodoctor::database::sql_file::{SqlFile, Variables, render};
 use evodoctor::evolution::release::Release;
-use evodoctor::examine::check::checks;
 use serde_json::Value;
 use sqlx::ConnectOptions;
 
@@ -27,7 +27,7 @@ const SIZES: [u64; 2] = [2_000, 8_000];
 const MOST: f64 = 4.92;
 
 /// A server that writes down what each plan really did.
-async fn server() -> Option<Server> {
+async fn server() -> Option<ScratchServer> {
     let settings = [
         ("autovacuum", "off"),
         ("session_preload_libraries", "auto_explain"),
@@ -39,19 +39,21 @@ async fn server() -> Option<Server> {
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let binaries = std::env::var_os("EVODOCTOR_TEST_PG_BIN").map(PathBuf::from);
     // Some builds come without the contrib modules.
-    let server = Server::start(Options { settings, binaries, ..Options::default() }).await;
+    let server =
+        ScratchServer::start(ScratchServerOptions { settings, binaries, ..ScratchServerOptions::default() })
+            .await;
     match server {
         Err(error) if format!("{error:#}").contains("auto_explain") => None,
         server => Some(server.expect("a server")),
     }
 }
 
-async fn fill(server: &Server, database: &str, rows: u64, is_analysed: bool) {
+async fn fill(server: &ScratchServer, database: &str, rows: u64, is_analysed: bool) {
     let mut admin = server.connect_options("postgres").connect().await.expect("a server");
-    execute(&mut admin, &format!("CREATE DATABASE {}", Fragment::ident(database))).await;
+    execute(&mut admin, &format!("CREATE DATABASE {}", SqlFragment::ident(database))).await;
     let mut connection = server.connect_options(database).connect().await.expect("a database");
     let release = Release::find("2.3.7").expect("a known release");
-    evolution_schema(&mut connection, "public", release).await.expect("tables");
+    create_release_schema(&mut connection, "public", release).await.expect("tables");
     let drop = r#"SET auto_explain.log_min_duration = -1;
         SET session_replication_role = replica;
         DROP INDEX "Chat_instanceId_remoteJid_key", "Contact_remoteJid_instanceId_key", "Label_labelId_instanceId_key""#;
@@ -60,7 +62,7 @@ async fn fill(server: &Server, database: &str, rows: u64, is_analysed: bool) {
         .text("rows", rows.to_string())
         .text("instances", rows.to_string())
         .text("broken", "true");
-    for statement in Script::parse(ROWS).statements {
+    for statement in SqlFile::parse(ROWS).statements {
         execute(&mut connection, &render(&statement, &variables).expect("the variables are set")).await;
     }
     if is_analysed {
@@ -95,7 +97,7 @@ async fn growth(is_analysed: bool) {
         return;
     };
     let log = server.directory().join("log");
-    let codes: Vec<&str> = checks().iter().map(|check| check.rule.code.as_str()).collect();
+    let codes: Vec<&str> = all_checks().iter().map(|check| check.rule.code.as_str()).collect();
     let mut passed: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for rows in SIZES {
         let database = format!("rows{rows}");

@@ -1,10 +1,10 @@
 //! Each hazard finds what its bad fixture shows and nothing in the good one, and the upgrade then ends as predicted.
 
 use evodoctor::evolution::release::Release;
-use evodoctor::examine::finding::Finding;
-use evodoctor::upgrade::hazard::{Hazard, hazards};
+use evodoctor::rules::finding::Finding;
+use evodoctor::upgrade::hazard::{Hazard, all_hazards};
 
-use crate::build::{expected, found};
+use crate::release_schema::{expected, found};
 use crate::support::fixtures::{Expected, Fixture, names};
 use crate::support::upgrade::{goes_astray, predict, predicted, upgrade};
 
@@ -26,7 +26,7 @@ fn of_hazard(findings: &[Finding], hazard: &Hazard) -> Vec<Expected> {
 }
 
 async fn every_fixture(schema: &str) {
-    for hazard in hazards().iter().filter(|hazard| hazard.rule.code != "EVO604") {
+    for hazard in all_hazards().iter().filter(|hazard| hazard.rule.code != "EVO604") {
         for name in names(&hazard.stem) {
             let mut fixture = Fixture::read(&hazard.stem, &name);
             let target = fixture.to.as_deref().and_then(Release::find).expect("an upgrade has an end");

@@ -1,7 +1,7 @@
 //! Promise: a page shows everything to everybody — in the light and in the dark, on a desk, a phone and paper, to the eye,
 //! the keyboard and a screen reader, with JavaScript and without — asks no network, and no name in it is more than text.
 //!
-//! Real Chromium looks at it; `look.mjs` says how. Screenshots and PDFs are in `target/tmp/pages`.
+//! Real Chromium looks at it; `screenshots.mjs` says how. Screenshots and PDFs are in `target/tmp/pages`.
 
 use std::fs;
 use std::io::Write;
@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::{NamedTempFile, TempDir};
 
-use crate::formats::hostile_database;
+use crate::ci_formats::hostile_database;
 use crate::support::database::{TestDatabase, execute};
 use crate::support::fixtures::Fixture;
 use crate::support::program::{Run, evodoctor, on};
@@ -24,7 +24,7 @@ const INSTANCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/logs/fetc
 fn look(tasks: &[Value]) -> Vec<Value> {
     let root = env!("CARGO_MANIFEST_DIR");
     let mut node = Command::new("node")
-        .arg(format!("{root}/tests/suite/html/look.mjs"))
+        .arg(format!("{root}/tests/suite/html/screenshots.mjs"))
         .env("PAGES_CACHE", format!("{root}/tests/.cache/pages"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -2,10 +2,10 @@
 //! secret away while doing so.
 
 mod day;
+mod follow;
 mod formats;
-mod live;
 mod memory;
-mod reference;
+mod reference_parser;
 mod samples;
 mod verdicts;
 
@@ -13,19 +13,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use evodoctor::evolution::fetched;
-use evodoctor::evolution::instances::{Directory, Instance};
-use evodoctor::examine::finding::Finding;
-use evodoctor::report::layout::Page;
-use evodoctor::report::{logs, paint};
-use evodoctor::requests::formats::Format;
-use evodoctor::requests::progress::Progress;
-use evodoctor::requests::{self, Examined, Options};
+use evodoctor::access_log::formats::LineFormat;
+use evodoctor::access_log::read_progress::ReadProgress;
+use evodoctor::access_log::{self, LogFindings, ReadOptions};
+use evodoctor::evolution::fetch_instances;
+use evodoctor::evolution::instances::{Instance, InstanceDirectory};
+use evodoctor::report::terminal::logs;
+use evodoctor::rules::finding::Finding;
+use evodoctor::terminal::page::Page;
+use evodoctor::terminal::style;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::generated::generated;
 use crate::support::program::evodoctor;
+use crate::support::property_config::generated;
 
 const TOKENS: [&str; 3] = [
     "B4C1D2E3-F4A5-4B6C-8D7E-0F1A2B3C4D5E",
@@ -37,19 +38,24 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/logs").join(name)
 }
 
-fn directory() -> Directory {
+fn directory() -> InstanceDirectory {
     let json = fs::read(fixture("fetchInstances.json")).unwrap();
-    Directory::new(fetched::instances(&json).unwrap())
+    InstanceDirectory::new(fetch_instances::parse_instances(&json).unwrap())
 }
 
-fn read(files: &[PathBuf], directory: Option<&Directory>) -> anyhow::Result<Examined> {
-    let progress = Arc::new(Progress::default());
-    let options =
-        Options { format: Format::Any, follow: false, is_json: false, progress: &progress, told: None };
-    requests::examine(files, directory, &options)
+fn read(files: &[PathBuf], directory: Option<&InstanceDirectory>) -> anyhow::Result<LogFindings> {
+    let progress = Arc::new(ReadProgress::default());
+    let options = ReadOptions {
+        format: LineFormat::Any,
+        follow: false,
+        is_json: false,
+        progress: &progress,
+        told: None,
+    };
+    access_log::read_logs(files, directory, &options)
 }
 
-fn examine(names: &[&str]) -> Examined {
+fn examine(names: &[&str]) -> LogFindings {
     let files: Vec<PathBuf> = names.iter().map(|name| fixture(name)).collect();
     read(&files, Some(&directory())).unwrap()
 }
@@ -61,17 +67,17 @@ fn file(bytes: &[u8]) -> tempfile::NamedTempFile {
     file
 }
 
-fn examine_text(text: &str, directory: Option<&Directory>) -> Examined {
+fn examine_text(text: &str, directory: Option<&InstanceDirectory>) -> LogFindings {
     read(&[file(text.as_bytes()).path().to_owned()], directory).unwrap()
 }
 
-fn human(examined: &Examined, width: usize) -> String {
+fn human(examined: &LogFindings, width: usize) -> String {
     let news: Vec<&Finding> = examined.findings.iter().collect();
-    paint::plain(&logs::human(&examined.read, &examined.findings, &news, Page { width }))
+    style::strip_styles(&logs::human(&examined.read, &examined.findings, &news, Page { width }))
 }
 
 /// `code subject → what to write instead × how often`, in the order of the report.
-fn told(examined: &Examined) -> Vec<String> {
+fn told(examined: &LogFindings) -> Vec<String> {
     let line = |finding: &Finding| {
         let instead = finding.extra["write_instead"].as_str().unwrap_or("?");
         format!("{} {} → {instead} × {}", finding.code, finding.subject, finding.count)
@@ -184,7 +190,7 @@ fn no_token_is_given_away() {
             assert!(!text.contains(token) && !text.contains(&token.to_lowercase()), "{token} in {text}");
         }
     }
-    let of = |examined: &Examined| examined.findings[0].key.clone();
+    let of = |examined: &LogFindings| examined.findings[0].key.clone();
     assert_eq!(of(&examined), of(&examine(&all)), "a key is the same on every run");
     assert!(of(&examined).starts_with("token:"));
 }
@@ -302,7 +308,7 @@ proptest! {
         place in 0..4,
     ) {
         let instance = Instance { name: "Ünrelated".into(), token: Some(token.clone()), ..Instance::default() };
-        let directory = Directory::new(vec![instance]);
+        let directory = InstanceDirectory::new(vec![instance]);
         let written = if lower { token.to_lowercase() } else { token.clone() };
         let encoded = written.replace('/', "%2F").replace('+', "%2B");
         let line = match place {

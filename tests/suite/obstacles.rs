@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::support::database::{TestDatabase, execute};
+use crate::support::database_dump::{seen, text};
 use crate::support::program::on;
-use crate::support::state::{seen, text};
 
 /// Orphans in two tables, one of which refuses to give up its rows, and a key that two instances cannot share.
 const BROKEN: &str = r#"SET session_replication_role = replica;

@@ -3,7 +3,7 @@
 
 mod load;
 mod moments;
-mod pieces;
+mod statements;
 
 use std::process::Command;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::support::database::{TestDatabase, execute};
+use crate::support::database_dump::{seen, text};
 use crate::support::fixtures::Fixture;
 use crate::support::program::{Run, Talking, ended, on, start_on};
-use crate::support::state::{seen, text};
 
 const ALLOW: &str = "deletes-rows,changes-rows,limits-undo";
 

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use evodoctor::checks::check::{Check, all_checks};
+use evodoctor::checks::context::{CheckContext, run_check};
+use evodoctor::checks::executor::{self, ExecutionOptions};
+use evodoctor::checks::orphans::strategy::{Strategy, choose_strategy};
+use evodoctor::checks::table_scan::TableScans;
 use evodoctor::database::catalog::Catalog;
-use evodoctor::database::columns::Columns;
-use evodoctor::database::quote::Fragment;
-use evodoctor::database::run::{begin, script};
-use evodoctor::database::script::Variables;
-use evodoctor::database::url::Target;
-use evodoctor::evolution::release::{History, ReleaseRange};
-use evodoctor::examine::check::{Check, checks};
-use evodoctor::examine::finding::{CheckReport, Finding};
-use evodoctor::examine::orphans::choice::{Strategy, choose};
-use evodoctor::examine::reading::Readings;
-use evodoctor::examine::runner::{Scope, run_check};
-use evodoctor::examine::schedule::{self, Plan};
+use evodoctor::database::column_stats::ColumnStatsMap;
+use evodoctor::database::ident::SqlFragment;
+use evodoctor::database::query::{begin_transaction, execute_file};
+use evodoctor::database::sql_file::Variables;
+use evodoctor::database::url::ConnectTarget;
+use evodoctor::evolution::release::{MigrationHistory, ReleaseRange};
+use evodoctor::rules::finding::{CheckReport, Finding};
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -32,9 +32,9 @@ const CODES: [&str; 4] = ["EVO101", "EVO102", "EVO103", "EVO108"];
 /// Begins the transaction of an examination.
 pub const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
-async fn find(connection: &mut PgConnection, scope: &Scope<'_>, codes: &[&str]) -> BTreeSet<String> {
+async fn find(connection: &mut PgConnection, scope: &CheckContext<'_>, codes: &[&str]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for check in checks().iter().filter(|check| codes.contains(&check.rule.code.as_str())) {
+    for check in all_checks().iter().filter(|check| codes.contains(&check.rule.code.as_str())) {
         let (report, findings) = run_check(connection, scope, check).await.expect("an answer");
         found.extend(told(&[report], &findings));
     }
@@ -44,14 +44,14 @@ async fn find(connection: &mut PgConnection, scope: &Scope<'_>, codes: &[&str]) 
 /// The same on three connections.
 async fn find_side_by_side(
     connection: &mut PgConnection,
-    scope: &Scope<'_>,
+    scope: &CheckContext<'_>,
     database: &TestDatabase,
 ) -> BTreeSet<String> {
-    let target = Target::parse(&database.url()).expect("a connection string");
-    let plan = Plan { target: &target, jobs: Some(3), deadline: None };
+    let target = ConnectTarget::parse(&database.url()).expect("a connection string");
+    let plan = ExecutionOptions { target: &target, jobs: Some(3), deadline: None };
     let selected = |check: &Check| CODES.contains(&check.rule.code.as_str());
     let never = std::future::pending();
-    let done = schedule::run(connection, scope, &plan, selected, never).await.expect("an answer");
+    let done = executor::run_in_parallel(connection, scope, &plan, selected, never).await.expect("an answer");
     told(&done.checks, &done.findings)
 }
 
@@ -66,15 +66,15 @@ pub fn told(checks: &[CheckReport], findings: &[Finding]) -> BTreeSet<String> {
 /// What is known of a database before its rows are read: its catalog, and which releases it may be.
 pub async fn known(connection: &mut PgConnection) -> (Catalog, Option<ReleaseRange>) {
     let mut catalog = Catalog::read(connection, "public").await.expect("a catalog");
-    catalog.columns = Columns::read(connection, "public").await.expect("statistics");
+    catalog.columns = ColumnStatsMap::read(connection, "public").await.expect("statistics");
     let history = evodoctor::database::catalog::migration_history(connection, &catalog).await;
-    let history = History::read(&history.expect("readable").expect("Prisma's table"));
+    let history = MigrationHistory::from_rows(&history.expect("readable").expect("Prisma's table"));
     (catalog, history.range)
 }
 
-fn strategies(scope: &Scope<'_>) -> Chosen {
+fn strategies(scope: &CheckContext<'_>) -> Chosen {
     let chosen = scope.references.iter().map(|reference| {
-        let name = match choose(reference, scope).strategy {
+        let name = match choose_strategy(reference, scope).strategy {
             Strategy::Plain => "plain",
             Strategy::Walk { .. } => "walk",
             Strategy::Hashes { .. } => "hashes",
@@ -89,16 +89,16 @@ fn strategies(scope: &Scope<'_>) -> Chosen {
 /// What the checks find in the ways that are chosen, which must be what the planner's anti-joins find.
 async fn compare(database: &TestDatabase, is_paranoid: bool, case: &str) -> (String, Chosen) {
     let connection = &mut database.connect().await;
-    begin(connection, SNAPSHOT).await.expect("a snapshot");
+    begin_transaction(connection, SNAPSHOT).await.expect("a snapshot");
     let (catalog, range) = known(connection).await;
     let scope = |large: u64| {
-        let mut scope = Scope::new(&catalog, range, "postgres");
+        let mut scope = CheckContext::new(&catalog, range, "postgres");
         (scope.paranoid, scope.large) = (is_paranoid, large);
         scope
     };
     let expected = find(connection, &scope(u64::MAX), &CODES).await;
     if is_paranoid {
-        script(connection, "sql/catalog/heap_only.sql", &Variables::default()).await.expect("settings");
+        execute_file(connection, "sql/catalog/heap_only.sql", &Variables::default()).await.expect("settings");
     }
     // By itself EVO101 reads what it needs from indexes, where it can.
     let alone = scope(0);
@@ -109,12 +109,12 @@ async fn compare(database: &TestDatabase, is_paranoid: bool, case: &str) -> (Str
     let together = scope(0);
     let found = find(connection, &together, &CODES).await;
     // Where somebody else is going to read the tables anyway, the hashes come from there.
-    let announced = checks().iter().filter(|check| CODES.contains(&check.rule.code.as_str()));
-    announced.for_each(|check| check.announce(&together));
+    let announced = all_checks().iter().filter(|check| CODES.contains(&check.rule.code.as_str()));
+    announced.for_each(|check| check.register_scans(&together));
     assert_eq!(find(connection, &together, &CODES).await, found, "{case}, from the tables");
     // In many pieces, which three connections take as they come.
     let mut pieces = scope(0);
-    pieces.readings = Readings::in_pieces_of(2);
+    pieces.readings = TableScans::in_pieces_of(2);
     assert_eq!(find_side_by_side(connection, &pieces, database).await, found, "{case}, in pieces");
     strategies.extend(self::strategies(&together));
     if let Some(one) = found.symmetric_difference(&expected).next() {
@@ -155,8 +155,9 @@ fn ids(random: &mut SmallRng, number: usize) -> Vec<String> {
 }
 
 fn values<'a>(rows: impl Iterator<Item = Vec<Option<&'a str>>>) -> String {
-    let one =
-        |value: Option<&str>| value.map_or("NULL".to_owned(), |value| Fragment::literal(value).to_string());
+    let one = |value: Option<&str>| {
+        value.map_or("NULL".to_owned(), |value| SqlFragment::literal(value).to_string())
+    };
     let rows = rows.map(|row| format!("({})", row.into_iter().map(one).collect::<Vec<_>>().join(", ")));
     rows.collect::<Vec<_>>().join(", ")
 }

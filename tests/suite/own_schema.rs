@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use sqlx::PgConnection;
 
+use crate::support::database_dump::state;
 use crate::support::fixtures::Fixture;
 use crate::support::program::on;
-use crate::support::state::state;
 
 /// Everything that has a name, in every schema but the system's: also what `state` does not look at.
 async fn objects(connection: &mut PgConnection) -> BTreeSet<String> {

@@ -7,9 +7,9 @@ use sqlx::PgConnection;
 use tempfile::TempDir;
 
 use crate::support::database::{TestDatabase, execute};
+use crate::support::database_dump::state;
 use crate::support::fixtures::Fixture;
 use crate::support::program::{Run, on};
-use crate::support::state::state;
 
 const CONSENT: &str = "deletes-rows,changes-rows";
 

@@ -1,14 +1,14 @@
 //! `preflight` as a command: what it says, how it ends, and that it disturbs nobody.
 
 use evodoctor::evolution::release::Release;
-use evodoctor::upgrade::hazard::{Known, hazards};
+use evodoctor::upgrade::hazard::{HazardContext, all_hazards};
 use serde_json::{Value, json};
 
 use crate::support::database::{TestDatabase, execute};
+use crate::support::database_dump::state;
 use crate::support::fixtures::Fixture;
 use crate::support::program::{evodoctor, on};
 use crate::support::roles;
-use crate::support::state::state;
 use crate::support::upgrade::upgrade;
 
 fn preflight(url: &str, to: &str, code: i32) -> Value {
@@ -302,11 +302,11 @@ async fn long_locks_are_found_and_short_ones_are_not() {
     let locks =
         [lock("Message", "writes", 40.2), lock("Chat", "writes", 4.9), lock("Contact", "nobody", 60.0)];
     let target = Release::find("2.2.0").expect("known");
-    let known = Known { obstacles: json!([]), locks: json!(locks), done: json!([]), target };
-    let hazard = hazards().iter().find(|hazard| hazard.rule.code == "EVO604").expect("it is there");
+    let known = HazardContext { obstacles: json!([]), locks: json!(locks), done: json!([]), target };
+    let hazard = all_hazards().iter().find(|hazard| hazard.rule.code == "EVO604").expect("it is there");
     let catalog =
         evodoctor::database::catalog::Catalog::read(&mut connection, "evolution_api").await.unwrap();
-    let scope = evodoctor::examine::runner::Scope::new(&catalog, None, "postgres");
+    let scope = evodoctor::checks::context::CheckContext::new(&catalog, None, "postgres");
     let (_, found) = hazard.run(&mut connection, &scope, &known).await.expect("it runs");
     let details: Vec<&str> = found.iter().map(|one| one.finding.detail.as_str()).collect();
     assert_eq!(details, ["migration 20241017144950 blocks writes on Message (1144 MB) for about 41 s"]);
@@ -314,7 +314,7 @@ async fn long_locks_are_found_and_short_ones_are_not() {
 
 #[test]
 fn hazards_are_explained() {
-    for hazard in hazards() {
+    for hazard in all_hazards() {
         let run = evodoctor(&["explain", &hazard.rule.code]).ends(0);
         assert!(run.stdout.contains(&hazard.rule.name) && run.stdout.contains("preflight"), "{}", run.stdout);
     }

@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use crate::support::database::{TestDatabase, execute};
+use crate::support::database_dump::state;
 use crate::support::fixtures::Fixture;
 use crate::support::program::on;
 use crate::support::roles;
-use crate::support::state::state;
 
 fn check<'a>(report: &'a Value, code: &str) -> &'a Value {
     let checks = report["checks"].as_array().expect("a list");

@@ -11,10 +11,10 @@ use std::process::Command;
 
 use comrak::nodes::NodeValue;
 use comrak::{Arena, Options, parse_document};
-use evodoctor::database::build::evolution_schema;
-use evodoctor::database::run;
-use evodoctor::database::script::Variables;
-use evodoctor::database::server::{self, Server};
+use evodoctor::database::query;
+use evodoctor::database::release_schema::create_release_schema;
+use evodoctor::database::scratch_server::{self, ScratchServer};
+use evodoctor::database::sql_file::Variables;
 use evodoctor::evolution::release::Release;
 use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;
@@ -47,18 +47,18 @@ fn blocks() -> Vec<Block> {
 
 /// A reader's machine: a folder with Evolution's `.env` and a proxy's log, and the server that it names.
 struct Machine {
-    server: Server,
+    server: ScratchServer,
     folder: TempDir,
 }
 
 impl Machine {
     async fn new() -> Self {
-        let options = server::Options {
+        let options = scratch_server::ScratchServerOptions {
             binaries: std::env::var_os("EVODOCTOR_TEST_PG_BIN").map(Into::into),
             parent: in_memory(),
             ..Default::default()
         };
-        let server = Server::start(options).await.expect("a server starts");
+        let server = ScratchServer::start(options).await.expect("a server starts");
         let mut admin = server.connect_options("postgres").connect().await.expect("it answers");
         for statement in ["CREATE DATABASE evolution", "CREATE ROLE doctor LOGIN"] {
             execute(&mut admin, statement).await;
@@ -66,9 +66,11 @@ impl Machine {
         admin.close().await.expect("a clean end");
         let mut connection = server.connect_options("evolution").connect().await.expect("it answers");
         let release = Release::find("2.1.1").expect("a known release");
-        evolution_schema(&mut connection, SCHEMA, release).await.expect("the facts build it");
+        create_release_schema(&mut connection, SCHEMA, release).await.expect("the facts build it");
         let variables = Variables::for_schema(SCHEMA);
-        run::script(&mut connection, "sql/demo/failures.sql", &variables).await.expect("the demo's failures");
+        query::execute_file(&mut connection, "sql/demo/failures.sql", &variables)
+            .await
+            .expect("the demo's failures");
         connection.close().await.expect("a clean end");
 
         let machine = Self { server, folder: TempDir::new().expect("a folder") };
@@ -140,7 +142,7 @@ fn finds(line: &str) -> bool {
     asks && !["--apply", "--write-baseline", "--emit"].iter().any(|option| line.contains(option))
 }
 
-/// The scripts of a CI job: each `run` step of GitHub's; of GitLab's `before_script` and `script`, which share a shell.
+/// The scripts of a CI job: each `query` step of GitHub's; of GitLab's `before_script` and `script`, which share a shell.
 fn steps(yaml: &str) -> Vec<String> {
     let document: serde_json::Value = serde_yaml_ng::from_str(yaml).expect("YAML");
     // Rules for Prometheus, which types nothing.

@@ -6,11 +6,11 @@ use std::fs;
 use std::path::Path;
 
 use clap::ValueEnum;
-use evodoctor::cli::Format;
+use evodoctor::cli::OutputFormat;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
 use tempfile::TempDir;
 
-use crate::formats::FORMATS;
+use crate::ci_formats::FORMATS;
 use crate::support::database::{TestDatabase, execute};
 use crate::support::program::{Evodoctor, Run, on};
 use crate::support::roles;
@@ -265,11 +265,12 @@ async fn every_command_in_every_format_at_every_level() {
         &["credentials", "release", "c1", "--to", "OpenaiCreds1"],
         &["undo", "7"],
     ];
-    for format in Format::value_variants() {
+    for format in OutputFormat::value_variants() {
         // The others know human and JSON only.
-        let told = if matches!(format, Format::Human | Format::Json) { commands.len() } else { 4 };
+        let told =
+            if matches!(format, OutputFormat::Human | OutputFormat::Json) { commands.len() } else { 4 };
         for command in &commands[..told] {
-            let all = [command, &["--format", format.name()][..]].concat();
+            let all = [command, &["--format", format.as_str()][..]].concat();
             let run = on(&url, &all);
             assert!(run.code.is_some_and(|code| code <= 3), "{all:?}: {}", run.stderr);
             keeps(&run, &secrets, &all.join(" "));
@@ -330,11 +331,11 @@ fn logs_and_pasted_errors_keep_secrets() {
     .expect("writable");
     let log = log.to_str().expect("UTF-8");
     let instances = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/logs/fetchInstances.json");
-    for format in Format::value_variants() {
+    for format in OutputFormat::value_variants() {
         let run =
-            Evodoctor::new(["logs", log, "--instances", instances, "--format", format.name(), "-vv"]).run();
+            Evodoctor::new(["logs", log, "--instances", instances, "--format", format.as_str(), "-vv"]).run();
         assert!(run.code.is_some_and(|code| code <= 1), "{}", run.stderr);
-        hides(&run, &format!("logs --format {}", format.name()));
+        hides(&run, &format!("logs --format {}", format.as_str()));
     }
     for text in [
         format!(

@@ -3,13 +3,13 @@
 
 mod devices;
 mod ledger;
-mod silence;
+mod silent_network;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use evodoctor::database::quote::Fragment;
+use evodoctor::database::ident::SqlFragment;
 use sqlx::{AssertSqlSafe, PgConnection};
 use tempfile::TempDir;
 
@@ -58,7 +58,7 @@ impl Plant {
 
     /// From now on it leaves its trace.
     async fn arm(&self, connection: &mut PgConnection) {
-        let trace = Fragment::literal(self.trace.to_str().expect("UTF-8"));
+        let trace = SqlFragment::literal(self.trace.to_str().expect("UTF-8"));
         let body = format!(
             "BEGIN
                  -- SET ROLE is no boundary.
@@ -69,7 +69,7 @@ impl Plant {
         );
         let sql = format!(
             "CREATE OR REPLACE FUNCTION evolution_api.leak() RETURNS void LANGUAGE plpgsql AS {}",
-            Fragment::literal(&body)
+            SqlFragment::literal(&body)
         );
         self.acts(connection, &sql).await;
     }

@@ -7,10 +7,10 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use crate::support::database::{TestDatabase, execute};
+use crate::support::database_dump::state;
 use crate::support::fixtures::Fixture;
 use crate::support::program::{Run, on};
 use crate::support::roles;
-use crate::support::state::state;
 
 const APPLY: [&str; 5] = ["fix", "EVO101", "--apply", "--allow", "deletes-rows,changes-rows"];
 

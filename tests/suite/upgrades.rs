@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use evodoctor::evolution::release::{Migration, Release, facts};
-use evodoctor::examine::rule::Severity;
-use evodoctor::upgrade::locks::{Mode, Work, locks};
+use evodoctor::rules::rule::Severity;
+use evodoctor::upgrade::catalog_state::CatalogState;
+use evodoctor::upgrade::locks::{DdlLockMode, TableWork, migration_locks};
 use evodoctor::upgrade::preflight::Prediction;
-use evodoctor::upgrade::state::State;
-use evodoctor::upgrade::walk::walk;
+use evodoctor::upgrade::simulate::simulate;
 use sqlx::{Connection, PgConnection, Row};
 
-use crate::build::{assert_equal, expected, found};
+use crate::release_schema::{assert_equal, expected, found};
 use crate::support::database::{TestDatabase, execute};
-use crate::support::filler::{contents, difference, fill};
 use crate::support::migrations::{apply, path, text};
+use crate::support::sample_rows::{contents, difference, fill};
 use crate::support::upgrade::{Happening, goes_astray, predict, predicted};
 
 const SCHEMA: &str = "evolution_api";
@@ -54,9 +54,9 @@ async fn locks_are_the_ones_that_the_server_takes() {
     let database = TestDatabase::new(first.version(), SCHEMA).await;
     let mut connection = database.connect().await;
     for migration in facts().migrations.iter().filter(|migration| migration.since() > first) {
-        let mut state = State::read(&mut connection, SCHEMA).await.expect("readable");
-        let (predicted, _) = locks(&state, migration, Release::newest(), None);
-        assert!(walk(&mut state, migration, Release::newest()).is_empty(), "{}", migration.name);
+        let mut state = CatalogState::read(&mut connection, SCHEMA).await.expect("readable");
+        let (predicted, _) = migration_locks(&state, migration, Release::newest(), None);
+        assert!(simulate(&mut state, migration, Release::newest()).is_empty(), "{}", migration.name);
         let before = files(&mut connection).await;
         let open = format!("BEGIN; SET LOCAL search_path = {SCHEMA}");
         execute(&mut connection, &open).await;
@@ -74,7 +74,7 @@ async fn locks_are_the_ones_that_the_server_takes() {
         execute(&mut connection, "COMMIT").await;
         let predicted: BTreeMap<String, (&str, bool)> = predicted
             .into_iter()
-            .map(|lock| (lock.table, (lock.mode.in_pg_locks(), lock.work == Work::Rewrite)))
+            .map(|lock| (lock.table, (lock.mode.in_pg_locks(), lock.work == TableWork::Rewrite)))
             .collect();
         let seen: BTreeMap<String, (&str, bool)> = seen.into_iter().collect();
         assert_eq!(predicted, seen, "{}", migration.name);
@@ -94,7 +94,12 @@ async fn strongest(connection: &mut PgConnection, table: i64) -> Option<&'static
                AND relation::bigint = $1";
     let modes: Vec<String> =
         sqlx::query_scalar(sql).bind(table).fetch_all(connection).await.expect("readable");
-    let all = [Mode::AccessExclusive, Mode::ShareRowExclusive, Mode::Share, Mode::RowExclusive];
+    let all = [
+        DdlLockMode::AccessExclusive,
+        DdlLockMode::ShareRowExclusive,
+        DdlLockMode::Share,
+        DdlLockMode::RowExclusive,
+    ];
     all.iter().map(|mode| mode.in_pg_locks()).find(|mode| modes.iter().any(|seen| seen == mode))
 }
 

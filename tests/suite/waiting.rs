@@ -1,9 +1,9 @@
 //! Promise 8: it waits politely, gives up politely, and two runs do not get into each other's way.
 
 mod load;
+mod lock_blockers;
 mod prisma;
-mod two;
-mod who;
+mod two_runs;
 
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use sqlx::PgConnection;
 
 use crate::support::database::{TestDatabase, execute};
+use crate::support::database_dump::state;
 use crate::support::fixtures::Fixture;
 use crate::support::program::{Run, Talking, on, start_on};
-use crate::support::state::state;
 
 const ORPHANS: [&str; 5] = ["fix", "EVO101", "--apply", "--allow", "deletes-rows,changes-rows"];
 const SHARED_KEY: [&str; 3] = ["fix", "EVO202", "--apply"];

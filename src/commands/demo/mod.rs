@@ -6,15 +6,16 @@ use anyhow::{Context, Result, ensure};
 use sqlx::{ConnectOptions, Connection};
 
 use super::{check, fix, logs, undo};
-use crate::cli::{self, Common, Format};
-use crate::database::build;
-use crate::database::run;
-use crate::database::script::Variables;
-use crate::database::server::{Options, Server};
+use crate::cli::{self, GlobalOptions, OutputFormat};
+use crate::database::query;
+use crate::database::release_schema;
+use crate::database::scratch_server::{ScratchServer, ScratchServerOptions};
+use crate::database::sql_file::Variables;
+use crate::error::user_error;
 use crate::evolution::release::Release;
-use crate::exit::{Exit, failure};
+use crate::exit_code::Exit;
 use crate::report;
-use crate::report::paint::{COMMAND, DIM, paint};
+use crate::terminal::style::{COMMAND, DIM, paint};
 
 const RELEASE: &str = "2.1.1";
 const SCHEMA: &str = "evolution_api";
@@ -25,28 +26,31 @@ const LOG: &str = include_str!("access.log");
 /// # Errors
 /// When there are no server programs on this machine (the next step installs them), on Ctrl-C, or when the story
 /// does not go as it should.
-pub async fn run(common: &Common) -> Result<Exit> {
+pub async fn run(common: &GlobalOptions) -> Result<Exit> {
     tokio::select! {
         outcome = tell(common) => outcome,
         _ = tokio::signal::ctrl_c() => {
-            Err(failure("interrupted; the throwaway server is stopped and removed", "evodoctor demo starts it anew"))
+            Err(user_error("interrupted; the throwaway server is stopped and removed", "evodoctor demo starts it anew"))
         }
     }
 }
 
-async fn tell(common: &Common) -> Result<Exit> {
+async fn tell(common: &GlobalOptions) -> Result<Exit> {
     eprintln!("starting a throwaway PostgreSQL …");
-    let server = Server::start(Options::default()).await?;
+    let server = ScratchServer::start(ScratchServerOptions::default()).await?;
     fill(&server).await?;
     let folder = tempfile::tempdir().context("a place for the demo's log")?;
     let log = folder.path().join("access.log");
     std::fs::write(&log, LOG).context("the demo's log")?;
 
-    let common =
-        Common { database_url: Some(server.url("evolution")), format: Format::Human, ..common.clone() };
-    let look = cli::Check::default();
+    let common = GlobalOptions {
+        database_url: Some(server.url("evolution")),
+        format: OutputFormat::Human,
+        ..common.clone()
+    };
+    let look = cli::CheckArgs::default();
     let consent = vec!["deletes-rows".to_owned(), "changes-rows".to_owned()];
-    let rehearse = cli::Fix {
+    let rehearse = cli::FixArgs {
         codes: Vec::new(),
         apply: false,
         allow: Vec::new(),
@@ -55,10 +59,10 @@ async fn tell(common: &Common) -> Result<Exit> {
         batch: None,
         online: false,
         to: None,
-        waiting: cli::Waiting::default(),
-        lock_limit: cli::LockLimit::default(),
+        waiting: cli::LockWaitArgs::default(),
+        lock_limit: cli::LockLimitArgs::default(),
     };
-    let apply = cli::Fix { apply: true, allow: consent, ..rehearse.clone() };
+    let apply = cli::FixArgs { apply: true, allow: consent, ..rehearse.clone() };
 
     say(&format!(
         "This is a database of Evolution API {RELEASE} that nobody has looked after. Its server starts, and a dump of \
@@ -78,7 +82,7 @@ async fn tell(common: &Common) -> Result<Exit> {
         "Every removed or changed row goes into a quarantine, so consent is a small thing. The same again, for good:",
     )?;
     command("evodoctor fix --apply --allow deletes-rows,changes-rows --quiet")?;
-    let quiet = Common { quiet: true, ..common.clone() };
+    let quiet = GlobalOptions { quiet: true, ..common.clone() };
     ensure!(fix::run(&apply, &quiet).await? == Exit::Clean, "the repairs should apply");
     command("evodoctor check")?;
     ensure!(check::run(&look, &common).await? == Exit::Clean, "the repaired database should be clean");
@@ -87,16 +91,17 @@ async fn tell(common: &Common) -> Result<Exit> {
         "The dashboard says connected and the clients get 404. The proxy's log knows who calls by the wrong name:",
     )?;
     command("evodoctor logs access.log")?;
-    let args = cli::Logs { files: vec![log], log_format: None, follow: false, instances: None, emit: None };
+    let args =
+        cli::LogsArgs { files: vec![log], log_format: None, follow: false, instances: None, emit: None };
     ensure!(logs::run(&args, &common).await? == Exit::Findings, "the demo's log should have findings");
 
     say("And back: schema and rows become exactly what they were.")?;
     command("evodoctor undo 1 --apply --quiet")?;
-    let args = cli::Undo {
+    let args = cli::UndoArgs {
         run: 1,
         apply: true,
-        waiting: cli::Waiting::default(),
-        lock_limit: cli::LockLimit::default(),
+        waiting: cli::LockWaitArgs::default(),
+        lock_limit: cli::LockLimitArgs::default(),
     };
     ensure!(undo::run(&args, &quiet).await? == Exit::Clean, "the run should be undone");
     command("evodoctor check --quiet")?;
@@ -109,20 +114,20 @@ async fn tell(common: &Common) -> Result<Exit> {
 }
 
 /// Builds the release and lets two careless years pass.
-async fn fill(server: &Server) -> Result<()> {
+async fn fill(server: &ScratchServer) -> Result<()> {
     let mut admin = server.connect_options("postgres").connect().await?;
-    run::execute(&mut admin, "CREATE DATABASE \"evolution\"".into()).await?;
+    query::execute(&mut admin, "CREATE DATABASE \"evolution\"".into()).await?;
     admin.close().await?;
     let mut connection = server.connect_options("evolution").connect().await?;
     let release = Release::find(RELEASE).context("the facts know the demo's release")?;
-    build::evolution_schema(&mut connection, SCHEMA, release).await?;
-    run::script(&mut connection, "sql/demo/failures.sql", &Variables::for_schema(SCHEMA)).await?;
+    release_schema::create_release_schema(&mut connection, SCHEMA, release).await?;
+    query::execute_file(&mut connection, "sql/demo/failures.sql", &Variables::for_schema(SCHEMA)).await?;
     connection.close().await?;
     Ok(())
 }
 
 fn say(text: &str) -> Result<()> {
-    let page = report::layout::Page::for_stdout();
+    let page = crate::terminal::page::Page::for_stdout();
     let line = "─".repeat(page.width.min(80));
     report::print_painted(&format!("\n{}\n{}", paint(DIM, line), page.wrap(text, 0)), None)
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::env_file;
-use crate::exit::failure;
+use crate::error::user_error;
 use file::{File, Service};
 use interpolation::{Unset, interpolated};
 
@@ -60,12 +60,12 @@ impl Compose {
     pub fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
         let text = fs::read_to_string(path).map_err(|error| {
-            failure(format!("{shown} cannot be read: {error}"), "name the compose file with --compose")
+            user_error(format!("{shown} cannot be read: {error}"), "name the compose file with --compose")
         })?;
         // Its error shows the lines around the mistake, and with them perhaps a password.
         let file: File = serde_saphyr::from_str(&text).map_err(|error| {
             let place = error.location().map(|at| format!(":{}", at.line())).unwrap_or_default();
-            failure(
+            user_error(
                 format!("{shown}{place}: this is no compose file"),
                 "docker compose config says what is wrong with it; name another one with --compose",
             )
@@ -89,7 +89,7 @@ impl Compose {
         let names = || self.services().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
         let (name, service) = match name {
             Some(wanted) => self.services().find(|(name, _)| *name == wanted).ok_or_else(|| {
-                failure(format!("{shown} has no service {wanted:?}"), format!("name one of: {}", names()))
+                user_error(format!("{shown} has no service {wanted:?}"), format!("name one of: {}", names()))
             })?,
             None => self.only_one()?,
         };
@@ -101,7 +101,7 @@ impl Compose {
         if let Some(Ok(provider @ ("mysql" | "mariadb"))) =
             value("DATABASE_PROVIDER").map(|value| value.as_deref())
         {
-            return Err(failure(
+            return Err(user_error(
                 format!(
                     "{name} in {shown} has DATABASE_PROVIDER={provider}; evodoctor examines Postgres databases only"
                 ),
@@ -109,13 +109,13 @@ impl Compose {
             ));
         }
         let connection = env_file::NAMES.iter().find_map(|name| value(name)).ok_or_else(|| {
-            failure(
+            user_error(
                 format!("{name} in {shown} has neither {} nor {}", env_file::NAMES[0], env_file::NAMES[1]),
                 "name Evolution's own service with --service, or give --database-url",
             )
         })?;
         let connection = connection.clone().map_err(|Unset(variable)| {
-            failure(
+            user_error(
                 format!("the connection string of {name} in {shown} needs {variable}, which is not set"),
                 format!("set {variable} here, or in the .env beside the file"),
             )
@@ -202,7 +202,7 @@ impl Compose {
                 let is_elsewhere = self.file.include.is_some()
                     || self.services().any(|(_, service)| service.extends.is_some());
                 let more = if is_elsewhere { " (include and extends are not followed)" } else { "" };
-                Err(failure(
+                Err(user_error(
                     format!(
                         "no service in {shown} has {} or {}{more}",
                         env_file::NAMES[0],
@@ -213,7 +213,7 @@ impl Compose {
             }
             _ => {
                 let names: Vec<&str> = found.iter().map(|(name, _)| *name).collect();
-                Err(failure(
+                Err(user_error(
                     format!("{shown} has several services with a database: {}", names.join(", ")),
                     format!("name one, such as --service {}", names[0]),
                 ))

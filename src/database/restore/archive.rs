@@ -13,11 +13,11 @@ use anyhow::{Context, Result};
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::mpsc;
 
-use super::complaint::{Complaint, table_of_rows};
-use super::feed::TableName;
-use super::input::Input;
-use super::source::{Format, damaged};
-use crate::exit::failure;
+use super::dump_file::{DumpFormat, damaged_error};
+use super::dump_reader::DumpReader;
+use super::replay::TableName;
+use super::restore_error::{RestoreError, table_of_rows};
+use crate::error::user_error;
 
 /// What belongs to the server that a dump comes from. pg_restore of every supported version knows these.
 const LEFT_OUT: &[&str] = &[
@@ -43,7 +43,7 @@ pub struct Archive {
 
 /// An archive's table of contents.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Contents {
+pub struct TableOfContents {
     /// The tables whose rows it holds.
     pub rows_of: BTreeSet<TableName>,
     /// Whether it makes any table.
@@ -62,20 +62,20 @@ impl Archive {
     ///
     /// # Errors
     /// When it is damaged.
-    pub fn contents(&self) -> Result<Contents> {
+    pub fn contents(&self) -> Result<TableOfContents> {
         let output =
             self.command(&["--list"]).arg(&self.path).output().context("pg_restore cannot be run")?;
         if !output.status.success() {
             return Err(self.refused(&String::from_utf8_lossy(&output.stderr)));
         }
-        Ok(Contents::parse(&String::from_utf8_lossy(&output.stdout)))
+        Ok(TableOfContents::parse(&String::from_utf8_lossy(&output.stdout)))
     }
 
     /// The statements of a section, as pg_restore names it.
     ///
     /// # Errors
     /// When pg_restore cannot be run.
-    pub fn statements(&self, section: &str) -> Result<(Input, Running)> {
+    pub fn statements(&self, section: &str) -> Result<(DumpReader, PgRestore)> {
         let section = format!("--section={section}");
         let mut child = self
             .command(&[&section, "--file=-"])
@@ -84,7 +84,7 @@ impl Archive {
             .spawn()
             .context("pg_restore cannot be run")?;
         let stdout = child.stdout.take().expect("piped");
-        Ok((Input::new(move || Ok(Box::new(stdout))), Running::new(child)))
+        Ok((DumpReader::new(move || Ok(Box::new(stdout))), PgRestore::new(child)))
     }
 
     /// Loads the rows with that many jobs; tells `finished` of every table that is done.
@@ -93,23 +93,23 @@ impl Archive {
     /// When the archive is damaged, or the disk is full.
     pub async fn load_rows(
         &self,
-        format: Format,
+        format: DumpFormat,
         jobs: usize,
         to: &PgConnectOptions,
-        contents: &Contents,
+        contents: &TableOfContents,
         mut finished: impl FnMut(),
-    ) -> Result<Vec<Complaint>> {
+    ) -> Result<Vec<RestoreError>> {
         let socket = to.get_socket().map(|path| path.display().to_string()).unwrap_or_default();
         let mut command = self.command(&["--section=data", "--verbose"]);
         command.args(LEFT_OUT).args(["--host", &socket, "--port", &to.get_port().to_string()]);
         command.args(["--username", to.get_username(), "--no-password"]);
         command.args(["--dbname", to.get_database().unwrap_or_default()]);
-        if format != Format::Tar && jobs > 1 {
+        if format != DumpFormat::Tar && jobs > 1 {
             command.arg(format!("--jobs={jobs}"));
         }
         let child =
             command.stdout(Stdio::null()).arg(&self.path).spawn().context("pg_restore cannot be run")?;
-        let mut running = Running::new(child);
+        let mut running = PgRestore::new(child);
         let (mut errors, mut is_error) = (String::new(), false);
         while let Some(line) = running.said.recv().await {
             if line.starts_with("pg_restore: finished item")
@@ -135,9 +135,9 @@ impl Archive {
     ///
     /// # Errors
     /// When one of the errors is about the archive itself, or the disk.
-    fn complaints(&self, errors: &str, contents: &Contents) -> Result<Vec<Complaint>> {
+    fn complaints(&self, errors: &str, contents: &TableOfContents) -> Result<Vec<RestoreError>> {
         if errors.contains("No space left on device") || errors.contains("could not extend file") {
-            return Err(disk_full());
+            return Err(disk_full_error());
         }
         let mut complaints = Vec::new();
         for error in errors.split("pg_restore: error: ").filter(|error| !error.is_empty()) {
@@ -153,11 +153,12 @@ impl Archive {
             if let Some(rest) = error.strip_prefix("COPY failed for table \"") {
                 let name = rest.split('"').next().unwrap_or_default();
                 let tables = contents.rows_of.iter().filter(|(_, table)| table == name);
-                complaints.extend(tables.map(|table| Complaint::of_rows(table.clone(), &message(rest))));
+                complaints.extend(tables.map(|table| RestoreError::from_rows(table.clone(), &message(rest))));
             } else if let Some(rest) = error.strip_prefix("could not execute query: ") {
                 let statement = rest.split_once("Command was: ").map_or("", |(_, statement)| statement);
-                complaints
-                    .extend(table_of_rows(statement).map(|table| Complaint::of_rows(table, &message(rest))));
+                complaints.extend(
+                    table_of_rows(statement).map(|table| RestoreError::from_rows(table, &message(rest))),
+                );
             } else {
                 return Err(self.refused(error));
             }
@@ -169,19 +170,19 @@ impl Archive {
     pub fn refused(&self, said: &str) -> anyhow::Error {
         let line = said.lines().next().unwrap_or_default();
         let line = line.trim_start_matches("pg_restore: ").trim_start_matches("error: ").to_owned();
-        anyhow::anyhow!("pg_restore says: {line}").context(damaged(&self.name))
+        anyhow::anyhow!("pg_restore says: {line}").context(damaged_error(&self.name))
     }
 }
 
 /// The error for a disk that filled up in spite of the estimate.
-pub fn disk_full() -> anyhow::Error {
-    failure(
+pub fn disk_full_error() -> anyhow::Error {
+    user_error(
         "the disk is full: the dump needs more room when it is restored",
         "make room, or choose another place: TMPDIR=/path/with/room evodoctor …",
     )
 }
 
-impl Contents {
+impl TableOfContents {
     /// Reads what `pg_restore --list` prints: `4001; 0 16401 TABLE DATA schema name owner`.
     fn parse(list: &str) -> Self {
         let mut contents = Self::default();
@@ -202,13 +203,13 @@ impl Contents {
 }
 
 /// A running pg_restore, which ends with this value.
-pub struct Running {
+pub struct PgRestore {
     child: Child,
     /// What it says on stderr, line by line.
     said: mpsc::UnboundedReceiver<String>,
 }
 
-impl Running {
+impl PgRestore {
     fn new(mut child: Child) -> Self {
         let stderr = child.stderr.take().expect("piped");
         let (sender, said) = mpsc::unbounded_channel();
@@ -242,7 +243,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for PgRestore {
     fn drop(&mut self) {
         // A no-op for one that has ended and was waited for.
         let _ = self.child.kill();
@@ -251,7 +252,7 @@ impl Drop for Running {
 }
 
 /// pg_restore beside the server's programs.
-pub fn program(binaries: &Path) -> PathBuf {
+pub fn pg_restore_path(binaries: &Path) -> PathBuf {
     binaries.join("pg_restore")
 }
 
@@ -261,14 +262,14 @@ mod tests {
 
     #[test]
     fn a_table_of_contents_says_what_rows_there_are() {
-        let contents = Contents::parse(
+        let contents = TableOfContents::parse(
             "; Archive created at 2026-11-21\n;\n216; 1259 16400 TABLE evolution_api Chat postgres\n\
              4001; 0 16400 TABLE DATA evolution_api Chat postgres\n\
              4002; 0 16401 TABLE DATA public two words owner\n",
         );
         let names = [("evolution_api", "Chat"), ("public", "two words")];
         let names = names.map(|(schema, table)| (schema.to_owned(), table.to_owned()));
-        assert_eq!(contents, Contents { rows_of: names.into(), has_tables: true });
-        assert!(!Contents::parse("4001; 0 16400 TABLE DATA evolution_api Chat postgres\n").has_tables);
+        assert_eq!(contents, TableOfContents { rows_of: names.into(), has_tables: true });
+        assert!(!TableOfContents::parse("4001; 0 16400 TABLE DATA evolution_api Chat postgres\n").has_tables);
     }
 }

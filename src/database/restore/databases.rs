@@ -5,32 +5,32 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection};
 
 use super::OWNER;
-use crate::database::run::script;
-use crate::database::script::Variables;
-use crate::database::server::Server;
+use crate::database::query::execute_file;
+use crate::database::scratch_server::ScratchServer;
+use crate::database::sql_file::Variables;
 
 /// Character classes that know every letter, where the system has them; else those that know ASCII.
 const CHARACTER_TYPES: [&str; 4] = ["C.UTF-8", "C.utf8", "UTF-8", "C"];
 
 /// The databases, and the connection to the one in use.
-pub struct Databases<'a> {
-    server: &'a Server,
+pub struct RestoredDatabases<'a> {
+    server: &'a ScratchServer,
     connection: PgConnection,
     /// Each with the name it has in the dump, where the dump tells.
     made: Vec<(Option<String>, String)>,
 }
 
-impl<'a> Databases<'a> {
+impl<'a> RestoredDatabases<'a> {
     /// Makes the owner and the first database.
     ///
     /// # Errors
     /// When the server refuses.
-    pub async fn new(server: &'a Server) -> Result<Self> {
+    pub async fn new(server: &'a ScratchServer) -> Result<Self> {
         let mut admin = server.connect_options("postgres").connect().await?;
-        script(&mut admin, "sql/restore/owner.sql", &variables("")).await?;
+        execute_file(&mut admin, "sql/restore/owner.sql", &variables("")).await?;
         admin.close().await?;
         let name = make(server, 1).await?;
-        let connection = options(server, &name).connect().await?;
+        let connection = connect_options(server, &name).connect().await?;
         Ok(Self { server, connection, made: vec![(None, name)] })
     }
 
@@ -41,7 +41,7 @@ impl<'a> Databases<'a> {
 
     /// How to connect to the first one.
     pub fn first(&self) -> PgConnectOptions {
-        options(self.server, &self.made[0].1)
+        connect_options(self.server, &self.made[0].1)
     }
 
     /// Goes over to a database of the dump's, made when it is new.
@@ -58,7 +58,7 @@ impl<'a> Databases<'a> {
                 name
             }
         };
-        self.connection = options(self.server, &name).connect().await?;
+        self.connection = connect_options(self.server, &name).connect().await?;
         Ok(())
     }
 
@@ -70,17 +70,17 @@ impl<'a> Databases<'a> {
 
 /// How to connect to a restored database: as its owner, never as superuser, because the dump's triggers and functions
 /// run with the rights of whoever touches its tables.
-pub fn options(server: &Server, database: &str) -> PgConnectOptions {
+pub fn connect_options(server: &ScratchServer, database: &str) -> PgConnectOptions {
     server.connect_options(database).username(OWNER).extra_float_digits(None).statement_cache_capacity(0)
 }
 
-async fn make(server: &Server, number: usize) -> Result<String> {
+async fn make(server: &ScratchServer, number: usize) -> Result<String> {
     let name = format!("snapshot_{number}");
     let mut admin = server.connect_options("postgres").connect().await?;
     let mut made = Ok(());
     for character_type in CHARACTER_TYPES {
         let variables = variables(&name).text("ctype", character_type);
-        made = script(&mut admin, "sql/restore/database.sql", &variables).await;
+        made = execute_file(&mut admin, "sql/restore/database.sql", &variables).await;
         if made.is_ok() {
             break;
         }
@@ -88,7 +88,7 @@ async fn make(server: &Server, number: usize) -> Result<String> {
     made?;
     admin.close().await?;
     let mut inside = server.connect_options(&name).connect().await?;
-    script(&mut inside, "sql/restore/public.sql", &variables("")).await?;
+    execute_file(&mut inside, "sql/restore/public.sql", &variables("")).await?;
     inside.close().await?;
     Ok(name)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::database::compose::{Compose, Reach};
 use crate::database::env_file;
-use crate::database::url::Target;
+use crate::database::url::ConnectTarget;
 
 /// What is around this program.
 pub(super) struct Around {
@@ -23,7 +23,7 @@ pub(super) struct Around {
 
 impl Around {
     /// Looks around.
-    pub fn look(target: &Target) -> Self {
+    pub fn look(target: &ConnectTarget) -> Self {
         let compose = match &target.compose {
             Some(path) => Compose::read(path).ok(),
             None => Compose::within(Path::new(".")),

@@ -7,13 +7,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sqlx::postgres::PgConnectOptions;
 
-use crate::database::url::Target;
+use crate::database::url::ConnectTarget;
 
 /// The variables that say where the system's certificates are. Who sets one has chosen whom to believe, and nobody is added.
 const CHOSEN: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
 /// The target's options, with Mozilla's certificates where it wants the server's verified, and there are no others for it.
-pub(super) fn options(target: &Target) -> PgConnectOptions {
+pub(super) fn options(target: &ConnectTarget) -> PgConnectOptions {
     let options = target.options.clone();
     let is_chosen = || CHOSEN.iter().any(|name| env::var_os(name).is_some());
     if !target.verifies_with_system() || is_chosen() {
@@ -64,7 +64,7 @@ mod tests {
             ("sslaccept=strict&sslcert=ca.pem", false),
             ("sslmode=verify-full&sslcert=client.pem&sslkey=client.key", true),
         ] {
-            let target = Target::parse(&format!("postgresql://u@h/d?{parameters}")).unwrap();
+            let target = ConnectTarget::parse(&format!("postgresql://u@h/d?{parameters}")).unwrap();
             assert_eq!(target.verifies_with_system(), expected, "{parameters}");
         }
     }

@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::parameters::Parameters;
-use crate::exit::failure;
+use crate::error::user_error;
 
 const SHAPE: &str = "write it as postgresql://user:password@host:5432/database?schema=evolution_api";
 const ENCODE: &str = "percent-encode the special characters of the user, password and database: \
@@ -59,7 +59,7 @@ impl Address {
         if let (Some(host), Some(address)) = (&self.host, &under.address)
             && host != address
         {
-            return Err(failure(
+            return Err(user_error(
                 format!("{place} has hostaddr={address}, by which psql would go elsewhere than to {host}"),
                 "leave one of them out (unset PGHOSTADDR)",
             ));
@@ -87,19 +87,19 @@ const NO_HOST: &str = "no-host.invalid";
 /// When it is of another kind, or holds a character that cuts it in the wrong place.
 pub(super) fn parse(text: &str) -> Result<Url> {
     let Some((scheme, after)) = text.split_once("://") else {
-        return Err(failure("the connection string does not start with postgresql://", SHAPE));
+        return Err(user_error("the connection string does not start with postgresql://", SHAPE));
     };
     check_scheme(scheme)?;
     let (authority, rest) = after.split_at(after.find(['/', '?', '#']).unwrap_or(after.len()));
     if let Some((character, encoded)) = misplaced(rest) {
-        return Err(failure(
+        return Err(user_error(
             format!("an unencoded {character} cuts the connection string in two: {}", redacted(text)),
             format!("{ENCODE}; here {character} must be {encoded}"),
         ));
     }
     let (user, host) = authority.rsplit_once('@').map_or(("", authority), |(user, host)| (user, host));
     if host.contains(',') {
-        return Err(failure(
+        return Err(user_error(
             format!("the connection string names several servers: {}", redacted(text)),
             "name one of them: the primary, or a standby if nothing is to be changed",
         ));
@@ -107,26 +107,26 @@ pub(super) fn parse(text: &str) -> Result<Url> {
     let stand_in = if host.is_empty() || host.starts_with(':') { NO_HOST } else { "" };
     let at = if authority.contains('@') { "@" } else { "" };
     Url::parse(&format!("postgresql://{user}{at}{stand_in}{host}{rest}")).map_err(|error| {
-        failure(format!("the connection string cannot be read ({error}): {}", redacted(text)), ENCODE)
+        user_error(format!("the connection string cannot be read ({error}): {}", redacted(text)), ENCODE)
     })
 }
 
 fn check_scheme(scheme: &str) -> Result<()> {
     match scheme.to_ascii_lowercase().as_str() {
         "postgresql" | "postgres" => Ok(()),
-        "mysql" | "mariadb" => Err(failure(
+        "mysql" | "mariadb" => Err(user_error(
             "this is a MySQL connection string; evodoctor examines Postgres databases only",
             "name Evolution's Postgres database, if it has one",
         )),
-        "prisma" | "prisma+postgres" => Err(failure(
+        "prisma" | "prisma+postgres" => Err(user_error(
             "this is a Prisma Accelerate connection string, which only Prisma's client can use",
             "give the direct one of the database behind it, which starts with postgresql://",
         )),
         // A password that stands before :// must not be shown, so only what looks like a scheme is.
         other if is_scheme(other) => {
-            Err(failure(format!("{other}:// is no Postgres connection string"), SHAPE))
+            Err(user_error(format!("{other}:// is no Postgres connection string"), SHAPE))
         }
-        _ => Err(failure("the connection string does not start with postgresql://", SHAPE)),
+        _ => Err(user_error("the connection string does not start with postgresql://", SHAPE)),
     }
 }
 
@@ -173,6 +173,6 @@ fn decoded(name: &str, text: &str) -> Result<String> {
     match percent_decode_str(text).decode_utf8() {
         // libpq and the server end a string there.
         Ok(text) if !text.contains('\0') => Ok(text.into_owned()),
-        _ => Err(failure(format!("the {name} in the connection string is no UTF-8 once decoded"), ENCODE)),
+        _ => Err(user_error(format!("the {name} in the connection string is no UTF-8 once decoded"), ENCODE)),
     }
 }

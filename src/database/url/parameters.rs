@@ -9,8 +9,8 @@ use sqlx::postgres::PgSslMode;
 use url::Url;
 
 use super::{environment, service};
-use crate::exit::failure;
-use crate::nearest::nearest;
+use crate::error::user_error;
+use crate::text::suggest::closest_match;
 
 /// A parameter, wherever it is set.
 pub(super) struct Setting {
@@ -131,14 +131,14 @@ impl Parameters {
         match name.as_str() {
             "schema" => self.schema = text(),
             "host" if value.contains(',') => {
-                return Err(failure(
+                return Err(user_error(
                     format!("{place} names several servers: host={value}"),
                     "name one of them: the primary, or a standby if nothing is to be changed",
                 ));
             }
             "host" => self.host = text(),
             "hostaddr" if value.parse::<IpAddr>().is_err() => {
-                return Err(failure(
+                return Err(user_error(
                     format!("hostaddr={value} in {place} is no address"),
                     "give one address such as 10.0.0.7, or a name with host",
                 ));
@@ -160,7 +160,7 @@ impl Parameters {
             "sslcert" => self.certificate = text(),
             "sslkey" => self.key = text(),
             "sslidentity" | "sslpassword" => {
-                return Err(failure(
+                return Err(user_error(
                     format!("{name} names a PKCS#12 file, which evodoctor does not read"),
                     "convert it (openssl pkcs12 -in FILE -nodes -out client.pem) and give \
                      sslcert=client.pem&sslkey=client.pem",
@@ -189,13 +189,13 @@ fn unknown(setting: &Setting) -> Result<()> {
         if harmless.split(' ').any(|harmless| harmless == value) {
             return Ok(());
         }
-        return Err(failure(
+        return Err(user_error(
             format!("{place} asks for {name}={value}, which evodoctor cannot do"),
             "leave it out for evodoctor",
         ));
     }
-    if let Some(meant) = nearest(name, &DECIDING) {
-        return Err(failure(
+    if let Some(meant) = closest_match(name, &DECIDING) {
+        return Err(user_error(
             format!("{name} in {place} is no parameter, and is not simply left out, as {meant} is one"),
             format!("write {meant}={value}, or leave it out"),
         ));
@@ -207,13 +207,13 @@ fn unknown(setting: &Setting) -> Result<()> {
 fn number<T: FromStr<Err: Display>>(setting: &Setting) -> Result<T> {
     let Setting { name, value, place } = setting;
     value.parse().map_err(|error| {
-        failure(format!("{name}={value} in {place}: {error}"), format!("give {name} a number"))
+        user_error(format!("{name}={value} in {place}: {error}"), format!("give {name} a number"))
     })
 }
 
 fn ssl_mode(value: &str) -> Result<PgSslMode> {
     value.parse().map_err(|_| {
-        failure(
+        user_error(
             format!("sslmode={value} is no mode"),
             "use disable, allow, prefer, require, verify-ca or verify-full",
         )
@@ -224,7 +224,7 @@ fn is_strict(value: &str) -> Result<bool> {
     match value {
         "strict" => Ok(true),
         "accept_invalid_certs" => Ok(false),
-        _ => Err(failure(
+        _ => Err(user_error(
             format!("sslaccept={value} is nothing that Prisma knows"),
             "use sslaccept=strict (verify the server) or sslaccept=accept_invalid_certs",
         )),

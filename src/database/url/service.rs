@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::parameters::Setting;
-use crate::exit::failure;
+use crate::error::user_error;
 
 /// Where Debian and other distributions keep the one of all users; `PGSYSCONFDIR` names another folder.
 const FOLDERS: [&str; 4] =
@@ -27,7 +27,7 @@ pub(super) fn settings(service: &str, named: Option<&str>) -> Result<Vec<Setting
             // Only the one that somebody names has to be there, as with psql.
             Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => continue,
             Err(error) => {
-                return Err(failure(
+                return Err(user_error(
                     format!("the service file {} cannot be read: {error}", file.display()),
                     "name it with PGSERVICEFILE",
                 ));
@@ -38,7 +38,7 @@ pub(super) fn settings(service: &str, named: Option<&str>) -> Result<Vec<Setting
         }
     }
     let looked: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-    Err(failure(
+    Err(user_error(
         format!("there is no service {service:?}; looked for in {}", looked.join(", ")),
         "add it there as [name] with lines such as host=db, or name another file with PGSERVICEFILE",
     ))
@@ -74,7 +74,7 @@ fn section(text: &str, service: &str, file: &Path) -> Result<Option<Vec<Setting>
         }
         let Some(settings) = &mut found else { continue };
         if line.starts_with("ldap") && line.contains("://") {
-            return Err(failure(
+            return Err(user_error(
                 format!(
                     "{}: the service is looked up in a directory (LDAP), which evodoctor does not do",
                     place()
@@ -83,10 +83,13 @@ fn section(text: &str, service: &str, file: &Path) -> Result<Option<Vec<Setting>
             ));
         }
         let Some((name, value)) = line.split_once('=') else {
-            return Err(failure(format!("{}: this is no parameter=value", place()), "write it as host=db"));
+            return Err(user_error(
+                format!("{}: this is no parameter=value", place()),
+                "write it as host=db",
+            ));
         };
         if name == "service" || name == "servicefile" {
-            return Err(failure(
+            return Err(user_error(
                 format!("{}: a service may not name another one", place()),
                 "write its parameters here",
             ));

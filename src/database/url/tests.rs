@@ -2,19 +2,19 @@ use proptest::prelude::*;
 use sqlx::postgres::PgSslMode;
 
 use super::*;
-use crate::exit::Failure;
+use crate::error::UserError;
 
-fn parse(text: &str) -> Target {
-    Target::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+fn parse(text: &str) -> ConnectTarget {
+    ConnectTarget::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 /// The error as the user sees all of it, the next step included.
 fn shown(error: &anyhow::Error) -> String {
-    format!("{error:#} {:?}", error.downcast_ref::<Failure>().expect("every error has a next step"))
+    format!("{error:#} {:?}", error.downcast_ref::<UserError>().expect("every error has a next step"))
 }
 
 fn refused(text: &str) -> String {
-    shown(&Target::parse(text).expect_err(text))
+    shown(&ConnectTarget::parse(text).expect_err(text))
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn evolution_users_strings_are_read() {
         "postgresql://evolution:p%40ss%2Fw%23rd@db.example:6432/evo%20db?schema=evolution_api\
          &connection_limit=5&pool_timeout=0&pgbouncer=true&socket_timeout=3&statement_cache_size=0&unknown=x",
     );
-    assert_eq!(target.server(), "db.example:6432");
+    assert_eq!(target.server_name(), "db.example:6432");
     assert_eq!(target.options.get_username(), "evolution");
     assert_eq!(target.database(), "evo db");
     assert_eq!(target.schema.as_deref(), Some("evolution_api"));
@@ -34,7 +34,7 @@ fn evolution_users_strings_are_read() {
     assert_eq!(target.fallback, Some(Fallback::Plain));
 
     let quoted = parse(" \"postgres://u@h/d?connect_timeout=0&application_name=me+and+you\"\n");
-    assert_eq!((quoted.server().as_str(), quoted.database()), ("h:5432", "d"));
+    assert_eq!((quoted.server_name().as_str(), quoted.database()), ("h:5432", "d"));
     assert_eq!(quoted.options.get_application_name(), Some("me and you"));
     assert_eq!(quoted.connect_timeout, None);
     assert_eq!(parse("postgres://h/d?connect_timeout=3").connect_timeout, Some(Duration::from_secs(3)));
@@ -55,7 +55,7 @@ fn servers_come_in_many_forms() {
         ("postgresql:///d?host=/run/pg&user=u", "/run/pg/.s.PGSQL.5432"),
         ("postgresql://:7777/d?host=other", "other:7777"),
     ] {
-        assert_eq!(parse(text).server(), server, "{text}");
+        assert_eq!(parse(text).server_name(), server, "{text}");
     }
     assert!(parse("postgresql://u@/d?host=/run/pg&sslmode=verify-full").fallback.is_none());
 }
@@ -120,7 +120,7 @@ fn a_wrong_string_is_explained_without_its_password() {
 #[test]
 fn an_unencoded_at_sign_in_a_password_is_what_prisma_takes_it_for() {
     let target = parse("postgresql://u:p@ss@h/d");
-    assert_eq!((target.options.get_username(), target.server().as_str()), ("u", "h:5432"));
+    assert_eq!((target.options.get_username(), target.server_name().as_str()), ("u", "h:5432"));
 }
 
 #[test]
@@ -133,13 +133,13 @@ fn the_debug_form_hides_the_password() {
 proptest! {
     #[test]
     fn nothing_panics(text in "(postgres(ql)?://)?[a-z:@/?#%&=\\[\\], .0-9\\\\é\"']{0,60}") {
-        let _ = Target::parse(&text);
+        let _ = ConnectTarget::parse(&text);
     }
 
     #[test]
     fn no_error_shows_a_password(junk in "[:@/?#%&=,]{0,4}", tail in "[a-z:@/?#%&=,0-9]{0,20}") {
         let text = format!("postgresql://user:SECRET{junk}SECRET@host{tail}");
-        if let Err(error) = Target::parse(&text) {
+        if let Err(error) = ConnectTarget::parse(&text) {
             prop_assert!(!shown(&error).contains("SECRET"), "{}: {}", text, shown(&error));
         }
     }
@@ -152,7 +152,7 @@ proptest! {
             percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
         };
         let text = format!("postgresql://{}:x@h/{}?schema={}", encode(&user), encode(&database), encode(&schema));
-        let target = Target::parse(&text).unwrap();
+        let target = ConnectTarget::parse(&text).unwrap();
         prop_assert_eq!(target.options.get_username(), user);
         prop_assert_eq!(target.database(), database);
         prop_assert_eq!(target.schema.unwrap(), schema);

@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use super::Fallback;
 use super::parameters::Parameters;
-use crate::exit::failure;
+use crate::error::user_error;
 
 /// The choice: what the driver is told, and what is tried after.
 pub(super) struct Tls {
@@ -43,7 +43,10 @@ impl Tls {
         let (client, prisma_root) = match (certificate, key) {
             (Some(certificate), Some(key)) => (Some((certificate, key)), None),
             (None, Some(_)) => {
-                return Err(failure("sslkey without sslcert", "name the client's certificate with sslcert"));
+                return Err(user_error(
+                    "sslkey without sslcert",
+                    "name the client's certificate with sslcert",
+                ));
             }
             (root, None) => (None, root),
         };

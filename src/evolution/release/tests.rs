@@ -14,7 +14,7 @@ fn applied_in(release: &str) -> Vec<HistoryRow> {
 #[test]
 fn every_release_lies_in_the_range_read_from_its_own_history() {
     for release in Release::all() {
-        let history = History::read(&applied_in(release.version()));
+        let history = MigrationHistory::from_rows(&applied_in(release.version()));
         let range = history.range.expect("a full history has a range");
         assert!(range.contains(release), "{release} is not in {range}");
         assert!(history.unknown.is_empty() && history.failed.is_empty());
@@ -23,28 +23,37 @@ fn every_release_lies_in_the_range_read_from_its_own_history() {
 
 #[test]
 fn checksums_narrow_the_range() {
-    assert_eq!(History::read(&applied_in("2.3.0")).range.unwrap().to_string(), "2.3.0 to 2.3.3");
-    assert_eq!(History::read(&applied_in("2.3.3")).range.unwrap().to_string(), "2.3.2 to 2.3.3");
-    assert_eq!(History::read(&applied_in("2.3.4")).range.unwrap().to_string(), "2.3.4 to 2.3.6");
-    assert_eq!(History::read(&applied_in("2.1.1")).range.unwrap().to_string(), "2.1.1");
+    assert_eq!(
+        MigrationHistory::from_rows(&applied_in("2.3.0")).range.unwrap().to_string(),
+        "2.3.0 to 2.3.3"
+    );
+    assert_eq!(
+        MigrationHistory::from_rows(&applied_in("2.3.3")).range.unwrap().to_string(),
+        "2.3.2 to 2.3.3"
+    );
+    assert_eq!(
+        MigrationHistory::from_rows(&applied_in("2.3.4")).range.unwrap().to_string(),
+        "2.3.4 to 2.3.6"
+    );
+    assert_eq!(MigrationHistory::from_rows(&applied_in("2.1.1")).range.unwrap().to_string(), "2.1.1");
 }
 
 #[test]
 fn what_is_recorded_ahead_does_not_narrow_the_range() {
     let mut rows = applied_in("2.2.1");
     rows.extend(applied_in("2.3.5").into_iter().filter(|row| row.name.contains("kafka")));
-    assert_eq!(History::read(&rows).range.unwrap().to_string(), "2.2.1 to 2.2.3");
+    assert_eq!(MigrationHistory::from_rows(&rows).range.unwrap().to_string(), "2.2.1 to 2.2.3");
 }
 
 #[test]
 fn content_that_was_issued_anew_is_named_with_its_release() {
-    let named = History::read(&applied_in("2.3.4")).reissued;
+    let named = MigrationHistory::from_rows(&applied_in("2.3.4")).reissued;
     assert_eq!(named, ["20250918182355_add_kafka_integration: as 2.3.4 had it"]);
     assert_eq!(
-        History::read(&applied_in("2.1.2")).reissued,
+        MigrationHistory::from_rows(&applied_in("2.1.2")).reissued,
         ["20241006130306_alter_status_on_message_table: as 2.1.2 had it"]
     );
-    assert!(History::read(&applied_in("2.3.7")).reissued.is_empty());
+    assert!(MigrationHistory::from_rows(&applied_in("2.3.7")).reissued.is_empty());
 }
 
 #[test]
@@ -56,7 +65,7 @@ fn a_newer_name_opens_the_range_and_a_failed_one_is_not_applied() {
         finished: true,
         rolled_back: false,
     });
-    let history = History::read(&rows);
+    let history = MigrationHistory::from_rows(&rows);
     assert_eq!(history.range.unwrap().to_string(), "2.4.0-rc1 or later");
     assert_eq!(history.unknown, ["20990101000000_to_come"]);
 
@@ -68,11 +77,11 @@ fn a_newer_name_opens_the_range_and_a_failed_one_is_not_applied() {
             ..rows[0].clone()
         });
     }
-    assert_eq!(History::read(&rows).range.unwrap().to_string(), "2.4.0-rc1 to 2.4.0-rc2");
+    assert_eq!(MigrationHistory::from_rows(&rows).range.unwrap().to_string(), "2.4.0-rc1 to 2.4.0-rc2");
 
     let mut rows = applied_in("2.3.5");
     rows.last_mut().unwrap().finished = false;
-    let history = History::read(&rows);
+    let history = MigrationHistory::from_rows(&rows);
     assert_eq!(history.range.unwrap().to_string(), "2.3.2 to 2.3.3");
     assert_eq!(history.failed, ["20250918182355_add_kafka_integration"]);
     assert_eq!(history.pending[0], "20250918182355_add_kafka_integration");

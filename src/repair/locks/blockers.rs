@@ -7,11 +7,11 @@ use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use super::LockTimeout;
-use crate::database::quote::Fragment;
-use crate::database::run::{self, execute, rows};
-use crate::database::script::Variables;
-use crate::requests::shown::visible;
-use crate::units;
+use crate::database::ident::SqlFragment;
+use crate::database::query::{self, execute, query_file};
+use crate::database::sql_file::Variables;
+use crate::text::escape::escape_control;
+use crate::text::humanize;
 
 /// One session, or one prepared transaction, that is in the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,17 +34,17 @@ pub struct Blocker {
     application: Option<String>,
     client: Option<String>,
     state: Option<String>,
-    transaction: Since,
-    query: Since,
+    transaction: StartedAt,
+    query: StartedAt,
     /// The role that asks, where it may not see everything of this session.
     hidden_from: Option<String>,
 }
 
 /// A moment, and how many seconds ago that was.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Since(Option<(String, i64)>);
+struct StartedAt(Option<(String, i64)>);
 
-impl Since {
+impl StartedAt {
     fn read(row: &PgRow, moment: &str, seconds: &str) -> sqlx::Result<Self> {
         let moment: Option<String> = row.try_get(moment)?;
         let seconds: Option<i64> = row.try_get(seconds)?;
@@ -55,7 +55,7 @@ impl Since {
         let (moment, seconds) = self.0.as_ref()?;
         Some(format!(
             "{what} since {moment}, {}",
-            units::time(Duration::from_secs(u64::try_from(*seconds).unwrap_or_default()))
+            humanize::format_duration(Duration::from_secs(u64::try_from(*seconds).unwrap_or_default()))
         ))
     }
 }
@@ -79,14 +79,14 @@ impl Blocker {
             application: row.try_get("application")?,
             client: row.try_get("client")?,
             state: row.try_get("state")?,
-            transaction: Since::read(row, "since", "since_seconds")?,
-            query: Since::read(row, "query_since", "query_seconds")?,
+            transaction: StartedAt::read(row, "since", "since_seconds")?,
+            query: StartedAt::read(row, "query_since", "query_seconds")?,
             hidden_from: row.try_get::<bool, _>("is_hidden")?.then_some(asking),
         })
     }
 
     /// Who it is: the process, its application, role, state, and since when its transaction and its query run.
-    pub fn who(&self) -> String {
+    pub fn describe(&self) -> String {
         let application = match (&self.application, self.is_autovacuum) {
             (_, true) if self.prevents_wraparound => Some("autovacuum, which prevents wraparound".to_owned()),
             (_, true) => Some("autovacuum".to_owned()),
@@ -111,25 +111,25 @@ impl Blocker {
             (None, Some(name)) => format!("prepared transaction {name:?}"),
             (None, None) => "a prepared transaction".to_owned(),
         };
-        visible(&format!("{name} ({details})"))
+        escape_control(&format!("{name} ({details})"))
     }
 
     /// The same, with what it does to the tables.
-    pub fn line(&self) -> String {
+    pub fn describe_with_locks(&self) -> String {
         const SHOWN: usize = 3;
         let mut tables = self.tables.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
         if self.tables.len() > SHOWN {
             tables.push_str(&format!(" and {} more", self.tables.len() - SHOWN));
         }
         let does = if self.holds { "holds a lock on" } else { "stands in the queue for" };
-        format!("{} {does} {}", self.who(), visible(&tables))
+        format!("{} {does} {}", self.describe(), escape_control(&tables))
     }
 
     /// What can be done about it.
     fn way_out(&self) -> String {
         match (&self.pid, &self.prepared) {
             (None, Some(name)) => {
-                let name = Fragment::literal(name);
+                let name = SqlFragment::literal(name);
                 format!(
                     "whoever prepared it decides: COMMIT PREPARED {name} or ROLLBACK PREPARED {name}; until then it keeps \
                      its locks, also over a restart"
@@ -165,31 +165,31 @@ async fn among(connection: &mut PgConnection, timeout: &LockTimeout) -> Result<V
         .text("tables", serde_json::to_string(&timeout.tables)?)
         .text("modes", serde_json::to_string(timeout.mode.conflicts())?);
     // In a transaction: outside of one a pooler may send each message of a query to another server.
-    run::begin(connection, "BEGIN READ ONLY").await?;
-    let found = rows(connection, "sql/catalog/blockers.sql", &variables).await?;
+    query::begin_transaction(connection, "BEGIN READ ONLY").await?;
+    let found = query_file(connection, "sql/catalog/blockers.sql", &variables).await?;
     execute(connection, "ROLLBACK".into()).await?;
     Ok(found.iter().map(Blocker::read).collect::<Result<_, _>>()?)
 }
 
 /// Who holds an advisory lock, in the transaction that is open: one word for each, or that they are gone by now.
-pub(super) async fn changer(connection: &mut PgConnection, key: i64) -> Result<String> {
+pub(super) async fn lock_holder(connection: &mut PgConnection, key: i64) -> Result<String> {
     let variables = Variables::default().text("key", key.to_string());
-    let found = rows(connection, "sql/catalog/changers.sql", &variables).await?;
+    let found = query_file(connection, "sql/catalog/change_lock_holders.sql", &variables).await?;
     let who: Vec<String> =
-        found.iter().map(|row| Ok(Blocker::read(row)?.who())).collect::<sqlx::Result<_>>()?;
+        found.iter().map(|row| Ok(Blocker::read(row)?.describe())).collect::<sqlx::Result<_>>()?;
     Ok(if who.is_empty() { "it has just ended".to_owned() } else { who.join("; ") })
 }
 
 /// Who is in the way, all in one sentence.
-pub fn sentence(blockers: &[Blocker], timeout: &LockTimeout) -> String {
+pub fn describe_blockers(blockers: &[Blocker], timeout: &LockTimeout) -> String {
     if blockers.is_empty() {
         return format!("{timeout}, and is gone by now");
     }
-    blockers.iter().map(Blocker::line).collect::<Vec<_>>().join("; ")
+    blockers.iter().map(Blocker::describe_with_locks).collect::<Vec<_>>().join("; ")
 }
 
 /// What to type next.
-pub fn way_out(blockers: &[Blocker], waited: &str) -> String {
+pub fn suggest_next_step(blockers: &[Blocker], waited: &str) -> String {
     let first = blockers.first().map_or_else(|| "try again".to_owned(), Blocker::way_out);
     format!("{first}; --wait {waited} tries for longer")
 }

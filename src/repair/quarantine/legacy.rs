@@ -5,28 +5,28 @@ use anyhow::{Context, Result};
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
-use super::{Entry, Quarantine, RowAction, RowDiff, RowSample};
-use crate::database::catalog::{Catalog, Table};
-use crate::database::quote::Fragment;
-use crate::database::run::rows;
-use crate::database::script::Variables;
-use crate::examine::mask;
-use crate::examine::references::from_sql;
-use crate::repair::marks::run_file;
+use super::{Quarantine, QuarantineEntry, RowAction, RowDiff, RowSample};
+use crate::checks::references::decode_subject;
+use crate::database::catalog::{Catalog, CatalogTable};
+use crate::database::ident::SqlFragment;
+use crate::database::query::query_file;
+use crate::database::sql_file::Variables;
+use crate::redact;
+use crate::repair::work_tables::run_file;
 
 /// Moves what some runs have in the old table into tables of today's form. Does nothing where there is no old table.
 ///
 /// # Errors
 /// When a table is gone that the rows were in, or the connection is lost.
 pub async fn unpack(connection: &mut PgConnection, catalog: &Catalog, runs: &[i64]) -> Result<()> {
-    let exists = rows(connection, "sql/quarantine/legacy_exists.sql", &Variables::default()).await?;
+    let exists = query_file(connection, "sql/quarantine/legacy_exists.sql", &Variables::default()).await?;
     if !exists.first().context("one row")?.try_get::<bool, _>("exists")? {
         return Ok(());
     }
     for run in runs {
         let variables = Variables::default().text("run", run.to_string());
         let mut quarantine = Quarantine::new(*run, false);
-        for row in rows(connection, "sql/quarantine/legacy_groups.sql", &variables).await? {
+        for row in query_file(connection, "sql/quarantine/legacy_groups.sql", &variables).await? {
             let entry = read(&row)?;
             let table = catalog.tables.get(&entry.diff.table).with_context(|| {
                 format!("the table {:?} is gone, and its rows cannot come back without it", entry.diff.table)
@@ -42,11 +42,11 @@ async fn move_group(
     connection: &mut PgConnection,
     catalog: &Catalog,
     quarantine: &mut Quarantine,
-    table: &Table,
+    table: &CatalogTable,
     run: i64,
-    entry: Entry,
+    entry: QuarantineEntry,
 ) -> Result<()> {
-    let Entry { code, diff, .. } = entry;
+    let QuarantineEntry { code, diff, .. } = entry;
     let columns = match diff.action {
         RowAction::Removed => table.stored_columns.clone(),
         _ => {
@@ -63,11 +63,11 @@ async fn move_group(
         .text("code", &code)
         .text("table_name", &table.name)
         .text("action", diff.action.as_str())
-        .text("reason", crate::examine::references::in_sql(&diff.reason))
+        .text("reason", crate::checks::references::encode_subject(&diff.reason))
         .text("changed_columns", serde_json::to_string(&diff.columns)?)
         .sql("kept", Quarantine::name(&relation))
-        .sql("table", Fragment::qualified(&catalog.schema, &table.name))
-        .sql("values", Fragment::keyword(values.join(",\n    ")));
+        .sql("table", SqlFragment::qualified(&catalog.schema, &table.name))
+        .sql("values", SqlFragment::assert_safe(values.join(",\n    ")));
     let path = match diff.action {
         RowAction::Removed => "sql/quarantine/legacy_removed.sql",
         _ => "sql/quarantine/legacy_changed.sql",
@@ -77,9 +77,9 @@ async fn move_group(
 }
 
 /// The value of a column: the server's own text where jsonb could not hold it.
-fn value(table: &Table, column: &String) -> String {
+fn value(table: &CatalogTable, column: &String) -> String {
     let position = table.stored_columns.iter().position(|stored| stored == column);
-    let (key, name) = (Fragment::literal(column), Fragment::ident(column));
+    let (key, name) = (SqlFragment::literal(column), SqlFragment::ident(column));
     let of_type = position.and_then(|position| table.stored_types.get(position));
     let typed = match of_type {
         None => format!("restored.{name}"),
@@ -93,19 +93,19 @@ fn value(table: &Table, column: &String) -> String {
     }
 }
 
-fn read(row: &sqlx::postgres::PgRow) -> Result<Entry> {
+fn read(row: &sqlx::postgres::PgRow) -> Result<QuarantineEntry> {
     let mut sample: serde_json::Value = row.try_get("sample")?;
-    mask::value(&mut sample);
+    redact::redact_json(&mut sample);
     let one =
         |row: &serde_json::Value| RowSample { before: row["before"].clone(), after: row["after"].clone() };
-    Ok(Entry {
+    Ok(QuarantineEntry {
         code: row.try_get("code")?,
         relation: String::new(),
         diff: RowDiff {
             table: row.try_get("table_name")?,
             action: RowAction::parse(row.try_get("action")?),
             columns: row.try_get("columns")?,
-            reason: from_sql(row.try_get("reason")?),
+            reason: decode_subject(row.try_get("reason")?),
             count: row.try_get("count")?,
             digest: String::new(),
             sample: sample.as_array().into_iter().flatten().map(one).collect(),

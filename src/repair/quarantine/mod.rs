@@ -1,10 +1,10 @@
 //! The quarantine: every row that a fix removes or changes, copied in the same transaction into a table of the schema
-//! `evodoctor` that has the columns of Evolution's (`values`); `restore` brings the rows back, `legacy` reads what older
+//! `evodoctor` that has the columns of Evolution's (`column_values`); `restore` brings the rows back, `legacy` reads what older
 //! versions kept as jsonb.
 
+mod column_values;
 mod legacy;
 mod restore;
-mod values;
 
 use std::collections::BTreeMap;
 
@@ -14,17 +14,17 @@ use serde_json::Value;
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
-use super::access::close_to_others;
-use super::marks::{SCHEMA, run_file};
-use crate::database::catalog::Table;
-use crate::database::quote::Fragment;
-use crate::database::run::rows;
-use crate::database::script::Variables;
-use crate::examine::references::{from_sql, in_sql};
+use super::schema_acl::revoke_from_others;
+use super::work_tables::{SCHEMA, run_file};
+use crate::checks::references::{decode_subject, encode_subject};
+use crate::database::catalog::CatalogTable;
+use crate::database::ident::SqlFragment;
+use crate::database::query::query_file;
+use crate::database::sql_file::Variables;
 
+pub use column_values::{digest, kept_values, new_values};
 pub use legacy::unpack;
-pub use restore::{Restoring, refers_to_gone};
-pub use values::{digest, kept_values, new_values};
+pub use restore::{RowRestore, refers_to_gone};
 
 /// What happens to a marked row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -113,8 +113,8 @@ impl Quarantine {
     }
 
     /// The name of one of its tables, qualified.
-    pub fn name(relation: &str) -> Fragment {
-        Fragment::qualified(SCHEMA, relation)
+    pub fn name(relation: &str) -> SqlFragment {
+        SqlFragment::qualified(SCHEMA, relation)
     }
 
     /// The table for these columns of a table's rows, made where it is not there yet.
@@ -126,7 +126,7 @@ impl Quarantine {
         connection: &mut PgConnection,
         code: &str,
         schema: &str,
-        table: &Table,
+        table: &CatalogTable,
         action: RowAction,
         columns: &[String],
     ) -> Result<String> {
@@ -137,16 +137,16 @@ impl Quarantine {
         let relation = format!("quarantine_{}_{}", self.first_run, self.tables.len() + 1);
         let persistence = if self.is_dry_run { "UNLOGGED" } else { "" };
         let variables = Variables::default()
-            .sql("persistence", Fragment::keyword(persistence.to_owned()))
+            .sql("persistence", SqlFragment::assert_safe(persistence.to_owned()))
             .sql("kept", Self::name(&relation))
-            .sql("table", Fragment::qualified(schema, &table.name))
+            .sql("table", SqlFragment::qualified(schema, &table.name))
             .sql("kept_columns", kept_values(table, columns));
         let path = match action {
             RowAction::Removed => "sql/quarantine/removed.sql",
             _ => "sql/quarantine/changed.sql",
         };
         run_file(connection, path, &variables).await?;
-        close_to_others(connection).await?;
+        revoke_from_others(connection).await?;
         self.tables.insert(what, relation.clone());
         Ok(relation)
     }
@@ -171,7 +171,7 @@ impl Quarantine {
             .text("table_name", &diff.table)
             .text("action", diff.action.as_str())
             .text("changed_columns", serde_json::to_string(&diff.columns)?)
-            .text("reason", in_sql(&diff.reason))
+            .text("reason", encode_subject(&diff.reason))
             .text("count", diff.count.to_string())
             .text("digest", &diff.digest)
             .text("sample", in_ascii(&Value::Array(sample)))
@@ -184,7 +184,7 @@ impl Quarantine {
 
 /// What one fix of a run has in one table of the quarantine.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub struct QuarantineEntry {
     /// The fix's code.
     pub code: String,
     /// The rows, as the plan showed them.
@@ -197,9 +197,9 @@ pub struct Entry {
 ///
 /// # Errors
 /// When the connection is lost.
-pub async fn entries(connection: &mut PgConnection, runs: &[i64]) -> Result<Vec<Entry>> {
+pub async fn read_entries(connection: &mut PgConnection, runs: &[i64]) -> Result<Vec<QuarantineEntry>> {
     let variables = Variables::default().text("runs", serde_json::to_string(runs)?);
-    let found = rows(connection, "sql/quarantine/entries.sql", &variables).await?;
+    let found = query_file(connection, "sql/quarantine/entries.sql", &variables).await?;
     found.iter().map(read_entry).collect()
 }
 
@@ -219,19 +219,19 @@ fn in_ascii(value: &Value) -> String {
     text
 }
 
-fn read_entry(row: &PgRow) -> Result<Entry> {
+fn read_entry(row: &PgRow) -> Result<QuarantineEntry> {
     let sample: String = row.try_get("sample")?;
     let sample: Value =
         serde_json::from_str(&sample).context("the quarantine holds a sample that cannot be read")?;
     let read = |row: &Value| RowSample { before: row[0].clone(), after: row[1].clone() };
-    Ok(Entry {
+    Ok(QuarantineEntry {
         code: row.try_get("code")?,
         relation: row.try_get("relation")?,
         diff: RowDiff {
             table: row.try_get("table_name")?,
             action: RowAction::parse(row.try_get("action")?),
             columns: row.try_get("columns")?,
-            reason: from_sql(row.try_get("reason")?),
+            reason: decode_subject(row.try_get("reason")?),
             count: row.try_get("count")?,
             digest: row.try_get("digest")?,
             sample: sample.as_array().into_iter().flatten().map(read).collect(),

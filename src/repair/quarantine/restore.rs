@@ -6,36 +6,36 @@ use anyhow::{Context, Result, bail};
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
-use super::values::{is_as_changed, is_as_kept, restored_value};
-use super::{Entry, Quarantine, RowAction};
-use crate::database::catalog::{Catalog, DeclaredKey, Table};
-use crate::database::quote::Fragment;
-use crate::database::run::{execute, rows, state_of};
-use crate::database::script::Variables;
-use crate::exit::failure;
-use crate::repair::marks::run_file;
-use crate::repair::rows::children_first;
+use super::column_values::{is_as_changed, is_as_kept, restored_value};
+use super::{Quarantine, QuarantineEntry, RowAction};
+use crate::database::catalog::{Catalog, CatalogTable, DeclaredKey};
+use crate::database::ident::SqlFragment;
+use crate::database::query::{execute, query_file, sqlstate};
+use crate::database::sql_file::Variables;
+use crate::error::user_error;
+use crate::repair::row_changes::children_first;
+use crate::repair::work_tables::run_file;
 
 /// The rows of one fix that come back, of one run or of a series of batches.
-pub struct Restoring<'a> {
+pub struct RowRestore<'a> {
     /// Tables and keys as they are now.
     pub catalog: &'a Catalog,
     /// The runs.
     pub runs: &'a [i64],
     /// What the fix has in the quarantine.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<QuarantineEntry>,
 }
 
 /// What bringing rows back did.
 #[derive(Debug, Default)]
-pub struct Restored {
+pub struct RestoreResult {
     /// The statements.
     pub statements: Vec<String>,
     /// What the reader has to know.
     pub notes: Vec<String>,
 }
 
-impl Restoring<'_> {
+impl RowRestore<'_> {
     /// What keeps the rows from coming back: keys that are in use again, values that are others by now.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl Restoring<'_> {
             let table = self.table(name)?;
             self.columns(connection, table, relation).await?;
             let variables = self.variables(table, relation);
-            for row in rows(connection, "sql/quarantine/conflicts_removed.sql", &variables).await? {
+            for row in query_file(connection, "sql/quarantine/conflicts_removed.sql", &variables).await? {
                 refusals.push(row.try_get("refusal")?);
             }
         }
@@ -56,8 +56,8 @@ impl Restoring<'_> {
             let variables = self
                 .variables(table, relation)
                 .text("changed_columns", serde_json::to_string(columns)?)
-                .sql("is_as_changed", Fragment::keyword(is_as_changed(columns)));
-            for row in rows(connection, "sql/quarantine/conflicts_changed.sql", &variables).await? {
+                .sql("is_as_changed", SqlFragment::assert_safe(is_as_changed(columns)));
+            for row in query_file(connection, "sql/quarantine/conflicts_changed.sql", &variables).await? {
                 refusals.push(row.try_get("refusal")?);
             }
         }
@@ -68,8 +68,8 @@ impl Restoring<'_> {
     ///
     /// # Errors
     /// When rows written since stand in the way.
-    pub async fn restore(&self, connection: &mut PgConnection) -> Result<Restored> {
-        let mut done = Restored::default();
+    pub async fn restore(&self, connection: &mut PgConnection) -> Result<RestoreResult> {
+        let mut done = RestoreResult::default();
         let keys = &self.catalog.foreign_keys;
         let refers = |child: &str, parent: &str| {
             keys.iter().any(|key| key.child_table == child && key.parent_table == parent)
@@ -88,21 +88,22 @@ impl Restoring<'_> {
                     columns.iter().map(|column| restored_value(table, column)).collect();
                 let variables = self
                     .variables(table, relation)
-                    .sql("columns", Fragment::columns(None, &columns))
-                    .sql("restored_columns", Fragment::keyword(values.join(",\n    ")));
+                    .sql("columns", SqlFragment::columns(None, &columns))
+                    .sql("restored_columns", SqlFragment::assert_safe(values.join(",\n    ")));
                 let written = run_file(connection, "sql/quarantine/restore_removed.sql", &variables).await;
                 done.statements.push(written.map_err(|error| explain(error, &name))?.0);
             }
         }
         for (name, relation, columns) in self.changes() {
             let table = self.table(name)?;
-            let one =
-                |column: &String| format!("{} = {}", Fragment::ident(column), restored_value(table, column));
+            let one = |column: &String| {
+                format!("{} = {}", SqlFragment::ident(column), restored_value(table, column))
+            };
             let assignments: Vec<String> = columns.iter().map(one).collect();
             let variables = self
                 .variables(table, relation)
                 .text("changed_columns", serde_json::to_string(columns)?)
-                .sql("assignments", Fragment::keyword(assignments.join(",\n    ")));
+                .sql("assignments", SqlFragment::assert_safe(assignments.join(",\n    ")));
             let written = run_file(connection, "sql/quarantine/restore_changed.sql", &variables).await;
             let (sql, touched) = written.map_err(|error| explain(error, name))?;
             done.statements.push(sql);
@@ -139,8 +140,8 @@ impl Restoring<'_> {
             let is_as_before = format!("{} AND {}", is_there(table), is_as_kept(table, &columns));
             let variables = self
                 .variables(table, relation)
-                .sql("of_these", Fragment::keyword("true".to_owned()))
-                .sql("is_as_before", Fragment::keyword(is_as_before));
+                .sql("of_these", SqlFragment::assert_safe("true".to_owned()))
+                .sql("is_as_before", SqlFragment::assert_safe(is_as_before));
             self.expect_restored(connection, name, &variables).await?;
         }
         for (name, relation, columns) in self.changes() {
@@ -149,7 +150,7 @@ impl Restoring<'_> {
             let variables = self
                 .variables(table, relation)
                 .sql("of_these", of_these(columns)?)
-                .sql("is_as_before", Fragment::keyword(is_as_before));
+                .sql("is_as_before", SqlFragment::assert_safe(is_as_before));
             self.expect_restored(connection, name, &variables).await?;
         }
         Ok(())
@@ -161,7 +162,7 @@ impl Restoring<'_> {
         name: &str,
         variables: &Variables,
     ) -> Result<()> {
-        let found = rows(connection, "sql/quarantine/not_restored.sql", variables).await?;
+        let found = query_file(connection, "sql/quarantine/not_restored.sql", variables).await?;
         if found.is_empty() {
             return Ok(());
         }
@@ -180,7 +181,7 @@ impl Restoring<'_> {
         {
             let variables =
                 key.variables().sql("kept", Quarantine::name(relation)).sql("runs", self.runs_in_sql());
-            let found = rows(connection, "sql/quarantine/dangling.sql", &variables).await?;
+            let found = query_file(connection, "sql/quarantine/dangling.sql", &variables).await?;
             count += found.first().context("a count is one row")?.try_get::<i64, _>("count")?;
         }
         Ok(count)
@@ -197,7 +198,7 @@ impl Restoring<'_> {
                 .text("relation", relation)
                 .sql("runs", self.runs_in_sql())
                 .sql("kept", Quarantine::name(relation));
-            let found = rows(connection, "sql/quarantine/is_used.sql", &variables).await?;
+            let found = query_file(connection, "sql/quarantine/is_used.sql", &variables).await?;
             let path = match found.first().context("one row")?.try_get("is_used")? {
                 true => "sql/quarantine/forget_rows.sql",
                 false => "sql/quarantine/drop.sql",
@@ -220,7 +221,7 @@ impl Restoring<'_> {
     }
 
     fn count_changed(&self, name: &str, relation: &str, columns: &[String]) -> i64 {
-        let is_it = |entry: &&Entry| {
+        let is_it = |entry: &&QuarantineEntry| {
             entry.diff.action == RowAction::Changed
                 && entry.diff.table == name
                 && entry.relation == relation
@@ -229,7 +230,7 @@ impl Restoring<'_> {
         self.entries.iter().filter(is_it).map(|entry| entry.diff.count).sum()
     }
 
-    fn table(&self, name: &str) -> Result<&Table> {
+    fn table(&self, name: &str) -> Result<&CatalogTable> {
         match self.catalog.tables.get(name) {
             Some(table) => Ok(table),
             None => bail!("the table {name:?} is gone, and its rows cannot come back without it"),
@@ -240,11 +241,11 @@ impl Restoring<'_> {
     async fn columns(
         &self,
         connection: &mut PgConnection,
-        table: &Table,
+        table: &CatalogTable,
         relation: &str,
     ) -> Result<Vec<String>> {
         let variables = Variables::default().text("relation", relation);
-        let found = rows(connection, "sql/quarantine/kept_columns.sql", &variables).await?;
+        let found = query_file(connection, "sql/quarantine/kept_columns.sql", &variables).await?;
         let kept: Vec<String> = found.iter().map(|row| row.try_get("name")).collect::<sqlx::Result<_>>()?;
         let lost: Vec<&String> = kept.iter().filter(|column| !table.columns.contains(column)).collect();
         if !lost.is_empty() {
@@ -256,51 +257,51 @@ impl Restoring<'_> {
     async fn missing(
         &self,
         connection: &mut PgConnection,
-        table: &Table,
+        table: &CatalogTable,
         relation: &str,
         columns: &[String],
     ) -> Result<i64> {
         let variables = self
             .variables(table, relation)
             .sql("of_these", of_these(columns)?)
-            .sql("is_there", Fragment::keyword(is_there(table)));
-        let found = rows(connection, "sql/quarantine/missing.sql", &variables).await?;
+            .sql("is_there", SqlFragment::assert_safe(is_there(table)));
+        let found = query_file(connection, "sql/quarantine/missing.sql", &variables).await?;
         Ok(found.first().context("a count is one row")?.try_get("count")?)
     }
 
-    fn variables(&self, table: &Table, relation: &str) -> Variables {
+    fn variables(&self, table: &CatalogTable, relation: &str) -> Variables {
         Variables::for_schema(&self.catalog.schema)
             .text("table_name", &table.name)
-            .sql("table", Fragment::qualified(&self.catalog.schema, &table.name))
+            .sql("table", SqlFragment::qualified(&self.catalog.schema, &table.name))
             .sql("kept", Quarantine::name(relation))
             .sql("kept_key", kept_key(table))
-            .sql("target_key", Fragment::columns(Some("target"), &table.primary_key))
+            .sql("target_key", SqlFragment::columns(Some("target"), &table.primary_key))
             .sql("runs", self.runs_in_sql())
     }
 
-    fn runs_in_sql(&self) -> Fragment {
+    fn runs_in_sql(&self) -> SqlFragment {
         let runs: Vec<String> = self.runs.iter().map(i64::to_string).collect();
-        Fragment::keyword(format!("ARRAY[{}]::pg_catalog.int8[]", runs.join(", ")))
+        SqlFragment::assert_safe(format!("ARRAY[{}]::pg_catalog.int8[]", runs.join(", ")))
     }
 }
 
 /// The primary key of a kept row, in the types of the table.
-fn kept_key(table: &Table) -> Fragment {
+fn kept_key(table: &CatalogTable) -> SqlFragment {
     let values: Vec<String> = table.primary_key.iter().map(|column| restored_value(table, column)).collect();
-    Fragment::keyword(values.join(", "))
+    SqlFragment::assert_safe(values.join(", "))
 }
 
-fn is_there(table: &Table) -> String {
+fn is_there(table: &CatalogTable) -> String {
     let first = table
         .primary_key
         .first()
-        .map(|column| Fragment::columns(Some("target"), std::slice::from_ref(column)));
+        .map(|column| SqlFragment::columns(Some("target"), std::slice::from_ref(column)));
     first.map_or_else(|| "true".to_owned(), |column| format!("({column} IS NOT NULL)"))
 }
 
-fn of_these(columns: &[String]) -> Result<Fragment> {
-    let list = Fragment::literal(&serde_json::to_string(columns)?);
-    Ok(Fragment::keyword(format!(
+fn of_these(columns: &[String]) -> Result<SqlFragment> {
+    let list = SqlFragment::literal(&serde_json::to_string(columns)?);
+    Ok(SqlFragment::assert_safe(format!(
         "kept.\"evodoctor columns\" = ARRAY(SELECT pg_catalog.jsonb_array_elements_text({list}::jsonb))"
     )))
 }
@@ -309,7 +310,7 @@ fn of_these(columns: &[String]) -> Result<Fragment> {
 fn interfered(table: &str, rows: &[String]) -> anyhow::Error {
     let shown = rows.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
     let more = if rows.len() > 5 { " and others" } else { "" };
-    failure(
+    user_error(
         format!(
             "a trigger or a rule on {table} took or changed rows that undo wrote ({shown}{more}); all was rolled back, and the \
              quarantine still holds them"
@@ -319,9 +320,9 @@ fn interfered(table: &str, rows: &[String]) -> anyhow::Error {
 }
 
 fn explain(error: anyhow::Error, table: &str) -> anyhow::Error {
-    let state = error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>()).and_then(state_of);
+    let state = error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>()).and_then(sqlstate);
     match state.as_deref() {
-        Some("23505") => failure(
+        Some("23505") => user_error(
             format!("rows written since take the place of removed rows of {table} under a unique index"),
             format!(
                 "compare {table} with the tables of the schema evodoctor, remove what is in the way, then try again"
@@ -334,7 +335,7 @@ fn explain(error: anyhow::Error, table: &str) -> anyhow::Error {
 
 /// Rows that would come back without what they refer to.
 pub fn refers_to_gone(table: &str) -> anyhow::Error {
-    failure(
+    user_error(
         format!("removed rows of {table} refer to rows that are gone by now"),
         format!(
             "compare {table} with the tables of the schema evodoctor; what the rows refer to has to come back first"

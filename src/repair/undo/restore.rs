@@ -5,14 +5,14 @@ use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
 use super::Reversal;
-use crate::database::quote::Fragment;
-use crate::database::run::{execute, rows};
-use crate::database::script::render;
+use crate::database::ident::SqlFragment;
+use crate::database::query::{execute, query_file};
+use crate::database::sql_file::render;
 use crate::repair::fix;
-use crate::repair::marks::can_replicate;
-use crate::repair::orphans::{Before, Constraint};
-use crate::repair::quarantine::{Restoring, refers_to_gone};
-use crate::repair::statements::refuse;
+use crate::repair::fix_sql::refuse_if_any;
+use crate::repair::orphan_constraints::{ConstraintState, SavedConstraint};
+use crate::repair::quarantine::{RowRestore, refers_to_gone};
+use crate::repair::work_tables::can_replicate;
 
 impl Reversal<'_> {
     /// Brings rows and constraints back: constraints off where rows that referred to nothing come back, rows in (parents
@@ -22,19 +22,19 @@ impl Reversal<'_> {
         connection: &mut PgConnection,
         notes: &mut Vec<String>,
     ) -> Result<Vec<String>> {
-        let restoring = Restoring { catalog: self.catalog, runs: self.runs, entries: self.entries.to_vec() };
-        refuse(&restoring.conflicts(connection).await?)?;
+        let restoring = RowRestore { catalog: self.catalog, runs: self.runs, entries: self.entries.to_vec() };
+        refuse_if_any(&restoring.conflicts(connection).await?)?;
 
         let mut executed = Vec::new();
         let replicate = can_replicate(connection).await?;
         let constraints = &self.applied.steps.constraints;
-        let dropped: Vec<&Constraint> =
+        let dropped: Vec<&SavedConstraint> =
             constraints.iter().filter(|constraint| self.must_drop(constraint, replicate)).collect();
         let mut put_back = Vec::new();
         for constraint in &dropped {
             put_back.push(self.drop(connection, constraint, &mut executed).await?);
         }
-        let claimed = constraints.iter().any(|constraint| constraint.before == Before::ClaimedValid);
+        let claimed = constraints.iter().any(|constraint| constraint.before == ConstraintState::ClaimedValid);
         if claimed && replicate {
             // The rows return as they once came, past a constraint that goes on claiming to be valid.
             run_sql(connection, &mut executed, "SET LOCAL session_replication_role = replica".into()).await?;
@@ -48,10 +48,10 @@ impl Reversal<'_> {
         restoring.verify(connection).await?;
         self.expect_no_new_orphans(connection, &restoring).await?;
         for (constraint, add) in dropped.into_iter().zip(put_back) {
-            if constraint.before != Before::Absent {
+            if constraint.before != ConstraintState::Absent {
                 run_sql(connection, &mut executed, add).await?;
             }
-            if constraint.before == Before::ClaimedValid {
+            if constraint.before == ConstraintState::ClaimedValid {
                 notes.push(format!(
                     "the constraint {:?} claimed to be valid before; it is NOT VALID now, which is the truth (only a \
                      superuser can put the claim back)",
@@ -67,21 +67,22 @@ impl Reversal<'_> {
     async fn drop(
         &self,
         connection: &mut PgConnection,
-        constraint: &Constraint,
+        constraint: &SavedConstraint,
         executed: &mut Vec<String>,
     ) -> Result<String> {
-        let fix = fix::find("EVO101").context("orphans have a fix")?;
+        let fix = fix::find_fix("EVO101").context("orphans have a fix")?;
         let ([drop], [add, _]) = (fix.down.as_slice(), fix.up.as_slice()) else {
             bail!("EVO101's fix holds two statements, and its undo one")
         };
         let variables =
             constraint.variables(&self.subject.schema).text("table_name", &constraint.child_table);
         let variables = variables.text("schema", &self.subject.schema);
-        let found = rows(connection, "sql/catalog/key_definition.sql", &variables).await?;
+        let found = query_file(connection, "sql/catalog/key_definition.sql", &variables).await?;
         let definition: String =
             found.first().context("the key was in the catalog")?.try_get("definition")?;
         let definition = definition.strip_suffix(" NOT VALID").unwrap_or(&definition).to_owned();
-        let put_back = render(add, &variables.clone().sql("definition", Fragment::keyword(definition)))?;
+        let put_back =
+            render(add, &variables.clone().sql("definition", SqlFragment::assert_safe(definition)))?;
         run_sql(connection, executed, render(drop, &variables)?).await?;
         Ok(put_back)
     }
@@ -90,7 +91,7 @@ impl Reversal<'_> {
     async fn expect_no_new_orphans(
         &self,
         connection: &mut PgConnection,
-        restoring: &Restoring<'_>,
+        restoring: &RowRestore<'_>,
     ) -> Result<()> {
         let constraints = &self.applied.steps.constraints;
         if constraints.is_empty() {
@@ -104,7 +105,8 @@ impl Reversal<'_> {
                 None => 0,
             };
             // The rows of a key that was not there before referred to whatever they did.
-            if of_run && constraints.iter().any(|c| c.name == key.name && c.before == Before::Absent) {
+            if of_run && constraints.iter().any(|c| c.name == key.name && c.before == ConstraintState::Absent)
+            {
                 continue;
             }
             if restoring.dangling(connection, key).await? > allowed {
@@ -114,16 +116,16 @@ impl Reversal<'_> {
         Ok(())
     }
 
-    fn must_drop(&self, constraint: &Constraint, replicate: bool) -> bool {
+    fn must_drop(&self, constraint: &SavedConstraint, replicate: bool) -> bool {
         let is_there = self
             .catalog
             .foreign_keys
             .iter()
             .any(|key| key.name == constraint.name && key.child_table == constraint.child_table);
         let stands_in_the_way = match constraint.before {
-            Before::Absent | Before::NotValid => true,
-            Before::ClaimedValid => !replicate,
-            Before::NotEnforced => false,
+            ConstraintState::Absent | ConstraintState::NotValid => true,
+            ConstraintState::ClaimedValid => !replicate,
+            ConstraintState::NotEnforced => false,
         };
         is_there && stands_in_the_way
     }

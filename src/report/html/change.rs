@@ -6,9 +6,9 @@ use serde_json::Value;
 use crate::repair::plan::FixPlan;
 use crate::repair::quarantine::{RowAction, RowDiff, RowSample};
 use crate::report::Change;
-use crate::report::changed_paths::changed_paths;
+use crate::report::json_diff::diff_paths;
 
-use super::Budget;
+use super::PageBudget;
 use super::findings::columns;
 use super::text::{block, counted, grouped, lines, name, plain, prose, table, value};
 
@@ -16,7 +16,7 @@ use super::text::{block, counted, grouped, lines, name, plain, prose, table, val
 const MOST_PATHS: usize = 40;
 
 /// Every fix, in the order in which they are run.
-pub fn section(change: &Change, budget: &mut Budget) -> Option<Markup> {
+pub fn section(change: &Change, budget: &mut PageBudget) -> Option<Markup> {
     if change.fixes.is_empty() {
         return None;
     }
@@ -146,7 +146,7 @@ fn changed(diff: &RowDiff) -> Markup {
                 thead { tr { th scope="col" { "Row" } th scope="col" { "Where" } th scope="col" { "Before" } th scope="col" { "After" } } }
                 tbody {
                     @for sample in &diff.sample {
-                        @let paths = changed_paths(&sample.before, &sample.after);
+                        @let paths = diff_paths(&sample.before, &sample.after);
                         @for (nth, path) in paths.iter().take(MOST_PATHS).enumerate() {
                             tr {
                                 @if nth == 0 { th scope="row" rowspan=(paths.len().min(MOST_PATHS)) { (value(&sample.before["id"])) } }

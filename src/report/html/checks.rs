@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use crate::examine::finding::{CheckReport, Outcome};
-use crate::report::outline::Outline;
-use crate::rules;
+use crate::report::view::ReportView;
+use crate::rules::finding::{CheckOutcome, CheckReport};
+use crate::rules::registry;
 
 use super::text::{counted, name, prose};
 
@@ -12,7 +12,7 @@ use super::text::{counted, name, prose};
 const MOST_IGNORED: usize = 200;
 
 /// What could not be decided, and why.
-pub fn undecided(outline: &Outline<'_>) -> Option<Markup> {
+pub fn undecided(outline: &ReportView<'_>) -> Option<Markup> {
     let undecided: Vec<(&CheckReport, &str)> = outline.undecided().collect();
     (!undecided.is_empty()).then(|| {
         html! {
@@ -22,7 +22,7 @@ pub fn undecided(outline: &Outline<'_>) -> Option<Markup> {
                     li.finding.undecided {
                         div.subject {
                             h3 { code { (check.code) } " " (check.name) }
-                            span.tag.open { (if check.outcome == Outcome::Undecided { "undecided" } else { "partly undecided" }) }
+                            span.tag.open { (if check.outcome == CheckOutcome::Undecided { "undecided" } else { "partly undecided" }) }
                         }
                         p { (prose(reason)) }
                     }
@@ -33,10 +33,10 @@ pub fn undecided(outline: &Outline<'_>) -> Option<Markup> {
 }
 
 /// How the findings stand to the baseline; `None` without one.
-pub fn baseline(outline: &Outline<'_>) -> Option<Markup> {
+pub fn baseline(outline: &ReportView<'_>) -> Option<Markup> {
     let gone = outline.gone.as_ref()?;
     Some(html! {
-        p.lead { (counted(outline.known() as u64, "finding")) " known already, " (outline.news().count()) " new or grown, " (gone.len()) " gone." }
+        p.lead { (counted(outline.known() as u64, "finding")) " known already, " (outline.new_findings().count()) " new or grown, " (gone.len()) " gone." }
         @if !gone.is_empty() {
             details {
                 summary { "What is gone" }
@@ -47,9 +47,9 @@ pub fn baseline(outline: &Outline<'_>) -> Option<Markup> {
 }
 
 /// What a team has decided to ignore, and why; `None` without such a decision.
-pub fn decided(outline: &Outline<'_>) -> Option<Markup> {
+pub fn decided(outline: &ReportView<'_>) -> Option<Markup> {
     let config = outline.report.config.as_ref()?;
-    let lines = outline.decisions();
+    let lines = outline.policy_notes();
     (!lines.is_empty()).then(|| {
         html! {
             p.lead { "As " (name(&config.file)) " has it" @if let Some(environment) = &config.environment { ", environment " (name(environment)) } "." }
@@ -72,7 +72,7 @@ pub fn decided(outline: &Outline<'_>) -> Option<Markup> {
 }
 
 /// Every check, and how it came out.
-pub fn all(outline: &Outline<'_>) -> Option<Markup> {
+pub fn all(outline: &ReportView<'_>) -> Option<Markup> {
     let checks = &outline.report.checks;
     let found =
         |check: &CheckReport| outline.told.iter().filter(|told| told.finding.code == check.code).count();
@@ -80,13 +80,13 @@ pub fn all(outline: &Outline<'_>) -> Option<Markup> {
         outline.report.ignored().iter().any(|ignored| ignored.finding.code == check.code)
     };
     let outcome = |check: &CheckReport| match (check.outcome, &check.reason, found(check)) {
-        (Outcome::Undecided, _, _) => html! { span.tag.open { "undecided" } },
+        (CheckOutcome::Undecided, _, _) => html! { span.tag.open { "undecided" } },
         (_, Some(_), number) => html! { span.tag.open { "in part" } " " (counted(number as u64, "finding")) },
         (_, None, 0) if is_ignored(check) => html! { span.tag.known { "ignored" } },
         (_, None, 0) => html! { span.tag.good { "clean" } },
         (_, None, number) => html! { a href={ "#" (check.code) } { (counted(number as u64, "finding")) } },
     };
-    let summary = |check: &CheckReport| rules::find(&check.code).map(|rule| rule.summary.as_str());
+    let summary = |check: &CheckReport| registry::find_rule(&check.code).map(|rule| rule.summary.as_str());
     (!checks.is_empty()).then(|| {
         html! {
             details.all-checks open[checks.len() <= 12] {

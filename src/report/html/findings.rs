@@ -3,22 +3,22 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use crate::examine::baseline::Standing;
-use crate::examine::finding::Finding;
-use crate::examine::rule::{Applicability, Severity};
-use crate::report::outline::{Group, Outline, Told, commands};
-use crate::rules;
-use crate::units::count;
+use crate::report::view::{CodeGroup, FindingView, ReportView, commands};
+use crate::rules::baseline::BaselineStatus;
+use crate::rules::finding::Finding;
+use crate::rules::registry;
+use crate::rules::rule::{Applicability, Severity};
+use crate::text::humanize::pluralize;
 
 use super::text::{block, command, counted, name, plain, prose, table, value};
-use super::{Budget, timeline};
+use super::{PageBudget, timeline};
 
 /// Columns of a sample that are shown.
 const MOST_COLUMNS: usize = 40;
 
 /// Every finding, with what filters them; `None` where there is none.
-pub fn section(outline: &Outline<'_>, budget: &mut Budget) -> Option<Markup> {
-    let groups: Vec<Group<'_>> =
+pub fn section(outline: &ReportView<'_>, budget: &mut PageBudget) -> Option<Markup> {
+    let groups: Vec<CodeGroup<'_>> =
         outline.by_code().into_iter().filter(|group| !group.told.is_empty()).collect();
     if groups.is_empty() {
         return None;
@@ -29,7 +29,8 @@ pub fn section(outline: &Outline<'_>, budget: &mut Budget) -> Option<Markup> {
     for group in &groups {
         let (markup, missing) = of_rule(group, budget);
         shown.push(markup);
-        left_out.extend((missing > 0).then(|| format!("{} of {}", count(missing, "finding"), group.code)));
+        left_out
+            .extend((missing > 0).then(|| format!("{} of {}", pluralize(missing, "finding"), group.code)));
     }
     Some(html! {
         (filters)
@@ -41,7 +42,7 @@ pub fn section(outline: &Outline<'_>, budget: &mut Budget) -> Option<Markup> {
 }
 
 /// Shown by the script, which makes them work.
-fn filters(groups: &[Group<'_>]) -> Markup {
+fn filters(groups: &[CodeGroup<'_>]) -> Markup {
     let all = || groups.iter().flat_map(|group| &group.told);
     let of = |severity: Severity| all().filter(|told| told.finding.severity == severity).count();
     html! {
@@ -67,8 +68,8 @@ fn filters(groups: &[Group<'_>]) -> Markup {
 }
 
 /// Of one rule, and how many findings did not fit.
-fn of_rule(group: &Group<'_>, budget: &mut Budget) -> (Markup, usize) {
-    let rule = rules::find(group.code);
+fn of_rule(group: &CodeGroup<'_>, budget: &mut PageBudget) -> (Markup, usize) {
+    let rule = registry::find_rule(group.code);
     let worst = group.told.iter().map(|told| told.finding.severity).max().unwrap_or(Severity::Advice);
     let title = rule.map_or(group.name, |rule| &rule.summary);
     let mut findings = Vec::new();
@@ -87,7 +88,7 @@ fn of_rule(group: &Group<'_>, budget: &mut Budget) -> (Markup, usize) {
                 h3 id=(group.code) { (title) }
                 p.tags {
                     (severity(worst)) " " code { (group.code) } " "
-                    span.aside { (group.name) " · " (count(group.told.len(), "finding")) }
+                    span.aside { (group.name) " · " (pluralize(group.told.len(), "finding")) }
                 }
             }
             @if let Some(rule) = rule {
@@ -111,12 +112,12 @@ pub fn severity(severity: Severity) -> Markup {
     html! { span.tag.(word) { (word) } }
 }
 
-fn one(told: &Told<'_>, worst: Severity) -> Markup {
+fn one(told: &FindingView<'_>, worst: Severity) -> Markup {
     let finding = told.finding;
     let (standing, says) = match told.standing {
-        Some(Standing::Known) => ("known", "known already"),
-        Some(Standing::Grown) => ("grown", "more than the baseline knows"),
-        Some(Standing::New) => ("new", "new"),
+        Some(BaselineStatus::Known) => ("known", "known already"),
+        Some(BaselineStatus::Grown) => ("grown", "more than the baseline knows"),
+        Some(BaselineStatus::New) => ("new", "new"),
         None => ("", ""),
     };
     let is_request = finding.extra.contains_key("timeline");

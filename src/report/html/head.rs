@@ -4,16 +4,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use maud::{Markup, html};
 
+use crate::access_log::timestamp::Timestamp;
 use crate::report::Report;
-use crate::report::layout::Page;
-use crate::requests::time::Time;
-use crate::units::count;
+use crate::terminal::page::Page;
+use crate::text::humanize::pluralize;
 
-use super::Part;
+use super::PageSection;
 use super::text::{name, prose};
 
 /// Product, ways through the page, and facts about the database.
-pub fn masthead(report: &Report, parts: &[Part]) -> Markup {
+pub fn masthead(report: &Report, parts: &[PageSection]) -> Markup {
     html! {
         header.masthead {
             p.brand {
@@ -44,7 +44,7 @@ fn facts(report: &Report) -> Markup {
             div {
                 dt { "Evolution" }
                 dd {
-                    @if let Some(release) = &report.release { (prose(&release.words())) }
+                    @if let Some(release) = &report.release { (prose(&release.describe())) }
                     @else { "unknown: there is no _prisma_migrations table" }
                 }
             }
@@ -70,7 +70,7 @@ fn facts(report: &Report) -> Markup {
         }
         @if let Some(restore) = database.restore.as_ref().filter(|restore| !restore.complaints.is_empty()) {
             details.complaints {
-                summary { (count(restore.complaints.len(), "part")) " of the dump could not be restored" }
+                summary { (pluralize(restore.complaints.len(), "part")) " of the dump could not be restored" }
                 pre tabindex="0" role="group" aria-label="What could not be restored" {
                     (super::text::lines(&restore.complaints(Page { width: 100 })))
                 }
@@ -83,7 +83,7 @@ fn facts(report: &Report) -> Markup {
 pub fn footer(report: &Report) -> Markup {
     let now =
         SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs_f64()).unwrap_or_default();
-    let now = Time::from_unix(now.floor()).map(|time| time.to_string()).unwrap_or_default();
+    let now = Timestamp::from_unix(now.floor()).map(|time| time.to_string()).unwrap_or_default();
     html! {
         footer {
             p {

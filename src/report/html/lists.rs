@@ -3,14 +3,14 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use crate::repair::ledger::Run;
-use crate::report::human;
+use crate::repair::ledger::AppliedRun;
+use crate::report::terminal;
 
 use super::text::{counted, name, prose, table, value};
 
 /// The applied runs.
-pub fn runs(runs: &[Run]) -> Option<Markup> {
-    let row = |run: &Run| {
+pub fn runs(runs: &[AppliedRun]) -> Option<Markup> {
+    let row = |run: &AppliedRun| {
         vec![
             html! { strong { (run.run) } },
             html! { time datetime=(run.applied_at) { (run.applied_at) } },
@@ -18,7 +18,7 @@ pub fn runs(runs: &[Run]) -> Option<Markup> {
             name(&run.target_schema),
             html! { @for fix in &run.fixes { span.number { code { (fix.code) } " v" (fix.version) } " " } },
             counted(run.quarantined.unsigned_abs(), "row"),
-            prose(&human::ended(run)),
+            prose(&terminal::ended(run)),
         ]
     };
     let head = ["Run", "Applied", "By", "Schema", "Fixes", "Kept", "Undone"];

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use crate::report::{preflight, rehearsal};
-use crate::units;
-use crate::upgrade::rehearsal::{Rehearsal, Rehearsed};
-use crate::upgrade::{Outcome, Pending, Preflight};
+use crate::report::terminal::{preflight, rehearsal};
+use crate::text::humanize;
+use crate::upgrade::rehearsal::{FileResult, MigrationRehearsal};
+use crate::upgrade::{MigrationOutcome, PendingMigration, Preflight};
 
 use super::text::{counted, name, prose};
 
@@ -22,7 +22,7 @@ pub fn pending(preflight: &Preflight) -> Option<Markup> {
     Some(html! {
         p.lead {
             (applied) " of " (total) " migrations of " (to) " are applied, " (pending.len()) " pending"
-            @if !pending.is_empty() { ", together " @if in_all >= 1.0 { "about " } (units::about(Duration::from_secs_f64(in_all))) ". A bar is the time that one takes, beside the longest" }
+            @if !pending.is_empty() { ", together " @if in_all >= 1.0 { "about " } (humanize::format_estimate(Duration::from_secs_f64(in_all))) ". A bar is the time that one takes, beside the longest" }
             "."
             @if let Some(speed) = preflight.speed.as_ref().filter(|speed| speed.table.is_some()) {
                 " Times are estimates from " (size(speed.bytes_per_second)) " read in a second."
@@ -40,18 +40,18 @@ pub fn pending(preflight: &Preflight) -> Option<Markup> {
 
 #[expect(clippy::cast_possible_truncation, reason = "for people")]
 fn size(bytes: f64) -> String {
-    units::size(bytes as i64)
+    humanize::format_bytes(bytes as i64)
 }
 
 /// A word for how it ends, and the colour of the word.
-fn outcome(outcome: Outcome, sqlstate: Option<&str>) -> (&'static str, String) {
+fn outcome(outcome: MigrationOutcome, sqlstate: Option<&str>) -> (&'static str, String) {
     match outcome {
-        Outcome::Fails => ("error", format!("fails {}", sqlstate.unwrap_or_default())),
-        Outcome::Passes => ("good", "passes".to_owned()),
-        Outcome::Blocks => ("warning", "blocks".to_owned()),
-        Outcome::LosesData => ("error", "loses data".to_owned()),
-        Outcome::GoesAstray => ("warning", "goes astray".to_owned()),
-        Outcome::Undecided => ("open", "undecided".to_owned()),
+        MigrationOutcome::Fails => ("error", format!("fails {}", sqlstate.unwrap_or_default())),
+        MigrationOutcome::Passes => ("good", "passes".to_owned()),
+        MigrationOutcome::Blocks => ("warning", "blocks".to_owned()),
+        MigrationOutcome::LosesData => ("error", "loses data".to_owned()),
+        MigrationOutcome::GoesAstray => ("warning", "goes astray".to_owned()),
+        MigrationOutcome::Undecided => ("open", "undecided".to_owned()),
     }
 }
 
@@ -65,9 +65,9 @@ fn bar(share: f64, class: &str) -> Markup {
     }
 }
 
-fn migration(one: &Pending, longest: f64) -> Markup {
+fn migration(one: &PendingMigration, longest: f64) -> Markup {
     let (class, word) = outcome(one.outcome, one.sqlstate.as_deref());
-    let colour = if one.outcome == Outcome::Passes { "" } else { class };
+    let colour = if one.outcome == MigrationOutcome::Passes { "" } else { class };
     let share = if longest > 0.0 { one.seconds / longest } else { 0.0 };
     html! {
         li.unreached[!one.reached] {
@@ -89,13 +89,13 @@ fn migration(one: &Pending, longest: f64) -> Markup {
                     }
                 }
             }
-            div.cost { strong { (units::about(Duration::from_secs_f64(one.seconds))) } @if longest > 0.0 { (bar(share, colour)) } }
+            div.cost { strong { (humanize::format_estimate(Duration::from_secs_f64(one.seconds))) } @if longest > 0.0 { (bar(share, colour)) } }
         }
     }
 }
 
 /// What the files did when they were run.
-pub fn rehearsed(rehearsal: &Rehearsal) -> Option<Markup> {
+pub fn rehearsed(rehearsal: &MigrationRehearsal) -> Option<Markup> {
     let how = match rehearsal.committed {
         true => "each committed on a throwaway copy",
         false => "in one transaction that was rolled back",
@@ -112,10 +112,10 @@ pub fn rehearsed(rehearsal: &Rehearsal) -> Option<Markup> {
     })
 }
 
-fn file(file: &Rehearsed, longest: u64) -> Markup {
+fn file(file: &FileResult, longest: u64) -> Markup {
     let sqlstate = file.errors.first().and_then(|refused| refused.sqlstate.as_deref());
     let (class, word) = outcome(file.outcome, sqlstate);
-    let colour = if file.outcome == Outcome::Passes { "" } else { class };
+    let colour = if file.outcome == MigrationOutcome::Passes { "" } else { class };
     #[expect(clippy::cast_precision_loss, reason = "a bar")]
     let share = if longest > 0 { file.duration_ms as f64 / longest as f64 } else { 0.0 };
     let said = rehearsal::said(file);
@@ -128,7 +128,7 @@ fn file(file: &Rehearsed, longest: u64) -> Markup {
                     @if !file.reached { span.tag.known { "not reached" } }
                     span.aside {
                         @if let Some(release) = file.release { "since " (release) ", " } @else { "of no release that is known, " }
-                        (counted(file.statements as u64, "statement")) ", " (units::size(file.wal_bytes.max(file.new_file_bytes))) " written"
+                        (counted(file.statements as u64, "statement")) ", " (humanize::format_bytes(file.wal_bytes.max(file.new_file_bytes))) " written"
                     }
                 }
                 ul.does {

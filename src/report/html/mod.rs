@@ -9,12 +9,12 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
-use crate::cli::Common;
-use crate::exit::Exit;
-use crate::requests::shown::visible;
+use crate::cli::GlobalOptions;
+use crate::exit_code::Exit;
+use crate::text::escape::escape_control;
 
 use super::Detail;
-use super::outline::Outline;
+use super::view::ReportView;
 
 mod change;
 mod checks;
@@ -27,7 +27,7 @@ mod text;
 mod timeline;
 mod verdict;
 
-use verdict::Verdict;
+use verdict::PageVerdict;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -36,8 +36,8 @@ const SCRIPT: &str = include_str!("script.js");
 const LONGEST: usize = 4_000_000;
 
 /// The report as a page.
-pub fn render(outline: &Outline<'_>, common: &Common, exit: Exit) -> String {
-    let verdict = Verdict::of(outline, common, exit);
+pub fn render(outline: &ReportView<'_>, common: &GlobalOptions, exit: Exit) -> String {
+    let verdict = PageVerdict::new(outline, common, exit);
     let parts = parts(outline, &verdict);
     let page = html! {
         (DOCTYPE)
@@ -68,13 +68,13 @@ pub fn render(outline: &Outline<'_>, common: &Common, exit: Exit) -> String {
 }
 
 /// A part of the page that can be jumped to.
-struct Part {
+struct PageSection {
     id: &'static str,
     title: &'static str,
     markup: Markup,
 }
 
-impl Part {
+impl PageSection {
     fn new(id: &'static str, title: &'static str, body: &Markup) -> Self {
         let markup = html! {
             section id=(id) aria-labelledby={ (id) "-title" } {
@@ -87,11 +87,11 @@ impl Part {
 }
 
 /// How much may still be added to the page.
-struct Budget {
+struct PageBudget {
     left: usize,
 }
 
-impl Budget {
+impl PageBudget {
     /// Whether the markup fits; if so, its room is taken.
     fn has_room_for(&mut self, markup: &Markup) -> bool {
         let length = markup.0.len();
@@ -102,11 +102,11 @@ impl Budget {
     }
 }
 
-fn parts(outline: &Outline<'_>, verdict: &Verdict) -> Vec<Part> {
+fn parts(outline: &ReportView<'_>, verdict: &PageVerdict) -> Vec<PageSection> {
     let mut parts = Vec::new();
-    let mut budget = Budget { left: LONGEST };
+    let mut budget = PageBudget { left: LONGEST };
     let mut add = |id, title, body: Option<Markup>| {
-        parts.extend(body.map(|body| Part::new(id, title, &body)));
+        parts.extend(body.map(|body| PageSection::new(id, title, &body)));
     };
     match &outline.report.detail {
         Detail::Check {} => add("map", "Where it is", map::section(outline)),
@@ -150,7 +150,7 @@ fn tame(page: &str) -> String {
     let mut out = String::with_capacity(page.len());
     for line in page.split_inclusive('\n') {
         let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
-        out.push_str(&visible(line));
+        out.push_str(&escape_control(line));
         out.push_str(end);
     }
     out

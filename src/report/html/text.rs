@@ -4,7 +4,7 @@
 use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
 
-use crate::requests::shown::{cut, is_command, visible};
+use crate::text::escape::{escape_control, is_command, truncate};
 
 /// Bytes of a sentence that are shown.
 const LONGEST_SENTENCE: usize = 2_000;
@@ -17,7 +17,7 @@ const LONGEST_BLOCK: usize = 40_000;
 
 /// Text for an attribute, or where no element may stand.
 pub fn plain(text: &str) -> String {
-    cut(&visible(text), LONGEST_SENTENCE)
+    truncate(&escape_control(text), LONGEST_SENTENCE)
 }
 
 /// A sentence or a name. Letters that run from right to left turn nothing around it.
@@ -51,7 +51,7 @@ fn line_break(line: &str) -> &'static str {
 /// Lines of at most [`LONGEST_BLOCK`] bytes, with how much is left out.
 pub fn lines(text: &str) -> String {
     let end = text.floor_char_boundary(LONGEST_BLOCK);
-    let shown = text[..end].lines().map(visible).collect::<Vec<_>>().join("\n");
+    let shown = text[..end].lines().map(escape_control).collect::<Vec<_>>().join("\n");
     match text.len() - end {
         0 => shown,
         more => format!("{shown}…\n({more} more bytes; --format json has all of it)"),
@@ -69,7 +69,7 @@ pub fn value(value: &Value) -> Markup {
 }
 
 fn shortened(text: &str) -> Markup {
-    let shown = cut(&visible(text), LONGEST_VALUE);
+    let shown = truncate(&escape_control(text), LONGEST_VALUE);
     html! {
         bdi { (shown) }
         @if text.len() > LONGEST_VALUE { " " span.null { "(" (grouped(text.len() as u64)) " bytes)" } }
@@ -78,7 +78,7 @@ fn shortened(text: &str) -> Markup {
 
 /// `1234567` as `1,234,567`, in one piece.
 pub fn grouped(number: u64) -> Markup {
-    html! { span.number { (crate::units::number(number)) } }
+    html! { span.number { (crate::text::humanize::format_count(number)) } }
 }
 
 /// A count with its word.

@@ -6,12 +6,12 @@ use std::time::Duration;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use crate::examine::finding::Finding;
-use crate::report::logs;
-use crate::report::outline::Outline;
-use crate::requests::Read;
-use crate::requests::time::Time;
-use crate::units;
+use crate::access_log::ReadSummary;
+use crate::access_log::timestamp::Timestamp;
+use crate::report::terminal::logs;
+use crate::report::view::ReportView;
+use crate::rules::finding::Finding;
+use crate::text::humanize;
 
 use super::text::{counted, grouped, name, plain, prose, table};
 
@@ -27,20 +27,20 @@ const COLUMN: i64 = 4;
 
 /// Counts over time.
 #[derive(Debug, Clone)]
-struct Series {
+struct TimeSeries {
     start: i64,
     seconds: i64,
     counts: Vec<u64>,
 }
 
-impl Series {
+impl TimeSeries {
     fn of(part: &Value) -> Option<Self> {
         Self::read(part.get("timeline")?)
     }
 
     fn read(timeline: &Value) -> Option<Self> {
         let counts = timeline.get("counts")?.as_array()?.iter().filter_map(Value::as_u64).collect();
-        let start = Time::from_iso(timeline.get("from")?.as_str()?)?.millis().div_euclid(1000);
+        let start = Timestamp::from_iso(timeline.get("from")?.as_str()?)?.millis().div_euclid(1000);
         Some(Self { start, seconds: timeline.get("seconds")?.as_i64()?.max(1), counts })
     }
 
@@ -55,17 +55,17 @@ impl Series {
 
 /// What the charts beside each other have in common.
 #[derive(Debug, Clone, Copy)]
-struct Axis {
+struct TimeAxis {
     start: i64,
     seconds: i64,
     columns: i64,
 }
 
-impl Axis {
+impl TimeAxis {
     /// An axis that all of them fit on; `None` where no time is known.
-    fn of<'s>(series: impl Iterator<Item = &'s Series> + Clone) -> Option<Self> {
+    fn of<'s>(series: impl Iterator<Item = &'s TimeSeries> + Clone) -> Option<Self> {
         let mut seconds = series.clone().map(|one| one.seconds).max()?;
-        let (first, end) = (series.clone().map(|one| one.start).min()?, series.map(Series::end).max()?);
+        let (first, end) = (series.clone().map(|one| one.start).min()?, series.map(TimeSeries::end).max()?);
         loop {
             let start = first.div_euclid(seconds) * seconds;
             let columns = (end - start + seconds - 1).div_euclid(seconds);
@@ -77,7 +77,7 @@ impl Axis {
     }
 
     /// Intervals are powers of two long and begin at multiples of that, so each lies in one column.
-    fn add(self, series: &Series, to: &mut [u64]) {
+    fn add(self, series: &TimeSeries, to: &mut [u64]) {
         for (at, count) in (0..).zip(&series.counts) {
             let column = (series.start + at * series.seconds - self.start).div_euclid(self.seconds);
             if let Some(sum) = usize::try_from(column).ok().and_then(|column| to.get_mut(column)) {
@@ -86,7 +86,7 @@ impl Axis {
         }
     }
 
-    fn counts<'s>(self, series: impl Iterator<Item = &'s Series>) -> Vec<u64> {
+    fn counts<'s>(self, series: impl Iterator<Item = &'s TimeSeries>) -> Vec<u64> {
         let mut counts = vec![0; usize::try_from(self.columns).unwrap_or(0)];
         series.for_each(|one| self.add(one, &mut counts));
         counts
@@ -95,13 +95,13 @@ impl Axis {
     fn at(self, column: usize) -> String {
         let second = self.start + self.seconds * i64::try_from(column).unwrap_or(0);
         #[expect(clippy::cast_precision_loss, reason = "seconds")]
-        let time = Time::from_unix(second as f64).map(|time| time.to_string()).unwrap_or_default();
+        let time = Timestamp::from_unix(second as f64).map(|time| time.to_string()).unwrap_or_default();
         time.trim_end_matches('Z').replace('T', " ")
     }
 }
 
 /// Columns, each as high as its share of `highest`.
-fn chart(axis: Axis, counts: &[u64], highest: u64, height: i64, label: &str) -> Markup {
+fn chart(axis: TimeAxis, counts: &[u64], highest: u64, height: i64, label: &str) -> Markup {
     let width = axis.columns * COLUMN;
     let mut path = String::new();
     for (x, &count) in (0_i64..).step_by(4).zip(counts).filter(|(_, count)| **count > 0) {
@@ -117,10 +117,11 @@ fn chart(axis: Axis, counts: &[u64], highest: u64, height: i64, label: &str) -> 
 }
 
 /// When which client called what wrongly, over all findings.
-pub fn section(outline: &Outline<'_>, read: &Read) -> Option<Markup> {
+pub fn section(outline: &ReportView<'_>, read: &ReadSummary) -> Option<Markup> {
     let findings: Vec<&Finding> = outline.told.iter().map(|told| told.finding).collect();
-    let whole: Vec<Series> = findings.iter().filter_map(|finding| Series::of_finding(finding)).collect();
-    let axis = Axis::of(whole.iter())?;
+    let whole: Vec<TimeSeries> =
+        findings.iter().filter_map(|finding| TimeSeries::of_finding(finding)).collect();
+    let axis = TimeAxis::of(whole.iter())?;
     let counts = axis.counts(whole.iter());
     let clients = together(axis, &findings, "clients", |client| {
         let of = |key| client.get(key).and_then(Value::as_str);
@@ -134,11 +135,11 @@ pub fn section(outline: &Outline<'_>, read: &Read) -> Option<Markup> {
     let peak = counts.iter().position(|count| *count == highest).unwrap_or(0);
     Some(html! {
         p.lead {
-            "A column is " (units::time(Duration::from_secs(axis.seconds.unsigned_abs()))) ". Most at once: " (counted(highest, "request")) ", from " (axis.at(peak)) " on. "
+            "A column is " (humanize::format_duration(Duration::from_secs(axis.seconds.unsigned_abs()))) ". Most at once: " (counted(highest, "request")) ", from " (axis.at(peak)) " on. "
             (counted(read.requests.lines, "line")) " were read, " (counted(read.requests.parsed, "request")) " understood."
         }
         figure.timeline {
-            (chart(axis, &counts, highest, 96, &format!("Wrong calls over time, at most {highest} in {}", units::time(Duration::from_secs(axis.seconds.unsigned_abs())))))
+            (chart(axis, &counts, highest, 96, &format!("Wrong calls over time, at most {highest} in {}", humanize::format_duration(Duration::from_secs(axis.seconds.unsigned_abs())))))
             figcaption { span { (axis.at(0)) } span { (axis.at(counts.len())) } }
         }
         (numbers(axis, &counts))
@@ -149,7 +150,7 @@ pub fn section(outline: &Outline<'_>, read: &Read) -> Option<Markup> {
     })
 }
 
-fn numbers(axis: Axis, counts: &[u64]) -> Markup {
+fn numbers(axis: TimeAxis, counts: &[u64]) -> Markup {
     let filled = counts.iter().enumerate().filter(|(_, count)| **count > 0);
     let rows: Vec<Vec<Markup>> =
         filled.map(|(at, &count)| vec![html! { (axis.at(at)) }, grouped(count)]).collect();
@@ -159,44 +160,45 @@ fn numbers(axis: Axis, counts: &[u64]) -> Markup {
 }
 
 /// A client or a route: how often it is in it, and when.
-struct Part {
+struct SeriesPart {
     count: u64,
     counts: Vec<u64>,
     in_all: Option<u64>,
 }
 
-type Parts = Vec<((String, String), Part)>;
+type SeriesParts = Vec<((String, String), SeriesPart)>;
 
 /// The same client or route of several findings together, the most frequent first.
 fn together(
-    axis: Axis,
+    axis: TimeAxis,
     findings: &[&Finding],
     key: &str,
     name: impl Fn(&Value) -> (String, String),
-) -> Parts {
-    let mut parts: BTreeMap<(String, String), Part> = BTreeMap::new();
+) -> SeriesParts {
+    let mut parts: BTreeMap<(String, String), SeriesPart> = BTreeMap::new();
     let parts_of =
         |finding: &Finding| finding.extra.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
     let all =
         findings.iter().flat_map(|finding| parts_of(finding).into_iter().map(move |part| (*finding, part)));
     for (finding, part) in all {
-        let new = || Part { count: 0, counts: axis.counts(std::iter::empty()), in_all: None };
+        let new = || SeriesPart { count: 0, counts: axis.counts(std::iter::empty()), in_all: None };
         let sum = parts.entry(name(&part)).or_insert_with(new);
         sum.count += part.get("count").and_then(Value::as_u64).unwrap_or(0);
         sum.in_all = sum.in_all.max(part.get("requests_in_all").and_then(Value::as_u64));
         // Who made all of a finding's calls made them when the finding says.
         let is_all = part.get("count").and_then(Value::as_i64) == Some(finding.count);
-        let series = Series::of(&part).or_else(|| is_all.then(|| Series::of_finding(finding)).flatten());
+        let series =
+            TimeSeries::of(&part).or_else(|| is_all.then(|| TimeSeries::of_finding(finding)).flatten());
         if let Some(series) = series {
             axis.add(&series, &mut sum.counts);
         }
     }
-    let mut parts: Parts = parts.into_iter().collect();
+    let mut parts: SeriesParts = parts.into_iter().collect();
     parts.sort_by_key(|(_, part)| std::cmp::Reverse(part.count));
     parts
 }
 
-fn rows(axis: Axis, parts: &Parts, head: [&str; 2], most: usize) -> Markup {
+fn rows(axis: TimeAxis, parts: &SeriesParts, head: [&str; 2], most: usize) -> Markup {
     let shown = &parts[..parts.len().min(most)];
     let highest = shown.iter().flat_map(|(_, part)| &part.counts).max().copied().unwrap_or(0);
     html! {
@@ -231,8 +233,8 @@ fn share(count: u64, all: u64) -> String {
 
 /// What is known of one wrong name: what to write, when it came, from whom, on which routes.
 pub fn evidence(finding: &Finding) -> Markup {
-    let whole = Series::of_finding(finding);
-    let axis = Axis::of(whole.iter());
+    let whole = TimeSeries::of_finding(finding);
+    let axis = TimeAxis::of(whole.iter());
     let instead = logs::instead(finding, true);
     let statuses = finding.extra.get("statuses").and_then(Value::as_object);
     let listed = |key: &str, field: &str| {
@@ -266,8 +268,8 @@ pub fn evidence(finding: &Finding) -> Markup {
                 @let counts = axis.counts(whole.iter());
                 @let highest = counts.iter().max().copied().unwrap_or(0);
                 figure.timeline {
-                    (chart(axis, &counts, highest, 48, &format!("Calls of {} over time, at most {highest} in {}", finding.subject, units::time(Duration::from_secs(axis.seconds.unsigned_abs())))))
-                    figcaption { span { (axis.at(0)) } span { "a column is " (units::time(Duration::from_secs(axis.seconds.unsigned_abs()))) } span { (axis.at(counts.len())) } }
+                    (chart(axis, &counts, highest, 48, &format!("Calls of {} over time, at most {highest} in {}", finding.subject, humanize::format_duration(Duration::from_secs(axis.seconds.unsigned_abs())))))
+                    figcaption { span { (axis.at(0)) } span { "a column is " (humanize::format_duration(Duration::from_secs(axis.seconds.unsigned_abs()))) } span { (axis.at(counts.len())) } }
                 }
                 (rows(axis, &together(axis, &[finding], "clients", client), ["Client", "User agent"], MOST_ROWS_OF_ONE))
                 (rows(axis, &together(axis, &[finding], "endpoints", route), ["Verb", "Route"], MOST_ROWS_OF_ONE))

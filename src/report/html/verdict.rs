@@ -3,22 +3,22 @@
 use clap::ValueEnum;
 use maud::{Markup, html};
 
-use crate::cli::Common;
-use crate::examine::finding::{Finding, Summary};
-use crate::examine::rule::{Applicability, Severity};
-use crate::exit::Exit;
-use crate::report::outline::Outline;
+use crate::cli::GlobalOptions;
+use crate::exit_code::Exit;
+use crate::report::view::ReportView;
 use crate::report::{Change, Detail, Report};
-use crate::rules;
-use crate::units::count;
-use crate::upgrade::rehearsal::Rehearsal;
-use crate::upgrade::{Outcome, Preflight};
+use crate::rules::finding::{Finding, Summary};
+use crate::rules::registry;
+use crate::rules::rule::{Applicability, Severity};
+use crate::text::humanize::pluralize;
+use crate::upgrade::rehearsal::MigrationRehearsal;
+use crate::upgrade::{MigrationOutcome, Preflight};
 
 use super::text::{command, grouped, plain};
 
 /// How the page looks at first sight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tone {
+enum VerdictTone {
     Good,
     Advice,
     Warning,
@@ -27,8 +27,8 @@ enum Tone {
 }
 
 /// What it comes to.
-pub struct Verdict {
-    tone: Tone,
+pub struct PageVerdict {
+    tone: VerdictTone,
     command: &'static str,
     sentence: String,
     more: Vec<String>,
@@ -38,27 +38,28 @@ pub struct Verdict {
     counts: Vec<(&'static str, &'static str, usize)>,
 }
 
-impl Verdict {
+impl PageVerdict {
     /// Of a report that ends with `exit`.
-    pub fn of(outline: &Outline<'_>, common: &Common, exit: Exit) -> Self {
+    pub fn new(outline: &ReportView<'_>, common: &GlobalOptions, exit: Exit) -> Self {
         let report = outline.report;
-        let news: Vec<Finding> = outline.news().map(|told| told.finding.clone()).collect();
-        let summary = Summary::of(&news, &report.checks);
+        let news: Vec<Finding> = outline.new_findings().map(|told| told.finding.clone()).collect();
+        let summary = Summary::count(&news, &report.checks);
         let (sentence, more) = match &report.detail {
             Detail::Check {} => examined(outline, &summary, exit),
             Detail::Preflight { preflight, .. } => upgraded(preflight, &summary),
             Detail::Change(change) => changed(report, change),
-            Detail::Logs(read) => {
-                (crate::report::logs::headline(read, &report.findings), crate::report::logs::notes(read))
-            }
+            Detail::Logs(read) => (
+                crate::report::terminal::logs::headline(read, &report.findings),
+                crate::report::terminal::logs::notes(read),
+            ),
             Detail::History { runs } if runs.is_empty() => {
                 ("No run has been applied to this database".to_owned(), Vec::new())
             }
             Detail::History { runs } => {
-                (format!("{} applied to this database", count(runs.len(), "run")), Vec::new())
+                (format!("{} applied to this database", pluralize(runs.len(), "run")), Vec::new())
             }
             Detail::Credentials { credentials } => {
-                (count(credentials.len(), "OpenAI credential"), Vec::new())
+                (pluralize(credentials.len(), "OpenAI credential"), Vec::new())
             }
         };
         let examined = !report.checks.is_empty();
@@ -90,11 +91,11 @@ impl Verdict {
     /// A dot in the verdict's colour, for the tab.
     pub fn icon(&self) -> String {
         let colour = match self.tone {
-            Tone::Good => "1b6e44",
-            Tone::Advice => "2f5d9b",
-            Tone::Warning => "b36b00",
-            Tone::Error => "b3261e",
-            Tone::Open => "6b4fa0",
+            VerdictTone::Good => "1b6e44",
+            VerdictTone::Advice => "2f5d9b",
+            VerdictTone::Warning => "b36b00",
+            VerdictTone::Error => "b3261e",
+            VerdictTone::Open => "6b4fa0",
         };
         format!(
             "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='7' \
@@ -115,11 +116,11 @@ impl Verdict {
     /// The first thing on the page.
     pub fn markup(&self) -> Markup {
         let (tone, sign) = match self.tone {
-            Tone::Good => ("good", "M5.5 12.5l4.2 4.2 8.8-9.2"),
-            Tone::Advice => ("advice", "M12 10.8v6M12 7.2v.1"),
-            Tone::Warning => ("warning", "M12 6.6v7M12 17v.1"),
-            Tone::Error => ("error", "M7.6 7.6l8.8 8.8M16.4 7.6l-8.8 8.8"),
-            Tone::Open => ("open", "M9.2 9.4a2.9 2.9 0 1 1 4 2.9c-.8.4-1.2.9-1.2 1.7M12 17.2v.1"),
+            VerdictTone::Good => ("good", "M5.5 12.5l4.2 4.2 8.8-9.2"),
+            VerdictTone::Advice => ("advice", "M12 10.8v6M12 7.2v.1"),
+            VerdictTone::Warning => ("warning", "M12 6.6v7M12 17v.1"),
+            VerdictTone::Error => ("error", "M7.6 7.6l8.8 8.8M16.4 7.6l-8.8 8.8"),
+            VerdictTone::Open => ("open", "M9.2 9.4a2.9 2.9 0 1 1 4 2.9c-.8.4-1.2.9-1.2 1.7M12 17.2v.1"),
         };
         html! {
             section.verdict.(tone) aria-labelledby="verdict" {
@@ -160,37 +161,37 @@ fn clean(report: &Report) -> usize {
     report.checks.iter().filter(|check| check.reason.is_none() && is_clean(&check.code)).count()
 }
 
-fn tone(detail: &Detail, summary: &Summary, exit: Exit) -> Tone {
+fn tone(detail: &Detail, summary: &Summary, exit: Exit) -> VerdictTone {
     match (exit, detail) {
-        (Exit::Failed, _) => Tone::Error,
-        (Exit::Undecided, _) => Tone::Open,
-        (Exit::Findings, Detail::Change(change)) if change.left.is_empty() => Tone::Advice,
-        (Exit::Findings, _) if summary.errors > 0 => Tone::Error,
-        (Exit::Findings, _) => Tone::Warning,
-        (Exit::Clean, _) if summary.errors + summary.warnings > 0 => Tone::Advice,
-        (Exit::Clean, _) => Tone::Good,
+        (Exit::Failed, _) => VerdictTone::Error,
+        (Exit::Undecided, _) => VerdictTone::Open,
+        (Exit::Findings, Detail::Change(change)) if change.left.is_empty() => VerdictTone::Advice,
+        (Exit::Findings, _) if summary.errors > 0 => VerdictTone::Error,
+        (Exit::Findings, _) => VerdictTone::Warning,
+        (Exit::Clean, _) if summary.errors + summary.warnings > 0 => VerdictTone::Advice,
+        (Exit::Clean, _) => VerdictTone::Good,
     }
 }
 
 /// `2 errors and 1 warning`, without what there is none of.
 fn severities(summary: &Summary) -> String {
     let mut parts = Vec::new();
-    parts.extend((summary.errors > 0).then(|| count(summary.errors, "error")));
-    parts.extend((summary.warnings > 0).then(|| count(summary.warnings, "warning")));
-    parts.extend((summary.advice > 0).then(|| count(summary.advice, "piece") + " of advice"));
+    parts.extend((summary.errors > 0).then(|| pluralize(summary.errors, "error")));
+    parts.extend((summary.warnings > 0).then(|| pluralize(summary.warnings, "warning")));
+    parts.extend((summary.advice > 0).then(|| pluralize(summary.advice, "piece") + " of advice"));
     match parts.as_slice() {
         [all @ .., last] if !all.is_empty() => format!("{} and {last}", all.join(", ")),
         parts => parts.concat(),
     }
 }
 
-fn examined(outline: &Outline<'_>, summary: &Summary, exit: Exit) -> (String, Vec<String>) {
+fn examined(outline: &ReportView<'_>, summary: &Summary, exit: Exit) -> (String, Vec<String>) {
     let checks = outline.report.checks.len();
     let mut more = Vec::new();
     if summary.undecided > 0 {
         more.push(format!(
             "{} could not look everywhere; what is not seen is not taken for clean.",
-            count(summary.undecided, "check")
+            pluralize(summary.undecided, "check")
         ));
     }
     let known = outline.known();
@@ -201,19 +202,19 @@ fn examined(outline: &Outline<'_>, summary: &Summary, exit: Exit) -> (String, Ve
     if ignored > 0 {
         more.push(format!("{} ignored, as is decided.", is_or_are(ignored, "finding")));
     }
-    let worst = outline.news().map(|told| told.finding).next();
+    let worst = outline.new_findings().map(|told| told.finding).next();
     let sentence = match worst.filter(|worst| worst.severity > Severity::Advice) {
         Some(worst) => {
-            let rule = rules::find(&worst.code);
+            let rule = registry::find_rule(&worst.code);
             let what = sentence_of(rule.map_or(worst.name.as_str(), |rule| rule.summary.as_str()));
-            more.insert(0, format!("{}, from {}.", severities(summary), count(checks, "check")));
-            let is_all = outline.news().all(|told| told.finding.code == worst.code);
+            more.insert(0, format!("{}, from {}.", severities(summary), pluralize(checks, "check")));
+            let is_all = outline.new_findings().all(|told| told.finding.code == worst.code);
             if is_all { what } else { format!("{what}, and more") }
         }
         None => {
             let found = if worst.is_some() { severities(summary) } else { "nothing new".to_owned() };
             let aside = if worst.is_some() { " Advice needs no action." } else { "" };
-            more.insert(0, format!("{} found {found}.{aside}", count(checks, "check")));
+            more.insert(0, format!("{} found {found}.{aside}", pluralize(checks, "check")));
             match exit {
                 Exit::Undecided => "All is well where it could look".to_owned(),
                 _ => "All is well".to_owned(),
@@ -224,7 +225,7 @@ fn examined(outline: &Outline<'_>, summary: &Summary, exit: Exit) -> (String, Ve
 }
 
 fn is_or_are(number: usize, word: &str) -> String {
-    format!("{} {}", count(number, word), if number == 1 { "is" } else { "are" })
+    format!("{} {}", pluralize(number, word), if number == 1 { "is" } else { "are" })
 }
 
 /// A summary, which begins with a small letter, as a sentence.
@@ -236,27 +237,29 @@ fn sentence_of(text: &str) -> String {
 fn upgraded(preflight: &Preflight, summary: &Summary) -> (String, Vec<String>) {
     let Preflight { to, pending, .. } = preflight;
     let first = |outcome| pending.iter().find(|one| one.outcome == outcome);
-    let refused = |rehearsal: &Rehearsal| rehearsal.files.iter().any(|file| file.outcome == Outcome::Fails);
-    let fails = preflight.rehearsal.as_ref().is_some_and(refused) || first(Outcome::Fails).is_some();
+    let refused = |rehearsal: &MigrationRehearsal| {
+        rehearsal.files.iter().any(|file| file.outcome == MigrationOutcome::Fails)
+    };
+    let fails = preflight.rehearsal.as_ref().is_some_and(refused) || first(MigrationOutcome::Fails).is_some();
     let sentence = if !preflight.starts {
         format!("The upgrade to {to} does not start")
     } else if fails {
         format!("The upgrade to {to} fails")
     } else if pending.is_empty() {
         format!("Nothing is pending for {to}")
-    } else if first(Outcome::LosesData).is_some() {
+    } else if first(MigrationOutcome::LosesData).is_some() {
         format!("The upgrade to {to} loses data")
-    } else if first(Outcome::GoesAstray).is_some() {
+    } else if first(MigrationOutcome::GoesAstray).is_some() {
         format!("The upgrade to {to} leaves a migration undone")
-    } else if first(Outcome::Undecided).is_some() {
+    } else if first(MigrationOutcome::Undecided).is_some() {
         format!("Whether the upgrade to {to} passes could not be found out")
     } else if summary.errors + summary.warnings > 0 {
         format!("The upgrade to {to} passes, and something is to be known before")
     } else {
         format!("The upgrade to {to} passes")
     };
-    let wide = crate::report::layout::Page { width: usize::MAX };
-    let summary = crate::report::preflight::summary(preflight, wide);
+    let wide = crate::terminal::page::Page { width: usize::MAX };
+    let summary = crate::report::terminal::preflight::summary(preflight, wide);
     (sentence, vec![format!("{}.", sentence_of(summary.trim()))])
 }
 
@@ -284,7 +287,7 @@ fn changed(report: &Report, change: &Change) -> (String, Vec<String>) {
 }
 
 /// What scripts conclude from the exit code.
-fn meaning(report: &Report, common: &Common, exit: Exit) -> String {
+fn meaning(report: &Report, common: &GlobalOptions, exit: Exit) -> String {
     let from =
         common.fail_on.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
     match (exit, &report.detail) {
@@ -303,8 +306,8 @@ fn meaning(report: &Report, common: &Common, exit: Exit) -> String {
     }
 }
 
-fn next(outline: &Outline<'_>) -> Vec<String> {
-    let news = || outline.news().map(|told| told.finding);
+fn next(outline: &ReportView<'_>) -> Vec<String> {
+    let news = || outline.new_findings().map(|told| told.finding);
     match &outline.report.detail {
         Detail::Change(change) => change.next.clone(),
         Detail::Preflight { preflight, .. } => preflight.before.clone(),

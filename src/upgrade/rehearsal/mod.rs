@@ -10,23 +10,23 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use self::sight::RowCounts;
-use super::{Outcome, Pending};
+use self::table_snapshot::RowCounts;
+use super::{MigrationOutcome, PendingMigration};
 use crate::evolution::release::{HistoryRow, Release, facts};
 use crate::repair::locks::HeldLock;
 
-pub mod compare;
-pub mod folder;
+pub mod compare_prediction;
+pub mod execute;
+pub mod migration_dir;
 pub mod rules;
-pub mod run;
-pub mod sight;
 mod statement;
+pub mod table_snapshot;
 
-use self::folder::{File, Folder};
+use self::migration_dir::{MigrationDir, MigrationFile};
 
 /// What the rehearsal saw.
 #[derive(Debug, Serialize)]
-pub struct Rehearsal {
+pub struct MigrationRehearsal {
     /// The folder whose files were run.
     pub directory: PathBuf,
     /// The newest release all of whose migrations are in it.
@@ -36,14 +36,14 @@ pub struct Rehearsal {
     /// Applied migrations that it does not hold. Prisma does not mind that.
     pub missing: Vec<String>,
     /// Applied migrations whose recorded checksum is not the file's.
-    pub changed: Vec<Changed>,
+    pub changed: Vec<ChangedMigration>,
     /// The pending files, in order.
-    pub files: Vec<Rehearsed>,
+    pub files: Vec<FileResult>,
 }
 
 /// An applied migration whose file has other content now.
 #[derive(Debug, Serialize)]
-pub struct Changed {
+pub struct ChangedMigration {
     /// Its name.
     pub name: String,
     /// The checksum recorded when it was applied.
@@ -54,7 +54,7 @@ pub struct Changed {
 
 /// What came of one file.
 #[derive(Debug, Serialize)]
-pub struct Rehearsed {
+pub struct FileResult {
     /// The migration's name.
     pub name: String,
     /// The release that brings it; `null` where this program knows of none.
@@ -62,7 +62,7 @@ pub struct Rehearsed {
     /// The releases that shipped this very content; `null` where none did.
     pub content: Option<&'static str>,
     /// `passes`, `loses-data`, `undecided` where a part of it could not be run here, or `fails`.
-    pub outcome: Outcome,
+    pub outcome: MigrationOutcome,
     /// Whether Prisma comes to it: it stops at the first failure.
     pub reached: bool,
     /// How many statements it has.
@@ -70,9 +70,9 @@ pub struct Rehearsed {
     /// How long they took, in milliseconds, without what watching them took.
     pub duration_ms: u64,
     /// What the server refused; the first is what Prisma stops at.
-    pub errors: Vec<Refused>,
+    pub errors: Vec<FailedStatement>,
     /// What could not be run here.
-    pub not_rehearsed: Vec<NotRehearsed>,
+    pub not_rehearsed: Vec<SkippedStatement>,
     /// The lines in which the file commits by itself: what stands before stays, whatever becomes of the rest.
     pub commits: Vec<usize>,
     /// Rows treated, by table; tables of other schemas with their schema.
@@ -84,16 +84,16 @@ pub struct Rehearsed {
     /// Size of new and rewritten files of tables and indexes, in bytes; the old ones stay until the commit.
     pub new_file_bytes: i64,
     /// The statements that took longest, at most three and none below a tenth of a second.
-    pub slow: Vec<Slow>,
+    pub slow: Vec<SlowStatement>,
     /// What was predicted; `null` where this program does not know the migration.
-    pub predicted: Option<Predicted>,
+    pub predicted: Option<PredictedOutcome>,
     /// In what the rehearsal differs from the prediction.
     pub differences: Vec<String>,
 }
 
 /// A statement that failed.
 #[derive(Debug, Clone, Serialize)]
-pub struct Refused {
+pub struct FailedStatement {
     /// The line of the file, from 1: where the server points to, else where the statement begins.
     pub line: usize,
     /// The error's code; `null` for what never reaches the server.
@@ -110,7 +110,7 @@ pub struct Refused {
 
 /// A statement that was not run, or that says nothing about what Prisma would meet.
 #[derive(Debug, Clone, Serialize)]
-pub struct NotRehearsed {
+pub struct SkippedStatement {
     /// The line of the file, from 1.
     pub line: usize,
     /// The beginning of the statement.
@@ -121,7 +121,7 @@ pub struct NotRehearsed {
 
 /// A statement that takes its time.
 #[derive(Debug, Clone, Serialize)]
-pub struct Slow {
+pub struct SlowStatement {
     /// The line of the file, from 1.
     pub line: usize,
     /// The beginning of the statement.
@@ -132,17 +132,17 @@ pub struct Slow {
 
 /// What was predicted of a migration, to be held against what was seen.
 #[derive(Debug, Clone, Serialize)]
-pub struct Predicted {
+pub struct PredictedOutcome {
     /// How it ends.
-    pub outcome: Outcome,
+    pub outcome: MigrationOutcome,
     /// What it fails with.
     pub sqlstate: Option<String>,
     /// The codes of the findings about it.
     pub hazards: Vec<String>,
 }
 
-impl Predicted {
-    fn of(pending: &Pending) -> Self {
+impl PredictedOutcome {
+    fn of(pending: &PendingMigration) -> Self {
         Self {
             outcome: pending.outcome,
             sqlstate: pending.sqlstate.clone(),
@@ -151,13 +151,13 @@ impl Predicted {
     }
 }
 
-impl Rehearsal {
+impl MigrationRehearsal {
     /// Holds a folder against a migration history; nothing is run as yet.
-    pub fn of(folder: &Folder, history: &[HistoryRow], committed: bool) -> Self {
+    pub fn new(folder: &MigrationDir, history: &[HistoryRow], committed: bool) -> Self {
         let applied = || history.iter().filter(|row| row.finished && !row.rolled_back);
         let changed = |row: &HistoryRow| {
             let file = folder.files.iter().find(|file| file.name == row.name)?;
-            (!file.is(&row.checksum)).then(|| Changed {
+            (!file.is(&row.checksum)).then(|| ChangedMigration {
                 name: row.name.clone(),
                 recorded: row.checksum.clone(),
                 file: file.checksum.clone(),
@@ -176,22 +176,27 @@ impl Rehearsal {
 
 /// The files still to be applied, in order: those that the history does not hold as applied, up to a release's last
 /// migration where one is given. Prisma takes files before applied ones, too.
-pub fn pending<'a>(folder: &'a Folder, history: &[HistoryRow], to: Option<Release>) -> Vec<&'a File> {
-    let is_applied =
-        |file: &&File| history.iter().any(|row| row.finished && !row.rolled_back && row.name == file.name);
+pub fn pending_files<'a>(
+    folder: &'a MigrationDir,
+    history: &[HistoryRow],
+    to: Option<Release>,
+) -> Vec<&'a MigrationFile> {
+    let is_applied = |file: &&MigrationFile| {
+        history.iter().any(|row| row.finished && !row.rolled_back && row.name == file.name)
+    };
     let last = to.and_then(|release| release.migrations().map(|migration| migration.name.as_str()).max());
-    let is_wanted = |file: &&File| last.is_none_or(|last| file.name.as_str() <= last);
+    let is_wanted = |file: &&MigrationFile| last.is_none_or(|last| file.name.as_str() <= last);
     folder.files.iter().filter(|file| !is_applied(file) && is_wanted(file)).collect()
 }
 
-impl Rehearsed {
-    fn begun(file: &File) -> Self {
+impl FileResult {
+    fn begun(file: &MigrationFile) -> Self {
         let known = facts().migrations.iter().find(|migration| migration.name == file.name);
         Self {
             name: file.name.clone(),
             release: known.map(|migration| migration.since().version()),
             content: file.shipped_by(),
-            outcome: Outcome::Passes,
+            outcome: MigrationOutcome::Passes,
             reached: true,
             statements: file.statements.len(),
             duration_ms: 0,

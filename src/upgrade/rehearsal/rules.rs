@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::examine::rule::{Rule, Severity};
+use crate::rules::rule::{Rule, Severity};
 
 /// A pending migration fails.
 pub const FAILS: &str = "EVO616";
@@ -11,7 +11,7 @@ pub const FAILS: &str = "EVO616";
 pub const LOSES: &str = "EVO617";
 
 /// The rules, by code.
-pub fn rules() -> &'static [Rule] {
+pub fn rehearsal_rules() -> &'static [Rule] {
     &*RULES
 }
 
@@ -19,13 +19,13 @@ pub fn rules() -> &'static [Rule] {
 ///
 /// # Panics
 /// When it is none of these: the code is written in this program.
-pub fn rule(code: &str) -> &'static Rule {
+pub fn rehearsal_rule(code: &str) -> &'static Rule {
     RULES.iter().find(|rule| rule.code == code).expect("the code is one of these")
 }
 
 static RULES: LazyLock<[Rule; 2]> = LazyLock::new(|| {
     [
-        Rule::of_this_program(
+        Rule::built_in(
             FAILS,
             "rehearsed-migration-fails",
             Severity::Error,
@@ -36,7 +36,7 @@ static RULES: LazyLock<[Rule; 2]> = LazyLock::new(|| {
              again, or stay on the release you have.",
             &["P3018", "A migration failed to apply", "Database error code"],
         ),
-        Rule::of_this_program(
+        Rule::built_in(
             LOSES,
             "rehearsed-migration-removes-data",
             Severity::Warning,

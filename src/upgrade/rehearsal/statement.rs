@@ -6,10 +6,10 @@ use anyhow::{Context, Result};
 use sqlx::postgres::{PgConnection, PgDatabaseError, PgErrorPosition};
 use sqlx::{AssertSqlSafe, Executor};
 
-use super::{NotRehearsed, Refused};
-use crate::database::lexer::Statement;
-use crate::database::run::state_of;
-use crate::exit::server_words::without_values;
+use super::{FailedStatement, SkippedStatement};
+use crate::database::query::sqlstate;
+use crate::database::statement_splitter::Statement;
+use crate::error::sqlstate::without_row_values;
 use crate::progress;
 
 /// The longest beginning of a statement that is shown, in characters.
@@ -17,7 +17,7 @@ const LONGEST: usize = 160;
 
 /// What a statement is to the transaction around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum StatementKind {
     /// Nothing special.
     Plain,
     /// `BEGIN`: Prisma's query is in a transaction already, which goes on.
@@ -32,9 +32,9 @@ pub enum Kind {
     Copies,
 }
 
-impl Kind {
+impl StatementKind {
     /// Of a statement, by its first words.
-    pub fn of(statement: &Statement) -> Self {
+    pub fn from_statement(statement: &Statement) -> Self {
         let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
         match words.as_slice() {
             ["commit" | "rollback", "prepared", ..] | ["prepare", "transaction", ..] => Self::OtherControl,
@@ -77,7 +77,7 @@ pub fn excerpt(statement: &Statement) -> String {
 pub async fn send(connection: &mut PgConnection, statement: &Statement) -> sqlx::Result<Duration> {
     let text = String::from_utf8_lossy(&statement.text).into_owned();
     let started = Instant::now();
-    progress::statement(&text);
+    progress::show_statement(&text);
     connection.execute(sqlx::query(AssertSqlSafe(text)).persistent(false)).await?;
     Ok(started.elapsed())
 }
@@ -86,8 +86,8 @@ pub async fn send(connection: &mut PgConnection, statement: &Statement) -> sqlx:
 ///
 /// # Errors
 /// When it was not the server: the connection is lost.
-pub fn refused(statement: &Statement, error: sqlx::Error) -> Result<Refused> {
-    let sqlstate = state_of(&error).unwrap_or_default();
+pub fn refused(statement: &Statement, error: sqlx::Error) -> Result<FailedStatement> {
+    let sqlstate = sqlstate(&error).unwrap_or_default();
     let Some(database) = error.as_database_error().and_then(|e| e.try_downcast_ref::<PgDatabaseError>())
     else {
         return Err(error).context("the connection was lost");
@@ -99,9 +99,9 @@ pub fn refused(statement: &Statement, error: sqlx::Error) -> Result<Refused> {
         }
         _ => statement.line,
     };
-    Ok(Refused {
+    Ok(FailedStatement {
         line,
-        message: without_values(&sqlstate, database.message()).to_owned(),
+        message: without_row_values(&sqlstate, database.message()).to_owned(),
         detail: database.detail().and_then(|detail| detail_without_values(&sqlstate, detail)),
         sqlstate: Some(sqlstate),
         statement: excerpt(statement),
@@ -123,38 +123,38 @@ fn detail_without_values(sqlstate: &str, detail: &str) -> Option<String> {
 }
 
 /// A statement that was left out, and why.
-pub fn left_out(statement: &Statement, reason: impl Into<String>) -> NotRehearsed {
-    NotRehearsed { line: statement.line, statement: excerpt(statement), reason: reason.into() }
+pub fn left_out(statement: &Statement, reason: impl Into<String>) -> SkippedStatement {
+    SkippedStatement { line: statement.line, statement: excerpt(statement), reason: reason.into() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::database::lexer::Lexer;
+    use crate::database::statement_splitter::StatementSplitter;
 
     fn parsed(sql: &str) -> Statement {
-        Lexer::default().line(format!("{sql};").as_bytes()).remove(0)
+        StatementSplitter::default().push_line(format!("{sql};").as_bytes()).remove(0)
     }
 
     #[test]
     fn what_ends_a_transaction_is_told_from_what_does_not() {
         for (sql, kind) in [
-            ("BEGIN", Kind::Begins),
-            ("start transaction read write", Kind::Begins),
-            ("/* a */ COMMIT AND CHAIN", Kind::Commits),
-            ("END", Kind::Commits),
-            ("\u{b}COMMIT", Kind::Commits),
-            ("ABORT", Kind::RollsBack),
-            ("ROLLBACK WORK TO SAVEPOINT a", Kind::OtherControl),
-            ("COMMIT PREPARED 'x'", Kind::OtherControl),
-            ("PREPARE TRANSACTION 'x'", Kind::OtherControl),
-            ("COPY t FROM STDIN", Kind::Copies),
-            ("COPY t TO STDOUT", Kind::Copies),
-            ("COPY t TO '/tmp/x'", Kind::Plain),
-            ("SELECT 'COMMIT'", Kind::Plain),
-            ("DO $$ BEGIN COMMIT; END $$", Kind::Plain),
+            ("BEGIN", StatementKind::Begins),
+            ("start transaction read write", StatementKind::Begins),
+            ("/* a */ COMMIT AND CHAIN", StatementKind::Commits),
+            ("END", StatementKind::Commits),
+            ("\u{b}COMMIT", StatementKind::Commits),
+            ("ABORT", StatementKind::RollsBack),
+            ("ROLLBACK WORK TO SAVEPOINT a", StatementKind::OtherControl),
+            ("COMMIT PREPARED 'x'", StatementKind::OtherControl),
+            ("PREPARE TRANSACTION 'x'", StatementKind::OtherControl),
+            ("COPY t FROM STDIN", StatementKind::Copies),
+            ("COPY t TO STDOUT", StatementKind::Copies),
+            ("COPY t TO '/tmp/x'", StatementKind::Plain),
+            ("SELECT 'COMMIT'", StatementKind::Plain),
+            ("DO $$ BEGIN COMMIT; END $$", StatementKind::Plain),
         ] {
-            assert_eq!(Kind::of(&parsed(sql)), kind, "{sql}");
+            assert_eq!(StatementKind::from_statement(&parsed(sql)), kind, "{sql}");
         }
         assert!(adds_enum_value(&parsed("ALTER TYPE \"T\" ADD VALUE 'a'")));
         assert!(adds_enum_value(&parsed("alter type t add value if not exists 'a'")));

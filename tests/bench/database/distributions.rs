@@ -1,7 +1,7 @@
 //! Distributions that checks are measured on, and what a person would type to answer the question of each check: as many
 //! figures as the finding tells, and no example.
 
-use evodoctor::examine::references::Reference;
+use evodoctor::checks::references::Reference;
 
 use super::peers::{self, Peer};
 

@@ -1,10 +1,10 @@
 //! The database that is measured: a release's tables, filled by the scripts next to this file.
 
 use anyhow::Result;
-use evodoctor::database::build::evolution_schema;
-use evodoctor::database::quote::Fragment;
-use evodoctor::database::run::execute;
-use evodoctor::database::script::{Script, Variables, render};
+use evodoctor::database::ident::SqlFragment;
+use evodoctor::database::query::execute;
+use evodoctor::database::release_schema::create_release_schema;
+use evodoctor::database::sql_file::{SqlFile, Variables, render};
 use evodoctor::evolution::release::Release;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection, Row};
@@ -33,7 +33,7 @@ const DISTRIBUTION: &str = include_str!("distribution.sql");
 pub async fn fill(options: &PgConnectOptions, messages: u64) -> Result<()> {
     let mut connection = options.connect().await?;
     let release = Release::find(RELEASE).expect("a known release");
-    evolution_schema(&mut connection, SCHEMA, release).await?;
+    create_release_schema(&mut connection, SCHEMA, release).await?;
     let indexes = take_indexes(&mut connection).await?;
     run(&mut connection, SMALL, messages).await?;
     let (mut one, mut other) = (options.connect().await?, options.connect().await?);
@@ -52,14 +52,14 @@ pub async fn fill(options: &PgConnectOptions, messages: u64) -> Result<()> {
 pub async fn distribute(options: &PgConnectOptions, rows: u64, distribution: &Distribution) -> Result<()> {
     let mut connection = options.connect().await?;
     let release = Release::find(RELEASE).expect("a known release");
-    evolution_schema(&mut connection, SCHEMA, release).await?;
+    create_release_schema(&mut connection, SCHEMA, release).await?;
     let indexes = take_indexes(&mut connection).await?;
     execute(&mut connection, "SET session_replication_role = replica".into()).await?;
     let variables = Variables::for_schema(SCHEMA)
         .text("rows", rows.to_string())
         .text("instances", distribution.instances.to_string())
         .text("broken", if distribution.is_broken { "true" } else { "false" });
-    for statement in Script::parse(DISTRIBUTION).statements {
+    for statement in SqlFile::parse(DISTRIBUTION).statements {
         execute(&mut connection, render(&statement, &variables)?).await?;
     }
     for index in indexes {
@@ -88,7 +88,7 @@ async fn take_indexes(connection: &mut PgConnection) -> Result<Vec<String>> {
     let mut kept = Vec::new();
     for row in rows {
         let name: String = row.get(0);
-        execute(connection, format!("DROP INDEX {}", Fragment::qualified(SCHEMA, &name))).await?;
+        execute(connection, format!("DROP INDEX {}", SqlFragment::qualified(SCHEMA, &name))).await?;
         if name != "Chat_instanceId_remoteJid_key" {
             kept.push(row.get(1));
         }
@@ -100,7 +100,7 @@ async fn run(connection: &mut PgConnection, text: &str, messages: u64) -> Result
     // No trigger: that is how orphans come about.
     execute(connection, "SET session_replication_role = replica".into()).await?;
     let variables = Variables::for_schema(SCHEMA).text("messages", messages.to_string());
-    for statement in Script::parse(text).statements {
+    for statement in SqlFile::parse(text).statements {
         execute(connection, render(&statement, &variables)?).await?;
     }
     Ok(())

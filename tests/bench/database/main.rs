@@ -24,14 +24,14 @@ use std::time::Instant;
 use std::{env, process};
 
 use anyhow::{Context, Result};
+use evodoctor::checks::context::CheckContext;
+use evodoctor::checks::executor::{self, ExecutionOptions};
+use evodoctor::checks::references::{Reference, all_references};
 use evodoctor::database::catalog::{self, Catalog};
-use evodoctor::database::run::{begin, execute};
+use evodoctor::database::query::{begin_transaction, execute};
 use evodoctor::database::session::Session;
-use evodoctor::database::url::Target;
-use evodoctor::evolution::release::{History, ReleaseRange};
-use evodoctor::examine::references::{Reference, references};
-use evodoctor::examine::runner::Scope;
-use evodoctor::examine::schedule::{self, Plan};
+use evodoctor::database::url::ConnectTarget;
+use evodoctor::evolution::release::{MigrationHistory, ReleaseRange};
 use fill::SCHEMA;
 use peers::Peer;
 use server::{Bench, State};
@@ -188,8 +188,8 @@ impl Bench {
         let mut connection = self.options().connect().await?;
         let catalog = Catalog::read(&mut connection, SCHEMA).await?;
         let rows = catalog::migration_history(&mut connection, &catalog).await?;
-        let range = rows.and_then(|rows| History::read(&rows).range);
-        Ok((references(&catalog, range), range))
+        let range = rows.and_then(|rows| MigrationHistory::from_rows(&rows).range);
+        Ok((all_references(&catalog, range), range))
     }
 
     /// Asks; returns how many seconds it took.
@@ -206,17 +206,18 @@ impl Bench {
                 begun.elapsed()
             }
             Own::Keys(keys, range) => {
-                let target = Target::parse(&self.url())?;
+                let target = ConnectTarget::parse(&self.url())?;
                 let mut session = Session::open(&target).await?;
                 session.begin_snapshot().await?;
                 let catalog = Catalog::read(session.connection(), SCHEMA).await?;
-                let mut scope = Scope::new(&catalog, *range, "postgres");
+                let mut scope = CheckContext::new(&catalog, *range, "postgres");
                 scope.references.clone_from(keys);
-                let plan = Plan { target: &target, jobs: None, deadline: None };
-                let selected = |check: &evodoctor::examine::check::Check| check.rule.code == "EVO101";
+                let plan = ExecutionOptions { target: &target, jobs: None, deadline: None };
+                let selected = |check: &evodoctor::checks::check::Check| check.rule.code == "EVO101";
                 let never = std::future::pending();
                 begun = Instant::now();
-                let done = schedule::run(session.connection(), &scope, &plan, selected, never).await?;
+                let done =
+                    executor::run_in_parallel(session.connection(), &scope, &plan, selected, never).await?;
                 let took = begun.elapsed();
                 anyhow::ensure!(done.checks.iter().all(|check| check.reason.is_none()), "{:?}", done.checks);
                 session.end_snapshot().await?;
@@ -231,7 +232,7 @@ impl Bench {
     /// they took. The last may fail: VALIDATE does.
     async fn type_in(&self, statements: &[String]) -> Result<f64> {
         let mut connection = self.options().connect().await?;
-        begin(&mut connection, "BEGIN").await?;
+        begin_transaction(&mut connection, "BEGIN").await?;
         let begun = Instant::now();
         for (number, statement) in statements.iter().enumerate() {
             let done = execute(&mut connection, statement.clone()).await;

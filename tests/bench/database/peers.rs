@@ -1,7 +1,7 @@
 //! What a person would otherwise type to find the orphans of a key.
 
-use evodoctor::database::quote::Fragment;
-use evodoctor::examine::references::Reference;
+use evodoctor::checks::references::Reference;
+use evodoctor::database::ident::SqlFragment;
 
 use super::fill::SCHEMA;
 
@@ -10,19 +10,19 @@ pub type Peer = (&'static str, Vec<String>);
 
 /// Both tables and columns of a key, quoted.
 struct Ends {
-    child: Fragment,
-    parent: Fragment,
-    from: Fragment,
-    to: Fragment,
+    child: SqlFragment,
+    parent: SqlFragment,
+    from: SqlFragment,
+    to: SqlFragment,
 }
 
 impl Ends {
     fn of(key: &Reference) -> Self {
         Self {
-            child: Fragment::qualified(SCHEMA, &key.child_table),
-            parent: Fragment::qualified(&key.parent_schema, &key.parent_table),
-            from: Fragment::ident(&key.child_columns[0]),
-            to: Fragment::ident(&key.parent_columns[0]),
+            child: SqlFragment::qualified(SCHEMA, &key.child_table),
+            parent: SqlFragment::qualified(&key.parent_schema, &key.parent_table),
+            from: SqlFragment::ident(&key.child_columns[0]),
+            to: SqlFragment::ident(&key.parent_columns[0]),
         }
     }
 }

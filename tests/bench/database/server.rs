@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use evodoctor::database::quote::Fragment;
-use evodoctor::database::run::execute;
-use evodoctor::database::server::{Options, Server};
+use evodoctor::database::ident::SqlFragment;
+use evodoctor::database::query::execute;
+use evodoctor::database::scratch_server::{ScratchServer, ScratchServerOptions};
 use rustix::fs::{Advice, fadvise};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection};
@@ -40,7 +40,7 @@ impl State {
 /// A server with the database in it.
 pub struct Bench {
     data: PathBuf,
-    server: Option<Server>,
+    server: Option<ScratchServer>,
     /// The database that is measured.
     database: String,
 }
@@ -89,7 +89,7 @@ impl Bench {
         .await?;
         if found.flatten().as_deref() != Some(mark) {
             eprintln!("filling a database with {mark}, in {}", self.data.display());
-            let name = Fragment::ident(&self.database);
+            let name = SqlFragment::ident(&self.database);
             execute(&mut admin, format!("DROP DATABASE IF EXISTS {name}")).await?;
             // As on most servers, texts sort by a language and not by their bytes.
             let new = format!("CREATE DATABASE {name} TEMPLATE template0");
@@ -98,7 +98,8 @@ impl Bench {
                 execute(&mut admin, new).await?;
             }
             fill(self.options()).await?;
-            execute(&mut admin, format!("COMMENT ON DATABASE {name} IS {}", Fragment::literal(mark))).await?;
+            execute(&mut admin, format!("COMMENT ON DATABASE {name} IS {}", SqlFragment::literal(mark)))
+                .await?;
         }
         Ok(())
     }
@@ -113,8 +114,12 @@ impl Bench {
             ("max_wal_size", "8GB"),
         ];
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        let options = Options { settings, data: Some(self.data.clone()), ..Options::default() };
-        self.server = Some(Server::start(options).await?);
+        let options = ScratchServerOptions {
+            settings,
+            data: Some(self.data.clone()),
+            ..ScratchServerOptions::default()
+        };
+        self.server = Some(ScratchServer::start(options).await?);
         Ok(())
     }
 
@@ -122,7 +127,7 @@ impl Bench {
         Ok(self.server().connect_options("postgres").connect().await?)
     }
 
-    fn server(&self) -> &Server {
+    fn server(&self) -> &ScratchServer {
         self.server.as_ref().expect("it is started again whenever it is stopped")
     }
 
@@ -190,7 +195,7 @@ impl Bench {
                  SELECT public.pg_truncate_visibility_map(oid) FROM pg_class WHERE relkind = 'r' AND relnamespace = {}::regnamespace;
                  DROP EXTENSION pg_visibility;
                  ANALYZE",
-                Fragment::literal(SCHEMA)
+                SqlFragment::literal(SCHEMA)
             );
             execute(&mut connection, forget)
                 .await

@@ -10,8 +10,8 @@ use std::env;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use evodoctor::database::build::evolution_schema;
-use evodoctor::database::server::{Options, Server};
+use evodoctor::database::release_schema::create_release_schema;
+use evodoctor::database::scratch_server::{ScratchServer, ScratchServerOptions};
 use evodoctor::evolution::release::Release;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
@@ -58,7 +58,7 @@ const CASES: [Case; 10] = [
 /// Where the databases are made.
 struct Place {
     url: String,
-    _server: Option<Server>,
+    _server: Option<ScratchServer>,
 }
 
 impl Place {
@@ -66,7 +66,8 @@ impl Place {
         match env::var("EVODOCTOR_BENCH_URL") {
             Ok(url) => Self { url, _server: None },
             Err(_) => {
-                let server = Server::start(Options::default()).await.expect("a server starts");
+                let server =
+                    ScratchServer::start(ScratchServerOptions::default()).await.expect("a server starts");
                 Self { url: server.url("postgres"), _server: Some(server) }
             }
         }
@@ -169,7 +170,7 @@ async fn fill(place: &Place, case: &Case, rows: u32) {
     place.copy("template0", "bench_source").await;
     let mut connection = place.connect("bench_source").await;
     let release = Release::find(RELEASE).expect("a known release");
-    evolution_schema(&mut connection, "public", release).await.expect("the facts build a database");
+    create_release_schema(&mut connection, "public", release).await.expect("the facts build a database");
     execute(&mut connection, BASE).await;
     execute(&mut connection, &case.fill.replace(":rows", &rows.to_string())).await;
     execute(&mut connection, "VACUUM ANALYZE").await;

@@ -4,8 +4,8 @@
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::patient::{FIX, Patient};
-use crate::support::moments::{ENDS, cut_off, moment};
+use super::interrupted_runs::{FIX, Patient};
+use crate::support::kill_points::{ENDS, cut_off, moment};
 use crate::support::program::Run;
 
 /// How many each of the tests tries.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use evodoctor::database::server::{Options, Server};
+use evodoctor::database::scratch_server::{ScratchServer, ScratchServerOptions};
 use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;
 
@@ -14,8 +14,8 @@ use crate::support::database::execute;
 use crate::support::program::{Evodoctor, Run};
 
 /// A server over TCP, with two databases that hold no Evolution, and a role with a password that may use them.
-async fn server() -> Server {
-    let server = start(Options { tcp: true, ..Options::default() }).await;
+async fn server() -> ScratchServer {
+    let server = start(ScratchServerOptions { tcp: true, ..ScratchServerOptions::default() }).await;
     let mut admin = server.connect_options("postgres").connect().await.expect("it answers");
     execute(&mut admin, "CREATE ROLE evolution LOGIN PASSWORD 'hunter2'").await;
     for database in ["one", "two"] {

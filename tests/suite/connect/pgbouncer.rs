@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::open;
 use crate::support::database::{TestDatabase, execute, looks_after_clients};
 use crate::support::fixtures::Fixture;
-use crate::support::mortal::signal;
+use crate::support::killable_server::signal;
 use crate::support::program::{Run, ended, on, start_on};
 
 /// A PgBouncer before the server that the tests share; it ends with this value.

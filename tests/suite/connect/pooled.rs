@@ -8,7 +8,7 @@ use sqlx::{Connection, Row};
 use tempfile::TempDir;
 
 use super::pgbouncer::{Bouncer, broken, expect_no_lock};
-use crate::hostile::story::{assert_same, story, troubled};
+use crate::hostile::all_commands::{assert_same, story, troubled};
 use crate::support::database::{TestDatabase, execute};
 use crate::support::program::{evodoctor, on, start_on};
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use evodoctor::database::server::{Options, Server};
+use evodoctor::database::scratch_server::{ScratchServer, ScratchServerOptions};
 use sqlx::ConnectOptions;
 use tempfile::TempDir;
 
@@ -35,7 +35,7 @@ fn certificates() -> TempDir {
     directory
 }
 
-async fn start_with_tls(directory: &Path, certificate: &str, key: &str, hba: &str) -> Server {
+async fn start_with_tls(directory: &Path, certificate: &str, key: &str, hba: &str) -> ScratchServer {
     let read = |name: &str| fs::read(directory.join(name)).unwrap();
     let settings = [
         ("ssl", "on"),
@@ -44,7 +44,7 @@ async fn start_with_tls(directory: &Path, certificate: &str, key: &str, hba: &st
         ("ssl_ca_file", "../ca.pem"),
         ("hba_file", "hba.conf"),
     ];
-    start(Options {
+    start(ScratchServerOptions {
         tcp: true,
         files: vec![
             ("server.pem".to_owned(), read(certificate)),
@@ -53,7 +53,7 @@ async fn start_with_tls(directory: &Path, certificate: &str, key: &str, hba: &st
             ("hba.conf".to_owned(), hba.into()),
         ],
         settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
-        ..Options::default()
+        ..ScratchServerOptions::default()
     })
     .await
 }

@@ -1,17 +1,17 @@
 //! Names and values of every kind: nothing in them is obeyed by a terminal, a pipeline, SQL or psql.
 
 use clap::ValueEnum;
-use evodoctor::cli::Format;
-use evodoctor::database::build::evolution_schema;
-use evodoctor::database::quote::Fragment;
+use evodoctor::cli::OutputFormat;
+use evodoctor::database::ident::SqlFragment;
+use evodoctor::database::release_schema::create_release_schema;
 use evodoctor::evolution::release::Release;
-use evodoctor::requests::shown::is_hidden;
+use evodoctor::text::escape::is_hidden;
 use tempfile::TempDir;
 
-use crate::hostile::story::{assert_same, fill, story, troubled};
+use crate::hostile::all_commands::{assert_same, fill, story, troubled};
 use crate::support::database::{TestDatabase, execute};
+use crate::support::database_dump::state;
 use crate::support::program::{Evodoctor, Run, on};
-use crate::support::state::state;
 
 /// Quotes, a backslash, a variable of psql, dollar quotes, ANSI escapes, a right-to-left mark, a line that GitHub would
 /// obey.
@@ -21,7 +21,7 @@ const ODD: &str = "a\u{1b}[2J\u{202e}\u{85}\u{200b}\u{7}'\"\\ % :schema :'schema
 async fn names_are_text_and_no_more() {
     let schema = "we\"ird ' \\ :schema $$\u{202e}";
     let (database, mut connection) = troubled(schema).await;
-    let (odd, name) = (Fragment::literal(ODD), Fragment::ident(&ODD[..60]));
+    let (odd, name) = (SqlFragment::literal(ODD), SqlFragment::ident(&ODD[..60]));
     let sql = format!(
         r#"SET session_replication_role = replica; SET search_path = {schema};
         UPDATE "Instance" SET "name" = {odd} WHERE "name" = 'support';
@@ -41,18 +41,18 @@ async fn names_are_text_and_no_more() {
         CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN COALESCE(new, old); END';
         CREATE TRIGGER {name} BEFORE DELETE OR UPDATE ON "Message" FOR EACH ROW EXECUTE FUNCTION {name}();
         RESET search_path; RESET session_replication_role"#,
-        schema = Fragment::ident(schema),
-        index = Fragment::ident(&format!("i{}", &ODD[..60])),
-        name_of_type = Fragment::ident(&format!("t{}", &ODD[..60])),
+        schema = SqlFragment::ident(schema),
+        index = SqlFragment::ident(&format!("i{}", &ODD[..60])),
+        name_of_type = SqlFragment::ident(&format!("t{}", &ODD[..60])),
     );
     execute(&mut connection, &sql).await;
     let before = state(&mut connection, &["evodoctor"]).await;
     let url = database.url();
-    for format in Format::value_variants() {
+    for format in OutputFormat::value_variants() {
         for command in [&["check"][..], &["fix", "--allow", "fires-triggers"]] {
-            let run = on(&url, &[command, &["--format", format.name()]].concat());
-            assert!(matches!(run.code, Some(0 | 1 | 3)), "{command:?} {}: {}", format.name(), run.stderr);
-            is_only_text(&run, format.name());
+            let run = on(&url, &[command, &["--format", format.as_str()]].concat());
+            assert!(matches!(run.code, Some(0 | 1 | 3)), "{command:?} {}: {}", format.as_str(), run.stderr);
+            is_only_text(&run, format.as_str());
         }
     }
     // --output writes a file of that name.
@@ -108,7 +108,7 @@ async fn encoded(release: &str, schema: &str, encoding: &str) -> (TestDatabase, 
     let database = TestDatabase::encoded(encoding).await;
     let mut connection = database.connect().await;
     let release = Release::find(release).expect("known");
-    evolution_schema(&mut connection, schema, release).await.expect("built");
+    create_release_schema(&mut connection, schema, release).await.expect("built");
     (database, connection)
 }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::samples::directory;
 use super::{file, read};
-use evodoctor::requests::time::Time;
+use evodoctor::access_log::timestamp::Timestamp;
 
 /// Requests per format.
 const REQUESTS: usize = 3_000;
@@ -31,7 +31,7 @@ struct One {
 
 impl One {
     fn iso(&self) -> String {
-        Time::from_unix(f64::from(self.at)).unwrap().to_string()
+        Timestamp::from_unix(f64::from(self.at)).unwrap().to_string()
     }
 
     /// `21/Nov/2026:03:59:12 +0000`

@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use evodoctor::evolution::fetched;
-use evodoctor::evolution::instances::Directory;
-use evodoctor::examine::finding::Finding;
+use evodoctor::evolution::fetch_instances;
+use evodoctor::evolution::instances::InstanceDirectory;
+use evodoctor::rules::finding::Finding;
 use serde::Deserialize;
 
 use super::{examine_text, fixture, read};
@@ -58,9 +58,9 @@ fn parsed<T: for<'de> Deserialize<'de>>(name: &str) -> T {
     serde_json::from_slice(&fs::read(fixture(&format!("samples/{name}"))).unwrap()).unwrap()
 }
 
-pub fn directory() -> Directory {
+pub fn directory() -> InstanceDirectory {
     let json = fs::read(fixture("samples/fetchInstances.json")).unwrap();
-    Directory::new(fetched::instances(&json).unwrap())
+    InstanceDirectory::new(fetch_instances::parse_instances(&json).unwrap())
 }
 
 /// What is wrong with the findings of one sample.

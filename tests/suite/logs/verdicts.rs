@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use evodoctor::evolution::instances::{Directory, Instance};
+use evodoctor::evolution::instances::{Instance, InstanceDirectory};
 use flate2::write::GzEncoder;
 use serde_json::json;
 
@@ -20,11 +20,11 @@ fn log(requests: &[(&str, &str, u16)]) -> String {
     requests.iter().enumerate().map(line).collect()
 }
 
-fn listed(names: &[&str]) -> Directory {
+fn listed(names: &[&str]) -> InstanceDirectory {
     let id = |at: usize| format!("6f1b2c3d-0a4b-4c5d-8e6f-00000000000{at}");
     let instance =
         |(at, name): (usize, &&str)| Instance { id: id(at), name: (*name).into(), ..Instance::default() };
-    Directory::new(names.iter().enumerate().map(instance).collect())
+    InstanceDirectory::new(names.iter().enumerate().map(instance).collect())
 }
 
 #[test]

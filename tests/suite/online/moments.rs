@@ -8,9 +8,9 @@ use rand::{Rng, SeedableRng};
 use super::{ALLOW, seen, text, unfinished};
 use crate::support::database::{TestDatabase, execute};
 use crate::support::fixtures::Fixture;
-use crate::support::moments::{ENDS, cut_off, moment};
+use crate::support::kill_points::{ENDS, cut_off, moment};
 use crate::support::program::on;
-use crate::support::wire::Wire;
+use crate::support::wire_proxy::Wire;
 
 const FIX: [&str; 9] =
     ["fix", "EVO205", "EVO206", "EVO207", "EVO208", "--online", "--apply", "--allow", ALLOW];

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{MARK, database, hides};
-use crate::snapshot::{Dumps, snapshot};
+use crate::dumps::{Dumps, snapshot};
 use crate::support::database::execute;
 
 /// A dump with the same rows, and with whatever else of it the server refuses or nobody obeys: roles with passwords, servers

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-use evodoctor::database::server::{Options, Server};
+use evodoctor::database::scratch_server::{ScratchServer, ScratchServerOptions};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
@@ -147,13 +147,13 @@ async fn keep_the_server() {
         ("max_wal_size", "512MB"),
         ("checkpoint_timeout", "1h"),
     ];
-    let options = Options {
+    let options = ScratchServerOptions {
         binaries: env::var_os(BINARIES).map(PathBuf::from),
         parent: in_memory(),
         settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
-        ..Options::default()
+        ..ScratchServerOptions::default()
     };
-    let server = Server::start(options).await.expect("the shared server starts");
+    let server = ScratchServer::start(options).await.expect("the shared server starts");
     let place = meeting_place();
     let draft = place.join("address.new");
     fs::write(&draft, format!("{} {}", server.port(), server.directory().display())).expect("writable");

@@ -1,7 +1,7 @@
 //! Databases as they are found in the wild: a release, rows in every table, and damage drawn at random. A case is data, so that a
 //! failure shows it and proptest makes it smaller.
 
-use evodoctor::database::quote::Fragment;
+use evodoctor::database::ident::SqlFragment;
 use evodoctor::evolution::release::Release;
 use evodoctor::evolution::schema::{ForeignKey, Index, Table, schema as facts};
 use proptest::collection::vec;
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::Index as Pick;
 
 use super::database::{TestDatabase, execute};
-use super::filler::{fill_with, missing_rows};
+use super::sample_rows::{fill_with, missing_rows};
 
 /// One damaged database.
 #[derive(Debug, Clone)]
@@ -136,7 +136,7 @@ impl Damaged {
                 inserts.lines().map(|line| line.trim_end_matches(';').to_owned()).collect()
             }
             Meanwhile::Deletes { table, every } => {
-                let name = Fragment::qualified(schema, &table.get(&tables).name);
+                let name = SqlFragment::qualified(schema, &table.get(&tables).name);
                 vec![format!("DELETE FROM {name} WHERE hashtext(\"id\"::text) % {every} = 0")]
             }
         };
@@ -178,10 +178,10 @@ impl Writer<'_> {
                     "{}; ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {} ON UPDATE CASCADE{deferrable}{valid}",
                     self.drop_key(table, key),
                     self.name(&table.name),
-                    Fragment::ident(&key.name),
-                    Fragment::columns(None, &key.columns),
+                    SqlFragment::ident(&key.name),
+                    SqlFragment::columns(None, &key.columns),
                     self.name(&key.references),
-                    Fragment::columns(None, &key.referenced_columns),
+                    SqlFragment::columns(None, &key.referenced_columns),
                     ACTIONS[*action],
                 )
             }
@@ -196,9 +196,9 @@ impl Writer<'_> {
                 format!(
                     "DROP INDEX {}; CREATE {unique}INDEX {} ON {} ({}) {how}",
                     self.name(&index.name),
-                    Fragment::ident(&index.name),
+                    SqlFragment::ident(&index.name),
                     self.name(&table.name),
-                    Fragment::columns(None, &index.columns),
+                    SqlFragment::columns(None, &index.columns),
                 )
             }
             Damage::Duplicates { index, every } => {
@@ -212,14 +212,14 @@ impl Writer<'_> {
                     .iter()
                     .map(|column| match *column {
                         "id" => "\"id\" || ' twice'".to_owned(),
-                        column => Fragment::ident(column).to_string(),
+                        column => SqlFragment::ident(column).to_string(),
                     })
                     .collect();
                 format!(
                     "DROP INDEX {}; INSERT INTO {name} ({}) SELECT {} FROM (SELECT *, row_number() OVER (ORDER BY \"id\") AS n \
                      FROM {name}) AS numbered WHERE n % {every} = 0",
                     self.name(&index.name),
-                    Fragment::columns(None, &columns),
+                    SqlFragment::columns(None, &columns),
                     values.join(", "),
                 )
             }
@@ -281,12 +281,12 @@ impl Writer<'_> {
         }
     }
 
-    fn name(&self, relation: &str) -> Fragment {
-        Fragment::qualified(self.schema, relation)
+    fn name(&self, relation: &str) -> SqlFragment {
+        SqlFragment::qualified(self.schema, relation)
     }
 
     fn drop_key(&self, table: &Table, key: &ForeignKey) -> String {
-        format!("ALTER TABLE {} DROP CONSTRAINT {}", self.name(&table.name), Fragment::ident(&key.name))
+        format!("ALTER TABLE {} DROP CONSTRAINT {}", self.name(&table.name), SqlFragment::ident(&key.name))
     }
 
     fn keys<'t>(&self, tables: &[&'t Table]) -> Vec<(&'t Table, &'t ForeignKey)> {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 use std::{env, process, thread};
 
-use evodoctor::database::build::evolution_schema;
-use evodoctor::database::quote::Fragment;
+use evodoctor::database::ident::SqlFragment;
+use evodoctor::database::release_schema::create_release_schema;
 use evodoctor::evolution::release::Release;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
@@ -25,7 +25,7 @@ impl TestDatabase {
     pub async fn new(release: &str, schema: &str) -> Self {
         let release = Release::find(release).expect("a known release");
         let template = template(release, schema).await;
-        Self::create(&format!("TEMPLATE {}", Fragment::ident(&template))).await
+        Self::create(&format!("TEMPLATE {}", SqlFragment::ident(&template))).await
     }
 
     /// A database without anything of Evolution's.
@@ -41,7 +41,7 @@ impl TestDatabase {
 
     /// A copy of another, to which nobody may be connected.
     pub async fn copy_of(other: &Self) -> Self {
-        Self::create(&format!("TEMPLATE {}", Fragment::ident(&other.name))).await
+        Self::create(&format!("TEMPLATE {}", SqlFragment::ident(&other.name))).await
     }
 
     async fn create(clauses: &str) -> Self {
@@ -49,7 +49,8 @@ impl TestDatabase {
         let name = format!("test_{}_{:08x}", process::id(), rand::random::<u32>());
         let mut admin = cluster.options("postgres").connect().await.expect("the shared server answers");
         let strategy = strategy(&mut admin).await;
-        execute(&mut admin, &format!("CREATE DATABASE {} {clauses}{strategy}", Fragment::ident(&name))).await;
+        execute(&mut admin, &format!("CREATE DATABASE {} {clauses}{strategy}", SqlFragment::ident(&name)))
+            .await;
         Self { cluster, name }
     }
 
@@ -91,9 +92,9 @@ impl Drop for TestDatabase {
         let admin = self.cluster.options("postgres");
         let end = format!(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}",
-            Fragment::literal(&self.name)
+            SqlFragment::literal(&self.name)
         );
-        let drop = format!("DROP DATABASE IF EXISTS {}", Fragment::ident(&self.name));
+        let drop = format!("DROP DATABASE IF EXISTS {}", SqlFragment::ident(&self.name));
         // A destructor cannot await, and the test's own runtime may be gone. Best effort: the server goes soon.
         let worker = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
@@ -122,12 +123,12 @@ async fn template(release: Release, schema: &str) -> String {
         .await
         .expect("a lock");
     if !is_finished(&mut admin, &name).await {
-        let quoted = Fragment::ident(&name);
+        let quoted = SqlFragment::ident(&name);
         execute(&mut admin, &format!("DROP DATABASE IF EXISTS {quoted}")).await;
         let strategy = strategy(&mut admin).await;
         execute(&mut admin, &format!("CREATE DATABASE {quoted} TEMPLATE template0{strategy}")).await;
         let mut inside = cluster.options(&name).connect().await.expect("the new database answers");
-        evolution_schema(&mut inside, schema, release).await.expect("the facts build a database");
+        create_release_schema(&mut inside, schema, release).await.expect("the facts build a database");
         execute(&mut inside, "ANALYZE").await;
         sqlx::Connection::close(inside).await.expect("a clean end");
         // The mark of a finished one: what was interrupted is built anew.

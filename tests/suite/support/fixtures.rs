@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use evodoctor::database::script::{Script, Variables, file, render};
+use evodoctor::database::sql_file::{SqlFile, Variables, embedded_file, render};
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
 use super::database::TestDatabase;
@@ -37,12 +37,14 @@ impl Fixture {
     pub fn read(stem: &str, name: &str) -> Self {
         let path = folder(stem).join(format!("{name}.sql"));
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let script = Script::parse(&text);
-        let ledger = script.get("ledger").map(|_| Script::parse(file("sql/ledger/create.sql")).statements);
+        let script = SqlFile::parse(&text);
+        let ledger = script
+            .header("ledger")
+            .map(|_| SqlFile::parse(embedded_file("sql/ledger/create.sql")).statements);
         let finds = script.header.iter().filter(|(key, _)| key == "finds");
         Self {
-            release: script.get("release").expect("a fixture names its release").to_owned(),
-            to: script.get("to").map(str::to_owned),
+            release: script.header("release").expect("a fixture names its release").to_owned(),
+            to: script.header("to").map(str::to_owned),
             finds: finds.map(|(_, value)| Expected::parse(value)).collect(),
             statements: ledger.into_iter().flatten().chain(script.statements).collect(),
         }

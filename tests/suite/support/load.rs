@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::database::TestDatabase;
-use super::mortal::signal;
+use super::killable_server::signal;
 
 /// What a server does all the time: messages come in, their chats change and are looked at.
 const EVOLUTION: &str = r#"\set n random(1, 1000000000)

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use evodoctor::database::quote::Fragment;
-use evodoctor::database::run::state_of;
+use evodoctor::database::ident::SqlFragment;
+use evodoctor::database::query::sqlstate;
 use evodoctor::evolution::release::{Migration, Release};
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -34,22 +34,22 @@ pub async fn apply(
     migration: &Migration,
     target: Release,
 ) -> Result<(), String> {
-    run(connection, &format!("SET search_path = {}", Fragment::ident(schema))).await?;
+    run(connection, &format!("SET search_path = {}", SqlFragment::ident(schema))).await?;
     let done = run(connection, &text(migration, target)).await;
     // A file that opened a transaction of its own leaves it broken.
     run(connection, "ROLLBACK").await?;
     done?;
-    let history = Fragment::qualified(schema, "_prisma_migrations");
+    let history = SqlFragment::qualified(schema, "_prisma_migrations");
     let row = format!(
         "INSERT INTO {history} (id, checksum, migration_name, finished_at, applied_steps_count) \
          VALUES (md5(random()::text)::uuid::text, {}, {}, now(), 1)",
-        Fragment::literal(migration.checksum_in(target).unwrap_or_default()),
-        Fragment::literal(&migration.name),
+        SqlFragment::literal(migration.checksum_in(target).unwrap_or_default()),
+        SqlFragment::literal(&migration.name),
     );
     run(connection, &row).await
 }
 
 async fn run(connection: &mut PgConnection, sql: &str) -> Result<(), String> {
     let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await;
-    done.map(drop).map_err(|error| state_of(&error).unwrap_or_else(|| panic!("{error}\n{sql}")))
+    done.map(drop).map_err(|error| sqlstate(&error).unwrap_or_else(|| panic!("{error}\n{sql}")))
 }

@@ -1,6 +1,6 @@
 //! Roles with less power than a superuser. They live as long as the shared server, under names of their own.
 
-use evodoctor::database::quote::Fragment;
+use evodoctor::database::ident::SqlFragment;
 use sqlx::PgConnection;
 
 use super::database::execute;
@@ -14,7 +14,7 @@ async fn create(connection: &mut PgConnection, purpose: &str) -> String {
 /// A role that may read Evolution's tables, and nothing else in the world: no temporary tables, no schema.
 pub async fn reader(connection: &mut PgConnection, schema: &str) -> String {
     let role = create(connection, "reader").await;
-    let schema = Fragment::ident(schema);
+    let schema = SqlFragment::ident(schema);
     execute(
         connection,
         &format!(
@@ -32,8 +32,8 @@ pub async fn reader(connection: &mut PgConnection, schema: &str) -> String {
 /// The role that Evolution itself would use: it owns the schema and all in it, may create schemas, and is no superuser.
 pub async fn owner(connection: &mut PgConnection, schema: &str) -> String {
     let role = create(connection, "owner").await;
-    let quoted = Fragment::ident(schema);
-    let literal = Fragment::literal(schema);
+    let quoted = SqlFragment::ident(schema);
+    let literal = SqlFragment::literal(schema);
     execute(
         connection,
         &format!(

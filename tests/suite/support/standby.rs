@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use evodoctor::database::build::evolution_schema;
-use evodoctor::database::server::{Options, Server};
+use evodoctor::database::release_schema::create_release_schema;
+use evodoctor::database::scratch_server::{ScratchServer, ScratchServerOptions};
 use evodoctor::evolution::release::Release;
 use sqlx::{ConnectOptions, PgConnection};
 use tempfile::TempDir;
@@ -17,9 +17,9 @@ use super::fixtures::Fixture;
 /// The two, with orphans in the schema `evolution_api` of the database `postgres`.
 pub struct Pair {
     /// Takes changes.
-    pub primary: Server,
+    pub primary: ScratchServer,
     /// Follows.
-    pub standby: Server,
+    pub standby: ScratchServer,
     _folder: TempDir,
 }
 
@@ -27,12 +27,12 @@ impl Pair {
     /// Starts them: the standby is a copy of the idle primary's files, with these settings.
     pub async fn start(settings: &[(&str, &str)]) -> Self {
         let binaries = std::env::var_os("EVODOCTOR_TEST_PG_BIN").map(PathBuf::from);
-        let options = Options { binaries, ..Options::default() };
-        let primary = Server::start(options).await.expect("a primary");
+        let options = ScratchServerOptions { binaries, ..ScratchServerOptions::default() };
+        let primary = ScratchServer::start(options).await.expect("a primary");
         let mut connection = primary.connect_options("postgres").connect().await.expect("it answers");
         let fixture = Fixture::read("EVO101_orphaned_reference", "bad");
         let release = Release::find(&fixture.release).expect("known");
-        evolution_schema(&mut connection, "evolution_api", release).await.expect("built");
+        create_release_schema(&mut connection, "evolution_api", release).await.expect("built");
         fixture.fill(&mut connection, "evolution_api").await;
         execute(&mut connection, "CHECKPOINT").await;
         let programs: String = sqlx::query_scalar("SELECT setting FROM pg_config WHERE name = 'BINDIR'")
@@ -54,8 +54,8 @@ impl Pair {
         let settings = settings.iter().copied().chain([("primary_conninfo", follows.as_str())]);
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let binaries = Some(folder.path().to_owned());
-        let options = Options { binaries, settings, ..Options::default() };
-        let standby = Server::start(options).await.expect("a standby");
+        let options = ScratchServerOptions { binaries, settings, ..ScratchServerOptions::default() };
+        let standby = ScratchServer::start(options).await.expect("a standby");
         Self { primary, standby, _folder: folder }
     }
 

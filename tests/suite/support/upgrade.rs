@@ -2,34 +2,37 @@
 
 use std::collections::BTreeMap;
 
+use evodoctor::checks::context::CheckContext;
 use evodoctor::database::catalog::{self, Catalog};
-use evodoctor::database::run::begin;
-use evodoctor::evolution::release::{History, Release};
-use evodoctor::examine::runner::Scope;
+use evodoctor::database::query::begin_transaction;
+use evodoctor::evolution::release::{MigrationHistory, Release};
 use evodoctor::upgrade::preflight::{self, Prediction};
-use evodoctor::upgrade::{Outcome, Preflight};
+use evodoctor::upgrade::{MigrationOutcome, Preflight};
 use sqlx::{Connection, PgConnection};
 
 use super::database::TestDatabase;
-use super::filler::{contents, difference};
 use super::migrations::apply;
+use super::sample_rows::{contents, difference};
 
 /// Asks preflight, in a read-only snapshot.
 pub async fn predict(database: &TestDatabase, schema: &str, target: Release) -> Prediction {
     let mut connection = database.connect().await;
-    begin(&mut connection, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await.expect("a snapshot");
+    begin_transaction(&mut connection, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        .await
+        .expect("a snapshot");
     let catalog = Catalog::read(&mut connection, schema).await.expect("a catalog");
     let history = history(&mut connection, &catalog).await;
-    let scope = Scope::new(&catalog, history.as_ref().and_then(|history| history.range), "postgres");
-    let prediction =
-        preflight::examine(&mut connection, &scope, history.as_ref(), target).await.expect("an answer");
+    let scope = CheckContext::new(&catalog, history.as_ref().and_then(|history| history.range), "postgres");
+    let prediction = preflight::predict_upgrade(&mut connection, &scope, history.as_ref(), target)
+        .await
+        .expect("an answer");
     connection.close().await.expect("a clean end");
     prediction
 }
 
-async fn history(connection: &mut PgConnection, catalog: &Catalog) -> Option<History> {
+async fn history(connection: &mut PgConnection, catalog: &Catalog) -> Option<MigrationHistory> {
     let rows = catalog::migration_history(connection, catalog).await.expect("a history");
-    rows.map(|rows| History::read(&rows))
+    rows.map(|rows| MigrationHistory::from_rows(&rows))
 }
 
 /// What happens when the target's server starts: the fate of the rows, or the migration that failed and how.
@@ -39,8 +42,8 @@ pub type Happening = Result<BTreeMap<(String, String), i64>, (String, String)>;
 pub fn predicted(preflight: &Preflight) -> Happening {
     let mut counts = BTreeMap::new();
     for pending in &preflight.pending {
-        assert_ne!(pending.outcome, Outcome::Undecided, "{}", pending.name);
-        if pending.outcome == Outcome::Fails {
+        assert_ne!(pending.outcome, MigrationOutcome::Undecided, "{}", pending.name);
+        if pending.outcome == MigrationOutcome::Fails {
             assert!(pending.reached, "{} is the first to fail", pending.name);
             return Err((pending.name.to_owned(), pending.sqlstate.clone().expect("an error")));
         }
@@ -53,7 +56,7 @@ pub fn predicted(preflight: &Preflight) -> Happening {
 
 /// Whether something is to be recorded as applied without being there.
 pub fn goes_astray(prediction: &Prediction) -> bool {
-    prediction.preflight.pending.iter().any(|pending| pending.outcome == Outcome::GoesAstray)
+    prediction.preflight.pending.iter().any(|pending| pending.outcome == MigrationOutcome::GoesAstray)
 }
 
 /// Upgrades a database as the target's server does.

@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use crate::support::database::TestDatabase;
+use crate::support::database_dump::text;
 use crate::support::fixtures::Fixture;
 use crate::support::program::{ended, on};
-use crate::support::state::text;
 
 #[tokio::test]
 async fn devices_and_links_to_them_are_written_into() {

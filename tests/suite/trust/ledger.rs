@@ -4,10 +4,10 @@ use sqlx::PgConnection;
 
 use super::{Plant, try_everything};
 use crate::support::database::{TestDatabase, execute};
+use crate::support::database_dump::text;
 use crate::support::fixtures::Fixture;
 use crate::support::program::on;
 use crate::support::roles;
-use crate::support::state::text;
 
 /// A database that waits for repairs, and a role that may create schemas in it.
 async fn with_mallory() -> (TestDatabase, PgConnection, Plant) {

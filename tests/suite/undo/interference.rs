@@ -1,9 +1,9 @@
 //! Triggers and rules of the user's own that take or change what undo writes: undo says so, and the quarantine keeps the rows.
 
 use crate::support::database::{TestDatabase, execute};
+use crate::support::database_dump::{seen, text};
 use crate::support::fixtures::Fixture;
 use crate::support::program::on;
-use crate::support::state::{seen, text};
 
 /// What somebody puts on the table after the fix.
 const IN_THE_WAY: [&str; 4] = [

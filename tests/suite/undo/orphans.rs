@@ -1,8 +1,8 @@
 //! Rows that referred to nothing before they were removed come back as they were, right after the fix and under whatever key.
 
 use crate::support::database::{TestDatabase, execute};
+use crate::support::database_dump::seen;
 use crate::support::program::on;
-use crate::support::state::seen;
 
 /// Updates whose message is gone by both of their references, sessions and messages likewise.
 const BROKEN: &str = r#"SET session_replication_role = replica;

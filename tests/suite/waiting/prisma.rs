@@ -8,7 +8,7 @@ use std::{env, fs};
 use sqlx::PgConnection;
 use tempfile::TempDir;
 
-use super::two::{GATE, at_the_gate};
+use super::two_runs::{GATE, at_the_gate};
 use super::{ORPHANS, SHARED_KEY};
 use crate::support::database::{TestDatabase, execute};
 use crate::support::fixtures::Fixture;

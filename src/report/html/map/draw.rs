@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::layout::{self, Area, Layout, Line, SPINE, layout};
-use super::{Broken, Map, Table};
+use super::{BrokenKey, Map, MapTable};
 use crate::report::html::text::plain;
 
 /// Letters of a table's name that fit into its box.
@@ -44,7 +44,7 @@ pub fn draw(map: &Map, two_sided: bool) -> Markup {
     }
 }
 
-fn words(table: &Table, columns: &str, to: &str, broken: &Broken) -> String {
+fn words(table: &MapTable, columns: &str, to: &str, broken: &BrokenKey) -> String {
     plain(&format!("{}.{columns} refers to {to} in vain, {} rows.", table.name, broken.rows))
 }
 
@@ -53,7 +53,7 @@ fn path(line: &Line) -> String {
     points.map(|(at, (x, y))| format!("{}{x} {y}", if at == 0 { 'M' } else { 'L' })).collect()
 }
 
-fn spine_box(area: Area, two_sided: bool, table: Option<&Table>) -> Markup {
+fn spine_box(area: Area, two_sided: bool, table: Option<&MapTable>) -> Markup {
     let Area { x, y, width, height } = area;
     let (middle, centre) = (x + width / 2, y + height / 2);
     let turn = (!two_sided).then(|| format!("rotate(-90 {middle} {centre})"));
@@ -68,7 +68,7 @@ fn spine_box(area: Area, two_sided: bool, table: Option<&Table>) -> Markup {
     }
 }
 
-fn table_box(table: &Table, area: Area, is_left: bool) -> Markup {
+fn table_box(table: &MapTable, area: Area, is_left: bool) -> Markup {
     let Area { x, y, width, height } = area;
     let centre = y + height / 2;
     let text = if is_left { x + width - 10 } else { x + 10 };
@@ -104,7 +104,7 @@ fn broken_line(map: &Map, line: &Line, is_left: bool) -> Markup {
     let key = &table.keys[line.key];
     let Some(broken) = &key.broken else { return html! {} };
     let (x, y) = line.label;
-    let rows = crate::units::number(broken.rows.unsigned_abs());
+    let rows = crate::text::humanize::format_count(broken.rows.unsigned_abs());
     html! {
         g.broken.(broken.severity) {
             title { (words(table, &key.columns, &key.to, broken)) }

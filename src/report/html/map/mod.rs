@@ -4,10 +4,10 @@ use maud::{Markup, html};
 
 use crate::evolution::release::Release;
 use crate::evolution::schema::schema;
-use crate::examine::finding::Finding;
-use crate::examine::place::Place;
-use crate::examine::rule::Severity;
-use crate::report::outline::Outline;
+use crate::report::view::ReportView;
+use crate::rules::finding::Finding;
+use crate::rules::location::Location;
+use crate::rules::rule::Severity;
 
 use super::findings::severity;
 use super::text::{counted, name, plain, prose, table};
@@ -24,27 +24,27 @@ const MOST_STRANGERS: usize = 12;
 /// What the map shows.
 pub struct Map {
     release: String,
-    tables: Vec<Table>,
+    tables: Vec<MapTable>,
     /// Whether every key was looked at.
     is_whole: bool,
 }
 
-struct Table {
+struct MapTable {
     name: String,
     is_evolutions: bool,
-    keys: Vec<Key>,
+    keys: Vec<MapKey>,
     /// The worst of what else was found in it, and how many findings.
     found: Option<(Severity, usize)>,
 }
 
-struct Key {
+struct MapKey {
     columns: String,
     to: String,
     is_declared: bool,
-    broken: Option<Broken>,
+    broken: Option<BrokenKey>,
 }
 
-struct Broken {
+struct BrokenKey {
     severity: Severity,
     rows: i64,
     detail: String,
@@ -52,12 +52,12 @@ struct Broken {
 }
 
 impl Map {
-    fn of(outline: &Outline<'_>) -> Self {
+    fn of(outline: &ReportView<'_>) -> Self {
         let release = outline.report.release.as_ref();
         let release = release.and_then(|release| release.to.as_deref().or(release.from.as_deref()));
         let release = release.and_then(Release::find).unwrap_or_else(Release::newest);
         let keys = |table: &crate::evolution::schema::Table| {
-            let key = |key: &crate::evolution::schema::ForeignKey| Key {
+            let key = |key: &crate::evolution::schema::ForeignKey| MapKey {
                 columns: key.columns.join("+"),
                 to: key.references.clone(),
                 is_declared: true,
@@ -65,7 +65,7 @@ impl Map {
             };
             table.foreign_keys(release).map(key).collect()
         };
-        let tables = schema().tables(release).map(|table| Table {
+        let tables = schema().tables(release).map(|table| MapTable {
             name: table.name.clone(),
             is_evolutions: true,
             keys: keys(table),
@@ -96,10 +96,10 @@ impl Map {
         }
         let at = at.unwrap_or_else(|| {
             let name = child.to_owned();
-            self.tables.push(Table { name, is_evolutions: false, keys: Vec::new(), found: None });
+            self.tables.push(MapTable { name, is_evolutions: false, keys: Vec::new(), found: None });
             self.tables.len() - 1
         });
-        let broken = Broken {
+        let broken = BrokenKey {
             severity: finding.severity,
             rows: finding.count,
             detail: finding.detail.clone(),
@@ -108,7 +108,7 @@ impl Map {
         let keys = &mut self.tables[at].keys;
         match keys.iter_mut().find(|key| key.columns == columns && key.to == parent) {
             Some(key) => key.broken = Some(broken),
-            None => keys.push(Key {
+            None => keys.push(MapKey {
                 columns: columns.to_owned(),
                 to: parent.to_owned(),
                 is_declared: false,
@@ -118,13 +118,13 @@ impl Map {
     }
 
     fn mark(&mut self, finding: &Finding) {
-        let (Place::Table(place) | Place::Row(place)) = Place::of(finding) else { return };
+        let (Location::Table(place) | Location::Row(place)) = Location::from_finding(finding) else { return };
         let Some(table) = self.tables.iter_mut().find(|table| table.name == place) else { return };
         let (severity, number) = table.found.unwrap_or((finding.severity, 0));
         table.found = Some((severity.max(finding.severity), number + 1));
     }
 
-    fn broken(&self) -> Vec<(&Table, &Key, &Broken)> {
+    fn broken(&self) -> Vec<(&MapTable, &MapKey, &BrokenKey)> {
         let keys = self.tables.iter().flat_map(|table| table.keys.iter().map(move |key| (table, key)));
         keys.filter_map(|(table, key)| Some((table, key, key.broken.as_ref()?))).collect()
     }
@@ -153,13 +153,13 @@ fn reference(subject: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// The map, drawn and in words; `None` where no table of Evolution's was looked at.
-pub fn section(outline: &Outline<'_>) -> Option<Markup> {
+pub fn section(outline: &ReportView<'_>) -> Option<Markup> {
     outline.report.database.as_ref()?;
     let map = Map::of(outline);
     let broken = map.broken();
     let is_worth_it = !broken.is_empty() || outline.report.checks.iter().any(|check| check.code == EVERY_KEY);
     is_worth_it.then(|| {
-        let row = |(table, key, broken): &(&Table, &Key, &Broken)| {
+        let row = |(table, key, broken): &(&MapTable, &MapKey, &BrokenKey)| {
             vec![
                 severity(broken.severity),
                 html! { a href={ "#" (plain(&broken.code)) } { code { (broken.code) } } },

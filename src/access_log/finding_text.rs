@@ -1,0 +1,237 @@
+//! What a finding says: what is wrong with what was written, in a sentence or two, and what to write instead.
+
+use super::classify::WrongName;
+use super::finding_collector::MOST_NAMES;
+use super::finding_stats::NameHistory;
+use super::misuse_rules::MisuseKind;
+use crate::evolution::instances::{Instance, trim_invisible};
+use crate::evolution::routes::{self, RouteError};
+use crate::text::escape;
+
+/// What a tally is about.
+#[derive(Debug)]
+pub(super) enum MisuseDetail<'d> {
+    /// A name that the server refused.
+    Name(WrongName<'d>, SpellingError),
+    /// A path and a query that name different instances.
+    Crossed,
+    /// A verb or path that the server does not have.
+    Route {
+        /// What was meant, as `GET /path`.
+        meant: String,
+        /// What is wrong with the path; `None` where it is the verb.
+        fault: Option<RouteError>,
+    },
+    /// A name that the server should have refused.
+    Unguarded(WrongName<'d>),
+    /// A name that the log shows at work in other letter case, where there is no list to look it up in.
+    Like(String),
+    /// Names for which there was no room.
+    Rest,
+}
+
+/// In what way a spelling is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SpellingError {
+    Plus,
+    EncodedTwice,
+    StraySpace,
+    /// Its escapes are those of Latin-1.
+    Latin,
+    /// It is written with other characters of Unicode that look the same.
+    Unicode,
+}
+
+impl SpellingError {
+    /// Why the server did not find the name, should it be one that is merely spelled wrongly.
+    pub fn of(name: &str, wrong: &WrongName<'_>) -> Self {
+        if *routes::decode_segment(name.as_bytes()) != *name.as_bytes() {
+            Self::EncodedTwice
+        } else if !name.is_ascii() && wrong.confusion == MisuseKind::Encoding && trim_invisible(name) == name
+        {
+            Self::Unicode
+        } else if name.contains('+') && !wrong.meant.iter().any(|instance| instance.name.contains('+')) {
+            Self::Plus
+        } else {
+            Self::StraySpace
+        }
+    }
+}
+
+impl<'d> MisuseDetail<'d> {
+    /// Its rule.
+    pub fn kind(&self) -> MisuseKind {
+        match self {
+            Self::Name(wrong, _) => wrong.confusion,
+            Self::Crossed => MisuseKind::Crossed,
+            Self::Like(_) => MisuseKind::LetterCase,
+            Self::Route { .. } => MisuseKind::Route,
+            Self::Unguarded(_) => MisuseKind::Unguarded,
+            Self::Rest => MisuseKind::Unknown,
+        }
+    }
+
+    /// Whether it was judged by its form alone.
+    pub fn is_probable(&self) -> bool {
+        match self {
+            Self::Name(wrong, _) | Self::Unguarded(wrong) => wrong.probable,
+            Self::Rest => true,
+            Self::Like(_) | Self::Crossed | Self::Route { .. } => false,
+        }
+    }
+
+    /// The instances that may have been meant.
+    pub fn meant(&self) -> &[&'d Instance] {
+        match self {
+            Self::Name(wrong, _) | Self::Unguarded(wrong) => &wrong.meant,
+            _ => &[],
+        }
+    }
+
+    /// The right name, where there is one and a URL can reach it; the right verb and path, where those are wrong.
+    pub fn instead(&self) -> Option<&str> {
+        match self {
+            Self::Route { meant, .. } => Some(meant),
+            Self::Like(name) => Some(name),
+            // A near name is a guess, and nobody should paste a guess.
+            Self::Name(wrong, _) | Self::Unguarded(wrong) if wrong.confusion != MisuseKind::Unknown => {
+                match wrong.meant.as_slice() {
+                    [instance] if instance.is_callable() => Some(&instance.name),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// What is wrong. `listed` says whether there was a list of instances to compare with.
+    pub fn detail(&self, written: &str, listed: bool, past: &NameHistory) -> String {
+        match self {
+            Self::Name(wrong, reason) => {
+                let what = name(wrong, *reason, written, listed);
+                format!("{what}{}", ending(wrong)) + &history(past, wrong.confusion)
+            }
+            Self::Crossed => format!(
+                "\"{written}\" names one instance in the path and another in the query: the key of the first was \
+                 checked, and the other was served."
+            ),
+            Self::Like(name) => format!(
+                "\"{written}\" differs from \"{}\", which this log shows at work, in letter case, which matters in names.",
+                escape::escape_control(name)
+            ),
+            Self::Route { fault: None, .. } => {
+                format!("The API has no {written}; this path takes another verb.")
+            }
+            Self::Route { fault: Some(RouteError::Segments), .. } => {
+                format!("The API has no {written}: a part of the path is missing, or there is one too many.")
+            }
+            Self::Route { fault: Some(RouteError::Spelling), .. } => {
+                format!("The API has no {written}: the path is misspelled.")
+            }
+            Self::Route { fault: Some(RouteError::Order), .. } => {
+                format!("The API has no {written}: the instance's name is the last part of the path.")
+            }
+            Self::Route { fault: Some(RouteError::Slashes), .. } => {
+                format!(
+                    "The API has no {written}: a slash is doubled. The server's address in the client ends with one."
+                )
+            }
+            Self::Route { fault: Some(RouteError::Manager), .. } => {
+                format!(
+                    "The API has no {written}: the client was given the manager's address, not the API's."
+                )
+            }
+            Self::Route { fault: Some(RouteError::Parameter), .. } => {
+                format!("{written} looks for an id, and this is an instance's name.")
+            }
+            Self::Unguarded(wrong) => {
+                let what = name(wrong, SpellingError::StraySpace, written, listed);
+                format!("{what}{} The server answered 500 instead of saying so.", ending(wrong))
+            }
+            Self::Rest => format!("More than {MOST_NAMES} different wrong names: these are not told apart."),
+        }
+    }
+}
+
+impl MisuseDetail<'_> {
+    /// What is wrong with a request that names two instances and was not served.
+    pub fn not_served(&self, written: &str) -> String {
+        format!("\"{written}\" names one instance in the path and another in the query. It was not served.")
+    }
+}
+
+fn name(wrong: &WrongName<'_>, reason: SpellingError, written: &str, listed: bool) -> String {
+    let names = either(&wrong.meant);
+    match (wrong.confusion, wrong.meant.is_empty()) {
+        (MisuseKind::Id, false) => format!("{written} is the id of the instance {names}, not its name."),
+        (MisuseKind::Id, true) if listed => {
+            format!("{written} has the form of an id, but no instance listed has it: it may be deleted.")
+        }
+        (MisuseKind::Id, true) => format!("{written} has the form of an instance's id, not of a name."),
+        (MisuseKind::LetterCase, _) => {
+            format!("\"{written}\" differs from {names} in letter case, which matters in names.")
+        }
+        (MisuseKind::Encoding, no_name) => {
+            let reason = match reason {
+                SpellingError::Plus => "a space in a path is %20; a + stands for itself",
+                SpellingError::EncodedTwice => "it was encoded once too often",
+                SpellingError::Latin => "its escapes are those of Latin-1, and the server reads UTF-8",
+                SpellingError::Unicode => "it has other characters of Unicode that look the same",
+                SpellingError::StraySpace => "there is a stray space or invisible character around it",
+            };
+            let names = if no_name { "an instance's name" } else { &names };
+            format!("\"{written}\" is not how a path spells {names}: {reason}.")
+        }
+        (MisuseKind::Token, false) => {
+            format!("{written} is the token of the instance {names}: a secret, and this log holds it.")
+        }
+        (MisuseKind::Token, true) => {
+            format!(
+                "{written} has the form of a token or key: a secret, if it is one, and this log holds it."
+            )
+        }
+        (MisuseKind::Phone, false) => {
+            format!("{written} is the phone number of the instance {names}, not its name.")
+        }
+        (MisuseKind::Phone, true) => format!("{written} has the form of a phone number or WhatsApp id."),
+        (_, false) => format!("No instance is named \"{written}\"; near is {names}."),
+        (_, true) if listed => format!("No instance is named \"{written}\", and no name is near."),
+        (_, true) => format!("The server has no instance named \"{written}\"."),
+    }
+}
+
+/// What else there is to say of the instances that were meant.
+fn ending(wrong: &WrongName<'_>) -> &'static str {
+    match (wrong.confusion, wrong.meant.as_slice()) {
+        (MisuseKind::Unknown, _) | (_, []) => "",
+        (_, [instance]) if !instance.is_callable() => {
+            " No URL reaches that name either: the instance has to be renamed."
+        }
+        (_, [instance]) if instance.name.contains('/') => {
+            " Its slash has to be written %2F, and a proxy that decodes the path or takes a prefix from it may break that."
+        }
+        (_, [_]) => "",
+        _ => " Which of them is meant, the client's owner has to say.",
+    }
+}
+
+/// What the log itself shows of a name that is gone.
+fn history(past: &NameHistory, confusion: MisuseKind) -> String {
+    if confusion != MisuseKind::Unknown {
+        return String::new();
+    }
+    match (past.deleted, past.worked_until.filter(|_| past.is_gone)) {
+        (Some(time), _) => format!(" It was deleted at {time}, as this log shows."),
+        (None, Some(time)) => {
+            format!(" It worked until {time}, as this log shows: it was deleted or renamed since.")
+        }
+        (None, None) => String::new(),
+    }
+}
+
+/// Names in quotes, joined by "or".
+fn either(instances: &[&Instance]) -> String {
+    let names: Vec<String> =
+        instances.iter().map(|instance| format!("\"{}\"", escape::escape_control(&instance.name))).collect();
+    names.join(" or ")
+}

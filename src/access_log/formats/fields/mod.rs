@@ -1,0 +1,285 @@
+//! The fields of a request, wherever a line holds them by name, and the request that they make.
+
+mod key_table;
+
+use std::borrow::Cow;
+
+pub(super) use self::key_table::{Key, Place, meaning, within};
+use super::client_address;
+use super::combined;
+use crate::access_log::request::{ExtraFields, Request, RequestTarget};
+use crate::access_log::timestamp::{Timestamp, TimestampParser};
+
+/// What is wanted of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slot {
+    Method,
+    Path,
+    /// The query, where the path lacks it.
+    Query,
+    /// nginx's `$request`: verb, path and version in one.
+    RequestLine,
+    Status,
+    /// What the server behind the proxy answered; nothing or 0 where none was asked.
+    OriginStatus,
+    /// The server behind the proxy; nothing where none was asked.
+    Upstream,
+    /// Google's words for who made the answer.
+    StatusDetails,
+    Time,
+    Client,
+    UserAgent,
+    Host,
+    Router,
+    /// Another log's line inside an object, as Docker's `json-file` driver writes it.
+    Line,
+    /// What the lines of one request have in common.
+    Id,
+}
+
+const SLOTS: usize = Slot::Id as usize + 1;
+
+/// The verbs of HTTP that a log may hold.
+pub(super) const METHODS: [&[u8]; 9] =
+    [b"GET", b"POST", b"PUT", b"PATCH", b"DELETE", b"HEAD", b"OPTIONS", b"TRACE", b"CONNECT"];
+
+/// A field's value, as far as it can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum FieldValue<'l> {
+    Text(Cow<'l, [u8]>),
+    Number(Cow<'l, [u8]>),
+    /// `null`: there is a field, and nothing in it.
+    Nothing,
+}
+
+impl<'l> FieldValue<'l> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) | Self::Number(text) => text,
+            Self::Nothing => b"",
+        }
+    }
+
+    fn into_bytes(self) -> Cow<'l, [u8]> {
+        match self {
+            Self::Text(text) | Self::Number(text) => text,
+            Self::Nothing => Cow::Borrowed(b""),
+        }
+    }
+
+    fn is_said(&self) -> bool {
+        !matches!(self.bytes(), b"" | b"-")
+    }
+}
+
+/// The values found in one line.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Fields<'l>([Option<(u8, FieldValue<'l>)>; SLOTS]);
+
+impl<'l> Fields<'l> {
+    /// Takes a value, unless a better key had one already, or it cannot be what its key promises.
+    pub fn insert(&mut self, (slot, rank): (Slot, u8), value: FieldValue<'l>) {
+        // Some write the path alone where others write the line of the request.
+        let is_path_alone = slot == Slot::RequestLine && is_path(value.bytes());
+        let (slot, rank) = if is_path_alone { (Slot::Path, rank + 6) } else { (slot, rank) };
+        let may_be = match slot {
+            Slot::OriginStatus | Slot::Upstream => true,
+            _ if !value.is_said() => false,
+            Slot::Path => is_path(value.bytes()),
+            Slot::RequestLine => is_request_line(value.bytes()),
+            Slot::Method => METHODS.iter().any(|method| value.bytes().eq_ignore_ascii_case(method)),
+            Slot::Status => status(value.bytes()).is_some(),
+            Slot::Time => may_be_time(&value),
+            Slot::Client => rank < 2 || client_address::first(value.bytes()).is_some(),
+            Slot::Host => is_host(value.bytes(), rank),
+            Slot::Line => value.bytes().len() > 12,
+            _ => true,
+        };
+        // Of two paths, the one with its query.
+        let has_query = slot == Slot::Path && memchr::memchr(b'?', value.bytes()).is_some();
+        let rank = if has_query { rank.saturating_sub(4) } else { rank };
+        let place = &mut self.0[slot as usize];
+        if may_be && place.as_ref().is_none_or(|(best, _)| rank <= *best) {
+            *place = Some((rank, value));
+        }
+    }
+
+    /// Takes out what was found.
+    pub fn take(&mut self, slot: Slot) -> Option<FieldValue<'l>> {
+        self.0[slot as usize].take().map(|(_, value)| value)
+    }
+
+    /// Takes out what was found, if anything is said.
+    pub fn text(&mut self, slot: Slot) -> Option<Cow<'l, [u8]>> {
+        self.take(slot).map(FieldValue::into_bytes).filter(|text| !matches!(&**text, b"" | b"-"))
+    }
+
+    /// Whether there is a path, a status and a client, so that nothing more has to be looked for.
+    pub fn are_enough(&self) -> bool {
+        let has = |slot: Slot| self.0[slot as usize].is_some();
+        has(Slot::Path) && has(Slot::Client) && (has(Slot::Status) || has(Slot::OriginStatus))
+    }
+
+    fn rank(&self, slot: Slot) -> Option<u8> {
+        self.0[slot as usize].as_ref().map(|(rank, _)| *rank)
+    }
+
+    /// When, by the field for it.
+    pub fn time(&mut self, clock: &mut TimestampParser) -> Option<Timestamp> {
+        self.take(Slot::Time).and_then(|value| time(&value, clock))
+    }
+
+    /// The request that the fields make.
+    pub fn request(&mut self, time: Option<Timestamp>) -> Option<Request<'l>> {
+        let takes_line = match (self.rank(Slot::Path), self.rank(Slot::RequestLine)) {
+            (Some(path), Some(line)) => line < path,
+            (path, line) => line.is_some() && path.is_none(),
+        };
+        let (method, path) = if takes_line {
+            split(self.text(Slot::RequestLine)?)
+        } else {
+            let path = self.text(Slot::Path)?;
+            let method = self.text(Slot::Method);
+            let of_line = || self.0[Slot::RequestLine as usize].as_ref().map(|(_, line)| line.bytes());
+            let own = |line: &[u8]| combined::request_line(line).0.map(|method| Cow::Owned(method.to_vec()));
+            (method.or_else(|| of_line().and_then(own)), path)
+        };
+        let path = match self.text(Slot::Query) {
+            Some(query) if !path.contains(&b'?') => {
+                let query = query.strip_prefix(b"?").unwrap_or(&query);
+                Cow::Owned([&path, &b"?"[..], query].concat())
+            }
+            _ => path,
+        };
+        let (status, is_own) = self.answer();
+        // Without a verb and without an answer it is some other event that mentions a path.
+        if method.is_none() && status.is_none() {
+            return None;
+        }
+        let client = self.text(Slot::Client).map(bare_address);
+        let host = self.text(Slot::Host).or_else(|| host_of(&path).map(|host| Cow::Owned(host.to_vec())));
+        Some(Request {
+            method,
+            status,
+            is_own_answer: is_own,
+            time,
+            client,
+            host,
+            more: ExtraFields::Known {
+                user_agent: self.text(Slot::UserAgent),
+                router: self.text(Slot::Router),
+            },
+            ..Request::new(RequestTarget::Path(path))
+        })
+    }
+
+    /// The status by its own field.
+    pub fn status(&self) -> Option<u16> {
+        self.0[Slot::Status as usize].as_ref().and_then(|(_, value)| status(value.bytes()))
+    }
+
+    /// What the API answered, and whether the proxy answered in its place, which says nothing of a name.
+    fn answer(&mut self) -> (Option<u16>, bool) {
+        let origin = self.take(Slot::OriginStatus);
+        let upstream = self.take(Slot::Upstream);
+        let details = self.text(Slot::StatusDetails);
+        let own_status = self.take(Slot::Status).and_then(|value| status(value.bytes()));
+        if let Some(origin) = origin {
+            // nginx lists the answers of all servers that it asked; the last one counts.
+            let last =
+                origin.bytes().rsplit(|byte| matches!(byte, b',' | b':' | b' ')).next().unwrap_or_default();
+            return match status(last) {
+                Some(status) => (Some(status), false),
+                None => (None, true),
+            };
+        }
+        let is_backend = |details: &[u8]| {
+            details.starts_with(b"response_sent_by_backend") || details.starts_with(b"response_from_cache")
+        };
+        if upstream.is_some_and(|upstream| !upstream.is_said())
+            || details.is_some_and(|details| !is_backend(&details))
+        {
+            return (None, true);
+        }
+        (own_status, false)
+    }
+}
+
+/// Whether a text may be a path or an address with one.
+fn is_path(text: &[u8]) -> bool {
+    text.starts_with(b"/") || text.starts_with(b"http://") || text.starts_with(b"https://")
+}
+
+fn is_request_line(text: &[u8]) -> bool {
+    let (method, path) = combined::request_line(text);
+    method.is_some_and(|method| METHODS.contains(&method)) && is_path(path)
+}
+
+/// `404`, `404.0`, `404 Not Found`.
+pub(super) fn status(text: &[u8]) -> Option<u16> {
+    let &[hundreds @ b'1'..=b'5', tens, ones, ref rest @ ..] = text else { return None };
+    let ends = matches!(rest, [] | [b' ', ..] | [b'.', b'0', ..]);
+    (ends && tens.is_ascii_digit() && ones.is_ascii_digit())
+        .then(|| [hundreds, tens, ones].into_iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')))
+}
+
+/// A duration in seconds or milliseconds is no moment.
+fn may_be_time(value: &FieldValue<'_>) -> bool {
+    let digits = value.bytes().iter().take_while(|byte| byte.is_ascii_digit()).count();
+    digits >= 9 || matches!(value, FieldValue::Text(text) if memchr::memchr(b':', text).is_some())
+}
+
+fn is_host(host: &[u8], rank: u8) -> bool {
+    let is_possible =
+        |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'"' | b'{' | b'}' | b'=');
+    // A machine's name or address is no host that was called.
+    let is_called = || host.contains(&b'.') && client_address::first(host).is_none();
+    !host.is_empty() && host.iter().all(is_possible) && (rank < 8 || is_called())
+}
+
+fn bare_address(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    let found = client_address::first(&text)
+        .map(|range| range.end - client_address::unmapped(&text[range.clone()]).len()..range.end);
+    match found {
+        Some(range) if range.len() < text.len() => match text {
+            Cow::Borrowed(text) => Cow::Borrowed(&text[range]),
+            Cow::Owned(text) => Cow::Owned(text[range].to_vec()),
+        },
+        _ => text,
+    }
+}
+
+/// Host of an address in absolute form.
+pub(super) fn host_of(path: &[u8]) -> Option<&[u8]> {
+    let rest = path.strip_prefix(b"https://").or_else(|| path.strip_prefix(b"http://"))?;
+    let host = &rest[..rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len())];
+    Some(without_port(host)).filter(|host| !host.is_empty())
+}
+
+/// A host without the port that is meant where none is named.
+pub(super) fn without_port(host: &[u8]) -> &[u8] {
+    host.strip_suffix(b":443").or_else(|| host.strip_suffix(b":80")).unwrap_or(host)
+}
+
+fn split(line: Cow<'_, [u8]>) -> (Option<Cow<'_, [u8]>>, Cow<'_, [u8]>) {
+    match line {
+        Cow::Borrowed(line) => {
+            let (method, path) = combined::request_line(line);
+            (method.map(Cow::Borrowed), Cow::Borrowed(path))
+        }
+        Cow::Owned(line) => {
+            let (method, path) = combined::request_line(&line);
+            (method.map(|method| Cow::Owned(method.to_vec())), Cow::Owned(path.to_vec()))
+        }
+    }
+}
+
+/// A moment in any of the forms that logs have.
+pub(super) fn time(value: &FieldValue<'_>, clock: &mut TimestampParser) -> Option<Timestamp> {
+    let seconds = |text: &[u8]| Timestamp::from_unix(str::from_utf8(text).ok()?.parse().ok()?);
+    match value {
+        FieldValue::Text(text) => clock.iso(text).or_else(|| clock.clf(text)).or_else(|| seconds(text)),
+        FieldValue::Number(number) => seconds(number),
+        FieldValue::Nothing => None,
+    }
+}

@@ -1,0 +1,120 @@
+//! Two ways to tell what a key means: by exact names, for the programs whose logs are the largest, and by any usual name.
+
+use crate::access_log::formats::fields::{self, Key, Slot};
+
+/// Tells what keys mean.
+pub(super) trait KeyNames {
+    /// A place in nested objects.
+    type Place: Copy;
+    /// The object that a line is.
+    const TOP: Self::Place;
+
+    /// What a key holds, and how far it stands behind other keys for the same.
+    fn meaning(place: Self::Place, key: &[u8]) -> Option<(Slot, u8)>;
+
+    /// The place that a key leads to, where there is anything in it.
+    fn within(place: Self::Place, key: &[u8]) -> Option<Self::Place>;
+
+    /// Whether objects in a list there are pairs of a name and a value.
+    fn holds_pairs(place: Self::Place) -> bool;
+}
+
+/// The names of Traefik, Caddy and Cloudflare, and of nginx where it writes `request_uri`.
+pub(super) struct ExactNames;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exactly {
+    Top,
+    /// `request`
+    Request,
+    /// `request.headers`, where each value is a list
+    Headers,
+}
+
+impl KeyNames for ExactNames {
+    type Place = Exactly;
+    const TOP: Exactly = Exactly::Top;
+
+    #[rustfmt::skip]
+    fn meaning(place: Exactly, key: &[u8]) -> Option<(Slot, u8)> {
+        use Exactly::{Headers, Request, Top};
+        Some(match (place, key) {
+            (Top, b"RequestMethod" | b"ClientRequestMethod" | b"request_method") | (Request, b"method") => (Slot::Method, 0),
+            (Top, b"RequestPath" | b"ClientRequestURI" | b"request_uri") | (Request, b"uri") => (Slot::Path, 0),
+            (Top, b"OriginStatus" | b"OriginResponseStatus" | b"upstream_status") => (Slot::OriginStatus, 0),
+            (Top, b"upstream_addr") => (Slot::Upstream, 0),
+            (Top, b"DownstreamStatus") => (Slot::Status, 0),
+            (Top, b"EdgeResponseStatus") => (Slot::Status, 1),
+            (Top, b"status") => (Slot::Status, 2),
+            (Top, b"StartUTC" | b"EdgeStartTimestamp") => (Slot::Time, 0),
+            (Top, b"time_iso8601") => (Slot::Time, 1),
+            (Top, b"time" | b"ts") => (Slot::Time, 2),
+            (Top, b"@timestamp" | b"timestamp") => (Slot::Time, 3),
+            (Top, b"time_local" | b"msec") => (Slot::Time, 4),
+            (Top, b"ClientHost" | b"ClientIP") | (Request, b"client_ip") => (Slot::Client, 0),
+            (Top, b"http_x_forwarded_for") => (Slot::Client, 2),
+            (Request, b"remote_ip") => (Slot::Client, 3),
+            (Top, b"remote_addr" | b"ClientAddr") => (Slot::Client, 4),
+            (Top, b"request_User-Agent" | b"ClientRequestUserAgent" | b"http_user_agent") | (Headers, b"User-Agent")
+                => (Slot::UserAgent, 0),
+            (Top, b"RequestHost" | b"ClientRequestHost" | b"http_host") | (Request, b"host") => (Slot::Host, 0),
+            (Top, b"host") => (Slot::Host, 2),
+            (Top, b"RouterName") => (Slot::Router, 0),
+            _ => return None,
+        })
+    }
+
+    fn within(place: Exactly, key: &[u8]) -> Option<Exactly> {
+        match (place, key) {
+            (Exactly::Top, b"request") => Some(Exactly::Request),
+            (Exactly::Request, b"headers") => Some(Exactly::Headers),
+            _ => None,
+        }
+    }
+
+    fn holds_pairs(_: Exactly) -> bool {
+        false
+    }
+}
+
+/// Any usual name, in any usual place.
+pub(super) struct UsualNames;
+
+impl UsualNames {
+    /// The place that the parts of a dotted key but its last lead to, and the last part.
+    fn place_of(place: fields::Place, key: &[u8]) -> Option<(fields::Place, Key)> {
+        let mut place = place;
+        let mut parts = key.split(|byte| matches!(byte, b'.' | b'>')).peekable();
+        while let Some(part) = parts.next() {
+            let part = Key::of(part)?;
+            if parts.peek().is_none() {
+                return Some((place, part));
+            }
+            place = fields::within(place, &part);
+        }
+        None
+    }
+}
+
+impl KeyNames for UsualNames {
+    type Place = fields::Place;
+    const TOP: fields::Place = fields::Place::Top;
+
+    fn meaning(place: fields::Place, key: &[u8]) -> Option<(Slot, u8)> {
+        let (place, key) = Self::place_of(place, key)?;
+        fields::meaning(place, &key)
+    }
+
+    fn within(place: fields::Place, key: &[u8]) -> Option<fields::Place> {
+        // Elasticsearch's document, not where a request came from.
+        if key == b"_source" {
+            return Some(fields::Place::Nested);
+        }
+        let (place, key) = Self::place_of(place, key)?;
+        Some(fields::within(place, &key)).filter(|place| *place != fields::Place::Ignored)
+    }
+
+    fn holds_pairs(place: fields::Place) -> bool {
+        place == fields::Place::Headers
+    }
+}

@@ -1,0 +1,126 @@
+//! Access logs with one JSON object per line, whoever wrote them.
+
+mod key_names;
+mod scan;
+
+use std::borrow::Cow;
+
+use self::key_names::{ExactNames, UsualNames};
+pub(super) use self::scan::unescaped;
+use super::fields::{Fields, Slot};
+use crate::access_log::request::Request;
+use crate::access_log::timestamp::{Timestamp, TimestampParser};
+
+/// What a line of JSON turned out to be.
+pub(super) enum JsonLine<'l> {
+    /// A request.
+    Request(Request<'l>),
+    /// Another log's line inside an object, as Docker's `json-file` driver writes it.
+    Wrapped {
+        /// The line inside, without its newline.
+        line: Cow<'l, [u8]>,
+        /// When Docker took it.
+        time: Option<Timestamp>,
+    },
+    /// A request whose answer is told by a later line with the same id.
+    Asked { id: Vec<u8>, request: Request<'l> },
+    /// The answer of a request that was told by an earlier line.
+    Answered { id: Vec<u8>, status: u16 },
+    /// JSON that tells of no request.
+    Other,
+    /// No JSON.
+    Broken,
+}
+
+/// Reads an object.
+pub(super) fn parse<'l>(line: &'l [u8], clock: &mut TimestampParser) -> JsonLine<'l> {
+    if let Some(mut fields) = scan::fields::<ExactNames>(line).filter(Fields::are_enough) {
+        let time = fields.time(clock);
+        if let Some(request) = fields.request(time) {
+            return JsonLine::Request(request);
+        }
+    }
+    let Some(mut fields) = scan::fields::<UsualNames>(line).or_else(|| really_parsed(line)) else {
+        return JsonLine::Broken;
+    };
+    let time = fields.time(clock);
+    let inner = fields.text(Slot::Line);
+    let id = fields.text(Slot::Id).map(Cow::into_owned);
+    let status = fields.status();
+    if let Some(request) = fields.request(time) {
+        return match id {
+            Some(id) if request.status.is_none() && !request.is_own_answer => JsonLine::Asked { id, request },
+            _ => JsonLine::Request(request),
+        };
+    }
+    if let (Some(id), Some(status)) = (id, status) {
+        return JsonLine::Answered { id, status };
+    }
+    match inner {
+        Some(Cow::Borrowed(inner)) => JsonLine::Wrapped { line: Cow::Borrowed(inner.trim_ascii_end()), time },
+        Some(Cow::Owned(inner)) => {
+            JsonLine::Wrapped { line: Cow::Owned(inner.trim_ascii_end().to_vec()), time }
+        }
+        None => JsonLine::Other,
+    }
+}
+
+fn really_parsed(line: &[u8]) -> Option<Fields<'static>> {
+    serde_json::from_str(&String::from_utf8_lossy(line)).ok().map(|json| scan::parsed::<UsualNames>(&json))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access_log::request::RequestTarget;
+
+    fn read(line: &str) -> Option<Request<'_>> {
+        match parse(line.as_bytes(), &mut TimestampParser::default()) {
+            JsonLine::Request(request) => Some(request),
+            _ => None,
+        }
+    }
+
+    fn is(field: Option<&[u8]>, text: &str) -> bool {
+        field == Some(text.as_bytes())
+    }
+
+    #[test]
+    fn each_program_s_fields_are_found() {
+        let traefik = r#"{"ClientAddr":"203.0.113.7:5123","ClientHost":"203.0.113.7","DownstreamStatus":404,"OriginStatus":404,"RequestHost":"wa.example.com","RequestMethod":"GET","RequestPath":"/instance/connect/x","RouterName":"evo@docker","StartUTC":"2026-11-21T03:59:12.5Z","request_User-Agent":"axios/1.7"}"#;
+        let caddy = r#"{"level":"info","ts":1795233552.5,"logger":"http.log.access","request":{"remote_ip":"203.0.113.7","client_ip":"203.0.113.7","method":"GET","host":"wa.example.com","uri":"/instance/connect/x","headers":{"User-Agent":["axios/1.7"]}},"status":404}"#;
+        let nginx = r#"{"time_iso8601":"2026-11-21T03:59:12+00:00","remote_addr":"203.0.113.7","request":"GET /instance/connect/x HTTP/1.1","status":"404","http_user_agent":"axios/1.7","host":"wa.example.com"}"#;
+        for line in [traefik, caddy, nginx] {
+            let request = read(line).unwrap_or_else(|| panic!("{line}"));
+            assert_eq!(request.asked, RequestTarget::Path(Cow::Borrowed(b"/instance/connect/x")));
+            assert!(
+                is(request.method.as_deref(), "GET") && is(request.client.as_deref(), "203.0.113.7"),
+                "{request:?}"
+            );
+            assert!(
+                is(request.user_agent().as_deref(), "axios/1.7")
+                    && is(request.host.as_deref(), "wa.example.com"),
+                "{request:?}"
+            );
+            assert_eq!(request.status, Some(404));
+            assert_eq!(request.time.unwrap().to_string(), "2026-11-21T03:59:12Z");
+        }
+    }
+
+    #[test]
+    fn a_404_of_the_proxy_itself_says_nothing_of_the_api() {
+        let line = r#"{"DownstreamStatus":404,"OriginStatus":0,"RequestMethod":"GET","RequestPath":"/instance/connect/x"}"#;
+        assert_eq!(read(line).unwrap().status, None);
+        let line = r#"{"DownstreamStatus":404,"RequestMethod":"GET","RequestPath":"/instance/connect/x"}"#;
+        assert_eq!(read(line).unwrap().status, Some(404));
+    }
+
+    #[test]
+    fn other_json_is_no_request() {
+        for line in
+            ["{", "{}", r#"{"uri":"/x"}"#, r#"{"uri":7,"method":"GET"}"#, r#"{"request":{"uri":null}}"#]
+        {
+            assert!(read(line).is_none(), "{line}");
+        }
+    }
+}

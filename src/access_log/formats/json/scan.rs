@@ -1,0 +1,255 @@
+//! Finds the wanted fields of a line of JSON without building the rest of it.
+
+use std::borrow::Cow;
+
+use memchr::memchr2;
+use serde_json::Value as Json;
+
+use super::key_names::KeyNames;
+use crate::access_log::formats::fields::{FieldValue, Fields, Slot};
+
+/// Objects and lists inside each other; what is deeper is left to a real parser.
+const DEEPEST: u32 = 16;
+
+/// The fields of a line, or `None` where it is not as plain as programs write it: then a real parser has to read it.
+///
+/// Every bracket, quote and comma is where it belongs when this succeeds; what stands inside a text that nobody asked
+/// for is not looked at.
+pub(super) fn fields<N: KeyNames>(line: &[u8]) -> Option<Fields<'_>> {
+    let mut cursor = Cursor::<N> { line, at: 0, fields: Fields::default(), pair: None };
+    cursor.object(Some(N::TOP), DEEPEST)?;
+    cursor.space();
+    (cursor.at == line.len()).then_some(cursor.fields)
+}
+
+/// The fields of a line that a real parser has read.
+pub(super) fn parsed<N: KeyNames>(json: &Json) -> Fields<'static> {
+    let mut fields = Fields::default();
+    add::<N>(&mut fields, N::TOP, json);
+    fields
+}
+
+/// What a value is wanted for, and how far its key stands behind others for the same.
+type Wanted = Option<(Slot, u8)>;
+
+struct Cursor<'l, N: KeyNames> {
+    line: &'l [u8],
+    at: usize,
+    fields: Fields<'l>,
+    /// In a list of headers: the place, and what the last name means.
+    pair: Option<(N::Place, Wanted)>,
+}
+
+impl<'l, N: KeyNames> Cursor<'l, N> {
+    fn space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\r') = self.line.get(self.at) {
+            self.at += 1;
+        }
+    }
+
+    /// Steps over this byte, if it comes next.
+    fn eat(&mut self, byte: u8) -> Option<()> {
+        (self.line.get(self.at) == Some(&byte)).then(|| self.at += 1)
+    }
+
+    /// Reads an object and keeps what is wanted of it; nothing, where it is no place that is looked into.
+    fn object(&mut self, place: Option<N::Place>, deeper: u32) -> Option<()> {
+        self.eat(b'{')?;
+        self.space();
+        if self.eat(b'}').is_some() {
+            return Some(());
+        }
+        loop {
+            self.space();
+            let (key, is_escaped) = self.string()?;
+            if is_escaped {
+                return None;
+            }
+            self.space();
+            self.eat(b':')?;
+            self.space();
+            if let Some((place, named)) = self.pair.filter(|_| place.is_none()) {
+                self.half_of_pair(place, named, key, deeper)?;
+            } else {
+                let wanted = place.and_then(|place| N::meaning(place, key));
+                let is_nested = matches!(self.line.get(self.at), Some(b'{' | b'['));
+                let within = place.filter(|_| is_nested).and_then(|place| N::within(place, key));
+                self.value(wanted, within, deeper)?;
+            }
+            self.space();
+            if self.eat(b',').is_none() {
+                return self.eat(b'}');
+            }
+        }
+    }
+
+    /// `"name": "user-agent"` or `"value": "n8n"`, as HAR lists headers.
+    fn half_of_pair(
+        &mut self,
+        place: N::Place,
+        named: Option<(Slot, u8)>,
+        key: &[u8],
+        deeper: u32,
+    ) -> Option<()> {
+        match key {
+            b"name" | b"key" if self.line.get(self.at) == Some(&b'"') => {
+                let (name, _) = self.string()?;
+                self.pair = Some((place, N::meaning(place, name)));
+                Some(())
+            }
+            b"value" => self.value(named, None, deeper),
+            _ => self.value(None, None, deeper),
+        }
+    }
+
+    fn value(&mut self, wanted: Option<(Slot, u8)>, within: Option<N::Place>, deeper: u32) -> Option<()> {
+        match self.line.get(self.at)? {
+            b'"' => {
+                let start = self.at;
+                let (text, is_escaped) = self.string()?;
+                if let Some(wanted) = wanted {
+                    let text = if is_escaped { unescaped(&self.line[start..self.at])? } else { text.into() };
+                    self.fields.insert(wanted, FieldValue::Text(text));
+                }
+            }
+            b'{' => self.object(within, deeper.checked_sub(1)?)?,
+            b'[' => self.list(wanted, within, deeper.checked_sub(1)?)?,
+            b't' => self.literal(b"true")?,
+            b'f' => self.literal(b"false")?,
+            b'n' => {
+                self.literal(b"null")?;
+                if let Some(wanted @ (Slot::Upstream | Slot::OriginStatus, _)) = wanted {
+                    self.fields.insert(wanted, FieldValue::Nothing);
+                }
+            }
+            _ => {
+                let number = self.number()?;
+                if let Some(wanted) = wanted {
+                    self.fields.insert(wanted, FieldValue::Number(number.into()));
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// Of a list the first element counts, if it is text; a list of headers holds names and values.
+    fn list(&mut self, wanted: Option<(Slot, u8)>, within: Option<N::Place>, deeper: u32) -> Option<()> {
+        self.eat(b'[')?;
+        self.space();
+        if self.eat(b']').is_some() {
+            return Some(());
+        }
+        // journald writes what is no plain text byte by byte.
+        if let Some(wanted @ (Slot::Line, _)) = wanted
+            && self.line.get(self.at).is_some_and(u8::is_ascii_digit)
+        {
+            let bytes = self.bytes()?;
+            self.fields.insert(wanted, FieldValue::Text(Cow::Owned(bytes)));
+            return Some(());
+        }
+        let mut wanted = wanted.filter(|_| self.line.get(self.at) == Some(&b'"'));
+        let pairs = within.filter(|&place| N::holds_pairs(place)).map(|place| (place, None));
+        let outer = std::mem::replace(&mut self.pair, pairs);
+        loop {
+            self.space();
+            self.value(wanted.take(), None, deeper)?;
+            self.space();
+            if self.eat(b',').is_none() {
+                self.pair = outer;
+                return self.eat(b']');
+            }
+        }
+    }
+
+    /// The rest of a list of bytes.
+    fn bytes(&mut self) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        loop {
+            self.space();
+            let number = self.number()?;
+            bytes.push(str::from_utf8(number).ok()?.parse().ok()?);
+            self.space();
+            if self.eat(b',').is_none() {
+                return self.eat(b']').map(|()| bytes);
+            }
+        }
+    }
+
+    /// The inside of a text, and whether it holds escapes.
+    fn string(&mut self) -> Option<(&'l [u8], bool)> {
+        self.eat(b'"')?;
+        let (start, mut is_escaped) = (self.at, false);
+        loop {
+            let end = self.at + memchr2(b'"', b'\\', self.line.get(self.at..)?)?;
+            if self.line[end] == b'"' {
+                self.at = end + 1;
+                return Some((&self.line[start..end], is_escaped));
+            }
+            is_escaped = true;
+            self.at = end + 2;
+        }
+    }
+
+    fn number(&mut self) -> Option<&'l [u8]> {
+        let rest = &self.line[self.at..];
+        let end = rest
+            .iter()
+            .position(|byte| !(byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E')));
+        let number = &rest[..end?];
+        let digits = number.strip_prefix(b"-").unwrap_or(number);
+        self.at += number.len();
+        // Anything but digits and one point between them is left to a real parser, as are zeros in front.
+        let whole = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let is_plain = match &digits[whole..] {
+            [] => true,
+            [b'.', fraction @ ..] => !fraction.is_empty() && fraction.iter().all(u8::is_ascii_digit),
+            _ => false,
+        };
+        (is_plain && whole > 0 && (whole == 1 || digits[0] != b'0')).then_some(number)
+    }
+
+    fn literal(&mut self, word: &[u8]) -> Option<()> {
+        self.line[self.at..].starts_with(word).then(|| self.at += word.len())
+    }
+}
+
+/// The text that a quoted JSON string stands for.
+pub(in crate::access_log::formats) fn unescaped(quoted: &[u8]) -> Option<Cow<'static, [u8]>> {
+    serde_json::from_slice::<String>(quoted).ok().map(|text| Cow::Owned(text.into_bytes()))
+}
+
+fn add<N: KeyNames>(fields: &mut Fields<'static>, place: N::Place, json: &Json) {
+    for (key, value) in json.as_object().into_iter().flatten() {
+        if let Some(wanted) = N::meaning(place, key.as_bytes())
+            && let Some(value) = usable(value, wanted.0)
+        {
+            fields.insert(wanted, value);
+        }
+        if let Some(place) = N::within(place, key.as_bytes()) {
+            match value {
+                Json::Object(_) => add::<N>(fields, place, value),
+                Json::Array(pairs) if N::holds_pairs(place) => pairs.iter().for_each(|pair| {
+                    let half = |keys: [&str; 2]| keys.into_iter().find_map(|key| pair.get(key)?.as_str());
+                    if let (Some(name), Some(value)) = (half(["name", "key"]), half(["value", "value"]))
+                        && let Some(wanted) = N::meaning(place, name.as_bytes())
+                    {
+                        fields.insert(wanted, FieldValue::Text(Cow::Owned(value.as_bytes().to_vec())));
+                    }
+                }),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A text or a number; of a list the first text, as Caddy lists every value that a header had.
+fn usable(value: &Json, slot: Slot) -> Option<FieldValue<'static>> {
+    let text = |text: &str| Some(FieldValue::Text(Cow::Owned(text.as_bytes().to_vec())));
+    match value {
+        Json::String(string) => text(string),
+        Json::Number(number) => Some(FieldValue::Number(Cow::Owned(number.to_string().into_bytes()))),
+        Json::Array(values) => text(values.first()?.as_str()?),
+        Json::Null if matches!(slot, Slot::Upstream | Slot::OriginStatus) => Some(FieldValue::Nothing),
+        _ => None,
+    }
+}

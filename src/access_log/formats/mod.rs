@@ -1,0 +1,399 @@
+//! One line of a log to the requests that it tells of, whatever wrote the line and whatever carried it.
+//!
+//! A line is tried as each kind in turn, strictest first: lines of the common and combined formats, named fields, lines
+//! that quote the request, and at last any text.
+
+mod api_404_body;
+mod aws_load_balancer;
+mod client_address;
+pub mod columns;
+pub(super) mod combined;
+mod delimited;
+mod fields;
+mod free_text;
+mod haproxy;
+mod json;
+pub mod json_documents;
+mod log_wrappers;
+mod logfmt;
+mod quoted_request;
+mod status_code;
+mod transcript;
+mod upstream_fields;
+mod vendor_lines;
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use memchr::memmem;
+
+pub use self::api_404_body::record_time;
+use self::columns::{ColumnHeader, FIELDS, LogTemplate};
+use self::json_documents::JsonDocuments;
+use self::transcript::Transcript;
+use super::request::{PartialRequest, Request};
+use super::timestamp::{Timestamp, TimestampParser};
+
+/// What the logs that are understood are called, for messages.
+pub const KNOWN: &str = "nginx, Apache, Nginx Proxy Manager, Traefik, Caddy, HAProxy, Envoy, IIS, AWS and other access logs, \
+                         JSON or text; any text that holds a path with its status or Evolution's 404 body (The \"…\" \
+                         instance does not exist). For a log_format of your own give --log-format with its string";
+
+/// The kinds of log.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum LineFormat {
+    /// Whatever a line looks like.
+    #[default]
+    Any,
+    /// The common and combined formats of nginx, Apache and Traefik, and their like.
+    Combined,
+    /// One JSON object per line.
+    Json,
+    /// HAProxy's HTTP log.
+    Haproxy,
+    /// AWS's load balancers.
+    Balancer,
+    /// Any text that holds a path with its status, or the server's 404 body: its console log among them.
+    Text,
+    /// As a `log_format` of nginx describes.
+    Template(Arc<LogTemplate>),
+}
+
+impl LineFormat {
+    fn may_be(&self, other: &Self) -> bool {
+        matches!(self, Self::Any) || self == other
+    }
+}
+
+/// Requests that wait for the lines with their answers.
+const MOST_ASKED: usize = 256;
+
+/// How often a line may be wrapped, one wrapping in another.
+const MOST_WRAPPINGS: u32 = 6;
+
+/// Reads the lines of one file, in order.
+#[derive(Debug, Default)]
+pub struct LineParser {
+    format: LineFormat,
+    /// When Evolution's console log last began a record: the lines that follow carry no time of their own.
+    pub record: Option<Timestamp>,
+    /// The columns that the file names, if it does.
+    pub columns: Option<Arc<ColumnHeader>>,
+    /// Whether any line came from Evolution's console log.
+    pub saw_console: bool,
+    clock: TimestampParser,
+    conversation: Transcript,
+    /// Requests whose answers come in later lines, by what these have in common.
+    asked: VecDeque<(Vec<u8>, Request<'static>)>,
+    /// Further requests of the last line.
+    more: VecDeque<Request<'static>>,
+}
+
+/// What begins every record of Evolution's console log.
+pub const CONSOLE: &[u8] = b"[Evolution API]";
+
+impl LineParser {
+    /// What tells whether a line's request is in order, where the line is of the most common kind and nothing in it is
+    /// odd; else it has to be read in full.
+    #[inline]
+    pub fn parse_partial<'l>(&mut self, line: &'l [u8]) -> Option<PartialRequest<'l>> {
+        if self.format.may_be(&LineFormat::Combined) {
+            combined::parse_partial(line, &mut self.clock)
+        } else {
+            None
+        }
+    }
+
+    /// Reads lines of this kind only.
+    pub fn for_format(format: LineFormat) -> Self {
+        Self { format, ..Self::default() }
+    }
+
+    /// The request that a line, without its newline, tells of; `None` for anything else. Where it tells of several,
+    /// [`LineParser::next_request`] gives the others.
+    pub fn parse<'l>(&mut self, line: &'l [u8]) -> Option<Request<'l>> {
+        self.read(line, MOST_WRAPPINGS)
+    }
+
+    /// Another request of the last line.
+    pub fn next_request(&mut self) -> Option<Request<'static>> {
+        self.more.pop_front()
+    }
+
+    /// The request of the last lines whose status never came.
+    pub fn finish(&mut self) -> Option<Request<'static>> {
+        self.conversation.finish().or_else(|| self.asked.pop_front().map(|(_, request)| request))
+    }
+
+    fn read<'l>(&mut self, line: &'l [u8], deeper: u32) -> Option<Request<'l>> {
+        let deeper = deeper.checked_sub(1)?;
+        if let LineFormat::Template(template) = &self.format {
+            return template.parse(line, &mut self.clock);
+        }
+        let text = line.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(line).trim_ascii_start();
+        match text.first()? {
+            b'{' => self.object(text, deeper),
+            b'[' if matches!(text.get(1), Some(b'{' | b'"' | b'[')) => {
+                self.documents(text, deeper).or_else(|| self.line(line, deeper))
+            }
+            b'#' => {
+                if text.starts_with(FIELDS) {
+                    self.columns = ColumnHeader::parse_header(text).map(Arc::new);
+                }
+                None
+            }
+            _ => self.line(line, deeper),
+        }
+    }
+
+    /// A line that begins as an object.
+    fn object<'l>(&mut self, text: &'l [u8], deeper: u32) -> Option<Request<'l>> {
+        if !self.format.may_be(&LineFormat::Json) {
+            // Docker's log files wrap each line of a container, of whatever kind it is.
+            return match json::parse(text, &mut self.clock) {
+                json::JsonLine::Wrapped { line, time } => self.inner(&line, time, deeper),
+                _ => self.line(text, deeper),
+            };
+        }
+        match json::parse(text.trim_ascii_end(), &mut self.clock) {
+            json::JsonLine::Request(request) if request.status.is_some() || request.is_own_answer => {
+                Some(request)
+            }
+            json::JsonLine::Asked { id, request } => {
+                self.asked.push_back((id, request.into_owned()));
+                if self.asked.len() <= MOST_ASKED {
+                    return None;
+                }
+                self.asked.pop_front().map(|(_, request)| request)
+            }
+            json::JsonLine::Answered { id, status } => {
+                let at = self.asked.iter().position(|(asked, _)| *asked == id)?;
+                let (_, request) = self.asked.remove(at)?;
+                Some(Request { status: Some(status), ..request })
+            }
+            json::JsonLine::Request(request) => {
+                // The status may stand in a text: `Request failed with status code 404`.
+                let told = self.told(text).filter(|told| told.status.is_some());
+                self.conversation.forget();
+                told.map(|told| Request { time: told.time.or(request.time), ..told }).or(Some(request))
+            }
+            json::JsonLine::Wrapped { line, time } => {
+                self.inner(&line, time, deeper).or_else(|| self.lists(text, deeper))
+            }
+            json::JsonLine::Other => self.lists(text, deeper).or_else(|| self.told(text)),
+            json::JsonLine::Broken => {
+                let object = log_wrappers::to_last_brace(text);
+                let is_cut = object.len() < text.trim_ascii_end().len();
+                let rest = if is_cut { self.embedded(object, None, deeper) } else { None };
+                rest.or_else(|| self.line(text, deeper))
+            }
+        }
+    }
+
+    /// A line that something carries; the time is when that took it.
+    fn inner(&mut self, line: &[u8], time: Option<Timestamp>, deeper: u32) -> Option<Request<'static>> {
+        let request = self.read(line, deeper)?.into_owned();
+        // The carrier's time has a zone, which that of a console record has not.
+        let own = request.time.filter(|own| own.has_zone() || time.is_none_or(|time| !time.has_zone()));
+        Some(Request { time: own.or(time), ..request })
+    }
+
+    /// An object that holds lists of requests.
+    fn lists(&mut self, text: &[u8], deeper: u32) -> Option<Request<'static>> {
+        let has_lists =
+            [&b"[{"[..], b"[ {", b"[[", b"[ ["].iter().any(|mark| memmem::find(text, mark).is_some());
+        if has_lists { self.documents(text, deeper) } else { None }
+    }
+
+    /// A line that is a document of its own.
+    fn documents(&mut self, text: &[u8], deeper: u32) -> Option<Request<'static>> {
+        let (mut records, mut lines) = (JsonDocuments::default(), Vec::new());
+        records.feed(text, &mut lines);
+        records.flush_incomplete(&mut lines);
+        let mut all = VecDeque::new();
+        for line in lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty() && *line != text) {
+            // Loki gives each line as a pair of nanoseconds and text.
+            let pair = serde_json::from_slice::<(String, String)>(line).ok();
+            let request = match pair {
+                Some((time, line)) => {
+                    let time = time.parse().ok().and_then(Timestamp::from_unix);
+                    self.inner(line.as_bytes(), time, deeper)
+                }
+                None => self.read(line, deeper).map(Request::into_owned),
+            };
+            all.extend(request);
+            all.append(&mut self.more);
+        }
+        let first = all.pop_front();
+        self.more = all;
+        first
+    }
+
+    fn line<'l>(&mut self, line: &'l [u8], deeper: u32) -> Option<Request<'l>> {
+        if let Some(request) = self.columns.as_ref().and_then(|columns| columns.parse(line)) {
+            return Some(request);
+        }
+        if let Some(plain) = log_wrappers::colours(line) {
+            return self.read(&plain, deeper).map(Request::into_owned);
+        }
+        if let Some(request) = self.structured(line) {
+            return Some(request);
+        }
+        if self.format.may_be(&LineFormat::Json) || self.format.may_be(&LineFormat::Combined) {
+            for at in log_wrappers::objects(line) {
+                let time = api_404_body::time(&line[..at]);
+                if let Some(request) = self.embedded(log_wrappers::to_last_brace(&line[at..]), time, deeper) {
+                    return Some(request);
+                }
+            }
+        }
+        if let Some(inner) = log_wrappers::unwrap(line) {
+            let time = api_404_body::time(line);
+            let request = self.read(&inner, deeper)?.into_owned();
+            return Some(Request { time: request.time.or(time), ..request });
+        }
+        if let Some(request) = self.loosely_structured(line) {
+            return Some(Request { time: request.time.or_else(|| api_404_body::time(line)), ..request });
+        }
+        if let Some(inner) = log_wrappers::mail(line)
+            && let Some(request) = self.structured(inner).or_else(|| self.loosely_structured(inner))
+        {
+            return Some(request);
+        }
+        if self.format.may_be(&LineFormat::Text) { self.told(line) } else { None }
+    }
+
+    /// An object in the middle of a line.
+    fn embedded(&mut self, object: &[u8], time: Option<Timestamp>, deeper: u32) -> Option<Request<'static>> {
+        let json = log_wrappers::from_ruby(object).map_or(Cow::Borrowed(object), Cow::Owned);
+        match json::parse(&json, &mut self.clock) {
+            json::JsonLine::Request(request) if request.status.is_some() || request.is_own_answer => {
+                let request = request.into_owned();
+                Some(Request { time: request.time.or(time), ..request })
+            }
+            json::JsonLine::Wrapped { line, time: own } => self.inner(&line, own.or(time), deeper),
+            _ => None,
+        }
+    }
+
+    /// Lines whose fields have one order.
+    fn structured<'l>(&mut self, line: &'l [u8]) -> Option<Request<'l>> {
+        let (format, clock) = (&self.format, &mut self.clock);
+        let mut read =
+            |kind: LineFormat, parse: fn(&'l [u8], &mut TimestampParser) -> Option<Request<'l>>| {
+                if format.may_be(&kind) { parse(line, clock) } else { None }
+            };
+        read(LineFormat::Combined, combined::parse)
+            .or_else(|| read(LineFormat::Haproxy, haproxy::parse))
+            .or_else(|| read(LineFormat::Balancer, aws_load_balancer::parse))
+    }
+
+    /// Lines that quote a request or name its fields.
+    fn loosely_structured<'l>(&mut self, line: &'l [u8]) -> Option<Request<'l>> {
+        if self.format != LineFormat::Any {
+            return None;
+        }
+        let clock = &mut self.clock;
+        vendor_lines::parse(line, clock).or_else(|| {
+            let quoted = quoted_request::parse(line, clock);
+            if quoted.as_ref().is_some_and(|request| request.status.is_some() || request.is_own_answer) {
+                return quoted;
+            }
+            // A status has its name there, or the line has none.
+            logfmt::parse(line, clock).or(quoted)
+        })
+    }
+
+    /// The requests that a text shows, together with the lines before it.
+    fn told<'l>(&mut self, line: &'l [u8]) -> Option<Request<'l>> {
+        if memmem::find(line, CONSOLE).is_some() {
+            self.saw_console = true;
+            self.record = record_time(line);
+        }
+        let mut requests = self.conversation.push_line(line).into_iter();
+        let first = requests.next()?;
+        self.more.extend(requests.map(Request::into_owned));
+        Some(Request { time: first.time.or(self.record), ..first })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+    use crate::access_log::request::RequestTarget;
+    use proptest::prelude::*;
+
+    fn parse(line: &str) -> Option<Request<'_>> {
+        LineParser::default().parse(line.as_bytes())
+    }
+
+    #[test]
+    fn the_time_of_a_console_record_holds_until_the_next() {
+        let mut parser = LineParser::default();
+        let lines = [
+            "evolution_api  | [Evolution API]  11559 - Sat Nov 21 2026 04:07:09   ERROR  [InstanceController] [object] {",
+            "evolution_api  |   status: 400,",
+            "evolution_api  |   message: [ 'The \"g1\" instance does not exist' ]",
+        ];
+        assert_eq!(parser.parse(lines[0].as_bytes()), None);
+        assert_eq!(parser.parse(lines[1].as_bytes()), None);
+        let request = parser.parse(lines[2].as_bytes()).unwrap();
+        assert_eq!(request.asked, RequestTarget::Name(Cow::Borrowed(b"g1")));
+        assert_eq!(request.time.unwrap().to_string(), "2026-11-21T04:07:09");
+        assert!(parser.saw_console);
+
+        let coloured = "\u{1b}[1;32m[Evolution API]\u{1b}[0m \u{1b}[33mSat Nov 21 2026 05:00:00\u{1b}[0m LOG";
+        parser.parse(coloured.as_bytes());
+        assert_eq!(parser.record.unwrap().to_string(), "2026-11-21T05:00:00");
+    }
+
+    #[test]
+    fn docker_wraps_the_line_of_a_container() {
+        let line = r#"{"log":"  message: [ 'The \"g1\" instance does not exist' ]\n","stream":"stdout","time":"2026-11-21T04:07:09.5Z"}"#;
+        let request = parse(line).unwrap();
+        assert_eq!(request.asked, RequestTarget::Name(Cow::Borrowed(b"g1")));
+        assert_eq!(request.time.unwrap().to_string(), "2026-11-21T04:07:09Z");
+        let line = r#"{"log":"10.0.0.9 - - [21/Nov/2026:03:59:12 +0000] \"GET /x HTTP/1.1\" 404 5\n","stream":"stdout","time":"2026-11-21T04:07:09.5Z"}"#;
+        assert_eq!(parse(line).unwrap().asked, RequestTarget::Path(Cow::Borrowed(b"/x")));
+    }
+
+    #[test]
+    fn other_lines_are_no_requests() {
+        for line in ["", "   ", "{", "{}", "[1]", "hello", "\u{feff}"] {
+            assert_eq!(parse(line), None, "{line:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(line in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = LineParser::default().parse(&line);
+        }
+
+        /// Real lines with bytes replaced, dropped and doubled reach further into the parsers than noise does.
+        #[test]
+        fn no_mutated_line_panics(which in 0..SEEDS.len(), cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3), 1..6)) {
+            let mut line = SEEDS[which].as_bytes().to_vec();
+            for (at, byte, how) in cuts {
+                let at = at.index(line.len());
+                match how {
+                    0 => line[at] = byte,
+                    1 => line.truncate(at.max(1)),
+                    _ => line.insert(at, byte),
+                }
+            }
+            let _ = LineParser::default().parse(&line);
+        }
+    }
+
+    const SEEDS: [&str; 5] = [
+        r#"203.0.113.7 - - [21/Nov/2026:03:59:12 +0000] "GET /instance/connect/a%20b HTTP/1.1" 404 91 "-" "n8n \"x\"""#,
+        r#"{"ClientHost":"203.0.113.7","DownstreamStatus":404,"RequestMethod":"GET","RequestPath":"/instance/connect/a","time":"2026-11-21T03:59:12Z"}"#,
+        r#"{"ts":1795233552.5,"request":{"remote_ip":"203.0.113.7","method":"GET","uri":"/instance/connect/a","headers":{"User-Agent":["x"]}},"status":404}"#,
+        r#"{"status":404,"error":"Not Found","response":{"message":["The \"g1\" instance does not exist"]}}"#,
+        "[Evolution API]  11559 - Sat Nov 21 2026 04:07:09   ERROR \u{1b}[0m 'The \"g1\" instance does not exist'",
+    ];
+}

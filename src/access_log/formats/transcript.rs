@@ -1,0 +1,279 @@
+//! Texts that show one request in several lines: `curl -v`, a client's error with its body, the log of a framework. The
+//! path comes in one line, the status in another, the body in a third, in any order; together they are one request.
+
+use std::borrow::Cow;
+
+use memchr::memmem;
+
+use super::{api_404_body, combined, free_text, status_code};
+use crate::access_log::request::{ExtraFields, Request, RequestTarget};
+use crate::evolution::routes;
+
+/// How many lines apart the parts of a request may be.
+const REACH: u64 = 40;
+
+/// What was seen in the last lines.
+#[derive(Debug, Default)]
+pub(super) struct Transcript {
+    /// The number of the line.
+    at: u64,
+    /// A request without its status, and the line that it stood in.
+    asked: Option<(u64, Request<'static>)>,
+    /// A status without its request.
+    status: Option<(u64, u16)>,
+    /// The last request that was told.
+    told: Option<ReportedRequest>,
+}
+
+#[derive(Debug)]
+struct ReportedRequest {
+    at: u64,
+    name: Vec<u8>,
+    /// How its body was escaped, once it was seen.
+    body: Option<usize>,
+    has_path: bool,
+}
+
+impl Transcript {
+    /// The requests that a line completes.
+    pub fn push_line<'l>(&mut self, line: &'l [u8]) -> Vec<Request<'l>> {
+        self.at += 1;
+        let mut done = Vec::new();
+        if let Some(sent) = line.strip_prefix(b"> ") {
+            self.sent(sent, &mut done);
+            return done;
+        }
+        if let Some(status) = status_code::status_line(line) {
+            match self.take_asked() {
+                Some(request) => self.tell(Request { status: Some(status), ..request }, &mut done),
+                None => self.status = Some((self.at, status)),
+            }
+            return done;
+        }
+        if let Some(request) = free_text::cannot(line) {
+            if !self.has_told(&name_of(&request), None) {
+                self.take_asked();
+                self.tell(request, &mut done);
+            }
+            return done;
+        }
+        let paths = free_text::paths(line);
+        if let Some(name) = api_404_body::not_listed(line).filter(|_| paths.is_empty()) {
+            self.not_listed(line, &name, &mut done);
+            return done;
+        }
+        if let Some((name, level)) = api_404_body::name(line) {
+            self.refused(line, &name, level, paths, &mut done);
+        } else if paths.is_empty() {
+            self.answered(line, &mut done);
+        } else {
+            paths.into_iter().for_each(|request| self.asked(request, &mut done));
+        }
+        done
+    }
+
+    /// Forgets a request whose status has not come: it is told in another way.
+    pub fn forget(&mut self) {
+        self.asked = None;
+    }
+
+    /// The request whose status has not come.
+    pub fn finish(&mut self) -> Option<Request<'static>> {
+        // Without a verb it is a mention of a path.
+        self.asked.take().map(|(_, request)| request).filter(|request| request.method.is_some())
+    }
+
+    /// `GET /path HTTP/1.1`, `Host: …`, `User-Agent: …`.
+    fn sent(&mut self, sent: &[u8], done: &mut Vec<Request<'_>>) {
+        if let Some(version) = memmem::rfind(sent, b" HTTP/") {
+            let (method, path) = combined::request_line(&sent[..version]);
+            let asked = RequestTarget::Path(Cow::Owned(path.to_vec()));
+            let method = method.map(|method| Cow::Owned(method.to_vec()));
+            // `curl -v` shows the address of a request in HTTP/2 before the request itself.
+            done.extend(
+                self.finish().filter(|former| name_of(former) != name_of(&Request::new(asked.clone()))),
+            );
+            self.asked = Some((self.at, Request { method, ..Request::new(asked) }));
+        } else if let Some((_, request)) = &mut self.asked {
+            if let Some(agent) = header(sent, b"user-agent") {
+                request.more =
+                    ExtraFields::Known { user_agent: Some(Cow::Owned(agent.to_vec())), router: None };
+            } else if let Some(host) = header(sent, b"host") {
+                request.host = Some(Cow::Owned(host.to_vec()));
+            }
+        }
+    }
+
+    /// A body that names an instance that does not exist.
+    fn refused<'l>(
+        &mut self,
+        line: &'l [u8],
+        name: &[u8],
+        level: usize,
+        paths: Vec<Request<'l>>,
+        done: &mut Vec<Request<'l>>,
+    ) {
+        let own = paths.into_iter().find(|path| name_of(path) == name);
+        if self.has_told(name, Some(level)) {
+            return;
+        }
+        let asked = self.asked.take_if(|(at, request)| self.at - *at <= REACH && name_of(request) == name);
+        let request = match (own, asked) {
+            (Some(own), _) => own,
+            (None, Some((_, asked))) => asked,
+            (None, None) => Request::new(RequestTarget::Name(Cow::Owned(name.to_vec()))),
+        };
+        let time = request.time.or_else(|| api_404_body::time(line));
+        self.status = None;
+        self.tell(Request { status: Some(404), time, ..request }, done);
+        if let Some(told) = &mut self.told {
+            told.body = Some(level);
+        }
+    }
+
+    /// The list of instances was asked for a name that it does not have.
+    fn not_listed(&mut self, line: &[u8], name: &[u8], done: &mut Vec<Request<'_>>) {
+        const LIST: &str = "/instance/fetchInstances";
+        let name = routes::encode_segment(&String::from_utf8_lossy(name));
+        let path = format!("{LIST}?instanceName={name}").into_bytes();
+        let request =
+            Request { time: api_404_body::time(line), ..Request::new(RequestTarget::Path(Cow::Owned(path))) };
+        let is_list = |asked: &Request<'_>| memmem::find(&name_of(asked), LIST.as_bytes()).is_some();
+        let asked = self.asked.take_if(|(_, asked)| is_list(asked)).map(|(_, asked)| asked);
+        let is_of_told = |told: &ReportedRequest| {
+            told.body.is_none() && memmem::find(&told.name, LIST.as_bytes()).is_some()
+        };
+        if !self.told.as_ref().is_some_and(|told| self.at - told.at <= REACH && is_of_told(told)) {
+            self.tell(Request { status: Some(404), ..asked.unwrap_or(request) }, done);
+        }
+        if let Some(told) = &mut self.told {
+            told.body = Some(0);
+        }
+    }
+
+    /// A line without a path: it may hold the status of the request before it, or of the one that follows.
+    fn answered(&mut self, line: &[u8], done: &mut Vec<Request<'_>>) {
+        let Some(status) = status_code::named(line) else { return };
+        match self.take_asked() {
+            Some(request) => self.tell(Request { status: Some(status), ..request }, done),
+            None if self.told.as_ref().is_none_or(|told| self.at - told.at > REACH) => {
+                self.status = Some((self.at, status));
+            }
+            None => {}
+        }
+    }
+
+    fn asked<'l>(&mut self, request: Request<'l>, done: &mut Vec<Request<'l>>) {
+        let name = name_of(&request);
+        // The path of the body that was told already.
+        if let Some(told) = self
+            .told
+            .as_mut()
+            .filter(|told| !told.has_path && told.name == name && self.at - told.at <= REACH)
+        {
+            told.has_path = true;
+            return;
+        }
+        if request.status.is_some() {
+            if self.asked.as_ref().is_some_and(|(_, former)| name_of(former) == name) {
+                self.asked = None;
+            }
+            return self.tell(request, done);
+        }
+        if let Some((at, status)) = self.status.take()
+            && self.at - at <= REACH
+        {
+            return self.tell(Request { status: Some(status), ..request }, done);
+        }
+        if let Some((_, former)) = &self.asked
+            && name_of(former) == name
+            && request.method.is_none()
+        {
+            return;
+        }
+        done.extend(self.finish());
+        self.asked = Some((self.at, request.into_owned()));
+    }
+
+    fn tell<'l>(&mut self, request: Request<'l>, done: &mut Vec<Request<'l>>) {
+        let has_path = matches!(request.asked, RequestTarget::Path(_));
+        self.told = Some(ReportedRequest { at: self.at, name: name_of(&request), body: None, has_path });
+        done.push(request);
+    }
+
+    /// Whether this body belongs to the request that was told last: it had none yet, or the same in other escapes.
+    fn has_told(&mut self, name: &[u8], level: Option<usize>) -> bool {
+        let Some(told) = self.told.as_mut().filter(|told| told.name == name && self.at - told.at <= REACH)
+        else {
+            return false;
+        };
+        match told.body {
+            None => {
+                told.body = level.or(Some(0));
+                true
+            }
+            Some(body) => level.is_some_and(|level| level != body),
+        }
+    }
+
+    fn take_asked(&mut self) -> Option<Request<'static>> {
+        self.asked.take().filter(|(at, _)| self.at - at <= REACH).map(|(_, request)| request)
+    }
+}
+
+/// The name in a request, decoded once; of a path without one the path.
+fn name_of(request: &Request<'_>) -> Vec<u8> {
+    match &request.asked {
+        RequestTarget::Name(name) => name.to_vec(),
+        RequestTarget::Path(path) => match routes::match_path(path).and_then(|target| target.instance) {
+            Some(name) => routes::decode_segment(name).into_owned(),
+            None => path.to_vec(),
+        },
+    }
+}
+
+fn header<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
+    let (head, value) = line.split_at_checked(name.len())?;
+    head.eq_ignore_ascii_case(name).then(|| value.strip_prefix(b":").map(<[u8]>::trim_ascii))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> Vec<String> {
+        let mut conversation = Transcript::default();
+        let shown = |request: &Request<'_>| {
+            let (RequestTarget::Path(asked) | RequestTarget::Name(asked)) = &request.asked;
+            let status = request.status.map_or("?".into(), |status| status.to_string());
+            format!("{} {status}", String::from_utf8_lossy(asked))
+        };
+        let mut all: Vec<String> = Vec::new();
+        for line in text.lines() {
+            all.extend(conversation.push_line(line.as_bytes()).iter().map(shown));
+        }
+        all.extend(conversation.finish().iter().map(shown));
+        all
+    }
+
+    #[test]
+    fn a_path_its_status_and_its_body_are_one_request() {
+        let body = "{\"message\":[\"The \\\"x\\\" instance does not exist\"]}";
+        let curl = format!("> GET /instance/connect/x HTTP/1.1\n> Host: h\n< HTTP/1.1 404 Not Found\n{body}");
+        assert_eq!(told(&curl), ["/instance/connect/x 404"]);
+        assert_eq!(told(&format!("{curl}\n{curl}")).len(), 2);
+        let axios = format!(
+            "AxiosError: Request failed with status code 404\n  url: 'https://h/instance/connect/x',\n  data: {body}"
+        );
+        assert_eq!(told(&axios), ["https://h/instance/connect/x 404"]);
+        assert_eq!(told(&format!("{body}\n  url: 'https://h/instance/connect/x',")), ["x 404"]);
+        assert_eq!(
+            told("Started GET \"/instance/connect/x\" for ::1\nCompleted 404 Not Found in 5ms"),
+            ["/instance/connect/x 404"]
+        );
+        assert_eq!(told("GET /instance/connect/x"), ["/instance/connect/x ?"]);
+        assert_eq!(told("see /instance/connect/x"), Vec::<String>::new());
+        // The same refusal in each of two lines is two requests.
+        assert_eq!(told("The \"x\" instance does not exist\nThe \"x\" instance does not exist").len(), 2);
+    }
+}

@@ -1,0 +1,44 @@
+//! How far the reading is, and the wish to end it: shared by who reads and who watches.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+/// Bytes read and to be read, as they lie on the disk.
+#[derive(Debug, Default)]
+pub struct ReadProgress {
+    /// Read so far.
+    pub read: AtomicU64,
+    /// In all files together.
+    pub total: AtomicU64,
+    /// Whether the total is not known: a pipe, or a file that grows.
+    pub is_endless: AtomicBool,
+    /// Whether to stop soon and tell what is known by then.
+    pub stop: AtomicBool,
+}
+
+impl ReadProgress {
+    /// Whether it is time to stop.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Relaxed)
+    }
+
+    /// The same bytes, counted as they are read.
+    pub(super) fn counting(self: &Arc<Self>, bytes: Box<dyn Read + Send>) -> impl Read + Send + use<> {
+        CountingReader { bytes, progress: Arc::clone(self) }
+    }
+}
+
+struct CountingReader {
+    bytes: Box<dyn Read + Send>,
+    progress: Arc<ReadProgress>,
+}
+
+impl Read for CountingReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.bytes.read(buffer)?;
+        self.progress.read.fetch_add(count as u64, Relaxed);
+        Ok(count)
+    }
+}

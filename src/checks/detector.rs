@@ -1,0 +1,62 @@
+//! What finds something to repair: a check, or a hazard of an upgrade.
+
+use std::pin::Pin;
+
+use anyhow::Result;
+use sqlx::postgres::PgConnection;
+
+use super::check::{Check, CheckScope};
+use super::context::{CheckContext, run_check};
+use crate::rules::finding::{CheckReport, Finding};
+use crate::rules::rule::Rule;
+
+/// How it came out, and what it found; to be awaited.
+pub type DetectorFuture<'a> = Pin<Box<dyn Future<Output = Result<(CheckReport, Vec<Finding>)>> + 'a>>;
+
+/// Something that can be asked again once its findings are repaired.
+pub trait Detector {
+    /// What its code stands for.
+    fn rule(&self) -> &Rule;
+
+    /// Asks the database, in the transaction that is open.
+    fn find<'a>(
+        &'a self,
+        connection: &'a mut PgConnection,
+        scope: &'a CheckContext<'_>,
+    ) -> DetectorFuture<'a>;
+
+    /// Whether its answer may depend on the rows of a table. Where that is not known, it may.
+    fn reads(&self, _table: &str, _scope: &CheckContext<'_>) -> bool {
+        true
+    }
+
+    /// Whether its answer may depend on what tables, keys and indexes there are. Where that is not known, it may.
+    fn reads_catalog(&self) -> bool {
+        true
+    }
+}
+
+impl Detector for Check {
+    fn rule(&self) -> &Rule {
+        &self.rule
+    }
+
+    fn find<'a>(
+        &'a self,
+        connection: &'a mut PgConnection,
+        scope: &'a CheckContext<'_>,
+    ) -> DetectorFuture<'a> {
+        Box::pin(run_check(connection, scope, self))
+    }
+
+    fn reads(&self, table: &str, scope: &CheckContext<'_>) -> bool {
+        match self.scope() {
+            CheckScope::Reference => {
+                let mut references = scope.references.iter();
+                references.any(|one| one.child_table == table || one.parent_table == table)
+            }
+            CheckScope::UniqueIndex => scope.unique_indexes.iter().any(|index| index.table == table),
+            CheckScope::Once | CheckScope::Finding => self.mentions(table),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Why a query of a check was refused, and what would help.
+
+use sqlx::error::DatabaseError;
+use sqlx::postgres::PgDatabaseError;
+
+use super::context::CheckContext;
+use crate::database::ident::SqlFragment;
+use crate::database::restore::OWNER;
+use crate::error::sqlstate::without_row_values;
+
+/// Says what the server refused, and what would help.
+pub fn explain_query_error(error: &sqlx::Error, scope: &CheckContext<'_>) -> String {
+    let Some(database) = error.as_database_error() else { return error.to_string() };
+    let state = database.code().unwrap_or_default();
+    let (role, message) = (scope.role, without_row_values(&state, database.message()));
+    match state.as_ref() {
+        "42501" if is_row_security(database) => format!(
+            "row-level security would hide rows from role {role:?} ({message}); ask as the table's owner, or as a role with \
+             BYPASSRLS"
+        ),
+        "42501" if role == OWNER => format!("the dump lacks its rows ({message})"),
+        "42501" => format!("role {role:?} may not read it ({message}); {}", grants(scope, message)),
+        "57014" if message.contains("user request") => {
+            format!("somebody has cancelled it (pg_cancel_backend: {message})")
+        }
+        "57014" => format!("the server's statement_timeout ended it ({message})"),
+        "55P03" => "a lock stood in the way for longer than lock_timeout".to_owned(),
+        "40001" => conflict_words(message),
+        "22021" => format!(
+            "a value is no UTF-8, which only a database without an encoding (SQL_ASCII) can hold ({message}); \
+             convert_from(COLUMN::bytea, 'UTF8') fails on such rows"
+        ),
+        "22P05" => format!(
+            "this database's encoding lacks characters that the check needs ({message}); Evolution itself needs a database \
+             with ENCODING 'UTF8'"
+        ),
+        "XX001" | "XX002" => format!("{DAMAGED} ({message})"),
+        _ => message.to_owned(),
+    }
+}
+
+/// What the reason of a check begins with whose table or index cannot be read.
+pub const DAMAGED: &str = "a file of the database is damaged";
+
+/// Why a standby has ended the connection: it had to replay what somebody still looked at. `None` for another error.
+pub fn recovery_conflict(error: &anyhow::Error) -> Option<String> {
+    let of_driver = error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>())?;
+    let database = of_driver.as_database_error().filter(|error| error.code().as_deref() == Some("40001"))?;
+    Some(conflict_words(database.message()))
+}
+
+fn conflict_words(message: &str) -> String {
+    format!(
+        "the standby ended it, to replay what the primary has changed since ({message}); set hot_standby_feedback = on there \
+         or raise max_standby_streaming_delay, or ask the primary"
+    )
+}
+
+/// Whether the server refused because row security was not to be applied. Its message may be in any language, the name of
+/// the function that says it is not.
+fn is_row_security(error: &dyn DatabaseError) -> bool {
+    let routine = error.try_downcast_ref::<PgDatabaseError>().and_then(PgDatabaseError::routine);
+    routine == Some("check_enable_rls") || error.message().contains("row-level security")
+}
+
+/// What to type so that the role may read: the tables that the server named, else all that are closed to it.
+fn grants(scope: &CheckContext<'_>, message: &str) -> String {
+    let role = SqlFragment::ident(scope.role);
+    let schema = SqlFragment::ident(&scope.catalog.schema);
+    if !scope.catalog.is_reachable {
+        return format!(
+            "GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}"
+        );
+    }
+    let closed = || scope.catalog.tables.values().filter(|table| !table.is_readable);
+    let named: Vec<String> = closed()
+        .filter(|table| {
+            message.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == table.name)
+        })
+        .map(|table| SqlFragment::qualified(&scope.catalog.schema, &table.name).to_string())
+        .collect();
+    match named.as_slice() {
+        [] => format!("GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}"),
+        named => format!("GRANT SELECT ON {} TO {role}", named.join(", ")),
+    }
+}

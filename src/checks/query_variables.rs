@@ -1,0 +1,187 @@
+//! The facts as variables of a check's query. Each is made only for a query that uses it.
+//!
+//! | variable | what it is |
+//! |---|---|
+//! | `:objects` | a query: the objects of the database (`sql/catalog/objects.sql`) |
+//! | `:'expected'` | jsonb: the objects of the release found (of its range the upper end) in the same form |
+//! | `:'migrations'` | jsonb: upstream's migrations and their contents |
+//! | `:'effects'` | jsonb: what came with each release |
+//! | `:'brought'` | jsonb: the release of each migration, and what came with each release |
+//! | `:'schemas'` | jsonb: every release with its migrations, every object with the releases that have it |
+//! | `:history` | `_prisma_migrations`, or in a database without it an empty table of that form |
+//! | `:superseded` | a query: applied fixes that upstream has overtaken (`sql/ledger/superseded.sql`) |
+//! | `:trusted`, `:code` | queries: the trusted roles, and code of others at Evolution's tables (`sql/catalog/untrusted_code.sql`) |
+//! | `:unfinished` | a query: what runs of `fix --online` have left to do (`sql/ledger/unfinished.sql`) |
+//! | `:'release_from'`, `:'release_to'` | the range of the release found |
+//!
+//! Where the release is not known, or is newer than the facts, what depends on it cannot be said: the check is
+//! undecided.
+
+use std::sync::LazyLock;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::database::catalog::{Catalog, LedgerState};
+use crate::database::expected_objects;
+use crate::database::ident::SqlFragment;
+use crate::database::sql_file::{
+    FILES, SqlFile, Variables, embedded_file, render, render_file, variables_of,
+};
+use crate::database::trusted_roles;
+use crate::evolution::release::{Release, ReleaseRange};
+
+/// What stands in for Prisma's table where it is missing.
+const NO_HISTORY: &str = "(SELECT NULL::text AS \"id\", NULL::text AS \"migration_name\", NULL::text AS \"checksum\", \
+     NULL::text AS \"logs\", NULL::timestamptz AS \"started_at\", NULL::timestamptz AS \"finished_at\", \
+     NULL::timestamptz AS \"rolled_back_at\", NULL::integer AS \"applied_steps_count\" WHERE false)";
+
+/// What stands in for the applied fixes where there is no ledger.
+const NO_LEDGER: &str = "SELECT NULL::bigint AS run, NULL::integer AS position, NULL::text AS code, \
+     NULL::timestamptz AS applied_at, NULL::text AS release_from, NULL::text AS release_to, \
+     NULL::text[] AS migrations WHERE false";
+
+/// What stands in for what they have left to do.
+const NO_RUNS: &str = "SELECT NULL::bigint AS run, NULL::timestamptz AS applied_at, NULL::text AS applied_by, NULL::text AS code, \
+     NULL::bigint AS position, NULL::text AS statement WHERE false";
+
+const HIDDEN: &str = "this role may not read evodoctor's ledger; GRANT USAGE ON SCHEMA \"evodoctor\", and SELECT ON ALL TABLES \
+     IN it, to it, or leave this check out (--ignore)";
+
+fn distrusted(why: &str) -> String {
+    format!(
+        "the ledger in the schema \"evodoctor\" is not trusted, and was not read: {why}; drop the schema, or give it and its \
+         tables to the owner of Evolution's tables"
+    )
+}
+
+/// The variables that `query` uses, or why they cannot be made.
+///
+/// # Errors
+/// When a file of this program is broken.
+pub fn query_variables(
+    query: &str,
+    catalog: &Catalog,
+    range: Option<ReleaseRange>,
+) -> Result<Result<Variables, String>> {
+    static MIGRATIONS: LazyLock<String> = LazyLock::new(|| expected_objects::migrations().to_string());
+    static EFFECTS: LazyLock<String> = LazyLock::new(|| expected_objects::effects().to_string());
+    static BROUGHT: LazyLock<String> = LazyLock::new(|| expected_objects::brought().to_string());
+    static SCHEMAS: LazyLock<String> = LazyLock::new(|| expected_objects::schemas().to_string());
+    let schema = &catalog.schema;
+    let used = variables_of(query);
+    let mut variables = Variables::for_schema(schema);
+    if ["expected", "release_from", "release_to"].iter().any(|name| used.contains(name)) {
+        let (from, to) = match release_bounds(range) {
+            Ok(bounds) => bounds,
+            Err(obstacle) => return Ok(Err(obstacle)),
+        };
+        variables = variables.text("release_from", from.version()).text("release_to", to.version());
+        if used.contains("expected") {
+            variables = variables.text("expected", expected_objects::expected(schema, to).to_string());
+        }
+    }
+    if used.contains("migrations") {
+        variables = variables.text("migrations", MIGRATIONS.as_str());
+    }
+    if used.contains("effects") {
+        variables = variables.text("effects", EFFECTS.as_str());
+    }
+    if used.contains("brought") {
+        variables = variables.text("brought", BROUGHT.as_str());
+    }
+    if used.contains("schemas") {
+        variables = variables.text("schemas", SCHEMAS.as_str());
+    }
+    if used.contains("objects") {
+        let text =
+            render(SqlFile::parse(embedded_file("sql/catalog/objects.sql")).only_statement()?, &variables)?;
+        variables = variables.sql("objects", SqlFragment::assert_safe(text));
+    }
+    if used.contains("history") {
+        if let Some(reason) = catalog.closed.get("_prisma_migrations") {
+            return Ok(Err(reason.clone()));
+        }
+        variables = variables.sql("history", history_fragment(catalog));
+    }
+    if used.contains("superseded") {
+        let found = match superseded_query(catalog)? {
+            Ok(query) => query,
+            Err(obstacle) => return Ok(Err(obstacle)),
+        };
+        variables = variables.sql("superseded", SqlFragment::assert_safe(found));
+    }
+    if used.contains("code") {
+        let trust = trusted_roles::trust_variables(schema)?;
+        let roles = render_file("sql/catalog/trusted_roles.sql", &variables)?;
+        let text = render_file("sql/catalog/untrusted_code.sql", &trust)?;
+        variables = variables
+            .sql("trusted", SqlFragment::assert_safe(roles))
+            .sql("code", SqlFragment::assert_safe(text));
+    }
+    if used.contains("unfinished") {
+        let found = match &catalog.ledger {
+            LedgerState::Absent => NO_RUNS.to_owned(),
+            LedgerState::Hidden => return Ok(Err(HIDDEN.to_owned())),
+            LedgerState::Distrusted(why) => return Ok(Err(distrusted(why))),
+            LedgerState::Readable => render(
+                SqlFile::parse(embedded_file("sql/ledger/unfinished.sql")).only_statement()?,
+                &variables,
+            )?,
+        };
+        variables = variables.sql("unfinished", SqlFragment::assert_safe(found));
+    }
+    Ok(Ok(variables))
+}
+
+/// `:history`.
+pub fn history_fragment(catalog: &Catalog) -> SqlFragment {
+    if catalog.tables.contains_key("_prisma_migrations") {
+        SqlFragment::qualified(&catalog.schema, "_prisma_migrations")
+    } else {
+        SqlFragment::assert_safe(NO_HISTORY.to_owned())
+    }
+}
+
+/// A query for the applied fixes that upstream has overtaken, or why they cannot be known.
+///
+/// # Errors
+/// When a file of this program is broken.
+pub fn superseded_query(catalog: &Catalog) -> Result<Result<String, String>> {
+    match &catalog.ledger {
+        LedgerState::Absent => Ok(Ok(NO_LEDGER.to_owned())),
+        LedgerState::Hidden => Ok(Err(HIDDEN.to_owned())),
+        LedgerState::Distrusted(why) => Ok(Err(distrusted(why))),
+        LedgerState::Readable => {
+            if let Some(reason) = catalog.closed.get("_prisma_migrations") {
+                return Ok(Err(reason.clone()));
+            }
+            let variables = Variables::for_schema(&catalog.schema)
+                .sql("history", history_fragment(catalog))
+                .text("upstream", UPSTREAM.to_string());
+            render(SqlFile::parse(embedded_file("sql/ledger/superseded.sql")).only_statement()?, &variables)
+                .map(Ok)
+        }
+    }
+}
+
+/// By code the numbers of upstream's migrations that touch what a fix touches: what the fixes' headers say in `upstream`.
+static UPSTREAM: LazyLock<Value> = LazyLock::new(|| {
+    let of_file = |text: &&'static str| {
+        let script = SqlFile::parse(text);
+        let numbers: Vec<&str> = script.header("upstream")?.split_whitespace().collect();
+        Some((script.header("code")?.to_owned(), json!(numbers)))
+    };
+    let files = FILES.iter().filter(|(path, _)| path.starts_with("sql/fixes/")).map(|(_, text)| text);
+    files.filter_map(of_file).collect()
+});
+
+/// The bounds of the release found, or why they are not known.
+///
+/// # Errors
+/// The reason, for a person.
+pub fn release_bounds(range: Option<ReleaseRange>) -> Result<(Release, Release), String> {
+    let range = range.ok_or("the migration history does not tell the release")?;
+    let to = range.to.ok_or("the database is of a newer release than this evodoctor knows")?;
+    Ok((range.from, to))
+}

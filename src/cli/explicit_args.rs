@@ -1,0 +1,63 @@
+//! What was typed, and what is a default.
+
+use std::collections::BTreeSet;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+
+use super::Cli;
+
+/// The options that were typed: these no file overrules.
+#[derive(Debug, Clone, Default)]
+pub struct ExplicitArgs(BTreeSet<String>);
+
+impl Cli {
+    /// The command line, with which of its options were typed. Ends the program where it is wrong, as clap does.
+    pub fn read() -> Self {
+        let matches = Self::command().get_matches();
+        match Self::from_arg_matches(&matches) {
+            Ok(mut cli) => {
+                cli.common.typed = ExplicitArgs::of(&matches);
+                cli
+            }
+            Err(error) => error.format(&mut Self::command()).exit(),
+        }
+    }
+}
+
+impl ExplicitArgs {
+    /// Of a command line, with its subcommands.
+    fn of(matches: &ArgMatches) -> Self {
+        let mut typed = BTreeSet::new();
+        let mut level = Some(matches);
+        while let Some(matches) = level {
+            let is_typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+            typed.extend(matches.ids().map(clap::Id::as_str).filter(|id| is_typed(id)).map(str::to_owned));
+            level = matches.subcommand().map(|(_, matches)| matches);
+        }
+        Self(typed)
+    }
+
+    /// Whether an option was typed; its name as in the code, such as `fail_on`.
+    pub fn contains(&self, option: &str) -> bool {
+        self.0.contains(option)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_not_typed_wherever_the_option_stands() {
+        let typed = |arguments: &[&str]| {
+            let all = ["evodoctor"].iter().chain(arguments);
+            ExplicitArgs::of(&Cli::command().try_get_matches_from(all).expect("a command line"))
+        };
+        for arguments in [&["--format", "json", "check"][..], &["credentials", "list", "--format", "json"]] {
+            let typed = typed(arguments);
+            assert!(typed.contains("format") && !typed.contains("fail_on") && !typed.contains("schema"));
+        }
+        assert!(!typed(&["check"]).contains("format"));
+    }
+}

@@ -1,0 +1,405 @@
+//! `evodoctor fix CODE --batch`: treats rows, of which there may be millions, in many short transactions. Where there is a
+//! constraint to put in place, it comes last.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::shared::apply::{self, abandon, needs_consent, retry_on_lock_timeout};
+use super::shared::code_filter::{self, CodeFilter};
+use super::shared::connect::DatabaseContext;
+use crate::checks::check::{Check, CheckScope, all_checks};
+use crate::checks::context::CheckContext;
+use crate::checks::detector::Detector;
+use crate::checks::references::{Reference, all_references};
+use crate::cli::{self, GlobalOptions};
+use crate::database::query::execute;
+use crate::error::user_error;
+use crate::exit_code::Exit;
+use crate::progress;
+use crate::repair::adaptive_batch::{self, BatchSeries, BatchSizer, CODES, LOOK, ServerLoad};
+use crate::repair::apply_fix::FixExecution;
+use crate::repair::dry_run::{self, ChangeTarget, mark_untreatable};
+use crate::repair::fix::{self, Fix};
+use crate::repair::ledger::AppliedRun;
+use crate::repair::locks::LockRetry;
+use crate::repair::orphan_constraints::{ConstraintState, SavedConstraint};
+use crate::repair::plan::{DatabaseIdentity, FixPlan, plan_hash};
+use crate::repair::privileges;
+use crate::repair::quarantine::RowDiff;
+use crate::repair::row_changes::children_first;
+use crate::report::{Change, Detail, Report, RunInfo};
+use crate::rules::finding::{CheckReport, Finding};
+
+/// Between two batches, and between two looks at a busy server.
+const PAUSE: Duration = Duration::from_millis(50);
+
+const BUSY: Duration = Duration::from_secs(1);
+
+/// What is committed so far.
+#[derive(Debug, Default)]
+struct CommittedBatches {
+    runs: Vec<i64>,
+    fixes: Vec<FixPlan>,
+}
+
+impl CommittedBatches {
+    fn words(&self) -> String {
+        match self.runs.as_slice() {
+            [] => "nothing has been changed".to_owned(),
+            [only] => format!("one batch is committed, run {only}"),
+            [first, .., last] => format!("{} batches are committed, runs {first} to {last}", self.runs.len()),
+        }
+    }
+
+    /// Adds a batch to what the ones before it did.
+    fn add(&mut self, run: i64, plan: FixPlan) {
+        self.runs.push(run);
+        let mut news = Vec::new();
+        let Some(known) = self.fixes.first_mut() else { return self.fixes.push(plan) };
+        for rows in plan.row_diff {
+            let same = |known: &&mut RowDiff| {
+                (&known.table, known.action, &known.columns, &known.reason)
+                    == (&rows.table, rows.action, &rows.columns, &rows.reason)
+            };
+            match known.row_diff.iter_mut().find(same) {
+                Some(known) => known.count += rows.count,
+                None => news.push(rows),
+            }
+        }
+        known.row_diff.extend(news);
+        known.schema_diff.push_str(&plan.schema_diff);
+        known.statements.extend(plan.statements.into_iter().filter(|sql| sql.starts_with("ALTER")));
+        let hazards = plan.hazards.into_iter().filter(|hazard| !known.hazards.contains(hazard));
+        known.hazards.extend(hazards.collect::<Vec<_>>());
+    }
+}
+
+/// What is to be done: the findings, those of child tables before those of their parents.
+struct BatchPlan {
+    check: &'static Check,
+    fix: &'static Fix,
+    report: CheckReport,
+    findings: Vec<Finding>,
+    chosen: Vec<Finding>,
+    left: Vec<Finding>,
+    needs_constraint: bool,
+}
+
+/// Rehearses the first batch of each reference, or applies all.
+///
+/// # Errors
+/// When other codes are named, consent is missing, or a batch cannot be carried out; those before it stay.
+pub async fn run(args: &cli::FixArgs, first: usize, common: &GlobalOptions) -> Result<Exit> {
+    let code = code(&args.codes)?;
+    let (is_named, selection) = (!args.codes.is_empty(), CodeFilter::new(common)?);
+    let by_policy = code_filter::finding_filter(is_named, common);
+    let wanted = |finding: &Finding| (is_named || selection.matches(code)) && by_policy(finding);
+    let allowed = code_filter::parse_hazards(&args.allow)?;
+    let mut opened = DatabaseContext::connect_for_write(common, args.apply).await?;
+    opened.server.may_fire = opened.may_fire(args.apply, &allowed);
+    let subject = opened.change_target();
+    let plan = look_around(&mut opened, &subject, code, wanted).await?;
+    let done = RefCell::new(CommittedBatches::default());
+    let pace = (first, args.waiting.wait);
+    let ended = {
+        let work = async {
+            match args.apply {
+                true => apply(&mut opened, &subject, &plan, &allowed, pace, &done).await,
+                false => rehearse(&mut opened, &subject, &plan, pace, &done).await,
+            }
+        };
+        tokio::select! {
+            ended = work => ended,
+            _ = tokio::signal::ctrl_c() => Err(user_error(
+                "interrupted; the batch that was running is rolled back",
+                "the same command goes on with what is left; evodoctor history lists the runs",
+            )),
+        }
+    };
+    if let Err(error) = ended {
+        abandon(opened.session.connection()).await;
+        let said = done.borrow().words();
+        return Err(if args.apply { error.context(format!("not all is done: {said}")) } else { error });
+    }
+    let report = report(&opened, plan, done.into_inner(), args);
+    let report = if is_named { report.with_policy_unignored(common) } else { report.with_policy(common) };
+    let committed = match &report.detail {
+        Detail::Change(change) => change.run.id.filter(|_| change.run.applied),
+        _ => None,
+    };
+    apply::keep_report_error(report.print(common), committed)?;
+    let Detail::Change(change) = &report.detail else { return Ok(Exit::Failed) };
+    Ok(match (change.fixes.is_empty() || change.run.applied) && change.left.is_empty() {
+        true if report.summary.undecided > 0 => Exit::Undecided,
+        true => Exit::Clean,
+        false => Exit::Findings,
+    })
+}
+
+/// The one code that is treated.
+fn code(named: &[String]) -> Result<&'static str> {
+    let known = |code: &String| CODES.into_iter().find(|known| code.eq_ignore_ascii_case(known));
+    let codes: Option<Vec<&'static str>> = named.iter().map(known).collect();
+    match codes.as_deref() {
+        Some([]) => Ok(CODES[0]),
+        Some([one]) => Ok(one),
+        Some(_) => Err(user_error(
+            "--batch takes one code at a time",
+            "the first one, then the others: evodoctor fix EVO101 --batch, then evodoctor fix EVO103 --batch",
+        )),
+        None => Err(user_error(
+            format!(
+                "--batch is for {}, of which there may be millions of rows: other fixes are of one piece",
+                CODES.join(", ")
+            ),
+            "evodoctor fix EVO101 --batch; the others without it, in one transaction",
+        )),
+    }
+}
+
+async fn look_around(
+    opened: &mut DatabaseContext,
+    subject: &ChangeTarget,
+    code: &str,
+    wanted: impl Fn(&Finding) -> bool,
+) -> Result<BatchPlan> {
+    let check =
+        all_checks().iter().find(|check| check.rule.code == code).context("the code is of a check")?;
+    let fix = fix::find_fix(code).context("the code has a fix")?;
+    opened.session.begin_snapshot().await?;
+    let scope = CheckContext::new(&opened.catalog, subject.range, &subject.server.role);
+    let (report, mut findings) = check.find(opened.session.connection(), &scope).await?;
+    mark_untreatable(&mut findings, &scope);
+    fix::annotate(&mut findings);
+    // What is missing for the last batch is said before the first.
+    let (mut chosen, left): (Vec<_>, Vec<_>) =
+        findings.iter().filter(|finding| wanted(finding)).cloned().partition(|finding| finding.is_fixable);
+    if !chosen.is_empty() {
+        let turn = FixExecution {
+            subject,
+            scope: &scope,
+            finder: Some(check),
+            fix,
+            chosen: &chosen,
+            arguments: None,
+            is_online: false,
+        };
+        let (server, needs) = (&subject.server, [turn.required_privileges()]);
+        let connection = opened.session.connection();
+        privileges::expect_privileges(connection, &opened.catalog, &server.role, &server.database, &needs)
+            .await?;
+    }
+    drop(scope);
+    opened.session.end_snapshot().await?;
+    let all = all_references(&opened.catalog, subject.range);
+    let reference = |finding: &Finding| all.iter().find(|one: &&Reference| one.subject() == finding.key);
+    let table = |finding: &Finding| reference(finding).map(|one| one.child_table.clone()).unwrap_or_default();
+    let mut tables: Vec<String> = chosen.iter().map(table).collect();
+    tables.sort();
+    tables.dedup();
+    let refers = |child: &str, parent: &str| {
+        all.iter().any(|one| one.child_table == child && one.parent_table == parent)
+    };
+    let order = children_first(tables, refers);
+    chosen.sort_by_key(|finding| order.iter().position(|name| *name == table(finding)));
+    // One query selects what all findings of such a fix are about.
+    if fix.family == CheckScope::Once && !chosen.is_empty() {
+        chosen[0].count = chosen.iter().map(|finding| finding.count).sum();
+        chosen.truncate(1);
+    }
+    let is_open = |one: &Reference| {
+        matches!(
+            SavedConstraint::from_reference(one).before,
+            ConstraintState::Absent | ConstraintState::NotValid
+        )
+    };
+    let needs_constraint = chosen.iter().filter_map(reference).any(is_open);
+    Ok(BatchPlan { check, fix, report, findings, chosen, left, needs_constraint })
+}
+
+/// The first batch of each reference, rolled back.
+async fn rehearse(
+    opened: &mut DatabaseContext,
+    subject: &ChangeTarget,
+    plan: &BatchPlan,
+    (first, wait): (usize, Duration),
+    done: &RefCell<CommittedBatches>,
+) -> Result<()> {
+    let connection = opened.session.connection();
+    for finding in &plan.chosen {
+        let keys = adaptive_batch::find_rows(connection, subject, plan.fix, &finding.key, first).await?;
+        let patience = LockRetry::new(wait).dry_run(true);
+        let rehearsed = retry_on_lock_timeout(connection, subject, patience, async |connection, attempt| {
+            adaptive_batch::run_batch(
+                connection,
+                subject,
+                attempt,
+                plan.fix,
+                &finding.key,
+                &keys,
+                &BatchSeries::default(),
+            )
+            .await
+        });
+        let mut batch = rehearsed.await?;
+        execute(connection, "ROLLBACK".into()).await?;
+        batch.plan.notes.push(format!(
+            "{}: rehearsed was a first batch of {} of {} rows; the others are counted and not rehearsed",
+            finding.key, batch.rows, finding.count
+        ));
+        if plan.needs_constraint {
+            batch
+                .plan
+                .notes
+                .push("the constraint is put in place last, in a transaction of its own".to_owned());
+        }
+        done.borrow_mut().fixes.push(batch.plan);
+    }
+    Ok(())
+}
+
+/// Batch after batch, then the constraints.
+async fn apply(
+    opened: &mut DatabaseContext,
+    subject: &ChangeTarget,
+    plan: &BatchPlan,
+    allowed: &[String],
+    (first, wait): (usize, Duration),
+    done: &RefCell<CommittedBatches>,
+) -> Result<()> {
+    if !plan.chosen.is_empty() && !ServerLoad::read(opened.session.connection()).await?.sees_lag {
+        progress::notice(
+            "this role does not see how far standbys are behind (GRANT pg_monitor), so none is waited for",
+        );
+    }
+    let mut pace = BatchSizer::new(first);
+    let mut series = BatchSeries::default();
+    for finding in &plan.chosen {
+        let (mut treated, total) = (0, finding.count);
+        loop {
+            let keys =
+                adaptive_batch::find_rows(opened.session.connection(), subject, plan.fix, &finding.key, LOOK)
+                    .await?;
+            let mut rest = keys.as_slice();
+            while !rest.is_empty() {
+                let (now, later) = rest.split_at(pace.size().min(rest.len()));
+                rest = later;
+                wait_while_busy(opened.session.connection()).await?;
+                let begun = Instant::now();
+                let worked = retry_on_lock_timeout(
+                    opened.session.connection(),
+                    subject,
+                    LockRetry::new(wait),
+                    async |connection, attempt| {
+                        adaptive_batch::run_batch(
+                            connection,
+                            subject,
+                            attempt,
+                            plan.fix,
+                            &finding.key,
+                            now,
+                            &series,
+                        )
+                        .await
+                    },
+                );
+                let batch = worked.await?;
+                expect_consent(&batch.plan, allowed)?;
+                let is_it = |run: &AppliedRun| run.run == batch.run && run.plan_hash == batch.plan.plan_hash;
+                apply::commit_transaction(opened, batch.run, is_it).await?;
+                pace.record_duration(begun.elapsed());
+                treated += batch.rows;
+                progress::notice(&format!(
+                    "{}: {treated} of {total} rows, run {} took {} ms",
+                    finding.key,
+                    batch.run,
+                    begun.elapsed().as_millis()
+                ));
+                done.borrow_mut().add(batch.run, batch.plan);
+                series = batch.series;
+                tokio::time::sleep(PAUSE).await;
+            }
+            if keys.len() < LOOK {
+                break;
+            }
+        }
+    }
+    if !plan.needs_constraint {
+        return Ok(());
+    }
+    let (check, fix) = (plan.check, plan.fix);
+    let series = series.first;
+    let worked = retry_on_lock_timeout(
+        opened.session.connection(),
+        subject,
+        LockRetry::new(wait),
+        async |connection, attempt| {
+            dry_run::complete_batches(connection, subject, attempt, check, fix, &plan.chosen, series).await
+        },
+    );
+    let last = worked.await?;
+    last.fixes.iter().try_for_each(|plan| expect_consent(plan, allowed))?;
+    let is_it = |run: &AppliedRun| run.run == last.run && run.plan_hash == last.plan_hash;
+    apply::commit_transaction(opened, last.run, is_it).await?;
+    for plan in last.fixes {
+        done.borrow_mut().add(last.run, plan);
+    }
+    Ok(())
+}
+
+fn expect_consent(plan: &FixPlan, allowed: &[String]) -> Result<()> {
+    let mut missing = needs_consent(std::slice::from_ref(plan));
+    missing.retain(|hazard| !allowed.contains(hazard));
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(user_error(
+        format!("the batch has hazards that nobody consented to: {}", missing.join(", ")),
+        format!("read it (the same without --apply), then add --allow {}", missing.join(",")),
+    ))
+}
+
+async fn wait_while_busy(connection: &mut sqlx::postgres::PgConnection) -> Result<()> {
+    let mut said = String::new();
+    while let Some(obstacle) = ServerLoad::read(connection).await?.busy_reason() {
+        if obstacle != said {
+            progress::notice(&format!("waiting: {obstacle}"));
+            said = obstacle;
+        }
+        tokio::time::sleep(BUSY).await;
+    }
+    Ok(())
+}
+
+fn report(opened: &DatabaseContext, plan: BatchPlan, done: CommittedBatches, args: &cli::FixArgs) -> Report {
+    let mut fixes = done.fixes;
+    let mut next = Vec::new();
+    if let (Some(first), Some(fix)) = (done.runs.first(), fixes.first_mut()) {
+        fix.notes.push(done_words(&done.runs));
+        next.push(format!("evodoctor undo {first}    shows what undoing all of them would do"));
+    } else if !fixes.is_empty() {
+        let size = args.batch.map(|size| format!("={size}")).unwrap_or_default();
+        next.push(format!("evodoctor fix {} --batch{size}{}", plan.fix.code, apply::apply_arguments(&fixes)));
+    }
+    let subject = opened.change_target();
+    let change = Change {
+        run: RunInfo { id: done.runs.last().copied(), applied: args.apply && !done.runs.is_empty() },
+        plan_hash: plan_hash(&DatabaseIdentity::from_server(&subject.server, &subject.schema), &fixes, &[]),
+        fixes,
+        next,
+        pending: plan.chosen,
+        left: plan.left,
+    };
+    let mut report =
+        Report::new("fix", Detail::Change(change)).with_examination(vec![plan.report], plan.findings);
+    report.database = Some(opened.database_info());
+    report.release = opened.release_info();
+    report
+}
+
+fn done_words(runs: &[i64]) -> String {
+    let done = CommittedBatches { runs: runs.to_vec(), fixes: Vec::new() };
+    format!("{}; locks and statements are those of the first", done.words())
+}

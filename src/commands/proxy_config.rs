@@ -1,0 +1,73 @@
+//! `evodoctor logs --emit`: a proxy's configuration that puts wrong names right.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use anyhow::Result;
+
+use super::logs;
+use super::shared::code_filter::CodeFilter;
+use super::shared::read_logs;
+use crate::access_log::misuse_rules::MisuseKind;
+use crate::access_log::proxy_config;
+use crate::access_log::proxy_config::rewrites::Rewrites;
+use crate::access_log::timestamp::Timestamp;
+use crate::cli::{self, GlobalOptions, ProxyKind};
+use crate::error::user_error;
+use crate::evolution::instances::{Instance, InstanceDirectory};
+use crate::exit_code::Exit;
+use crate::report;
+
+/// Writes the configuration: for every instance, or with logs for what clients got wrong in them.
+///
+/// # Errors
+/// When there is nothing that lists the instances, or it or a log cannot be read.
+pub async fn run(
+    proxy: ProxyKind,
+    args: &cli::LogsArgs,
+    common: &GlobalOptions,
+    selection: &CodeFilter,
+) -> Result<Exit> {
+    let (directory, _) = logs::load_instances(args, common).await?;
+    let directory = directory.map(Arc::new).ok_or_else(|| {
+        user_error(
+            "--emit needs to know the instances, and nothing here lists them",
+            "give --database-url or --env-file, or --instances with the JSON of GET /instance/fetchInstances",
+        )
+    })?;
+    let seen = if args.files.is_empty() { None } else { Some(seen(args, common, &directory).await?) };
+    let wanted = |confusion: MisuseKind, instance: &Instance| {
+        let code = &confusion.rule().code;
+        let is_seen = |seen: &HashSet<_>| seen.contains(&(code.clone(), instance.name.clone()));
+        selection.matches(code) && seen.as_ref().is_none_or(is_seen)
+    };
+    let rewrites = Rewrites::collect(&directory, wanted);
+    report::print(&proxy_config::configuration(proxy, &rewrites, &now()), common.output.as_deref())?;
+    if !common.quiet {
+        eprintln!(
+            "note: {} rewrites for {} instances; {} left as they are, listed in the head",
+            rewrites.safe.len(),
+            rewrites.instances,
+            rewrites.left.len()
+        );
+    }
+    Ok(Exit::Clean)
+}
+
+/// Which instances were called by what kind of wrong name: the rule's code and the right name.
+async fn seen(
+    args: &cli::LogsArgs,
+    common: &GlobalOptions,
+    directory: &Arc<InstanceDirectory>,
+) -> Result<HashSet<(String, String)>> {
+    let findings = read_logs::read_logs_with_progress(args, common, Some(directory)).await?.findings;
+    let name = |extra: &serde_json::Value| extra.as_str().map(str::to_owned);
+    Ok(findings.into_iter().filter_map(|f| Some((f.code, name(f.extra.get("write_instead")?)?))).collect())
+}
+
+/// The time, in UTC.
+fn now() -> String {
+    let seconds = SystemTime::UNIX_EPOCH.elapsed().map_or(0.0, |elapsed| elapsed.as_secs_f64());
+    Timestamp::from_unix(seconds).map_or_else(|| "an unknown time".to_owned(), |time| time.to_string())
+}

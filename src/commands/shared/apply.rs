@@ -1,0 +1,287 @@
+//! What `fix` and `undo` share: trying again when a table is busy, stopping on Ctrl-C, and committing so that one
+//! knows afterwards whether it was.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use sqlx::postgres::PgConnection;
+
+use crate::commands::shared::connect::DatabaseContext;
+use crate::database::query::execute;
+use crate::database::server_error::{ServerFault, is_connection_lost};
+use crate::database::session::Session;
+use crate::error::{user_error, user_error_caused_by};
+use crate::progress;
+use crate::repair::adaptive_batch::CODES;
+use crate::repair::dry_run::{ChangeTarget, DryRun, missing_consent_error};
+use crate::repair::fix::{in_order, needing_consent};
+use crate::repair::ledger::{self, AppliedRun};
+use crate::repair::locks::{self, Blocker, LockAttempt, LockRetry, LockTimeout, LockedTooLong};
+use crate::repair::plan::FixPlan;
+use crate::text::duration::format_argument;
+use crate::text::humanize;
+
+/// How long a server that went away while committing is asked what became of it.
+const ASKING: Duration = Duration::from_secs(30);
+
+/// Whether a change was committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommitOutcome {
+    /// It was.
+    Yes,
+    /// It was rolled back.
+    No,
+}
+
+/// Rehearses with `work`, again and again as long as tables are busy and `wait` lasts. The transaction stays open. `work`
+/// is told how to go about its locks.
+///
+/// # Errors
+/// When it fails for another reason, when the tables stay busy, or on Ctrl-C. It is rolled back then.
+pub async fn dry_run_with_retry<T>(
+    opened: &mut DatabaseContext,
+    subject: &ChangeTarget,
+    patience: LockRetry,
+    work: impl AsyncFn(&mut PgConnection, &LockAttempt) -> Result<T>,
+) -> Result<T> {
+    let result = tokio::select! {
+        result = retry_on_lock_timeout(opened.session.connection(), subject, patience, work) => result,
+        _ = tokio::signal::ctrl_c() => Err(user_error(
+            "interrupted; everything was rolled back and nothing has been changed",
+            "run it again when you like",
+        )),
+    };
+    if result.is_err() {
+        abandon(opened.session.connection()).await;
+    }
+    result.map_err(unchanged)
+}
+
+/// A report that could not be written hides no commit.
+///
+/// # Errors
+/// As `format_argument`; says which run is committed, if any.
+pub fn keep_report_error(written: Result<()>, committed: Option<i64>) -> Result<()> {
+    let Some(run) = committed else { return written };
+    written.map_err(|error| {
+        let next = format!("evodoctor history shows it, and evodoctor undo {run} what undoing it would do");
+        user_error_caused_by(
+            error,
+            format!("run {run} is committed, but its report could not be written"),
+            next,
+        )
+    })
+}
+
+/// Works, again and again as long as tables are busy. The transaction stays open.
+///
+/// # Errors
+/// When it fails for another reason, or the tables stay busy; the transaction may be open then.
+pub async fn retry_on_lock_timeout<T>(
+    connection: &mut PgConnection,
+    subject: &ChangeTarget,
+    mut patience: LockRetry,
+    work: impl AsyncFn(&mut PgConnection, &LockAttempt) -> Result<T>,
+) -> Result<T> {
+    let mut told = Vec::new();
+    loop {
+        let error = match work(connection, &patience.attempt()).await {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        let Some(timeout) = LockTimeout::within(&error, &subject.schema) else { return Err(error) };
+        execute(connection, "ROLLBACK".into()).await?;
+        let blockers = locks::blockers(connection, &timeout).await?;
+        let Some(pause) = patience.pause(&timeout, &blockers) else {
+            return Err(gave_up(&patience, &blockers, &timeout));
+        };
+        let pids: Vec<Option<i32>> = blockers.iter().map(|blocker| blocker.pid).collect();
+        if told != pids || patience.failed() == 1 {
+            progress::notice(&format!("waiting: {}", locks::describe_blockers(&blockers, &timeout)));
+            told = pids;
+        }
+        progress::notice(&format!(
+            "waiting: attempt {} in {:.1} s, for at most {} more; others come first meanwhile, and Ctrl-C ends it",
+            patience.failed() + 1,
+            pause.as_secs_f64(),
+            humanize::format_duration(patience.left()),
+        ));
+        tokio::time::sleep(pause).await;
+    }
+}
+
+fn gave_up(patience: &LockRetry, blockers: &[Blocker], timeout: &LockTimeout) -> anyhow::Error {
+    let attempts = match patience.failed() {
+        1 => "1 attempt".to_owned(),
+        failed => format!("{failed} attempts in {}", humanize::format_duration(patience.elapsed())),
+    };
+    let who = locks::describe_blockers(blockers, timeout);
+    user_error(
+        format!("gave up waiting for a lock after {attempts}: {who}; nothing has been changed"),
+        locks::suggest_next_step(blockers, &format_argument(patience.suggestion())),
+    )
+}
+
+/// Says of trouble with the server that it has left everything as it was.
+fn unchanged(error: anyhow::Error) -> anyhow::Error {
+    if let Some(timeout) = error.chain().find_map(|cause| cause.downcast_ref::<LockedTooLong>()) {
+        return locked_too_long(&timeout.clone());
+    }
+    match ServerFault::from_error(&error) {
+        Some(ServerFault { message, next }) => user_error_caused_by(
+            error,
+            format!("{message}; what was begun is rolled back, and nothing has been changed"),
+            next,
+        ),
+        None => error,
+    }
+}
+
+/// What the reader has to know where writers would have to wait for too long, and the ways on.
+fn locked_too_long(timeout: &LockedTooLong) -> anyhow::Error {
+    let limit = format_argument(timeout.limit);
+    let estimate =
+        timeout.estimate.map(|whole| format!(", about {} in all", humanize::format_duration(whole)));
+    let rows = match timeout.rows {
+        0 => String::new(),
+        rows => format!(" ({} rows to treat{})", humanize::format_count(rows), estimate.unwrap_or_default()),
+    };
+    let during = timeout.code.as_ref().map(|code| format!("{code}: ")).unwrap_or_default();
+    let longer = timeout.estimate.unwrap_or(timeout.limit).max(timeout.limit) * 3;
+    let in_batches = match timeout.code.as_deref().filter(|code| CODES.contains(code)) {
+        Some(code) => format!("in short transactions: evodoctor fix {code} --batch; or "),
+        None => String::new(),
+    };
+    user_error(
+        format!(
+            "{during}writers of {} would have to wait for longer than {limit}{rows}; everything was rolled back and nothing has been \
+             changed",
+            timeout.table
+        ),
+        format!(
+            "{in_batches}on a dump, where nobody waits: --snapshot FILE; or let writers wait for longer: --max-lock {}",
+            format_argument(Duration::from_secs(longer.as_secs().max(1)))
+        ),
+    )
+}
+
+/// Ends the transaction politely where the connection still answers. Where a statement is running, closing the
+/// connection ends it: `client_connection_check_interval` makes the server look.
+pub async fn abandon(connection: &mut PgConnection) {
+    let rolled_back = execute(connection, "ROLLBACK".into());
+    if !matches!(tokio::time::timeout(std::time::Duration::from_millis(200), rolled_back).await, Ok(Ok(_))) {
+        tracing::debug!("the connection is closed with its transaction open; the server rolls it back");
+    }
+}
+
+/// Rolls the rehearsal back.
+///
+/// # Errors
+/// When the connection is lost, which rolls back as well.
+pub async fn roll_back(opened: &mut DatabaseContext) -> Result<()> {
+    execute(opened.session.connection(), "ROLLBACK".into())
+        .await
+        .context("the connection was lost; the server rolls back by itself, nothing was changed")?;
+    Ok(())
+}
+
+/// Commits what was rehearsed where that is asked for and every hazard has consent; otherwise rolls it back.
+///
+/// # Errors
+/// When consent is missing, or it was not committed.
+pub async fn commit_or_rollback(
+    opened: &mut DatabaseContext,
+    rehearsal: &DryRun,
+    apply: bool,
+    allowed: &[String],
+) -> Result<CommitOutcome> {
+    if !apply || rehearsal.fixes.is_empty() {
+        roll_back(opened).await?;
+        return Ok(CommitOutcome::No);
+    }
+    let mut missing = needs_consent(&rehearsal.fixes);
+    missing.retain(|hazard| !allowed.contains(hazard));
+    if !missing.is_empty() {
+        roll_back(opened).await?;
+        return Err(missing_consent_error(&missing));
+    }
+    let is_it = |run: &AppliedRun| run.run == rehearsal.run && run.plan_hash == rehearsal.plan_hash;
+    commit_transaction(opened, rehearsal.run, is_it).await?;
+    Ok(CommitOutcome::Yes)
+}
+
+/// The hazards of a plan that need consent.
+pub fn needs_consent(fixes: &[FixPlan]) -> Vec<String> {
+    let all: Vec<String> = fixes.iter().flat_map(|fix| needing_consent(&fix.code, &fix.hazards)).collect();
+    in_order(&all)
+}
+
+/// `--apply`, with the consent that the plan needs.
+pub fn apply_arguments(fixes: &[FixPlan]) -> String {
+    match needs_consent(fixes).as_slice() {
+        [] => " --apply".to_owned(),
+        hazards => format!(" --apply --allow {}", hazards.join(",")),
+    }
+}
+
+/// Commits the transaction. Where the connection breaks in that moment, the ledger is asked whether it was done: `is_done`
+/// knows the run's line by it.
+///
+/// # Errors
+/// When it was not committed, or nobody can tell.
+pub async fn commit_transaction(
+    opened: &mut DatabaseContext,
+    run: i64,
+    is_done: impl Fn(&AppliedRun) -> bool,
+) -> Result<()> {
+    let Err(error) = execute(opened.session.connection(), "COMMIT".into()).await else { return Ok(()) };
+    if !is_connection_lost(&error) {
+        let error = anyhow::Error::new(error);
+        return Err(unchanged(error.context("the server refused to commit; nothing has been changed")));
+    }
+    progress::notice("the connection was lost while committing; asking the server whether it was done");
+    let limit = tokio::time::sleep(ASKING);
+    let known = tokio::select! {
+        known = outcome(opened, is_done) => Some(known),
+        () = limit => None,
+        _ = tokio::signal::ctrl_c() => None,
+    };
+    match known {
+        Some(true) => Ok(()),
+        Some(false) => Err(user_error_caused_by(
+            error.into(),
+            "the connection was lost before the commit; nothing has been changed",
+            "run it again",
+        )),
+        None => Err(user_error_caused_by(
+            error.into(),
+            format!(
+                "the connection was lost while committing run {run}, and the server does not answer since, so it is not known \
+                 whether it was done: all of it is, or nothing"
+            ),
+            "when the server is back, evodoctor history says which",
+        )),
+    }
+}
+
+/// Whether a change is in the ledger, asked again until the server answers.
+async fn outcome(opened: &mut DatabaseContext, is_done: impl Fn(&AppliedRun) -> bool) -> bool {
+    loop {
+        match ledger_says(opened, &is_done).await {
+            Ok(is_done) => return is_done,
+            Err(error) => tracing::debug!("the server does not say yet: {error:#}"),
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn ledger_says(opened: &mut DatabaseContext, is_done: impl Fn(&AppliedRun) -> bool) -> Result<bool> {
+    let mut other = Session::open(&opened.target).await?;
+    // The server may still be at it: only when its locks are gone does the ledger tell the end.
+    locks::wait_until_ended(other.connection()).await?;
+    other.begin_snapshot().await?;
+    let runs = ledger::read_runs(other.connection(), &opened.schema).await?;
+    other.end_snapshot().await?;
+    opened.session = other;
+    Ok(runs.iter().any(is_done))
+}

@@ -1,0 +1,167 @@
+//! Which codes a command speaks of.
+
+use std::sync::LazyLock;
+
+use anyhow::Result;
+
+use crate::cli::GlobalOptions;
+use crate::database::sql_file::{FILES, SqlFile};
+use crate::error::user_error;
+use crate::repair::fix::{HAZARDS, all_fixes};
+use crate::rules::finding::Finding;
+use crate::rules::registry;
+use crate::text::date::Date;
+use crate::text::suggest::closest_match;
+
+/// More suggestions than these are none.
+const MOST_LIKELY: usize = 3;
+
+/// The codes asked for and not ignored, in capital letters.
+#[derive(Debug, Clone, Default)]
+pub struct CodeFilter {
+    select: Vec<String>,
+    ignore: Vec<String>,
+}
+
+impl CodeFilter {
+    /// Reads `--select` and `--ignore`.
+    ///
+    /// # Errors
+    /// When a code does not exist; the nearest one is suggested.
+    pub fn new(common: &GlobalOptions) -> Result<Self> {
+        Ok(Self { select: parse_codes(&common.select)?, ignore: parse_codes(&common.ignore)? })
+    }
+
+    /// Whether a code is asked for.
+    pub fn matches(&self, code: &str) -> bool {
+        let is_in = |list: &[String]| list.iter().any(|c| c == code);
+        (self.select.is_empty() || is_in(&self.select)) && !is_in(&self.ignore)
+    }
+}
+
+/// Which findings a fix takes: those that `--fail-on` counts and `evodoctor.toml` does not ignore. A code that is named is
+/// taken at any severity, and whatever is ignored.
+pub fn finding_filter(is_named: bool, common: &GlobalOptions) -> impl Fn(&Finding) -> bool {
+    let (policy, today) = (common.policy(), Date::today());
+    move |finding| {
+        is_named
+            || common.fail_on.includes(policy.severity(finding))
+                && policy.ignore_reason(finding, today).is_none()
+    }
+}
+
+/// Whether a fix is taken only when its code is named (`only: named` in its header), whatever its findings count for.
+pub fn needs_explicit_code(code: &str) -> bool {
+    static CODES: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let files = FILES.iter().filter(|(path, _)| path.starts_with("sql/fixes/"));
+        let scripts = files
+            .map(|(_, text)| SqlFile::parse(text))
+            .filter(|script| script.header("only") == Some("named"));
+        scripts.filter_map(|script| script.header("code").map(str::to_owned)).collect()
+    });
+    CODES.iter().any(|one| one == code)
+}
+
+/// Every code there is, in order.
+pub fn all_codes() -> Vec<&'static str> {
+    registry::all_rules().iter().map(|rule| rule.code.as_str()).collect()
+}
+
+/// The codes as they are written in the files. Small letters, a missing `EVO` and what stands between it and the number are
+/// no error.
+///
+/// # Errors
+/// When one does not exist; the nearest ones are suggested.
+pub fn parse_codes(codes: &[String]) -> Result<Vec<String>> {
+    let all = all_codes();
+    codes.iter().map(|code| as_written(code, &all)).collect()
+}
+
+fn as_written(code: &str, all: &[&str]) -> Result<String> {
+    let typed = code.trim().to_ascii_uppercase();
+    let number = typed.strip_prefix("EVO").unwrap_or(&typed).trim_start_matches(['-', '_', ' ']);
+    let meant = format!("EVO{number}");
+    if all.contains(&meant.as_str()) {
+        return Ok(meant);
+    }
+    let see = "evodoctor explain lists every code";
+    let next = match (likely(&meant, all).as_slice(), family(&meant, all)) {
+        ([], Some(family)) => format!("codes of this kind are {family}; {see}"),
+        ([], None) => see.to_owned(),
+        (near, _) => format!("did you mean {}? {see}", near.join(" or ")),
+    };
+    Err(user_error(format!("there is no code {typed}"), next))
+}
+
+/// The codes that one slip of the finger away, or two digits the wrong way round, make what was typed; none when there are
+/// too many to be a help.
+fn likely<'a>(typed: &str, all: &[&'a str]) -> Vec<&'a str> {
+    // Letters that look like digits are no slip at all.
+    let digits: String = typed
+        .chars()
+        .skip(3)
+        .map(|c| match c {
+            'O' | 'Q' => '0',
+            'I' | 'L' => '1',
+            'Z' => '2',
+            'S' => '5',
+            'B' => '8',
+            other => other,
+        })
+        .collect();
+    let read = format!("EVO{digits}");
+    if let Some(code) = all.iter().find(|code| **code == read) {
+        return vec![code];
+    }
+    for slips in 1..=2 {
+        let near: Vec<&str> =
+            all.iter().copied().filter(|code| strsim::damerau_levenshtein(&read, code) == slips).collect();
+        if !near.is_empty() {
+            return if near.len() <= MOST_LIKELY { near } else { Vec::new() };
+        }
+    }
+    Vec::new()
+}
+
+/// The codes that begin with the same digit, from the first to the last.
+fn family(typed: &str, all: &[&str]) -> Option<String> {
+    let kind = typed.get(..4)?;
+    let same = || all.iter().filter(|code| code.starts_with(kind));
+    Some(format!("{} to {}", same().next()?, same().next_back()?))
+}
+
+/// The codes that have a fix.
+///
+/// # Errors
+/// When a code does not exist, or has no fix.
+pub fn parse_fixable_codes(codes: &[String]) -> Result<Vec<String>> {
+    let codes = parse_codes(codes)?;
+    match codes.iter().find(|code| !all_fixes().iter().any(|fix| fix.code == **code)) {
+        None => Ok(codes),
+        Some(code) => {
+            let able = all_fixes().iter().map(|fix| fix.code.as_str()).collect::<Vec<_>>().join(", ");
+            Err(user_error(
+                format!("{code} has no fix that evodoctor could run"),
+                format!("evodoctor explain {code} says what helps; fixes exist for {able}"),
+            ))
+        }
+    }
+}
+
+/// The hazards consented to.
+///
+/// # Errors
+/// When one does not exist.
+pub fn parse_hazards(allowed: &[String]) -> Result<Vec<String>> {
+    let all: Vec<&str> = HAZARDS.iter().map(|(name, _)| *name).collect();
+    match allowed.iter().find(|hazard| !all.contains(&hazard.as_str())) {
+        None => Ok(allowed.to_vec()),
+        Some(hazard) => Err(user_error(
+            format!("{hazard:?} is no hazard that could be allowed"),
+            match closest_match(hazard, &all) {
+                Some(near) => format!("did you mean --allow {near}?"),
+                None => format!("hazards are {}", all.join(", ")),
+            },
+        )),
+    }
+}

@@ -1,0 +1,45 @@
+//! How an examination ends: its report is printed, its metrics are written, and it has an exit code.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::cli::{Cli, GlobalOptions};
+use crate::commands::shared::validate_options;
+use crate::exit_code::Exit;
+use crate::report::Report;
+use crate::report::metrics::{self, MeasuredRun};
+
+/// Tells a report in every way that is asked for.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn emit_report(report: &Report, common: &GlobalOptions, begun: Instant) -> Result<Exit> {
+    report.print(common)?;
+    let exit = report.exit_code(common);
+    if let Some(path) = &common.metrics {
+        let run = MeasuredRun {
+            command: report.command,
+            target: None,
+            exit,
+            took: begun.elapsed(),
+            report: Some((report, common)),
+        };
+        metrics::write_metrics(path, &[run])?;
+    }
+    Ok(exit)
+}
+
+/// A run that could not do its work is in the metrics, too: what the last one left there would look like this one's.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn emit_failure_metrics(cli: &Cli, begun: Instant) -> Result<()> {
+    // Where the file itself was refused, it is none to write to.
+    let is_meant = |path: &&PathBuf| cli.command.takes_baseline() && validate_options::is_textfile_name(path);
+    let Some(path) = cli.common.metrics.as_ref().filter(is_meant) else { return Ok(()) };
+    let (command, _) = cli.command.supported_formats();
+    let run = MeasuredRun { command, target: None, exit: Exit::Failed, took: begun.elapsed(), report: None };
+    metrics::write_metrics(path, &[run])
+}

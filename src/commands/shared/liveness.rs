@@ -1,0 +1,125 @@
+//! What ends a command that would wait for ever: Ctrl-C, `--timeout`, and a server that answers nobody any more. Each command
+//! ends by itself where it can; what is here comes a moment later, when it did not.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::sleep;
+
+use crate::cli::{Cli, Command, CredentialsCommand};
+use crate::commands::shared::cancellation::INTERRUPTED;
+use crate::database::pending_statements;
+use crate::database::session::Session;
+use crate::error::user_error;
+use crate::progress;
+use crate::text::duration::format_argument;
+
+/// How long a command may take to end by itself.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// When it is said that this is waited for.
+const MOMENT: Duration = Duration::from_secs(1);
+
+/// How long statements may be without an answer before the server is asked on another connection.
+const SILENCE: Duration = Duration::from_secs(20);
+
+/// How long such a connection may take, and how often it is tried before the network counts as gone.
+const ATTEMPT: Duration = Duration::from_secs(10);
+const ATTEMPTS: usize = 3;
+
+/// Comes to an end when the command has to, with the reason. Nothing that was not committed is.
+pub async fn until_cancelled(cli: &Cli) -> anyhow::Error {
+    if !uses_database(cli) {
+        return std::future::pending().await;
+    }
+    tokio::select! {
+        error = interrupted(cli) => error,
+        error = timed_out(cli) => error,
+        error = gone() => error,
+    }
+}
+
+/// Commands on a dump have a server of their own, and others none.
+fn uses_database(cli: &Cli) -> bool {
+    let needs_one = matches!(
+        &cli.command,
+        Command::Check(_)
+            | Command::Fix(_)
+            | Command::Undo(_)
+            | Command::History
+            | Command::Credentials(_)
+            | Command::Preflight(_)
+    );
+    needs_one && cli.common.snapshot.is_none()
+}
+
+/// Whether it ends by itself after Ctrl-C, with a report or a rollback.
+fn ends_by_itself(command: &Command) -> bool {
+    match command {
+        Command::History | Command::Credentials(CredentialsCommand::List) => false,
+        Command::Preflight(args) => args.migrations.is_some() || args.several.targets.is_some(),
+        _ => true,
+    }
+}
+
+async fn interrupted(cli: &Cli) -> anyhow::Error {
+    // Where nobody can listen, Ctrl-C ends the program as it does without.
+    let Ok(mut presses) = signal(SignalKind::interrupt()) else { return std::future::pending().await };
+    if presses.recv().await.is_none() {
+        return std::future::pending().await;
+    }
+    if ends_by_itself(&cli.command) {
+        sleep(MOMENT).await;
+        progress::notice(
+            "interrupted: the server's answer is waited for a few seconds; Ctrl-C once more ends at once",
+        );
+        tokio::select! {
+            _ = presses.recv() => std::process::exit(INTERRUPTED),
+            () = sleep(GRACE) => {}
+        }
+    }
+    user_error(
+        "interrupted; what was not committed is rolled back as soon as the server notices",
+        "run it again when you like; evodoctor history lists what is committed",
+    )
+}
+
+async fn timed_out(cli: &Cli) -> anyhow::Error {
+    let timeout = match &cli.command {
+        Command::Check(args) if args.several.targets.is_none() => args.timeout,
+        _ => None,
+    };
+    let Some(timeout) = timeout else { return std::future::pending().await };
+    sleep(timeout.saturating_add(GRACE)).await;
+    user_error(
+        format!("not finished within --timeout {}, and the server does not answer", format_argument(timeout)),
+        "check the network and the server, then try again",
+    )
+}
+
+/// The server answers nothing, and takes no connection either. One that is merely at work takes connections.
+async fn gone() -> anyhow::Error {
+    loop {
+        sleep(MOMENT).await;
+        let mut attempts = 0;
+        while let Some(target) = pending_statements::silent_for(SILENCE) {
+            if Session::is_reachable(&target, ATTEMPT).await {
+                sleep(SILENCE).await;
+                break;
+            }
+            attempts += 1;
+            tracing::debug!(attempts, "the server does not answer");
+            if attempts == ATTEMPTS && pending_statements::silent_for(SILENCE).is_some() {
+                let seconds = (SILENCE + ATTEMPT * 3).as_secs();
+                return user_error(
+                    format!(
+                        "{} has not answered for {seconds} s and takes no connection either: the network or the server is gone",
+                        target.server_name()
+                    ),
+                    "what was not committed is rolled back when the server notices; when it is back, evodoctor history lists what \
+                     is committed",
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Reading logs: with its progress on a terminal, and an end that comes early when it is asked for.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use crate::access_log::formats::columns::LogTemplate;
+use crate::access_log::read_progress::ReadProgress;
+use crate::access_log::{self, LogFindings, ReadOptions};
+use crate::cli::{self, GlobalOptions, LogFormat, OutputFormat};
+use crate::evolution::instances::InstanceDirectory;
+use crate::progress::{ProgressTask, Unit};
+
+/// How often the progress is shown anew.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What the logs say. They are read beside everything else, so that Ctrl-C ends the reading and not the report.
+///
+/// # Errors
+/// When a file cannot be read or understood.
+pub async fn read_logs_with_progress(
+    args: &cli::LogsArgs,
+    common: &GlobalOptions,
+    directory: Option<&Arc<InstanceDirectory>>,
+) -> Result<LogFindings> {
+    let progress = Arc::new(ReadProgress::default());
+    // Who follows a log is told what comes, and waits for no end.
+    let shown = (!args.follow).then(|| ProgressTask::start("reading"));
+    let (args, tells) = (
+        args.clone(),
+        args.follow
+            && matches!(common.format, OutputFormat::Human | OutputFormat::Json)
+            && common.output.is_none(),
+    );
+    let is_json = common.format == OutputFormat::Json;
+    let format = args.log_format.clone().map_or(Ok(access_log::formats::LineFormat::Any), kind)?;
+    let (reading, directory) = (Arc::clone(&progress), directory.cloned());
+    let mut examined = spawn_blocking(move || {
+        let tell = |line: &str| println!("{line}");
+        let options = ReadOptions {
+            format,
+            follow: args.follow,
+            is_json,
+            progress: &reading,
+            told: if tells { Some(&tell) } else { None },
+        };
+        access_log::read_logs(&args.files, directory.as_deref(), &options)
+    });
+    let listen = |kind| signal(kind).context("cannot listen to signals");
+    let (mut interrupted, mut terminated) =
+        (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    loop {
+        tokio::select! {
+            examined = &mut examined => {
+                drop(shown);
+                return examined.context("the reading ended early")?;
+            }
+            _ = interrupted.recv() => progress.stop.store(true, Relaxed),
+            _ = terminated.recv() => progress.stop.store(true, Relaxed),
+            () = sleep(TICK) => shown.iter().for_each(|shown| update(shown, &progress)),
+        }
+    }
+}
+
+/// Shows how far the reading is by now.
+fn update(shown: &ProgressTask, progress: &ReadProgress) {
+    let is_endless = progress.is_endless.load(Relaxed);
+    let total = (!is_endless).then(|| progress.total.load(Relaxed));
+    shown.start_phase("", total, Unit::Bytes);
+    shown.set_position(progress.read.load(Relaxed));
+}
+
+fn kind(format: LogFormat) -> Result<access_log::formats::LineFormat> {
+    use access_log::formats::LineFormat;
+    Ok(match format {
+        LogFormat::Combined => LineFormat::Combined,
+        LogFormat::Json => LineFormat::Json,
+        LogFormat::Haproxy => LineFormat::Haproxy,
+        LogFormat::Alb => LineFormat::Balancer,
+        LogFormat::Text => LineFormat::Text,
+        LogFormat::Nginx(format) => LineFormat::Template(Arc::new(LogTemplate::parse_format(&format)?)),
+    })
+}

@@ -1,0 +1,82 @@
+//! Where `evodoctor.toml` may send what is the caller's. The file lies in a repository, and whoever can change a line of it would
+//! otherwise have any variable, any readable file or PGPASSWORD sent to a server of theirs.
+
+use std::env;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::cli::GlobalOptions;
+use crate::config::{ConfigSection, ConnectionSource, SecretDestination};
+use crate::database::env_file;
+use crate::database::url::{ConnectTarget, fetches_password, has_password};
+use crate::error::user_error;
+
+/// Hosts that may be connected to with what is the caller's, as `--allow-host` names them.
+const VARIABLE: &str = "EVODOCTOR_ALLOW_HOST";
+
+/// Refuses a connection of the file that would take a secret of the caller's to a host that the caller has not named.
+///
+/// # Errors
+/// Names the line and the host, and says how to name it.
+pub fn expect_trusted_host(section: &ConfigSection, common: &GlobalOptions) -> Result<()> {
+    let Some(connection) = &section.connection else { return Ok(()) };
+    let (text, sending) = match connection {
+        ConnectionSource::Url { .. } => {
+            match (connection.secret_destination()?, connection.connection_string()?) {
+                (Some(sending), Some(text)) => (text, sending),
+                _ => return Ok(()),
+            }
+        }
+        ConnectionSource::EnvFile(path) => {
+            // What cannot be read, or used, is said where it is used.
+            let Ok(text) = env_file::connection_string(path) else { return Ok(()) };
+            let Ok(target) = ConnectTarget::parse(&text) else { return Ok(()) };
+            let Some(host) = target.remote_host().filter(|_| !has_password(&text).unwrap_or(false)) else {
+                return Ok(());
+            };
+            let (place, host) = (path.display().to_string(), host.to_owned());
+            (text, SecretDestination { place, host, is_explicit: false })
+        }
+    };
+    if !sending.is_explicit && !has_own_password() && !fetches_password(&text)? {
+        return Ok(());
+    }
+    let Ok(target) = ConnectTarget::parse(&text) else { return Ok(()) };
+    let host = target.remote_host().unwrap_or_default();
+    if named(common).iter().any(|name| name.eq_ignore_ascii_case(host)) {
+        return Ok(());
+    }
+    let SecretDestination { place, host, .. } = sending;
+    Err(user_error(
+        format!(
+            "{place}: a password or a variable of yours would go to {host:?}, which only this file names; whoever can change the \
+             file could have it sent anywhere"
+        ),
+        format!(
+            "if the host is yours, name it too: --allow-host {host}, or {VARIABLE}={host}; or leave the file out (--no-config) and \
+             give --database-url"
+        ),
+    ))
+}
+
+/// Whether libpq's variables or its file would give a password to a connection string without one.
+fn has_own_password() -> bool {
+    let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let in_home = || env::var_os("HOME").is_some_and(|home| Path::new(&home).join(".pgpass").exists());
+    ["PGPASSWORD", "PGPASSFILE", "PGSERVICE"].into_iter().any(is_set) || in_home()
+}
+
+/// The hosts that the caller has named: by option, by variable, or in a connection string of the environment.
+fn named(common: &GlobalOptions) -> Vec<String> {
+    let variable = |name: &str| env::var(name).ok().filter(|value| !value.trim().is_empty());
+    let mut hosts = common.allow_host.clone();
+    hosts.extend(
+        variable(VARIABLE).iter().flat_map(|hosts| hosts.split(',')).map(|host| host.trim().to_owned()),
+    );
+    hosts.extend(variable("PGHOST"));
+    let strings = env_file::NAMES.iter().filter_map(|name| variable(name));
+    let targets = strings.filter_map(|text| ConnectTarget::parse(&text).ok());
+    hosts.extend(targets.filter_map(|target| target.remote_host().map(str::to_owned)));
+    hosts
+}

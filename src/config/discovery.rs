@@ -1,0 +1,51 @@
+//! Where the file is.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::error::user_error;
+
+/// What the file is called.
+pub const NAME: &str = "evodoctor.toml";
+
+/// The nearest file in this folder or one above it, up to the one that holds `.git`, or the root.
+///
+/// # Errors
+/// When it belongs to somebody else: whoever may write above the folder that one works in would decide which database is
+/// examined, and what is ignored.
+pub fn find_config(folder: &Path) -> Result<Option<PathBuf>> {
+    for above in folder.ancestors() {
+        let file = above.join(NAME);
+        if file.is_file() {
+            expect_trusted(&file, folder)?;
+            return Ok(Some(file));
+        }
+        if above.join(".git").exists() {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+/// Its owner is who runs this, root, or whoever owns the folder that one works in.
+fn expect_trusted(file: &Path, folder: &Path) -> Result<()> {
+    let owner = |path: &Path| {
+        fs::metadata(path)
+            .map(|data| data.uid())
+            .with_context(|| format!("{} cannot be read", path.display()))
+    };
+    let (of_file, of_folder) = (owner(file)?, owner(folder)?);
+    if [0, rustix::process::geteuid().as_raw(), of_folder].contains(&of_file) {
+        return Ok(());
+    }
+    let shown = file.display();
+    Err(user_error(
+        format!(
+            "{shown} belongs to neither you nor the owner of this folder (but to user {of_file}), and is not trusted"
+        ),
+        format!("name it if you trust it: --config {shown}; or go without: --no-config"),
+    ))
+}

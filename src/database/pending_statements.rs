@@ -1,0 +1,55 @@
+//! Whether the server still answers: how long all statements under way have been without an answer. A network that has gone
+//! silent sends no error, and what waits for it would wait for ever.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::url::ConnectTarget;
+
+static PULSE: Mutex<Pulse> = Mutex::new(Pulse { under_way: 0, last: None, target: None });
+
+struct Pulse {
+    under_way: usize,
+    /// When a statement was last sent or answered.
+    last: Option<Instant>,
+    /// How the newest connection was made.
+    target: Option<ConnectTarget>,
+}
+
+/// A statement that waits for its answer, as long as this value lives.
+#[derive(Debug)]
+pub struct PendingStatement(());
+
+impl PendingStatement {
+    /// Begins to wait.
+    pub fn start() -> Self {
+        let mut pulse = pulse();
+        pulse.under_way += 1;
+        pulse.last = Some(Instant::now());
+        Self(())
+    }
+}
+
+impl Drop for PendingStatement {
+    fn drop(&mut self) {
+        let mut pulse = pulse();
+        pulse.under_way = pulse.under_way.saturating_sub(1);
+        pulse.last = Some(Instant::now());
+    }
+}
+
+/// Remembers how to connect again.
+pub fn remember_target(target: &ConnectTarget) {
+    pulse().target = Some(target.clone());
+}
+
+/// How to connect again, where statements are under way and none was sent or answered for this long.
+pub fn silent_for(limit: Duration) -> Option<ConnectTarget> {
+    let pulse = pulse();
+    let is_silent = pulse.under_way > 0 && pulse.last.is_some_and(|last| last.elapsed() >= limit);
+    pulse.target.clone().filter(|_| is_silent)
+}
+
+fn pulse() -> MutexGuard<'static, Pulse> {
+    PULSE.lock().unwrap_or_else(PoisonError::into_inner)
+}

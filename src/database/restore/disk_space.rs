@@ -1,0 +1,70 @@
+//! Whether there is room for a dump, before it is restored.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::dump_file::{DumpFile, DumpFormat};
+use crate::error::user_error;
+use crate::text::decompress::Compression;
+
+/// What a server takes before it holds anything, with its log of changes, in bytes.
+const EMPTY: u64 = 160 << 20;
+
+/// Refuses a dump that cannot fit. Estimated from below: a disk that fills up later is told as clearly, while a
+/// wrong refusal has no way around it.
+///
+/// # Errors
+/// Says how much is needed, and where.
+pub fn expect_disk_space(source: &DumpFile, place: &Path) -> Result<()> {
+    let free =
+        rustix::fs::statvfs(place).with_context(|| format!("how much is free in {}", place.display()))?;
+    let free = free.f_bavail.saturating_mul(free.f_frsize);
+    let needed = needed(source);
+    if free >= needed {
+        return Ok(());
+    }
+    Err(user_error(
+        format!(
+            "restoring {} takes about {}, and {} has {} free",
+            source.display_name(),
+            shown(needed),
+            place.display(),
+            shown(free)
+        ),
+        "make room, or choose another place: TMPDIR=/path/with/room evodoctor … (a short path, which every user may \
+         enter when evodoctor runs as root)",
+    ))
+}
+
+/// What the restored database takes, in bytes. Text, as Evolution's messages are, packs to a fifth at least; rows,
+/// their indexes and the log of changes together take about as much as the dump unpacked.
+fn needed(source: &DumpFile) -> u64 {
+    let size = source.size.unwrap_or_default();
+    let is_packed = source.is_compressed || source.packing != Compression::None;
+    let restored = size.saturating_mul(if is_packed { 5 } else { 1 });
+    let laid_out = match (source.format, source.is_archive_file()) {
+        (DumpFormat::Plain, _) | (_, true) => 0,
+        // pg_restore needs it as a file.
+        _ => size,
+    };
+    EMPTY + restored + laid_out
+}
+
+/// A size for people.
+fn shown(bytes: u64) -> String {
+    match bytes >> 20 {
+        megabytes @ 0..1024 => format!("{megabytes} MB"),
+        megabytes => format!("{}.{} GB", megabytes >> 10, (megabytes % 1024) * 10 / 1024),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_shown_in_the_unit_that_fits() {
+        assert_eq!((shown(160 << 20).as_str(), shown(3 << 29).as_str()), ("160 MB", "1.5 GB"));
+    }
+}

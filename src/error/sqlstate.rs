@@ -1,0 +1,131 @@
+//! The server's own words, fit to be shown: without values of rows, which may be secrets, and with what to do.
+
+/// The server's message without values of rows: data exceptions (class 22) quote what they do not understand.
+pub fn without_row_values<'a>(sqlstate: &str, message: &'a str) -> &'a str {
+    match message.split_once(": \"") {
+        Some((what, _)) if sqlstate.starts_with("22") => what,
+        _ => message,
+    }
+}
+
+/// What an error of the driver says: for one of the server its message and SQLSTATE. Its place in Postgres's source, which
+/// the driver adds, helps nobody.
+pub fn describe_error(error: &sqlx::Error) -> String {
+    match error.as_database_error() {
+        Some(error) => {
+            let state = error.code().unwrap_or_default();
+            format!("the server says: {} (SQLSTATE {state})", without_row_values(&state, error.message()))
+        }
+        None => error.to_string(),
+    }
+}
+
+/// What happened and what to do about it, where that does not depend on what was being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SqlstateAdvice {
+    /// What happened.
+    pub what: &'static str,
+    /// What to do.
+    pub next: &'static str,
+}
+
+/// The one table of what to do about an error of the server, by SQLSTATE (Postgres's manual, appendix A). Errors while work
+/// is done, rules about the server (EVO7xx) and refused connections say the same because they all ask here.
+const ADVICE: &[(&[&str], &str, &str)] = &[
+    (
+        &["08001", "08006"],
+        "the server does not answer",
+        "check host and port, that Postgres runs, its listen_addresses, and the firewall; a container's name is known inside its \
+         network only",
+    ),
+    (
+        &["22021"],
+        "this database checks no encoding and holds bytes that are no UTF-8",
+        "this database checks no encoding (SQL_ASCII) and holds bytes that are no UTF-8, which nobody can show or keep \
+         in jsonb; find them with convert_from(COLUMN::bytea, 'UTF8'), which fails on them, and put them right",
+    ),
+    (
+        &["22P05"],
+        "this database's encoding cannot hold every character",
+        "this database's encoding cannot hold every character, which Evolution itself needs: dump it, and restore it into \
+         a database with ENCODING 'UTF8'",
+    ),
+    (&["25006"], "the server takes no writes", "connect to the primary, as a role that may write"),
+    (
+        &["28000"],
+        "pg_hba.conf refuses the connection",
+        "allow the user from this machine in the server's pg_hba.conf and reload it; if the entry asks for TLS, add \
+         sslmode=require",
+    ),
+    (
+        &["28P01"],
+        "the server refuses the password",
+        "check the user and the password; special characters must be percent-encoded in the connection string (@ is %40, # is \
+         %23, / is %2F, ? is %3F, % is %25), and ALTER ROLE … PASSWORD sets a new one",
+    ),
+    (&["3D000"], "the server has no such database", "check the database's name; psql -l lists them"),
+    (
+        &["40001"],
+        "the server could not give a consistent view",
+        "if this is a standby: set hot_standby_feedback = on there, or raise max_standby_streaming_delay; then try again",
+    ),
+    (
+        &["42501"],
+        "this role may not do that",
+        "connect as the owner of Evolution's tables, or have the owner GRANT what is missing",
+    ),
+    (
+        &["53100"],
+        "the server's disk is full",
+        "free disk space for the server, then run it again: nothing has been changed",
+    ),
+    (
+        &["53200"],
+        "the server is out of memory",
+        "look into the server's log, then try again; give the machine or the container more memory (shm_size in a compose file), \
+         or raise max_locks_per_transaction where the log names it",
+    ),
+    (
+        &["53300"],
+        "the server has no connection left",
+        "close connections, or raise max_connections; a connection_limit in Evolution's connection string leaves room",
+    ),
+    (
+        &["55P03"],
+        "a lock did not come free",
+        "somebody has a table for himself that this needs (ALTER TABLE, TRUNCATE, VACUUM FULL): try again when that is done",
+    ),
+    (
+        &["57014"],
+        "the server ended a statement",
+        "raise statement_timeout for this role (options=-c%20statement_timeout%3D0 in the URL), then try again",
+    ),
+    (
+        &["57P01", "57P02"],
+        "the server ended the connection",
+        "look into the server's log for why it ended the connection, then run it again",
+    ),
+    (
+        &["57P03"],
+        "the server starts, stops or recovers",
+        "the server starts, stops or recovers; try again in a moment",
+    ),
+    (
+        &["XX001", "XX002"],
+        "a file of the database is damaged",
+        "stop the server and copy its whole data directory before anything else; then restore the last good backup into a new \
+         cluster. Where only an index is damaged, REINDEX repairs it. Where there is no backup, dump table by table to save what \
+         can be read, and look at the disk before it is used again",
+    ),
+];
+
+/// What is known of an SQLSTATE.
+pub fn lookup(sqlstate: &str) -> Option<SqlstateAdvice> {
+    let (_, what, next) = ADVICE.iter().find(|(states, ..)| states.contains(&sqlstate))?;
+    Some(SqlstateAdvice { what, next })
+}
+
+/// What to do about an error of the server, where that does not depend on what was being done.
+pub fn hint(error: &sqlx::Error) -> Option<&'static str> {
+    lookup(error.as_database_error()?.code()?.as_ref()).map(|advice| advice.next)
+}

@@ -1,0 +1,299 @@
+//! Rehearsal: carries fixes out inside a transaction and looks at what they did. Whoever calls decides whether the
+//! transaction is then committed, so that what is shown is what is applied.
+
+mod obstacle;
+mod request;
+mod touched;
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use sqlx::postgres::PgConnection;
+
+use super::apply_fix::FixExecution;
+use super::fix::Fix;
+use super::ledger::{self, AppliedFix};
+use super::locks::{self, LockAttempt, LockWatch};
+use super::plan::{DatabaseIdentity, FixPlan, LeftOut, plan_hash};
+use super::privileges;
+use super::quarantine::Quarantine;
+use super::row_changes;
+use crate::checks::context::CheckContext;
+use crate::checks::detector::Detector;
+use crate::checks::references::Reference;
+use crate::database::catalog::{self, Catalog, ServerInfo};
+use crate::error::user_error;
+use crate::evolution::release::{MigrationHistory, ReleaseRange};
+use crate::rules::finding::{CheckReport, Finding};
+use request::Request;
+
+/// The database that is to be changed.
+#[derive(Debug, Clone)]
+pub struct ChangeTarget {
+    /// The server and the session.
+    pub server: ServerInfo,
+    /// Evolution's schema.
+    pub schema: String,
+    /// The releases it may be.
+    pub range: Option<ReleaseRange>,
+}
+
+impl ChangeTarget {
+    /// Refuses where the release is no longer what was read before Prisma's lock was taken: migrations have run meanwhile,
+    /// and what was planned was planned for another database.
+    ///
+    /// # Errors
+    /// Names both.
+    pub async fn expect_release(&self, connection: &mut PgConnection, catalog: &Catalog) -> Result<()> {
+        let history = catalog::migration_history(connection, catalog).await?;
+        let range = history.and_then(|rows| MigrationHistory::from_rows(&rows).range);
+        if range == self.range {
+            return Ok(());
+        }
+        let name =
+            |range: Option<ReleaseRange>| range.map_or("unknown".to_owned(), |range| range.to_string());
+        Err(user_error(
+            format!(
+                "migrations have run on this database meanwhile: the release was {} and is {} now; nothing has been changed",
+                name(self.range),
+                name(range)
+            ),
+            "run it again: it looks at what there is now",
+        ))
+    }
+}
+
+/// What a rehearsal did and saw. The transaction is still open.
+#[derive(Debug)]
+pub struct DryRun {
+    /// How the checks came out that were run.
+    pub checks: Vec<CheckReport>,
+    /// What they found before anything was changed.
+    pub findings: Vec<Finding>,
+    /// What each fix did, in order.
+    pub fixes: Vec<FixPlan>,
+    /// Findings that were asked for and have no fix that fits.
+    pub left: Vec<Finding>,
+    /// Those of them whose fix met an obstacle: the plan's hash covers them.
+    pub obstructed: Vec<LeftOut>,
+    /// The hash of the whole plan.
+    pub plan_hash: String,
+    /// The number this run has in the ledger if it is committed.
+    pub run: i64,
+    /// The first run of the batches that this one completes.
+    pub series: Option<i64>,
+    applied: Vec<AppliedFix>,
+}
+
+impl DryRun {
+    fn begun(run: i64) -> Self {
+        Self {
+            checks: Vec::new(),
+            findings: Vec::new(),
+            fixes: Vec::new(),
+            left: Vec::new(),
+            obstructed: Vec::new(),
+            plan_hash: String::new(),
+            run,
+            series: None,
+            applied: Vec::new(),
+        }
+    }
+
+    /// Forgets what is left of a rule that is asked again.
+    fn forget_left(&mut self, code: &str) {
+        self.left.retain(|left| left.code != code);
+        self.obstructed.retain(|left| left.code != code);
+    }
+
+    /// Adds findings that were not known before.
+    fn add_findings(&mut self, findings: &[Finding]) {
+        for finding in findings {
+            if !self.findings.iter().any(|known| known.code == finding.code && known.key == finding.key) {
+                self.findings.push(finding.clone());
+            }
+        }
+    }
+
+    /// Leaves findings to a person: they are as they were found, and nothing is done about them.
+    fn leave(&mut self, left: Vec<Finding>) {
+        for finding in &left {
+            let is_it = |known: &&mut Finding| known.code == finding.code && known.key == finding.key;
+            if let Some(known) = self.findings.iter_mut().find(is_it) {
+                *known = finding.clone();
+            }
+        }
+        let left_out = |finding: &Finding| LeftOut { code: finding.code.clone(), key: finding.key.clone() };
+        self.obstructed.extend(left.iter().map(left_out));
+        self.obstructed.sort();
+        self.left.extend(left);
+    }
+
+    /// Ends it with the ledger's lines, which belong to what is rehearsed: they may have to wait for others, too.
+    async fn finished(
+        mut self,
+        connection: &mut PgConnection,
+        watch: &LockWatch,
+        subject: &ChangeTarget,
+    ) -> Result<Self> {
+        let identity = DatabaseIdentity::from_server(&subject.server, &subject.schema);
+        self.plan_hash = plan_hash(&identity, &self.fixes, &self.obstructed);
+        if !self.applied.is_empty() {
+            ledger::record_run(
+                connection,
+                &subject.schema,
+                subject.range,
+                &self.plan_hash,
+                &self.applied,
+                self.series,
+            )
+            .await
+            .map_err(ledger::as_timeout)?;
+        }
+        for (position, plan) in self.fixes.iter_mut().enumerate() {
+            plan.locks = watch.held(position + 1);
+        }
+        Ok(self)
+    }
+}
+
+/// Carries out the fixes of every finding that is `wanted`, in the order of the finders, which is that of their codes: data
+/// before keys, so that a key can be built on clean data. All of them are asked before the first lock is taken; who may have
+/// another answer after a fix is asked again when its turn comes. Where it `is_online`, what others would have to wait for is
+/// left for after the transaction.
+///
+/// # Errors
+/// [`locks::LockTimeout`] when a table was busy: roll back and begin again. Everything else is final; the caller rolls back.
+pub async fn dry_run(
+    connection: &mut PgConnection,
+    subject: &ChangeTarget,
+    attempt: &LockAttempt,
+    finders: &[&dyn Detector],
+    wanted: impl Fn(&Finding) -> bool,
+    is_online: bool,
+    allowed: &[String],
+) -> Result<DryRun> {
+    let mut watch = LockWatch::limited(attempt.max_lock);
+    let request = Request { subject, attempt, finders, wanted: &wanted, is_online, allowed };
+    let rehearsed = request.carry_out(connection, &mut watch).await;
+    rehearsed.map_err(|error| watch.explain(error))
+}
+
+/// Says which hazards nobody consented to.
+pub fn missing_consent_error(missing: &[String]) -> anyhow::Error {
+    user_error(
+        format!(
+            "the plan has hazards that nobody consented to: {}; nothing has been changed",
+            missing.join(", ")
+        ),
+        format!("read it (the same without --apply), then add --allow {}", missing.join(",")),
+    )
+}
+
+/// Carries out an operation with its arguments.
+///
+/// # Errors
+/// As [`dry_run`]; a refusal names what stands in the way.
+pub async fn run_operation(
+    connection: &mut PgConnection,
+    subject: &ChangeTarget,
+    attempt: &LockAttempt,
+    operation: &'static Fix,
+    arguments: &BTreeMap<String, String>,
+) -> Result<DryRun> {
+    let task = Task { finder: None, fix: operation, chosen: &[], arguments: Some(arguments), series: None };
+    alone(connection, subject, attempt, task).await
+}
+
+/// Completes what batches have begun: treats what is left of the findings, and puts the constraints in place, as a run of `series`.
+///
+/// # Errors
+/// As [`dry_run`].
+pub async fn complete_batches(
+    connection: &mut PgConnection,
+    subject: &ChangeTarget,
+    attempt: &LockAttempt,
+    finder: &dyn Detector,
+    fix: &'static Fix,
+    chosen: &[Finding],
+    series: Option<i64>,
+) -> Result<DryRun> {
+    alone(connection, subject, attempt, Task { finder: Some(finder), fix, chosen, arguments: None, series })
+        .await
+}
+
+/// One turn that is a run of its own, or of a series.
+struct Task<'a> {
+    finder: Option<&'a dyn Detector>,
+    fix: &'static Fix,
+    chosen: &'a [Finding],
+    arguments: Option<&'a BTreeMap<String, String>>,
+    series: Option<i64>,
+}
+
+async fn alone(
+    connection: &mut PgConnection,
+    subject: &ChangeTarget,
+    attempt: &LockAttempt,
+    task: Task<'_>,
+) -> Result<DryRun> {
+    locks::begin_change(connection, attempt.moment).await?;
+    let mut watch = LockWatch::limited(attempt.max_lock);
+    watch.next_fix();
+    let catalog = Catalog::read(connection, &subject.schema).await?;
+    subject.expect_release(connection, &catalog).await?;
+    let scope = CheckContext::new(&catalog, subject.range, &subject.server.role);
+    let Task { finder, fix, chosen, arguments, series } = task;
+    let turn = FixExecution { subject, scope: &scope, finder, fix, chosen, arguments, is_online: false };
+    let needs = [turn.required_privileges()];
+    privileges::expect_privileges(
+        connection,
+        &catalog,
+        &subject.server.role,
+        &subject.server.database,
+        &needs,
+    )
+    .await?;
+    let run = ledger::create_or_upgrade(
+        connection,
+        &subject.schema,
+        &subject.server.role,
+        &subject.server.database,
+    )
+    .await
+    .map_err(ledger::as_timeout)?;
+    let mut quarantine = Quarantine::new(run, attempt.is_dry_run);
+    let (plan, applied) = turn.run(connection, attempt, &mut watch, &mut quarantine).await?;
+    let mut result = DryRun::begun(run);
+    result.fixes.push(plan);
+    result.applied.push(applied);
+    result.series = series;
+    result.finished(connection, &watch, subject).await
+}
+
+/// A missing key cannot be built where rows that refer to nothing are left to a person.
+fn mark_unbuildable(findings: &mut [Finding], scope: &CheckContext<'_>, left: &[Finding]) {
+    let is_left = |reference: &&Reference| left.iter().any(|left| left.key == reference.subject());
+    for reference in scope.references.iter().filter(is_left) {
+        let key = format!("missing key {} of {}", reference.constraint, reference.child_table);
+        for finding in findings.iter_mut().filter(|finding| finding.key == key) {
+            finding.is_fixable = false;
+            finding
+                .detail
+                .push_str("; rows that refer to nothing, which are left to you (EVO101), are in its way");
+        }
+    }
+}
+
+/// Findings about references whose rows cannot be treated are left to a person.
+pub fn mark_untreatable(findings: &mut [Finding], scope: &CheckContext<'_>) {
+    for finding in findings {
+        let reference = scope.references.iter().find(|reference| reference.subject() == finding.key);
+        if let Some(Err(reason)) =
+            reference.map(|reference| row_changes::orphan_treatment(reference, scope.catalog))
+        {
+            finding.is_fixable = false;
+            finding.detail.push_str(&format!("; what to do with the rows is left to you: {reason}"));
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! A run of fixes inside one transaction: every finder is asked before the first lock, each fix is carried out behind a savepoint
+//! of its own, and the run goes round until the fixes have left nothing that it may take.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use sqlx::postgres::PgConnection;
+
+use super::obstacle::{Obstacle, not_carried_out};
+use super::touched::Touched;
+use super::{ChangeTarget, DryRun, mark_unbuildable, mark_untreatable, missing_consent_error};
+use crate::checks::check::CheckScope;
+use crate::checks::context::CheckContext;
+use crate::checks::detector::Detector;
+use crate::database::catalog::Catalog;
+use crate::database::query::execute;
+use crate::progress::{ProgressTask, Unit};
+use crate::repair::apply_fix::FixExecution;
+use crate::repair::fix::{self, Fix};
+use crate::repair::ledger::{self, AppliedFix};
+use crate::repair::locks::{self, LockAttempt, LockMode, LockWatch};
+use crate::repair::plan::{FixPlan, to_millis};
+use crate::repair::privileges::{self, RequiredPrivileges};
+use crate::repair::quarantine::Quarantine;
+use crate::rules::finding::{CheckReport, Finding};
+
+/// How often a run goes round. A second time is seldom needed; what comes back again and again is left to a person.
+const MOST_ROUNDS: usize = 5;
+
+/// What is asked for.
+pub(super) struct Request<'a> {
+    pub(super) subject: &'a ChangeTarget,
+    pub(super) attempt: &'a LockAttempt,
+    pub(super) finders: &'a [&'a dyn Detector],
+    pub(super) wanted: &'a dyn Fn(&Finding) -> bool,
+    pub(super) is_online: bool,
+    /// The hazards consented to.
+    pub(super) allowed: &'a [String],
+}
+
+/// What a finder said, and how long that took.
+struct Answer {
+    report: CheckReport,
+    findings: Vec<Finding>,
+    took: Duration,
+}
+
+/// How far the run is.
+struct State {
+    catalog: Catalog,
+    /// What the finders said before anything was locked, by their place; taken when their turn comes.
+    answers: BTreeMap<usize, Answer>,
+    /// How many fixes there had been when each finder was last asked; nothing for those that were not.
+    asked: BTreeMap<usize, usize>,
+    touched: Touched,
+    /// What is finished after the transaction, by code and key: until then it is still found.
+    deferred: BTreeSet<(String, String)>,
+    quarantine: Quarantine,
+    result: DryRun,
+    /// The last error that kept a fix from being carried out.
+    last: Option<anyhow::Error>,
+}
+
+impl Request<'_> {
+    pub(super) async fn carry_out(
+        &self,
+        connection: &mut PgConnection,
+        watch: &mut LockWatch,
+    ) -> Result<DryRun> {
+        let work = ProgressTask::start(if self.attempt.is_dry_run { "dry run" } else { "fixing" });
+        let mut state = self.prepare(connection, &work).await?;
+        for round in 1.. {
+            work.start_phase("", Some(self.finders.len() as u64), Unit::Steps);
+            let before = state.touched.now();
+            for step in 0..self.finders.len() {
+                work.set_position(step as u64);
+                self.step(connection, watch, &mut state, step, round, &work).await?;
+            }
+            if state.touched.now() == before || round > MOST_ROUNDS {
+                break;
+            }
+        }
+        match state.last {
+            // The only thing that there was to do could not be done.
+            Some(error) if state.result.fixes.is_empty() && state.result.obstructed.len() == 1 => Err(error),
+            _ => state.result.finished(connection, watch, self.subject).await,
+        }
+    }
+
+    /// What can be done before the first lock.
+    async fn prepare(&self, connection: &mut PgConnection, work: &ProgressTask) -> Result<State> {
+        let Self { subject, attempt, .. } = *self;
+        locks::begin_change(connection, attempt.moment).await?;
+        let catalog = Catalog::read(connection, &subject.schema).await?;
+        subject.expect_release(connection, &catalog).await?;
+        let answers = self.ask_all(connection, &catalog, work).await?;
+        self.expect_rights(connection, &catalog, &answers).await?;
+        let run = ledger::create_or_upgrade(
+            connection,
+            &subject.schema,
+            &subject.server.role,
+            &subject.server.database,
+        )
+        .await
+        .map_err(ledger::as_timeout)?;
+        if !attempt.is_dry_run {
+            self.expect_consent(connection, &catalog, &answers).await?;
+        }
+        Ok(State {
+            catalog,
+            answers,
+            asked: BTreeMap::new(),
+            touched: Touched::default(),
+            deferred: BTreeSet::new(),
+            quarantine: Quarantine::new(run, attempt.is_dry_run),
+            result: DryRun::begun(run),
+            last: None,
+        })
+    }
+
+    /// One finder's step: what it finds now is treated, or left to a person.
+    async fn step(
+        &self,
+        connection: &mut PgConnection,
+        watch: &mut LockWatch,
+        state: &mut State,
+        step: usize,
+        round: usize,
+        work: &ProgressTask,
+    ) -> Result<()> {
+        let (catalog, finder) = (state.catalog.clone(), self.finders[step]);
+        let scope = self.scope(&catalog);
+        let asked = state.asked.get(&step).copied();
+        let is_concerned = state.touched.concerns(finder, &scope, asked.unwrap_or(0));
+        if !scope.applies(finder.rule()) || (asked.is_some() && !is_concerned) {
+            return Ok(());
+        }
+        let known = state.answers.remove(&step).filter(|_| !is_concerned);
+        let Answer { report, mut findings, took } = match known {
+            Some(answer) => answer,
+            None => ask(connection, finder, &scope).await?,
+        };
+        state.asked.insert(step, state.touched.now());
+        if asked.is_none() {
+            state.result.checks.push(report);
+        }
+
+        let code = &finder.rule().code;
+        state.result.forget_left(code);
+        findings.retain(|finding| !state.deferred.contains(&(code.clone(), finding.key.clone())));
+        mark_untreatable(&mut findings, &scope);
+        mark_unbuildable(&mut findings, &scope, &state.result.left);
+        if round > MOST_ROUNDS {
+            leave_what_comes_back(&mut findings);
+        }
+        fix::annotate(&mut findings);
+        state.result.add_findings(&findings);
+        let (chosen, left): (Vec<Finding>, Vec<Finding>) =
+            findings.into_iter().filter(|f| (self.wanted)(f)).partition(|f| f.is_fixable);
+        state.result.left.extend(left);
+        let Some(fix) = fix::find_fix(code).filter(|_| !chosen.is_empty()) else { return Ok(()) };
+
+        work.set_message(format!("{} {}", fix.code, finder.rule().title()));
+        self.repair(connection, watch, state, &scope, step, fix, chosen, took).await?;
+        // It has shown rows meanwhile.
+        work.start_phase("", Some(self.finders.len() as u64), Unit::Steps);
+        work.set_position(step as u64);
+        Ok(())
+    }
+
+    /// Carries out a fix for as many of its findings as it can be carried out for; the others are left with what stands in
+    /// their way.
+    #[expect(clippy::too_many_arguments, reason = "one caller, and each is a thing of its own")]
+    async fn repair(
+        &self,
+        connection: &mut PgConnection,
+        watch: &mut LockWatch,
+        state: &mut State,
+        scope: &CheckContext<'_>,
+        step: usize,
+        fix: &'static Fix,
+        mut chosen: Vec<Finding>,
+        took: Duration,
+    ) -> Result<()> {
+        while !chosen.is_empty() {
+            let turn = self.turn(scope, step, fix, &chosen);
+            turn.expect_consent_to_triggers()?;
+            let obstacle = match self.behind_savepoint(connection, watch, state, &turn, true).await? {
+                Ok((mut plan, applied)) => {
+                    plan.timing.finding_ms += to_millis(took);
+                    self.carried_out(connection, state, step, &chosen, plan, applied).await?;
+                    return Ok(());
+                }
+                Err(obstacle) => obstacle,
+            };
+            let mut obstacles: BTreeMap<String, Obstacle> = BTreeMap::new();
+            if chosen.len() > 1 && fix.family != CheckScope::Once {
+                // Which of them is it? Each by itself, and rolled back.
+                for finding in &chosen {
+                    let turn = self.turn(scope, step, fix, std::slice::from_ref(finding));
+                    if let Err(own) = self.behind_savepoint(connection, watch, state, &turn, false).await? {
+                        obstacles.insert(finding.key.clone(), own);
+                    }
+                }
+            }
+            let is_all = obstacles.is_empty();
+            let (left, others): (Vec<Finding>, Vec<Finding>) =
+                chosen.into_iter().partition(|finding| is_all || obstacles.contains_key(&finding.key));
+            let leave = |finding: Finding| obstacles.get(&finding.key).unwrap_or(&obstacle).leave(finding);
+            let mut left: Vec<Finding> = left.into_iter().map(leave).collect();
+            fix::annotate(&mut left);
+            state.result.leave(left);
+            state.last = Some(not_carried_out(obstacle.error, fix));
+            chosen = others;
+        }
+        Ok(())
+    }
+
+    /// Carries out a fix behind a savepoint. What stands in the way of this fix alone is rolled back with it; so is all of it
+    /// where it is not to be kept.
+    async fn behind_savepoint(
+        &self,
+        connection: &mut PgConnection,
+        watch: &mut LockWatch,
+        state: &mut State,
+        turn: &FixExecution<'_>,
+        is_kept: bool,
+    ) -> Result<Result<(FixPlan, AppliedFix), Obstacle>> {
+        execute(connection, "SAVEPOINT evodoctor_fix".into()).await?;
+        let (held, kept) = (watch.savepoint(), state.quarantine.clone());
+        watch.next_fix();
+        let done = turn.run(connection, self.attempt, watch, &mut state.quarantine).await;
+        let done = match done.map_err(|error| watch.explain(error)) {
+            Ok(done) => Ok(done),
+            Err(error) => Err(Obstacle::within(error, &self.subject.schema)
+                .map_err(|error| not_carried_out(error, turn.fix))?),
+        };
+        let end = if done.is_ok() && is_kept { "" } else { "ROLLBACK TO SAVEPOINT evodoctor_fix; " };
+        execute(connection, format!("{end}RELEASE SAVEPOINT evodoctor_fix")).await?;
+        if !end.is_empty() {
+            watch.roll_back_to(held);
+            state.quarantine = kept;
+        }
+        Ok(done)
+    }
+
+    /// Notes what a fix did.
+    async fn carried_out(
+        &self,
+        connection: &mut PgConnection,
+        state: &mut State,
+        step: usize,
+        chosen: &[Finding],
+        plan: FixPlan,
+        applied: AppliedFix,
+    ) -> Result<()> {
+        if !applied.steps.later.is_empty() {
+            state.deferred.extend(chosen.iter().map(|finding| (finding.code.clone(), finding.key.clone())));
+        }
+        state.touched.add(&plan, &applied);
+        // It has been verified: what it is about is as it should be until another fix comes.
+        state.asked.insert(step, state.touched.now());
+        state.result.fixes.push(plan);
+        state.result.applied.push(applied);
+        state.catalog = Catalog::read(connection, &self.subject.schema).await?;
+        Ok(())
+    }
+
+    /// Asks every finder, before anything is locked or changed.
+    async fn ask_all(
+        &self,
+        connection: &mut PgConnection,
+        catalog: &Catalog,
+        work: &ProgressTask,
+    ) -> Result<BTreeMap<usize, Answer>> {
+        let scope = self.scope(catalog);
+        let mut answers = BTreeMap::new();
+        work.start_phase("looking", Some(self.finders.len() as u64), Unit::Steps);
+        for (step, finder) in self.finders.iter().enumerate() {
+            work.set_position(step as u64);
+            if scope.applies(finder.rule()) {
+                work.set_message(format!("looking for {} {}", finder.rule().code, finder.rule().title()));
+                answers.insert(step, ask(connection, *finder, &scope).await?);
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Says all of what this role lacks for the fixes before the first begins.
+    async fn expect_rights(
+        &self,
+        connection: &mut PgConnection,
+        catalog: &Catalog,
+        answers: &BTreeMap<usize, Answer>,
+    ) -> Result<()> {
+        let subject = self.subject;
+        let scope = self.scope(catalog);
+        let mut needs: Vec<RequiredPrivileges> = Vec::new();
+        if privileges::is_limited_role(catalog) {
+            for (step, fix, chosen) in self.chosen(&scope, answers) {
+                needs.push(self.turn(&scope, step, fix, &chosen).required_privileges());
+            }
+        }
+        privileges::expect_privileges(
+            connection,
+            catalog,
+            &subject.server.role,
+            &subject.server.database,
+            &needs,
+        )
+        .await
+        .map_err(ledger::as_timeout)
+    }
+
+    /// Refuses hazards that nobody consented to before the first lock. What only an earlier fix brings about shows up at the
+    /// end, as in every run.
+    async fn expect_consent(
+        &self,
+        connection: &mut PgConnection,
+        catalog: &Catalog,
+        answers: &BTreeMap<usize, Answer>,
+    ) -> Result<()> {
+        let scope = self.scope(catalog);
+        let mut lacking: Vec<String> = Vec::new();
+        for (step, fix, chosen) in self.chosen(&scope, answers) {
+            let turn = self.turn(&scope, step, fix, &chosen);
+            lacking.extend(turn.lacks_consent(connection, self.allowed).await?);
+        }
+        match fix::in_order(&lacking).as_slice() {
+            [] => Ok(()),
+            missing => Err(missing_consent_error(missing)),
+        }
+    }
+
+    /// The findings to repair, by their finder's place, with their fix.
+    fn chosen(
+        &self,
+        scope: &CheckContext<'_>,
+        answers: &BTreeMap<usize, Answer>,
+    ) -> Vec<(usize, &'static Fix, Vec<Finding>)> {
+        let of_one = |(step, answer): (&usize, &Answer)| {
+            let mut findings = answer.findings.clone();
+            mark_untreatable(&mut findings, scope);
+            fix::annotate(&mut findings);
+            findings.retain(|finding| finding.is_fixable && (self.wanted)(finding));
+            let fix = fix::find_fix(&self.finders[*step].rule().code)?;
+            Some((*step, fix, findings))
+        };
+        answers.iter().filter_map(of_one).filter(|(_, _, chosen)| !chosen.is_empty()).collect()
+    }
+
+    fn turn<'t>(
+        &'t self,
+        scope: &'t CheckContext<'t>,
+        step: usize,
+        fix: &'static Fix,
+        chosen: &'t [Finding],
+    ) -> FixExecution<'t> {
+        let (subject, finder) = (self.subject, Some(self.finders[step]));
+        FixExecution { subject, scope, finder, fix, chosen, arguments: None, is_online: self.is_online }
+    }
+
+    fn scope<'c>(&'c self, catalog: &'c Catalog) -> CheckContext<'c> {
+        let mut scope = CheckContext::new(catalog, self.subject.range, &self.subject.server.role);
+        scope.gives_way = true;
+        scope
+    }
+}
+
+async fn ask(
+    connection: &mut PgConnection,
+    finder: &dyn Detector,
+    scope: &CheckContext<'_>,
+) -> Result<Answer> {
+    let begun = Instant::now();
+    let (report, findings) = finder.find(connection, scope).await.map_err(|error| {
+        let every: Vec<String> = scope.catalog.tables.keys().cloned().collect();
+        locks::as_timeout(error, &scope.catalog.schema, &every, LockMode::AccessShare)
+    })?;
+    Ok(Answer { report, findings, took: begun.elapsed() })
+}
+
+fn leave_what_comes_back(findings: &mut [Finding]) {
+    for finding in findings.iter_mut().filter(|finding| finding.is_fixable) {
+        finding.is_fixable = false;
+        finding.detail.push_str(&format!(
+            "; left to you: other fixes of this run bring it back each time, after {MOST_ROUNDS} rounds still; next: evodoctor fix {} \
+             by itself",
+            finding.code
+        ));
+    }
+}

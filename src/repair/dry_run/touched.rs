@@ -1,0 +1,47 @@
+//! What the fixes of a run have changed so far: an answer of before may be another now.
+
+use std::collections::BTreeSet;
+
+use crate::checks::context::CheckContext;
+use crate::checks::detector::Detector;
+use crate::repair::ledger::AppliedFix;
+use crate::repair::plan::FixPlan;
+
+/// What each fix of a run has changed, in order.
+#[derive(Debug, Default)]
+pub(super) struct Touched {
+    fixes: Vec<Changes>,
+}
+
+#[derive(Debug, Default)]
+struct Changes {
+    tables: BTreeSet<String>,
+    is_schema: bool,
+}
+
+impl Touched {
+    /// How many fixes there were: who is asked now knows what they did.
+    pub(super) fn now(&self) -> usize {
+        self.fixes.len()
+    }
+
+    /// Adds the next fix.
+    pub(super) fn add(&mut self, plan: &FixPlan, applied: &AppliedFix) {
+        let mut changes = Changes { is_schema: !plan.schema_diff.is_empty(), ..Changes::default() };
+        changes.tables.extend(plan.row_diff.iter().map(|diff| diff.table.clone()));
+        changes.tables.extend(applied.ddl_after.keys().cloned());
+        // A fix that only sends statements may have changed rows by them.
+        changes.tables.extend(applied.tables.iter().filter(|_| plan.row_diff.is_empty()).cloned());
+        self.fixes.push(changes);
+    }
+
+    /// Whether a finder may answer otherwise than it did when there were `asked` fixes.
+    pub(super) fn concerns(&self, finder: &dyn Detector, scope: &CheckContext<'_>, asked: usize) -> bool {
+        self.fixes[asked..].iter().any(|changes| {
+            // Whatever asks for the history may do so by another name than the table's.
+            (changes.is_schema && finder.reads_catalog())
+                || changes.tables.contains("_prisma_migrations")
+                || changes.tables.iter().any(|table| finder.reads(table, scope))
+        })
+    }
+}

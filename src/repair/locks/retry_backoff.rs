@@ -1,0 +1,197 @@
+//! How long a change waits for others, and how it keeps out of their way meanwhile.
+//!
+//! Who waits for a strong lock holds up everybody who comes after, even those who want no more than what the others have. So
+//! each attempt stands in the queue for a moment only, and lets all of them through before the next one. The moments and the
+//! pauses grow: who is busy for long is asked seldom. Nobody knows what the other tools' clocks do, hence the jitter.
+//!
+//! Each attempt also learns from those before it. Where writers lock two tables one after the other, and a change takes them
+//! the other way round, somebody who has the one and waits for the other stands in its way every time, and it in his. So a
+//! table that did not come is the first to be asked for in the next attempt: the order gets to be that of the writers.
+
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+
+use super::blockers::Blocker;
+use super::{LockMode, LockTimeout};
+
+/// The first moment in the queue, and the longest.
+const MOMENTS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
+
+/// The first pause, and the longest. Each is longer than the moment before it, also at the end of its jitter.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+
+/// A worker of autovacuum gives way to who has waited for `deadlock_timeout`. Where that is longer, it may finish.
+const LONGEST_FOR_AUTOVACUUM: Duration = Duration::from_secs(3);
+
+/// How one attempt goes about its locks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockAttempt {
+    /// How long it may stand in a queue, for one step's tables together.
+    pub moment: Duration,
+    /// What it locks before any other table, and how: what earlier attempts did not get, the last one first.
+    pub first: Vec<(String, LockMode)>,
+    /// Whether it is rolled back in any case.
+    pub is_dry_run: bool,
+    /// How long it may keep writers waiting, if there is a limit.
+    pub max_lock: Option<Duration>,
+}
+
+/// The attempts of one change to get its locks.
+#[derive(Debug)]
+pub struct LockRetry {
+    begun: Instant,
+    limit: Duration,
+    /// How many attempts have failed.
+    failed: u32,
+    /// What the next one may take to make a worker of autovacuum give way.
+    for_autovacuum: Option<Duration>,
+    missed: Vec<(String, LockMode)>,
+    is_dry_run: bool,
+    max_lock: Option<Duration>,
+}
+
+impl LockRetry {
+    /// Tries at least once, and again as long as this lasts.
+    pub fn new(limit: Duration) -> Self {
+        Self {
+            begun: Instant::now(),
+            limit,
+            failed: 0,
+            for_autovacuum: None,
+            missed: Vec::new(),
+            is_dry_run: false,
+            max_lock: None,
+        }
+    }
+
+    /// Of a change that is rolled back in any case.
+    #[must_use]
+    pub fn dry_run(self, is_dry_run: bool) -> Self {
+        Self { is_dry_run, ..self }
+    }
+
+    /// Each attempt may keep writers waiting for so long.
+    #[must_use]
+    pub fn max_lock(self, max_lock: Option<Duration>) -> Self {
+        Self { max_lock, ..self }
+    }
+
+    /// The next attempt.
+    pub fn attempt(&self) -> LockAttempt {
+        let growing = MOMENTS.0.mul_f64(1.5_f64.powi(i32::try_from(self.failed.min(10)).unwrap_or(10)));
+        let moment = self.for_autovacuum.unwrap_or(growing.min(MOMENTS.1));
+        LockAttempt {
+            moment,
+            first: self.missed.clone(),
+            is_dry_run: self.is_dry_run,
+            max_lock: self.max_lock,
+        }
+    }
+
+    /// An attempt has failed at this, because of these. The pause before the next one; `None` when there is none any more.
+    pub fn pause(&mut self, timeout: &LockTimeout, blockers: &[Blocker]) -> Option<Duration> {
+        self.learn(timeout);
+        let left = self.limit.saturating_sub(self.begun.elapsed());
+        if left.is_zero() {
+            self.failed += 1;
+            return None;
+        }
+        let base = PAUSES.0.saturating_mul(1 << self.failed.min(8)).min(PAUSES.1);
+        let jittered = base.mul_f64(rand::rng().random_range(0.75..=1.25));
+        self.failed += 1;
+        self.for_autovacuum = for_autovacuum(blockers);
+        Some(jittered.min(left))
+    }
+
+    fn learn(&mut self, timeout: &LockTimeout) {
+        // What a statement met on its way may be any of several tables, or a row: there is no order in that.
+        let ([missed], true) = (timeout.tables.as_slice(), timeout.is_sure) else { return };
+        let known = self.missed.iter().position(|(table, _)| table == missed);
+        let before = known.map(|position| self.missed.remove(position).1);
+        // Once weaker and once stronger would be to wait twice.
+        let mode = before.map_or(timeout.mode, |mode| mode.max(timeout.mode));
+        self.missed.insert(0, (missed.clone(), mode));
+    }
+
+    /// How many attempts have failed.
+    pub fn failed(&self) -> u32 {
+        self.failed
+    }
+
+    /// How much of the time is left.
+    pub fn left(&self) -> Duration {
+        self.limit.saturating_sub(self.begun.elapsed())
+    }
+
+    /// How long it has tried.
+    pub fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// A limit to suggest to who was not patient enough.
+    pub fn suggestion(&self) -> Duration {
+        Duration::from_secs(60 * (self.limit.as_secs() * 10).div_ceil(60).max(5))
+    }
+}
+
+/// How long to wait where nobody but workers of autovacuum is in the way, who give way.
+fn for_autovacuum(blockers: &[Blocker]) -> Option<Duration> {
+    let holders = || blockers.iter().filter(|blocker| blocker.holds);
+    let gives_way = |blocker: &Blocker| blocker.is_autovacuum && !blocker.prevents_wraparound;
+    if holders().next().is_none() || !holders().all(gives_way) {
+        return None;
+    }
+    let after = holders().map(|blocker| blocker.deadlock_timeout_ms).max()?;
+    let moment = Duration::from_millis(u64::try_from(after).ok()?) + Duration::from_millis(250);
+    (moment <= LONGEST_FOR_AUTOVACUUM).then_some(moment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missed(table: Option<&str>, mode: LockMode) -> LockTimeout {
+        let (schema, is_sure) = ("evolution_api".to_owned(), table.is_some());
+        let tables = vec![table.unwrap_or("Contact").to_owned()];
+        LockTimeout { schema, tables, mode, is_sure }
+    }
+
+    #[test]
+    fn what_was_missed_last_comes_first_and_as_strongly_as_ever() {
+        let mut patience = LockRetry::new(Duration::from_secs(3600));
+        let mut learned = |table: Option<&str>, mode| {
+            patience.pause(&missed(table, mode), &[]);
+            patience.attempt().first
+        };
+        assert_eq!(learned(None, LockMode::AccessExclusive), []);
+        let (chat, message) = ("Chat".to_owned(), "Message".to_owned());
+        let strong = (message.clone(), LockMode::AccessExclusive);
+        assert_eq!(learned(Some("Message"), LockMode::AccessExclusive), std::slice::from_ref(&strong));
+        let weak = (chat, LockMode::ShareRowExclusive);
+        assert_eq!(learned(Some("Chat"), LockMode::ShareRowExclusive), [weak.clone(), strong.clone()]);
+        assert_eq!(learned(Some("Message"), LockMode::ShareRowExclusive), [strong, weak]);
+    }
+
+    #[test]
+    fn moments_and_pauses_grow_and_the_pauses_are_longer() {
+        let mut patience = LockRetry::new(Duration::from_secs(3600));
+        let (mut moments, mut pauses) = (Vec::new(), Vec::new());
+        for _ in 0..12 {
+            moments.push(patience.attempt().moment);
+            pauses.push(patience.pause(&missed(None, LockMode::AccessExclusive), &[]).unwrap());
+        }
+        assert!(moments.windows(2).all(|pair| pair[0] <= pair[1]), "{moments:?}");
+        assert_eq!((moments[0], moments[11]), MOMENTS);
+        assert!(moments.iter().zip(&pauses).all(|(moment, pause)| pause > moment), "{moments:?} {pauses:?}");
+        assert!(pauses[0] < pauses[2] && pauses[2] < pauses[4], "{pauses:?}");
+        assert!(pauses.iter().all(|pause| *pause <= PAUSES.1.mul_f64(1.25)), "{pauses:?}");
+    }
+
+    #[test]
+    fn it_tries_once_at_least_and_ends() {
+        let mut patience = LockRetry::new(Duration::ZERO);
+        assert_eq!(patience.pause(&missed(None, LockMode::AccessExclusive), &[]), None);
+        assert_eq!(patience.failed(), 1);
+    }
+}

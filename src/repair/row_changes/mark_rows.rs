@@ -1,0 +1,331 @@
+//! Marking: which rows are to go or to change, with whatever hangs on them. Nothing is touched yet.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, anyhow, bail};
+use serde_json::Value;
+use sqlx::Row;
+use sqlx::postgres::PgConnection;
+
+use super::{OrphanTreatment, RowChanges, orphan_treatment};
+use crate::checks::references::{Reference, encode_subject};
+use crate::database::catalog::CatalogTable;
+use crate::database::ident::SqlFragment;
+use crate::database::query::query_file;
+use crate::database::sql_file::{SqlFile, Variables, embedded_file, render, render_file};
+use crate::repair::work_tables::{self, SCHEMA, WorkTable, run_file};
+
+impl<'a> RowChanges<'a> {
+    /// Marks the rows that refer to nothing, and whatever hangs on those of them that are removed.
+    ///
+    /// # Errors
+    /// When a reference cannot be treated.
+    pub async fn mark_orphans(
+        &mut self,
+        connection: &mut PgConnection,
+        orphaned: &[&Reference],
+    ) -> Result<()> {
+        work_tables::reserve_memory(connection, true).await?;
+        let mut emptied = Vec::new();
+        for reference in orphaned {
+            match orphan_treatment(reference, self.catalog) {
+                Ok(OrphanTreatment::Remove) => self.mark_removed(connection, reference, None).await?,
+                Ok(OrphanTreatment::Empty) => emptied.push(*reference),
+                Err(reason) => bail!("{} cannot be repaired: {reason}", reference.subject()),
+            }
+        }
+        self.spread(connection).await?;
+        for reference in emptied {
+            self.mark_emptied(connection, reference, None).await?;
+        }
+        self.settle(connection).await
+    }
+
+    /// Marks the rows that a fix's own query selects, and whatever hangs on those that are removed. The query returns
+    /// `table`, `key` (the primary key as jsonb), `change` (the new values as jsonb; null removes the row), `reason`.
+    /// `tables` are those that it may return rows of. Where it `gives_places` (`place`, their ctid), they are found again by
+    /// these, which is quicker.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn mark_selected(
+        &mut self,
+        connection: &mut PgConnection,
+        selection: &str,
+        tables: &[String],
+        gives_places: bool,
+    ) -> Result<()> {
+        work_tables::reserve_memory(connection, true).await?;
+        let selected = SqlFragment::qualified(SCHEMA, &self.marks.next_name());
+        let place = if gives_places { "selection.\"place\"" } else { "CAST(NULL AS pg_catalog.tid)" };
+        let variables = Variables::default()
+            .sql("selected", selected.clone())
+            .sql("place", SqlFragment::assert_safe(place.to_owned()))
+            .sql("selection", SqlFragment::assert_safe(selection.to_owned()));
+        run_file(connection, "sql/work_tables/selected.sql", &variables).await?;
+        work_tables::analyze(connection, selected.clone()).await?;
+        let catalog = self.catalog;
+        for name in tables {
+            let Some(table) = catalog.tables.get(name) else { continue };
+            let variables = Variables::default()
+                .text("table_name", name)
+                .sql("selected", selected.clone())
+                .sql("table", SqlFragment::qualified(&catalog.schema, name))
+                .sql("target_key", SqlFragment::columns(Some("target"), &table.primary_key))
+                .sql("for_update", self.for_update(name, "target"))
+                .sql("is_it", is_it(table, gives_places));
+            let removed = self.marks.for_removed(connection, table, &catalog.schema).await?;
+            let is_unmarked = self.marks.is_unmarked(connection, table, "target", None).await?;
+            let of_removed = variables.clone().sql("marks", removed).sql("is_unmarked", is_unmarked);
+            self.marks
+                .remove(connection, "sql/work_tables/selected_removed.sql", &of_removed, name, 0)
+                .await?;
+            let changed = self.marks.for_changed(connection, table, &catalog.schema).await?;
+            let of_changed = variables.sql("marks", changed);
+            self.marks.change(connection, "sql/work_tables/selected_changed.sql", &of_changed, name).await?;
+        }
+        run_file(connection, "sql/work_tables/drop.sql", &Variables::default().sql("marks", selected))
+            .await?;
+        self.spread(connection).await?;
+        self.settle(connection).await
+    }
+
+    /// Keys of rows that refer to nothing, at most `limit`.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn orphans(
+        &self,
+        connection: &mut PgConnection,
+        reference: &Reference,
+        limit: usize,
+    ) -> Result<Vec<Value>> {
+        let variables = self.ends(reference)?.text("limit", limit.to_string());
+        let found = query_file(connection, "sql/work_tables/orphans.sql", &variables).await?;
+        found.iter().map(|row| Ok(row.try_get("key")?)).collect()
+    }
+
+    /// Marks those of the rows with these keys that refer to nothing, and whatever hangs on the ones that are removed.
+    ///
+    /// # Errors
+    /// When the reference cannot be treated.
+    pub async fn mark_batch(
+        &mut self,
+        connection: &mut PgConnection,
+        reference: &Reference,
+        keys: &[Value],
+    ) -> Result<()> {
+        work_tables::reserve_memory(connection, true).await?;
+        let treatment = orphan_treatment(reference, self.catalog)
+            .map_err(|reason| anyhow!("{} cannot be repaired: {reason}", reference.subject()))?;
+        if treatment == OrphanTreatment::Remove {
+            self.mark_removed(connection, reference, Some(keys)).await?;
+            self.spread(connection).await?;
+        } else {
+            self.mark_emptied(connection, reference, Some(keys)).await?;
+        }
+        self.settle(connection).await
+    }
+
+    /// Follows the references into tables that lost rows, round by round, until nothing new turns up; what is only emptied
+    /// comes last, when it is known which rows go. References that cannot be treated are left to the guard.
+    async fn spread(&mut self, connection: &mut PgConnection) -> Result<()> {
+        for round in 0.. {
+            let lost = self.marks.lost_in(round);
+            if lost.is_empty() {
+                break;
+            }
+            for reference in self.hanging_on(&lost, OrphanTreatment::Remove) {
+                let child = self.table(&reference.child_table)?;
+                let marks = self.marks.for_removed(connection, child, &self.catalog.schema).await?;
+                let is_unmarked = self.marks.is_unmarked(connection, child, "child", None).await?;
+                let variables = self
+                    .hanging(reference, Some(round))?
+                    .text("round", round.to_string())
+                    .sql("is_unmarked", is_unmarked)
+                    .sql("marks", marks);
+                let path = "sql/work_tables/hanging_removed.sql";
+                self.marks.remove(connection, path, &variables, &child.name, round + 1).await?;
+            }
+        }
+        let lost: Vec<String> = self.marks.removed().map(|(table, _)| table.clone()).collect();
+        for reference in self.hanging_on(&lost, OrphanTreatment::Empty) {
+            let child = self.table(&reference.child_table)?;
+            let marks = self.marks.for_changed(connection, child, &self.catalog.schema).await?;
+            let change = emptying(reference)?;
+            let is_unmarked = self.marks.is_unmarked(connection, child, "child", Some(&change)).await?;
+            let variables = self.hanging(reference, None)?.sql("marks", marks);
+            let variables = variables.sql("is_unmarked", is_unmarked).text("change", change);
+            self.marks
+                .change(connection, "sql/work_tables/hanging_emptied.sql", &variables, &child.name)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The references into tables that lost rows, of those that are treated so.
+    fn hanging_on(&self, lost: &[String], wanted: OrphanTreatment) -> Vec<&'a Reference> {
+        let all: &'a [Reference] = self.all;
+        let is_hanging = |r: &&Reference| {
+            r.parent_schema == self.catalog.schema
+                && lost.contains(&r.parent_table)
+                && orphan_treatment(r, self.catalog) == Ok(wanted)
+        };
+        all.iter().filter(is_hanging).collect()
+    }
+
+    async fn mark_removed(
+        &mut self,
+        connection: &mut PgConnection,
+        reference: &Reference,
+        keys: Option<&[Value]>,
+    ) -> Result<()> {
+        let child = self.table(&reference.child_table)?;
+        let marks = self.marks.for_removed(connection, child, &self.catalog.schema).await?;
+        let is_unmarked = self.marks.is_unmarked(connection, child, "child", None).await?;
+        let variables = self.orphaned(reference, keys)?.sql("marks", marks).sql("is_unmarked", is_unmarked);
+        self.marks
+            .remove(connection, "sql/work_tables/orphans_removed.sql", &variables, &child.name, 0)
+            .await?;
+        Ok(())
+    }
+
+    async fn mark_emptied(
+        &mut self,
+        connection: &mut PgConnection,
+        reference: &Reference,
+        keys: Option<&[Value]>,
+    ) -> Result<()> {
+        let child = self.table(&reference.child_table)?;
+        let marks = self.marks.for_changed(connection, child, &self.catalog.schema).await?;
+        let change = emptying(reference)?;
+        let is_unmarked = self.marks.is_unmarked(connection, child, "child", Some(&change)).await?;
+        let variables = self.orphaned(reference, keys)?.sql("marks", marks);
+        let variables = variables.sql("is_unmarked", is_unmarked).text("change", change);
+        self.marks.change(connection, "sql/work_tables/orphans_emptied.sql", &variables, &child.name).await
+    }
+
+    async fn settle(&mut self, connection: &mut PgConnection) -> Result<()> {
+        let catalog = self.catalog;
+        let key = |table: &str| catalog.tables.get(table).map(|t| t.primary_key.clone()).unwrap_or_default();
+        self.marks.spare(connection, key).await
+    }
+
+    /// What the statements that mark orphans use: of all rows, or of those with these keys.
+    fn orphaned(&self, reference: &Reference, keys: Option<&[Value]>) -> Result<Variables> {
+        let variables = self.ends(reference)?;
+        let among = match keys {
+            None => SqlFragment::assert_safe("true".to_owned()),
+            Some(keys) => {
+                let child = self.table(&reference.child_table)?;
+                let variables = variables
+                    .clone()
+                    .text("keys", serde_json::to_string(keys)?)
+                    .sql("wanted_key", SqlFragment::columns(Some("wanted"), &child.primary_key));
+                let query = render(
+                    SqlFile::parse(embedded_file("sql/work_tables/of_batch.sql")).only_statement()?,
+                    &variables,
+                )?;
+                let key = SqlFragment::columns(Some("child"), &child.primary_key);
+                SqlFragment::assert_safe(format!("({key}) IN ({query})"))
+            }
+        };
+        Ok(variables.sql("among", among))
+    }
+
+    /// What the statements that mark hanging rows use: those on rows marked in one round, or in any.
+    fn hanging(&self, reference: &Reference, round: Option<u32>) -> Result<Variables> {
+        let marks = self.marks.removed_from(&reference.parent_table);
+        let marks = marks.ok_or_else(|| anyhow!("{} lost no row", reference.parent_table))?;
+        let gone = self.gone(&reference.parent_table, &reference.parent_columns, marks, round)?;
+        Ok(self
+            .ends(reference)?
+            .sql("gone", gone)
+            .sql("gone_columns", SqlFragment::columns(Some("gone"), &reference.parent_columns)))
+    }
+
+    /// A query for these columns of a table's rows that are to be removed.
+    pub(super) fn gone(
+        &self,
+        parent: &str,
+        columns: &[String],
+        marks: &WorkTable,
+        round: Option<u32>,
+    ) -> Result<SqlFragment> {
+        let key = &self.table(parent)?.primary_key;
+        let variables = Variables::default()
+            .text("round", round.map(|round| round.to_string()).unwrap_or_default())
+            .sql("parent_marks", marks.name());
+        let query = if columns.iter().all(|column| key.contains(column)) {
+            let variables = variables.sql("marked_columns", SqlFragment::columns(Some("marked"), columns));
+            render_file("sql/work_tables/gone_keys.sql", &variables)?
+        } else {
+            let variables = variables
+                .sql("parent", SqlFragment::qualified(&self.catalog.schema, parent))
+                .sql("parent_columns", SqlFragment::columns(Some("parent"), columns))
+                .sql("marked_parent_key", SqlFragment::columns(Some("marked"), key))
+                .sql("parent_key", SqlFragment::columns(Some("parent"), key));
+            render_file("sql/work_tables/gone_rows.sql", &variables)?
+        };
+        Ok(SqlFragment::assert_safe(query))
+    }
+
+    /// Both ends of a reference, as `child` and `parent`.
+    fn ends(&self, reference: &Reference) -> Result<Variables> {
+        let schema = &self.catalog.schema;
+        let child = self.table(&reference.child_table)?;
+        Ok(Variables::for_schema(schema)
+            .text("reason", format!("{} is gone", encode_subject(&reference.subject())))
+            .sql("child", SqlFragment::qualified(schema, &child.name))
+            .sql("parent", SqlFragment::qualified(&reference.parent_schema, &reference.parent_table))
+            .sql("child_columns", SqlFragment::columns(Some("child"), &reference.child_columns))
+            .sql("parent_columns", SqlFragment::columns(Some("parent"), &reference.parent_columns))
+            .sql("child_key", SqlFragment::columns(Some("child"), &child.primary_key))
+            .sql("child_key_object", key_object("child", child))
+            .sql("for_update", self.for_update(&child.name, "child")))
+    }
+
+    /// Rows that tables of other schemas may refer to are held from here on, so that none there can come to hang on one of
+    /// them after the guard has looked. The lock on the whole table keeps away everybody else.
+    fn for_update(&self, table: &str, alias: &str) -> SqlFragment {
+        let is_referred_to = self.catalog.incoming_keys.iter().any(|key| key.parent_table == table);
+        SqlFragment::assert_safe(if is_referred_to {
+            format!("FOR UPDATE OF {alias}")
+        } else {
+            String::new()
+        })
+    }
+}
+
+/// The change that empties the referring columns.
+fn emptying(reference: &Reference) -> Result<String> {
+    let change: BTreeMap<&String, ()> = reference.child_columns.iter().map(|column| (column, ())).collect();
+    Ok(serde_json::to_string(&change)?)
+}
+
+/// What finds a selected row again. Rows of several partitions may have one place.
+fn is_it(table: &CatalogTable, gives_places: bool) -> SqlFragment {
+    if gives_places && table.kind == "r" {
+        return SqlFragment::assert_safe("target.ctid = selected.\"place\"".to_owned());
+    }
+    let types = table.stored_columns.iter().zip(&table.stored_types);
+    let of_type =
+        |column: &String| types.clone().find(|(stored, _)| *stored == column).map(|(_, of_type)| of_type);
+    let one = |column: &String| match of_type(column) {
+        Some(of_type) => format!(
+            "target.{} = CAST(selected.\"key\" ->> {} AS {of_type})",
+            SqlFragment::ident(column),
+            SqlFragment::literal(column)
+        ),
+        None => "false".to_owned(),
+    };
+    SqlFragment::assert_safe(table.primary_key.iter().map(one).collect::<Vec<_>>().join(" AND "))
+}
+
+/// The primary key of `alias` as a jsonb object.
+fn key_object(alias: &str, table: &CatalogTable) -> SqlFragment {
+    let pair =
+        |column: &String| format!("{}, {alias}.{}", SqlFragment::literal(column), SqlFragment::ident(column));
+    let pairs: Vec<String> = table.primary_key.iter().map(pair).collect();
+    SqlFragment::assert_safe(format!("pg_catalog.jsonb_build_object({})", pairs.join(", ")))
+}

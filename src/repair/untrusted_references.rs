@@ -1,0 +1,29 @@
+//! Keys from tables of roles that are not trusted to Evolution's: what hangs there is not looked at, as the planner could run
+//! code of theirs, so that a row which such a key refers to is not removed.
+
+use anyhow::Result;
+
+use crate::database::catalog::{Catalog, DeclaredKey};
+use crate::error::user_error;
+
+/// Refuses to remove rows that a table refers to which may not be looked at.
+///
+/// # Errors
+/// Names the role.
+pub fn expect_trusted_reference(catalog: &Catalog, key: &DeclaredKey) -> Result<()> {
+    let is_closed = key.child_schema == catalog.schema && catalog.closed.contains_key(&key.child_table);
+    if key.stranger.is_none() && !is_closed {
+        return Ok(());
+    }
+    let whose = match &key.stranger {
+        Some(role) => format!("belongs to role {role:?}"),
+        None => catalog.closed.get(&key.child_table).cloned().unwrap_or_default(),
+    };
+    Err(user_error(
+        format!(
+            "rows of {:?} would be removed, and {:?}.{:?} refers to it ({}) and is not looked at: it {whose}",
+            key.parent_table, key.child_schema, key.child_table, key.name
+        ),
+        "have that table given to Evolution's owner, or its key dropped; or leave this fix out with --ignore",
+    ))
+}

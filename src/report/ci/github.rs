@@ -1,0 +1,141 @@
+//! For GitHub Actions: annotations on stdout, and a step summary in the file that the runner names.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::error;
+use crate::exit_code::Exit;
+use crate::report::ci::markdown;
+use crate::report::error_text;
+use crate::report::multi_target::{TargetError, TargetReport};
+use crate::report::view::{self, FindingView, ReportView};
+use crate::rules::rule::Severity;
+use crate::text::escape::escape_control;
+
+/// Where the runner wants the step's summary, as Markdown.
+pub const SUMMARY: &str = "GITHUB_STEP_SUMMARY";
+
+/// GitHub shows so many annotations of a level for a step, and drops the others without a word.
+const MOST: usize = 10;
+
+/// A workflow command that annotates.
+struct Annotation {
+    level: &'static str,
+    title: String,
+    message: String,
+}
+
+/// An annotation for each finding and each check that is undecided, and a last line that says how it ended.
+pub fn render(outline: &ReportView<'_>) -> String {
+    let undecided = outline.undecided().map(|(check, reason)| Annotation {
+        level: "warning",
+        title: format!("{} {} undecided", check.code, check.name),
+        message: escape_control(reason),
+    });
+    let all: Vec<Annotation> = outline.new_findings().map(Annotation::of).chain(undecided).collect();
+    capped(&all, "the step's summary tells them") + &outline.headline() + "\n"
+}
+
+/// Of several databases an annotation for each that is not clean: GitHub shows no more of a whole step than of one.
+pub fn render_targets(members: &[TargetReport<'_>]) -> String {
+    let annotation = |member: &TargetReport<'_>| {
+        let (level, message) = match &member.outcome {
+            Err(TargetError { message, next }) => {
+                let next = next.as_ref().map(|next| format!("\nnext: {next}")).unwrap_or_default();
+                ("error", escape_control(message) + &next)
+            }
+            Ok((report, common)) => {
+                let outline = ReportView::new(report, common);
+                let level = match member.exit {
+                    Exit::Clean => return None,
+                    Exit::Findings if report.summary.errors > 0 => "error",
+                    _ => "warning",
+                };
+                (level, outline.headline())
+            }
+        };
+        Some(Annotation { level, title: escape_control(member.name), message })
+    };
+    let all: Vec<Annotation> = members.iter().filter_map(annotation).collect();
+    capped(&all, "the table tells them")
+}
+
+/// What GitHub shows of them, with how many are left out.
+fn capped(all: &[Annotation], elsewhere: &str) -> String {
+    let mut out = String::new();
+    for level in ["error", "warning", "notice"] {
+        let of_level: Vec<&Annotation> = all.iter().filter(|annotation| annotation.level == level).collect();
+        let shown = if of_level.len() > MOST { MOST - 1 } else { of_level.len() };
+        out.extend(of_level[..shown].iter().map(|annotation| annotation.command()));
+        if shown < of_level.len() {
+            let message = format!("{} more; {elsewhere}", of_level.len() - shown);
+            out.push_str(&Annotation { level, title: "evodoctor".to_owned(), message }.command());
+        }
+    }
+    out
+}
+
+impl Annotation {
+    fn of(told: FindingView<'_>) -> Self {
+        let level = match told.finding.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Advice => "notice",
+        };
+        let message = format!("{}\nnext: {}", told.sentence(), view::next_step(told.finding));
+        Self { level, title: told.title(), message }
+    }
+
+    fn command(&self) -> String {
+        format!("::{} title={}::{}\n", self.level, property(&self.title), data(&self.message))
+    }
+}
+
+/// What is wrong, as an annotation, where the work could not be done.
+pub fn render_error(error: &anyhow::Error) -> String {
+    let causes = error_text::cause_chain(error);
+    let next = format!("\nnext: {}", error::hint(error));
+    let message = causes.join("\nbecause: ") + &next;
+    Annotation { level: "error", title: "evodoctor".to_owned(), message }.command()
+}
+
+/// Text after the `::` of a workflow command.
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// The value of a property of a workflow command.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+/// Appends to the step's summary.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn append_summary(outline: &ReportView<'_>, path: &Path) -> Result<()> {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    file.and_then(|mut file| file.write_all(markdown::render(outline).as_bytes()))
+        .with_context(|| format!("the step's summary {} cannot be written", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_ends_a_command_early_or_begins_another() {
+        let annotation = Annotation {
+            level: "error",
+            title: "a: b, 100%\n::error::c".to_owned(),
+            message: "50% of a:b,c\r\n::warning::d".to_owned(),
+        };
+        assert_eq!(
+            annotation.command(),
+            "::error title=a%3A b%2C 100%25%0A%3A%3Aerror%3A%3Ac::50%25 of a:b,c%0D%0A::warning::d\n"
+        );
+    }
+}

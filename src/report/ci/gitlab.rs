@@ -1,0 +1,63 @@
+//! GitLab's code quality report: a flat list of issues, each in a file.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::config::to_file_stem;
+use crate::report::json;
+use crate::report::view::{FindingView, ReportView, next_step};
+use crate::rules::baseline::FindingId;
+use crate::rules::location::Location;
+use crate::rules::rule::Severity;
+use crate::text::escape::escape_control;
+
+/// The findings and what is undecided. GitLab tells one issue from another by its fingerprint alone.
+///
+/// # Errors
+/// Never in practice: all of it can be written as JSON.
+pub fn render(outline: &ReportView<'_>) -> Result<String> {
+    json::written(&issues(outline))
+}
+
+/// The same, not yet as text. In a list of several databases each has issues and paths of its own.
+pub fn issues(outline: &ReportView<'_>) -> Vec<Value> {
+    let undecided = outline.undecided().map(|(check, reason)| {
+        let id = FindingId { code: check.code.clone(), key: "undecided".to_owned() };
+        let description = escape_control(&format!("{} could not look everywhere: {reason}", check.name));
+        issue(&id, "info", &description, Location::Database)
+    });
+    let mut issues: Vec<Value> = outline.new_findings().map(of).chain(undecided).collect();
+    if let Some(name) = &outline.report.target {
+        for issue in &mut issues {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let id = FindingId { code: name.clone(), key: text(&issue["fingerprint"]) };
+            issue["fingerprint"] = id.fingerprint().into();
+            issue["description"] =
+                format!("{}: {}", escape_control(name), text(&issue["description"])).into();
+            let path = format!("{}/{}", to_file_stem(name), text(&issue["location"]["path"]));
+            issue["location"]["path"] = path.into();
+        }
+    }
+    issues
+}
+
+fn of(told: FindingView<'_>) -> Value {
+    let finding = told.finding;
+    let severity = match finding.severity {
+        Severity::Error => "critical",
+        Severity::Warning => "major",
+        Severity::Advice => "info",
+    };
+    let description = format!("{} ({})", told.sentence(), next_step(finding));
+    issue(&FindingId::from_finding(finding), severity, &description, Location::from_finding(finding))
+}
+
+fn issue(id: &FindingId, severity: &str, description: &str, place: Location<'_>) -> Value {
+    json!({
+        "check_name": id.code,
+        "description": description,
+        "fingerprint": id.fingerprint(),
+        "severity": severity,
+        "location": {"path": place.path(), "lines": {"begin": 1}},
+    })
+}

@@ -1,0 +1,190 @@
+//! A comment for a pull request: short, details folded. What comes from outside stays text: in a code span nothing is
+//! a link, a mention, HTML, or the end of anything.
+
+use crate::repair::plan::FixPlan;
+use crate::rules::rule::Severity;
+use crate::text::escape::escape_control;
+
+use crate::report::view::{CodeGroup, ReportView, commands};
+use crate::report::{Detail, Report};
+use crate::rules::registry;
+use crate::text::humanize::pluralize;
+
+/// A comment on GitHub holds 65,536 characters.
+const LONGEST: usize = 60_000;
+
+/// Findings of a code that are told; the others are only counted.
+const MOST: usize = 20;
+
+/// The report as a comment.
+pub fn render(outline: &ReportView<'_>) -> String {
+    let target = outline.report.target.as_ref().map(|name| format!(" of {}", code(name))).unwrap_or_default();
+    let mut out =
+        format!("### evodoctor {}{target}\n\n**{}**\n\n", outline.report.command, outline.headline());
+    let lines = outline.baseline_summary().into_iter().chain(outline.policy_notes()).map(|line| prose(&line));
+    for line in about(outline.report).into_iter().chain(lines) {
+        out.push_str(&format!("{line}\n\n"));
+    }
+    let groups = outline.by_code();
+    let mut blocks: Vec<String> = groups.iter().filter_map(|group| block(outline, group)).collect();
+    if let Detail::Change(change) = &outline.report.detail {
+        blocks.extend(change.fixes.iter().map(fix));
+    }
+    let all = blocks.len();
+    for (at, block) in blocks.into_iter().enumerate() {
+        if out.len() + block.len() > LONGEST {
+            out.push_str(&format!("{} more; `--format json` tells all\n\n", pluralize(all - at, "part")));
+            break;
+        }
+        out.push_str(&block);
+    }
+    out
+}
+
+/// The database and its release.
+fn about(report: &Report) -> Option<String> {
+    let database = report.database.as_ref()?;
+    let release = report.release.as_ref().map_or_else(|| "unknown".to_owned(), |release| release.describe());
+    Some(format!(
+        "{} on {}, schema {}, PostgreSQL {}, release {release}",
+        code(&database.name),
+        code(&database.host),
+        code(&database.schema),
+        code(&database.server_version),
+    ))
+}
+
+/// A code's findings and what is undecided of it; `None` where there is nothing new to say.
+fn block(outline: &ReportView<'_>, group: &CodeGroup<'_>) -> Option<String> {
+    let news: Vec<_> = outline.new_findings().filter(|told| told.finding.code == group.code).collect();
+    let worst = news.iter().map(|told| told.finding.severity).max();
+    let mut body = String::new();
+    if let Some(rule) = registry::find_rule(group.code).filter(|_| !news.is_empty()) {
+        body.push_str(&format!("{}\n\n", prose(&rule.summary)));
+    }
+    for told in news.iter().take(MOST) {
+        let mild = if told.finding.severity == Severity::Advice { "advice: " } else { "" };
+        let finding = told.finding;
+        let subject = if finding.subject.is_empty() { "\"\"" } else { &finding.subject };
+        body.push_str(&format!("- {mild}{}: {}\n", code(subject), prose(&finding.detail)));
+    }
+    if news.len() > MOST {
+        body.push_str(&format!("- {} more\n", news.len() - MOST));
+    }
+    if let Some(first) = news.first() {
+        let commands: Vec<String> = commands(first.finding).iter().map(|command| code(command)).collect();
+        body.push_str(&format!("\nnext: {}\n", commands.join(", or ")));
+    }
+    if let Some(reason) = group.reason() {
+        body.push_str(&format!("\nnot everywhere looked: {}\n", prose(reason)));
+    }
+    let what = match worst {
+        Some(severity) => format!("{severity} {}: {}", group.title(), pluralize(news.len(), "finding")),
+        None => format!("undecided {}", group.title()),
+    };
+    (!body.is_empty()).then(|| folded(&what, &body))
+}
+
+/// What a fix does.
+fn fix(fix: &FixPlan) -> String {
+    let mut body = String::new();
+    for rows in &fix.row_diff {
+        let what =
+            format!("{} {} in {}", pluralize(rows.count, "row"), rows.action.as_str(), code(&rows.table));
+        body.push_str(&format!("- {what}: {}\n", prose(&rows.reason)));
+    }
+    if !fix.schema_diff.is_empty() {
+        body.push_str(&format!("\n{}", fenced("diff", &fix.schema_diff)));
+    }
+    folded(&format!("what the fix of {} {} changes", fix.code, fix.name), &body)
+}
+
+/// A part that opens at a click. The title is our own.
+fn folded(title: &str, body: &str) -> String {
+    format!("<details><summary>{title}</summary>\n\n{}\n\n</details>\n\n", body.trim_end())
+}
+
+/// A block of lines that are shown as they are.
+pub fn fenced(language: &str, text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(escape_control).collect();
+    let fence = "`".repeat((longest_run(text) + 1).max(3));
+    format!("{fence}{language}\n{}\n{fence}\n", lines.join("\n"))
+}
+
+/// A code span of one line.
+fn code(text: &str) -> String {
+    let text = escape_control(text);
+    let fence = "`".repeat(longest_run(&text) + 1);
+    // One space at both ends belongs to the span, not to the text.
+    let is_open = |c| c == '`' || c == ' ';
+    let pad = if text.is_empty() || text.starts_with(is_open) || text.ends_with(is_open) { " " } else { "" };
+    format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+fn longest_run(text: &str) -> usize {
+    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
+}
+
+/// A sentence, in which the words that could be more than words stand in code spans.
+fn prose(sentence: &str) -> String {
+    let sentence = escape_control(sentence);
+    let mut out: Vec<String> = Vec::new();
+    let mut odd: Vec<&str> = Vec::new();
+    for word in sentence.split(' ') {
+        if !is_plain(word) {
+            odd.push(word);
+            continue;
+        }
+        if !odd.is_empty() {
+            out.push(spanned(&std::mem::take(&mut odd)));
+        }
+        out.push(word.to_owned());
+    }
+    if !odd.is_empty() {
+        out.push(spanned(&odd));
+    }
+    out.join(" ")
+}
+
+/// Words in one code span, what ends the sentence or part of it behind it.
+fn spanned(words: &[&str]) -> String {
+    let text = words.join(" ");
+    let body = text.trim_end_matches([',', ';', ':', '.']);
+    if body.is_empty() { code(&text) } else { code(body) + &text[body.len()..] }
+}
+
+/// Whether no renderer takes the word for anything else: markup, a link, a mention, an emoji, a commit, an issue.
+fn is_plain(word: &str) -> bool {
+    let body = word.trim_end_matches([',', ';', ':', '.']);
+    let letters = body.chars().any(char::is_alphabetic);
+    let digits = body.chars().filter(char::is_ascii_digit).count();
+    let is_mixed = digits > 0 && (letters || body.contains('-'));
+    let may = |c: char| {
+        c.is_alphanumeric() || matches!(c, '\'' | '"' | '(' | ')' | '-' | ',' | ';' | '→' | '…' | '—')
+    };
+    !is_mixed && digits < 7 && body.chars().all(may) && (!body.is_empty() || word.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_words_are_spans_and_sentences_stay_sentences() {
+        for (sentence, shown) in [
+            ("3 rows refer to nothing.", "3 rows refer to nothing."),
+            ("\"Chat\".\"labels\" is no array, see #12", "`\"Chat\".\"labels\"` is no array, see `#12`"),
+            ("ask @alice or a`b``c now", "ask `@alice` or ```a`b``c``` now"),
+            ("a | b <img src=x> [x](y)", "a `|` b `<img src=x> [x](y)`"),
+            ("deadbeef1 42P10 GL-12 5511999990000 www.x.y", "`deadbeef1 42P10 GL-12 5511999990000 www.x.y`"),
+            ("a\nb\u{202e}c", "`a\\nb\\u{202e}c`"),
+            ("`", "`` ` ``"),
+        ] {
+            assert_eq!(prose(sentence), shown);
+        }
+        assert_eq!(
+            (code(""), code(" a"), fenced("sql", "```")),
+            ("`  `".to_owned(), "`  a `".to_owned(), "````sql\n```\n````\n".to_owned())
+        );
+    }
+}

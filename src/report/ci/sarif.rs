@@ -1,0 +1,187 @@
+//! SARIF 2.1.0, for code scanning.
+//!
+//! SARIF's `fixes` change files, and a database has none. Where a repair is nothing but statements, the finding has it as
+//! a fix that writes them to the place that stands for the table; what else a fix runs is told in the rule's help.
+
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+
+use crate::repair::fix;
+use crate::report::ci::markdown::fenced;
+use crate::report::json;
+use crate::report::view::{CodeGroup, FindingView, ReportView, next_step};
+use crate::rules::baseline::{BaselineStatus, FindingId};
+use crate::rules::location::Location;
+use crate::rules::policy::IgnoredFinding;
+use crate::rules::registry;
+use crate::rules::rule::Severity;
+use crate::text::escape::escape_control;
+
+/// One run. Every rule that was looked for is listed, also where it found nothing.
+///
+/// # Errors
+/// Never in practice: all of it can be written as JSON.
+pub fn render(outline: &ReportView<'_>) -> Result<String> {
+    json::written(&log(vec![run(outline)]))
+}
+
+/// A log of these runs.
+pub fn log(runs: Vec<Value>) -> Value {
+    json!({"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": runs})
+}
+
+/// What one database has to say. In a list of several each is a category of its own.
+pub fn run(outline: &ReportView<'_>) -> Value {
+    let mut groups = outline.by_code();
+    groups.sort_by_key(|group| group.code);
+    let schema = outline.report.database.as_ref().map(|database| database.schema.as_str());
+    let mut results = Vec::new();
+    for (index, group) in groups.iter().enumerate() {
+        results.extend(group.told.iter().map(|told| result(*told, index, schema)));
+        results.extend(group.ignored.iter().map(|ignored| suppressed(ignored, index, schema)));
+        results.extend(group.reason().map(|reason| open(group, index, reason)));
+    }
+    let target = outline.report.target.as_ref().map(|name| escape_control(name) + "/").unwrap_or_default();
+    json!({
+        "tool": {"driver": {
+            "name": env!("CARGO_PKG_NAME"),
+            "semanticVersion": env!("CARGO_PKG_VERSION"),
+            "rules": groups.iter().map(descriptor).collect::<Vec<_>>(),
+        }},
+        "automationDetails": {"id": format!("evodoctor/{}/{target}", outline.report.command)},
+        "invocations": [{"executionSuccessful": true}],
+        "columnKind": "unicodeCodePoints",
+        "results": results,
+    })
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Advice => "note",
+    }
+}
+
+fn descriptor(group: &CodeGroup<'_>) -> Value {
+    let Some(rule) = registry::find_rule(group.code) else {
+        return json!({"id": group.code, "name": group.name});
+    };
+    json!({
+        "id": rule.code,
+        "name": rule.name,
+        "shortDescription": {"text": rule.summary},
+        "fullDescription": {"text": rule.why},
+        "defaultConfiguration": {"level": level(rule.severity)},
+        "help": help(&rule.code, &rule.why),
+    })
+}
+
+/// Why it matters, and what the fix runs.
+fn help(code: &str, why: &str) -> Value {
+    let explain = format!("evodoctor explain {code}");
+    let Some(fix) = fix::find_fix(code) else {
+        return json!({"text": format!("{why}\n\nnext: {explain}"), "markdown": format!("{why}\n\nnext: `{explain}`")});
+    };
+    let hazards = if fix.hazards.is_empty() { "none".to_owned() } else { fix.hazards.join(", ") };
+    let what = format!("Fix (version {}, {}), hazards: {hazards}.", fix.version, fix.applicability);
+    let runs = fix.up.iter().filter(|statement| !statement.starts_with("SELECT"));
+    let sql: String = runs.map(|statement| format!("\n{}", fenced("sql", statement))).collect();
+    let next = format!("evodoctor fix {code}");
+    json!({
+        "text": format!("{why}\n\n{what}\n\nnext: {next}, or {explain}"),
+        "markdown": format!("{why}\n\n{what}\n{sql}\nnext: `{next}`, or `{explain}`"),
+    })
+}
+
+fn result(told: FindingView<'_>, index: usize, schema: Option<&str>) -> Value {
+    let finding = told.finding;
+    let mut result =
+        common(&FindingId::from_finding(finding), index, location(Location::from_finding(finding), schema));
+    result.insert("level".to_owned(), level(finding.severity).into());
+    let text = format!("{} (next: {})", told.sentence(), next_step(finding));
+    result.insert("message".to_owned(), json!({"text": literal(&text)}));
+    let properties =
+        json!({"count": finding.count, "predicate": finding.predicate, "sample": finding.sample});
+    result.insert("properties".to_owned(), properties);
+    if let Some(statements) = fix::suggestion(finding, schema) {
+        let sql: String = statements.iter().map(|statement| format!("{};\n", statement.trim_end())).collect();
+        result.insert(
+            "fixes".to_owned(),
+            json!([suggested(&sql, Location::from_finding(finding), &finding.code)]),
+        );
+    }
+    if let Some(standing) = told.standing {
+        let state = match standing {
+            BaselineStatus::New => "new",
+            BaselineStatus::Grown => "updated",
+            BaselineStatus::Known => "unchanged",
+        };
+        result.insert("baselineState".to_owned(), state.into());
+    }
+    if told.standing == Some(BaselineStatus::Known) {
+        let known = json!([{"kind": "external", "justification": "known to the baseline"}]);
+        result.insert("suppressions".to_owned(), known);
+    }
+    result.into()
+}
+
+/// A finding that is ignored, with the reason: code scanning keeps it closed.
+fn suppressed(ignored: &IgnoredFinding, index: usize, schema: Option<&str>) -> Value {
+    let told = FindingView { finding: &ignored.finding, standing: None, fails: false };
+    let mut result = result(told, index, schema);
+    let reason = escape_control(&ignored.ignored.reason);
+    result["suppressions"] = json!([{"kind": "external", "status": "accepted", "justification": reason}]);
+    result
+}
+
+/// Statements as SARIF's fix: put in where the finding is.
+fn suggested(sql: &str, place: Location<'_>, code: &str) -> Value {
+    let start = json!({"startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 1});
+    let text = format!("evodoctor fix {code} rehearses this, shows what it does, and with --apply runs it");
+    json!({
+        "description": {"text": text},
+        "artifactChanges": [{
+            "artifactLocation": {"uri": place.path()},
+            "replacements": [{"deletedRegion": start, "insertedContent": {"text": sql}}],
+        }],
+    })
+}
+
+/// What is undecided: SARIF calls it open, neither found nor passed.
+fn open(group: &CodeGroup<'_>, index: usize, reason: &str) -> Value {
+    let id = FindingId { code: group.code.to_owned(), key: "undecided".to_owned() };
+    let mut result = common(&id, index, location(Location::Database, None));
+    result.insert("kind".to_owned(), "open".into());
+    result.insert("level".to_owned(), "none".into());
+    let text = escape_control(&format!("not everywhere looked: {reason}"));
+    result.insert("message".to_owned(), json!({"text": literal(&text)}));
+    result.into()
+}
+
+/// A message that has neither links nor placeholders, whatever it holds.
+fn literal(text: &str) -> String {
+    text.replace('[', "\\[").replace(']', "\\]").replace('{', "{{").replace('}', "}}")
+}
+
+fn common(id: &FindingId, index: usize, location: Value) -> Map<String, Value> {
+    Map::from_iter([
+        ("ruleId".to_owned(), id.code.as_str().into()),
+        ("ruleIndex".to_owned(), index.into()),
+        ("locations".to_owned(), json!([location])),
+        ("partialFingerprints".to_owned(), json!({"evodoctorKey/v1": id.fingerprint()})),
+    ])
+}
+
+/// A path, because code scanning shows nothing without one, and what it really is.
+fn location(place: Location<'_>, schema: Option<&str>) -> Value {
+    let mut location = json!({
+        "physicalLocation": {"artifactLocation": {"uri": place.path()}, "region": {"startLine": 1}},
+    });
+    if let Some((name, kind)) = place.name() {
+        let full =
+            schema.map_or_else(|| name.to_owned(), |schema| format!("{}.{name}", escape_control(schema)));
+        location["logicalLocations"] = json!([{"name": name, "fullyQualifiedName": full, "kind": kind}]);
+    }
+    location
+}

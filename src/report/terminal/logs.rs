@@ -1,0 +1,373 @@
+//! What the logs say, for a person at a terminal.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use crate::access_log::ReadSummary;
+use crate::report::terminal::sparkline;
+use crate::rules::finding::Finding;
+use crate::rules::rule::Severity;
+use crate::terminal::page::{Page, wrapped};
+use crate::terminal::style::{COMMAND, DIM, ERROR, GOOD, NAME, PLAIN, WARNING, paint, severity_style};
+use crate::text::escape;
+use crate::text::humanize;
+
+/// Findings in the overview; the others are only counted.
+const MOST_ROWS: usize = 50;
+
+/// Findings that are told in full.
+const MOST_BLOCKS: usize = 20;
+
+/// Clients or routes shown for one finding; the others are only counted.
+const MOST_PARTS: usize = 8;
+
+/// Where the right name is not known.
+const UNKNOWN: &str = "?";
+
+/// The report: an overview of all findings, then each that is news in full, what hurts most first.
+pub fn human(read: &ReadSummary, findings: &[Finding], news: &[&Finding], page: Page) -> String {
+    let width = page.width;
+    let mut text = summary(read, findings, page);
+    if news.len() > 1 {
+        text.push('\n');
+        overview(&mut text, news, page);
+    }
+    for finding in news.iter().take(MOST_BLOCKS) {
+        text.push('\n');
+        block(&mut text, finding, read.compared, page);
+    }
+    if news.len() > MOST_BLOCKS {
+        let more = humanize::format_count((news.len() - MOST_BLOCKS) as u64);
+        let _ = writeln!(text, "\n… {more} more; --format json tells them all in full");
+    }
+    text.push('\n');
+    if let Some(first) = news.first() {
+        text.push_str(&page.command_hint(&format!("evodoctor explain {}", first.code), "", 0));
+    }
+    for line in footer(read) {
+        paragraph(&mut text, &line, width, 0);
+    }
+    text
+}
+
+/// The whole answer in a sentence.
+pub fn summary(read: &ReadSummary, findings: &[Finding], page: Page) -> String {
+    let style = match findings.iter().map(|finding| finding.severity).max() {
+        None => GOOD,
+        Some(Severity::Error) => ERROR,
+        Some(_) => WARNING,
+    };
+    page.wrap(&paint(style, headline(read, findings)), 0)
+}
+
+/// The same, without colours.
+pub(crate) fn headline(read: &ReadSummary, findings: &[Finding]) -> String {
+    let matched = requests(read.requests.matched);
+    let count = |is: fn(&Finding) -> bool| {
+        let found: Vec<_> = findings.iter().filter(|finding| is(finding)).collect();
+        (found.iter().map(|finding| finding.count.unsigned_abs()).sum::<u64>(), found.len() as u64)
+    };
+    let (wrong, names) = count(is_refused_name);
+    let (others, _) = count(|finding| !is_refused_name(finding));
+    let were = if wrong == 1 { "was" } else { "were" };
+    let refused = match (read.requests.matched, names) {
+        (0, _) => "No request in this log names an instance.".to_owned(),
+        (matched_count, 0) if read.requests.without_status == matched_count => {
+            format!("{matched} named an instance, and of none the log says how it was answered.")
+        }
+        (_, 0) => format!("{matched} named an instance, and none was refused for a wrong name."),
+        (_, names) => {
+            let names = plural(names, "wrong name", "wrong names");
+            format!("{} of {matched} {were} refused because of {names}.", humanize::format_count(wrong))
+        }
+    };
+    if others == 0 {
+        return refused;
+    }
+    let have = if others == 1 { "has" } else { "have" };
+    format!("{refused} {} {have} another fault.", plural(others, "request", "requests"))
+}
+
+/// Whether it speaks of a name that was refused: not of two names, a wrong route, or a name that passed.
+fn is_refused_name(finding: &Finding) -> bool {
+    !matches!(finding.code.as_str(), "EVO507" | "EVO508" | "EVO509")
+}
+
+fn footer(read: &ReadSummary) -> Vec<String> {
+    let counts = &read.requests;
+    let read_in_all = format!(
+        "Read {}: {}, {} not understood.",
+        plural(counts.lines, "line", "lines"),
+        requests(counts.parsed),
+        humanize::format_count(counts.unparsed)
+    );
+    let notes = notes(read).into_iter().map(|note| format!("note: {note}"));
+    notes.chain([read_in_all]).collect()
+}
+
+/// What to bear in mind about how the logs were read.
+pub(crate) fn notes(read: &ReadSummary) -> Vec<String> {
+    let counts = &read.requests;
+    let mut lines = Vec::new();
+    if !read.compared {
+        lines.push(
+            "names were judged by their form alone. To see the right ones, give --database-url, or \
+             --instances with the JSON of GET /instance/fetchInstances."
+                .to_owned(),
+        );
+    }
+    if counts.names_that_exist_now > 0 {
+        lines.push(format!(
+            "{} got 404 although the name exists now: the instance is newer than the request, or another \
+             thing was not found.",
+            requests(counts.names_that_exist_now)
+        ));
+    }
+    if counts.unauthorized > 0 {
+        lines.push(format!(
+            "{} with a wrong name got 401 or 403, and never 404: something before the API looked at the key. With \
+             the right key they will get 404.",
+            requests(counts.unauthorized)
+        ));
+    }
+    if counts.without_status > 0 {
+        lines.push(format!(
+            "{} without a status: nothing can be said of them. If the log holds it, give --log-format with the string \
+             of nginx's log_format.",
+            requests(counts.without_status)
+        ));
+    }
+    if counts.elsewhere > 0 {
+        lines.push(format!(
+            "{} left out: their hosts serve no route of the API, while another host does.",
+            requests(counts.elsewhere)
+        ));
+    }
+    if counts.not_listed > 0 {
+        lines.push(format!(
+            "{} served and not in the list of instances: the list is older than the log, or of another server.",
+            plural(counts.not_listed, "name is", "names are")
+        ));
+    }
+    for file in &read.unreadable {
+        lines.push(format!("{} was not read: {}", file.file, file.reason));
+    }
+    for name in &read.not_understood {
+        lines.push(format!("no line in {name} was understood."));
+    }
+    for name in &read.cut_short {
+        lines.push(format!("{name} ends in the middle; what it holds up to there was read."));
+    }
+    if read.interrupted {
+        lines.push("stopped before the end; this is what was read until then.".to_owned());
+    }
+    lines
+}
+
+fn overview(text: &mut String, findings: &[&Finding], page: Page) {
+    let mut head = vec!["requests", "code", "written", "write instead"];
+    // With no list of instances there is nothing to say here.
+    let columns = if findings.iter().all(|finding| in_a_path(finding) == UNKNOWN) { 3 } else { 4 };
+    head.truncate(columns);
+    let row = |finding: &&Finding| {
+        let count = humanize::format_count(finding.count.unsigned_abs());
+        let mut row = vec![count, finding.code.clone(), with_ends(&finding.subject), in_a_path(finding)];
+        row.truncate(columns);
+        row
+    };
+    let rows: Vec<Vec<String>> = findings.iter().take(MOST_ROWS).map(row).collect();
+    let style = |row: usize, column: usize| match (column, findings.get(row)) {
+        (1, Some(finding)) => severity_style(finding.severity),
+        (3, Some(_)) if rows[row][3] != UNKNOWN => COMMAND,
+        _ => PLAIN,
+    };
+    text.push_str(&page.painted_table(&head, &rows, 2, style));
+    if findings.len() > MOST_ROWS {
+        let _ = writeln!(text, "  … {} more", humanize::format_count((findings.len() - MOST_ROWS) as u64));
+    }
+}
+
+/// What the overview says to write: the right name as a path spells it.
+fn in_a_path(finding: &Finding) -> String {
+    let text = |key| finding.extra.get(key).and_then(Value::as_str);
+    match (text("write_instead_encoded").or(text("write_instead")), parts(finding, "candidates")) {
+        (Some(encoded), _) => encoded.to_owned(),
+        _ if finding.code == "EVO507" => "the path alone".to_owned(),
+        (None, [Value::String(name)]) => format!("perhaps {}", escape::escape_control(name)),
+        (None, []) => UNKNOWN.to_owned(),
+        (None, several) => format!("one of {}", several.len()),
+    }
+}
+
+/// The text, in quotes where its ends would not be seen otherwise.
+fn with_ends(text: &str) -> String {
+    if text.is_empty() || text.trim() != text { quoted(text) } else { text.to_owned() }
+}
+
+fn block(text: &mut String, finding: &Finding, compared: bool, page: Page) {
+    let width = page.width;
+    let probable = if finding.extra.get("probable") == Some(&Value::Bool(true)) { ", probable" } else { "" };
+    let title = paint(NAME, format!("{} {}", finding.code, finding.name));
+    let how_bad = paint(severity_style(finding.severity), finding.severity);
+    paragraph(text, &format!("{title} ({how_bad}{probable})"), width, 0);
+    paragraph(text, &finding.detail, width, 2);
+    field(text, "write instead", &paint(COMMAND, instead(finding, compared)), width);
+    field(text, "requests", &how_often(finding), width);
+    let statuses = finding.extra.get("statuses").and_then(Value::as_object);
+    if let Some(statuses) = statuses.filter(|statuses| !statuses.is_empty()) {
+        let each = statuses
+            .iter()
+            .map(|(status, count)| format!("{status} × {}", humanize::format_count(number(Some(count)))));
+        field(text, "answered", &each.collect::<Vec<_>>().join(", "), width);
+    }
+    if let Some(timeline) =
+        finding.extra.get("timeline").and_then(|timeline| sparkline::render(timeline, width - 19))
+    {
+        field(text, "when", &timeline, width);
+    }
+    for kind in ["host", "router"] {
+        let named = parts(finding, if kind == "host" { "hosts" } else { "routers" });
+        let named: Vec<String> = named.iter().take(MOST_PARTS).map(|part| string(part, kind)).collect();
+        if !named.is_empty() {
+            field(text, kind, &named.join(", "), width);
+        }
+    }
+    for (at, endpoint) in parts(finding, "endpoints").iter().take(MOST_PARTS).enumerate() {
+        let label = if at == 0 { "route" } else { "" };
+        let (verb, path) = (string(endpoint, "method"), string(endpoint, "path"));
+        field(
+            text,
+            label,
+            &format!("{verb} {path}  × {}", humanize::format_count(number(endpoint.get("count")))),
+            width,
+        );
+    }
+    more(text, parts(finding, "endpoints").len(), "routes");
+    clients(text, finding, page);
+}
+
+fn clients(text: &mut String, finding: &Finding, page: Page) {
+    let width = page.width;
+    let clients = parts(finding, "clients");
+    let row = |client: &Value| {
+        let share = share(client).unwrap_or_default();
+        vec![
+            humanize::format_count(number(client.get("count"))),
+            share,
+            string(client, "address"),
+            string(client, "user_agent"),
+        ]
+    };
+    match clients {
+        [] => {}
+        [client] => {
+            let user_agent = client.get("user_agent").and_then(Value::as_str);
+            let agent = user_agent.map(|agent| format!("  {agent}")).unwrap_or_default();
+            let share = share(client).map(|share| format!("  ({share} of its requests)")).unwrap_or_default();
+            field(text, "client", &format!("{}{agent}{share}", string(client, "address")), width);
+        }
+        _ => {
+            let rows: Vec<Vec<String>> = clients.iter().take(MOST_PARTS).map(row).collect();
+            text.push_str(&page.table(&["requests", "of its own", "client", "user agent"], &rows, 2));
+        }
+    }
+    more(text, clients.len(), "clients");
+    let others = number(finding.extra.get("other_clients"));
+    if others > 0 {
+        let _ = writeln!(text, "  … {} of clients that were not told apart", requests(others));
+    }
+}
+
+/// How much of a client's traffic this is.
+fn share(client: &Value) -> Option<String> {
+    let (count, all) = (number(client.get("count")), number(client.get("requests_in_all")));
+    match (count * 100).checked_div(all)? {
+        0 => Some("< 1 %".to_owned()),
+        percent => Some(format!("{percent} %")),
+    }
+}
+
+fn more(text: &mut String, count: usize, what: &str) {
+    if count > MOST_PARTS {
+        let _ = writeln!(text, "  … {} more {what}", humanize::format_count((count - MOST_PARTS) as u64));
+    }
+}
+
+/// What to type in place of what was written.
+pub(crate) fn instead(finding: &Finding, compared: bool) -> String {
+    let text = |key| finding.extra.get(key).and_then(Value::as_str);
+    if let Some(name) = text("write_instead") {
+        let encoded = text("write_instead_encoded").unwrap_or(name);
+        let aside = if encoded == name || text("write_instead_encoded").is_none() {
+            String::new()
+        } else {
+            format!("  (in a path: {encoded})")
+        };
+        return format!("{}{aside}", escape::escape_control(name));
+    }
+    let candidates: Vec<String> = parts(finding, "candidates")
+        .iter()
+        .filter_map(Value::as_str)
+        .map(|name| quoted(&escape::escape_control(name)))
+        .collect();
+    if !candidates.is_empty() {
+        return format!("perhaps {}", candidates.join(" or "));
+    }
+    match finding.code.as_str() {
+        "EVO507" => "the path alone, without ?instanceName=".to_owned(),
+        "EVO506" if compared => "nothing is near: ask whoever runs the client".to_owned(),
+        "EVO503" => "the instance's name, encoded once".to_owned(),
+        _ => "the instance's name".to_owned(),
+    }
+}
+
+/// How many requests, from when to when.
+pub(crate) fn how_often(finding: &Finding) -> String {
+    let text = |key| finding.extra.get(key).and_then(Value::as_str);
+    let count = humanize::format_count(finding.count.unsigned_abs());
+    match (text("first"), text("last")) {
+        (Some(first), Some(last)) if first == last => format!("{count}, at {first}"),
+        (Some(first), Some(last)) => format!("{count}, from {first} to {last}"),
+        _ => count,
+    }
+}
+
+/// A label and what it stands for; what does not fit goes on under itself.
+fn field(text: &mut String, label: &str, value: &str, width: usize) {
+    const INDENT: usize = 17;
+    for (at, line) in wrapped(value, width - INDENT).into_iter().enumerate() {
+        let label = if at == 0 { label } else { "" };
+        let _ = writeln!(text, "  {}  {line}", paint(DIM, format!("{label:<13}")));
+    }
+}
+
+fn paragraph(text: &mut String, sentence: &str, width: usize, indent: usize) {
+    for line in wrapped(sentence, width - indent) {
+        let _ = writeln!(text, "{:indent$}{line}", "");
+    }
+}
+
+fn parts<'f>(finding: &'f Finding, key: &str) -> &'f [Value] {
+    finding.extra.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn string(value: &Value, key: &str) -> String {
+    value.get(key).and_then(Value::as_str).unwrap_or("-").to_owned()
+}
+
+fn number(value: Option<&Value>) -> u64 {
+    value.and_then(Value::as_u64).unwrap_or(0)
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{text}\"")
+}
+
+fn requests(count: u64) -> String {
+    plural(count, "request", "requests")
+}
+
+fn plural(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", humanize::format_count(count), if count == 1 { one } else { many })
+}

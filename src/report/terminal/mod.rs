@@ -1,0 +1,222 @@
+//! For the terminal: what is wrong, what it means, what to type next.
+
+pub mod change;
+pub mod check;
+pub mod explain;
+pub mod logs;
+pub mod preflight;
+pub mod rehearsal;
+pub mod row_diff;
+pub mod sparkline;
+
+use serde_json::Value;
+
+use crate::cli::GlobalOptions;
+use crate::repair::ledger::AppliedRun;
+use crate::rules::finding::Finding;
+
+use super::Detail;
+use super::view::ReportView;
+use crate::terminal::page::Page;
+use crate::text::humanize::{format_count, pluralize};
+
+/// The report as text for a page.
+pub fn render(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> String {
+    let report = outline.report;
+    let mut out = String::new();
+    if let Detail::Preflight { preflight, resolve: true } = &report.detail {
+        return super::terminal::preflight::resolve(preflight);
+    }
+    if !common.quiet {
+        out.push_str(&heading(outline, common, page));
+    }
+    match &report.detail {
+        Detail::Check {} => {
+            if !common.quiet {
+                out.push_str(&check::findings(outline, common, page));
+                out.push_str(&check::undecided(report, page));
+            }
+            out.push_str(&check::headline(outline));
+            if !common.quiet {
+                out.push_str(&check::next_step(outline, common, page));
+            }
+        }
+        Detail::Preflight { preflight, .. } => {
+            if !common.quiet {
+                out.push_str(&check::findings(outline, common, page));
+                out.push_str(&check::undecided(report, page));
+                out.push_str(&super::terminal::preflight::human(preflight, common, page));
+            }
+            out.push_str(&super::terminal::preflight::summary(preflight, page));
+            if !common.quiet {
+                out.push_str(&check::once_more(report, page));
+            }
+        }
+        Detail::Change(change) => out.push_str(&change::human(report, change, common, page)),
+        Detail::Credentials { credentials } if common.quiet => out.push_str(&held(credentials)),
+        Detail::Credentials { credentials } => out.push_str(&self::credentials(credentials, page)),
+        Detail::Logs(read) => {
+            let news: Vec<&Finding> = outline.new_findings().map(|told| told.finding).collect();
+            match common.quiet {
+                true => out.push_str(&logs::summary(read, &report.findings, page)),
+                false => out.push_str(&logs::human(read, &report.findings, &news, page)),
+            }
+        }
+        Detail::History { runs } if common.quiet => out.push_str(&undone(runs)),
+        Detail::History { runs } => out.push_str(&history(runs, common, page)),
+    }
+    for line in outline.baseline_summary().into_iter().chain(outline.policy_notes()) {
+        out.push_str(&page.wrap(&line, 0));
+    }
+    out
+}
+
+fn heading(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> String {
+    let report = outline.report;
+    let mut lines = Vec::new();
+    if let Some(name) = &report.target {
+        lines.push(("target", name.clone()));
+    }
+    let restore = report.database.as_ref().and_then(|database| database.restore.as_ref());
+    if let Some(database) = &report.database {
+        lines.push((
+            "database",
+            format!(
+                "{} on {}, schema {}, PostgreSQL {}",
+                database.name, database.host, database.schema, database.server_version
+            ),
+        ));
+    }
+    if let Some(release) = &report.release {
+        let migrations = &release.migrations;
+        let mut text = format!(
+            "{} ({} applied, {} pending",
+            release.describe(),
+            pluralize(migrations.applied, "migration"),
+            migrations.pending.len()
+        );
+        if !migrations.failed.is_empty() {
+            text.push_str(&format!(", FAILED: {}", migrations.failed.join(", ")));
+        }
+        if !migrations.unknown.is_empty() {
+            text.push_str(&format!(", {} unknown to this evodoctor", migrations.unknown.len()));
+        }
+        text.push(')');
+        lines.push(("release", text));
+        lines.extend(migrations.reissued.iter().map(|content| ("content", content.clone())));
+    } else if report.database.is_some() {
+        lines.push(("release", "unknown: there is no _prisma_migrations table".to_owned()));
+    }
+    if let Some(config) = &report.config {
+        let environment = config.environment.as_ref().map(|name| format!(", environment {name}"));
+        lines.push(("settings", config.file.clone() + &environment.unwrap_or_default()));
+    }
+    lines.extend(restore.iter().flat_map(|restore| restore.lines()));
+    if matches!(report.detail, Detail::Check {}) {
+        lines.extend(check::lead(outline, common));
+    }
+    let complaints = restore.map(|restore| restore.complaints(page)).unwrap_or_default();
+    if lines.is_empty() { complaints } else { page.pairs(&lines, 0) + "\n" + &complaints }
+}
+
+/// How many credentials there are, in a line.
+fn held(credentials: &[Value]) -> String {
+    let is_foreign = |holder: &Value| holder["is_foreign"] == true;
+    let of_others =
+        |credential: &&Value| credential["holders"].as_array().is_some_and(|all| all.iter().any(is_foreign));
+    let foreign = credentials.iter().filter(of_others).count();
+    format!("{}, {foreign} held by another instance\n", pluralize(credentials.len(), "credential"))
+}
+
+fn credentials(credentials: &[Value], page: Page) -> String {
+    if credentials.is_empty() {
+        return "there is no OpenAI credential\n".to_owned();
+    }
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let holder = |holder: &Value| {
+        let foreign = if holder["is_foreign"] == true { " (another instance)" } else { "" };
+        format!("{} of {}{foreign}", text(&holder["kind"]), text(&holder["instance"]))
+    };
+    let rows: Vec<Vec<String>> = credentials
+        .iter()
+        .map(|credential| {
+            let holders = credential["holders"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let holders: Vec<String> = holders.iter().map(holder).collect();
+            let holders = if holders.is_empty() { "nothing".to_owned() } else { holders.join(", ") };
+            let mut row: Vec<String> =
+                ["id", "name", "instance", "apiKey"].iter().map(|field| text(&credential[*field])).collect();
+            row.push(holders);
+            row
+        })
+        .collect();
+    page.table(&["credential", "name", "instance", "key", "held by"], &rows, 0)
+        + &page.command_hint("evodoctor credentials share CREDENTIAL INSTANCE", "or release CREDENTIAL", 0)
+}
+
+/// How many runs there are, in a line.
+fn undone(runs: &[AppliedRun]) -> String {
+    let undone = runs.iter().filter(|run| run.undone_at.is_some()).count();
+    format!("{}, {undone} undone\n", pluralize(runs.len(), "run"))
+}
+
+/// Whether and when a run was undone, or why it cannot be.
+pub(super) fn ended(run: &AppliedRun) -> String {
+    match (&run.undone_at, &run.closed_at) {
+        (Some(undone), _) => undone.clone(),
+        (None, Some(closed)) => format!("closed {closed}"),
+        (None, None) if run.superseded_by.is_empty() => "no".to_owned(),
+        (None, None) => format!("superseded by {}", run.superseded_by.join(", ")),
+    }
+}
+
+fn history(runs: &[AppliedRun], common: &GlobalOptions, page: Page) -> String {
+    if runs.is_empty() {
+        return "no run has been applied to this database\n".to_owned();
+    }
+    let rows: Vec<Vec<String>> = runs
+        .iter()
+        .map(|run| {
+            vec![
+                run.run.to_string(),
+                run.applied_at.clone(),
+                run.applied_by.clone(),
+                run.target_schema.clone(),
+                run.fixes
+                    .iter()
+                    .map(|fix| format!("{} v{}", fix.code, fix.version))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+                    + &run.series.map(|first| format!(" (batches of {first})")).unwrap_or_default()
+                    + if run.unfinished.is_empty() { "" } else { " (not finished)" },
+                format_count(run.quarantined),
+                ended(run),
+            ]
+        })
+        .collect();
+    let head = ["run", "applied", "by", "schema", "fixes", "rows kept", "undone"];
+    let mut out = page.table(&head, &rows, 0);
+    if runs.iter().any(|run| !run.superseded_by.is_empty()) {
+        out.push_str(&page.command_hint(
+            &format!("evodoctor fix EVO307{}", common.connection_arguments()),
+            "closes what an upgrade has superseded",
+            0,
+        ));
+    }
+    if runs.iter().any(|run| !run.unfinished.is_empty()) {
+        let command = format!("evodoctor fix --online --apply{}", common.connection_arguments());
+        out.push_str(&page.command_hint(&command, "goes on with what is not finished", 0));
+    }
+    let can_be_undone = |run: &&AppliedRun| {
+        run.undone_at.is_none() && run.closed_at.is_none() && run.superseded_by.is_empty()
+    };
+    if let Some(newest) = runs.iter().find(can_be_undone) {
+        let command = format!(
+            "evodoctor undo {}{}",
+            newest.series.unwrap_or(newest.run),
+            common.connection_arguments()
+        );
+        let newest = if newest.series.is_some() { "the newest series of batches" } else { "the newest run" };
+        out.push_str(&page.command_hint(&command, &format!("shows what undoing {newest} would do"), 0));
+    }
+    out
+}

@@ -1,0 +1,211 @@
+//! What an upgrade will do, for people.
+
+use std::time::Duration;
+
+use crate::cli::GlobalOptions;
+use crate::text::escape::escape_control;
+use crate::upgrade::fix_conflicts::FixConflict;
+use crate::upgrade::locks::{DdlLockMode, MigrationLock, TableWork};
+use crate::upgrade::{MigrationOutcome, PendingMigration, Preflight};
+
+use crate::terminal::page::Page;
+use crate::terminal::style::{COMMAND, DIM, ERROR, GOOD, NAME, PLAIN, WARNING, paint};
+use crate::text::humanize::{format_bytes, format_count, format_estimate, pluralize};
+
+/// More pending migrations than these are not all listed, unless asked with `-v`.
+const LISTED: usize = 10;
+
+/// Tables that a row of the list names.
+const TABLES: usize = 3;
+
+/// Below this, in seconds, nobody notices a lock.
+const NOTICED: f64 = 1.0;
+
+/// The pending migrations, our own fixes that meet them, and what to do before.
+pub fn human(preflight: &Preflight, common: &GlobalOptions, page: Page) -> String {
+    let mut out = String::new();
+    let is_listed =
+        |one: &&PendingMigration| preflight.pending.len() <= LISTED || common.verbose > 0 || !is_quiet(one);
+    let listed: Vec<&PendingMigration> = preflight.pending.iter().filter(is_listed).collect();
+    if !listed.is_empty() {
+        let rows: Vec<Vec<String>> = listed.iter().map(|one| row(one)).collect();
+        let head = ["migration", "release", "outcome", "what it does", "time"];
+        let style = |row: usize, column: usize| match listed.get(row) {
+            Some(one) if column == 2 => {
+                if one.reached {
+                    style(one.outcome)
+                } else {
+                    DIM
+                }
+            }
+            _ => PLAIN,
+        };
+        out.push_str(&page.painted_table(&head, &rows, 0, style));
+    }
+    let others = preflight.pending.len() - listed.len();
+    if others > 0 {
+        let text = format!(
+            "{} more {}, and {} nobody waiting: -v lists them\n",
+            others,
+            if others == 1 { "passes" } else { "pass" },
+            if others == 1 { "keeps" } else { "keep" },
+        );
+        out.push_str(&text);
+    }
+    if preflight.fixes.is_none() {
+        let text =
+            "this role may not read evodoctor's ledger: whether an applied fix is in the way is not known";
+        out.push_str(&page.wrap(text, 0));
+    }
+    for one in preflight.fixes.iter().flatten() {
+        out.push_str(&page.wrap(&meeting(one), 0));
+    }
+    for note in &preflight.notes {
+        out.push_str(&page.wrap(note, 0));
+    }
+    if !preflight.before.is_empty() {
+        out.push_str(&format!("\n{} (--resolve prints just these)\n", paint(NAME, "before the upgrade")));
+        for line in &preflight.before {
+            let style = if line.starts_with('#') { DIM } else { COMMAND };
+            out.push_str(&format!("  {}\n", paint(style, escape_control(line))));
+        }
+    }
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    if let Some(rehearsal) = &preflight.rehearsal {
+        out.push_str(&crate::report::terminal::rehearsal::human(rehearsal, common, page));
+    }
+    out
+}
+
+/// How an applied fix and a pending migration get along.
+pub(crate) fn meeting(meeting: &FixConflict) -> String {
+    let what = match (meeting.recorded, meeting.compatible) {
+        (true, _) => "did beforehand, and recorded, what would have been done by",
+        (false, true) => "is compatible with",
+        (false, false) => "has to be undone before",
+    };
+    format!("the fix {} of run {} {what} {}", meeting.code, meeting.run, meeting.migration)
+}
+
+/// What to do before, a line for each step.
+pub fn resolve(preflight: &Preflight) -> String {
+    preflight.before.iter().map(|line| format!("{}\n", escape_control(line))).collect()
+}
+
+/// The whole answer in a sentence.
+pub fn summary(preflight: &Preflight, page: Page) -> String {
+    let Preflight { to, applied, total, pending, .. } = preflight;
+    if let Some(rehearsal) = preflight.rehearsal.as_ref().filter(|_| preflight.starts) {
+        let worst = rehearsal.files.iter().map(|file| file.outcome);
+        return page
+            .wrap(&paint(verdict(worst), crate::report::terminal::rehearsal::summary(rehearsal, to)), 0);
+    }
+    let mut parts = vec![format!("to {to}: {applied} of {} applied", pluralize(*total, "migration"))];
+    parts.push(format!("{} pending", pending.len()));
+    let fails = pending.iter().find(|one| one.outcome == MigrationOutcome::Fails);
+    let has = |outcome| pending.iter().any(|one| one.outcome == outcome);
+    if !preflight.starts {
+        parts.push("Prisma will not start".to_owned());
+    } else if let Some(one) = fails {
+        let sqlstate = one.sqlstate.as_deref().unwrap_or("an error");
+        parts.push(format!("{} FAILS with {sqlstate}", one.name));
+    } else if has(MigrationOutcome::Undecided) {
+        parts.push("whether they succeed could not be found out".to_owned());
+    } else if !pending.is_empty() {
+        parts.push("will succeed".to_owned());
+    }
+    if !preflight.notes.is_empty() && preflight.notes.iter().any(|note| note.contains("LICENSE_REQUIRED")) {
+        parts.push("then every route answers 503 until it is activated".to_owned());
+    }
+    if has(MigrationOutcome::GoesAstray) {
+        parts.push("one is recorded without being done".to_owned());
+    }
+    if has(MigrationOutcome::LosesData) {
+        parts.push("data is lost".to_owned());
+    }
+    parts.extend(longest(preflight).map(|lock| {
+        format!(
+            "blocks {} on \"{}\" ({}) about {}",
+            lock.mode.blocks(),
+            lock.table,
+            format_bytes(lock.bytes),
+            format_estimate(Duration::from_secs_f64(lock.seconds))
+        )
+    }));
+    if let Some(speed) = preflight.speed.as_ref().filter(|speed| speed.table.is_some()) {
+        #[expect(clippy::cast_possible_truncation, reason = "for people")]
+        let rate = format_bytes(speed.bytes_per_second as i64);
+        parts.push(format!("times are estimates from {rate} read in a second"));
+    }
+    let verdict = if preflight.starts { verdict(pending.iter().map(|one| one.outcome)) } else { ERROR };
+    page.wrap(&paint(verdict, parts.join("; ")), 0)
+}
+
+/// Of the locks that somebody will notice the one that is held longest.
+fn longest(preflight: &Preflight) -> Option<&MigrationLock> {
+    let locks = preflight.pending.iter().flat_map(|one| &one.locks);
+    locks
+        .filter(|lock| lock.mode > DdlLockMode::RowExclusive && lock.seconds >= NOTICED)
+        .max_by(|a, b| a.seconds.total_cmp(&b.seconds).then(a.bytes.cmp(&b.bytes)))
+}
+
+/// How an outcome looks.
+pub(crate) fn style(outcome: MigrationOutcome) -> anstyle::Style {
+    match outcome {
+        MigrationOutcome::Fails => ERROR,
+        MigrationOutcome::LosesData
+        | MigrationOutcome::GoesAstray
+        | MigrationOutcome::Undecided
+        | MigrationOutcome::Blocks => WARNING,
+        MigrationOutcome::Passes => PLAIN,
+    }
+}
+
+/// How all of them together look.
+fn verdict(outcomes: impl Iterator<Item = MigrationOutcome>) -> anstyle::Style {
+    let styles: Vec<_> = outcomes.map(style).collect();
+    [ERROR, WARNING].into_iter().find(|bad| styles.contains(bad)).unwrap_or(GOOD)
+}
+
+fn is_quiet(one: &PendingMigration) -> bool {
+    one.outcome == MigrationOutcome::Passes && one.seconds < NOTICED && one.hazards.is_empty()
+}
+
+fn row(one: &PendingMigration) -> Vec<String> {
+    let outcome = match one.outcome {
+        MigrationOutcome::Fails => format!("FAILS {}", one.sqlstate.as_deref().unwrap_or_default()),
+        MigrationOutcome::Passes => "passes".to_owned(),
+        MigrationOutcome::Blocks => "blocks".to_owned(),
+        MigrationOutcome::LosesData => "loses data".to_owned(),
+        MigrationOutcome::GoesAstray => "goes astray".to_owned(),
+        MigrationOutcome::Undecided => "undecided".to_owned(),
+    };
+    let outcome = if one.reached { outcome } else { format!("not reached ({outcome})") };
+    let rows =
+        one.rows.iter().map(|rows| format!("{} {} of {}", rows.action, format_count(rows.count), rows.table));
+    let mut does: Vec<String> = rows.chain(one.locks.iter().take(TABLES).map(lock)).collect();
+    if one.locks.len() > TABLES {
+        does.push(format!("and {} more", one.locks.len() - TABLES));
+    }
+    vec![
+        one.name.to_owned(),
+        one.release.to_owned(),
+        outcome,
+        does.join("; "),
+        format_estimate(Duration::from_secs_f64(one.seconds)),
+    ]
+}
+
+/// Whom a lock keeps waiting, on what, and what is done meanwhile.
+pub(crate) fn lock(lock: &MigrationLock) -> String {
+    let work = match lock.work {
+        TableWork::Catalog => "",
+        TableWork::Scan => ", read",
+        TableWork::Index => ", indexed",
+        TableWork::Update => ", updated",
+        TableWork::Rewrite => ", rewritten",
+    };
+    format!("blocks {} on {} ({}{work})", lock.mode.blocks(), lock.table, format_bytes(lock.bytes))
+}

@@ -1,0 +1,253 @@
+//! What every format tells: the findings as they stand to the options, and the words for them, said in one place.
+
+use crate::cli::GlobalOptions;
+use crate::rules::baseline::{BaselineStatus, FindingId};
+use crate::rules::finding::{CheckReport, Finding, Summary};
+use crate::rules::policy::{IgnoreReason, IgnoredFinding};
+use crate::rules::rule::Applicability;
+use crate::text::escape::escape_control;
+
+use super::{Detail, Report};
+use crate::text::humanize::pluralize;
+
+/// Gone findings that are named; the others are only counted.
+const MOST_GONE: usize = 10;
+
+/// A report as its reader has to see it.
+pub struct ReportView<'r> {
+    /// The report.
+    pub report: &'r Report,
+    /// Its findings, worst first. Of a rehearsal what it would repair, and what is left to a person.
+    pub told: Vec<FindingView<'r>>,
+    /// What the baseline knows and is no more; `None` without a baseline.
+    pub gone: Option<Vec<&'r FindingId>>,
+}
+
+/// A finding that is told.
+#[derive(Clone, Copy)]
+pub struct FindingView<'r> {
+    /// The finding.
+    pub finding: &'r Finding,
+    /// How it stands to the baseline, where there is one.
+    pub standing: Option<BaselineStatus>,
+    /// Whether it makes the exit code 1.
+    pub fails: bool,
+}
+
+impl<'r> ReportView<'r> {
+    /// Of a report.
+    pub fn new(report: &'r Report, common: &'r GlobalOptions) -> Self {
+        let told = match &report.detail {
+            Detail::Change(change) => {
+                let pending = if change.run.applied { &[][..] } else { &change.pending };
+                let all = pending.iter().chain(&change.left);
+                all.map(|finding| FindingView { finding, standing: None, fails: true }).collect()
+            }
+            _ => report.findings.iter().map(|finding| FindingView::of(finding, common)).collect(),
+        };
+        let there = || report.findings.iter().chain(report.ignored().iter().map(|ignored| &ignored.finding));
+        let gone = common.known.as_ref().map(|known| known.resolved(there(), &report.checks));
+        Self { report, told, gone }
+    }
+
+    /// The findings that the reader does not know yet.
+    pub fn new_findings(&self) -> impl Iterator<Item = FindingView<'r>> + '_ {
+        self.told.iter().filter(|told| told.standing != Some(BaselineStatus::Known)).copied()
+    }
+
+    /// The same, by code, in the order of the worst finding.
+    pub fn new_by_code(&self) -> Vec<CodeGroup<'r>> {
+        let mut groups: Vec<CodeGroup<'r>> = Vec::new();
+        for told in self.new_findings() {
+            match groups.iter_mut().find(|group| group.code == told.finding.code) {
+                Some(group) => group.told.push(told),
+                None => groups.push(CodeGroup::new(&told.finding.code, &told.finding.name, vec![told])),
+            }
+        }
+        groups
+    }
+
+    /// How many findings the baseline knows.
+    pub fn known(&self) -> usize {
+        self.told.len() - self.new_findings().count()
+    }
+
+    /// The checks that could not look everywhere, each with why.
+    pub fn undecided(&self) -> impl Iterator<Item = (&'r CheckReport, &'r str)> + use<'r> {
+        self.report.checks.iter().filter_map(|check| Some((check, check.reason.as_deref()?)))
+    }
+
+    /// Everything that a code has to say, in the order of the worst finding; checks without one come last.
+    pub fn by_code(&self) -> Vec<CodeGroup<'r>> {
+        let mut groups: Vec<CodeGroup<'r>> = Vec::new();
+        for &told in &self.told {
+            match groups.iter_mut().find(|group| group.code == told.finding.code) {
+                Some(group) => group.told.push(told),
+                None => groups.push(CodeGroup::new(&told.finding.code, &told.finding.name, vec![told])),
+            }
+        }
+        for ignored in self.report.ignored() {
+            match groups.iter_mut().find(|group| group.code == ignored.finding.code) {
+                Some(group) => group.ignored.push(ignored),
+                None => {
+                    let group = CodeGroup::new(&ignored.finding.code, &ignored.finding.name, Vec::new());
+                    groups.push(CodeGroup { ignored: vec![ignored], ..group });
+                }
+            }
+        }
+        for check in &self.report.checks {
+            match groups.iter_mut().find(|group| group.code == check.code) {
+                Some(group) => group.check = Some(check),
+                None => groups.push(CodeGroup {
+                    check: Some(check),
+                    ..CodeGroup::new(&check.code, &check.name, Vec::new())
+                }),
+            }
+        }
+        groups
+    }
+
+    /// One line on all of it.
+    pub fn headline(&self) -> String {
+        let news: Vec<Finding> = self.new_findings().map(|told| told.finding.clone()).collect();
+        let summary = Summary::count(&news, &self.report.checks);
+        let mut line = match &self.report.detail {
+            Detail::Change(change) => match change.run.id {
+                Some(run) if change.run.applied => format!("applied: run {run}"),
+                _ if self.told.is_empty() => "nothing to do".to_owned(),
+                _ => format!("pending: {}", pluralize(change.pending.len(), "finding")),
+            },
+            _ if summary == Summary::default() => {
+                format!("clean: {}, nothing found", pluralize(self.report.checks.len(), "check"))
+            }
+            _ => format!(
+                "{}: {}, {}, {} advice",
+                pluralize(self.report.checks.len(), "check"),
+                pluralize(summary.errors, "error"),
+                pluralize(summary.warnings, "warning"),
+                summary.advice
+            ),
+        };
+        if let Detail::Change(change) = &self.report.detail
+            && !change.left.is_empty()
+        {
+            line.push_str(&format!(", {} left to you", change.left.len()));
+        }
+        if summary.undecided > 0 {
+            line.push_str(&format!(", {} undecided", summary.undecided));
+        }
+        if !self.report.ignored().is_empty() {
+            line.push_str(&format!(", {} ignored", self.report.ignored().len()));
+        }
+        line
+    }
+
+    /// What is ignored and why, a line for each code and reason, and what is to be said of the ignores.
+    pub fn policy_notes(&self) -> Vec<String> {
+        let Some(config) = &self.report.config else { return Vec::new() };
+        let mut ignored: Vec<(&str, &IgnoreReason, usize)> = Vec::new();
+        for IgnoredFinding { finding, ignored: why } in &config.ignored {
+            match ignored.iter_mut().find(|(code, known, _)| *code == finding.code && *known == why) {
+                Some((_, _, number)) => *number += 1,
+                None => ignored.push((&finding.code, why, 1)),
+            }
+        }
+        let lines = ignored.iter().map(|(code, why, number)| {
+            let until = why.until.map(|day| format!(" until {day}")).unwrap_or_default();
+            escape_control(&format!(
+                "ignored{until}: {code}, {}: {}",
+                pluralize(*number, "finding"),
+                why.reason
+            ))
+        });
+        lines.chain(config.notes.iter().map(|note| format!("note: {}", escape_control(note)))).collect()
+    }
+
+    /// How the findings stand to the baseline; `None` without one.
+    pub fn baseline_summary(&self) -> Option<String> {
+        let gone = self.gone.as_ref()?;
+        let grown = self.told.iter().filter(|told| told.standing == Some(BaselineStatus::Grown)).count();
+        let new = self.new_findings().count() - grown;
+        let mut line = format!("baseline: {} known, {new} new, {grown} grown", self.known());
+        if !gone.is_empty() {
+            let names =
+                gone.iter().take(MOST_GONE).map(|id| format!("{} {}", id.code, escape_control(&id.key)));
+            line.push_str(&format!(", {} gone: {}", gone.len(), names.collect::<Vec<_>>().join("; ")));
+            if gone.len() > MOST_GONE {
+                line.push_str("; …");
+            }
+        }
+        Some(line)
+    }
+}
+
+/// What one code has to say.
+pub struct CodeGroup<'r> {
+    /// The code.
+    pub code: &'r str,
+    /// The rule's name.
+    pub name: &'r str,
+    /// Its findings, worst first.
+    pub told: Vec<FindingView<'r>>,
+    /// Its findings that are ignored.
+    pub ignored: Vec<&'r IgnoredFinding>,
+    /// How its check came out, where there is one.
+    pub check: Option<&'r CheckReport>,
+}
+
+impl<'r> CodeGroup<'r> {
+    fn new(code: &'r str, name: &'r str, told: Vec<FindingView<'r>>) -> Self {
+        Self { code, name, told, ignored: Vec::new(), check: None }
+    }
+
+    /// Why it could not look everywhere.
+    pub fn reason(&self) -> Option<&'r str> {
+        self.check.and_then(|check| check.reason.as_deref())
+    }
+
+    /// Its rule's code and name.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.code, self.name)
+    }
+}
+
+impl<'r> FindingView<'r> {
+    fn of(finding: &'r Finding, common: &GlobalOptions) -> Self {
+        let standing = common.known.as_ref().map(|known| known.status(finding));
+        // What is being written down is known from now on.
+        let is_known = standing == Some(BaselineStatus::Known) || common.write_baseline.is_some();
+        Self { finding, standing, fails: !is_known && common.fail_on.includes(finding.severity) }
+    }
+
+    /// Its rule's code and name.
+    pub fn title(self) -> String {
+        format!("{} {}", self.finding.code, self.finding.name)
+    }
+
+    /// Whether there is more of it than the baseline knows.
+    pub fn has_grown(self) -> bool {
+        self.standing == Some(BaselineStatus::Grown)
+    }
+
+    /// What is wrong with what, on one line that is safe to print.
+    pub fn sentence(self) -> String {
+        let grown = if self.has_grown() { " (more than the baseline knows)" } else { "" };
+        escape_control(&format!("{}: {}{grown}", self.finding.subject, self.finding.detail))
+    }
+}
+
+/// Whether evodoctor can repair it.
+pub fn is_fixable(finding: &Finding) -> bool {
+    finding.fix.as_ref().is_some_and(|fix| fix.applicability != Applicability::Manual)
+}
+
+/// What to type about a finding: one of these.
+pub fn commands(finding: &Finding) -> Vec<String> {
+    let fix = is_fixable(finding).then(|| format!("evodoctor fix {}", finding.code));
+    fix.into_iter().chain([format!("evodoctor explain {}", finding.code)]).collect()
+}
+
+/// The same, in words.
+pub fn next_step(finding: &Finding) -> String {
+    commands(finding).join(", or ")
+}

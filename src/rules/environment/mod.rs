@@ -1,0 +1,71 @@
+//! The rules about what is around the data: the connection, the server and its machine, Evolution's configuration, and what
+//! the data's owner cannot repair in the database. Most rest on an error that somebody pastes and not on a query, so they
+//! are no files under `sql/`; those that `check` can see are (`sql/checks/EVO7*`).
+
+mod connection;
+pub mod damaged_files;
+mod evolution_api;
+pub mod evolution_settings;
+pub mod exposure;
+mod server_host;
+
+use std::sync::LazyLock;
+
+use crate::error::sqlstate::lookup;
+use crate::rules::rule::{Rule, Severity};
+
+/// A rule as it is written here.
+struct RuleEntry {
+    code: &'static str,
+    name: &'static str,
+    severity: Severity,
+    summary: &'static str,
+    /// What it means and where it comes from.
+    why: &'static str,
+    /// What to do. For what `check` meets too it is empty, and comes from the one table of what to do about an SQLSTATE.
+    next: &'static str,
+    /// That SQLSTATE.
+    sqlstate: &'static str,
+    /// How it is seen.
+    matches: &'static [&'static str],
+    /// What it answers.
+    answers: &'static [&'static str],
+}
+
+impl RuleEntry {
+    fn rule(&self) -> Rule {
+        let next = match self.next {
+            "" => sentence(lookup(self.sqlstate).expect("the table has what these rules name").next),
+            next => next.to_owned(),
+        };
+        let why = format!("{} {next}", self.why);
+        Rule::built_in(self.code, self.name, self.severity, self.summary, &why, self.matches)
+            .with_error_patterns(self.answers)
+    }
+}
+
+/// A line of what to do as a sentence of its own.
+fn sentence(line: &str) -> String {
+    let mut letters = line.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}
+
+/// The rules, by code.
+pub fn environment_rules() -> &'static [Rule] {
+    &RULES
+}
+
+/// The rule with a code of this module's.
+///
+/// # Panics
+/// When it is none of these: the code is written in this program.
+fn rule(code: &str) -> &'static Rule {
+    RULES.iter().find(|rule| rule.code == code).expect("the code is one of these")
+}
+
+static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
+    let all =
+        connection::RULES.iter().chain(server_host::RULES).chain(evolution_api::RULES).chain(exposure::RULES);
+    all.map(RuleEntry::rule).collect()
+});

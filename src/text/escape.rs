@@ -1,0 +1,98 @@
+//! Text from a log, made safe to print: nothing in it may move the cursor, hide, or turn the line around.
+
+use std::fmt::Write;
+
+use crate::evolution::instances::InstanceDirectory;
+use crate::redact;
+
+/// Text of a client, fit to be kept and printed: known tokens masked, nothing a terminal would obey, and at most
+/// `longest` bytes of it.
+pub fn sanitize(text: &[u8], longest: usize, directory: Option<&InstanceDirectory>) -> String {
+    let mut text = String::from_utf8_lossy(text).into_owned();
+    let tokens = directory.map(|directory| directory.tokens_within(&text)).unwrap_or_default();
+    // From the last to the first, so that the places of those before stay.
+    for token in tokens.into_iter().rev() {
+        let masked = redact::redact_secret(&text[token.clone()]);
+        text.replace_range(token, &masked);
+    }
+    truncate(&escape_control(&redact::redact_text(&text)), longest)
+}
+
+/// The text with every character escaped that a terminal would obey or not show.
+pub fn escape_control(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' => shown.push_str("\\n"),
+            '\r' => shown.push_str("\\r"),
+            '\t' => shown.push_str("\\t"),
+            '\0'..='\u{1F}' | '\u{7F}' => {
+                write!(shown, "\\x{:02x}", u32::from(character)).unwrap_or_default()
+            }
+            _ if is_hidden(character) => {
+                write!(shown, "\\u{{{:x}}}", u32::from(character)).unwrap_or_default()
+            }
+            _ => shown.push(character),
+        }
+    }
+    shown
+}
+
+/// At most `longest` bytes of the text, with a mark where something is missing.
+pub fn truncate(text: &str, longest: usize) -> String {
+    if text.len() <= longest {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(longest)])
+}
+
+/// Whether GitHub's runner would obey a line of a log: it reads commands from every line, however far it is indented.
+pub fn is_command(line: &str) -> bool {
+    ["::", "##["].iter().any(|mark| line.trim_start().starts_with(mark))
+}
+
+/// Whether a terminal would obey a character, or not show it.
+pub fn is_hidden(character: char) -> bool {
+    let is_odd_space = character.is_whitespace() && character != ' ';
+    let is_mark = matches!(
+        character,
+        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{180E}'
+            | '\u{200B}'..='\u{200F}'
+            | '\u{202A}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}'
+            | '\u{FE00}'..='\u{FE0F}'
+            | '\u{FEFF}'
+            | '\u{FFF9}'..='\u{FFFB}'
+            | '\u{E0000}'..='\u{E0FFF}'
+    );
+    character.is_control() || is_odd_space || is_mark
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evolution::instances::Instance;
+
+    #[test]
+    fn tokens_are_masked_before_the_text_is_cut() {
+        let token = Some("TOKEN-OF-ALPHA-1".to_owned());
+        let directory = InstanceDirectory::new(vec![Instance { token, ..Instance::default() }]);
+        let text = b"curl token-of-alpha-1 and TOKEN-OF-ALPHA-1";
+        assert_eq!(sanitize(text, 99, Some(&directory)), "curl toke…-1 and TOKE…-1");
+        assert_eq!(sanitize(text, 14, Some(&directory)), "curl toke…-1…");
+        assert_eq!(sanitize(b"\xff\n", 99, None), "\u{fffd}\\n");
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped() {
+        assert_eq!(escape_control("joão 1"), "joão 1");
+        assert_eq!(escape_control("a\u{1b}[2Jb\n\t\0"), "a\\x1b[2Jb\\n\\t\\x00");
+        assert_eq!(escape_control("\u{202e}a\u{a0}b\u{200b}\u{9b}"), "\\u{202e}a\\u{a0}b\\u{200b}\\u{9b}");
+    }
+
+    #[test]
+    fn long_text_is_cut_between_characters() {
+        assert_eq!(truncate("éé", 3), "é…");
+        assert_eq!(truncate("éé", 4), "éé");
+    }
+}

@@ -1,0 +1,39 @@
+//! What there is to say of the release itself to which an upgrade leads.
+
+use crate::evolution::release::{Release, Requirement};
+
+/// What it is and wants, a sentence each.
+pub(super) fn release_notes(target: Release) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !target.is_stable() {
+        let version = target.version().split('-').next().unwrap_or_default();
+        notes.push(format!(
+            "{target} is no stable release: of {version} only candidates are known here; the newest stable release is {}",
+            Release::newest_stable()
+        ));
+    }
+    if target.requirement() == Some(Requirement::Licence) {
+        notes.push(LICENCE.to_owned());
+    }
+    notes
+}
+
+/// What becomes of the API after an upgrade whose tables succeed.
+const LICENCE: &str = "after the upgrade every route of the API answers 503 LICENSE_REQUIRED until the server is activated in its \
+                       manager (/manager); GET /license/status says whether it is";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_candidate_and_its_licence_are_told_and_a_stable_release_has_nothing_to_tell() {
+        assert!(release_notes(Release::newest_stable()).is_empty());
+        let told = release_notes(Release::find("2.4.0-rc2").unwrap());
+        assert!(
+            told[0].contains("of 2.4.0 only candidates") && told[1].contains("503 LICENSE_REQUIRED"),
+            "{told:?}"
+        );
+        assert_eq!(release_notes(Release::find("2.2.0-pre").unwrap()).len(), 1);
+    }
+}
