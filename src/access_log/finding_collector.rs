@@ -18,11 +18,12 @@ use super::finding_text::{MisuseDetail, SpellingError};
 use super::misuse_rules::MisuseKind;
 use super::request::{Request, RequestTarget};
 use super::request_counter::{PathKind, RequestCounter, SuspectRequest};
+use crate::access_log::sanitize::sanitize;
 use crate::evolution::instances::{InstanceDirectory, trim_invisible};
 use crate::evolution::routes::{self, RouteError, RouteTemplate};
 use crate::redact;
 use crate::rules::finding::Finding;
-use crate::text::escape::{self, sanitize};
+use crate::text::escape;
 
 /// Different wrong names that are told apart; requests with any other are counted together.
 pub const MOST_NAMES: usize = 2_000;

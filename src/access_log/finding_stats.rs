@@ -14,11 +14,11 @@ use super::request::Request;
 use super::request_counter::ServedName;
 use super::timeline::Timeline;
 use super::timestamp::Timestamp;
+use crate::access_log::sanitize::sanitize;
 use crate::evolution::instances::InstanceDirectory;
 use crate::evolution::routes::{self, RouteTemplate};
 use crate::rules::finding::Finding;
 use crate::rules::rule::Severity;
-use crate::text::escape::sanitize;
 
 /// Clients, hosts or routes that are told apart for one tally.
 const MOST_OF_A_KIND: usize = 100;

@@ -4,8 +4,9 @@ use serde_json::json;
 
 use super::finding_stats::FindingStats;
 use super::request::Request;
+use crate::access_log::sanitize::sanitize;
 use crate::evolution::instances::InstanceDirectory;
-use crate::text::escape::{escape_control, sanitize};
+use crate::text::escape::escape_control;
 
 /// How much of an address or a user agent is shown, in bytes.
 const LONGEST_TEXT: usize = 80;

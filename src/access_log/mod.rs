@@ -16,6 +16,7 @@ pub mod proxy_config;
 pub mod read_progress;
 pub mod request;
 mod request_counter;
+mod sanitize;
 pub mod source;
 pub mod timeline;
 pub mod timestamp;

@@ -13,6 +13,9 @@ use super::pending_statements::PendingStatement;
 use super::sql_file::{SqlFile, Variables, embedded_file, render};
 use crate::progress;
 
+/// Begins a transaction that sees one state of the database and changes nothing.
+pub const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+
 /// The rows of the only statement in the file at `path`.
 ///
 /// # Errors
@@ -173,4 +176,13 @@ pub fn is_lock_conflict(error: &sqlx::Error) -> bool {
 /// The SQLSTATE of an error of the driver.
 pub fn sqlstate(error: &sqlx::Error) -> Option<String> {
     error.as_database_error().and_then(|e| e.code()).map(|code| code.into_owned())
+}
+
+/// Begins the snapshot of an examination.
+///
+/// # Errors
+/// When the connection is lost, or a transaction is open already.
+pub async fn begin_snapshot(connection: &mut PgConnection) -> Result<()> {
+    begin_transaction(connection, BEGIN_SNAPSHOT).await?;
+    execute_file(connection, "sql/shared_snapshot/settings.sql", &Variables::default()).await
 }

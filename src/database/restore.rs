@@ -24,7 +24,7 @@ use sqlx::ConnectOptions;
 use sqlx::Row;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 
-pub use self::dump_file::DumpOrigin;
+pub use self::archive_header::DumpOrigin;
 pub use self::restore_error::RestoreError;
 
 use self::archive::Archive;
@@ -233,7 +233,7 @@ async fn laid_out(
         io::copy(&mut from, &mut File::create_new(target)?)
     });
     copied.await.context("unpacking")?.map_err(|error| match error.kind() {
-        io::ErrorKind::StorageFull => archive::disk_full_error(),
+        io::ErrorKind::StorageFull => disk_space::disk_full_error(),
         _ => cut_off(error.into(), &source.display_name()),
     })?;
     Ok(path)
@@ -305,7 +305,7 @@ fn no_evolution(file: &str, schemas: &[String], fed: &ReplayResult) -> anyhow::E
     )
 }
 
-async fn tables(connection: &mut PgConnection) -> Result<Vec<replay::TableName>> {
+async fn tables(connection: &mut PgConnection) -> Result<Vec<restore_error::TableName>> {
     let found = query_file(connection, "sql/restore/tables.sql", &Variables::default()).await?;
     found.iter().map(|row| Ok((row.try_get("schema")?, row.try_get("name")?))).collect()
 }

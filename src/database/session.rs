@@ -12,7 +12,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 
 use super::url::{ConnectTarget, Fallback};
-use super::{pending_statements, query, shared_snapshot};
+use super::{pending_statements, query};
 use crate::error::user_error;
 use connect_error::ConnectError;
 
@@ -108,7 +108,7 @@ impl Session {
     /// # Errors
     /// When the connection is lost, or a transaction is open already.
     pub async fn begin_snapshot(&mut self) -> Result<()> {
-        shared_snapshot::begin_snapshot(&mut self.connection).await
+        query::begin_snapshot(&mut self.connection).await
     }
 
     /// Ends the snapshot; its settings end with it.

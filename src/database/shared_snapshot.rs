@@ -12,9 +12,6 @@ use super::session::Session;
 use super::sql_file::Variables;
 use super::url::ConnectTarget;
 
-/// Begins a transaction that sees one state of the database and changes nothing.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-
 /// How long a further connection may take. A pooler whose pool is full keeps its clients waiting for minutes.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -38,15 +35,6 @@ pub struct ServerCapacity {
     pub processes: u64,
     /// How long the role lets a statement run, where there is a limit.
     pub statement_timeout: Option<Duration>,
-}
-
-/// Begins the snapshot of an examination.
-///
-/// # Errors
-/// When the connection is lost, or a transaction is open already.
-pub async fn begin_snapshot(connection: &mut PgConnection) -> Result<()> {
-    query::begin_transaction(connection, BEGIN).await?;
-    execute_file(connection, "sql/shared_snapshot/settings.sql", &Variables::default()).await
 }
 
 impl ServerCapacity {
@@ -93,7 +81,7 @@ impl<'t> SharedSnapshot<'t> {
         let joining = async {
             let mut session = Session::open(self.target).await?;
             let connection = session.connection();
-            query::execute(connection, BEGIN.into()).await?;
+            query::execute(connection, query::BEGIN_SNAPSHOT.into()).await?;
             let variables = Variables::default().text("snapshot", &self.id);
             execute_file(connection, "sql/shared_snapshot/join.sql", &variables).await?;
             query::apply_session_settings(connection).await?;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::access_log::misuse_rules::MisuseKind;
+use crate::access_log::sanitize::sanitize;
 use crate::evolution::instances::{Instance, InstanceDirectory, is_uuid, trim_invisible};
 use crate::redact;
 use crate::text::escape;
@@ -143,7 +144,7 @@ impl<'d> NameMeanings<'d> {
         let name = if self.tokens.contains(&key(trim_invisible(&instance.name))) {
             escape::escape_control(&redact::redact_secret(&instance.name))
         } else {
-            escape::sanitize(instance.name.as_bytes(), LONGEST_SHOWN, Some(directory))
+            sanitize(instance.name.as_bytes(), LONGEST_SHOWN, Some(directory))
         };
         SkippedName { instance: format!("\"{name}\""), reason }
     }

@@ -13,11 +13,11 @@ use anyhow::{Context, Result};
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::mpsc;
 
+use super::disk_space::disk_full_error;
 use super::dump_file::{DumpFormat, damaged_error};
 use super::dump_reader::DumpReader;
-use super::replay::TableName;
+use super::restore_error::TableName;
 use super::restore_error::{RestoreError, table_of_rows};
-use crate::error::user_error;
 
 /// What belongs to the server that a dump comes from. pg_restore of every supported version knows these.
 const LEFT_OUT: &[&str] = &[
@@ -172,14 +172,6 @@ impl Archive {
         let line = line.trim_start_matches("pg_restore: ").trim_start_matches("error: ").to_owned();
         anyhow::anyhow!("pg_restore says: {line}").context(damaged_error(&self.name))
     }
-}
-
-/// The error for a disk that filled up in spite of the estimate.
-pub fn disk_full_error() -> anyhow::Error {
-    user_error(
-        "the disk is full: the dump needs more room when it is restored",
-        "make room, or choose another place: TMPDIR=/path/with/room evodoctor …",
-    )
 }
 
 impl TableOfContents {

@@ -4,7 +4,16 @@
 //! bytes, the size of integers and of offsets, the format, then (since 1.15 in one byte, before as an integer) the
 //! compression, seven integers of a date, and three texts.
 
-use super::dump_file::DumpOrigin;
+/// What a dump says of its origin.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DumpOrigin {
+    /// The database's name, where the dump tells it.
+    pub database: Option<String>,
+    /// The server's version, such as `17.2 (Debian 17.2-1.pgdg120+1)`.
+    pub server: Option<String>,
+    /// The version of pg_dump.
+    pub program: Option<String>,
+}
 
 /// How every archive begins.
 pub const MAGIC: &[u8] = b"PGDMP";

@@ -11,6 +11,14 @@ use crate::text::decompress::Compression;
 /// What a server takes before it holds anything, with its log of changes, in bytes.
 const EMPTY: u64 = 160 << 20;
 
+/// The error for a disk that filled up in spite of the estimate.
+pub fn disk_full_error() -> anyhow::Error {
+    user_error(
+        "the disk is full: the dump needs more room when it is restored",
+        "make room, or choose another place: TMPDIR=/path/with/room evodoctor …",
+    )
+}
+
 /// Refuses a dump that cannot fit. Estimated from below: a disk that fills up later is told as clearly, while a
 /// wrong refusal has no way around it.
 ///

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::archive_contents::{self, unreadable_file};
-use super::archive_header::{ArchiveHeader, MAGIC};
+use super::archive_header::{ArchiveHeader, DumpOrigin, MAGIC};
 use crate::error::user_error;
 use crate::text::decompress::{self, Compression};
 
@@ -41,17 +41,6 @@ impl DumpFormat {
             Self::Directory => "directory",
         }
     }
-}
-
-/// What a dump says of its origin.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DumpOrigin {
-    /// The database's name, where the dump tells it.
-    pub database: Option<String>,
-    /// The server's version, such as `17.2 (Debian 17.2-1.pgdg120+1)`.
-    pub server: Option<String>,
-    /// The version of pg_dump.
-    pub program: Option<String>,
 }
 
 /// A dump.

@@ -10,17 +10,14 @@ use std::io;
 use anyhow::{Context, Result};
 use sqlx::postgres::PgConnection;
 
-use super::archive::disk_full_error;
 use super::databases::RestoredDatabases;
+use super::disk_space::disk_full_error;
 use super::dump_reader::{DumpReader, LONGEST};
 use super::missing_types::create_missing_types;
-use super::restore_error::{RestoreError, table_of_rows};
+use super::restore_error::{RestoreError, TableName, table_of_rows};
 use crate::database::query::{execute_untrusted, sqlstate};
 use crate::database::statement_splitter::{Statement, StatementSplitter};
 use crate::error::user_error;
-
-/// A table by schema and name.
-pub type TableName = (String, String);
 
 /// What came of feeding a dump.
 #[derive(Debug, Default)]

@@ -2,9 +2,11 @@
 
 use sqlx::postgres::PgDatabaseError;
 
-use super::replay::TableName;
 use crate::error::sqlstate::without_row_values;
 use crate::redact;
+
+/// A table by schema and name.
+pub type TableName = (String, String);
 
 /// The longest name of an object that has no better one, in characters.
 const LONGEST: usize = 100;
