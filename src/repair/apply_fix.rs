@@ -236,15 +236,10 @@ impl FixExecution<'_> {
         }
         watch.record_locks(connection).await?;
         // What is not whole yet is looked at when it is; until then, at what would keep it from becoming so.
-        match steps.later.as_slice() {
-            [] => match self.finder {
-                Some(finder) => {
-                    verify::is_repaired(connection, self.subject, finder, self.fix.family, self.chosen)
-                        .await?;
-                }
-                None => {}
-            },
-            later => verify::can_validate(connection, self.subject, later).await?,
+        if !steps.later.is_empty() {
+            verify::can_validate(connection, self.subject, &steps.later).await?;
+        } else if let Some(finder) = self.finder {
+            verify::is_repaired(connection, self.subject, finder, self.fix.family, self.chosen).await?;
         }
         let after = catalog::ddl(connection, schema).await?;
         let TreatedRows { row_diff, orphans, marking, .. } = treated;

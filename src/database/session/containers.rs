@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_published_port_is_the_shorter_way() {
-        let text = format!("{}", CLOSED.replace("image: postgres", "image: postgres, ports: ['5433:5432']"));
+        let text = CLOSED.replace("image: postgres", "image: postgres, ports: ['5433:5432']");
         let (around, _folder) = around(Some(&text), true);
         let (_, next) = around.unknown_name("db", 5432);
         assert!(next.contains("localhost:5433 in the place of db:5432"), "{next}");
