@@ -1,8 +1,19 @@
 #!/bin/sh
 # Installs what the tests need and this machine lacks: Postgres's server programs, locales, PgBouncer, openssl, curl, xmllint, jq, the
 # proxies nginx, HAProxy and Caddy, Prometheus's node exporter, the shells zsh and fish, mandoc, and Chromium and Node.js with
-# a few npm packages, Prisma's among them, and buildah, busybox and systemd-analyze for what is handed out. Debian and Ubuntu. Starts no service. Does nothing, and asks no network, when all is there.
+# a few npm packages, Prisma's among them, and busybox, buildah and systemd-analyze for what is handed out. With --demo it installs
+# Postgres's server programs and nothing else: `evodoctor demo` needs no more. Debian and Ubuntu. Starts no service. Does nothing,
+# and asks no network, when all is there.
 set -eu
+
+case "${1-}" in
+"") only_demo= ;;
+--demo) only_demo=yes ;;
+*)
+    echo "setup: usage: tests/setup.sh [--demo]" >&2
+    exit 2
+    ;;
+esac
 
 has_server() {
     [ -n "${EVODOCTOR_TEST_PG_BIN:-}" ] && return 0
@@ -17,30 +28,32 @@ PATH=$PATH:/usr/sbin
 
 missing=
 has_server || missing="$missing postgresql"
-# A server speaks another language in one test.
-[ -e /usr/share/i18n/locales/de_DE ] || missing="$missing locales"
-command -v psql >/dev/null || missing="$missing postgresql-client"
-command -v pgbouncer >/dev/null || missing="$missing pgbouncer"
-command -v openssl >/dev/null || missing="$missing openssl"
-command -v nginx >/dev/null || missing="$missing nginx-light"
-command -v haproxy >/dev/null || missing="$missing haproxy"
-command -v caddy >/dev/null || missing="$missing caddy"
-command -v prometheus-node-exporter >/dev/null || missing="$missing prometheus-node-exporter"
-command -v xmllint >/dev/null || missing="$missing libxml2-utils"
-command -v curl >/dev/null || missing="$missing curl"
-command -v jq >/dev/null || missing="$missing jq"
-command -v zsh >/dev/null || missing="$missing zsh"
-command -v fish >/dev/null || missing="$missing fish"
-command -v mandoc >/dev/null || missing="$missing mandoc"
-command -v groff >/dev/null || missing="$missing groff-base"
-command -v chromium >/dev/null || missing="$missing chromium"
-command -v node >/dev/null || missing="$missing nodejs"
-command -v npm >/dev/null || missing="$missing npm"
-python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
-command -v systemd-analyze >/dev/null || missing="$missing systemd"
-command -v busybox >/dev/null || missing="$missing busybox-static"
-command -v buildah >/dev/null || missing="$missing buildah"
-command -v readelf >/dev/null || missing="$missing binutils"
+if [ -z "$only_demo" ]; then
+    # A server speaks another language in one test.
+    [ -e /usr/share/i18n/locales/de_DE ] || missing="$missing locales"
+    command -v psql >/dev/null || missing="$missing postgresql-client"
+    command -v pgbouncer >/dev/null || missing="$missing pgbouncer"
+    command -v openssl >/dev/null || missing="$missing openssl"
+    command -v nginx >/dev/null || missing="$missing nginx-light"
+    command -v haproxy >/dev/null || missing="$missing haproxy"
+    command -v caddy >/dev/null || missing="$missing caddy"
+    command -v prometheus-node-exporter >/dev/null || missing="$missing prometheus-node-exporter"
+    command -v xmllint >/dev/null || missing="$missing libxml2-utils"
+    command -v curl >/dev/null || missing="$missing curl"
+    command -v jq >/dev/null || missing="$missing jq"
+    command -v zsh >/dev/null || missing="$missing zsh"
+    command -v fish >/dev/null || missing="$missing fish"
+    command -v mandoc >/dev/null || missing="$missing mandoc"
+    command -v groff >/dev/null || missing="$missing groff-base"
+    command -v chromium >/dev/null || missing="$missing chromium"
+    command -v node >/dev/null || missing="$missing nodejs"
+    command -v npm >/dev/null || missing="$missing npm"
+    python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
+    command -v systemd-analyze >/dev/null || missing="$missing systemd"
+    command -v busybox >/dev/null || missing="$missing busybox-static"
+    command -v buildah >/dev/null || missing="$missing buildah"
+    command -v readelf >/dev/null || missing="$missing binutils"
+fi
 
 # Packages from npm, each set fetched once, whole or not at all.
 fetch() {
@@ -55,6 +68,7 @@ fetch() {
 }
 
 fetch_from_npm() {
+    [ -z "$only_demo" ] || return 0
     fetch html pages "what pages are looked at with"
     fetch waiting/prisma prisma "Prisma, whose migrations a fix has to stand beside"
     fetch examples examples "what workflows and compose files are checked with"
@@ -62,6 +76,7 @@ fetch_from_npm() {
 
 # Kubernetes's schemas, of the newest release only: all of them are large.
 fetch_from_pypi() {
+    [ -z "$only_demo" ] || return 0
     cache=$(dirname "$0")/.cache/kubernetes
     version=1.37.0
     [ "$(cat "$cache/fetched" 2>/dev/null)" = "$version" ] && return 0

@@ -18,6 +18,12 @@ use crate::database::sql_file::{FILES, SqlFile, Variables, render, uses_variable
 use crate::evolution::schema::schema;
 use crate::rules::rule::Rule;
 
+/// The header keys of a check. `sql/README.md` explains them.
+pub const KEYS: &[&str] = &[
+    "code", "name", "severity", "releases", "summary", "why", "fix", "matches", "answers", "each", "judges",
+    "joins", "first", "reads", "suspects",
+];
+
 /// A rule and the query that carries it out.
 #[derive(Debug)]
 pub struct Check {
@@ -72,6 +78,7 @@ impl Check {
     /// than one.
     pub fn parse(path: &str, text: &str) -> Result<Self> {
         let script = SqlFile::parse(text);
+        script.expect_keys(KEYS).with_context(|| path.to_owned())?;
         let rule = Rule::from_header(&script).with_context(|| path.to_owned())?;
         let stem = format!("{}_{}", rule.code, rule.name.replace('-', "_"));
         ensure!(

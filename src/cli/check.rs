@@ -18,13 +18,15 @@ pub struct CheckArgs {
     /// Several databases.
     #[command(flatten)]
     pub several: TargetListArgs,
-    /// Trust no index and read the tables themselves: slower, and finds what a corrupt index hides
+    /// Read tables instead of indexes: slower, sees past corrupt indexes
     #[arg(long)]
     pub paranoid: bool,
-    /// Use this many connections, all on one snapshot [default: what the server has to spare, at most 4]
+    /// Number of connections, all on one snapshot [default: 1 to 4]
+    ///
+    /// The default is max_parallel_workers_per_gather + 1, at most 4, and at most half of the free connections.
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST_JOBS))]
     pub jobs: Option<u64>,
-    /// End after this time, such as 90s or 5m, with a report of what is decided by then
+    /// Stop after this time, such as 90s or 5m, and report what is known
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub timeout: Option<Duration>,
 }
@@ -35,16 +37,18 @@ pub struct PreflightArgs {
     /// Several databases.
     #[command(flatten)]
     pub several: TargetListArgs,
-    /// The release to upgrade to, such as 2.3.7 [default: the newest stable one]
+    /// Target release, such as 2.3.7 [default: newest stable]
     #[arg(long, value_name = "RELEASE", value_parser = CompletionValues::Release, hide_possible_values = true)]
     pub to: Option<String>,
-    /// Print only what to do before the upgrade, a line for each step
+    /// Print only the steps before the upgrade, one per line
     #[arg(long, conflicts_with = "targets")]
     pub resolve: bool,
-    /// Run the pending files of this folder for real: a checkout's or an image's prisma/postgresql-migrations
+    /// Rehearse the migration files of this directory
+    ///
+    /// The directory is prisma/postgresql-migrations of an image or a checkout of Evolution API.
     #[arg(long, value_name = "DIR", conflicts_with = "targets")]
     pub migrations: Option<PathBuf>,
-    /// Consent to run them on a live database, in one transaction that is rolled back; it blocks Evolution meanwhile
+    /// Allow --migrations on a live database (rolled back; blocks Evolution)
     #[arg(long, requires = "migrations")]
     pub rehearse_on_live: bool,
     /// How long to wait for others, then.
@@ -55,11 +59,13 @@ pub struct PreflightArgs {
 /// Several databases in one run.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TargetListArgs {
-    /// Examine every database of a list: [[target]] in a file that ends in .toml, else lines of a name and a connection
-    /// string; - reads lines from stdin
+    /// Check every database in this list; - reads stdin
+    ///
+    /// A file that ends in .toml holds [[target]] tables. Any other file has one database per line: a name and a connection
+    /// string, or a name and the path of an .env file.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["database_url", "env_file", "compose", "snapshot"])]
     pub targets: Option<PathBuf>,
-    /// So many databases at a time
+    /// Number of databases to check in parallel
     #[arg(long, value_name = "N", requires = "targets", default_value_t = 4)]
     #[arg(value_parser = clap::value_parser!(u8).range(1..=64))]
     pub parallel: u8,

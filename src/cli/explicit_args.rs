@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use clap::{ArgMatches, CommandFactory, Error, FromArgMatches};
 
 use super::Cli;
 
@@ -15,7 +16,8 @@ impl Cli {
     /// The command line, with which of its options were typed. Ends the program where it is wrong, as clap does.
     pub fn read() -> Self {
         let matches = Self::command().get_matches();
-        match Self::from_arg_matches(&matches) {
+        let cli = unused(&matches).map_or_else(|| Self::from_arg_matches(&matches), Err);
+        match cli {
             Ok(mut cli) => {
                 cli.common.typed = ExplicitArgs::of(&matches);
                 cli
@@ -23,6 +25,20 @@ impl Cli {
             Err(error) => error.format(&mut Self::command()).exit(),
         }
     }
+}
+
+/// The error for an option before a command that does not take it. Behind the command clap itself refuses it.
+fn unused(matches: &ArgMatches) -> Option<Error> {
+    let (name, _) = matches.subcommand()?;
+    let program = Cli::command();
+    let command = program.find_subcommand(name)?;
+    let is_taken = |id: &str| command.get_arguments().any(|option| option.get_id() == id);
+    let option = program.get_arguments().find(|option| {
+        let id = option.get_id().as_str();
+        matches.value_source(id) == Some(ValueSource::CommandLine) && !is_taken(id)
+    })?;
+    let typed = option.get_long().unwrap_or_else(|| option.get_id().as_str());
+    Some(Error::raw(ErrorKind::UnknownArgument, format!("`{name}` does not take --{typed}")))
 }
 
 impl ExplicitArgs {

@@ -11,7 +11,7 @@ use crate::text::duration::parse_duration;
 /// Of every command that may have to wait for others.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct LockWaitArgs {
-    /// How long to try again where others hold a lock, such as 90s, 10m or 2h; 0 tries once
+    /// How long to retry a lock, such as 90s or 10m; 0 tries once
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_wait)]
     pub wait: Duration,
 }
@@ -34,7 +34,7 @@ impl Default for LockWaitArgs {
 /// Of every command that may keep writers of a large table waiting.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct LockLimitArgs {
-    /// Roll back when writers of a table would have to wait for longer [default: 2s for a dry run, no limit with --apply]
+    /// Roll back when writers would wait longer [default: 2s; none with --apply]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub max_lock: Option<Duration>,
 }
@@ -52,28 +52,32 @@ impl LockLimitArgs {
 /// `evodoctor fix`.
 #[derive(Debug, Clone, Args)]
 pub struct FixArgs {
-    /// The codes to fix, at any severity [default: everything that --fail-on counts]
+    /// Codes to fix, at any severity [default: all that --fail-on counts]
     #[arg(value_name = "CODE", value_parser = CompletionValues::Fixable, hide_possible_values = true)]
     pub codes: Vec<String>,
     /// Commit instead of rolling back
     #[arg(long)]
     pub apply: bool,
-    /// Consent to a hazard that the plan names, such as deletes-rows
+    /// Allow a hazard that the plan names, such as deletes-rows
     #[arg(long, value_name = "HAZARD", value_delimiter = ',', value_parser = CompletionValues::Hazard, hide_possible_values = true)]
     pub allow: Vec<String>,
-    /// Write the rehearsed plan to a file, for review
+    /// Write the plan of the dry run to a file
     #[arg(long, value_name = "FILE", conflicts_with = "apply")]
     pub plan_out: Option<PathBuf>,
-    /// Apply exactly this plan, or refuse
+    /// Apply exactly this plan; refuse if the database no longer fits it
     #[arg(long, value_name = "FILE", requires = "apply", conflicts_with_all = ["codes", "to"])]
     pub plan: Option<PathBuf>,
-    /// Treat rows in batches (EVO101, EVO102, EVO103, EVO107, EVO108), each committed by itself; SIZE is that of the first one
+    /// Repair rows in many short transactions
+    ///
+    /// For EVO101, EVO102, EVO103, EVO107 and EVO108. SIZE is the number of rows of the first batch [default: 1000].
     #[arg(long, value_name = "SIZE", num_args = 0..=1, default_missing_value = "1000", conflicts_with_all = ["plan", "plan_out", "to"])]
     pub batch: Option<std::num::NonZeroUsize>,
-    /// Build indexes and validate keys after the commit, in the forms that let others read and write
+    /// Build indexes CONCURRENTLY and validate keys after the commit
+    ///
+    /// Other sessions go on reading and writing.
     #[arg(long, conflicts_with_all = ["batch", "plan", "plan_out", "to"])]
     pub online: bool,
-    /// For hazards of an upgrade (EVO6xx): the release to go to [default: the newest known]
+    /// For EVO6xx: target release of the upgrade [default: newest known]
     #[arg(long, value_name = "RELEASE", value_parser = CompletionValues::Release, hide_possible_values = true)]
     pub to: Option<String>,
     /// How long to wait for others.
@@ -87,7 +91,7 @@ pub struct FixArgs {
 /// `evodoctor undo`.
 #[derive(Debug, Args)]
 pub struct UndoArgs {
-    /// The run's number, from `evodoctor history`
+    /// Number of the run, from `evodoctor history`
     #[arg(value_name = "RUN")]
     pub run: i64,
     /// Commit instead of rolling back
@@ -104,17 +108,17 @@ pub struct UndoArgs {
 /// `evodoctor credentials`.
 #[derive(Debug, Subcommand)]
 pub enum CredentialsCommand {
-    /// Each credential, its instance, and the settings and bots that hold it
+    /// List each credential, its instance, and the settings and bots that use it
     List,
-    /// Give another instance a credential of its own with the same key (a dry run until --apply)
+    /// Copy a credential to another instance (dry run; --apply commits)
     Share {
-        /// The credential's id, from `evodoctor credentials list`
+        /// Id of the credential, from `evodoctor credentials list`
         #[arg(value_name = "CREDENTIAL")]
         credential: String,
-        /// The name of the instance that gets one
+        /// Name of the instance that gets the copy
         #[arg(value_name = "INSTANCE")]
         instance: String,
-        /// The new credential's name [default: the same]
+        /// Name of the copy [default: the same]
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
         /// Commit instead of rolling back
@@ -124,12 +128,12 @@ pub enum CredentialsCommand {
         #[command(flatten)]
         waiting: LockWaitArgs,
     },
-    /// Free a credential from the settings and bots that hold it (a dry run until --apply)
+    /// Detach a credential from settings and bots (dry run; --apply commits)
     Release {
-        /// The credential's id, from `evodoctor credentials list`
+        /// Id of the credential, from `evodoctor credentials list`
         #[arg(value_name = "CREDENTIAL")]
         credential: String,
-        /// The credential that takes its place [default: settings and bots are removed]
+        /// Credential to use instead [default: settings and bots are removed]
         #[arg(long, value_name = "CREDENTIAL")]
         to: Option<String>,
         /// Let instances use the credential of another one, with --to
@@ -138,7 +142,7 @@ pub enum CredentialsCommand {
         /// Commit instead of rolling back
         #[arg(long)]
         apply: bool,
-        /// Consent to a hazard that the plan names, such as deletes-rows
+        /// Allow a hazard that the plan names, such as deletes-rows
         #[arg(long, value_name = "HAZARD", value_delimiter = ',', value_parser = CompletionValues::Hazard, hide_possible_values = true)]
         allow: Vec<String>,
         /// How long to wait for others.

@@ -1,10 +1,10 @@
-//! The options of every command.
+//! The options that several commands share.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
+use clap::{Arg, ArgAction, Args, ValueEnum};
 
 use super::color::ColorMode;
 use super::completion_values::CompletionValues;
@@ -13,69 +13,87 @@ use crate::rules::baseline::Baseline;
 use crate::rules::policy::Policy;
 use crate::rules::rule::Severity;
 
-/// Options of every command.
+/// Options that several commands share. They stand before or after the command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Common options")]
 pub struct GlobalOptions {
-    /// Connection string, as Evolution has it [env: DATABASE_CONNECTION_URI, then DATABASE_URL, then libpq's PGHOST…]
-    #[arg(long, global = true, value_name = "URL", conflicts_with = "env_file")]
+    /// Connection string [env: DATABASE_CONNECTION_URI, then DATABASE_URL, then PGHOST…]
+    #[arg(long, value_name = "URL", conflicts_with = "env_file")]
     pub database_url: Option<String>,
-    /// Take the connection string from Evolution's own .env
-    #[arg(long, global = true, value_name = "FILE")]
+    /// Read the connection string from Evolution's .env file
+    #[arg(long, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
-    /// Take the connection string from the compose file that Evolution is started with
-    #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["database_url", "env_file"])]
+    /// Read the connection string from a compose file
+    ///
+    /// The file that Evolution is started with: environment, env_file and ${VARIABLE} are understood.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["database_url", "env_file"])]
     pub compose: Option<PathBuf>,
     /// Evolution's service in it [default: the one with a connection string]
-    #[arg(long, global = true, value_name = "NAME", requires = "compose")]
+    #[arg(long, value_name = "NAME", requires = "compose")]
     pub service: Option<String>,
-    /// Examine a dump instead of a server: what pg_dump or pg_dumpall wrote, also packed; - reads stdin
-    #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["database_url", "env_file", "compose"])]
+    /// Use a dump instead of a server; - reads stdin
+    ///
+    /// The output of pg_dump or pg_dumpall, also compressed. It is restored into a throwaway server.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["database_url", "env_file", "compose"])]
     pub snapshot: Option<PathBuf>,
-    /// The schema with Evolution's tables [default: the URL's, else the one that holds them]
-    #[arg(long, global = true, value_name = "NAME")]
+    /// Schema with Evolution's tables [default: the URL's, else detected]
+    #[arg(long, value_name = "NAME")]
     pub schema: Option<String>,
-    /// Settings and what is ignored [default: the nearest evodoctor.toml, from here upwards]
-    #[arg(long, global = true, value_name = "FILE")]
+    /// Configuration file [default: the nearest evodoctor.toml]
+    ///
+    /// The default is the first evodoctor.toml between the working directory and the directory with .git.
+    #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Look for no evodoctor.toml
-    #[arg(long, global = true, conflicts_with_all = ["config", "env"])]
+    /// Ignore evodoctor.toml
+    #[arg(long, conflicts_with_all = ["config", "env"])]
     pub no_config: bool,
-    /// The environment in evodoctor.toml [env: EVODOCTOR_ENV]
-    #[arg(long, global = true, value_name = "NAME")]
+    /// Environment in evodoctor.toml [env: EVODOCTOR_ENV]
+    #[arg(long, value_name = "NAME")]
     pub env: Option<String>,
-    /// A host that evodoctor.toml may send variables and passwords to [env: EVODOCTOR_ALLOW_HOST]
-    #[arg(long, global = true, value_name = "HOST", value_delimiter = ',')]
+    /// Host that may receive passwords from evodoctor.toml [env: EVODOCTOR_ALLOW_HOST]
+    #[arg(long, value_name = "HOST", value_delimiter = ',')]
     pub allow_host: Vec<String>,
-    /// How to print the result
-    #[arg(long, global = true, value_enum, default_value_t = OutputFormat::Human)]
+    /// Output format, such as json; --help lists all
+    ///
+    /// human, json, sarif, junit, github, gitlab, markdown or html. Commands without findings know human, json and html.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human, hide_possible_values = true)]
     pub format: OutputFormat,
-    /// Write the result to a file instead of stdout; with --targets to a folder, a file for each database
-    #[arg(long, short, global = true, value_name = "FILE")]
+    /// Write the result to a file instead of stdout
+    ///
+    /// With --targets this is a directory, which gets one file per database.
+    #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Only these codes
-    #[arg(long, global = true, value_name = "CODE", value_delimiter = ',', value_parser = CompletionValues::Code, hide_possible_values = true)]
+    /// Run only these codes
+    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = CompletionValues::Code, hide_possible_values = true)]
     pub select: Vec<String>,
-    /// Not these codes
-    #[arg(long, global = true, value_name = "CODE", value_delimiter = ',', value_parser = CompletionValues::Code, hide_possible_values = true)]
+    /// Skip these codes
+    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = CompletionValues::Code, hide_possible_values = true)]
     pub ignore: Vec<String>,
-    /// The mildest severity that makes the exit code 1
-    #[arg(long, global = true, value_enum, default_value_t = FailOn::Warning)]
+    /// Lowest severity that causes exit code 1
+    ///
+    /// error, warning, advice or never.
+    #[arg(long, value_name = "SEVERITY", value_enum, default_value_t = FailOn::Warning, hide_possible_values = true)]
     pub fail_on: FailOn,
-    /// What is known already and fails no more, as --write-baseline wrote it
-    #[arg(long, global = true, value_name = "FILE")]
+    /// Ignore findings recorded in this baseline
+    #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
-    /// Write down what is found; with --baseline, keep of that what was not looked at
-    #[arg(long, global = true, value_name = "FILE")]
+    /// Write the findings to a baseline file
+    ///
+    /// With --baseline, entries of checks that did not run are kept.
+    #[arg(long, value_name = "FILE")]
     pub write_baseline: Option<PathBuf>,
-    /// Write the figures of the run for Prometheus, into the folder of node_exporter's textfile collector
-    #[arg(long, global = true, value_name = "FILE.prom")]
+    /// Write Prometheus metrics to a file
+    ///
+    /// The file is for the textfile collector of node_exporter.
+    #[arg(long, value_name = "FILE.prom")]
     pub metrics: Option<PathBuf>,
     /// What is in the baseline; read before anything else is done.
     #[arg(skip)]
     pub known: Option<Arc<Baseline>>,
-    /// When to use colours
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = ColorMode::Auto)]
+    /// When to use colours: auto, always or never
+    ///
+    /// auto: on a terminal, unless NO_COLOR is set; elsewhere if CLICOLOR_FORCE is set.
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorMode::Auto, hide_possible_values = true)]
     pub color: ColorMode,
     /// Which options were typed.
     #[arg(skip)]
@@ -83,12 +101,55 @@ pub struct GlobalOptions {
     /// What evodoctor.toml says of findings, and where it is; settled before anything else is done.
     #[arg(skip)]
     pub decided: Option<Arc<LoadedConfig>>,
-    /// Only the summary
-    #[arg(long, short, global = true)]
+    /// Print only the summary
+    #[arg(long, short)]
     pub quiet: bool,
-    /// Tell more: every finding with examples, and on stderr what is being done (-vv: every SQL statement)
-    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    /// Print more: every finding with examples (-vv: every SQL statement)
+    #[arg(long, short, action = ArgAction::Count)]
     pub verbose: u8,
+}
+
+/// Options that name a database.
+pub(super) const DATABASE: &[&str] = &[
+    "database_url",
+    "env_file",
+    "compose",
+    "service",
+    "snapshot",
+    "schema",
+    "config",
+    "no_config",
+    "env",
+    "allow_host",
+];
+/// Options that choose findings.
+pub(super) const FINDINGS: &[&str] = &["select", "ignore", "fail_on"];
+/// Options that record findings.
+pub(super) const RECORDS: &[&str] = &["baseline", "write_baseline", "metrics"];
+/// Options of a printed result.
+pub(super) const REPORT: &[&str] = &["format", "output", "color", "quiet", "verbose"];
+
+impl GlobalOptions {
+    /// The options with these names, for a command that takes no others. `global` makes clap copy their values up to the
+    /// program, where an option that stands before the command is too.
+    pub(super) fn only(names: &[&[&str]]) -> Vec<Arg> {
+        let names = names.concat();
+        let options = Self::augment_args(clap::Command::new("common"));
+        let options = options.get_arguments().filter(|option| names.contains(&option.get_id().as_str()));
+        options.map(|option| option.clone().global(true)).collect()
+    }
+
+    /// All common options, of which help lists those with these names. The others are accepted, so that the command can say
+    /// why it has no use for them.
+    pub(super) fn listing(names: &[&[&str]]) -> Vec<Arg> {
+        let names = names.concat();
+        let all = Self::only(&[DATABASE, FINDINGS, RECORDS, REPORT]).into_iter();
+        all.map(|option| {
+            let is_listed = names.contains(&option.get_id().as_str());
+            option.hide(!is_listed)
+        })
+        .collect()
+    }
 }
 
 /// What `evodoctor.toml` has decided about findings.

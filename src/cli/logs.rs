@@ -7,20 +7,24 @@ use clap::{Args, ValueEnum};
 /// `evodoctor logs`.
 #[derive(Debug, Clone, Args)]
 pub struct LogsArgs {
-    /// Log files, packed by gzip or zstd or not; - reads stdin
+    /// Log files, plain or compressed (gzip, zstd); - reads stdin
     #[arg(value_name = "FILE", required_unless_present = "emit")]
     pub files: Vec<PathBuf>,
-    /// Read every line as combined, json, haproxy, alb or text, or as the string of nginx's log_format [default: detect per line]
+    /// Force this log format [default: detect per line]
+    ///
+    /// combined, json, haproxy, alb, text, or the string of nginx's log_format in single quotes.
     #[arg(long, value_name = "KIND|FORMAT", value_parser = log_format)]
     pub log_format: Option<LogFormat>,
-    /// Read on as the files grow, and say what is wrong as it comes; Ctrl-C or SIGTERM ends with the report
+    /// Keep reading as the files grow; Ctrl-C or SIGTERM ends with the report
     #[arg(long)]
     pub follow: bool,
-    /// The JSON that GET /instance/fetchInstances returns, instead of a database; - reads stdin
+    /// JSON of GET /instance/fetchInstances, instead of a database; - reads stdin
     #[arg(long, value_name = "FILE")]
     pub instances: Option<PathBuf>,
-    /// Print a configuration that lets a proxy put ids and letter case right, for every instance or those in the logs
-    #[arg(long, value_enum, value_name = "PROXY", conflicts_with_all = ["format", "follow"])]
+    /// Print a proxy configuration that corrects wrong names
+    ///
+    /// nginx, haproxy, caddy or traefik. It covers every instance, or those in the given logs.
+    #[arg(long, value_enum, value_name = "PROXY", hide_possible_values = true, conflicts_with_all = ["format", "follow"])]
     pub emit: Option<ProxyKind>,
 }
 

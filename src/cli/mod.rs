@@ -23,46 +23,69 @@ pub use completions::{CompletionsArgs, ManArgs};
 pub use explain::ExplainArgs;
 pub use explicit_args::ExplicitArgs;
 pub use fix::{CredentialsCommand, FixArgs, LockLimitArgs, LockWaitArgs, UndoArgs, parse_wait};
+use global::{DATABASE, FINDINGS, RECORDS, REPORT};
 pub use global::{FailOn, GlobalOptions, LoadedConfig, OutputFormat};
 pub use logs::{LogFormat, LogsArgs, ProxyKind};
 
-/// Finds, explains and repairs the known failures of an Evolution API Postgres database.
+/// Finds, explains and repairs known failures of an Evolution API Postgres database.
 #[derive(Debug, Parser)]
-#[command(name = "evodoctor", version, max_term_width = 110)]
+#[command(name = "evodoctor", version, max_term_width = 110, after_long_help = include_str!("help/evodoctor.txt"))]
+#[command(mut_args = |option| option.hide_short_help(true))]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
-    /// Options of every command.
+    /// Options that several commands share.
     #[command(flatten)]
     pub common: GlobalOptions,
 }
 
-/// What to do.
+/// The commands, each with those of the common options that it uses.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Examine a database; changes nothing
+    /// Check a database for known failures (read-only)
+    #[command(args = GlobalOptions::only(&[DATABASE, FINDINGS, RECORDS, REPORT]))]
+    #[command(after_long_help = include_str!("help/check.txt"))]
     Check(CheckArgs),
-    /// Rehearse fixes, show the diff, roll back (--apply commits)
+    /// Repair findings: dry run with diff (--apply commits)
+    #[command(args = GlobalOptions::listing(&[DATABASE, FINDINGS, REPORT]))]
+    #[command(after_long_help = include_str!("help/fix.txt"))]
     Fix(FixArgs),
-    /// Reverse an applied run (a dry run until --apply)
+    /// Reverse an applied run (dry run; --apply commits)
+    #[command(args = GlobalOptions::listing(&[DATABASE, REPORT]))]
+    #[command(after_long_help = include_str!("help/undo.txt"))]
     Undo(UndoArgs),
     /// List the applied runs
+    #[command(args = GlobalOptions::listing(&[DATABASE, REPORT]))]
+    #[command(after_long_help = include_str!("help/history.txt"))]
     History,
-    /// Who holds which OpenAI credential; share a key, free a credential
-    #[command(subcommand)]
+    /// List, share or release OpenAI credentials
+    #[command(subcommand, args = GlobalOptions::listing(&[DATABASE, REPORT]))]
+    #[command(after_long_help = include_str!("help/credentials.txt"))]
     Credentials(CredentialsCommand),
-    /// What the pending upstream migrations will do to this database; changes nothing
+    /// Predict what pending migrations of an upgrade will do (read-only)
+    #[command(args = GlobalOptions::only(&[DATABASE, FINDINGS, RECORDS, REPORT]))]
+    #[command(after_long_help = include_str!("help/preflight.txt"))]
     Preflight(PreflightArgs),
-    /// Find requests that name instances wrongly, in a proxy's or the server's log
+    /// Find requests with wrong instance names in an access log
+    #[command(args = GlobalOptions::only(&[DATABASE, FINDINGS, RECORDS, REPORT]))]
+    #[command(after_long_help = include_str!("help/logs.txt"))]
     Logs(LogsArgs),
     /// Explain a code, or find the code for an error message
+    #[command(args = GlobalOptions::only(&[&["format", "output", "color", "quiet"]]))]
+    #[command(after_long_help = include_str!("help/explain.txt"))]
     Explain(ExplainArgs),
-    /// See the whole story on a throwaway server
+    /// Show all steps on a throwaway server
+    #[command(args = GlobalOptions::only(&[&["color"]]))]
+    #[command(after_long_help = include_str!("help/demo.txt"))]
     Demo,
-    /// Print the completions of a shell, with codes and releases
+    /// Print shell completions
+    #[command(args = GlobalOptions::only(&[&["output", "color"]]))]
+    #[command(after_long_help = include_str!("help/completions.txt"))]
     Completions(CompletionsArgs),
     /// Print a manual page
+    #[command(args = GlobalOptions::only(&[&["output", "color"]]))]
+    #[command(after_long_help = include_str!("help/man.txt"))]
     Man(ManArgs),
 }
 

@@ -79,6 +79,7 @@ fn command(program: &Command, name: &str) -> Result<Command> {
 /// The page of a command, in roff.
 fn page(command: Command) -> Result<String> {
     let is_whole = command.get_name() == "evodoctor";
+    let details = command.get_after_long_help().map(ToString::to_string);
     let man = Man::new(command).source(concat!("evodoctor ", env!("CARGO_PKG_VERSION"))).manual("evodoctor");
     // What the program knows of Evolution is what dates it.
     let man = man.date(Release::newest().date());
@@ -92,8 +93,10 @@ fn page(command: Command) -> Result<String> {
     if is_whole {
         man.render_subcommands_section(&mut text).context(context)?;
     }
-    man.render_extra_section(&mut text).context(context)?;
     let mut more = Roff::new();
+    if let Some(details) = &details {
+        as_it_is(&mut more, "DETAILS", details);
+    }
     section(&mut more, "EXIT STATUS", &EXIT_STATUS);
     section(&mut more, "ENVIRONMENT", &ENVIRONMENT);
     section(&mut more, "FILES", &FILES);
@@ -112,4 +115,13 @@ fn section(roff: &mut Roff, title: &str, entries: &[(&str, &str)]) {
     for (name, what) in entries {
         roff.control("TP", []).text([bold(*name)]).text([roman(*what)]);
     }
+}
+
+/// A section whose lines stay as they are: tables and commands.
+fn as_it_is(roff: &mut Roff, title: &str, text: &str) {
+    roff.control("SH", [title]).control("nf", []);
+    for line in text.trim_end().lines() {
+        roff.text([roman(line)]);
+    }
+    roff.control("fi", []);
 }

@@ -80,6 +80,20 @@ impl SqlFile {
         self.header.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
+    /// Refuses a header key that nobody reads, such as a misspelled one.
+    ///
+    /// # Errors
+    /// Names the first such key.
+    pub fn expect_keys(&self, known: &[&str]) -> Result<()> {
+        for (key, _) in &self.header {
+            let word = key.split(' ').next().unwrap_or_default();
+            if !known.contains(&word) {
+                bail!("unknown header key {key:?}; known keys are {}", known.join(", "));
+            }
+        }
+        Ok(())
+    }
+
     /// The only statement.
     ///
     /// # Errors

@@ -52,6 +52,21 @@ pub fn in_order(hazards: &[String]) -> Vec<String> {
     known.map(|(name, _)| (*name).to_owned()).collect()
 }
 
+/// The header keys of a fix. `sql/README.md` explains them.
+pub const KEYS: &[&str] = &[
+    "code",
+    "version",
+    "applicability",
+    "hazards",
+    "tables",
+    "upstream",
+    "after",
+    "each",
+    "records",
+    "rows",
+    "only",
+];
+
 /// A versioned fix.
 #[derive(Debug)]
 pub struct Fix {
@@ -105,6 +120,9 @@ impl Fix {
         }
         let checksum = checksum.finalize();
         let [mut rows, up, down] = [rows, up, down].map(SqlFile::parse);
+        for script in [&rows, &up, &down] {
+            script.expect_keys(KEYS).with_context(|| stem.to_owned())?;
+        }
         let brings_its_way_back = up.statements.iter().all(|statement| is_query(statement));
         ensure!(
             down.statements.is_empty() == up.statements.is_empty()

@@ -38,6 +38,10 @@ use crate::rules::rule::Rule;
 /// Where the hazards are.
 pub const FILES_OF: &str = "sql/hazards/";
 
+/// The header keys of a hazard. `sql/README.md` explains them.
+pub const KEYS: &[&str] =
+    &["code", "name", "severity", "releases", "summary", "why", "fix", "matches", "answers", "migration"];
+
 /// A rule about migrations, and the query that says whether they meet it here.
 #[derive(Debug)]
 pub struct Hazard {
@@ -91,6 +95,7 @@ impl Hazard {
     /// than one.
     pub fn parse(path: &str, text: &str, plan: Option<&str>) -> Result<Self> {
         let script = SqlFile::parse(text);
+        script.expect_keys(KEYS).with_context(|| path.to_owned())?;
         let rule = Rule::from_header(&script).with_context(|| path.to_owned())?;
         let stem = format!("{}_{}", rule.code, rule.name.replace('-', "_"));
         ensure!(

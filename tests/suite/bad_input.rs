@@ -12,7 +12,7 @@ use crate::support::fixtures::Fixture;
 use crate::support::program::on;
 use crate::support::roles;
 
-const APPLY: [&str; 4] = ["fix", "--apply", "--allow", "deletes-rows,changes-rows"];
+const APPLY: [&str; 4] = ["fix", "--apply", "--allow", "deletes-rows,changes-rows,limits-undo"];
 
 async fn broken() -> (TestDatabase, PgConnection) {
     let database = Fixture::read("EVO101_orphaned_reference", "bad").database("evolution_api").await;

@@ -110,7 +110,7 @@ fn the_other_shells_have_theirs() {
 fn help_is_not_drowned_in_codes() {
     for command in ["check", "fix", "explain", "preflight"] {
         let help = evodoctor(&[command, "--help"]).ends(0).stdout;
-        assert!(!help.contains("EVO204") && !help.contains("2.1.2"), "{help}");
+        assert!(!help.contains("EVO210") && !help.contains("2.1.2"), "{help}");
     }
 }
 

@@ -104,7 +104,7 @@ const OWNER: &str = "EVODOCTOR_TEST_OWNER";
 fn start_owner(parent: &Path) -> std::process::Child {
     use std::os::unix::process::CommandExt;
     Command::new(env::current_exe().unwrap())
-        .args(["--exact", "server::own_a_server", "--ignored"])
+        .args(["--exact", "scratch_server::own_a_server", "--ignored"])
         .env(OWNER, "1")
         .env("TMPDIR", parent)
         .process_group(0)

@@ -346,7 +346,7 @@ fn logs_and_pasted_errors_keep_secrets() {
         ),
         format!("nothing known {key}"),
     ] {
-        hides(&Evodoctor::new(["explain", &text, "-vv"]).run(), "explain");
+        hides(&Evodoctor::new(["explain", &text]).run(), "explain");
         hides(&Evodoctor::new(["explain", &text, "--format", "json"]).run(), "explain --format json");
     }
 }
@@ -365,8 +365,9 @@ async fn refused_rows_are_not_told() {
     );
     execute(&mut connection, &refusing).await;
     for level in ["-vv", "--quiet", "--format=json", "--format=github"] {
-        let run = on(&database.url(), &["fix", "EVO101", "--allow", "fires-triggers", level]).ends(2);
+        let run = on(&database.url(), &["fix", "EVO101", "--allow", "fires-triggers", level]).ends(1);
         hides(&run, level);
-        assert!(run.stderr.contains("sk-D…01"), "{}", run.stderr);
+        let shown = run.stdout.contains("sk-D…01");
+        assert!(shown || level == "--quiet", "{level}: {}", run.stdout);
     }
 }

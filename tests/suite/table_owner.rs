@@ -85,7 +85,7 @@ async fn a_superuser_does_not_run_what_the_ledger_of_another_role_holds() {
     give_back(&database).await;
 }
 
-const APPLY: [&str; 4] = ["fix", "--apply", "--allow", "deletes-rows,changes-rows"];
+const APPLY: [&str; 4] = ["fix", "--apply", "--allow", "deletes-rows,changes-rows,limits-undo"];
 
 /// Whatever is missing is said before the first statement, in a dry run as well; then it is given as was said, and helps.
 #[tokio::test]

@@ -18,8 +18,9 @@ async fn everything() -> TestDatabase {
 
 /// On a page of so many columns.
 fn at(width: &str, url: &str, arguments: &[&str]) -> Run {
-    let arguments = arguments.iter().copied().chain(["--database-url", url]);
-    Evodoctor::new(arguments).env("COLUMNS", width).run()
+    // Codes are explained without a database.
+    let database: &[&str] = if arguments[0] == "explain" { &[] } else { &["--database-url", url] };
+    Evodoctor::new(arguments.iter().chain(database)).env("COLUMNS", width).run()
 }
 
 /// The program on a real terminal; what it writes to stdout and stderr together.
@@ -101,9 +102,9 @@ async fn colours_come_where_they_are_asked_for_and_change_nothing_else() {
             let lines = text.lines().filter(|line| !line.contains(['│', '─']) && !line.contains("plan"));
             lines.map(str::to_owned).collect::<Vec<_>>()
         };
-        let pipe = on(&url, &arguments).stdout;
+        let pipe = at("120", &url, &arguments).stdout;
         assert!(!pipe.contains('\u{1b}'), "{arguments:?}: {pipe:?}");
-        let painted = on(&url, &[&arguments[..], &["--color", "always"]].concat()).stdout;
+        let painted = at("120", &url, &[&arguments[..], &["--color", "always"]].concat()).stdout;
         assert!(painted.contains("\u{1b}["), "{arguments:?}: {painted:?}");
         assert_eq!(steady(&strip_styles(&painted)), steady(&pipe), "{arguments:?}");
         assert!(!strip_styles(&painted).contains('\u{1b}'), "{arguments:?}");

@@ -134,13 +134,10 @@ impl<'de> Deserialize<'de> for Port {
         }
         let long = short_or_long(deserializer, |text| {
             let text = text.split('/').next().unwrap_or_default();
-            // A colon may stand in a default too: ${PORT:-5432}.
-            let at = text.rfind(':').filter(|at| !text[*at..].starts_with(":-"));
-            match at {
+            match last_colon(text) {
                 Some(at) => {
                     let before = &text[..at];
-                    let address = before.rfind(':').filter(|at| !before[*at..].starts_with(":-"));
-                    let published = address.map_or(before, |at| &before[at + 1..]);
+                    let published = last_colon(before).map_or(before, |at| &before[at + 1..]);
                     Long { target: text[at + 1..].to_owned(), published: Some(published.to_owned()) }
                 }
                 None => Long { target: text.to_owned(), published: None },
@@ -148,6 +145,21 @@ impl<'de> Deserialize<'de> for Port {
         })?;
         Ok(Self { published: long.published.filter(|port| !port.is_empty()), inside: long.target })
     }
+}
+
+/// Where the last colon is that stands in no `${PORT:-5432}`.
+fn last_colon(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut last = None;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'{' => depth += 1,
+            b'}' => depth = depth.saturating_sub(1),
+            b':' if depth == 0 => last = Some(at),
+            _ => {}
+        }
+    }
+    last
 }
 
 /// Names, as a list or as the keys of a map.

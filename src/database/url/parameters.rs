@@ -190,7 +190,7 @@ fn unknown(setting: &Setting) -> Result<()> {
             return Ok(());
         }
         return Err(user_error(
-            format!("{place} asks for {name}={value}, which evodoctor cannot do"),
+            format!("{place} asks for {name} {value}, which evodoctor cannot do"),
             "leave it out for evodoctor",
         ));
     }

@@ -72,7 +72,6 @@ async fn names_are_text_and_no_more() {
         &["preflight", "--to", ODD],
         &["preflight", "--to", "2.3.7"],
         &["preflight", "--to", "2.3.7", "--resolve"],
-        &["explain", ODD],
         &["fix", "-vv", "--apply", "--allow", "deletes-rows,changes-rows"],
         &["history"],
         &["undo", "1"],
@@ -82,6 +81,7 @@ async fn names_are_text_and_no_more() {
             Evodoctor::new(command.iter().copied().chain(["--database-url", &url])).within(folder.path());
         is_only_text(&program.run(), &format!("{command:?}"));
     }
+    is_only_text(&Evodoctor::new(["explain", ODD]).run(), "explain");
     let written = std::fs::read_to_string(folder.path().join(ODD)).expect("the file of --output");
     is_only_text(&Run { code: None, stdout: written, stderr: String::new() }, "--output");
     assert_ne!(state(&mut connection, &["evodoctor"]).await, before);

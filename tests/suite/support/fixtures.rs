@@ -37,7 +37,12 @@ impl Fixture {
     pub fn read(stem: &str, name: &str) -> Self {
         let path = folder(stem).join(format!("{name}.sql"));
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let script = SqlFile::parse(&text);
+        Self::parse(&text)
+    }
+
+    /// Reads a fixture's text.
+    pub fn parse(text: &str) -> Self {
+        let script = SqlFile::parse(text);
         let ledger = script
             .header("ledger")
             .map(|_| SqlFile::parse(embedded_file("sql/ledger/create.sql")).statements);
