@@ -13,9 +13,10 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::classify::{NameVerdict, classify_name};
-use super::finding_stats::{CountContext, Endpoint, EntryBudget, FindingStats, NameHistory};
+use super::finding_stats::{CountContext, Endpoint, EntryBudget, FindingStats};
 use super::finding_text::{MisuseDetail, SpellingError};
 use super::misuse_rules::MisuseKind;
+use super::name_history::{MOST_NAMES, NameHistory};
 use super::request::{Request, RequestTarget};
 use super::request_counter::{PathKind, RequestCounter, SuspectRequest};
 use crate::access_log::sanitize::sanitize;
@@ -24,9 +25,6 @@ use crate::evolution::routes::{self, RouteError, RouteTemplate};
 use crate::redact;
 use crate::rules::finding::Finding;
 use crate::text::escape;
-
-/// Different wrong names that are told apart; requests with any other are counted together.
-pub const MOST_NAMES: usize = 2_000;
 
 /// As [`MOST_NAMES`], for wrong names of which it is known whose they are. They have room of their own, so that a flood
 /// of unknown names cannot hide them.

@@ -7,9 +7,9 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 use serde_json::{Value, json};
 
-use super::finding_collector::MOST_NAMES;
 use super::finding_text::MisuseDetail;
 use super::misuse_rules::MisuseKind;
+use super::name_history::{MOST_NAMES, NameHistory};
 use super::request::Request;
 use super::request_counter::ServedName;
 use super::timeline::Timeline;
@@ -104,17 +104,6 @@ impl CallCounts {
             self.timeline.add(time);
         }
     }
-}
-
-/// What the rest of the log says of a name.
-#[derive(Debug, Default)]
-pub(super) struct NameHistory {
-    /// Whether it worked once and does no more.
-    pub is_gone: bool,
-    /// When it was last served.
-    pub worked_until: Option<Timestamp>,
-    /// When it was deleted.
-    pub deleted: Option<Timestamp>,
 }
 
 /// What it takes to count a request.

@@ -11,6 +11,7 @@ mod finding_text;
 mod follow_line;
 pub mod formats;
 pub mod misuse_rules;
+mod name_history;
 mod parallel_scan;
 pub mod proxy_config;
 pub mod read_progress;

@@ -17,7 +17,7 @@ use crate::rules::rule::Severity;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Common options")]
 pub struct GlobalOptions {
-    /// Connection string [env: DATABASE_CONNECTION_URI, then DATABASE_URL, then PGHOST…]
+    /// Connection string [env: DATABASE_CONNECTION_URI, DATABASE_URL, PG…]
     #[arg(long, value_name = "URL", conflicts_with = "env_file")]
     pub database_url: Option<String>,
     /// Read the connection string from Evolution's .env file

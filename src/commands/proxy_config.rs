@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use anyhow::Result;
 
-use super::logs;
 use super::shared::code_filter::CodeFilter;
+use super::shared::load_instances::load_instances;
 use super::shared::read_logs;
 use crate::access_log::misuse_rules::MisuseKind;
 use crate::access_log::proxy_config;
@@ -29,7 +29,7 @@ pub async fn run(
     common: &GlobalOptions,
     selection: &CodeFilter,
 ) -> Result<Exit> {
-    let (directory, _) = logs::load_instances(args, common).await?;
+    let (directory, _) = load_instances(args, common).await?;
     let directory = directory.map(Arc::new).ok_or_else(|| {
         user_error(
             "--emit needs to know the instances, and nothing here lists them",

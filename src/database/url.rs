@@ -9,6 +9,7 @@ mod environment;
 mod parameters;
 mod passfile;
 mod service;
+mod setting;
 mod tls;
 
 use std::fmt;

@@ -8,6 +8,7 @@ pub mod connect;
 pub mod emit_report;
 pub mod evolution_settings;
 pub mod liveness;
+pub mod load_instances;
 pub mod read_logs;
 pub mod resolve_target;
 pub mod trusted_hosts;

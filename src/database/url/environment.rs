@@ -2,7 +2,7 @@
 
 use std::env;
 
-use super::parameters::Setting;
+use super::setting::Setting;
 
 /// What libpq takes from the environment, and this program with it. `PGAPPNAME`, `PGOPTIONS`, `PGSSLCERT` and `PGSSLKEY` are left to
 /// the driver.

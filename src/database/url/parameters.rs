@@ -8,17 +8,10 @@ use anyhow::Result;
 use sqlx::postgres::PgSslMode;
 use url::Url;
 
+use super::setting::Setting;
 use super::{environment, service};
 use crate::error::user_error;
 use crate::text::suggest::closest_match;
-
-/// A parameter, wherever it is set.
-pub(super) struct Setting {
-    pub name: String,
-    pub value: String,
-    /// Where, for an error.
-    pub place: String,
-}
 
 /// Parameters that decide where one connects, and what is examined there: one that is almost such a name is a mistake.
 const DECIDING: [&str; 9] =

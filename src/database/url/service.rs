@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::parameters::Setting;
+use super::setting::Setting;
 use crate::error::user_error;
 
 /// Where Debian and other distributions keep the one of all users; `PGSYSCONFDIR` names another folder.

@@ -222,5 +222,6 @@ fn a_server_in_a_network_of_containers_is_explained_with_the_command_that_works(
     check(bare.path(), &url, &[])
         .ends(2)
         .complains(&["postgres-of-evo.invalid is not known here", "CONTAINER"]);
-    check(bare.path(), &here, &[]).ends(2).complains(&["check host and port"]);
+    let elsewhere = if is_container { unpublished } else { "check host and port" };
+    check(bare.path(), &here, &[]).ends(2).complains(&[elsewhere]);
 }
