@@ -90,6 +90,38 @@ fn apply_and_undo_leave_everything_as_it_was() {
     });
 }
 
+/// Fixes in batches, and the others with what is built after the commit, are undone run by run, the newest first.
+#[test]
+fn batches_and_online_runs_are_undone_too() {
+    on_many(4, damaged(), async |damaged: Damaged| {
+        let (database, schema) = (damaged.database().await, damaged.schema());
+        let before = seen(&database).await;
+        for code in ["EVO101", "EVO102", "EVO107"] {
+            let batches = ["fix", code, "--batch=3", "--schema", schema, "--apply", "--allow", ALLOW];
+            let run = on(&database.url(), &batches);
+            // Where something stands in the way of a batch, it says so; what was committed before is undone as well.
+            prop_assert!(run.code.is_some(), "batches of {code}: {}", run.stderr);
+        }
+        let online = fix(&database, schema, &["--online", "--apply", "--allow", ALLOW]);
+        prop_assert!(online.code.is_some(), "online: {}", online.stderr);
+        while let Some(run) = newest_run(&database, schema) {
+            let undo = on(&database.url(), &["undo", &run, "--schema", schema, "--apply"]);
+            prop_assert_eq!(undo.code, Some(0), "undo of run {}: {}", run, undo.stderr);
+        }
+        let after = seen(&database).await;
+        prop_assert!(after == before, "undo left something else: {}", difference(&before, &after));
+        Ok(())
+    });
+}
+
+/// The newest run that is not undone; of a series its first.
+fn newest_run(database: &TestDatabase, schema: &str) -> Option<String> {
+    let history = on(&database.url(), &["history", "--schema", schema, "--format", "json"]).json();
+    let run = history["runs"].as_array()?.iter().find(|run| run["undone_at"].is_null())?;
+    let first = if run["series"].is_null() { &run["run"] } else { &run["series"] };
+    Some(first.to_string())
+}
+
 /// Others write between the fix and its undo: what they wrote stays beside what returns, or undo refuses and changes nothing.
 #[test]
 fn rows_that_came_in_meanwhile_stay_or_stop_undo() {

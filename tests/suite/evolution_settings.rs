@@ -2,9 +2,14 @@
 
 use std::fs;
 
+use evodoctor::database::release_schema::create_release_schema;
+use evodoctor::database::scratch_server::{ScratchServer, ScratchServerOptions};
+use evodoctor::evolution::release::Release;
 use serde_json::Value;
+use sqlx::ConnectOptions;
 
-use crate::support::database::TestDatabase;
+use crate::support::cluster::in_memory;
+use crate::support::database::{TestDatabase, execute};
 use crate::support::program::{Evodoctor, evodoctor};
 
 async fn with_instances(sql: &str) -> TestDatabase {
@@ -101,4 +106,47 @@ async fn damage_is_an_error_with_what_to_do_first() {
     let checks = run.json()["checks"].clone();
     let undecided = checks.as_array().unwrap().iter().filter(|check| check["outcome"] == "undecided").count();
     assert!(undecided > 0, "what could not be read is not judged: {checks}");
+}
+
+/// Who else may get at the database: a superuser's name in Evolution's settings, and a line of pg_hba.conf that asks other machines
+/// for no password. A role that may not read that file says nothing of it.
+#[tokio::test]
+async fn exposure_is_advice() {
+    let binaries = std::env::var_os("EVODOCTOR_TEST_PG_BIN").map(Into::into);
+    let options = ScratchServerOptions { binaries, parent: in_memory(), ..ScratchServerOptions::default() };
+    let server = ScratchServer::start(options).await.expect("a server starts");
+    let mut admin = server.connect_options("postgres").connect().await.expect("it answers");
+    for statement in ["CREATE DATABASE evolution", "CREATE ROLE evolution LOGIN"] {
+        execute(&mut admin, statement).await;
+    }
+    let mut connection = server.connect_options("evolution").connect().await.expect("it answers");
+    create_release_schema(&mut connection, "evolution_api", Release::newest())
+        .await
+        .expect("the facts build it");
+    let grant = "GRANT USAGE ON SCHEMA evolution_api TO evolution; GRANT SELECT ON ALL TABLES IN SCHEMA evolution_api TO evolution";
+    execute(&mut connection, grant).await;
+
+    let folder = tempfile::tempdir().unwrap();
+    let exposed = |role: &str| -> Vec<(String, String)> {
+        let url = server.url("evolution").replacen("postgres@", &format!("{role}@"), 1);
+        let file = folder.path().join(".env");
+        fs::write(&file, format!("DATABASE_PROVIDER=postgresql\nDATABASE_CONNECTION_URI='{url}'\n")).unwrap();
+        let report = evodoctor(&["check", "--format", "json", "--env-file", file.to_str().unwrap()]).json();
+        let findings = report["findings"].as_array().expect("a list").clone();
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let is_exposure = |finding: &&Value| finding["code"] == "EVO747" || finding["code"] == "EVO748";
+        findings.iter().filter(is_exposure).map(|one| (text(&one["code"]), text(&one["detail"]))).collect()
+    };
+    let found = exposed("postgres");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].0 == "EVO747" && found[0].1.contains("\"postgres\""), "{found:?}");
+    assert_eq!(exposed("evolution"), []);
+
+    let rules = server.directory().join("data/pg_hba.conf");
+    let text = fs::read_to_string(&rules).expect("readable") + "host all all 0.0.0.0/0 trust\n";
+    fs::write(&rules, &text).expect("writable");
+    let found = exposed("postgres");
+    assert_eq!(found.iter().map(|(code, _)| code.as_str()).collect::<Vec<_>>(), ["EVO747", "EVO748"]);
+    assert!(found[1].1.contains(&format!("line {}", text.lines().count())), "{found:?}");
+    assert_eq!(exposed("evolution"), []);
 }

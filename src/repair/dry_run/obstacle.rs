@@ -37,7 +37,10 @@ impl Obstacle {
         for cause in error.chain() {
             let server = cause.downcast_ref::<sqlx::Error>();
             let text = redact::redact_text(&server.map_or_else(|| cause.to_string(), describe_error));
-            reasons.push(text.split_whitespace().collect::<Vec<_>>().join(" "));
+            // Which of our files it was helps nobody but us: -vv shows the statement.
+            if !text.starts_with("while running sql/") {
+                reasons.push(text.split_whitespace().collect::<Vec<_>>().join(" "));
+            }
             if server.is_some() {
                 break;
             }
