@@ -113,3 +113,27 @@ async fn online_looks_at_the_rows_that_it_will_validate() {
     on(&database.url(), &together).ends(0);
     on(&database.url(), &["check", "--select", "EVO101,EVO207"]).ends(0);
 }
+
+/// What one fix brings about, an earlier one treats in the same run: the missing key comes back as upstream made it (EVO206), and
+/// then keeps credentials from being deleted (EVO201).
+#[tokio::test]
+async fn a_run_goes_round_until_nothing_is_left() {
+    let database = TestDatabase::new("2.1.1", "evolution_api").await;
+    let mut connection = database.connect().await;
+    let missing = r#"INSERT INTO evolution_api."Instance" ("id", "name") VALUES ('i1', 'alpha');
+        INSERT INTO evolution_api."OpenaiCreds" ("id", "name", "apiKey", "updatedAt", "instanceId")
+            VALUES ('c1', 'main', 'sk-none', now(), 'i1');
+        INSERT INTO evolution_api."OpenaiSetting" ("id", "openaiCredsId", "instanceId", "updatedAt")
+            VALUES ('s1', 'c1', 'i1', now());
+        ALTER TABLE evolution_api."OpenaiSetting" DROP CONSTRAINT "OpenaiSetting_openaiCredsId_fkey""#;
+    execute(&mut connection, missing).await;
+    let before = seen(&database).await;
+    let applied = on(&database.url(), &["fix", "EVO201", "EVO206", "--apply", "--format", "json"]).json();
+    let done = codes(&applied, "fixes");
+    let place = |code: &str| done.iter().rposition(|one| one == code);
+    assert!(place("EVO206").is_some() && place("EVO206") < place("EVO201"), "{done:?}");
+    let again = on(&database.url(), &["fix", "EVO201", "EVO206", "--format", "json"]).ends(0).json();
+    assert!(codes(&again, "fixes").is_empty(), "{again:#}");
+    on(&database.url(), &["undo", "1", "--apply"]).ends(0);
+    assert!(seen(&database).await == before, "undo takes both back");
+}

@@ -2,6 +2,7 @@
 //! of its own, and the run goes round until the fixes have left nothing that it may take.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -48,7 +49,7 @@ struct Answer {
 
 /// How far the run is.
 struct State {
-    catalog: Catalog,
+    catalog: Arc<Catalog>,
     /// What the finders said before anything was locked, by their place; taken when their turn comes.
     answers: BTreeMap<usize, Answer>,
     /// How many fixes there had been when each finder was last asked; nothing for those that were not.
@@ -108,7 +109,7 @@ impl Request<'_> {
             self.expect_consent(connection, &catalog, &answers).await?;
         }
         Ok(State {
-            catalog,
+            catalog: Arc::new(catalog),
             answers,
             asked: BTreeMap::new(),
             touched: Touched::default(),
@@ -129,7 +130,7 @@ impl Request<'_> {
         round: usize,
         work: &ProgressTask,
     ) -> Result<()> {
-        let (catalog, finder) = (state.catalog.clone(), self.finders[step]);
+        let (catalog, finder) = (Arc::clone(&state.catalog), self.finders[step]);
         let scope = self.scope(&catalog);
         let asked = state.asked.get(&step).copied();
         let is_concerned = state.touched.concerns(finder, &scope, asked.unwrap_or(0));
@@ -163,7 +164,7 @@ impl Request<'_> {
 
         work.set_message(format!("{} {}", fix.code, finder.rule().title()));
         self.repair(connection, watch, state, &scope, step, fix, chosen, took).await?;
-        // It has shown rows meanwhile.
+        // The fix has shown rows; steps again.
         work.start_phase("", Some(self.finders.len() as u64), Unit::Steps);
         work.set_position(step as u64);
         Ok(())
@@ -263,7 +264,7 @@ impl Request<'_> {
         state.asked.insert(step, state.touched.now());
         state.result.fixes.push(plan);
         state.result.applied.push(applied);
-        state.catalog = Catalog::read(connection, &self.subject.schema).await?;
+        state.catalog = Arc::new(Catalog::read(connection, &self.subject.schema).await?);
         Ok(())
     }
 
