@@ -4,7 +4,7 @@
 -- releases: 2.0.0-beta..
 -- summary: an instance was deleted, but some of it is still there
 -- why: DELETE /instance/delete answered 200 "Instance deleted", yet the instance stays. Until the server restarts, connectionState
---   answers 200 without a state, fetchInstances 404, and creating it again 403. After a restart 2.3.7 loads it anew, without its
+--   answers 200 without a state, fetchInstances 404, and creating it again 403. After a restart 2.3.7 loads it again, without its
 --   settings: connectionState answers 200 with a state, it is listed, creating it answers 403, and DELETE answers 200 and leaves it
 --   again (both seen). The server deletes table by table without a transaction, so a restart in between, or another instance's
 --   settings that hold its OpenAI credential, leave the rest behind. A row that somebody made by hand looks the same, so nothing is

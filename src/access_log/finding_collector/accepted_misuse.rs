@@ -21,7 +21,7 @@ impl<'d> FindingCollector<'d> {
         let is_unknown =
             |verdict| matches!(verdict, NameVerdict::Wrong(wrong) if wrong.confusion == MisuseKind::Unknown);
         let key = |kind: StatsKind| self.hasher.hash_one((kind, self.hasher.hash_one(name.as_bytes())));
-        // A name that was refused as well was deleted or renamed since, and is told by itself.
+        // A name that was refused as well was deleted or renamed since; it is a finding of its own.
         self.directory.is_some()
             && is_unknown(classify_name(name, self.directory))
             && !self.verdicts.contains_key(&key(StatsKind::Name))

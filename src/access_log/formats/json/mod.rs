@@ -22,9 +22,9 @@ pub(super) enum JsonLine<'l> {
         /// When Docker took it.
         time: Option<Timestamp>,
     },
-    /// A request whose answer is told by a later line with the same id.
+    /// A request whose answer is in a later line with the same id.
     Asked { id: Vec<u8>, request: Request<'l> },
-    /// The answer of a request that was told by an earlier line.
+    /// The answer to a request in an earlier line.
     Answered { id: Vec<u8>, status: u16 },
     /// JSON that tells of no request.
     Other,
