@@ -11,7 +11,7 @@ use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
 use self::batch_source::BatchSource;
-use super::dry_run::ChangeTarget;
+use super::change_target::ChangeTarget;
 use super::fix::Fix;
 use super::ledger::{self, AppliedFix};
 use super::locks::{self, LockAttempt, LockMode, LockWatch};

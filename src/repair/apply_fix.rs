@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
-use super::dry_run::ChangeTarget;
+use super::change_target::ChangeTarget;
 use super::fix::{Fix, needing_consent};
 use super::fix_sql::{self, UndoStatement, run_statements};
 use super::ledger::{AppliedFix, UndoSteps};

@@ -11,6 +11,7 @@ use anyhow::Result;
 use sqlx::postgres::PgConnection;
 
 use super::apply_fix::FixExecution;
+use super::change_target::ChangeTarget;
 use super::fix::Fix;
 use super::ledger::{self, AppliedFix};
 use super::locks::{self, LockAttempt, LockWatch};
@@ -21,47 +22,10 @@ use super::row_changes;
 use crate::checks::context::CheckContext;
 use crate::checks::detector::Detector;
 use crate::checks::references::Reference;
-use crate::database::catalog::{self, Catalog, ServerInfo};
+use crate::database::catalog::Catalog;
 use crate::error::user_error;
-use crate::evolution::release::{MigrationHistory, ReleaseRange};
 use crate::rules::finding::{CheckReport, Finding};
 use request::Request;
-
-/// The database that is to be changed.
-#[derive(Debug, Clone)]
-pub struct ChangeTarget {
-    /// The server and the session.
-    pub server: ServerInfo,
-    /// Evolution's schema.
-    pub schema: String,
-    /// The releases it may be.
-    pub range: Option<ReleaseRange>,
-}
-
-impl ChangeTarget {
-    /// Refuses where the release is no longer what was read before Prisma's lock was taken: migrations have run meanwhile,
-    /// and what was planned was planned for another database.
-    ///
-    /// # Errors
-    /// Names both.
-    pub async fn expect_release(&self, connection: &mut PgConnection, catalog: &Catalog) -> Result<()> {
-        let history = catalog::migration_history(connection, catalog).await?;
-        let range = history.and_then(|rows| MigrationHistory::from_rows(&rows).range);
-        if range == self.range {
-            return Ok(());
-        }
-        let name =
-            |range: Option<ReleaseRange>| range.map_or("unknown".to_owned(), |range| range.to_string());
-        Err(user_error(
-            format!(
-                "migrations have run on this database meanwhile: the release was {} and is {} now; nothing has been changed",
-                name(self.range),
-                name(range)
-            ),
-            "run it again: it looks at what there is now",
-        ))
-    }
-}
 
 /// What a rehearsal did and saw. The transaction is still open.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
+use super::change_target::ChangeTarget;
 use super::deferred_ddl::{self, DeferredStatement, SplitDdl};
-use super::dry_run::ChangeTarget;
 use crate::database::catalog::Catalog;
 use crate::database::ident::SqlFragment;
 use crate::database::query::{execute, query_statement, sqlstate};

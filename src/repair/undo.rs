@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use sqlx::postgres::PgConnection;
 
-use super::dry_run::ChangeTarget;
+use super::change_target::ChangeTarget;
 use super::fix::{self, Fix};
 use super::fix_sql::{self, run_for_each_finding, run_statements, run_undo_statements};
 use super::ledger::{self, AppliedFix, AppliedRun};

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
 
+use super::change_target::ChangeTarget;
 use super::deferred_ddl::{DeferredStatement, DeferredWork};
-use super::dry_run::ChangeTarget;
 use crate::checks::check::{CheckScope, all_checks};
 use crate::checks::context::CheckContext;
 use crate::checks::detector::Detector;

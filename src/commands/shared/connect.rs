@@ -10,7 +10,7 @@ use crate::database::session::Session;
 use crate::database::url::ConnectTarget;
 use crate::error::user_error;
 use crate::evolution::release::{MigrationHistory, ReleaseRange};
-use crate::repair::dry_run::ChangeTarget;
+use crate::repair::change_target::ChangeTarget;
 use crate::report::{DatabaseInfo, ReleaseInfo, expect_writable};
 
 /// An open database and what it is.

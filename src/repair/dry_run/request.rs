@@ -10,7 +10,7 @@ use sqlx::postgres::PgConnection;
 
 use super::obstacle::{Obstacle, not_carried_out};
 use super::touched::Touched;
-use super::{ChangeTarget, DryRun, mark_unbuildable, mark_untreatable, missing_consent_error};
+use super::{DryRun, mark_unbuildable, mark_untreatable, missing_consent_error};
 use crate::checks::check::CheckScope;
 use crate::checks::context::CheckContext;
 use crate::checks::detector::Detector;
@@ -18,6 +18,7 @@ use crate::database::catalog::Catalog;
 use crate::database::query::execute;
 use crate::progress::{ProgressTask, Unit};
 use crate::repair::apply_fix::FixExecution;
+use crate::repair::change_target::ChangeTarget;
 use crate::repair::fix::{self, Fix};
 use crate::repair::ledger::{self, AppliedFix};
 use crate::repair::locks::{self, LockAttempt, LockMode, LockWatch};
