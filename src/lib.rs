@@ -15,6 +15,7 @@ pub mod exit_code;
 pub mod logging;
 pub mod output_file;
 pub mod progress;
+pub mod pseudonym;
 pub mod redact;
 pub mod repair;
 pub mod report;
