@@ -21,6 +21,7 @@ pub mod repair;
 pub mod report;
 pub mod resolver;
 pub mod rules;
+pub mod staging;
 pub mod terminal;
 pub mod text;
 pub mod upgrade;

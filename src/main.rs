@@ -9,7 +9,7 @@ use anyhow::Result;
 use evodoctor::cli::{Cli, ColorMode, Command, OutputFormat, overview};
 use evodoctor::commands::shared::{connect, emit_report, liveness, validate_options};
 use evodoctor::commands::{
-    check, completions, credentials, demo, explain, fix, history, logs, man, preflight, undo,
+    check, completions, credentials, demo, explain, fix, history, logs, man, preflight, snapshot, undo,
 };
 use evodoctor::database::server_error;
 use evodoctor::error;
@@ -135,6 +135,7 @@ async fn dispatch(cli: &Cli) -> Result<Exit> {
         Command::Credentials(action) => credentials::run(action, common).await,
         Command::Preflight(args) => preflight::run(args, common).await,
         Command::Logs(args) => logs::run(args, common).await,
+        Command::Snapshot(args) => snapshot::run(args, common).await,
         Command::Demo => demo::run(common).await,
         Command::Completions(args) => completions::run(args, common),
         Command::Man(args) => man::run(args, common),

@@ -12,6 +12,7 @@ use super::explicit_args::ExplicitArgs;
 use crate::rules::baseline::Baseline;
 use crate::rules::policy::Policy;
 use crate::rules::rule::Severity;
+use crate::text::shell;
 
 /// Options that several commands share. They stand before or after the command.
 #[derive(Debug, Clone, Args)]
@@ -178,22 +179,13 @@ impl GlobalOptions {
             ("env", "--env", self.env.clone()),
         ];
         let typed = options.into_iter().filter(|(name, ..)| self.typed.contains(name));
-        typed.filter_map(|(_, option, value)| Some(format!(" {option} {}", quoted(&value?)))).collect()
+        typed.filter_map(|(_, option, value)| Some(format!(" {option} {}", shell::quote(&value?)))).collect()
     }
 
     /// Severities and ignores; none without `evodoctor.toml`.
     pub fn policy(&self) -> &Policy {
         static NONE: Policy = Policy { severities: BTreeMap::new(), ignores: Vec::new() };
         self.decided.as_ref().map_or(&NONE, |decided| &decided.policy)
-    }
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "_-./:=@%+,".contains(c);
-    match !word.is_empty() && word.chars().all(is_plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
 

@@ -10,6 +10,7 @@ mod fix;
 mod global;
 mod logs;
 pub mod overview;
+mod snapshot;
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -26,6 +27,7 @@ pub use fix::{CredentialsCommand, FixArgs, LockLimitArgs, LockWaitArgs, UndoArgs
 use global::{DATABASE, FINDINGS, RECORDS, REPORT};
 pub use global::{FailOn, GlobalOptions, LoadedConfig, OutputFormat};
 pub use logs::{LogFormat, LogsArgs, ProxyKind};
+pub use snapshot::SnapshotArgs;
 
 /// Finds, explains and repairs known failures of an Evolution API Postgres database.
 #[derive(Debug, Parser)]
@@ -67,6 +69,10 @@ pub enum Command {
     #[command(args = GlobalOptions::only(&[DATABASE, FINDINGS, RECORDS, REPORT]))]
     #[command(after_long_help = include_str!("help/preflight.txt"))]
     Preflight(PreflightArgs),
+    /// Write a pseudonymised dump for staging and bug reports
+    #[command(args = GlobalOptions::listing(&[DATABASE, REPORT]))]
+    #[command(after_long_help = include_str!("help/snapshot.txt"))]
+    Snapshot(SnapshotArgs),
     /// Find requests with wrong instance names in an access log
     #[command(args = GlobalOptions::only(&[DATABASE, FINDINGS, RECORDS, REPORT]))]
     #[command(after_long_help = include_str!("help/logs.txt"))]
@@ -109,6 +115,7 @@ impl Command {
             Self::Undo(_) => ("undo", &[Human, Json, Html]),
             Self::History => ("history", &[Human, Json, Html]),
             Self::Credentials(_) => ("credentials", &[Human, Json, Html]),
+            Self::Snapshot(_) => ("snapshot", &[Human, Json]),
             Self::Explain(_) => ("explain", &[Human, Json]),
             Self::Demo => ("demo", &[Human]),
             Self::Completions(_) => ("completions", &[Human]),

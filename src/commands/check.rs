@@ -16,6 +16,8 @@ use crate::checks::empty_tables::empty_tables;
 use crate::checks::executor::{self, CheckResults, ExecutionOptions};
 use crate::checks::precondition::schema_differs;
 use crate::cli::{self, GlobalOptions};
+use crate::database::session::Session;
+use crate::database::url::ConnectTarget;
 use crate::exit_code::Exit;
 use crate::repair::{dry_run, fix};
 use crate::report::{Detail, Report};
@@ -47,17 +49,8 @@ pub async fn examine(args: &cli::CheckArgs, common: &GlobalOptions) -> Result<Re
         opened = DatabaseContext::connect_snapshot(common) => opened?,
     };
     let mut scope = CheckContext::new(&opened.catalog, opened.release_range(), &opened.server.role);
-    scope.paranoid = args.paranoid;
-    scope.empty = empty_tables(opened.session.connection(), &opened.catalog).await?;
-    let selected = |check: &Check| selection.matches(&check.rule.code);
-    if all_checks().iter().any(|check| selected(check) && check.compares_schema()) {
-        scope.differs = schema_differs(opened.session.connection(), &scope).await?;
-    }
-    let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
-    let plan = ExecutionOptions { target: &opened.target, jobs: args.jobs, deadline };
-    let stop = until_stopped(args.timeout, deadline);
     let CheckResults { mut checks, mut findings, is_connected } =
-        executor::run_in_parallel(opened.session.connection(), &scope, &plan, selected, stop).await?;
+        run_checks(args, &selection, &mut opened.session, &opened.target, &mut scope).await?;
     dry_run::mark_untreatable(&mut findings, &scope);
     fix::annotate(&mut findings);
     let (mut more_checks, mut more) = (Vec::new(), Vec::new());
@@ -81,4 +74,27 @@ pub async fn examine(args: &cli::CheckArgs, common: &GlobalOptions) -> Result<Re
     report.database = Some(opened.database_info());
     report.release = opened.release_info();
     Ok(report.with_policy(common))
+}
+
+/// Carries out the checks that are selected, in the snapshot that the session has open.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn run_checks(
+    args: &cli::CheckArgs,
+    selection: &CodeFilter,
+    session: &mut Session,
+    target: &ConnectTarget,
+    scope: &mut CheckContext<'_>,
+) -> Result<CheckResults> {
+    scope.paranoid = args.paranoid;
+    scope.empty = empty_tables(session.connection(), scope.catalog).await?;
+    let selected = |check: &Check| selection.matches(&check.rule.code);
+    if all_checks().iter().any(|check| selected(check) && check.compares_schema()) {
+        scope.differs = schema_differs(session.connection(), scope).await?;
+    }
+    let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
+    let plan = ExecutionOptions { target, jobs: args.jobs, deadline };
+    let stop = until_stopped(args.timeout, deadline);
+    executor::run_in_parallel(session.connection(), scope, &plan, selected, stop).await
 }

@@ -16,6 +16,7 @@ use crate::redact;
 use crate::repair::locks::LockRetry;
 use crate::repair::{dry_run, fix};
 use crate::report::{Change, Detail, Report, RunInfo};
+use crate::text::shell;
 
 /// Lists, or rehearses an operation and applies it where asked.
 ///
@@ -31,8 +32,9 @@ pub async fn run(action: &cli::CredentialsCommand, common: &GlobalOptions) -> Re
                 ("name", name.clone().unwrap_or_default()),
                 ("new_id", derived_id(credential, instance)),
             ];
-            let again = format!("share {} {}", quoted(credential), quoted(instance));
-            let name = name.as_ref().map(|name| format!(" --name {}", quoted(name))).unwrap_or_default();
+            let again = format!("share {} {}", shell::quote(credential), shell::quote(instance));
+            let name =
+                name.as_ref().map(|name| format!(" --name {}", shell::quote(name))).unwrap_or_default();
             operate("share", &arguments, &(again + &name), *apply, &[], waiting.wait, common).await
         }
         cli::CredentialsCommand::Release { credential, to, across_instances, apply, allow, waiting } => {
@@ -42,8 +44,8 @@ pub async fn run(action: &cli::CredentialsCommand, common: &GlobalOptions) -> Re
                 ("to", to.clone().unwrap_or_default()),
                 ("across", across.to_owned()),
             ];
-            let mut again = format!("release {}", quoted(credential));
-            again.extend(to.iter().map(|to| format!(" --to {}", quoted(to))));
+            let mut again = format!("release {}", shell::quote(credential));
+            again.extend(to.iter().map(|to| format!(" --to {}", shell::quote(to))));
             if *across_instances {
                 again.push_str(" --across-instances");
             }
@@ -120,14 +122,4 @@ fn derived_id(credential: &str, instance: &str) -> String {
     let digest = Sha256::new().chain_update(credential).chain_update([0]).chain_update(instance).finalize();
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("c{}", &hex[..24])
-}
-
-/// As a shell takes it.
-fn quoted(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if !text.is_empty() && text.chars().all(is_plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
 }

@@ -17,4 +17,5 @@ pub mod preflight;
 pub mod proxy_config;
 mod rehearse_migrations;
 pub mod shared;
+pub mod snapshot;
 pub mod undo;

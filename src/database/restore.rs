@@ -6,6 +6,7 @@
 mod archive;
 mod archive_contents;
 pub mod archive_header;
+mod client_program;
 mod databases;
 mod disk_space;
 mod dump_file;
@@ -13,6 +14,7 @@ mod dump_reader;
 mod missing_types;
 mod replay;
 mod restore_error;
+pub mod structure_copy;
 
 use std::fs::File;
 use std::io;
@@ -98,14 +100,7 @@ impl RestoredDump {
             source.format != DumpFormat::Plain,
         )?;
         disk_space::expect_disk_space(&source, &scratch_server::parent_directory(None))?;
-        let settings =
-            SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let options = ScratchServerOptions {
-            binaries: Some(binaries.clone()),
-            settings,
-            ..ScratchServerOptions::default()
-        };
-        let server = ScratchServer::start(options).await?;
+        let server = ScratchServer::start(throwaway_options(&binaries)).await?;
         let mut databases = RestoredDatabases::new(&server).await?;
         let progress = ProgressTask::start("restoring");
         let fed = match source.format {
@@ -144,6 +139,12 @@ impl RestoredDump {
     pub fn connect_options(&self) -> PgConnectOptions {
         databases::connect_options(&self.server, &self.database)
     }
+}
+
+/// A server that is filled once and then read.
+fn throwaway_options(binaries: &Path) -> ScratchServerOptions {
+    let settings = SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    ScratchServerOptions { binaries: Some(binaries.to_owned()), settings, ..ScratchServerOptions::default() }
 }
 
 async fn restore_plain(

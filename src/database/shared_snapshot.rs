@@ -73,6 +73,11 @@ impl<'t> SharedSnapshot<'t> {
         Ok(Self { id: row.try_get("snapshot")?, target })
     }
 
+    /// Its name, for a program that can join it, such as pg_dump.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Opens another connection that sees the same; returns it with the process that serves it.
     ///
     /// # Errors

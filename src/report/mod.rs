@@ -18,6 +18,7 @@ use crate::repair::plan::FixPlan;
 use crate::rules::baseline::Baseline;
 use crate::rules::finding::{CheckReport, Finding, Summary};
 use crate::rules::policy::{IgnoredFinding, Policy};
+use crate::staging::StagingSnapshot;
 use crate::text::date::Date;
 use crate::text::escape::escape_control;
 use crate::text::humanize;
@@ -177,6 +178,11 @@ pub enum Detail {
     },
     /// `crate::report::terminal::logs`.
     Logs(ReadSummary),
+    /// `snapshot`.
+    Snapshot {
+        /// What is in the file, and how it compares with the original.
+        snapshot: StagingSnapshot,
+    },
     /// `history`.
     History {
         /// The runs, newest first.

@@ -5,4 +5,5 @@ pub mod decompress;
 pub mod duration;
 pub mod escape;
 pub mod humanize;
+pub mod shell;
 pub mod suggest;

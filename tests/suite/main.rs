@@ -48,6 +48,7 @@ mod repaired_behaviour;
 mod scratch_server;
 mod secrets;
 mod sql_files;
+mod staging;
 mod standby;
 mod support;
 mod table_owner;

@@ -32,6 +32,11 @@ impl CodeFilter {
         Ok(Self { select: parse_codes(&common.select)?, ignore: parse_codes(&common.ignore)? })
     }
 
+    /// All of them, whatever is selected.
+    pub fn everything() -> Self {
+        Self::default()
+    }
+
     /// Whether a code is asked for.
     pub fn matches(&self, code: &str) -> bool {
         let is_in = |list: &[String]| list.iter().any(|c| c == code);

@@ -49,6 +49,7 @@ fn uses_database(cli: &Cli) -> bool {
             | Command::History
             | Command::Credentials(_)
             | Command::Preflight(_)
+            | Command::Snapshot(_)
     );
     needs_one && cli.common.snapshot.is_none()
 }
@@ -56,7 +57,7 @@ fn uses_database(cli: &Cli) -> bool {
 /// Whether it ends by itself after Ctrl-C, with a report or a rollback.
 fn ends_by_itself(command: &Command) -> bool {
     match command {
-        Command::History | Command::Credentials(CredentialsCommand::List) => false,
+        Command::History | Command::Snapshot(_) | Command::Credentials(CredentialsCommand::List) => false,
         Command::Preflight(args) => args.migrations.is_some() || args.several.targets.is_some(),
         _ => true,
     }

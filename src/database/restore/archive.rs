@@ -5,14 +5,13 @@
 //! lets it.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 use sqlx::postgres::PgConnectOptions;
-use tokio::sync::mpsc;
 
+use super::client_program::ClientProgram;
 use super::disk_space::disk_full_error;
 use super::dump_file::{DumpFormat, damaged_error};
 use super::dump_reader::DumpReader;
@@ -75,16 +74,12 @@ impl Archive {
     ///
     /// # Errors
     /// When pg_restore cannot be run.
-    pub fn statements(&self, section: &str) -> Result<(DumpReader, PgRestore)> {
+    pub fn statements(&self, section: &str) -> Result<(DumpReader, ClientProgram)> {
         let section = format!("--section={section}");
-        let mut child = self
-            .command(&[&section, "--file=-"])
-            .args(LEFT_OUT)
-            .arg(&self.path)
-            .spawn()
-            .context("pg_restore cannot be run")?;
-        let stdout = child.stdout.take().expect("piped");
-        Ok((DumpReader::new(move || Ok(Box::new(stdout))), PgRestore::new(child)))
+        let mut command = self.command(&[&section, "--file=-"]);
+        let mut running = ClientProgram::spawn("pg_restore", command.args(LEFT_OUT).arg(&self.path))?;
+        let stdout = running.stdout().context("stdout is piped")?;
+        Ok((DumpReader::new(move || Ok(Box::new(stdout))), running))
     }
 
     /// Loads the rows with that many jobs; tells `finished` of every table that is done.
@@ -107,11 +102,9 @@ impl Archive {
         if format != DumpFormat::Tar && jobs > 1 {
             command.arg(format!("--jobs={jobs}"));
         }
-        let child =
-            command.stdout(Stdio::null()).arg(&self.path).spawn().context("pg_restore cannot be run")?;
-        let mut running = PgRestore::new(child);
+        let mut running = ClientProgram::spawn("pg_restore", command.stdout(Stdio::null()).arg(&self.path))?;
         let (mut errors, mut is_error) = (String::new(), false);
-        while let Some(line) = running.said.recv().await {
+        while let Some(line) = running.next_line().await {
             if line.starts_with("pg_restore: finished item")
                 || line.starts_with("pg_restore: processing data")
             {
@@ -191,55 +184,6 @@ impl TableOfContents {
             contents.has_tables |= entry.starts_with("TABLE ") && !entry.starts_with("TABLE DATA ");
         }
         contents
-    }
-}
-
-/// A running pg_restore, which ends with this value.
-pub struct PgRestore {
-    child: Child,
-    /// What it says on stderr, line by line.
-    said: mpsc::UnboundedReceiver<String>,
-}
-
-impl PgRestore {
-    fn new(mut child: Child) -> Self {
-        let stderr = child.stderr.take().expect("piped");
-        let (sender, said) = mpsc::unbounded_channel();
-        std::thread::spawn(move || {
-            let mut lines = BufReader::new(stderr);
-            let mut line = Vec::new();
-            while lines.by_ref().take(1 << 20).read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-                if sender.send(String::from_utf8_lossy(&line).trim_end().to_owned()).is_err() {
-                    return;
-                }
-                line.clear();
-            }
-        });
-        Self { child, said }
-    }
-
-    fn wait(&mut self) -> Result<bool> {
-        Ok(self.child.wait().context("pg_restore")?.success())
-    }
-
-    /// Waits for its end; the first error that it said, if it failed.
-    ///
-    /// # Errors
-    /// When the system loses it.
-    pub async fn ended(mut self) -> Result<Option<String>> {
-        let mut first = None;
-        while let Some(line) = self.said.recv().await {
-            first = first.or_else(|| Some(line).filter(|line| line.starts_with("pg_restore: error")));
-        }
-        Ok(if self.wait()? { None } else { Some(first.unwrap_or_else(|| "it failed".to_owned())) })
-    }
-}
-
-impl Drop for PgRestore {
-    fn drop(&mut self) {
-        // A no-op for one that has ended and was waited for.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -34,6 +34,26 @@ impl<'a> RestoredDatabases<'a> {
         Ok(Self { server, connection, made: vec![(None, name)] })
     }
 
+    /// One that was made before.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn attach(server: &'a ScratchServer, name: &str) -> Result<Self> {
+        let connection = connect_options(server, name).connect().await?;
+        Ok(Self { server, connection, made: vec![(None, name.to_owned())] })
+    }
+
+    /// A superuser's connection to the database in use, for what only that may say of a throwaway server's own copy.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn connect_admin(&mut self) -> Result<PgConnection> {
+        let database: String = sqlx::query_scalar("SELECT pg_catalog.current_database()::text")
+            .fetch_one(&mut self.connection)
+            .await?;
+        Ok(self.server.connect_options(&database).connect().await?)
+    }
+
     /// The connection in use.
     pub fn connection(&mut self) -> &mut PgConnection {
         &mut self.connection

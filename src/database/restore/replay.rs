@@ -8,14 +8,15 @@ use std::collections::BTreeSet;
 use std::io;
 
 use anyhow::{Context, Result};
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgDatabaseError};
 
 use super::databases::RestoredDatabases;
 use super::disk_space::disk_full_error;
 use super::dump_reader::{DumpReader, LONGEST};
 use super::missing_types::create_missing_types;
 use super::restore_error::{RestoreError, TableName, table_of_rows};
-use crate::database::query::{execute_untrusted, sqlstate};
+use crate::database::query::{execute_file, execute_untrusted, sqlstate};
+use crate::database::sql_file::Variables;
 use crate::database::statement_splitter::{Statement, StatementSplitter};
 use crate::error::user_error;
 
@@ -52,7 +53,7 @@ pub async fn replay(input: &mut DumpReader, to: &mut RestoredDatabases<'_>) -> R
         }
         let statements = lexer.push_line(line);
         for statement in statements {
-            fed.run(input, to.connection(), &statement).await?;
+            fed.run(input, to, &statement).await?;
             note_settings(&statement, &mut lexer);
         }
         if lexer.pending() > LONGEST {
@@ -82,9 +83,10 @@ impl ReplayResult {
     async fn run(
         &mut self,
         input: &mut DumpReader,
-        connection: &mut PgConnection,
+        to: &mut RestoredDatabases<'_>,
         statement: &Statement,
     ) -> Result<()> {
+        let connection = to.connection();
         let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
         // One failure in a transaction of the dump's own would undo all the rest.
         if matches!(words.as_slice(), ["begin" | "commit" | "end" | "start" | "rollback", ..]) {
@@ -124,11 +126,45 @@ impl ReplayResult {
                 {
                     return Err(rows_only_error());
                 }
+                if makes_foreign_key(&text) && claim_key(to, &text, &shown, &error).await? {
+                    self.done += 1;
+                    return Ok(());
+                }
                 self.complaints.push(RestoreError::from_statement(&text, &words, &error));
             }
         }
         Ok(())
     }
+}
+
+fn makes_foreign_key(statement: &str) -> bool {
+    let text = statement.trim_start();
+    text.starts_with("ALTER TABLE") && text.contains(" ADD CONSTRAINT ") && text.contains(" FOREIGN KEY ")
+}
+
+/// A key that its database calls valid, though some of its rows are orphans: triggers were off when they came. It is made
+/// without looking at the rows, and claims to be valid as it did, so that the same is found here as there.
+async fn claim_key(
+    to: &mut RestoredDatabases<'_>,
+    statement: &str,
+    shown: &str,
+    error: &sqlx::Error,
+) -> Result<bool> {
+    let refused = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    let Some(refused) = refused.filter(|refused| refused.code() == "23503") else { return Ok(false) };
+    let (Some(schema), Some(table), Some(constraint)) =
+        (refused.schema(), refused.table(), refused.constraint())
+    else {
+        return Ok(false);
+    };
+    let unchecked = format!("{} NOT VALID", statement.trim_end().trim_end_matches(';'));
+    if execute_untrusted(to.connection(), unchecked, shown).await.is_err() {
+        return Ok(false);
+    }
+    let variables = Variables::for_schema(schema).text("table", table).text("constraint", constraint);
+    let mut admin = to.connect_admin().await?;
+    execute_file(&mut admin, "sql/restore/claim_validated.sql", &variables).await?;
+    Ok(true)
 }
 
 /// Sends the rows of a COPY. The inner error is the server's refusal; the rows are read over then.

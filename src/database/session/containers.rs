@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::database::compose::{Compose, Reach};
 use crate::database::env_file;
 use crate::database::url::ConnectTarget;
+use crate::text::shell;
 
 /// What is around this program.
 pub(super) struct Around {
@@ -114,8 +115,8 @@ impl Around {
                 reach.service
             );
         }
-        let file = shell_word(&compose.path.display().to_string());
-        let program = shell_word(&self.program.display().to_string());
+        let file = shell::quote(&compose.path.display().to_string());
+        let program = shell::quote(&self.program.display().to_string());
         let command = &self.command;
         if let Some(evolution) = compose.evolution(None).ok().filter(|_| self.is_static) {
             let service = evolution.service;
@@ -127,7 +128,7 @@ impl Around {
         let network = reach.network.as_deref().unwrap_or("host");
         let (folder, name) = match compose.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             Some(folder) => {
-                (shell_word(&folder.display().to_string()), compose.path.file_name().unwrap_or_default())
+                (shell::quote(&folder.display().to_string()), compose.path.file_name().unwrap_or_default())
             }
             None => (r#""$PWD""#.to_owned(), compose.path.as_os_str()),
         };
@@ -136,13 +137,13 @@ impl Around {
         format!(
             "its port {port} is not published; run it in its network: docker run --rm --network {network} -v {program}:/evodoctor:ro \
              -v {folder}:/here:ro -w /here {image} /evodoctor {command} --compose {}",
-            shell_word(&name.to_string_lossy())
+            shell::quote(&name.to_string_lossy())
         )
     }
 
     /// The commands that run this program in a container.
     fn beside(&self, container: &str) -> String {
-        let program = shell_word(&self.program.display().to_string());
+        let program = shell::quote(&self.program.display().to_string());
         if !self.is_static {
             return format!(
                 "docker run --rm --network container:{container} -v {program}:/evodoctor:ro -e {} debian:stable-slim /evodoctor {}",
@@ -154,15 +155,6 @@ impl Around {
             "docker cp {program} {container}:/tmp/evodoctor && docker exec {container} /tmp/evodoctor {}",
             self.command
         )
-    }
-}
-
-/// A word as a shell takes it.
-fn shell_word(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "_-./:=@%+,".contains(c);
-    match !word.is_empty() && word.chars().all(is_plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
 

@@ -109,6 +109,7 @@ fn parts(outline: &ReportView<'_>, verdict: &PageVerdict) -> Vec<PageSection> {
         parts.extend(body.map(|body| PageSection::new(id, title, &body)));
     };
     match &outline.report.detail {
+        Detail::Snapshot { .. } => {}
         Detail::Check {} => add("map", "Where it is", map::section(outline)),
         Detail::Change(change) => {
             add("changes", "What changes", change::section(change, &mut budget));

@@ -52,6 +52,9 @@ impl PageVerdict {
                 crate::report::terminal::logs::headline(read, &report.findings),
                 crate::report::terminal::logs::notes(read),
             ),
+            Detail::Snapshot { snapshot } => {
+                (format!("{} written to {}", pluralize(snapshot.rows, "row"), snapshot.file), Vec::new())
+            }
             Detail::History { runs } if runs.is_empty() => {
                 ("No run has been applied to this database".to_owned(), Vec::new())
             }
@@ -335,6 +338,6 @@ fn next(outline: &ReportView<'_>) -> Vec<String> {
             });
             undo.into_iter().collect()
         }
-        Detail::Credentials { .. } => Vec::new(),
+        Detail::Snapshot { .. } | Detail::Credentials { .. } => Vec::new(),
     }
 }

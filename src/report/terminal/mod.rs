@@ -7,6 +7,7 @@ pub mod logs;
 pub mod preflight;
 pub mod rehearsal;
 pub mod row_diff;
+mod snapshot;
 pub mod sparkline;
 
 use serde_json::Value;
@@ -62,6 +63,7 @@ pub fn render(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> S
                 false => out.push_str(&logs::human(read, &report.findings, &news, page)),
             }
         }
+        Detail::Snapshot { snapshot } => out.push_str(&snapshot::human(snapshot, common, page)),
         Detail::History { runs } if common.quiet => out.push_str(&undone(runs)),
         Detail::History { runs } => out.push_str(&history(runs, common, page)),
     }

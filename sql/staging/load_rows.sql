@@ -1,0 +1,2 @@
+-- Takes the rows of one table.
+COPY :"schema".:"table" (:columns) FROM STDIN;

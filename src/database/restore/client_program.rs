@@ -1,0 +1,77 @@
+//! A running program of PostgreSQL's, which ends with this value.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command};
+
+use anyhow::{Context, Result};
+use tokio::sync::mpsc;
+
+/// pg_dump or pg_restore.
+pub struct ClientProgram {
+    name: &'static str,
+    child: Child,
+    /// What it says on stderr, line by line.
+    said: mpsc::UnboundedReceiver<String>,
+}
+
+impl ClientProgram {
+    /// Starts it; its stderr has to be piped.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn spawn(name: &'static str, command: &mut Command) -> Result<Self> {
+        let mut child = command.spawn().with_context(|| format!("{name} cannot be run"))?;
+        let stderr = child.stderr.take().context("stderr is piped")?;
+        let (sender, said) = mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            let mut lines = BufReader::new(stderr);
+            let mut line = Vec::new();
+            while lines.by_ref().take(1 << 20).read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+                if sender.send(String::from_utf8_lossy(&line).trim_end().to_owned()).is_err() {
+                    return;
+                }
+                line.clear();
+            }
+        });
+        Ok(Self { name, child, said })
+    }
+
+    /// What it writes, where that is piped; once.
+    pub fn stdout(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
+    }
+
+    /// The next line that it says; `None` when it has ended.
+    pub async fn next_line(&mut self) -> Option<String> {
+        self.said.recv().await
+    }
+
+    /// Waits for its end, and whether it succeeded.
+    ///
+    /// # Errors
+    /// When the system loses it.
+    pub fn wait(&mut self) -> Result<bool> {
+        Ok(self.child.wait().context(self.name)?.success())
+    }
+
+    /// Waits for its end; the first error that it said, if it failed.
+    ///
+    /// # Errors
+    /// When the system loses it.
+    pub async fn ended(mut self) -> Result<Option<String>> {
+        let error = format!("{}: error", self.name);
+        let mut first = None;
+        while let Some(line) = self.said.recv().await {
+            first = first.or_else(|| Some(line).filter(|line| line.starts_with(&error)));
+        }
+        Ok(if self.wait()? { None } else { Some(first.unwrap_or_else(|| "it failed".to_owned())) })
+    }
+}
+
+impl Drop for ClientProgram {
+    fn drop(&mut self) {
+        // A no-op for one that has ended and was waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,114 @@
+//! Whether the copy has the original's findings: code by code, and count by count.
+
+use std::collections::BTreeMap;
+
+use crate::rules::finding::{CheckOutcome, CheckReport, Finding};
+
+/// What one database says of itself.
+pub struct Examination<'e> {
+    /// How each check came out.
+    pub checks: &'e [CheckReport],
+    /// What they found.
+    pub findings: &'e [Finding],
+}
+
+/// What the two have alike, and what not.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// How many findings are the same.
+    pub same: usize,
+    /// One sentence for each code that differs.
+    pub differences: Vec<String>,
+    /// The same for codes about the server, roles and other schemas.
+    pub not_carried: Vec<String>,
+}
+
+/// Findings and rows of one code.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Totals {
+    /// The rows of each finding, sorted: two databases with the same sum may still differ.
+    rows: Vec<i64>,
+    is_undecided: bool,
+}
+
+impl Totals {
+    fn describe(&self) -> String {
+        let findings = match self.rows.len() {
+            0 => "no finding".to_owned(),
+            1 => format!("1 finding of {}", self.rows[0]),
+            count => format!("{count} findings of {} in all", self.rows.iter().sum::<i64>()),
+        };
+        if self.is_undecided { format!("{findings}, undecided") } else { findings }
+    }
+}
+
+/// Compares them. Names differ, as names are pseudonyms in one of them; so codes and counts are compared.
+pub fn compare(original: &Examination<'_>, copy: &Examination<'_>) -> Comparison {
+    let (original, copy) = (totals(original), totals(copy));
+    let mut comparison = Comparison::default();
+    let codes: std::collections::BTreeSet<&String> = original.keys().chain(copy.keys()).collect();
+    for code in codes {
+        let none = Totals::default();
+        let (was, is) = (original.get(code).unwrap_or(&none), copy.get(code).unwrap_or(&none));
+        if was == is {
+            comparison.same += was.rows.len();
+            continue;
+        }
+        let sentence = format!("{code}: {} in the original, {} in the copy", was.describe(), is.describe());
+        if is_about_the_server(code) {
+            comparison.not_carried.push(sentence);
+        } else {
+            comparison.differences.push(sentence);
+        }
+    }
+    comparison
+}
+
+/// Codes about roles, other schemas, evodoctor's own ledger, and the server: a dump of one schema holds none of them.
+fn is_about_the_server(code: &str) -> bool {
+    code.starts_with("EVO7") || ["EVO210", "EVO215", "EVO308"].contains(&code)
+}
+
+fn totals(examination: &Examination<'_>) -> BTreeMap<String, Totals> {
+    let mut totals: BTreeMap<String, Totals> = BTreeMap::new();
+    for finding in examination.findings {
+        totals.entry(finding.code.clone()).or_default().rows.push(finding.count);
+    }
+    for check in examination.checks.iter().filter(|check| check.outcome == CheckOutcome::Undecided) {
+        totals.entry(check.code.clone()).or_default().is_undecided = true;
+    }
+    totals.values_mut().for_each(|totals| totals.rows.sort_unstable());
+    totals
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::registry::find_rule;
+
+    #[test]
+    fn a_row_more_is_a_difference() {
+        let finding = |code: &str, count: i64| {
+            let mut finding = Finding::new(find_rule(code).unwrap(), "x", "y");
+            finding.count = count;
+            finding
+        };
+        let original =
+            [finding("EVO101", 5), finding("EVO101", 3), finding("EVO103", 2), finding("EVO215", 1)];
+        let copy = [finding("EVO101", 3), finding("EVO101", 5), finding("EVO103", 3)];
+        let of = |findings: &[Finding]| {
+            compare(&Examination { checks: &[], findings: &original }, &Examination { checks: &[], findings })
+        };
+        let comparison = of(&copy);
+        assert_eq!(comparison.same, 2);
+        assert_eq!(
+            comparison.differences,
+            ["EVO103: 1 finding of 2 in the original, 1 finding of 3 in the copy"]
+        );
+        assert_eq!(
+            comparison.not_carried,
+            ["EVO215: 1 finding of 1 in the original, no finding in the copy"]
+        );
+        assert_eq!(of(&original), Comparison { same: 4, ..Comparison::default() });
+    }
+}

@@ -1,0 +1,42 @@
+//! A staging snapshot: a copy of a database in which nobody can be recognised, and in which the same is found.
+//!
+//! Rows are read in one snapshot, get pseudonyms on their way ([`crate::pseudonym`]), and fill a throwaway server's database
+//! of the same structure, which is then dumped. The dump is restored and examined before anybody gets it: what is found there
+//! is compared with what is found in the original ([`comparison`]), and the original's values are looked for in it
+//! ([`originals`]).
+
+pub mod columns;
+pub mod comparison;
+mod log_text;
+pub mod originals;
+pub mod row_filter;
+pub mod rows;
+
+use serde::Serialize;
+
+/// What came of it.
+#[derive(Debug, Serialize)]
+pub struct StagingSnapshot {
+    /// The file.
+    pub file: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// The tables whose rows are in it.
+    pub tables: usize,
+    /// How many rows those are.
+    pub rows: u64,
+    /// The most rows of a table besides those that a finding names, where the user has set it.
+    pub rows_per_table: Option<u64>,
+    /// What is not in it, with the reason.
+    pub left_out: Vec<String>,
+    /// How many values of the original were looked for in the copy.
+    pub values_looked_for: u64,
+    /// How many of them were found. Never anything but 0 in a file that is handed out.
+    pub values_found: u64,
+    /// How many findings the original and the copy have alike.
+    pub same_findings: usize,
+    /// What is found in one of them only, or in another number.
+    pub differences: Vec<String>,
+    /// Findings about the server, roles and other schemas, which a dump of one schema does not carry.
+    pub not_carried: Vec<String>,
+}
