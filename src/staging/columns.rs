@@ -16,7 +16,7 @@ use crate::evolution::personal_data::{DataClass, json_class, value_class};
 use crate::pseudonym::{Leaf, Pseudonymizer, map_array, map_json};
 
 /// Where Prisma keeps its history: names and hashes of upstream's files, and what a failed migration said.
-const HISTORY: &str = "_prisma_migrations";
+pub(super) const HISTORY: &str = "_prisma_migrations";
 
 /// What kind of value a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

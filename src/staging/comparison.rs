@@ -28,7 +28,8 @@ pub struct Comparison {
 struct Totals {
     /// The rows of each finding, sorted: two databases with the same sum may still differ.
     rows: Vec<i64>,
-    is_undecided: bool,
+    /// Why its check could not look everywhere.
+    undecided: Option<String>,
 }
 
 impl Totals {
@@ -38,7 +39,10 @@ impl Totals {
             1 => format!("1 finding of {}", self.rows[0]),
             count => format!("{count} findings of {} in all", self.rows.iter().sum::<i64>()),
         };
-        if self.is_undecided { format!("{findings}, undecided") } else { findings }
+        match &self.undecided {
+            None => findings,
+            Some(reason) => format!("{findings}, undecided ({reason})"),
+        }
     }
 }
 
@@ -50,7 +54,8 @@ pub fn compare(original: &Examination<'_>, copy: &Examination<'_>) -> Comparison
     for code in codes {
         let none = Totals::default();
         let (was, is) = (original.get(code).unwrap_or(&none), copy.get(code).unwrap_or(&none));
-        if was == is {
+        let is_same = was.rows == is.rows && was.undecided.is_some() == is.undecided.is_some();
+        if is_same {
             comparison.same += was.rows.len();
             continue;
         }
@@ -75,7 +80,8 @@ fn totals(examination: &Examination<'_>) -> BTreeMap<String, Totals> {
         totals.entry(finding.code.clone()).or_default().rows.push(finding.count);
     }
     for check in examination.checks.iter().filter(|check| check.outcome == CheckOutcome::Undecided) {
-        totals.entry(check.code.clone()).or_default().is_undecided = true;
+        let reason = check.reason.clone().unwrap_or_default();
+        totals.entry(check.code.clone()).or_default().undecided = Some(reason);
     }
     totals.values_mut().for_each(|totals| totals.rows.sort_unstable());
     totals

@@ -5,12 +5,13 @@
 //! is compared with what is found in the original ([`comparison`]), and the original's values are looked for in it
 //! ([`originals`]).
 
-pub mod columns;
+mod columns;
 pub mod comparison;
+pub mod copier;
 mod log_text;
-pub mod originals;
+mod originals;
 pub mod row_filter;
-pub mod rows;
+mod rows;
 
 use serde::Serialize;
 
@@ -29,7 +30,7 @@ pub struct StagingSnapshot {
     pub rows_per_table: Option<u64>,
     /// What is not in it, with the reason.
     pub left_out: Vec<String>,
-    /// How many values of the original were looked for in the copy.
+    /// How many different values of the original were looked for in the copy.
     pub values_looked_for: u64,
     /// How many of them were found. Never anything but 0 in a file that is handed out.
     pub values_found: u64,

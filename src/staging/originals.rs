@@ -41,13 +41,8 @@ impl Originals {
     }
 
     /// How many different values are looked for.
-    pub fn len(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.hashes.len() as u64
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.hashes.is_empty()
     }
 }
 

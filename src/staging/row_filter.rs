@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::columns::HISTORY;
 use crate::checks::references::Reference;
 use crate::database::ident::SqlFragment;
 use crate::rules::finding::Finding;
@@ -94,7 +95,10 @@ impl RowFilter {
 
     /// The `WHERE` clause for a table; nothing where all rows are wanted.
     pub fn clause(&self, table: &str) -> SqlFragment {
-        let Some(rows) = self.rows else { return SqlFragment::assert_safe(String::new()) };
+        // Without all of its history a database's release is unknown.
+        let Some(rows) = self.rows.filter(|_| table != HISTORY) else {
+            return SqlFragment::assert_safe(String::new());
+        };
         let qualified = SqlFragment::qualified(&self.schema, table);
         let mut conditions = vec![format!(
             "ctid = ANY (ARRAY(SELECT first.ctid FROM ONLY {qualified} AS first LIMIT {rows}))"
@@ -151,6 +155,7 @@ mod tests {
         let clause = filter.clause("A");
         let first = "ctid = ANY (ARRAY(SELECT first.ctid FROM ONLY \"s\".\"A\" AS first LIMIT 3))";
         assert_eq!(clause.as_str(), format!("WHERE {first} OR (\"id\") IN (('it''s'))"));
+        assert_eq!(filter.clause(HISTORY).as_str(), "");
         assert_eq!(RowFilter::new(None, "s", &[], &[]).clause("A").as_str(), "");
     }
 }

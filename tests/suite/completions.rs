@@ -7,13 +7,14 @@ use tempfile::NamedTempFile;
 
 use crate::support::program::evodoctor;
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "check",
     "fix",
     "undo",
     "history",
     "credentials",
     "preflight",
+    "snapshot",
     "logs",
     "explain",
     "demo",

@@ -173,3 +173,18 @@ fn difference(before: &str, after: &str) -> String {
     let come = new.difference(&old).take(5).map(|line| format!("+ {line}"));
     gone.chain(come).collect::<Vec<_>>().join("\n")
 }
+
+/// Whatever is broken is found in a staging snapshot, too, code by code and count by count.
+#[test]
+fn a_staging_snapshot_has_the_same_findings() {
+    on_many(3, damaged(), async |damaged: Damaged| {
+        let (database, schema) = (damaged.database().await, damaged.schema());
+        let folder = tempfile::tempdir().expect("a folder");
+        let output = folder.path().join("staging.dump");
+        let output = output.to_str().expect("a plain path");
+        let arguments = ["snapshot", "--schema", schema, "--output", output, "--format", "json"];
+        let run = on(&database.url(), &arguments);
+        prop_assert!(matches!(run.code, Some(0)), "{:?}: {}{}", run.code, run.stdout, run.stderr);
+        Ok(())
+    });
+}

@@ -263,8 +263,9 @@ async fn every_command_block_in_a_folders_readme_runs() {
 }
 
 /// In the order in which a reader comes by them: what `fix` has repaired is undone afterwards.
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "check",
+    "snapshot",
     "fix",
     "credentials",
     "history",

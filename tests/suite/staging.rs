@@ -139,7 +139,12 @@ async fn a_part_of_the_rows_gives_the_same_findings() {
 
 #[tokio::test]
 async fn what_is_broken_stays_broken() {
-    for stem in ["EVO101_orphaned_reference", "EVO103_duplicate_key", "EVO112_contact_in_two_chats", "EVO402_confusable_instance_names"] {
+    for stem in [
+        "EVO101_orphaned_reference",
+        "EVO103_duplicate_key",
+        "EVO112_contact_in_two_chats",
+        "EVO402_confusable_instance_names",
+    ] {
         let (database, dumps) = (Fixture::read(stem, "bad").database("evolution_api").await, Dumps::new());
         let run = take(&database, &path(&dumps), &[]).ends(0);
         let snapshot = run.json()["snapshot"].clone();
