@@ -3,6 +3,7 @@
 pub mod fetch_instances;
 pub mod instances;
 pub mod migration_steps;
+pub mod personal_data;
 pub mod phone;
 pub mod release;
 pub mod route_pattern;

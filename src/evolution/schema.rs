@@ -121,6 +121,11 @@ impl Table {
         self.columns.iter().any(|column| column.name == name)
     }
 
+    /// The types that a column has, one for each change.
+    pub fn types_of(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.columns.iter().filter(move |column| column.name == name).map(|column| column.data_type.as_str())
+    }
+
     /// Its columns in a release.
     pub fn columns(&self, release: Release) -> impl Iterator<Item = &Column> {
         in_release(&self.columns, release)
