@@ -153,9 +153,7 @@ fn named_by_keys(parent: &str, key: &str) -> Option<DataClass> {
     let with_parent = JSON_KEYS.get(format!("{parent}.{key}").as_str());
     let of_key = || parent.ends_with("Key").then(|| JSON_KEYS.get(format!("Key.{key}").as_str())).flatten();
     let alone = || JSON_KEYS.get(key);
-    let of_time =
-        || (key.ends_with("Timestamp") || key.ends_with("TimestampMs")).then_some(DataClass::Public);
-    with_parent.or_else(of_key).or_else(alone).copied().or_else(of_time)
+    with_parent.or_else(of_key).or_else(alone).copied()
 }
 
 fn is_phone(text: &str) -> bool {
