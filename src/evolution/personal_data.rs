@@ -45,6 +45,7 @@ struct Facts {
     tables: HashMap<String, HashMap<String, DataClass>>,
     whole_json: HashMap<String, DataClass>,
     json_keys: HashMap<DataClass, Vec<String>>,
+    fields_of_checks: HashMap<String, DataClass>,
 }
 
 static FACTS: LazyLock<Facts> = LazyLock::new(|| {
@@ -92,6 +93,24 @@ pub fn value_class(table: &str, column: &str, value: &str) -> DataClass {
         },
         DataClass::Public if !is_constant(value) && !is_time(value) => DataClass::Text,
         class => class,
+    }
+}
+
+/// The class of a field in what a check selects. Such a field is a column of the table that the finding is about, a name that
+/// checks give (`facts`), or a column of another table: then the strictest class counts that it has in any.
+pub fn field_class(table: Option<&str>, field: &str, value: Option<&str>) -> DataClass {
+    if let Some(table) = table.filter(|table| decided(table, field).is_some()) {
+        return match value {
+            Some(value) => value_class(table, field, value),
+            None => column_class(table, field),
+        };
+    }
+    let of_checks = FACTS.fields_of_checks.get(field).copied();
+    let tables = || schema().tables.iter().map(|table| &table.name).chain(FACTS.tables.keys());
+    let anywhere = || tables().filter_map(|table| decided(table, field)).max();
+    match of_checks.or_else(anywhere) {
+        Some(DataClass::Public | DataClass::Identifier) if value.is_some_and(is_phone) => DataClass::Phone,
+        class => class.unwrap_or(DataClass::Text),
     }
 }
 
