@@ -114,6 +114,11 @@ pub fn field_class(table: Option<&str>, field: &str, value: Option<&str>) -> Dat
     }
 }
 
+/// Whether a name that checks give is decided on for everything in it: what a release expects, which tables are concerned.
+pub fn is_of_checks(table: Option<&str>, field: &str) -> bool {
+    table.is_none_or(|table| decided(table, field).is_none()) && FACTS.fields_of_checks.contains_key(field)
+}
+
 /// The class of one value (no array, no object) inside a JSON column. `path` holds the keys that lead to it; positions in
 /// arrays may be left out.
 ///
@@ -145,16 +150,22 @@ pub fn json_class(table: &str, column: &str, path: &[&str], leaf: &Value) -> Dat
     }
 }
 
-/// Whether a key of a JSON object is a name that a program gave, and not itself a value, such as a JID.
+/// Whether a key of a JSON object is a name that a program gave, and not itself a value, such as a JID or a person's name: it
+/// begins with a small letter or is a position.
 pub fn is_public_key(key: &str) -> bool {
-    !is_phone(key) && is_constant(key)
+    let is_name = key.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
+    is_name && !is_phone(key) && is_constant(key)
 }
 
 fn named_in_json(table: &str, column: &str, path: &[&str]) -> Option<DataClass> {
     let whole =
         FACTS.whole_json.get(&format!("{table}.{column}")).or_else(|| FACTS.whole_json.get(column)).copied();
-    if whole.is_some() {
-        return whole;
+    let is_element = path.iter().all(|key| key.bytes().all(|byte| byte.is_ascii_digit()));
+    // Label ids and names of events are in a plain list; what else is there, nobody expects.
+    match whole {
+        Some(DataClass::Public | DataClass::Identifier) if !is_element => {}
+        Some(class) => return Some(class),
+        None => {}
     }
     // `Message.key` is a key, so its `id` is `key.id`.
     let mut keys = vec![column];

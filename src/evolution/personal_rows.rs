@@ -52,6 +52,13 @@ impl RowRedactor {
             Value::Object(_) | Value::Array(_) if class == DataClass::Json => {
                 self.redact_json(table.unwrap_or_default(), name, &mut Vec::new(), value);
             }
+            Value::Object(_) | Value::Array(_) if class == DataClass::Public => {
+                if personal_data::is_of_checks(table, name) {
+                    self.redact_strings(value);
+                } else {
+                    self.redact_row(None, value);
+                }
+            }
             // What a query put together: rows of other tables.
             Value::Object(_) => self.redact_row(None, value),
             Value::Array(items) => {
@@ -63,6 +70,15 @@ impl RowRedactor {
                 }
             }
             _ => self.redact_value(class, value),
+        }
+    }
+
+    /// What is personal by its form, anywhere in a value.
+    fn redact_strings(&mut self, value: &mut Value) {
+        match value {
+            Value::Object(fields) => fields.values_mut().for_each(|value| self.redact_strings(value)),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.redact_strings(item)),
+            leaf => self.redact_value(DataClass::Public, leaf),
         }
     }
 

@@ -62,7 +62,7 @@ static PERSONAL: LazyLock<Regex> = LazyLock::new(|| {
     let pattern = format!(
         r"(?x)
         (?<uuid> [0-9a-fA-F]{{8}}-[0-9a-fA-F]{{4}}-[0-9a-fA-F]{{4}}-[0-9a-fA-F]{{4}}-[0-9a-fA-F]{{12}} )
-        | (?<user> [0-9]{{2,20}} (?:-[0-9]+)? ) (?: [:_][0-9]+ )* @ (?<server> {SERVERS} )
+        | (?<user> [0-9]{{1,20}} (?:-[0-9]+)? ) (?: [:_][0-9]+ )* @ (?<server> {SERVERS} )
         | (?<email> [0-9A-Za-z_.+-]+ @ [0-9A-Za-z-]+ (?: \.[0-9A-Za-z-]+ )+ )
         | (?<document> [0-9]{{3}}\.[0-9]{{3}}\.[0-9]{{3}}-[0-9]{{2}} | [0-9]{{2}}\.[0-9]{{3}}\.[0-9]{{3}}/[0-9]{{4}}-[0-9]{{2}} )
         | (?<phone> \+[0-9][0-9\ ().-]{{8,20}}[0-9] | \(?[0-9]{{2}}\)?[\ -]9?[0-9]{{4}}-[0-9]{{4}} | \+?[0-9]{{10,}} )
@@ -156,7 +156,11 @@ impl Naming {
         let whole = found.get(0).expect("the whole match");
         let as_it_is = || whole.as_str().to_owned();
         if let (Some(user), Some(server)) = (found.name("user"), found.name("server")) {
-            return self.phone(&format!("{}@{}", user.as_str(), server.as_str()));
+            // WhatsApp's own accounts, and what Evolution writes for nobody, are `0`.
+            return match user.as_str() {
+                "0" => as_it_is(),
+                user => self.phone(&format!("{user}@{}", server.as_str())),
+            };
         }
         if let Some(email) = found.name("email") {
             return self.name("email", email.as_str());
@@ -167,8 +171,10 @@ impl Naming {
         let Some(phone) = found.name("phone") else { return as_it_is() };
         let before = text[..whole.start()].chars().next_back();
         let after = text[whole.end()..].chars().next();
+        let is_fraction =
+            before == Some('.') && text[..whole.start() - 1].ends_with(|c: char| c.is_ascii_digit());
         let is_part = |neighbour: Option<char>| neighbour.is_some_and(char::is_alphanumeric);
-        match is_part(before) || is_part(after) || !is_number(phone.as_str()) {
+        match is_fraction || is_part(before) || is_part(after) || !is_number(phone.as_str()) {
             true => as_it_is(),
             false => self.phone(phone.as_str()),
         }
