@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use tracing_subscriber::EnvFilter;
 
+use crate::redact::personal::for_stderr;
 use crate::text::escape::escape_control;
 
 /// Begins to tell: errors only, with one `-v` what is done, with two every SQL statement.
@@ -27,6 +28,7 @@ struct EscapingWriter<W>(W);
 impl<W: Write> Write for EscapingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
+        let text = for_stderr(&text);
         let lines: Vec<String> = text.split('\n').map(escape_control).collect();
         self.0.write_all(lines.join("\n").as_bytes())?;
         Ok(bytes.len())

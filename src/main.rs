@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -16,6 +17,7 @@ use evodoctor::error;
 use evodoctor::exit_code::Exit;
 use evodoctor::logging;
 use evodoctor::progress;
+use evodoctor::redact::personal;
 use evodoctor::report::ci::github;
 use evodoctor::report::{self, error_text};
 use evodoctor::resolver;
@@ -73,6 +75,9 @@ async fn run() -> ExitCode {
     }
     let mut cli = Cli::read();
     cli.common.color.apply();
+    if cli.common.show_rows || stderr().is_terminal() {
+        personal::show_on_stderr();
+    }
     logging::init(cli.common.verbose);
     // What -v says and a line that is drawn anew do not go together.
     if !cli.common.quiet && cli.common.verbose == 0 {

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::redact::personal::for_stderr;
 use crate::text::escape::escape_control;
 
 /// What is done sooner is not shown.
@@ -42,6 +43,7 @@ pub fn enable() {
 
 /// Writes a line to stderr, above whatever progress is shown there.
 pub fn notice(line: &str) {
+    let line = for_stderr(line);
     if IS_WANTED.load(Relaxed) {
         LINES.suspend(|| eprintln!("{line}"));
     } else {

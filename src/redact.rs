@@ -2,6 +2,7 @@
 
 mod field_names;
 mod patterns;
+pub mod personal;
 
 use serde_json::Value;
 

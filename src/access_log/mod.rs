@@ -85,6 +85,8 @@ pub struct ReadOptions<'o> {
     pub follow: bool,
     /// Whether these are told as JSON.
     pub is_json: bool,
+    /// Whether clients and phone numbers are told by pseudonyms.
+    pub is_redacted: bool,
     /// How far it is, and when to stop.
     pub progress: &'o Arc<ReadProgress>,
     /// Told of every wrong thing, once for each client, when it is first seen.

@@ -141,7 +141,7 @@ impl ScanWorker {
             let fresh = collector.take(event);
             if let (Some(tally), Some(told)) = (fresh, options.told) {
                 let line = if options.is_json { follow_line::json } else { follow_line::line };
-                told(&line(tally, &event.request, directory));
+                told(&line(tally, &event.request, directory, options.is_redacted));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The options that several commands share.
 
 use std::collections::BTreeMap;
+use std::io::{IsTerminal, stdout};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -102,6 +103,14 @@ pub struct GlobalOptions {
     /// What evodoctor.toml says of findings, and where it is; settled before anything else is done.
     #[arg(skip)]
     pub decided: Option<Arc<LoadedConfig>>,
+    /// Show rows with their personal data, also outside of a terminal
+    ///
+    /// Without it phone numbers, names, texts and addresses are replaced, except in human reports on a terminal.
+    #[arg(long)]
+    pub show_rows: bool,
+    /// Whether the rows are of no real person, as those of the demo.
+    #[arg(skip)]
+    pub has_made_up_rows: bool,
     /// Print only the summary
     #[arg(long, short)]
     pub quiet: bool,
@@ -128,7 +137,7 @@ pub(super) const FINDINGS: &[&str] = &["select", "ignore", "fail_on"];
 /// Options that record findings.
 pub(super) const RECORDS: &[&str] = &["baseline", "write_baseline", "metrics"];
 /// Options of a printed result.
-pub(super) const REPORT: &[&str] = &["format", "output", "color", "quiet", "verbose"];
+pub(super) const REPORT: &[&str] = &["format", "output", "color", "show_rows", "quiet", "verbose"];
 
 impl GlobalOptions {
     /// The options with these names, for a command that takes no others. `global` makes clap copy their values up to the
@@ -180,6 +189,12 @@ impl GlobalOptions {
         ];
         let typed = options.into_iter().filter(|(name, ..)| self.typed.contains(name));
         typed.filter_map(|(_, option, value)| Some(format!(" {option} {}", shell::quote(&value?)))).collect()
+    }
+
+    /// Whether the report is for the person who runs the command, and not to be passed on.
+    pub fn shows_rows(&self) -> bool {
+        let is_seen = self.format == OutputFormat::Human && self.output.is_none() && stdout().is_terminal();
+        self.show_rows || self.has_made_up_rows || is_seen
     }
 
     /// Severities and ignores; none without `evodoctor.toml`.

@@ -33,8 +33,8 @@ pub async fn run(args: &cli::CheckArgs, common: &GlobalOptions) -> Result<Exit> 
         return multi_target::run(list, &args.several, "check", common, each).await;
     }
     let begun = Instant::now();
-    let report = examine(args, common).await?;
-    emit_report(&report, common, begun)
+    let mut report = examine(args, common).await?;
+    emit_report(&mut report, common, begun)
 }
 
 /// What the checks say of the database that the options name.

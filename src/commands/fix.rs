@@ -98,7 +98,7 @@ pub async fn run(args: &cli::FixArgs, common: &GlobalOptions) -> Result<Exit> {
     }
     if let Some(path) = &args.plan_out {
         let left = rehearsal.obstructed.clone();
-        PlanFile::new(&identity, &rehearsal.fixes, left, hazards.to())?.write(path)?;
+        PlanFile::new(&identity, &rehearsal.fixes, left, hazards.to(), common.show_rows)?.write(path)?;
     }
     let committed = apply::commit_or_rollback(&mut opened, &rehearsal, args.apply, &allowed).await?;
     if args.online && committed == CommitOutcome::Yes {
@@ -118,7 +118,7 @@ pub async fn run(args: &cli::FixArgs, common: &GlobalOptions) -> Result<Exit> {
     }
     let run = (committed == CommitOutcome::Yes).then_some(rehearsal.run);
     let report = report(&opened, rehearsal, committed, args, wanted);
-    let report =
+    let mut report =
         if named.is_empty() { report.with_policy(common) } else { report.with_policy_unignored(common) };
     apply::keep_report_error(report.print(common), run)?;
     Ok(report.exit_code(common))

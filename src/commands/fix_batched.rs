@@ -125,7 +125,7 @@ pub async fn run(args: &cli::FixArgs, first: usize, common: &GlobalOptions) -> R
         return Err(if args.apply { error.context(format!("not all is done: {said}")) } else { error });
     }
     let report = report(&opened, plan, done.into_inner(), args);
-    let report = if is_named { report.with_policy_unignored(common) } else { report.with_policy(common) };
+    let mut report = if is_named { report.with_policy_unignored(common) } else { report.with_policy(common) };
     let committed = match &report.detail {
         Detail::Change(change) => change.run.id.filter(|_| change.run.applied),
         _ => None,

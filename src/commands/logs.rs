@@ -40,7 +40,7 @@ pub async fn run(args: &cli::LogsArgs, common: &GlobalOptions) -> Result<Exit> {
         report.database = Some(opened.database_info());
         report.release = opened.release_info();
     }
-    emit_report(&report.with_policy(common), common, begun)
+    emit_report(&mut report.with_policy(common), common, begun)
 }
 
 /// One line for each rule that was looked for.

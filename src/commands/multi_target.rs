@@ -147,6 +147,7 @@ async fn examined<'t>(
     let quietly = GlobalOptions { quiet: true, ..own.clone() };
     let report = examine(&quietly).await.map(|mut report| {
         report.target = Some(target.name.clone());
+        report.redact(&own);
         report
     });
     TargetOutcome { target, common: own, took: begun.elapsed(), report }
@@ -189,7 +190,7 @@ fn options(target: &NamedTarget, list: &Path, common: &GlobalOptions) -> Result<
 fn tell(examined: &TargetOutcome<'_>) -> Result<()> {
     let Some(file) = &examined.common.output else { return Ok(()) };
     match &examined.report {
-        Ok(report) => report.print(&examined.common),
+        Ok(report) => report.write(&examined.common),
         // What an earlier run has left there is not this one's.
         Err(_) => match fs::remove_file(file) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -216,7 +217,7 @@ fn finish(
             match common.format {
                 OutputFormat::Human if common.quiet => report.write_side_outputs(&examined.common)?,
                 OutputFormat::Human | OutputFormat::Markdown => {
-                    report.print(&examined.common)?;
+                    report.write(&examined.common)?;
                     print("\n", None)?;
                 }
                 _ => report.write_side_outputs(&examined.common)?,

@@ -34,8 +34,8 @@ pub async fn run(args: &cli::PreflightArgs, common: &GlobalOptions) -> Result<Ex
         return multi_target::run(list, &args.several, "preflight", common, each).await;
     }
     let begun = Instant::now();
-    let report = examine(args, common).await?;
-    emit_report(&report, common, begun)
+    let mut report = examine(args, common).await?;
+    emit_report(&mut report, common, begun)
 }
 
 /// What the upgrade will do to the database that the options name.

@@ -17,7 +17,9 @@ use crate::cli::{self, GlobalOptions, ProxyKind};
 use crate::error::user_error;
 use crate::evolution::instances::{Instance, InstanceDirectory};
 use crate::exit_code::Exit;
+use crate::redact::personal::Naming;
 use crate::report;
+use crate::text::humanize;
 
 /// Writes the configuration: for every instance, or with logs for what clients got wrong in them.
 ///
@@ -42,7 +44,17 @@ pub async fn run(
         let is_seen = |seen: &HashSet<_>| seen.contains(&(code.clone(), instance.name.clone()));
         selection.matches(code) && seen.as_ref().is_none_or(is_seen)
     };
-    let rewrites = Rewrites::collect(&directory, wanted);
+    let is_personal = |instance: &Instance| Naming::Fixed.redact(&instance.name) != instance.name;
+    let is_left_out = |instance: &Instance| !common.show_rows && is_personal(instance);
+    let rewrites =
+        Rewrites::collect(&directory, |kind, instance| wanted(kind, instance) && !is_left_out(instance));
+    let left_out = directory.instances().iter().filter(|instance| is_left_out(instance)).count();
+    if left_out > 0 {
+        eprintln!(
+            "note: {} left out, whose names are phone numbers or addresses; --show-rows writes them",
+            humanize::pluralize(left_out, "instance")
+        );
+    }
     report::print(&proxy_config::configuration(proxy, &rewrites, &now()), common.output.as_deref())?;
     if !common.quiet {
         eprintln!(

@@ -4,6 +4,7 @@ pub mod fetch_instances;
 pub mod instances;
 pub mod migration_steps;
 pub mod personal_data;
+pub mod personal_rows;
 pub mod phone;
 pub mod release;
 pub mod route_pattern;

@@ -45,6 +45,7 @@ struct Facts {
     tables: HashMap<String, HashMap<String, DataClass>>,
     whole_json: HashMap<String, DataClass>,
     json_keys: HashMap<DataClass, Vec<String>>,
+    fields_of_checks: HashMap<String, DataClass>,
 }
 
 static FACTS: LazyLock<Facts> = LazyLock::new(|| {
@@ -95,6 +96,29 @@ pub fn value_class(table: &str, column: &str, value: &str) -> DataClass {
     }
 }
 
+/// The class of a field in what a check selects. Such a field is a column of the table that the finding is about, a name that
+/// checks give (`facts`), or a column of another table: then the strictest class counts that it has in any.
+pub fn field_class(table: Option<&str>, field: &str, value: Option<&str>) -> DataClass {
+    if let Some(table) = table.filter(|table| decided(table, field).is_some()) {
+        return match value {
+            Some(value) => value_class(table, field, value),
+            None => column_class(table, field),
+        };
+    }
+    let of_checks = FACTS.fields_of_checks.get(field).copied();
+    let tables = || schema().tables.iter().map(|table| &table.name).chain(FACTS.tables.keys());
+    let anywhere = || tables().filter_map(|table| decided(table, field)).max();
+    match of_checks.or_else(anywhere) {
+        Some(DataClass::Public | DataClass::Identifier) if value.is_some_and(is_phone) => DataClass::Phone,
+        class => class.unwrap_or(DataClass::Text),
+    }
+}
+
+/// Whether a name that checks give is decided on for everything in it: what a release expects, which tables are concerned.
+pub fn is_of_checks(table: Option<&str>, field: &str) -> bool {
+    table.is_none_or(|table| decided(table, field).is_none()) && FACTS.fields_of_checks.contains_key(field)
+}
+
 /// The class of one value (no array, no object) inside a JSON column. `path` holds the keys that lead to it; positions in
 /// arrays may be left out.
 ///
@@ -126,16 +150,22 @@ pub fn json_class(table: &str, column: &str, path: &[&str], leaf: &Value) -> Dat
     }
 }
 
-/// Whether a key of a JSON object is a name that a program gave, and not itself a value, such as a JID.
+/// Whether a key of a JSON object is a name that a program gave, and not itself a value, such as a JID or a person's name: it
+/// begins with a small letter or is a position.
 pub fn is_public_key(key: &str) -> bool {
-    !is_phone(key) && is_constant(key)
+    let is_name = key.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
+    is_name && !is_phone(key) && is_constant(key)
 }
 
 fn named_in_json(table: &str, column: &str, path: &[&str]) -> Option<DataClass> {
     let whole =
         FACTS.whole_json.get(&format!("{table}.{column}")).or_else(|| FACTS.whole_json.get(column)).copied();
-    if whole.is_some() {
-        return whole;
+    let is_element = path.iter().all(|key| key.bytes().all(|byte| byte.is_ascii_digit()));
+    // Label ids and names of events are in a plain list; what else is there, nobody expects.
+    match whole {
+        Some(DataClass::Public | DataClass::Identifier) if !is_element => {}
+        Some(class) => return Some(class),
+        None => {}
     }
     // `Message.key` is a key, so its `id` is `key.id`.
     let mut keys = vec![column];
@@ -153,9 +183,7 @@ fn named_by_keys(parent: &str, key: &str) -> Option<DataClass> {
     let with_parent = JSON_KEYS.get(format!("{parent}.{key}").as_str());
     let of_key = || parent.ends_with("Key").then(|| JSON_KEYS.get(format!("Key.{key}").as_str())).flatten();
     let alone = || JSON_KEYS.get(key);
-    let of_time =
-        || (key.ends_with("Timestamp") || key.ends_with("TimestampMs")).then_some(DataClass::Public);
-    with_parent.or_else(of_key).or_else(alone).copied().or_else(of_time)
+    with_parent.or_else(of_key).or_else(alone).copied()
 }
 
 fn is_phone(text: &str) -> bool {

@@ -15,6 +15,7 @@ pub mod orphan_constraints;
 pub mod plan;
 pub mod privileges;
 pub mod quarantine;
+mod redact_plan;
 pub mod row_changes;
 pub mod schema_acl;
 pub mod schema_diff;

@@ -150,6 +150,10 @@ fn hash(value: &Value) -> String {
     Sha256::digest(value.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+fn redacted(fixes: &[FixPlan]) -> Vec<FixPlan> {
+    fixes.iter().map(FixPlan::redacted_for_file).collect()
+}
+
 /// A plan file.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct PlanFile {
@@ -185,6 +189,7 @@ impl PlanFile {
         fixes: &[FixPlan],
         left: Vec<LeftOut>,
         to: Option<&str>,
+        shows_rows: bool,
     ) -> Result<Self> {
         let mut codes: Vec<String> = fixes.iter().map(|fix| fix.code.clone()).collect();
         let mut seen = BTreeSet::new();
@@ -200,7 +205,10 @@ impl PlanFile {
             to: to.map(str::to_owned),
             parts: fixes.iter().map(|fix| (fix.code.clone(), fix.plan_hash.clone())).collect(),
             left,
-            fixes: serde_json::to_value(fixes)?,
+            fixes: match shows_rows {
+                true => serde_json::to_value(fixes)?,
+                false => serde_json::to_value(redacted(fixes))?,
+            },
             checksum: String::new(),
         };
         file.checksum = file.digest()?;
@@ -290,7 +298,11 @@ impl PlanFile {
             }
             fixes
         };
-        if text(self.fixes.clone()) == text(serde_json::to_value(fixes)?) {
+        let written = text(self.fixes.clone());
+        // Without --show-rows a plan has no personal data, with it the plan is as it is.
+        if written == text(serde_json::to_value(redacted(fixes))?)
+            || written == text(serde_json::to_value(fixes)?)
+        {
             return Ok(());
         }
         Err(user_error(

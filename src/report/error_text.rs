@@ -2,6 +2,7 @@
 
 use crate::error::{self, sqlstate};
 use crate::redact;
+use crate::redact::personal::for_stderr;
 use crate::terminal::style::{COMMAND, DIM, ERROR};
 use crate::text::escape::{escape_control, is_command, truncate};
 
@@ -10,11 +11,11 @@ pub fn cause_chain(error: &anyhow::Error) -> Vec<String> {
     let mut causes = Vec::new();
     for cause in error.chain() {
         if let Some(driver) = cause.downcast_ref::<sqlx::Error>() {
-            causes.push(bounded(&redact::redact_text(&sqlstate::describe_error(driver))));
+            causes.push(bounded(&for_stderr(&redact::redact_text(&sqlstate::describe_error(driver)))));
             // What comes below is the same once more.
             break;
         }
-        causes.push(bounded(&redact::redact_text(&cause.to_string())));
+        causes.push(bounded(&for_stderr(&redact::redact_text(&cause.to_string()))));
     }
     causes
 }

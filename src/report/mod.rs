@@ -3,7 +3,7 @@
 use std::env;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -26,6 +26,7 @@ use crate::upgrade::Preflight;
 
 use self::output::print_for;
 pub use self::output::{expect_writable, print, print_painted};
+use self::redaction::PersonalData;
 use self::view::ReportView;
 
 pub mod ci;
@@ -36,6 +37,7 @@ mod json_diff;
 pub mod metrics;
 pub mod multi_target;
 mod output;
+pub mod redaction;
 pub mod restore;
 pub mod terminal;
 mod view;
@@ -46,6 +48,8 @@ pub struct Report {
     tool: Tool,
     /// The command.
     pub command: &'static str,
+    /// What is done with personal data; settled by [`Report::redact`].
+    personal_data: Option<PersonalData>,
     /// The database's name in a list of several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
@@ -224,6 +228,7 @@ impl Report {
         Self {
             tool: Self::tool(),
             command,
+            personal_data: None,
             target: None,
             database: None,
             release: None,
@@ -300,11 +305,41 @@ impl Report {
         }
     }
 
+    /// Takes out what is personal, unless the options say otherwise. Once is enough.
+    pub fn redact(&mut self, common: &GlobalOptions) {
+        if self.personal_data.is_some() {
+            return;
+        }
+        redaction::redact_keys(self);
+        self.personal_data = Some(match common.shows_rows() {
+            true => PersonalData::Shown,
+            false => {
+                redaction::redact(self);
+                PersonalData::Redacted
+            }
+        });
+    }
+
+    /// What the report says of itself where it was asked to hold personal data.
+    pub fn personal_data_notice(&self, common: &GlobalOptions) -> Option<&'static str> {
+        common.show_rows.then_some(redaction::NOTICE)
+    }
+
     /// Writes the report where and how the options say, and the baseline where one is wanted.
     ///
     /// # Errors
     /// When a file cannot be written. A reader that went away is no error.
-    pub fn print(&self, common: &GlobalOptions) -> Result<()> {
+    pub fn print(&mut self, common: &GlobalOptions) -> Result<()> {
+        self.redact(common);
+        self.write(common)
+    }
+
+    /// The same for a report that was redacted before.
+    ///
+    /// # Errors
+    /// As [`Report::print`].
+    pub fn write(&self, common: &GlobalOptions) -> Result<()> {
+        ensure!(self.personal_data.is_some(), "a report is redacted before it is written");
         let outline = ReportView::new(self, common);
         let text = match common.format {
             OutputFormat::Human => {
@@ -341,6 +376,9 @@ impl Report {
         let of_target =
             self.target.as_ref().map(|name| format!("{}: ", escape_control(name))).unwrap_or_default();
         if common.format != OutputFormat::Human {
+            if let Some(notice) = self.personal_data_notice(common) {
+                eprintln!("note: {of_target}{notice}");
+            }
             for line in outline.baseline_summary().into_iter().chain(outline.policy_notes()) {
                 eprintln!("{of_target}{line}");
             }

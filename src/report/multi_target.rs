@@ -130,7 +130,7 @@ pub fn json(command: &'static str, members: &[TargetReport<'_>]) -> Result<Strin
                 sum.undecided += undecided;
                 let others = document
                     .into_iter()
-                    .filter(|(name, _)| !["tool", "command", "target"].contains(&&**name));
+                    .filter(|(name, _)| !["tool", "command", "target", "personal_data"].contains(&&**name));
                 for (name, value) in others {
                     target[name] = value;
                 }
@@ -141,6 +141,7 @@ pub fn json(command: &'static str, members: &[TargetReport<'_>]) -> Result<Strin
     let document = json!({
         "tool": Report::tool(),
         "command": command,
+        "personal_data": examined(members).find_map(|(report, _)| report.personal_data),
         "database": null,
         "release": null,
         "checks": checks,

@@ -19,6 +19,8 @@ pub struct ReportView<'r> {
     pub report: &'r Report,
     /// Its findings, worst first. Of a rehearsal what it would repair, and what is left to a person.
     pub told: Vec<FindingView<'r>>,
+    /// What is to be said at the head of a report with personal data in it.
+    pub notice: Option<&'static str>,
     /// What the baseline knows and is no more; `None` without a baseline.
     pub gone: Option<Vec<&'r FindingId>>,
 }
@@ -47,7 +49,7 @@ impl<'r> ReportView<'r> {
         };
         let there = || report.findings.iter().chain(report.ignored().iter().map(|ignored| &ignored.finding));
         let gone = common.known.as_ref().map(|known| known.resolved(there(), &report.checks));
-        Self { report, told, gone }
+        Self { report, told, notice: report.personal_data_notice(common), gone }
     }
 
     /// The findings that the reader does not know yet.

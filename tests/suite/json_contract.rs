@@ -16,7 +16,8 @@ fn holds(value: &Value, names: &[&str]) {
     }
 }
 
-const ENVELOPE: &[&str] = &["tool", "command", "database", "release", "checks", "findings", "summary"];
+const ENVELOPE: &[&str] =
+    &["tool", "command", "personal_data", "database", "release", "checks", "findings", "summary"];
 
 #[tokio::test]
 async fn check_prints_the_document_of_the_design() {

@@ -46,6 +46,7 @@ fn directory() -> InstanceDirectory {
 fn read(files: &[PathBuf], directory: Option<&InstanceDirectory>) -> anyhow::Result<LogFindings> {
     let progress = Arc::new(ReadProgress::default());
     let options = ReadOptions {
+        is_redacted: false,
         format: LineFormat::Any,
         follow: false,
         is_json: false,

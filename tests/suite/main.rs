@@ -38,6 +38,7 @@ mod online;
 mod orphans;
 mod own_schema;
 mod parallel_checks;
+mod personal_data;
 mod plan;
 mod preflight;
 mod proxy_config;

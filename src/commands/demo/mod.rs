@@ -46,6 +46,7 @@ async fn tell(common: &GlobalOptions) -> Result<Exit> {
     let common = GlobalOptions {
         database_url: Some(server.url("evolution")),
         format: OutputFormat::Human,
+        has_made_up_rows: true,
         ..common.clone()
     };
     let look = cli::CheckArgs::default();

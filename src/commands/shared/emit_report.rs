@@ -15,7 +15,7 @@ use crate::report::metrics::{self, MeasuredRun};
 ///
 /// # Errors
 /// When a file cannot be written.
-pub fn emit_report(report: &Report, common: &GlobalOptions, begun: Instant) -> Result<Exit> {
+pub fn emit_report(report: &mut Report, common: &GlobalOptions, begun: Instant) -> Result<Exit> {
     report.print(common)?;
     let exit = report.exit_code(common);
     if let Some(path) = &common.metrics {

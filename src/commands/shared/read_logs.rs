@@ -37,7 +37,7 @@ pub async fn read_logs_with_progress(
             && matches!(common.format, OutputFormat::Human | OutputFormat::Json)
             && common.output.is_none(),
     );
-    let is_json = common.format == OutputFormat::Json;
+    let (is_json, is_redacted) = (common.format == OutputFormat::Json, !common.shows_rows());
     let format = args.log_format.clone().map_or(Ok(access_log::formats::LineFormat::Any), kind)?;
     let (reading, directory) = (Arc::clone(&progress), directory.cloned());
     let mut examined = spawn_blocking(move || {
@@ -46,6 +46,7 @@ pub async fn read_logs_with_progress(
             format,
             follow: args.follow,
             is_json,
+            is_redacted,
             progress: &reading,
             told: if tells { Some(&tell) } else { None },
         };

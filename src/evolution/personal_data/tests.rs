@@ -114,7 +114,7 @@ fn json_is_decided_by_path() {
         assert_eq!(json_class(table, column, path, &leaf), class, "{table}.{column} {path:?} {leaf}");
     }
     assert!(is_public_key("imageMessage") && is_public_key("0"));
-    for key in ["5511999990000", "5511999990000@s.whatsapp.net", "Maria Silva", "João"] {
+    for key in ["5511999990000", "5511999990000@s.whatsapp.net", "Maria", "Maria Silva", "João"] {
         assert!(!is_public_key(key), "{key}");
     }
 }

@@ -35,8 +35,9 @@ pub fn render(outline: &ReportView<'_>) -> String {
         title: format!("{} {} undecided", check.code, check.name),
         message: escape_control(reason),
     });
+    let notice = outline.notice.map(|notice| format!("{notice}\n")).unwrap_or_default();
     let all: Vec<Annotation> = outline.new_findings().map(Annotation::of).chain(undecided).collect();
-    capped(&all, "the step's summary tells them") + &outline.headline() + "\n"
+    notice + &capped(&all, "the step's summary tells them") + &outline.headline() + "\n"
 }
 
 /// Of several databases an annotation for each that is not clean: GitHub shows no more of a whole step than of one.

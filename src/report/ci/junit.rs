@@ -50,6 +50,13 @@ pub fn render(outline: &ReportView<'_>) -> Result<String> {
         let suite = xml.create_element("testsuite").with_attribute(("name", name.as_str()));
         let suite = suite.with_attributes(counts).with_attribute(("skipped", skipped.as_str()));
         suite.write_inner_content(|xml| {
+            if let Some(notice) = outline.notice {
+                xml.create_element("properties").write_inner_content(|xml| {
+                    let property = xml.create_element("property");
+                    property.with_attributes([("name", "personal-data"), ("value", notice)]).write_empty()?;
+                    Ok(())
+                })?;
+            }
             groups.iter().try_for_each(|group| case(xml, group, outline.report.command))
         })?;
         Ok(())

@@ -21,8 +21,9 @@ pub fn render(outline: &ReportView<'_>) -> String {
     let target = outline.report.target.as_ref().map(|name| format!(" of {}", code(name))).unwrap_or_default();
     let mut out =
         format!("### evodoctor {}{target}\n\n**{}**\n\n", outline.report.command, outline.headline());
+    let notice = outline.notice.map(|notice| format!("**{notice}**"));
     let lines = outline.baseline_summary().into_iter().chain(outline.policy_notes()).map(|line| prose(&line));
-    for line in about(outline.report).into_iter().chain(lines) {
+    for line in notice.into_iter().chain(about(outline.report)).chain(lines) {
         out.push_str(&format!("{line}\n\n"));
     }
     let groups = outline.by_code();

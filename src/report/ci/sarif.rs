@@ -42,7 +42,8 @@ pub fn run(outline: &ReportView<'_>) -> Value {
         results.extend(group.reason().map(|reason| open(group, index, reason)));
     }
     let target = outline.report.target.as_ref().map(|name| escape_control(name) + "/").unwrap_or_default();
-    json!({
+    let properties = outline.notice.map(|notice| json!({"personalData": notice}));
+    let mut run = json!({
         "tool": {"driver": {
             "name": env!("CARGO_PKG_NAME"),
             "semanticVersion": env!("CARGO_PKG_VERSION"),
@@ -52,7 +53,11 @@ pub fn run(outline: &ReportView<'_>) -> Value {
         "invocations": [{"executionSuccessful": true}],
         "columnKind": "unicodeCodePoints",
         "results": results,
-    })
+    });
+    if let Some(properties) = properties {
+        run["properties"] = properties;
+    }
+    run
 }
 
 fn level(severity: Severity) -> &'static str {

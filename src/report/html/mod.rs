@@ -56,6 +56,7 @@ pub fn render(outline: &ReportView<'_>, common: &GlobalOptions, exit: Exit) -> S
                 a.skip href="#main" { "Skip to the result" }
                 (head::masthead(outline.report, &parts))
                 main id="main" tabindex="-1" {
+                    @if let Some(notice) = outline.notice { p.aside { strong { (notice) } } }
                     (verdict.markup())
                     @for part in &parts { (part.markup) }
                 }

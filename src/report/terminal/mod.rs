@@ -76,6 +76,9 @@ pub fn render(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> S
 fn heading(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> String {
     let report = outline.report;
     let mut lines = Vec::new();
+    if let Some(notice) = report.personal_data_notice(common) {
+        lines.push(("rows", notice.to_owned()));
+    }
     if let Some(name) = &report.target {
         lines.push(("target", name.clone()));
     }

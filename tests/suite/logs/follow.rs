@@ -53,7 +53,7 @@ fn a_growing_log_is_told_as_it_grows_and_after_it_was_rotated() {
     let folder = TempDir::new().unwrap();
     let log = folder.path().join("access.log");
     fs::write(&log, LINE.replace("NAME", "ALPHA")).unwrap();
-    let mut child = start(&[log.to_str().unwrap(), "--follow"], Stdio::null());
+    let mut child = start(&[log.to_str().unwrap(), "--follow", "--show-rows"], Stdio::null());
     let mut lines = BufReader::new(child.stdout.take().unwrap());
     assert_eq!(next(&mut lines), "2026-11-21T03:59:12Z  EVO502  203.0.113.7  n8n  ALPHA → alpha\n");
 
@@ -102,7 +102,8 @@ fn a_growing_log_is_told_as_json_and_half_a_line_is_no_part_of_the_next_file() {
     fs::rename(&log, folder.path().join("access.log.1")).unwrap();
     append(&log, &LINE.replace("NAME", "suport"));
     let told: Value = serde_json::from_str(&next(&mut lines)).unwrap();
-    assert_eq!((&told["subject"], &told["client"]), (&"suport".into(), &"203.0.113.7".into()));
+    assert_eq!(told["subject"], "suport");
+    assert!(told["client"].as_str().unwrap().starts_with("client-"), "{told}");
     terminate(&child);
     let rest: String = lines.lines().map(Result::unwrap).collect();
     let report: Value = serde_json::from_str(&rest).unwrap();
