@@ -1,6 +1,8 @@
 -- code: EVO301
 -- name: failed-migration
+-- title: failed migration: no start
 -- severity: error
+-- consequence: stops-server
 -- releases: 2.0.0-beta..
 -- summary: a migration failed, and the server does not start any more
 -- why: The container restarts in a loop: "P3009 migrate found failed migrations in the target database, new migrations

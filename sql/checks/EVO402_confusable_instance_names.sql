@@ -1,6 +1,8 @@
 -- code: EVO402
 -- name: confusable-instance-names
+-- title: instance names easily confused
 -- severity: warning
+-- consequence: fails-requests
 -- releases: 2.0.0-beta..
 -- summary: the name of an instance is easily taken for another instance
 -- why: Requests reach the wrong instance, or 404 "instance does not exist". A path has to give the name exactly: two names

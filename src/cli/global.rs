@@ -165,9 +165,10 @@ pub struct LoadedConfig {
 
 impl GlobalOptions {
     /// What has to be typed again for another command to be about the same database, with a space before it. A connection
-    /// string may hold a password and is left out.
+    /// string may hold a password: in its place stands a variable, which [`Self::connection_note`] explains.
     pub fn connection_arguments(&self) -> String {
         let path = |path: &PathBuf| path.display().to_string();
+        let hosts = (!self.allow_host.is_empty()).then(|| self.allow_host.join(","));
         let options = [
             ("env_file", "--env-file", self.env_file.as_ref().map(path)),
             ("compose", "--compose", self.compose.as_ref().map(path)),
@@ -176,9 +177,29 @@ impl GlobalOptions {
             ("schema", "--schema", self.schema.clone()),
             ("config", "--config", self.config.as_ref().map(path)),
             ("env", "--env", self.env.clone()),
+            ("allow_host", "--allow-host", hosts),
         ];
         let typed = options.into_iter().filter(|(name, ..)| self.typed.contains(name));
-        typed.filter_map(|(_, option, value)| Some(format!(" {option} {}", quoted(&value?)))).collect()
+        let mut again: String =
+            typed.filter_map(|(_, option, value)| Some(format!(" {option} {}", quoted(&value?)))).collect();
+        if self.has_typed_url() {
+            again.insert_str(0, &format!(" --database-url \"${CONNECTION_VARIABLE}\""));
+        }
+        if self.no_config {
+            again.push_str(" --no-config");
+        }
+        again
+    }
+
+    /// What the variable in [`Self::connection_arguments`] has to hold; `None` where there is none.
+    pub fn connection_note(&self) -> Option<&'static str> {
+        let note =
+            "DATABASE_CONNECTION_URI: set it to the connection string that you gave, which is not shown here";
+        self.has_typed_url().then_some(note)
+    }
+
+    fn has_typed_url(&self) -> bool {
+        self.database_url.is_some() && self.typed.contains("database_url")
     }
 
     /// Severities and ignores; none without `evodoctor.toml`.
@@ -188,8 +209,11 @@ impl GlobalOptions {
     }
 }
 
+/// Evolution's own variable for its connection string, which this program reads too.
+const CONNECTION_VARIABLE: &str = "DATABASE_CONNECTION_URI";
+
 /// A word as a shell takes it.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "_-./:=@%+,".contains(c);
     match !word.is_empty() && word.chars().all(is_plain) {
         true => word.to_owned(),

@@ -17,6 +17,7 @@ use crate::repair::ledger::AppliedRun;
 use crate::repair::plan::FixPlan;
 use crate::rules::baseline::Baseline;
 use crate::rules::finding::{CheckReport, Finding, Summary};
+use crate::rules::order::sort_by_consequence;
 use crate::rules::policy::{IgnoredFinding, Policy};
 use crate::text::date::Date;
 use crate::text::escape::escape_control;
@@ -32,11 +33,14 @@ pub mod error_text;
 mod html;
 pub mod json;
 mod json_diff;
+mod kinds;
 pub mod metrics;
 pub mod multi_target;
+mod next;
 mod output;
 pub mod restore;
 pub mod terminal;
+mod totals;
 mod view;
 
 /// One command's result.
@@ -239,6 +243,7 @@ impl Report {
         self.summary = Summary::count(&findings, &checks);
         self.checks = checks;
         self.findings = findings;
+        sort_by_consequence(&mut self.findings);
         self
     }
 

@@ -57,7 +57,7 @@ fn each_format_tells_a_small_report() {
         told("github"),
         "::warning title=EVO502 instance-name-letter-case::Alpha: \"Alpha\" differs from \"alpha\" in letter case, which \
          matters in names.%0Anext: evodoctor explain EVO502\n\
-         2 checks: 0 errors, 1 warning, 0 advice\n"
+         1 problem (1 warning); 2 checks\n"
     );
     let issues: Value = serde_json::from_str(&told("gitlab")).expect("JSON");
     assert_eq!(
@@ -76,11 +76,11 @@ fn each_format_tells_a_small_report() {
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <testsuites tests=\"2\" failures=\"1\" errors=\"0\" time=\"0.000\">\n  \
            <testsuite name=\"evodoctor logs\" tests=\"2\" failures=\"1\" errors=\"0\" time=\"0.000\" skipped=\"0\">\n    \
-             <testcase name=\"EVO501 instance-id-as-name\" classname=\"evodoctor.logs\" time=\"0.000\">\n    \
-             </testcase>\n    \
              <testcase name=\"EVO502 instance-name-letter-case\" classname=\"evodoctor.logs\" time=\"0.000\">\n      \
                <failure type=\"warning\" message=\"1 finding\">warning Alpha: &quot;Alpha&quot; differs from \
                &quot;alpha&quot; in letter case, which matters in names.\n  next: evodoctor explain EVO502</failure>\n    \
+             </testcase>\n    \
+             <testcase name=\"EVO501 instance-id-as-name\" classname=\"evodoctor.logs\" time=\"0.000\">\n    \
              </testcase>\n  \
            </testsuite>\n\
          </testsuites>\n"
@@ -88,7 +88,7 @@ fn each_format_tells_a_small_report() {
     assert_eq!(
         told("markdown"),
         "### evodoctor logs\n\n\
-         **2 checks: 0 errors, 1 warning, 0 advice**\n\n\
+         **1 problem (1 warning); 2 checks**\n\n\
          <details><summary>warning EVO502 instance-name-letter-case: 1 finding</summary>\n\n\
          A client writes an instance's name in other letter case\n\n\
          - `Alpha`: \"Alpha\" differs from \"alpha\" in letter case, which matters in names.\n\n\
@@ -99,11 +99,11 @@ fn each_format_tells_a_small_report() {
     let run = &sarif["runs"][0];
     let rules: Vec<&Value> =
         run["tool"]["driver"]["rules"].as_array().unwrap().iter().map(|r| &r["id"]).collect();
-    assert_eq!(rules, ["EVO501", "EVO502"]);
+    assert_eq!(rules, ["EVO502", "EVO501"], "what was found comes first");
     let result = &run["results"][0];
     assert_eq!(
         (&result["ruleId"], &result["ruleIndex"], &result["level"]),
-        (&json!("EVO502"), &json!(1), &json!("warning"))
+        (&json!("EVO502"), &json!(0), &json!("warning"))
     );
     assert_eq!(result["partialFingerprints"]["evodoctorKey/v1"], issues[0]["fingerprint"]);
 }
@@ -230,7 +230,7 @@ async fn what_is_undecided_is_told_and_never_taken_for_clean() {
         on(&database.url_as(&role), &["check", "--select", "EVO104", "--format", format]).ends(3).stdout
     };
     let why = "may not read it";
-    assert!(told("github").starts_with("::warning title=EVO104 labels-no-array undecided::role "));
+    assert!(told("github").starts_with("::warning title=EVO104 undecided::role "));
     let issues: Value = serde_json::from_str(&told("gitlab")).expect("JSON");
     assert!(issues[0]["description"].as_str().unwrap().contains(why), "{issues}");
     let xml = told("junit");
@@ -258,7 +258,8 @@ async fn a_rehearsal_tells_what_is_pending_and_an_applied_run_what_is_left() {
         run.stdout
     );
     let consent = ["fix", "EVO101", "--apply", "--allow", "deletes-rows,changes-rows", "--format", "github"];
-    assert_eq!(on(&url, &consent).ends(0).stdout, "applied: run 1\n");
+    let applied = on(&url, &consent).ends(0).stdout;
+    assert!(applied.starts_with("applied: run 1, 1 fix: 7 rows removed, 2 changed"), "{applied}");
 }
 
 /// Where a repair is nothing but statements, code scanning has them beside the finding; they run as they are.
@@ -288,9 +289,10 @@ async fn the_sql_of_a_fix_is_suggested_where_it_fits() {
     assert_eq!(sarif["runs"][0]["results"][0]["fixes"], Value::Null);
 }
 
-/// GitHub drops the eleventh annotation of a level without a word.
-#[test]
-fn more_annotations_than_github_shows_are_counted() {
+/// GitHub drops the eleventh annotation of a level without a word: findings of one code share one, and what is left out is
+/// counted.
+#[tokio::test]
+async fn more_annotations_than_github_shows_are_counted() {
     let names: Vec<String> = (0..12).map(|number| format!("nobody-has-{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let folder = TempDir::new().expect("a folder");
@@ -299,8 +301,9 @@ fn more_annotations_than_github_shows_are_counted() {
     let log = log(&names);
     let arguments = ["logs", log.path().to_str().expect("UTF-8"), "--format", "github"];
     let run = Evodoctor::new(arguments).env("GITHUB_STEP_SUMMARY", &summary).run().ends(1);
-    assert_eq!(run.stdout.lines().filter(|line| line.starts_with("::warning")).count(), 10, "{}", run.stdout);
-    assert!(run.stdout.contains("::warning title=evodoctor::3 more; the step's summary tells them\n"));
+    let warnings = |run: &Run| run.stdout.lines().filter(|line| line.starts_with("::warning")).count();
+    assert_eq!(warnings(&run), 1, "{}", run.stdout);
+    assert!(run.stdout.contains("%0A… and 9 more%0Anext: "), "{}", run.stdout);
     let text = fs::read_to_string(&summary).expect("written");
     assert!(text.starts_with("before\n### evodoctor logs\n"), "{text}");
     assert!(names.iter().all(|name| text.contains(name)), "{text}");
@@ -308,6 +311,12 @@ fn more_annotations_than_github_shows_are_counted() {
     // A summary that cannot be written changes nothing.
     let run = Evodoctor::new(arguments).env("GITHUB_STEP_SUMMARY", folder.path()).run().ends(1);
     run.complains(&["the step's summary", "cannot be written"]);
+
+    let database = Fixture::read("EVO101_orphaned_reference", "everything").database("evolution_api").await;
+    let run = on(&database.url(), &["check", "--format", "github"]).ends(1);
+    assert!(run.stdout.starts_with("::error title=EVO301 failed-migration::"), "{}", run.stdout);
+    assert_eq!(warnings(&run), 10, "{}", run.stdout);
+    assert!(run.stdout.contains(" more; the step's summary tells them\n"), "{}", run.stdout);
 }
 
 #[test]

@@ -168,7 +168,10 @@ async fn several_are_told_in_one_document_where_a_format_can() {
     let github = told("github");
     let annotations: Vec<&str> = github.stdout.lines().filter(|line| line.starts_with("::")).collect();
     assert_eq!(annotations.len(), 3, "{}", github.stdout);
-    assert!(annotations[0].starts_with("::error title=a::2 checks: "), "{annotations:?}");
+    assert!(
+        annotations[0].starts_with("::error title=a::1 problem in 5 places (1 error); "),
+        "{annotations:?}"
+    );
     assert!(
         annotations[2].starts_with("::error title=c::") && annotations[2].contains("%0Anext: "),
         "{annotations:?}"

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::config::to_file_stem;
 use crate::report::json;
-use crate::report::view::{FindingView, ReportView, next_step};
+use crate::report::view::{FindingView, ReportView};
 use crate::rules::baseline::FindingId;
 use crate::rules::location::Location;
 use crate::rules::rule::Severity;
@@ -48,7 +48,7 @@ fn of(told: FindingView<'_>) -> Value {
         Severity::Warning => "major",
         Severity::Advice => "info",
     };
-    let description = format!("{} ({})", told.sentence(), next_step(finding));
+    let description = format!("{} ({})", told.sentence(), told.next_step());
     issue(&FindingId::from_finding(finding), severity, &description, Location::from_finding(finding))
 }
 

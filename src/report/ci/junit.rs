@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use crate::report::view::{CodeGroup, FindingView, ReportView, next_step};
+use crate::report::view::{CodeGroup, FindingView, ReportView};
 use crate::text::escape::escape_control;
 use crate::text::humanize::pluralize;
 
@@ -23,8 +23,7 @@ enum TestOutcome {
 /// # Errors
 /// Never in practice: it is written to memory.
 pub fn render(outline: &ReportView<'_>) -> Result<String> {
-    let mut groups = outline.by_code();
-    groups.sort_by_key(|group| group.code);
+    let groups = outline.by_code();
     let how_many = |is: fn(&TestOutcome) -> bool| groups.iter().filter(|group| is(&ending(group))).count();
     let tests = groups.len().to_string();
     let failures = how_many(|ending| matches!(ending, TestOutcome::Failed)).to_string();
@@ -116,7 +115,7 @@ fn block(told: FindingView<'_>) -> String {
         finding.severity,
         told.sentence(),
         predicate.unwrap_or_default(),
-        next_step(finding)
+        told.next_step()
     );
     fit(&lines)
 }

@@ -5,7 +5,8 @@ use crate::repair::plan::FixPlan;
 use crate::rules::rule::Severity;
 use crate::text::escape::escape_control;
 
-use crate::report::view::{CodeGroup, ReportView, commands};
+use crate::report::totals;
+use crate::report::view::{CodeGroup, ReportView};
 use crate::report::{Detail, Report};
 use crate::rules::registry;
 use crate::text::humanize::pluralize;
@@ -20,7 +21,7 @@ const MOST: usize = 20;
 pub fn render(outline: &ReportView<'_>) -> String {
     let target = outline.report.target.as_ref().map(|name| format!(" of {}", code(name))).unwrap_or_default();
     let mut out =
-        format!("### evodoctor {}{target}\n\n**{}**\n\n", outline.report.command, outline.headline());
+        format!("### evodoctor {}{target}\n\n**{}**\n\n", outline.report.command, totals::headline(outline));
     let lines = outline.baseline_summary().into_iter().chain(outline.policy_notes()).map(|line| prose(&line));
     for line in about(outline.report).into_iter().chain(lines) {
         out.push_str(&format!("{line}\n\n"));
@@ -72,7 +73,7 @@ fn block(outline: &ReportView<'_>, group: &CodeGroup<'_>) -> Option<String> {
         body.push_str(&format!("- {} more\n", news.len() - MOST));
     }
     if let Some(first) = news.first() {
-        let commands: Vec<String> = commands(first.finding).iter().map(|command| code(command)).collect();
+        let commands: Vec<String> = first.commands().iter().map(|command| code(command)).collect();
         body.push_str(&format!("\nnext: {}\n", commands.join(", or ")));
     }
     if let Some(reason) = group.reason() {

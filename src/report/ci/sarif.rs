@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::repair::fix;
 use crate::report::ci::markdown::fenced;
 use crate::report::json;
-use crate::report::view::{CodeGroup, FindingView, ReportView, next_step};
+use crate::report::view::{CodeGroup, FindingView, ReportView};
 use crate::rules::baseline::{BaselineStatus, FindingId};
 use crate::rules::location::Location;
 use crate::rules::policy::IgnoredFinding;
@@ -32,13 +32,12 @@ pub fn log(runs: Vec<Value>) -> Value {
 
 /// What one database has to say. In a list of several each is a category of its own.
 pub fn run(outline: &ReportView<'_>) -> Value {
-    let mut groups = outline.by_code();
-    groups.sort_by_key(|group| group.code);
+    let groups = outline.by_code();
     let schema = outline.report.database.as_ref().map(|database| database.schema.as_str());
     let mut results = Vec::new();
     for (index, group) in groups.iter().enumerate() {
         results.extend(group.told.iter().map(|told| result(*told, index, schema)));
-        results.extend(group.ignored.iter().map(|ignored| suppressed(ignored, index, schema)));
+        results.extend(group.ignored.iter().map(|ignored| suppressed(outline, ignored, index, schema)));
         results.extend(group.reason().map(|reason| open(group, index, reason)));
     }
     let target = outline.report.target.as_ref().map(|name| escape_control(name) + "/").unwrap_or_default();
@@ -99,7 +98,7 @@ fn result(told: FindingView<'_>, index: usize, schema: Option<&str>) -> Value {
     let mut result =
         common(&FindingId::from_finding(finding), index, location(Location::from_finding(finding), schema));
     result.insert("level".to_owned(), level(finding.severity).into());
-    let text = format!("{} (next: {})", told.sentence(), next_step(finding));
+    let text = format!("{} (next: {})", told.sentence(), told.next_step());
     result.insert("message".to_owned(), json!({"text": literal(&text)}));
     let properties =
         json!({"count": finding.count, "predicate": finding.predicate, "sample": finding.sample});
@@ -127,8 +126,13 @@ fn result(told: FindingView<'_>, index: usize, schema: Option<&str>) -> Value {
 }
 
 /// A finding that is ignored, with the reason: code scanning keeps it closed.
-fn suppressed(ignored: &IgnoredFinding, index: usize, schema: Option<&str>) -> Value {
-    let told = FindingView { finding: &ignored.finding, standing: None, fails: false };
+fn suppressed(
+    outline: &ReportView<'_>,
+    ignored: &IgnoredFinding,
+    index: usize,
+    schema: Option<&str>,
+) -> Value {
+    let told = outline.ignored_view(ignored);
     let mut result = result(told, index, schema);
     let reason = escape_control(&ignored.ignored.reason);
     result["suppressions"] = json!([{"kind": "external", "status": "accepted", "justification": reason}]);

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use crate::report::view::{CodeGroup, FindingView, ReportView, commands};
+use crate::report::view::{CodeGroup, FindingView, ReportView};
 use crate::rules::baseline::BaselineStatus;
 use crate::rules::finding::Finding;
 use crate::rules::registry;
@@ -81,7 +81,7 @@ fn of_rule(group: &CodeGroup<'_>, budget: &mut PageBudget) -> (Markup, usize) {
         findings.push(markup);
     }
     let missing = group.told.len() - findings.len();
-    let commands = group.told.first().map(|told| commands(told.finding)).unwrap_or_default();
+    let commands = group.told.first().map(|told| told.commands()).unwrap_or_default();
     let markup = html! {
         section.rule aria-labelledby=(group.code) {
             header {

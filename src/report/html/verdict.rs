@@ -5,11 +5,12 @@ use maud::{Markup, html};
 
 use crate::cli::GlobalOptions;
 use crate::exit_code::Exit;
+use crate::report::next::{NextStep, next_steps};
 use crate::report::view::ReportView;
 use crate::report::{Change, Detail, Report};
 use crate::rules::finding::{Finding, Summary};
 use crate::rules::registry;
-use crate::rules::rule::{Applicability, Severity};
+use crate::rules::rule::Severity;
 use crate::text::humanize::pluralize;
 use crate::upgrade::rehearsal::MigrationRehearsal;
 use crate::upgrade::{MigrationOutcome, Preflight};
@@ -34,7 +35,7 @@ pub struct PageVerdict {
     more: Vec<String>,
     exit: u8,
     meaning: String,
-    next: Vec<String>,
+    next: Vec<NextStep>,
     counts: Vec<(&'static str, &'static str, usize)>,
 }
 
@@ -78,7 +79,7 @@ impl PageVerdict {
             more,
             exit: exit.code(),
             meaning: meaning(report, common, exit),
-            next: next(outline),
+            next: next_steps(outline),
             counts: if examined { counts.to_vec() } else { Vec::new() },
         }
     }
@@ -134,7 +135,7 @@ impl PageVerdict {
                     @if !self.next.is_empty() {
                         div.next {
                             h2 { "Next" }
-                            ul { @for next in &self.next { li { (command(next)) } } }
+                            ul { @for next in &self.next { li { (command(&format!("{}    {}", next.command, next.what))) } } }
                         }
                     }
                     p.exit { "Exit code " strong { (self.exit) } ": " (self.meaning) }
@@ -303,38 +304,5 @@ fn meaning(report: &Report, common: &GlobalOptions, exit: Exit) -> String {
         (Exit::Findings, _) => format!("something was found at or above --fail-on {from}."),
         (Exit::Failed, _) => "the work could not be done.".to_owned(),
         (Exit::Undecided, _) => "nothing was found, and at least one check is undecided.".to_owned(),
-    }
-}
-
-fn next(outline: &ReportView<'_>) -> Vec<String> {
-    let news = || outline.new_findings().map(|told| told.finding);
-    match &outline.report.detail {
-        Detail::Change(change) => change.next.clone(),
-        Detail::Preflight { preflight, .. } => preflight.before.clone(),
-        Detail::Logs(_) => {
-            news().next().map(|finding| format!("evodoctor explain {}", finding.code)).into_iter().collect()
-        }
-        Detail::Check {} => {
-            let is_repaired = |finding: &Finding| {
-                let fix = finding.fix.as_ref();
-                finding.severity > Severity::Advice
-                    && fix.is_some_and(|fix| fix.applicability != Applicability::Manual)
-            };
-            if news().any(is_repaired) {
-                return vec![
-                    "evodoctor fix    rehearses every repair in a transaction, shows the diff, and rolls back".to_owned(),
-                ];
-            }
-            let counts = news().find(|finding| finding.severity > Severity::Advice);
-            counts.map(|finding| format!("evodoctor explain {}", finding.code)).into_iter().collect()
-        }
-        Detail::History { runs } => {
-            let open = runs.iter().find(|run| run.undone_at.is_none() && run.closed_at.is_none());
-            let undo = open.map(|run| {
-                format!("evodoctor undo {}    shows what undoing the newest run would do", run.run)
-            });
-            undo.into_iter().collect()
-        }
-        Detail::Credentials { .. } => Vec::new(),
     }
 }

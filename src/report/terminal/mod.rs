@@ -28,15 +28,15 @@ pub fn render(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> S
         return super::terminal::preflight::resolve(preflight);
     }
     if !common.quiet {
-        out.push_str(&heading(outline, common, page));
+        out.push_str(&heading(outline, page));
     }
     match &report.detail {
         Detail::Check {} => {
             if !common.quiet {
                 out.push_str(&check::findings(outline, common, page));
-                out.push_str(&check::undecided(report, page));
+                out.push_str(&check::undecided(outline, page));
             }
-            out.push_str(&check::headline(outline));
+            out.push_str(&check::headline(outline, page));
             if !common.quiet {
                 out.push_str(&check::next_step(outline, common, page));
             }
@@ -44,15 +44,15 @@ pub fn render(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> S
         Detail::Preflight { preflight, .. } => {
             if !common.quiet {
                 out.push_str(&check::findings(outline, common, page));
-                out.push_str(&check::undecided(report, page));
+                out.push_str(&check::undecided(outline, page));
                 out.push_str(&super::terminal::preflight::human(preflight, common, page));
             }
             out.push_str(&super::terminal::preflight::summary(preflight, page));
             if !common.quiet {
-                out.push_str(&check::once_more(report, page));
+                out.push_str(&check::once_more(outline, page));
             }
         }
-        Detail::Change(change) => out.push_str(&change::human(report, change, common, page)),
+        Detail::Change(change) => out.push_str(&change::human(outline, change, common, page)),
         Detail::Credentials { credentials } if common.quiet => out.push_str(&held(credentials)),
         Detail::Credentials { credentials } => out.push_str(&self::credentials(credentials, page)),
         Detail::Logs(read) => {
@@ -71,7 +71,7 @@ pub fn render(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> S
     out
 }
 
-fn heading(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> String {
+fn heading(outline: &ReportView<'_>, page: Page) -> String {
     let report = outline.report;
     let mut lines = Vec::new();
     if let Some(name) = &report.target {
@@ -113,7 +113,7 @@ fn heading(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> Stri
     }
     lines.extend(restore.iter().flat_map(|restore| restore.lines()));
     if matches!(report.detail, Detail::Check {}) {
-        lines.extend(check::lead(outline, common));
+        lines.extend(check::lead(outline));
     }
     let complaints = restore.map(|restore| restore.complaints(page)).unwrap_or_default();
     if lines.is_empty() { complaints } else { page.pairs(&lines, 0) + "\n" + &complaints }
