@@ -165,7 +165,7 @@ pub struct LoadedConfig {
 
 impl GlobalOptions {
     /// What has to be typed again for another command to be about the same database, with a space before it. A connection
-    /// string may hold a password: in its place stands a variable, which [`Self::connection_note`] explains.
+    /// string may hold a password: in its place stands [`CONNECTION_VARIABLE`].
     pub fn connection_arguments(&self) -> String {
         let path = |path: &PathBuf| path.display().to_string();
         let hosts = (!self.allow_host.is_empty()).then(|| self.allow_host.join(","));
@@ -191,11 +191,12 @@ impl GlobalOptions {
         again
     }
 
-    /// What the variable in [`Self::connection_arguments`] has to hold; `None` where there is none.
-    pub fn connection_note(&self) -> Option<&'static str> {
-        let note =
-            "DATABASE_CONNECTION_URI: set it to the connection string that you gave, which is not shown here";
-        self.has_typed_url().then_some(note)
+    /// The same for the database itself, where a dump of it is looked at.
+    pub fn live_connection_arguments(&self) -> String {
+        match self.snapshot {
+            Some(_) => format!(" --database-url \"${CONNECTION_VARIABLE}\""),
+            None => self.connection_arguments(),
+        }
     }
 
     fn has_typed_url(&self) -> bool {
@@ -210,7 +211,7 @@ impl GlobalOptions {
 }
 
 /// Evolution's own variable for its connection string, which this program reads too.
-const CONNECTION_VARIABLE: &str = "DATABASE_CONNECTION_URI";
+pub const CONNECTION_VARIABLE: &str = "DATABASE_CONNECTION_URI";
 
 /// A word as a shell takes it.
 pub fn quoted(word: &str) -> String {

@@ -73,7 +73,7 @@ fn row<'r>(group: &CodeGroup<'r>, groups: &[CodeGroup<'r>]) -> KindRow<'r> {
 }
 
 /// How many rows a finding is about: none where it is about a column, a key or an index.
-fn rows(finding: &Finding) -> i64 {
+pub fn rows(finding: &Finding) -> i64 {
     if finding.predicate.is_some() || !finding.sample.is_empty() { finding.count } else { 0 }
 }
 

@@ -30,6 +30,7 @@ use self::view::ReportView;
 
 pub mod ci;
 pub mod error_text;
+pub mod failure;
 mod html;
 pub mod json;
 mod json_diff;
@@ -38,9 +39,11 @@ pub mod metrics;
 pub mod multi_target;
 mod next;
 mod output;
+mod resolve_script;
 pub mod restore;
 pub mod terminal;
 mod totals;
+mod upgrade;
 mod view;
 
 /// One command's result.
@@ -100,6 +103,9 @@ pub struct DatabaseInfo {
     pub host: String,
     /// The database's name.
     pub name: String,
+    /// Whether there is a migration history that this role may not read.
+    #[serde(skip)]
+    pub is_history_hidden: bool,
     /// The dump it comes from, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restore: Option<DumpInfo>,

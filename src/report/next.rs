@@ -1,10 +1,15 @@
 //! What to type next, in one place for every format. A command is a line of its own, and carries the options that lead to
 //! the same database.
 
+use crate::cli::CONNECTION_VARIABLE;
+use crate::evolution::release::Release;
 use crate::rules::finding::Finding;
 use crate::rules::rule::Severity;
 
-use super::Detail;
+use super::{Detail, upgrade};
+use crate::text::humanize::pluralize;
+use crate::upgrade::Preflight;
+
 use super::view::{FindingView, ReportView, is_fixable};
 
 /// A command, and what it does.
@@ -31,20 +36,19 @@ pub fn next_steps(outline: &ReportView<'_>) -> Vec<NextStep> {
                 let (command, what) = line.split_once("    ").unwrap_or((line, ""));
                 NextStep::new(format!("{command}{}", again()), what)
             };
-            change.next.iter().map(step).collect()
+            match outline.common.snapshot {
+                None => change.next.iter().map(step).collect(),
+                Some(_) => change.next.first().map(|line| on_the_server(outline, line)).into_iter().collect(),
+            }
         }
-        Detail::Preflight { preflight, .. } => {
-            preflight.before.iter().map(|line| NextStep::new(line.clone(), "")).collect()
-        }
+        Detail::Preflight { preflight, .. } => before_upgrade(outline, preflight),
         Detail::Check {} => after_check(outline).into_iter().collect(),
         Detail::Logs(_) => {
             let first = outline.new_findings().next();
             first.map(|told| explain(&told.finding.code, "")).into_iter().collect()
         }
         Detail::History { runs } => {
-            let open = runs.iter().find(|run| {
-                run.undone_at.is_none() && run.closed_at.is_none() && run.superseded_by.is_empty()
-            });
+            let open = runs.iter().find(|run| run.can_be_undone());
             let undo = open.map(|run| {
                 let newest =
                     if run.series.is_some() { "the newest series of batches" } else { "the newest run" };
@@ -55,6 +59,59 @@ pub fn next_steps(outline: &ReportView<'_>) -> Vec<NextStep> {
         }
         Detail::Credentials { .. } => Vec::new(),
     }
+}
+
+/// What was rehearsed on a dump, on the database itself: a dump cannot be changed.
+fn on_the_server(outline: &ReportView<'_>, line: &str) -> NextStep {
+    let command = line.split(" --apply").next().unwrap_or(line);
+    NextStep::new(
+        format!("{command}{}", outline.common.live_connection_arguments()),
+        "rehearses the same on the database itself; a dump cannot be changed",
+    )
+}
+
+/// What leads to an upgrade that succeeds, or to the upgrade.
+fn before_upgrade(outline: &ReportView<'_>, preflight: &Preflight) -> Vec<NextStep> {
+    let to = preflight.to;
+    if !preflight.before.is_empty() {
+        let command =
+            format!("evodoctor preflight --to {to} --resolve{}", outline.common.connection_arguments());
+        return vec![NextStep::new(command, "prints what to do before the upgrade as a shell script")];
+    }
+    let verdict = upgrade::verdict(outline.report, preflight);
+    if let Some(told) = outline.new_findings().find(is_acted_on) {
+        return vec![explain(&told.finding.code, "says what to do before the upgrade")];
+    }
+    if verdict.severity.is_some() || outline.report.summary.undecided > 0 {
+        return Vec::new();
+    }
+    let first = Release::find(FIRST_OF_FOUNDATION);
+    let image =
+        if Release::find(to) >= first { "evoapicloud/evolution-api" } else { "atendai/evolution-api" };
+    let what = match preflight.pending.len() {
+        0 => "the image of that release; its start changes no table".to_owned(),
+        number => format!(
+            "the image of that release; its start applies the {}. Take a backup (pg_dump) before",
+            pluralize(number, "migration")
+        ),
+    };
+    vec![NextStep::new(format!("docker pull {image}:v{to}"), what)]
+}
+
+/// The first release whose image is published by evoapicloud.
+const FIRST_OF_FOUNDATION: &str = "2.3.0";
+
+/// What the variable in these commands has to hold; `None` where none is in them.
+pub fn variable_note(outline: &ReportView<'_>, steps: &[NextStep]) -> Option<&'static str> {
+    let variable = format!("${CONNECTION_VARIABLE}");
+    steps.iter().any(|step| step.command.contains(&variable)).then_some(match outline.common.snapshot {
+        None => {
+            "DATABASE_CONNECTION_URI: set it to the connection string that you gave, which is not shown here"
+        }
+        Some(_) => {
+            "DATABASE_CONNECTION_URI: set it to the connection string of the database that the dump is of"
+        }
+    })
 }
 
 /// The command that helps most after an examination.

@@ -11,7 +11,7 @@ use crate::text::escape::escape_control;
 use crate::text::humanize::{format_count, format_duration, pluralize};
 
 use super::view::{FindingView, ReportView};
-use super::{Change, Detail};
+use super::{Change, Detail, upgrade};
 
 /// Tables that a line names; more are counted.
 const NAMED: usize = 2;
@@ -22,6 +22,10 @@ pub fn headline(outline: &ReportView<'_>) -> String {
     let news: Vec<FindingView<'_>> = outline.new_findings().collect();
     let mut line = match &report.detail {
         Detail::Change(change) => change_headline(report.command, change),
+        Detail::Preflight { preflight, .. } => {
+            let verdict = upgrade::verdict(report, preflight).sentence;
+            format!("{verdict}; {}", examination(outline, &news))
+        }
         _ => examination(outline, &news),
     };
     if report.summary.undecided > 0 {

@@ -87,8 +87,13 @@ fn each_format_tells_a_small_report() {
     );
     assert_eq!(
         told("markdown"),
-        "### evodoctor logs\n\n\
+        "<!-- evodoctor logs -->\n\
+         ### evodoctor logs\n\n\
          **1 problem (1 warning); 2 checks**\n\n\
+         | severity | code | problem | places | rows | fix |\n\
+         |---|---|---|--:|--:|---|\n\
+         | warning | EVO502 | instance name letter case | 1 | 2 | left to you |\n\n\
+         Next: `evodoctor explain EVO502`\n\n\
          <details><summary>warning EVO502 instance-name-letter-case: 1 finding</summary>\n\n\
          A client writes an instance's name in other letter case\n\n\
          - `Alpha`: \"Alpha\" differs from \"alpha\" in letter case, which matters in names.\n\n\
@@ -117,7 +122,11 @@ fn a_clean_run_says_so_in_every_format() {
     assert_eq!(told("github"), "clean: 2 checks, nothing found\n");
     assert_eq!(told("gitlab"), "[]\n");
     assert!(told("junit").contains("tests=\"2\" failures=\"0\" errors=\"0\""));
-    assert_eq!(told("markdown"), "### evodoctor logs\n\n**clean: 2 checks, nothing found**\n\n");
+    let marker = "<!-- evodoctor logs -->\n";
+    assert_eq!(
+        told("markdown"),
+        format!("{marker}### evodoctor logs\n\n**clean: 2 checks, nothing found**\n\n")
+    );
     let sarif: Value = serde_json::from_str(&told("sarif")).expect("JSON");
     assert_eq!(sarif["runs"][0]["results"], json!([]));
     assert_eq!(sarif["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap().len(), 2);
@@ -157,9 +166,11 @@ fn is_tame(markdown: &str) {
                     "{text:?} is more than text in\n{markdown}"
                 );
             }
+            NodeValue::Table(_) | NodeValue::TableRow(_) | NodeValue::TableCell => {}
             NodeValue::HtmlBlock(html) => {
                 let html = html.literal.trim();
                 let is_ours = html == "</details>"
+                    || (html.starts_with("<!-- evodoctor ") && html.matches('<').count() == 1)
                     || (html.starts_with("<details><summary>") && html.matches('<').count() == 3);
                 assert!(is_ours, "{html:?} in\n{markdown}");
             }
@@ -305,7 +316,7 @@ async fn more_annotations_than_github_shows_are_counted() {
     assert_eq!(warnings(&run), 1, "{}", run.stdout);
     assert!(run.stdout.contains("%0A… and 9 more%0Anext: "), "{}", run.stdout);
     let text = fs::read_to_string(&summary).expect("written");
-    assert!(text.starts_with("before\n### evodoctor logs\n"), "{text}");
+    assert!(text.starts_with("before\n<!-- evodoctor logs -->\n### evodoctor logs\n"), "{text}");
     assert!(names.iter().all(|name| text.contains(name)), "{text}");
 
     // A summary that cannot be written changes nothing.
@@ -317,6 +328,31 @@ async fn more_annotations_than_github_shows_are_counted() {
     assert!(run.stdout.starts_with("::error title=EVO301 failed-migration::"), "{}", run.stdout);
     assert_eq!(warnings(&run), 10, "{}", run.stdout);
     assert!(run.stdout.contains(" more; the step's summary tells them\n"), "{}", run.stdout);
+}
+
+/// What a pipeline reads after a run that failed is about that run, and says so in its own format.
+#[test]
+fn a_run_that_fails_leaves_a_report_that_says_so() {
+    let folder = TempDir::new().expect("a folder");
+    for format in ["human", "json", "html", "gitlab", "junit", "sarif", "markdown"] {
+        let file = folder.path().join(format);
+        fs::write(&file, "yesterday's").expect("writable");
+        let output = file.to_str().expect("UTF-8");
+        on("postgresql://nobody@127.0.0.1:1/x", &["check", "--format", format, "--output", output]).ends(2);
+        let text = fs::read_to_string(&file).expect("a report");
+        assert!(text.contains("no server listens on 127.0.0.1:1"), "{format}: {text}");
+        assert!(!text.contains("yesterday"), "{format}: {text}");
+        let json = || serde_json::from_str::<Value>(&text).expect("JSON");
+        match format {
+            "json" => assert!(json()["error"]["next"].is_string(), "{text}"),
+            "sarif" => assert_eq!(json()["runs"][0]["invocations"][0]["executionSuccessful"], false),
+            "gitlab" => assert_eq!(json()[0]["severity"], "blocker"),
+            "junit" => {
+                assert!(text.contains("errors=\"1\"") && text.contains("<error type=\"error\""), "{text}")
+            }
+            _ => {}
+        }
+    }
 }
 
 #[test]

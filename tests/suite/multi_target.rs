@@ -146,7 +146,8 @@ async fn each_gets_a_file_and_what_failed_leaves_no_old_one() {
     assert_eq!(report["target"], "../b/ad");
     let list = hoster.list("list", &format!("../b/ad {NOWHERE}\ngood {}\n", hoster.good.url()));
     hoster.check(&list, &["--format", "json", "--output", text_of(&output)]).ends(2);
-    assert!(!output.join("_._b_ad.json").exists(), "yesterday's report looks like today's");
+    let failed = fs::read_to_string(output.join("_._b_ad.json")).expect("a report of the failure");
+    assert!(failed.contains("\"error\": {"), "yesterday's report looks like today's: {failed}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::database::{TestDatabase, execute};
 use crate::support::fixtures::Fixture;
-use crate::support::program::{Evodoctor, Run, evodoctor, on};
+use crate::support::program::{Evodoctor, Run, evodoctor, on, shell};
 
 async fn everything() -> TestDatabase {
     Fixture::read("EVO101_orphaned_reference", "everything").database("evolution_api").await
@@ -246,13 +246,21 @@ fn slips_of_the_finger_are_understood_or_get_a_suggestion() {
         (&["check", "--fail-on", "eror"], "'error'"),
         (&["check", "--format", "jsn"], "'json'"),
         (&["check", "--selct", "EVO101"], "'--select'"),
+        (&["check", ".env"], "next: evodoctor check --env-file .env"),
+        (&["check", "postgresql://u:secret@h/d"], "next: evodoctor check --database-url URL"),
+        (&["fix", "last-night.dump"], "--snapshot last-night.dump"),
+        (&["fix", "--dry-run"], "next: evodoctor fix"),
+        (&["fix", "all"], "without a code, all of them are taken"),
+        (&["undo", "newest"], "or last"),
         (&["preflght"], "'preflight'"),
         (&["man", "fxi"], "did you mean fix?"),
         (&["completions", "bsh"], "'bash'"),
     ] {
         evodoctor(arguments).ends(2).complains(&[suggested]);
     }
-    for understood in ["evo101", "101", "EVO-101", " EVO101 "] {
+    assert!(!evodoctor(&["check", "postgresql://u:secret@h/d"]).stderr.contains("secret"));
+    assert!(!evodoctor(&["fix", "postgresql://u:secret@h/d"]).stderr.to_lowercase().contains("secret"));
+    for understood in ["evo101", "101", "EVO-101", " EVO101 ", "orphaned-reference", "Orphaned_Reference"] {
         assert!(evodoctor(&["explain", understood]).ends(0).stdout.starts_with("EVO101 "), "{understood}");
         evodoctor(&["fix", understood]).ends(2).complains(&["no database is named"]);
     }
@@ -318,4 +326,16 @@ async fn what_to_type_next_is_about_the_same_database() {
             if arguments.contains(&"--quiet") { next.to_owned() } else { format!("{next}{again}") };
         assert!(stdout.contains(&expected), "{arguments:?}: no {expected:?} in\n{stdout}");
     }
+    assert!(said(&["undo", "last"]).contains("evodoctor undo 1 --apply"), "{}", said(&["undo", "last"]));
+
+    // A connection string may hold a password: a variable stands for it, and the line runs as it is printed.
+    on(&database.url(), &["undo", "last", "--apply"]).ends(0);
+    let run = Evodoctor::new(["fix", "EVO101", "--database-url", &database.url()])
+        .env("COLUMNS", "80")
+        .run()
+        .ends(1);
+    let next = run.stdout.lines().find_map(|line| line.strip_prefix("next: ")).expect("a next step");
+    assert!(next.ends_with("--database-url \"$DATABASE_CONNECTION_URI\""), "{next}");
+    assert!(run.stdout.contains("DATABASE_CONNECTION_URI: set it to"), "{}", run.stdout);
+    shell(next, &database.url(), folder.path()).ends(0);
 }

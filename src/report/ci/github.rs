@@ -8,10 +8,13 @@ use anyhow::{Context, Result};
 
 use crate::error;
 use crate::exit_code::Exit;
+use crate::report::Detail;
 use crate::report::ci::markdown;
 use crate::report::error_text;
 use crate::report::multi_target::{TargetError, TargetReport};
+use crate::report::next::next_steps;
 use crate::report::totals;
+use crate::report::upgrade::{self, UpgradeVerdict};
 use crate::report::view::{CodeGroup, ReportView};
 use crate::rules::rule::Severity;
 use crate::text::escape::escape_control;
@@ -41,7 +44,9 @@ pub fn render(outline: &ReportView<'_>) -> String {
         message: escape_control(reason),
     });
     let groups = outline.new_by_code();
-    let all: Vec<Annotation> = groups.iter().filter_map(Annotation::of).chain(undecided).collect();
+    let verdict = Annotation::of_upgrade(outline);
+    let findings = groups.iter().filter_map(Annotation::of);
+    let all: Vec<Annotation> = verdict.into_iter().chain(findings).chain(undecided).collect();
     capped(&all, "the step's summary tells them") + &totals::headline(outline) + "\n"
 }
 
@@ -85,25 +90,39 @@ fn capped(all: &[Annotation], elsewhere: &str) -> String {
 }
 
 impl Annotation {
+    /// How an upgrade ends, where that is what was asked.
+    fn of_upgrade(outline: &ReportView<'_>) -> Option<Self> {
+        let Detail::Preflight { preflight, .. } = &outline.report.detail else { return None };
+        let UpgradeVerdict { severity, sentence } = upgrade::verdict(outline.report, preflight);
+        let next = next_steps(outline);
+        let next = next.iter().map(|step| format!("\nnext: {}", escape_control(&step.command)));
+        let level = severity.map_or("notice", level);
+        let message = escape_control(&sentence) + &next.collect::<String>();
+        Some(Self { level, title: format!("upgrade to {}", preflight.to), message })
+    }
+
     /// Of the findings of one code, which share an annotation.
     fn of(group: &CodeGroup<'_>) -> Option<Self> {
         let first = group.told.first()?;
-        let level = match group.worst() {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Advice => "notice",
-        };
         let mut lines: Vec<String> =
             group.told.iter().take(MOST_PLACES).map(|told| told.sentence()).collect();
         if group.told.len() > MOST_PLACES {
             lines.push(format!("… and {} more", format_count(group.told.len() - MOST_PLACES)));
         }
         lines.push(format!("next: {}", first.next_step()));
-        Some(Self { level, title: group.title(), message: lines.join("\n") })
+        Some(Self { level: level(group.worst()), title: group.title(), message: lines.join("\n") })
     }
 
     fn command(&self) -> String {
         format!("::{} title={}::{}\n", self.level, property(&self.title), data(&self.message))
+    }
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Advice => "notice",
     }
 }
 

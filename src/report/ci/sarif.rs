@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::repair::fix;
 use crate::report::ci::markdown::fenced;
 use crate::report::json;
+use crate::report::totals;
 use crate::report::view::{CodeGroup, FindingView, ReportView};
 use crate::rules::baseline::{BaselineStatus, FindingId};
 use crate::rules::location::Location;
@@ -16,6 +17,9 @@ use crate::rules::policy::IgnoredFinding;
 use crate::rules::registry;
 use crate::rules::rule::Severity;
 use crate::text::escape::escape_control;
+
+/// What the rules are about, for readers of a report.
+const ABOUT: &str = "https://github.com/EvolutionAPI/evolution-api";
 
 /// One run. Every rule that was looked for is listed, also where it found nothing.
 ///
@@ -42,15 +46,24 @@ pub fn run(outline: &ReportView<'_>) -> Value {
     }
     let target = outline.report.target.as_ref().map(|name| escape_control(name) + "/").unwrap_or_default();
     json!({
-        "tool": {"driver": {
-            "name": env!("CARGO_PKG_NAME"),
-            "semanticVersion": env!("CARGO_PKG_VERSION"),
-            "rules": groups.iter().map(descriptor).collect::<Vec<_>>(),
-        }},
-        "automationDetails": {"id": format!("evodoctor/{}/{target}", outline.report.command)},
+        "tool": {"driver": driver(&groups)},
+        "automationDetails": {
+            "id": format!("evodoctor/{}/{target}", outline.report.command),
+            "description": {"text": literal(&escape_control(&totals::headline(outline)))},
+        },
         "invocations": [{"executionSuccessful": true}],
         "columnKind": "unicodeCodePoints",
         "results": results,
+    })
+}
+
+/// The program, and the rules of these groups.
+pub fn driver(groups: &[CodeGroup<'_>]) -> Value {
+    json!({
+        "name": env!("CARGO_PKG_NAME"),
+        "semanticVersion": env!("CARGO_PKG_VERSION"),
+        "informationUri": ABOUT,
+        "rules": groups.iter().map(descriptor).collect::<Vec<_>>(),
     })
 }
 
@@ -71,6 +84,7 @@ fn descriptor(group: &CodeGroup<'_>) -> Value {
         "name": rule.name,
         "shortDescription": {"text": rule.summary},
         "fullDescription": {"text": rule.why},
+        "helpUri": ABOUT,
         "defaultConfiguration": {"level": level(rule.severity)},
         "help": help(&rule.code, &rule.why),
     })
@@ -164,7 +178,7 @@ fn open(group: &CodeGroup<'_>, index: usize, reason: &str) -> Value {
 }
 
 /// A message that has neither links nor placeholders, whatever it holds.
-fn literal(text: &str) -> String {
+pub fn literal(text: &str) -> String {
     text.replace('[', "\\[").replace(']', "\\]").replace('{', "{{").replace('}', "}}")
 }
 
@@ -173,7 +187,14 @@ fn common(id: &FindingId, index: usize, location: Value) -> Map<String, Value> {
         ("ruleId".to_owned(), id.code.as_str().into()),
         ("ruleIndex".to_owned(), index.into()),
         ("locations".to_owned(), json!([location])),
-        ("partialFingerprints".to_owned(), json!({"evodoctorKey/v1": id.fingerprint()})),
+        (
+            "partialFingerprints".to_owned(),
+            json!({
+                "evodoctorKey/v1": id.fingerprint(),
+                // What code scanning compares; there is no line to take it from.
+                "primaryLocationLineHash": format!("{}:1", &id.fingerprint()[..16]),
+            }),
+        ),
     ])
 }
 

@@ -7,13 +7,13 @@ use crate::cli::GlobalOptions;
 use crate::exit_code::Exit;
 use crate::report::next::{NextStep, next_steps};
 use crate::report::view::ReportView;
-use crate::report::{Change, Detail, Report};
+use crate::report::{Change, Detail, Report, upgrade};
 use crate::rules::finding::{Finding, Summary};
 use crate::rules::registry;
 use crate::rules::rule::Severity;
+use crate::terminal::style::strip_styles;
 use crate::text::humanize::pluralize;
-use crate::upgrade::rehearsal::MigrationRehearsal;
-use crate::upgrade::{MigrationOutcome, Preflight};
+use crate::upgrade::Preflight;
 
 use super::text::{command, grouped, plain};
 
@@ -47,7 +47,7 @@ impl PageVerdict {
         let summary = Summary::count(&news, &report.checks);
         let (sentence, more) = match &report.detail {
             Detail::Check {} => examined(outline, &summary, exit),
-            Detail::Preflight { preflight, .. } => upgraded(preflight, &summary),
+            Detail::Preflight { preflight, .. } => upgraded(report, preflight),
             Detail::Change(change) => changed(report, change),
             Detail::Logs(read) => (
                 crate::report::terminal::logs::headline(read, &report.findings),
@@ -235,32 +235,10 @@ fn sentence_of(text: &str) -> String {
     characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }
 
-fn upgraded(preflight: &Preflight, summary: &Summary) -> (String, Vec<String>) {
-    let Preflight { to, pending, .. } = preflight;
-    let first = |outcome| pending.iter().find(|one| one.outcome == outcome);
-    let refused = |rehearsal: &MigrationRehearsal| {
-        rehearsal.files.iter().any(|file| file.outcome == MigrationOutcome::Fails)
-    };
-    let fails = preflight.rehearsal.as_ref().is_some_and(refused) || first(MigrationOutcome::Fails).is_some();
-    let sentence = if !preflight.starts {
-        format!("The upgrade to {to} does not start")
-    } else if fails {
-        format!("The upgrade to {to} fails")
-    } else if pending.is_empty() {
-        format!("Nothing is pending for {to}")
-    } else if first(MigrationOutcome::LosesData).is_some() {
-        format!("The upgrade to {to} loses data")
-    } else if first(MigrationOutcome::GoesAstray).is_some() {
-        format!("The upgrade to {to} leaves a migration undone")
-    } else if first(MigrationOutcome::Undecided).is_some() {
-        format!("Whether the upgrade to {to} passes could not be found out")
-    } else if summary.errors + summary.warnings > 0 {
-        format!("The upgrade to {to} passes, and something is to be known before")
-    } else {
-        format!("The upgrade to {to} passes")
-    };
+fn upgraded(report: &Report, preflight: &Preflight) -> (String, Vec<String>) {
+    let sentence = sentence_of(&upgrade::verdict(report, preflight).sentence);
     let wide = crate::terminal::page::Page { width: usize::MAX };
-    let summary = crate::report::terminal::preflight::summary(preflight, wide);
+    let summary = strip_styles(&crate::report::terminal::preflight::summary(preflight, wide));
     (sentence, vec![format!("{}.", sentence_of(summary.trim()))])
 }
 

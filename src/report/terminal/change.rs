@@ -10,7 +10,7 @@ use crate::repair::quarantine::{RowAction, RowDiff};
 use crate::text::escape::escape_control;
 
 use crate::report::next::next_steps;
-use crate::report::terminal::check::undecided;
+use crate::report::terminal::check::{note, undecided};
 use crate::report::terminal::row_diff;
 use crate::report::totals::{change_totals, schema_changes, waits};
 use crate::report::view::ReportView;
@@ -58,11 +58,12 @@ pub(crate) fn human(outline: &ReportView<'_>, change: &Change, common: &GlobalOp
             out.push_str(&page.wrap(&paint(GOOD, how), 0));
         }
     }
-    for step in next_steps(outline) {
+    let steps = next_steps(outline);
+    for step in &steps {
         out.push_str(&page.command_hint(&step.command, &step.what, 0));
     }
-    if let Some(note) = common.connection_note().filter(|_| !common.quiet && !change.next.is_empty()) {
-        out.push_str(&page.wrap(note, 6));
+    if !common.quiet {
+        out.push_str(&note(outline, &steps, page));
     }
     out
 }
