@@ -1,4 +1,4 @@
-//! What `-v` and `-vv` say on stderr: text, whatever stands in a statement or a name.
+//! What `-vv` says on stderr: text, whatever stands in a statement or a name.
 
 use std::io::{self, Write};
 
@@ -7,11 +7,10 @@ use tracing_subscriber::EnvFilter;
 use crate::redact::personal::for_stderr;
 use crate::text::escape::escape_control;
 
-/// Begins to tell: errors only, with one `-v` what is done, with two every SQL statement.
+/// Begins to tell: errors only, with `-vv` what is done and every SQL statement. One `-v` shows more of the result.
 pub fn init(verbose: u8) {
     let level = match verbose {
-        0 => "error",
-        1 => "evodoctor=debug",
+        0 | 1 => "error",
         _ => "evodoctor=trace",
     };
     tracing_subscriber::fmt()

@@ -73,14 +73,20 @@ async fn run() -> ExitCode {
     if arguments.len() < 2 {
         return told(&overview::render(Page::for_stdout()));
     }
-    let mut cli = Cli::read();
+    let mut cli = match Cli::read() {
+        Ok(cli) => cli,
+        Err(error) => {
+            error_text::print_error(&error);
+            return Exit::Failed.into();
+        }
+    };
     cli.common.color.apply();
     if cli.common.show_rows || stderr().is_terminal() {
         personal::show_on_stderr();
     }
     logging::init(cli.common.verbose);
-    // What -v says and a line that is drawn anew do not go together.
-    if !cli.common.quiet && cli.common.verbose == 0 {
+    // What -vv says and a line that is drawn anew do not go together.
+    if !cli.common.quiet && cli.common.verbose < 2 {
         progress::enable();
     }
     let outcome = match validate_options::validate_options(&mut cli) {
@@ -100,6 +106,7 @@ async fn run() -> ExitCode {
             if cli.common.format == OutputFormat::Github {
                 eprint!("{}", github::render_error(&error));
             }
+            emit_report::emit_failure(&cli, &error);
             if let Err(error) = emit_report::emit_failure_metrics(&cli, begun) {
                 eprintln!("note: {error:#}");
             }

@@ -1,6 +1,8 @@
 -- code: EVO101
 -- name: orphaned-reference
+-- title: rows that point to deleted rows
 -- severity: error
+-- consequence: loses-data
 -- releases: 2.0.0-beta..
 -- each: reference
 -- summary: rows refer to rows that do not exist

@@ -1,6 +1,8 @@
 -- code: EVO102
 -- name: unconstrained-reference
+-- title: rows of deleted bots or labels
 -- severity: warning
+-- consequence: wrong-results
 -- releases: 2.0.9..
 -- summary: rows refer to bots, labels or messages that are gone, where no key forbids it
 -- why: Three references have no foreign key, so deleting what they point at leaves them behind. A session of a deleted

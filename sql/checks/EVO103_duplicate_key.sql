@@ -1,6 +1,8 @@
 -- code: EVO103
 -- name: duplicate-key
+-- title: duplicate rows
 -- severity: error
+-- consequence: wrong-results
 -- releases: 2.0.0-beta..
 -- each: unique-index
 -- summary: rows that a unique index of the release, or of the newest one, refuses

@@ -1,6 +1,8 @@
 -- code: EVO104
 -- name: labels-no-array
+-- title: chat labels that are no list
 -- severity: error
+-- consequence: fails-requests
 -- releases: 2.0.0-beta..
 -- summary: the labels of a chat are no array
 -- why: Labels of these chats can be neither added nor removed: it fails with "22023 cannot extract elements from a

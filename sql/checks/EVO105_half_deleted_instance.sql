@@ -1,6 +1,8 @@
 -- code: EVO105
 -- name: half-deleted-instance
+-- title: half-deleted instances
 -- severity: warning
+-- consequence: fails-requests
 -- releases: 2.0.0-beta..
 -- summary: an instance was deleted, but some of it is still there
 -- why: DELETE /instance/delete answered 200 "Instance deleted", yet the instance stays. Until the server restarts, connectionState

@@ -1,6 +1,8 @@
 -- code: EVO106
 -- name: foreign-credential-in-use
+-- title: credential of another instance
 -- severity: warning
+-- consequence: wrong-results
 -- releases: 2.0.3-beta..
 -- summary: settings or bots use the OpenAI credential of another instance
 -- why: They work, but they hang on an instance that knows nothing of them. Where the key to the credential blocks

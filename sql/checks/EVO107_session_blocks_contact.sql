@@ -1,6 +1,8 @@
 -- code: EVO107
 -- name: session-blocks-contact
+-- title: sessions that silence every bot
 -- severity: warning
+-- consequence: fails-requests
 -- releases: 2.1.0..
 -- summary: a bot session without a bot keeps every bot from answering a contact
 -- why: The contact writes and no bot answers, for ever, and nothing is logged. The server finds a session of the contact

@@ -1,6 +1,8 @@
 -- code: EVO108
 -- name: numeric-message-status
+-- title: message status is a number
 -- severity: warning
+-- consequence: wrong-results
 -- releases: 2.1.2..
 -- summary: messages have a number as their status instead of a word
 -- why: Counts of unread messages are wrong, and a message that was read long ago shows as if it had no status: the server

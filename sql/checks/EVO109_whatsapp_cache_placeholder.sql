@@ -1,6 +1,8 @@
 -- code: EVO109
 -- name: whatsapp-cache-placeholder
+-- title: placeholder in the number cache
 -- severity: warning
+-- consequence: wrong-results
 -- releases: 2.1.1..
 -- summary: the cache of WhatsApp numbers holds a placeholder, or a number twice
 -- why: The row 0@s.whatsapp.net is nobody's number, and rows whose "jidOptions" overlap stand for one number twice. The log

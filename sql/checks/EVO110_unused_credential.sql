@@ -1,6 +1,8 @@
 -- code: EVO110
 -- name: unused-credential
+-- title: unused OpenAI credentials
 -- severity: advice
+-- consequence: none
 -- releases: 2.0.3-beta..
 -- summary: OpenAI credentials that no settings and no bot use
 -- why: Nothing is broken. But a key that nobody uses is a secret that can leak, and its name and key stay taken: POST

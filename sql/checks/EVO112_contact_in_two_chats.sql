@@ -1,6 +1,8 @@
 -- code: EVO112
 -- name: contact-in-two-chats
+-- title: contacts split into two chats
 -- severity: advice
+-- consequence: wrong-results
 -- releases: 2.3.0..
 -- summary: a contact has two chats, one of them under a hidden identity (@lid)
 -- why: WhatsApp gives a contact a second, hidden identity that ends in @lid. Messages that came under it went into a chat of their

@@ -1,6 +1,8 @@
 -- code: EVO201
 -- name: openai-credential-delete-blocked
+-- title: credentials cannot be deleted
 -- severity: warning
+-- consequence: fails-requests
 -- releases: 2.0.3..
 -- summary: an OpenAI credential in use cannot be deleted
 -- why: DELETE /openai/creds/ID/INSTANCE answers 500, with OpenaiSetting_openaiCredsId_fkey in the server's log: the

@@ -1,6 +1,8 @@
 -- code: EVO202
 -- name: openai-api-key-unique-across-instances
+-- title: an API key cannot be shared
 -- severity: warning
+-- consequence: fails-requests
 -- releases: 2.0.3..
 -- summary: two instances cannot use the same OpenAI API key
 -- why: POST /openai/creds for a second instance with a key that another instance has is refused: 500 with P2002 on

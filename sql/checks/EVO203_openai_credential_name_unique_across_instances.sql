@@ -1,6 +1,8 @@
 -- code: EVO203
 -- name: openai-credential-name-unique-across-instances
+-- title: credential names cannot repeat
 -- severity: warning
+-- consequence: fails-requests
 -- releases: 2.0.3..
 -- summary: two instances cannot have OpenAI credentials of the same name
 -- why: POST /openai/creds fails with P2002 on name when any other instance of the server has a credential of that name,

@@ -1,6 +1,8 @@
 -- code: EVO204
 -- name: openai-credential-single-setting
+-- title: credential for one instance only
 -- severity: warning
+-- consequence: fails-requests
 -- releases: 2.0.3..
 -- summary: only one instance can have its OpenAI settings on a credential
 -- why: POST /openai/settings fails (500, P2002 on openaiCredsId; P2011 from 2.3.0) when the settings of another instance

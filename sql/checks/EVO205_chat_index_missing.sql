@@ -1,6 +1,8 @@
 -- code: EVO205
 -- name: chat-index-missing
+-- title: chats cannot be labelled
 -- severity: error
+-- consequence: fails-requests
 -- releases: 2.2.1..
 -- summary: labels cannot be put on chats: the unique index they need is missing
 -- why: When somebody labels a chat in WhatsApp Business, the server writes the label with an upsert on ("instanceId",

@@ -1,6 +1,8 @@
 -- code: EVO206
 -- name: schema-drift
+-- title: tables differ from the release
 -- severity: error
+-- consequence: fails-requests
 -- releases: 2.0.0-beta..
 -- summary: tables differ from what the release expects
 -- why: The server asks for tables and columns that its release has. Where one is missing or of another kind, requests fail

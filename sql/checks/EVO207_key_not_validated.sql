@@ -1,6 +1,8 @@
 -- code: EVO207
 -- name: key-not-validated
+-- title: foreign keys that check nothing
 -- severity: warning
+-- consequence: wrong-results
 -- releases: 2.0.0-beta..
 -- summary: a foreign key is there, but does not do its work or never looked at old rows
 -- why: A key whose triggers are disabled (ALTER TABLE … DISABLE TRIGGER, or a restore with --disable-triggers that was

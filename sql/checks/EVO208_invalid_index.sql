@@ -1,6 +1,8 @@
 -- code: EVO208
 -- name: invalid-index
+-- title: invalid indexes
 -- severity: warning
+-- consequence: slow
 -- releases: 2.0.0-beta..
 -- summary: an index is invalid: it costs every write and serves no query
 -- why: CREATE INDEX CONCURRENTLY or REINDEX CONCURRENTLY that failed or was interrupted leaves an index behind that is

@@ -1,6 +1,8 @@
 -- code: EVO209
 -- name: unindexed-reference
+-- title: slow deletion of instances
 -- severity: advice
+-- consequence: slow
 -- releases: 2.0.0-beta..
 -- summary: deleting an instance reads a large table from end to end
 -- why: Postgres looks up the rows that refer to a row which is deleted, and without an index on the referring columns it

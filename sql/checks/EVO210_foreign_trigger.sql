@@ -1,6 +1,8 @@
 -- code: EVO210
 -- name: foreign-trigger
+-- title: triggers that are not Evolution's
 -- severity: advice
+-- consequence: fails-requests
 -- releases: 2.0.0-beta..
 -- summary: a trigger that is not Evolution's runs on Evolution's tables
 -- why: Evolution has no triggers of its own. One that somebody added runs inside every write of the server, and what

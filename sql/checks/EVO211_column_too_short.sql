@@ -1,6 +1,8 @@
 -- code: EVO211
 -- name: column-too-short
+-- title: tokens over 255 characters fail
 -- severity: warning
+-- consequence: fails-requests
 -- releases: 2.0.0-beta..2.3.7
 -- summary: an instance's token may not be longer than 255 characters
 -- why: POST /instance/create with a longer token, as WhatsApp's own Cloud API gives them out, answers 400 or 500 with

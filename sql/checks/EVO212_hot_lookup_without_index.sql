@@ -1,6 +1,8 @@
 -- code: EVO212
 -- name: hot-lookup-without-index
+-- title: message lookups without an index
 -- severity: warning
+-- consequence: slow
 -- releases: 2.1.0..
 -- summary: what the server looks up for every message is found by reading a large table
 -- why: For every update of a message (sent, delivered, read) the server looks for it by "instanceId" and "key" ->> 'id', and

@@ -1,6 +1,8 @@
 -- code: EVO213
 -- name: template-name-unique-across-instances
+-- title: template names cannot repeat
 -- severity: warning
+-- consequence: fails-requests
 -- releases: 2.0.4..
 -- summary: two instances cannot have message templates of the same name
 -- why: POST /template/create fails with P2002 on name when any other instance of the server has a template of that name, although

@@ -1,6 +1,8 @@
 -- code: EVO214
 -- name: foreign-constraint
+-- title: constraints not of Evolution
 -- severity: warning
+-- consequence: fails-requests
 -- releases: 2.0.0-beta..
 -- summary: a constraint that is not Evolution's forbids what the server writes
 -- why: The server writes what its release allows, and a constraint that somebody added, or that came with a branch of upstream or

@@ -1,6 +1,8 @@
 -- code: EVO215
 -- name: foreign-owner
+-- title: objects owned by another role
 -- severity: advice
+-- consequence: none
 -- releases: 2.0.0-beta..
 -- summary: a table, key or function at Evolution's tables belongs to another role
 -- why: Whoever owns a table, or a function that an index, a trigger or a view of it calls, decides what runs when somebody else

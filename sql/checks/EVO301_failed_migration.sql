@@ -1,6 +1,8 @@
 -- code: EVO301
 -- name: failed-migration
+-- title: failed migration: no start
 -- severity: error
+-- consequence: stops-server
 -- releases: 2.0.0-beta..
 -- summary: a migration failed, and the server does not start any more
 -- why: The container restarts in a loop: "P3009 migrate found failed migrations in the target database, new migrations
@@ -80,6 +82,7 @@ judged AS (
     SELECT
         failed.*,
         known.since,
+        known.is_alone,
         seen.done_list,
         seen.open_list,
         CASE
@@ -105,7 +108,7 @@ SELECT
         CASE judged.verdict
             WHEN 'applied' THEN 'another row says that it was applied since, so only this row is in the way'
             WHEN 'unknown' THEN 'no release has it, so no server runs it again; only its row is in the way'
-            WHEN 'nothing' THEN 'nothing of it is there' || COALESCE(pg_catalog.format(' (missing: %s)', judged.open_list), '')
+            WHEN 'nothing' THEN 'nothing of it is there' || CASE WHEN judged.is_alone THEN COALESCE(pg_catalog.format(' (missing: %s)', judged.open_list), '') ELSE '' END
             WHEN 'everything' THEN pg_catalog.format(
                 'yet all of it is there (%s): either it was done and only the record is missing (npx prisma migrate resolve --applied %s), '
                 'or this was made by hand', judged.done_list, judged.name
@@ -119,6 +122,12 @@ SELECT
                 'certain. If none is: npx prisma migrate resolve --rolled-back %s',
                 judged.since, judged.done_list, COALESCE(judged.open_list, 'nothing'), judged.name
             )
+        END,
+        CASE
+            WHEN judged.error ~ '^must be owner of ' THEN
+                '. It fails again until the role of the server owns that object: ALTER ... OWNER TO, as the owner of now or a superuser'
+            WHEN judged.error ~ '^permission denied for ' THEN
+                '. It fails again until the role of the server has this right: GRANT, as the owner or a superuser'
         END
     ) AS detail,
     pg_catalog.format('"migration_name" = %L AND "finished_at" IS NULL AND "rolled_back_at" IS NULL', judged.name) AS predicate,

@@ -1,6 +1,8 @@
 -- code: EVO302
 -- name: no-history
+-- title: no migration history: no start
 -- severity: error
+-- consequence: stops-server
 -- releases: 2.0.0-beta..
 -- summary: Evolution's tables are there, but no record of migrations
 -- why: The container does not start: "P3005 The database schema is not empty. Read more about how to baseline an existing

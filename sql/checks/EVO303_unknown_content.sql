@@ -1,6 +1,8 @@
 -- code: EVO303
 -- name: unknown-content
+-- title: edited migration was applied
 -- severity: warning
+-- consequence: wrong-results
 -- releases: 2.0.0-beta..
 -- summary: a migration was applied with content that no release has
 -- why: The checksum that Prisma recorded is of no file that any release or rolling image is known to have had under this

@@ -1,6 +1,8 @@
 -- code: EVO304
 -- name: unknown-migration
+-- title: unknown migration was applied
 -- severity: warning
+-- consequence: wrong-results
 -- releases: 2.0.0-beta..
 -- summary: a migration was applied that no release has
 -- why: The record names a migration that is in no release: of a fork, of a pull request that was tried out, of a rolling

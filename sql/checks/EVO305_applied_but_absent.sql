@@ -1,6 +1,8 @@
 -- code: EVO305
 -- name: applied-but-absent
+-- title: migration recorded, but not done
 -- severity: error
+-- consequence: fails-requests
 -- releases: 2.0.0-beta..
 -- summary: recorded as applied, but what the migration makes is not there
 -- why: The server says "The column wavoipToken does not exist" (P2022) and POST /instance/create answers 400, or its log

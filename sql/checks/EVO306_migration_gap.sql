@@ -1,6 +1,8 @@
 -- code: EVO306
 -- name: migration-gap
+-- title: a migration was left out
 -- severity: warning
+-- consequence: stops-server
 -- releases: 2.0.0-beta..
 -- summary: a migration was left out, although later ones are applied
 -- why: The next start of a server applies it after those that were written to follow it. If what it makes is there already,

@@ -1,6 +1,8 @@
 -- code: EVO307
 -- name: superseded-fix
+-- title: fix replaced by an upgrade
 -- severity: advice
+-- consequence: none
 -- releases: 2.0.0-beta..
 -- summary: an upgrade has since changed what a fix of evodoctor's had repaired
 -- why: Nothing is broken. A fix that was applied before an upgrade can be undone only as long as what it changed is still as it

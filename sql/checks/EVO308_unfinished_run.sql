@@ -1,6 +1,8 @@
 -- code: EVO308
 -- name: unfinished-run
+-- title: unfinished run of fix --online
 -- severity: warning
+-- consequence: slow
 -- releases: 2.0.0-beta..
 -- summary: a run of fix --online was cut off before its end
 -- why: What keeps others waiting for long, fix --online does after its commit: building indexes, validating keys. The program was

@@ -1,6 +1,8 @@
 -- code: EVO401
 -- name: unaddressable-instance-name
+-- title: instance names that break URLs
 -- severity: warning
+-- consequence: fails-requests
 -- releases: 2.0.0-beta..
 -- summary: the name of an instance cannot be written in a URL, or only percent-encoded
 -- why: No URL reaches an instance named "." or "..", which every client and proxy takes out of a path, or one with an empty

@@ -1,6 +1,8 @@
 -- code: EVO402
 -- name: confusable-instance-names
+-- title: instance names easily confused
 -- severity: warning
+-- consequence: fails-requests
 -- releases: 2.0.0-beta..
 -- summary: the name of an instance is easily taken for another instance
 -- why: Requests reach the wrong instance, or 404 "instance does not exist". A path has to give the name exactly: two names
@@ -46,7 +48,8 @@ alike AS (
     SELECT
         spelled.spelling,
         pg_catalog.count(*) AS count,
-        (pg_catalog.array_agg(spelled."id" ORDER BY spelled."name"))[:20] AS ids
+        (pg_catalog.array_agg(spelled."id" ORDER BY spelled."name"))[:20] AS ids,
+        (pg_catalog.array_agg(spelled."name"::text ORDER BY spelled."name"))[:5] AS names
     FROM
         spelled
     GROUP BY
@@ -70,7 +73,14 @@ confusable (key, severity, detail, predicate, count, ids) AS (
     SELECT
         'spelling ' || alike.spelling,
         'warning',
-        pg_catalog.format('%s names differ in letter case or spaces only', alike.count),
+        pg_catalog.concat(
+            pg_catalog.format('%s names differ in letter case or spaces only: ', alike.count),
+            (
+                SELECT pg_catalog.string_agg(pg_catalog.to_json(one.name)::text, ', ' ORDER BY one.position)
+                FROM pg_catalog.unnest(alike.names) WITH ORDINALITY AS one (name, position)
+            ),
+            CASE WHEN alike.count > 5 THEN pg_catalog.format(' and %s more', alike.count - 5) END
+        ),
         CASE
             WHEN alike.count > 20 THEN
                 pg_catalog.format('pg_catalog.lower(pg_catalog.regexp_replace("name", ''\s'', '''', ''g'')) = %L', alike.spelling)

@@ -1,6 +1,8 @@
 -- code: EVO403
 -- name: instances-split-by-client-name
+-- title: instances of several client names
 -- severity: warning
+-- consequence: fails-requests
 -- releases: 2.0.0-beta..
 -- summary: instances belong to several client names, and a server loads only one of them
 -- why: Instances vanish after a restart or a move, or answer 500 with "reading 'textMessage'", although their rows are

@@ -1,6 +1,8 @@
 -- code: EVO404
 -- name: open-without-session
+-- title: open instance without a session
 -- severity: warning
+-- consequence: fails-requests
 -- releases: 2.0.0-beta..
 -- summary: an instance says it is connected, but there is no session to restore
 -- why: GET /instance/fetchInstances shows the instance as open, messages fail, and after the next start of the server it

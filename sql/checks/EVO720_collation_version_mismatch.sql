@@ -1,6 +1,8 @@
 -- code: EVO720
 -- name: collation-version-mismatch
+-- title: text order changed by an update
 -- severity: warning
+-- consequence: wrong-results
 -- releases: 2.0.0-beta..
 -- summary: the system sorts texts in another way than when the indexes were built
 -- why: The rules by which texts are ordered come from the operating system (glibc, ICU), and this one is newer or older than

@@ -1,6 +1,8 @@
 -- code: EVO751
 -- name: ransom-note
+-- title: ransom note
 -- severity: advice
+-- consequence: loses-data
 -- releases: 2.0.0-beta..
 -- summary: a table or a database of this server has the name of a ransom note
 -- why: Servers that are open to the world are found within hours: somebody logs in with a weak or a well-known password, drops the

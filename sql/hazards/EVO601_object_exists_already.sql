@@ -1,6 +1,8 @@
 -- code: EVO601
 -- name: object-exists-already
+-- title: migration makes what exists
 -- severity: error
+-- consequence: stops-server
 -- releases: 2.0.0-beta..
 -- summary: a pending migration makes something that is there already, and fails
 -- why: The container stops with P3018 and then loops with P3009: Postgres refuses to add a column (42701), to make a table or

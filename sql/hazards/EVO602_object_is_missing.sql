@@ -1,6 +1,8 @@
 -- code: EVO602
 -- name: object-is-missing
+-- title: migration needs what is missing
 -- severity: error
+-- consequence: stops-server
 -- releases: 2.0.0-beta..
 -- summary: a pending migration drops or alters something that is not there, and fails
 -- why: The container stops with P3018 and then loops with P3009: an index, a constraint, a column or a table that a migration

@@ -1,6 +1,8 @@
 -- code: EVO603
 -- name: object-is-needed
+-- title: your object blocks a migration
 -- severity: error
+-- consequence: stops-server
 -- releases: 2.0.0-beta..
 -- summary: something of yours uses what a pending migration drops or alters, and it fails
 -- why: The container stops with P3018 and then loops with P3009: a view, a rule, a policy, a generated column or a trigger uses

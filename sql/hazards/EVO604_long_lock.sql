@@ -1,6 +1,8 @@
 -- code: EVO604
 -- name: long-lock
+-- title: migration holds a lock for long
 -- severity: warning
+-- consequence: slow
 -- releases: 2.0.0-beta..
 -- summary: a pending migration keeps the server waiting for long
 -- why: Messages are not stored and the API does not answer while a migration holds its locks: CREATE INDEX keeps every write to

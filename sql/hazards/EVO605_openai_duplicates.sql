@@ -1,6 +1,8 @@
 -- code: EVO605
 -- name: openai-duplicates
+-- title: OpenAI duplicates stop upgrade
 -- severity: error
+-- consequence: stops-server
 -- releases: 2.0.0-beta..2.0.3-beta
 -- migration: 20240722173259 20240723152648
 -- summary: OpenAI credentials or settings are there twice, and a pending index refuses them

@@ -1,6 +1,8 @@
 -- code: EVO606
 -- name: sessions-refuse-new-status
+-- title: bot sessions stop the upgrade
 -- severity: error
+-- consequence: stops-server
 -- releases: 2.0.0-beta..2.0.3-beta
 -- migration: 20240729180347
 -- summary: bot sessions make the upgrade to 2.0.4 fail, half of it done

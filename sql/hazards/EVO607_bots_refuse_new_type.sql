@@ -1,6 +1,8 @@
 -- code: EVO607
 -- name: bots-refuse-new-type
+-- title: OpenAI bots stop the upgrade
 -- severity: error
+-- consequence: stops-server
 -- releases: 2.0.0-beta..2.0.3-beta
 -- migration: 20240730152156
 -- summary: OpenAI bots make the upgrade to 2.0.4 fail

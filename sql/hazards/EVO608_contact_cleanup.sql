@@ -1,6 +1,8 @@
 -- code: EVO608
 -- name: contact-cleanup
+-- title: upgrade removes contacts
 -- severity: warning
+-- consequence: loses-data
 -- releases: 2.0.0-beta..2.0.9-rc
 -- migration: 20240811183328
 -- summary: the upgrade to 2.0.9 removes contacts that are there twice, and may take hours

@@ -1,6 +1,8 @@
 -- code: EVO609
 -- name: label-duplicates
+-- title: duplicate labels stop upgrade
 -- severity: error
+-- consequence: stops-server
 -- releases: 2.0.0-beta..2.0.9-rc
 -- migration: 20240813003116
 -- summary: an instance has a label twice, and a pending index refuses it

@@ -1,6 +1,8 @@
 -- code: EVO610
 -- name: dropped-with-its-rows
+-- title: upgrade drops rows or columns
 -- severity: warning
+-- consequence: loses-data
 -- releases: 2.0.0-beta..2.1.0
 -- migration: 20240814202359 20240821120816 20240825130616 20240830193533
 -- summary: a pending migration drops tables or columns with what is in them

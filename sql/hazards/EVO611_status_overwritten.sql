@@ -1,6 +1,8 @@
 -- code: EVO611
 -- name: status-overwritten
+-- title: upgrade resets message status
 -- severity: warning
+-- consequence: loses-data
 -- releases: 2.0.0-beta..2.1.2
 -- migration: 20241006130306
 -- summary: the upgrade to 2.2.0 makes every message pending

@@ -1,6 +1,8 @@
 -- code: EVO612
 -- name: wavoip-column-skipped
+-- title: upgrade skips a column
 -- severity: error
+-- consequence: fails-requests
 -- releases: 2.0.0-beta..2.2.0
 -- migration: 20250116001415
 -- summary: the upgrade skips a column that another schema has; instances cannot be made

@@ -1,6 +1,8 @@
 -- code: EVO613
 -- name: kafka-in-public
+-- title: Kafka table in another schema
 -- severity: error
+-- consequence: stops-server
 -- releases: 2.0.0-beta..2.3.3
 -- migration: 20250918182355
 -- summary: the upgrade to 2.3.4 makes its Kafka table in the schema "public", or fails

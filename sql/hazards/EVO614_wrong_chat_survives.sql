@@ -1,6 +1,8 @@
 -- code: EVO614
 -- name: wrong-chat-survives
+-- title: upgrade removes the wrong chats
 -- severity: error
+-- consequence: loses-data
 -- releases: 2.0.0-beta..2.3.6
 -- migration: 20251122003044
 -- summary: the upgrade to 2.3.7 removes chats that are there twice, often the wrong ones

@@ -1,6 +1,8 @@
 -- code: EVO615
 -- name: token-too-long
+-- title: token too long for the upgrade
 -- severity: error
+-- consequence: stops-server
 -- releases: 2.0.0-beta..2.3.7
 -- migration: 20251216143054
 -- summary: an instance's token is longer than 500 characters; 2.4.0's upgrade fails

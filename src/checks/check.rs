@@ -20,8 +20,23 @@ use crate::rules::rule::Rule;
 
 /// The header keys of a check. `sql/README.md` explains them.
 pub const KEYS: &[&str] = &[
-    "code", "name", "severity", "releases", "summary", "why", "fix", "matches", "answers", "each", "judges",
-    "joins", "first", "reads", "suspects",
+    "code",
+    "name",
+    "title",
+    "severity",
+    "consequence",
+    "releases",
+    "summary",
+    "why",
+    "fix",
+    "matches",
+    "answers",
+    "each",
+    "judges",
+    "joins",
+    "first",
+    "reads",
+    "suspects",
 ];
 
 /// A rule and the query that carries it out.

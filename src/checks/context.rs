@@ -23,6 +23,7 @@ use crate::database::sql_file::Variables;
 use crate::evolution::release::ReleaseRange;
 use crate::redact;
 use crate::rules::finding::{CheckReport, Finding, FindingRepair};
+use crate::rules::order::sort_by_consequence;
 use crate::rules::rule::{Applicability, Rule};
 
 /// What a check needs to know of the database.
@@ -98,15 +99,8 @@ pub async fn run_checks(
         reports.push(report);
         findings.extend(found);
     }
-    sort_by_severity(&mut findings);
+    sort_by_consequence(&mut findings);
     Ok((reports, findings))
-}
-
-/// The worst first, as a report tells them.
-pub fn sort_by_severity(findings: &mut [Finding]) {
-    findings.sort_by(|a, b| {
-        b.severity.cmp(&a.severity).then_with(|| a.code.cmp(&b.code)).then(b.count.cmp(&a.count))
-    });
 }
 
 /// Runs one check.

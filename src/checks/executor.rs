@@ -15,7 +15,7 @@ use futures_util::future::{join_all, try_join};
 use sqlx::postgres::PgConnection;
 
 use super::check::{Check, all_checks};
-use super::context::{self, CheckContext, run_step_in_savepoint};
+use super::context::{CheckContext, run_step_in_savepoint};
 use super::query_error::{explain_query_error, recovery_conflict};
 use super::step_queue::StepQueue;
 use crate::database::query::execute_file;
@@ -24,6 +24,7 @@ use crate::database::sql_file::Variables;
 use crate::database::url::ConnectTarget;
 use crate::progress::{ProgressTask, Unit};
 use crate::rules::finding::{CheckReport, Finding};
+use crate::rules::order::sort_by_consequence;
 
 /// How many connections are opened at most, unless more are asked for: the cores are the server's.
 pub const MOST: u64 = 4;
@@ -97,7 +98,7 @@ pub async fn run_in_parallel(
     let is_connected = crew.work_until(connection, snapshot.as_ref(), jobs - 1, stop).await?;
     let is_connected = is_connected && !crew.is_ended.get();
     let (checks, mut findings) = crew.board.conclude()?;
-    context::sort_by_severity(&mut findings);
+    sort_by_consequence(&mut findings);
     Ok(CheckResults { checks, findings, is_connected })
 }
 

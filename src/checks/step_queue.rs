@@ -1,7 +1,7 @@
 //! What is still to be done: the steps of all checks, from which every connection takes the most expensive one.
 //!
-//! The longest step comes first, after those that others wait for, so that nobody is left with it while the others have
-//! nothing to do any more.
+//! The longest step comes first, after those that others wait for and those that take no time, so that nobody is left with it
+//! while the others have nothing to do any more.
 
 use std::cell::RefCell;
 use std::cmp::{Ordering, Reverse};
@@ -17,6 +17,9 @@ use super::context::CheckContext;
 use super::progress_estimate::ProgressEstimate;
 use super::step::{Step, StepAnswer};
 use crate::rules::finding::{CheckReport, Finding};
+
+/// A step that reads no more pages than these takes no time that anybody notices.
+const QUICK: u64 = 1000;
 
 /// The steps of all checks, shared by all connections.
 pub(super) struct StepQueue<'a> {
@@ -49,9 +52,12 @@ pub(super) struct StepTicket {
 impl ReadyStep {
     /// What others wait for first, the cheapest of it before all: what a large table brings is then held against it at once,
     /// and not kept until it is there. Then the most expensive. Of two alike the one that stands first in the report.
-    fn rank(&self) -> (Option<Reverse<u64>>, u64, Reverse<(usize, StepId)>) {
+    ///
+    /// Before the expensive ones comes what takes no time, so that --timeout and Ctrl-C leave as little undecided as can be.
+    fn rank(&self) -> (Option<Reverse<u64>>, bool, u64, Reverse<(usize, StepId)>) {
         let awaited = self.step.is_awaited.then_some(Reverse(self.taken.cost));
-        (awaited, self.taken.cost, Reverse((self.taken.course, self.taken.place)))
+        let is_quick = self.taken.cost <= QUICK;
+        (awaited, is_quick, self.taken.cost, Reverse((self.taken.course, self.taken.place)))
     }
 }
 

@@ -40,7 +40,7 @@ pub struct PreflightArgs {
     /// Target release, such as 2.3.7 [default: newest stable]
     #[arg(long, value_name = "RELEASE", value_parser = CompletionValues::Release, hide_possible_values = true)]
     pub to: Option<String>,
-    /// Print only the steps before the upgrade, one per line
+    /// Print the steps before the upgrade as a shell script for sh -e
     #[arg(long, conflicts_with = "targets")]
     pub resolve: bool,
     /// Rehearse the migration files of this directory

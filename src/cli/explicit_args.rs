@@ -1,12 +1,14 @@
 //! What was typed, and what is a default.
 
 use std::collections::BTreeSet;
+use std::env;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, Error, FromArgMatches};
 
 use super::Cli;
+use super::mistakes::natural_call;
 
 /// The options that were typed: these no file overrules.
 #[derive(Debug, Clone, Default)]
@@ -14,13 +16,22 @@ pub struct ExplicitArgs(BTreeSet<String>);
 
 impl Cli {
     /// The command line, with which of its options were typed. Ends the program where it is wrong, as clap does.
-    pub fn read() -> Self {
-        let matches = Self::command().get_matches();
+    ///
+    /// # Errors
+    /// When it is wrong, and it is known what was meant.
+    pub fn read() -> anyhow::Result<Self> {
+        let matches = match Self::command().try_get_matches() {
+            Ok(matches) => matches,
+            Err(error) => match natural_call(&error, &env::args_os().collect::<Vec<_>>()) {
+                Some(meant) => return Err(meant),
+                None => error.exit(),
+            },
+        };
         let cli = unused(&matches).map_or_else(|| Self::from_arg_matches(&matches), Err);
         match cli {
             Ok(mut cli) => {
                 cli.common.typed = ExplicitArgs::of(&matches);
-                cli
+                Ok(cli)
             }
             Err(error) => error.format(&mut Self::command()).exit(),
         }

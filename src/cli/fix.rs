@@ -91,9 +91,9 @@ pub struct FixArgs {
 /// `evodoctor undo`.
 #[derive(Debug, Args)]
 pub struct UndoArgs {
-    /// Number of the run, from `evodoctor history`
-    #[arg(value_name = "RUN")]
-    pub run: i64,
+    /// Number of the run, from `evodoctor history`, or last
+    #[arg(value_name = "RUN", value_parser = parse_run)]
+    pub run: UndoRun,
     /// Commit instead of rolling back
     #[arg(long)]
     pub apply: bool,
@@ -103,6 +103,25 @@ pub struct UndoArgs {
     /// How long writers may have to wait.
     #[command(flatten)]
     pub lock_limit: LockLimitArgs,
+}
+
+/// The run to take back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UndoRun {
+    /// The one with this number.
+    Number(i64),
+    /// The newest that can be undone.
+    Last,
+}
+
+fn parse_run(text: &str) -> Result<UndoRun, String> {
+    match text {
+        "last" => Ok(UndoRun::Last),
+        _ => text
+            .parse()
+            .map(UndoRun::Number)
+            .map_err(|_| "a number from evodoctor history, or last".to_owned()),
+    }
 }
 
 /// `evodoctor credentials`.

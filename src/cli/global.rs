@@ -175,9 +175,10 @@ pub struct LoadedConfig {
 
 impl GlobalOptions {
     /// What has to be typed again for another command to be about the same database, with a space before it. A connection
-    /// string may hold a password and is left out.
+    /// string may hold a password: in its place stands [`CONNECTION_VARIABLE`].
     pub fn connection_arguments(&self) -> String {
         let path = |path: &PathBuf| path.display().to_string();
+        let hosts = (!self.allow_host.is_empty()).then(|| self.allow_host.join(","));
         let options = [
             ("env_file", "--env-file", self.env_file.as_ref().map(path)),
             ("compose", "--compose", self.compose.as_ref().map(path)),
@@ -186,9 +187,31 @@ impl GlobalOptions {
             ("schema", "--schema", self.schema.clone()),
             ("config", "--config", self.config.as_ref().map(path)),
             ("env", "--env", self.env.clone()),
+            ("allow_host", "--allow-host", hosts),
         ];
         let typed = options.into_iter().filter(|(name, ..)| self.typed.contains(name));
-        typed.filter_map(|(_, option, value)| Some(format!(" {option} {}", shell::quote(&value?)))).collect()
+        let mut again: String = typed
+            .filter_map(|(_, option, value)| Some(format!(" {option} {}", shell::quote(&value?))))
+            .collect();
+        if self.has_typed_url() {
+            again.insert_str(0, &format!(" --database-url \"${CONNECTION_VARIABLE}\""));
+        }
+        if self.no_config {
+            again.push_str(" --no-config");
+        }
+        again
+    }
+
+    /// The same for the database itself, where a dump of it is looked at.
+    pub fn live_connection_arguments(&self) -> String {
+        match self.snapshot {
+            Some(_) => format!(" --database-url \"${CONNECTION_VARIABLE}\""),
+            None => self.connection_arguments(),
+        }
+    }
+
+    fn has_typed_url(&self) -> bool {
+        self.database_url.is_some() && self.typed.contains("database_url")
     }
 
     /// Whether the report is for the person who runs the command, and not to be passed on.
@@ -203,6 +226,9 @@ impl GlobalOptions {
         self.decided.as_ref().map_or(&NONE, |decided| &decided.policy)
     }
 }
+
+/// Evolution's own variable for its connection string, which this program reads too.
+pub const CONNECTION_VARIABLE: &str = "DATABASE_CONNECTION_URI";
 
 /// How to print a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -9,6 +9,7 @@ mod explicit_args;
 mod fix;
 mod global;
 mod logs;
+pub mod mistakes;
 pub mod overview;
 mod snapshot;
 
@@ -23,9 +24,9 @@ pub use color::ColorMode;
 pub use completions::{CompletionsArgs, ManArgs};
 pub use explain::ExplainArgs;
 pub use explicit_args::ExplicitArgs;
-pub use fix::{CredentialsCommand, FixArgs, LockLimitArgs, LockWaitArgs, UndoArgs, parse_wait};
+pub use fix::{CredentialsCommand, FixArgs, LockLimitArgs, LockWaitArgs, UndoArgs, UndoRun, parse_wait};
+pub use global::{CONNECTION_VARIABLE, FailOn, GlobalOptions, LoadedConfig, OutputFormat};
 use global::{DATABASE, FINDINGS, RECORDS, REPORT};
-pub use global::{FailOn, GlobalOptions, LoadedConfig, OutputFormat};
 pub use logs::{LogFormat, LogsArgs, ProxyKind};
 pub use snapshot::SnapshotArgs;
 

@@ -11,7 +11,7 @@ use super::shared::connect::{self, DatabaseContext};
 use super::shared::emit_report::emit_report;
 use super::shared::evolution_settings;
 use crate::checks::check::{Check, all_checks};
-use crate::checks::context::{self, CheckContext};
+use crate::checks::context::CheckContext;
 use crate::checks::empty_tables::empty_tables;
 use crate::checks::executor::{self, CheckResults, ExecutionOptions};
 use crate::checks::precondition::schema_differs;
@@ -65,7 +65,6 @@ pub async fn examine(args: &cli::CheckArgs, common: &GlobalOptions) -> Result<Re
     more.retain(|finding| selection.matches(&finding.code));
     checks.extend(more_checks);
     findings.extend(more);
-    context::sort_by_severity(&mut findings);
     if is_connected {
         opened.session.end_snapshot().await?;
     }

@@ -58,6 +58,11 @@ pub fn run(args: &cli::ExplainArgs, common: &GlobalOptions) -> Result<Exit> {
 fn as_code(text: &str) -> Option<String> {
     let word = text.trim().to_ascii_uppercase();
     let digits_only = word.len() == 3 && word.bytes().all(|b| b.is_ascii_digit());
-    (digits_only || is_code(&word) || (word.starts_with("EVO") && !word.contains(' ') && word.len() <= 8))
+    let name = text.trim().to_ascii_lowercase().replace('_', "-");
+    let is_name = registry::all_rules().iter().any(|rule| rule.name == name);
+    (is_name
+        || digits_only
+        || is_code(&word)
+        || (word.starts_with("EVO") && !word.contains(' ') && word.len() <= 8))
         .then_some(word)
 }

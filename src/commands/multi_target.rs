@@ -4,7 +4,6 @@
 use std::cell::Cell;
 use std::fs;
 use std::future::ready;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,10 +21,13 @@ use crate::progress::{ProgressTask, Unit, notice};
 use crate::report::ci::github;
 use crate::report::metrics::{self, MeasuredRun};
 use crate::report::multi_target::{self, TargetError, TargetReport};
-use crate::report::{Report, print};
+use crate::report::{Report, failure, print, print_painted};
 use crate::rules::baseline::Baseline;
 use crate::terminal::page::Page;
 use crate::text::escape::escape_control;
+
+/// How the names of reports end.
+const FILE_ENDINGS: [&str; 7] = ["txt", "json", "sarif", "xml", "md", "html", "log"];
 
 /// How long what is begun may take to end after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(2);
@@ -78,7 +80,7 @@ pub async fn run(
             next = examining.next() => {
                 let Some((at, examined)) = next else { break };
                 work.advance(1);
-                tell(&examined)?;
+                tell(&examined, command)?;
                 done[at] = Some(examined);
             }
         }
@@ -111,6 +113,16 @@ fn expect_tellable(common: &GlobalOptions) -> Result<()> {
         return Err(user_error(
             format!("with --targets, --output names a folder, and {} is a file", folder.display()),
             "name a folder; each database gets a file of its own there",
+        ));
+    }
+    let has_file_name = |path: &&PathBuf| {
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        !path.exists() && ending.is_some_and(|ending| FILE_ENDINGS.contains(&ending))
+    };
+    if let Some(file) = common.output.as_ref().filter(has_file_name) {
+        return Err(user_error(
+            format!("with --targets, --output names a folder, and {} has the name of a file", file.display()),
+            format!("--output {}", file.with_extension("").display()),
         ));
     }
     if let Some(folder) = common.baseline.as_ref().filter(|folder| !folder.is_dir()) {
@@ -187,17 +199,18 @@ fn options(target: &NamedTarget, list: &Path, common: &GlobalOptions) -> Result<
 }
 
 /// What can be told at once: a file of its own, so that whatever happens, it is there.
-fn tell(examined: &TargetOutcome<'_>) -> Result<()> {
+fn tell(examined: &TargetOutcome<'_>, command: &str) -> Result<()> {
     let Some(file) = &examined.common.output else { return Ok(()) };
     match &examined.report {
         Ok(report) => report.write(&examined.common),
-        // What an earlier run has left there is not this one's.
-        Err(_) => match fs::remove_file(file) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("{} cannot be removed", file.display()))
+        // What an earlier run has left there is not this one's: the error takes its place.
+        Err(error) => {
+            let name = Some(examined.target.name.as_str());
+            match failure::render(examined.common.format, command, name, error)? {
+                Some(text) => print(&text, Some(file)),
+                None => print(&github::render_error(error), Some(file)),
             }
-            _ => Ok(()),
-        },
+        }
     }
 }
 
@@ -228,8 +241,8 @@ fn finish(
         (OutputFormat::Json, false) => print(&multi_target::json(command, &members)?, None)?,
         (OutputFormat::Sarif, false) => print(&multi_target::sarif(&members)?, None)?,
         (OutputFormat::Gitlab, false) => print(&multi_target::gitlab(&members)?, None)?,
-        (OutputFormat::Github, false) => print(&(github::render_targets(&members) + &table()), None)?,
-        (OutputFormat::Human, _) | (_, true) => print(&table(), None)?,
+        (OutputFormat::Github, false) => print_painted(&(github::render_targets(&members) + &table()), None)?,
+        (OutputFormat::Human, _) | (_, true) => print_painted(&table(), None)?,
         _ => {}
     }
     // What is no report is told as any error is, wherever the table went.

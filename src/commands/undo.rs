@@ -5,9 +5,10 @@ use anyhow::Result;
 use super::fix_online;
 use super::shared::apply::{self, dry_run_with_retry};
 use super::shared::connect::DatabaseContext;
-use crate::cli::{self, GlobalOptions};
+use crate::cli::{self, GlobalOptions, UndoRun};
+use crate::error::user_error;
 use crate::exit_code::Exit;
-use crate::repair::ledger::AppliedRun;
+use crate::repair::ledger::{self, AppliedRun};
 use crate::repair::locks::LockRetry;
 use crate::repair::undo;
 use crate::report::{Change, Detail, Report, RunInfo};
@@ -19,24 +20,25 @@ use crate::report::{Change, Detail, Report, RunInfo};
 pub async fn run(args: &cli::UndoArgs, common: &GlobalOptions) -> Result<Exit> {
     let mut opened = DatabaseContext::connect_for_write(common, args.apply).await?;
     let subject = opened.change_target();
+    let number = number(&mut opened, args.run).await?;
     if args.apply {
-        fix_online::drop_leftovers(&mut opened, &subject, args.run, args.waiting.wait).await?;
+        fix_online::drop_leftovers(&mut opened, &subject, number, args.waiting.wait).await?;
     }
     let patience = LockRetry::new(args.waiting.wait)
         .dry_run(!args.apply)
         .max_lock(args.lock_limit.limit_for(!args.apply));
     let undone = dry_run_with_retry(&mut opened, &subject, patience, async |connection, attempt| {
-        undo::dry_run_undo(connection, &subject, attempt, args.run).await
+        undo::dry_run_undo(connection, &subject, attempt, number).await
     })
     .await?;
     let mut next = Vec::new();
     if args.apply {
-        let is_it = |run: &AppliedRun| run.run == args.run && run.undone_at.is_some();
-        apply::commit_transaction(&mut opened, args.run, is_it).await?;
+        let is_it = |run: &AppliedRun| run.run == number && run.undone_at.is_some();
+        apply::commit_transaction(&mut opened, number, is_it).await?;
         next.push("evodoctor check".to_owned());
     } else {
         apply::roll_back(&mut opened).await?;
-        next.push(format!("evodoctor undo {} --apply", args.run));
+        next.push(format!("evodoctor undo {number} --apply"));
     }
     let change = Change {
         run: RunInfo { id: Some(undone.run.run), applied: args.apply },
@@ -51,9 +53,22 @@ pub async fn run(args: &cli::UndoArgs, common: &GlobalOptions) -> Result<Exit> {
     report.release = opened.release_info();
     if let Err(error) = report.print(common) {
         return Err(match args.apply {
-            true => error.context(format!("run {} is undone, but the report could not be written", args.run)),
+            true => error.context(format!("run {number} is undone, but the report could not be written")),
             false => error,
         });
     }
     Ok(if args.apply { Exit::Clean } else { Exit::Findings })
+}
+
+/// The run that is meant.
+async fn number(opened: &mut DatabaseContext, run: UndoRun) -> Result<i64> {
+    let UndoRun::Number(number) = run else {
+        let mut runs = ledger::read_runs(opened.session.connection(), &opened.schema).await?;
+        ledger::mark_superseded(opened.session.connection(), &opened.catalog, &mut runs).await?;
+        let newest = runs.iter().find(|run| run.can_be_undone());
+        return newest.map(|run| run.series.unwrap_or(run.run)).ok_or_else(|| {
+            user_error("no run of this database can be undone", "evodoctor history lists its runs")
+        });
+    };
+    Ok(number)
 }

@@ -165,6 +165,11 @@ impl AppliedFix {
 }
 
 impl AppliedRun {
+    /// Whether it is neither undone, nor closed, nor superseded by an upgrade.
+    pub fn can_be_undone(&self) -> bool {
+        self.undone_at.is_none() && self.closed_at.is_none() && self.superseded_by.is_empty()
+    }
+
     /// What is still to be done for it to be whole; nothing of a run that was undone or closed.
     pub fn pending_statements(&self) -> Vec<&DeferredStatement> {
         let is_over = self.undone_at.is_some() || self.closed_at.is_some();

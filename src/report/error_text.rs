@@ -15,7 +15,11 @@ pub fn cause_chain(error: &anyhow::Error) -> Vec<String> {
             // What comes below is the same once more.
             break;
         }
-        causes.push(bounded(&for_stderr(&redact::redact_text(&cause.to_string()))));
+        let text = cause.to_string();
+        // Which of our files it was helps nobody but us: -vv shows the statement.
+        if !text.starts_with("while running sql/") {
+            causes.push(bounded(&for_stderr(&redact::redact_text(&text))));
+        }
     }
     causes
 }

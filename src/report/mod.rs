@@ -17,6 +17,7 @@ use crate::repair::ledger::AppliedRun;
 use crate::repair::plan::FixPlan;
 use crate::rules::baseline::Baseline;
 use crate::rules::finding::{CheckReport, Finding, Summary};
+use crate::rules::order::sort_by_consequence;
 use crate::rules::policy::{IgnoredFinding, Policy};
 use crate::staging::StagingSnapshot;
 use crate::text::date::Date;
@@ -31,15 +32,21 @@ use self::view::ReportView;
 
 pub mod ci;
 pub mod error_text;
+pub mod failure;
 mod html;
 pub mod json;
 mod json_diff;
+mod kinds;
 pub mod metrics;
 pub mod multi_target;
+mod next;
 mod output;
 pub mod redaction;
+mod resolve_script;
 pub mod restore;
 pub mod terminal;
+mod totals;
+mod upgrade;
 mod view;
 
 /// One command's result.
@@ -101,6 +108,9 @@ pub struct DatabaseInfo {
     pub host: String,
     /// The database's name.
     pub name: String,
+    /// Whether there is a migration history that this role may not read.
+    #[serde(skip)]
+    pub is_history_hidden: bool,
     /// The dump it comes from, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restore: Option<DumpInfo>,
@@ -250,6 +260,7 @@ impl Report {
         self.summary = Summary::count(&findings, &checks);
         self.checks = checks;
         self.findings = findings;
+        sort_by_consequence(&mut self.findings);
         self
     }
 

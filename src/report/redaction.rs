@@ -38,7 +38,8 @@ pub fn redact(report: &mut Report) {
         restore.complaints.iter_mut().for_each(|complaint| redact_text(&mut complaint.error, naming));
     }
     match &mut report.detail {
-        Detail::Check {} | Detail::Logs(_) => {}
+        // A snapshot's report holds codes, counts and names of columns.
+        Detail::Check {} | Detail::Logs(_) | Detail::Snapshot { .. } => {}
         Detail::Change(change) => {
             change.fixes.iter_mut().for_each(|fix| fix.redact(naming));
             let findings = change.pending.iter_mut().chain(&mut change.left);

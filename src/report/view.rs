@@ -2,13 +2,14 @@
 
 use crate::cli::GlobalOptions;
 use crate::rules::baseline::{BaselineStatus, FindingId};
-use crate::rules::finding::{CheckReport, Finding, Summary};
+use crate::rules::finding::{CheckReport, Finding};
+use crate::rules::order;
 use crate::rules::policy::{IgnoreReason, IgnoredFinding};
-use crate::rules::rule::Applicability;
+use crate::rules::rule::{Applicability, Severity};
 use crate::text::escape::escape_control;
 
 use super::{Detail, Report};
-use crate::text::humanize::pluralize;
+use crate::text::humanize::{format_count, pluralize};
 
 /// Gone findings that are named; the others are only counted.
 const MOST_GONE: usize = 10;
@@ -23,6 +24,8 @@ pub struct ReportView<'r> {
     pub notice: Option<&'static str>,
     /// What the baseline knows and is no more; `None` without a baseline.
     pub gone: Option<Vec<&'r FindingId>>,
+    /// The options that it is read with.
+    pub common: &'r GlobalOptions,
 }
 
 /// A finding that is told.
@@ -34,6 +37,9 @@ pub struct FindingView<'r> {
     pub standing: Option<BaselineStatus>,
     /// Whether it makes the exit code 1.
     pub fails: bool,
+    /// The report that it is in.
+    report: &'r Report,
+    common: &'r GlobalOptions,
 }
 
 impl<'r> ReportView<'r> {
@@ -43,13 +49,23 @@ impl<'r> ReportView<'r> {
             Detail::Change(change) => {
                 let pending = if change.run.applied { &[][..] } else { &change.pending };
                 let all = pending.iter().chain(&change.left);
-                all.map(|finding| FindingView { finding, standing: None, fails: true }).collect()
+                let told =
+                    all.map(|finding| FindingView { finding, standing: None, fails: true, report, common });
+                let mut told: Vec<FindingView<'_>> = told.collect();
+                told.sort_by(|a, b| order::compare(a.finding, b.finding));
+                told
             }
-            _ => report.findings.iter().map(|finding| FindingView::of(finding, common)).collect(),
+            _ => report.findings.iter().map(|finding| FindingView::of(finding, report, common)).collect(),
         };
         let there = || report.findings.iter().chain(report.ignored().iter().map(|ignored| &ignored.finding));
         let gone = common.known.as_ref().map(|known| known.resolved(there(), &report.checks));
-        Self { report, told, notice: report.personal_data_notice(common), gone }
+        Self { report, told, notice: report.personal_data_notice(common), gone, common }
+    }
+
+    /// A finding that is ignored, as the others are told.
+    pub fn ignored_view(&self, ignored: &'r IgnoredFinding) -> FindingView<'r> {
+        let (report, common) = (self.report, self.common);
+        FindingView { finding: &ignored.finding, standing: None, fails: false, report, common }
     }
 
     /// The findings that the reader does not know yet.
@@ -69,14 +85,31 @@ impl<'r> ReportView<'r> {
         groups
     }
 
+    /// The findings that the baseline knows.
+    pub fn known_findings(&self) -> impl Iterator<Item = FindingView<'r>> + '_ {
+        self.told.iter().filter(|told| told.standing == Some(BaselineStatus::Known)).copied()
+    }
+
     /// How many findings the baseline knows.
     pub fn known(&self) -> usize {
-        self.told.len() - self.new_findings().count()
+        self.known_findings().count()
     }
 
     /// The checks that could not look everywhere, each with why.
     pub fn undecided(&self) -> impl Iterator<Item = (&'r CheckReport, &'r str)> + use<'r> {
         self.report.checks.iter().filter_map(|check| Some((check, check.reason.as_deref()?)))
+    }
+
+    /// The codes of those checks by their reason, in the order of the checks.
+    pub fn undecided_by_reason(&self) -> Vec<(&'r str, Vec<&'r str>)> {
+        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (check, reason) in self.undecided() {
+            match reasons.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, codes)) => codes.push(&check.code),
+                None => reasons.push((reason, vec![&check.code])),
+            }
+        }
+        reasons
     }
 
     /// Everything that a code has to say, in the order of the worst finding; checks without one come last.
@@ -107,41 +140,6 @@ impl<'r> ReportView<'r> {
             }
         }
         groups
-    }
-
-    /// One line on all of it.
-    pub fn headline(&self) -> String {
-        let news: Vec<Finding> = self.new_findings().map(|told| told.finding.clone()).collect();
-        let summary = Summary::count(&news, &self.report.checks);
-        let mut line = match &self.report.detail {
-            Detail::Change(change) => match change.run.id {
-                Some(run) if change.run.applied => format!("applied: run {run}"),
-                _ if self.told.is_empty() => "nothing to do".to_owned(),
-                _ => format!("pending: {}", pluralize(change.pending.len(), "finding")),
-            },
-            _ if summary == Summary::default() => {
-                format!("clean: {}, nothing found", pluralize(self.report.checks.len(), "check"))
-            }
-            _ => format!(
-                "{}: {}, {}, {} advice",
-                pluralize(self.report.checks.len(), "check"),
-                pluralize(summary.errors, "error"),
-                pluralize(summary.warnings, "warning"),
-                summary.advice
-            ),
-        };
-        if let Detail::Change(change) = &self.report.detail
-            && !change.left.is_empty()
-        {
-            line.push_str(&format!(", {} left to you", change.left.len()));
-        }
-        if summary.undecided > 0 {
-            line.push_str(&format!(", {} undecided", summary.undecided));
-        }
-        if !self.report.ignored().is_empty() {
-            line.push_str(&format!(", {} ignored", self.report.ignored().len()));
-        }
-        line
     }
 
     /// What is ignored and why, a line for each code and reason, and what is to be said of the ignores.
@@ -207,6 +205,11 @@ impl<'r> CodeGroup<'r> {
         self.check.and_then(|check| check.reason.as_deref())
     }
 
+    /// The severity of its worst finding.
+    pub fn worst(&self) -> Severity {
+        self.told.iter().map(|told| told.finding.severity).max().unwrap_or(Severity::Advice)
+    }
+
     /// Its rule's code and name.
     pub fn title(&self) -> String {
         format!("{} {}", self.code, self.name)
@@ -214,11 +217,12 @@ impl<'r> CodeGroup<'r> {
 }
 
 impl<'r> FindingView<'r> {
-    fn of(finding: &'r Finding, common: &GlobalOptions) -> Self {
+    fn of(finding: &'r Finding, report: &'r Report, common: &'r GlobalOptions) -> Self {
         let standing = common.known.as_ref().map(|known| known.status(finding));
         // What is being written down is known from now on.
         let is_known = standing == Some(BaselineStatus::Known) || common.write_baseline.is_some();
-        Self { finding, standing, fails: !is_known && common.fail_on.includes(finding.severity) }
+        let fails = !is_known && common.fail_on.includes(finding.severity);
+        Self { finding, standing, fails, report, common }
     }
 
     /// Its rule's code and name.
@@ -226,30 +230,53 @@ impl<'r> FindingView<'r> {
         format!("{} {}", self.finding.code, self.finding.name)
     }
 
-    /// Whether there is more of it than the baseline knows.
-    pub fn has_grown(self) -> bool {
-        self.standing == Some(BaselineStatus::Grown)
+    /// Whether `--fail-on` counts its severity.
+    pub fn is_counted(self) -> bool {
+        self.common.fail_on.includes(self.finding.severity)
+    }
+
+    /// How it has grown beyond what the baseline knows, in brackets; nothing where it has not.
+    pub fn growth(self) -> String {
+        if self.standing != Some(BaselineStatus::Grown) {
+            return String::new();
+        }
+        let known = self.common.known.as_ref().and_then(|known| known.extent(self.finding));
+        match known {
+            Some((_, count)) if count < self.finding.count => {
+                format!(" (was {}, now {})", format_count(count), format_count(self.finding.count))
+            }
+            Some((severity, _)) => format!(" (was {severity}, now {})", self.finding.severity),
+            None => String::new(),
+        }
     }
 
     /// What is wrong with what, on one line that is safe to print.
     pub fn sentence(self) -> String {
-        let grown = if self.has_grown() { " (more than the baseline knows)" } else { "" };
-        escape_control(&format!("{}: {}{grown}", self.finding.subject, self.finding.detail))
+        escape_control(&format!("{}: {}{}", self.finding.subject, self.finding.detail, self.growth()))
+    }
+
+    /// What to type about it, one of these, with the options that lead to the same database.
+    pub fn commands(self) -> Vec<String> {
+        let Finding { code, .. } = self.finding;
+        let fix = is_fixable(self.finding).then(|| {
+            let to = match &self.report.detail {
+                Detail::Preflight { preflight, .. } if code.starts_with("EVO6") => {
+                    format!(" --to {}", preflight.to)
+                }
+                _ => String::new(),
+            };
+            format!("evodoctor fix {code}{to}{}", self.common.connection_arguments())
+        });
+        fix.into_iter().chain([format!("evodoctor explain {code}")]).collect()
+    }
+
+    /// The same, in words.
+    pub fn next_step(self) -> String {
+        self.commands().join(", or ")
     }
 }
 
 /// Whether evodoctor can repair it.
 pub fn is_fixable(finding: &Finding) -> bool {
     finding.fix.as_ref().is_some_and(|fix| fix.applicability != Applicability::Manual)
-}
-
-/// What to type about a finding: one of these.
-pub fn commands(finding: &Finding) -> Vec<String> {
-    let fix = is_fixable(finding).then(|| format!("evodoctor fix {}", finding.code));
-    fix.into_iter().chain([format!("evodoctor explain {}", finding.code)]).collect()
-}
-
-/// The same, in words.
-pub fn next_step(finding: &Finding) -> String {
-    commands(finding).join(", or ")
 }

@@ -119,6 +119,11 @@ impl Baseline {
         }
     }
 
+    /// The severity and count that it knows of a finding.
+    pub fn extent(&self, finding: &Finding) -> Option<(Severity, i64)> {
+        self.known.get(&FindingId::from_finding(finding)).map(|extent| (extent.severity, extent.count))
+    }
+
     /// What it knows and the findings do not have, as far as that was looked at.
     pub fn resolved<'f>(
         &self,

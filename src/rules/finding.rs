@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::rules::consequence::Consequence;
 use crate::rules::rule::{Applicability, Rule, Severity};
 
 /// One thing that is wrong.
@@ -16,6 +17,8 @@ pub struct Finding {
     pub name: String,
     /// How bad it is here, which may be milder than the rule's own severity.
     pub severity: Severity,
+    /// What it does to users.
+    pub consequence: Consequence,
     /// The thing: a table, a constraint, an instance.
     pub subject: String,
     /// One sentence.
@@ -49,6 +52,7 @@ impl Finding {
             code: rule.code.clone(),
             name: rule.name.clone(),
             severity: rule.severity,
+            consequence: rule.consequence,
             key: subject.clone(),
             subject,
             detail: detail.into(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::rules::finding::{CheckReport, Finding};
+use crate::rules::order::sort_by_consequence;
 use crate::rules::rule::Severity;
 use crate::text::date::Date;
 
@@ -95,10 +96,7 @@ impl Policy {
                 None => counting.push(finding),
             }
         }
-        if !self.severities.is_empty() {
-            // Stable: within a severity the order of the examination stays.
-            counting.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-        }
+        sort_by_consequence(&mut counting);
         (counting, set_aside)
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::database::sql_file::SqlFile;
 use crate::evolution::release::ReleaseRange;
+use crate::rules::consequence::Consequence;
 
 /// How bad a finding is. Ordered: advice is least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -86,8 +87,12 @@ pub struct Rule {
     pub code: String,
     /// Words joined by hyphens.
     pub name: String,
+    /// What is wrong in about five words, for a table.
+    pub title: String,
     /// The severity of a finding that does not say its own.
     pub severity: Severity,
+    /// What it does to users.
+    pub consequence: Consequence,
     /// Where it applies; `None` for rules about requests, which apply everywhere.
     pub releases: Option<ReleaseRange>,
     /// One line for tables.
@@ -104,7 +109,7 @@ pub struct Rule {
 
 impl Rule {
     /// Its code and name, for a line.
-    pub fn title(&self) -> String {
+    pub fn code_and_name(&self) -> String {
         format!("{} {}", self.code, self.name)
     }
 
@@ -121,7 +126,12 @@ impl Rule {
         Self {
             code: code.to_owned(),
             name: name.to_owned(),
+            title: name.replace('-', " "),
             severity,
+            consequence: match severity {
+                Severity::Advice => Consequence::None,
+                Severity::Warning | Severity::Error => Consequence::FailsRequests,
+            },
             releases: None,
             summary: summary.to_owned(),
             why: why.to_owned(),
@@ -129,6 +139,13 @@ impl Rule {
             matches: matches.iter().map(|&text| text.to_owned()).collect(),
             answers: Vec::new(),
         }
+    }
+
+    /// The rule with another consequence than that requests fail.
+    #[must_use]
+    pub fn with_consequence(mut self, consequence: Consequence) -> Self {
+        self.consequence = consequence;
+        self
     }
 
     /// The rule with the errors that it answers.
@@ -167,7 +184,9 @@ impl Rule {
         Ok(Self {
             code,
             name: need("name")?.to_owned(),
+            title: need("title")?.to_owned(),
             severity: need("severity")?.parse()?,
+            consequence: need("consequence")?.parse()?,
             releases: Some(ReleaseRange::parse(need("releases")?)?),
             summary: need("summary")?.to_owned(),
             why: need("why")?.to_owned(),

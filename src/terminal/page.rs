@@ -7,12 +7,13 @@ use anstyle::Style;
 use tabled::Table;
 use tabled::builder::Builder;
 use tabled::settings::object::{Cell, Columns, Rows};
-use tabled::settings::peaker::Priority;
-use tabled::settings::{Alignment, Modify, Width, style};
+use tabled::settings::peaker::{Priority, PriorityMax};
+use tabled::settings::width::Wrap;
+use tabled::settings::{Alignment, Modify, Padding, Width, style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::cli::GlobalOptions;
-use crate::terminal::style::{DIM, NAME, PLAIN, cell_color, paint};
+use crate::terminal::style::{COMMAND, DIM, NAME, PLAIN, cell_color, paint};
 use crate::text::escape::escape_control;
 
 /// The page that is written on.
@@ -53,12 +54,16 @@ impl Page {
         lines.map(|(at, line)| format!("{:1$}{line}\n", "", if at == 0 { indent } else { hanging })).collect()
     }
 
-    /// What to type, and what it does.
+    /// What to type, and what it does. The command is never broken, however long it is: it is there to be copied.
     pub fn command_hint(self, command: &str, what: &str, indent: usize) -> String {
-        let gap = if what.is_empty() { "" } else { "    " };
-        let text =
-            format!("next: {}{gap}{what}", paint(crate::terminal::style::COMMAND, escape_control(command)));
-        self.wrap_hanging(&text, indent, indent + 6)
+        let command = escape_control(command);
+        let width = indent + 6 + columns(&command);
+        let command = format!("{:indent$}next: {}", "", paint(COMMAND, command));
+        match what {
+            "" => format!("{command}\n"),
+            what if width + 4 + columns(what) <= self.width => format!("{command}    {what}\n"),
+            what => format!("{command}\n{}", self.wrap(what, indent + 6)),
+        }
     }
 
     /// Labels and texts in two columns, without lines around them.
@@ -89,31 +94,55 @@ impl Page {
         indent: usize,
         style: impl Fn(usize, usize) -> Style,
     ) -> String {
-        let mut builder = Builder::default();
-        builder.push_record(head.iter().map(|cell| (*cell).to_owned()));
-        for row in rows {
-            builder.push_record(row.iter().map(|cell| escape_control(cell)));
-        }
-        let mut table = builder.build();
-        table.with(style::Style::sharp()).with(
-            Width::wrap(self.width.saturating_sub(indent)).priority(Priority::max(true)).keep_words(true),
-        );
-        table.with(Modify::new(Rows::first()).with(cell_color(NAME)));
-        for column in 0..head.len() {
-            let cells = || rows.iter().filter_map(|row| row.get(column));
-            if cells().next().is_some() && cells().all(|cell| is_number(cell)) {
-                table.with(Modify::new(Columns::one(column)).with(Alignment::right()));
-            }
-            for row in (0..rows.len()).filter(|row| style(*row, column) != PLAIN) {
-                table.with(Modify::new(Cell::new(row + 1, column)).with(cell_color(style(row, column))));
-            }
-        }
+        let mut table = built(head, rows, style);
+        table.with(style::Style::sharp()).with(self.fitting(indent));
         indented(&table, indent)
+    }
+
+    /// The same without lines around the cells, which take a fifth of a narrow page.
+    pub fn plain_table(
+        self,
+        head: &[&str],
+        rows: &[Vec<String>],
+        indent: usize,
+        style: impl Fn(usize, usize) -> Style,
+    ) -> String {
+        let mut table = built(head, rows, style);
+        table.with(style::Style::empty()).with(Padding::new(0, 2, 0, 0)).with(self.fitting(indent));
+        indented(&table, indent)
+    }
+
+    fn fitting(self, indent: usize) -> Wrap<usize, PriorityMax> {
+        Width::wrap(self.width.saturating_sub(indent)).priority(Priority::max(true)).keep_words(true)
     }
 }
 
+/// A table that is neither framed nor fitted to a page.
+fn built(head: &[&str], rows: &[Vec<String>], style: impl Fn(usize, usize) -> Style) -> Table {
+    let mut builder = Builder::default();
+    builder.push_record(head.iter().map(|cell| (*cell).to_owned()));
+    for row in rows {
+        builder.push_record(row.iter().map(|cell| escape_control(cell)));
+    }
+    let mut table = builder.build();
+    table.with(Modify::new(Rows::first()).with(cell_color(NAME)));
+    for column in 0..head.len() {
+        let cells = || rows.iter().filter_map(|row| row.get(column));
+        if cells().next().is_some() && cells().all(|cell| is_number(cell)) {
+            table.with(Modify::new(Columns::one(column)).with(Alignment::right()));
+        }
+        for row in (0..rows.len()).filter(|row| style(*row, column) != PLAIN) {
+            table.with(Modify::new(Cell::new(row + 1, column)).with(cell_color(style(row, column))));
+        }
+    }
+    table
+}
+
+/// Stands in a column of numbers where there is none.
+pub const NO_NUMBER: &str = "-";
+
 fn is_number(cell: &str) -> bool {
-    !cell.is_empty() && cell.bytes().all(|byte| byte.is_ascii_digit() || byte == b',')
+    cell == NO_NUMBER || !cell.is_empty() && cell.bytes().all(|byte| byte.is_ascii_digit() || byte == b',')
 }
 
 /// Lines of at most `width` columns, broken at spaces where there are any. Colours take no room.

@@ -39,8 +39,20 @@ use crate::rules::rule::Rule;
 pub const FILES_OF: &str = "sql/hazards/";
 
 /// The header keys of a hazard. `sql/README.md` explains them.
-pub const KEYS: &[&str] =
-    &["code", "name", "severity", "releases", "summary", "why", "fix", "matches", "answers", "migration"];
+pub const KEYS: &[&str] = &[
+    "code",
+    "name",
+    "title",
+    "severity",
+    "consequence",
+    "releases",
+    "summary",
+    "why",
+    "fix",
+    "matches",
+    "answers",
+    "migration",
+];
 
 /// A rule about migrations, and the query that says whether they meet it here.
 #[derive(Debug)]

@@ -120,7 +120,7 @@ pub async fn predict_upgrade(
     progress.start_phase("", Some(all_hazards().len() as u64), Unit::Steps);
     for hazard in all_hazards() {
         progress.advance(1);
-        progress.set_message(hazard.rule.title());
+        progress.set_message(hazard.rule.code_and_name());
         if pending.iter().any(|migration| hazard.concerns(migration)) {
             match asking.ask(async |connection| hazard.run(connection, scope, &known).await).await? {
                 Ok((report, mut of_hazard)) => {

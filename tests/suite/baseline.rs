@@ -42,7 +42,13 @@ fn orphan(id: &str) -> String {
 async fn what_is_known_does_not_fail_and_what_has_grown_does() {
     let (database, _folder, file) = known().await;
     let run = check(&database, &file, &[]).ends(0);
-    assert!(run.stdout.contains("nothing found") && !run.stdout.contains("error EVO101"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("nothing new; ")
+            && run.stdout.contains(" known (")
+            && !run.stdout.contains("error EVO101"),
+        "{}",
+        run.stdout
+    );
     assert!(run.stdout.contains(" known, 0 new, 0 grown"), "{}", run.stdout);
     for format in FORMATS.iter().chain(&["json"]) {
         check(&database, &file, &["--select", "EVO101", "--format", format])
@@ -65,6 +71,7 @@ async fn what_is_known_does_not_fail_and_what_has_grown_does() {
     assert_eq!((standing(&second, "new"), standing(&second, "grown")), (0, 1));
     let human = check(&database, &file, &["--select", "EVO101"]).ends(1).stdout;
     assert!(human.contains("Label.instanceId") && human.contains("0 new, 1 grown"), "{human}");
+    assert!(human.contains(" (was ") && human.contains(", now "), "{human}");
     let sarif = check(&database, &file, &["--select", "EVO101", "--format", "sarif"]).json();
     let states: Vec<&Value> =
         sarif["runs"][0]["results"].as_array().expect("a list").iter().map(|r| &r["baselineState"]).collect();

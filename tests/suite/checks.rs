@@ -3,8 +3,9 @@
 use evodoctor::checks::check::all_checks;
 use serde_json::Value;
 
+use crate::support::database::execute;
 use crate::support::fixtures::{Expected, Fixture, names};
-use crate::support::program::evodoctor;
+use crate::support::program::{evodoctor, on};
 
 fn found(report: &Value, code: &str) -> Vec<Expected> {
     let mine = |finding: &&Value| finding["code"] == code;
@@ -176,4 +177,19 @@ async fn checks_run_under_psql() {
         count += 1;
     }
     assert!(count >= 15, "only {count} checks need no more than the schema");
+}
+
+/// A sentence names what it speaks of, and what Postgres said of a migration that failed.
+#[tokio::test]
+async fn sentences_name_what_they_speak_of() {
+    let database = Fixture::read("EVO402_confusable_instance_names", "bad").database("evolution_api").await;
+    let run = on(&database.url(), &["check", "--select", "EVO402"]).ends(1);
+    run.says(&["spaces only: \"Beta Store\", \"beta store\", \"betastore\""]);
+
+    let database = Fixture::read("EVO301_failed_migration", "bad").database("evolution_api").await;
+    let owner =
+        r#"UPDATE evolution_api."_prisma_migrations" SET "logs" = E'ERROR: must be owner of table Chat\n'"#;
+    execute(&mut database.connect().await, owner).await;
+    let run = on(&database.url(), &["check", "--select", "EVO301"]).ends(1);
+    run.says(&["failed with \"must be owner of table Chat\"", "ALTER ... OWNER TO"]);
 }

@@ -57,7 +57,7 @@ fn each_format_tells_a_small_report() {
         told("github"),
         "::warning title=EVO502 instance-name-letter-case::Alpha: \"Alpha\" differs from \"alpha\" in letter case, which \
          matters in names.%0Anext: evodoctor explain EVO502\n\
-         2 checks: 0 errors, 1 warning, 0 advice\n"
+         1 problem (1 warning); 2 checks\n"
     );
     let issues: Value = serde_json::from_str(&told("gitlab")).expect("JSON");
     assert_eq!(
@@ -76,19 +76,24 @@ fn each_format_tells_a_small_report() {
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <testsuites tests=\"2\" failures=\"1\" errors=\"0\" time=\"0.000\">\n  \
            <testsuite name=\"evodoctor logs\" tests=\"2\" failures=\"1\" errors=\"0\" time=\"0.000\" skipped=\"0\">\n    \
-             <testcase name=\"EVO501 instance-id-as-name\" classname=\"evodoctor.logs\" time=\"0.000\">\n    \
-             </testcase>\n    \
              <testcase name=\"EVO502 instance-name-letter-case\" classname=\"evodoctor.logs\" time=\"0.000\">\n      \
                <failure type=\"warning\" message=\"1 finding\">warning Alpha: &quot;Alpha&quot; differs from \
                &quot;alpha&quot; in letter case, which matters in names.\n  next: evodoctor explain EVO502</failure>\n    \
+             </testcase>\n    \
+             <testcase name=\"EVO501 instance-id-as-name\" classname=\"evodoctor.logs\" time=\"0.000\">\n    \
              </testcase>\n  \
            </testsuite>\n\
          </testsuites>\n"
     );
     assert_eq!(
         told("markdown"),
-        "### evodoctor logs\n\n\
-         **2 checks: 0 errors, 1 warning, 0 advice**\n\n\
+        "<!-- evodoctor logs -->\n\
+         ### evodoctor logs\n\n\
+         **1 problem (1 warning); 2 checks**\n\n\
+         | severity | code | problem | places | rows | fix |\n\
+         |---|---|---|--:|--:|---|\n\
+         | warning | EVO502 | instance name letter case | 1 | 2 | left to you |\n\n\
+         Next: `evodoctor explain EVO502`\n\n\
          <details><summary>warning EVO502 instance-name-letter-case: 1 finding</summary>\n\n\
          A client writes an instance's name in other letter case\n\n\
          - `Alpha`: \"Alpha\" differs from \"alpha\" in letter case, which matters in names.\n\n\
@@ -99,11 +104,11 @@ fn each_format_tells_a_small_report() {
     let run = &sarif["runs"][0];
     let rules: Vec<&Value> =
         run["tool"]["driver"]["rules"].as_array().unwrap().iter().map(|r| &r["id"]).collect();
-    assert_eq!(rules, ["EVO501", "EVO502"]);
+    assert_eq!(rules, ["EVO502", "EVO501"], "what was found comes first");
     let result = &run["results"][0];
     assert_eq!(
         (&result["ruleId"], &result["ruleIndex"], &result["level"]),
-        (&json!("EVO502"), &json!(1), &json!("warning"))
+        (&json!("EVO502"), &json!(0), &json!("warning"))
     );
     assert_eq!(result["partialFingerprints"]["evodoctorKey/v1"], issues[0]["fingerprint"]);
 }
@@ -117,7 +122,11 @@ fn a_clean_run_says_so_in_every_format() {
     assert_eq!(told("github"), "clean: 2 checks, nothing found\n");
     assert_eq!(told("gitlab"), "[]\n");
     assert!(told("junit").contains("tests=\"2\" failures=\"0\" errors=\"0\""));
-    assert_eq!(told("markdown"), "### evodoctor logs\n\n**clean: 2 checks, nothing found**\n\n");
+    let marker = "<!-- evodoctor logs -->\n";
+    assert_eq!(
+        told("markdown"),
+        format!("{marker}### evodoctor logs\n\n**clean: 2 checks, nothing found**\n\n")
+    );
     let sarif: Value = serde_json::from_str(&told("sarif")).expect("JSON");
     assert_eq!(sarif["runs"][0]["results"], json!([]));
     assert_eq!(sarif["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap().len(), 2);
@@ -157,9 +166,11 @@ fn is_tame(markdown: &str) {
                     "{text:?} is more than text in\n{markdown}"
                 );
             }
+            NodeValue::Table(_) | NodeValue::TableRow(_) | NodeValue::TableCell => {}
             NodeValue::HtmlBlock(html) => {
                 let html = html.literal.trim();
                 let is_ours = html == "</details>"
+                    || (html.starts_with("<!-- evodoctor ") && html.matches('<').count() == 1)
                     || (html.starts_with("<details><summary>") && html.matches('<').count() == 3);
                 assert!(is_ours, "{html:?} in\n{markdown}");
             }
@@ -230,7 +241,7 @@ async fn what_is_undecided_is_told_and_never_taken_for_clean() {
         on(&database.url_as(&role), &["check", "--select", "EVO104", "--format", format]).ends(3).stdout
     };
     let why = "may not read it";
-    assert!(told("github").starts_with("::warning title=EVO104 labels-no-array undecided::role "));
+    assert!(told("github").starts_with("::warning title=EVO104 undecided::role "));
     let issues: Value = serde_json::from_str(&told("gitlab")).expect("JSON");
     assert!(issues[0]["description"].as_str().unwrap().contains(why), "{issues}");
     let xml = told("junit");
@@ -258,7 +269,8 @@ async fn a_rehearsal_tells_what_is_pending_and_an_applied_run_what_is_left() {
         run.stdout
     );
     let consent = ["fix", "EVO101", "--apply", "--allow", "deletes-rows,changes-rows", "--format", "github"];
-    assert_eq!(on(&url, &consent).ends(0).stdout, "applied: run 1\n");
+    let applied = on(&url, &consent).ends(0).stdout;
+    assert!(applied.starts_with("applied: run 1, 1 fix: 7 rows removed, 2 changed"), "{applied}");
 }
 
 /// Where a repair is nothing but statements, code scanning has them beside the finding; they run as they are.
@@ -288,9 +300,10 @@ async fn the_sql_of_a_fix_is_suggested_where_it_fits() {
     assert_eq!(sarif["runs"][0]["results"][0]["fixes"], Value::Null);
 }
 
-/// GitHub drops the eleventh annotation of a level without a word.
-#[test]
-fn more_annotations_than_github_shows_are_counted() {
+/// GitHub drops the eleventh annotation of a level without a word: findings of one code share one, and what is left out is
+/// counted.
+#[tokio::test]
+async fn more_annotations_than_github_shows_are_counted() {
     let names: Vec<String> = (0..12).map(|number| format!("nobody-has-{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let folder = TempDir::new().expect("a folder");
@@ -299,15 +312,47 @@ fn more_annotations_than_github_shows_are_counted() {
     let log = log(&names);
     let arguments = ["logs", log.path().to_str().expect("UTF-8"), "--format", "github"];
     let run = Evodoctor::new(arguments).env("GITHUB_STEP_SUMMARY", &summary).run().ends(1);
-    assert_eq!(run.stdout.lines().filter(|line| line.starts_with("::warning")).count(), 10, "{}", run.stdout);
-    assert!(run.stdout.contains("::warning title=evodoctor::3 more; the step's summary tells them\n"));
+    let warnings = |run: &Run| run.stdout.lines().filter(|line| line.starts_with("::warning")).count();
+    assert_eq!(warnings(&run), 1, "{}", run.stdout);
+    assert!(run.stdout.contains("%0A… and 9 more%0Anext: "), "{}", run.stdout);
     let text = fs::read_to_string(&summary).expect("written");
-    assert!(text.starts_with("before\n### evodoctor logs\n"), "{text}");
+    assert!(text.starts_with("before\n<!-- evodoctor logs -->\n### evodoctor logs\n"), "{text}");
     assert!(names.iter().all(|name| text.contains(name)), "{text}");
 
     // A summary that cannot be written changes nothing.
     let run = Evodoctor::new(arguments).env("GITHUB_STEP_SUMMARY", folder.path()).run().ends(1);
     run.complains(&["the step's summary", "cannot be written"]);
+
+    let database = Fixture::read("EVO101_orphaned_reference", "everything").database("evolution_api").await;
+    let run = on(&database.url(), &["check", "--format", "github"]).ends(1);
+    assert!(run.stdout.starts_with("::error title=EVO301 failed-migration::"), "{}", run.stdout);
+    assert_eq!(warnings(&run), 10, "{}", run.stdout);
+    assert!(run.stdout.contains(" more; the step's summary tells them\n"), "{}", run.stdout);
+}
+
+/// What a pipeline reads after a run that failed is about that run, and says so in its own format.
+#[test]
+fn a_run_that_fails_leaves_a_report_that_says_so() {
+    let folder = TempDir::new().expect("a folder");
+    for format in ["human", "json", "html", "gitlab", "junit", "sarif", "markdown"] {
+        let file = folder.path().join(format);
+        fs::write(&file, "yesterday's").expect("writable");
+        let output = file.to_str().expect("UTF-8");
+        on("postgresql://nobody@127.0.0.1:1/x", &["check", "--format", format, "--output", output]).ends(2);
+        let text = fs::read_to_string(&file).expect("a report");
+        assert!(text.contains("no server listens on 127.0.0.1:1"), "{format}: {text}");
+        assert!(!text.contains("yesterday"), "{format}: {text}");
+        let json = || serde_json::from_str::<Value>(&text).expect("JSON");
+        match format {
+            "json" => assert!(json()["error"]["next"].is_string(), "{text}"),
+            "sarif" => assert_eq!(json()["runs"][0]["invocations"][0]["executionSuccessful"], false),
+            "gitlab" => assert_eq!(json()[0]["severity"], "blocker"),
+            "junit" => {
+                assert!(text.contains("errors=\"1\"") && text.contains("<error type=\"error\""), "{text}")
+            }
+            _ => {}
+        }
+    }
 }
 
 #[test]

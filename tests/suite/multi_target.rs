@@ -146,7 +146,8 @@ async fn each_gets_a_file_and_what_failed_leaves_no_old_one() {
     assert_eq!(report["target"], "../b/ad");
     let list = hoster.list("list", &format!("../b/ad {NOWHERE}\ngood {}\n", hoster.good.url()));
     hoster.check(&list, &["--format", "json", "--output", text_of(&output)]).ends(2);
-    assert!(!output.join("_._b_ad.json").exists(), "yesterday's report looks like today's");
+    let failed = fs::read_to_string(output.join("_._b_ad.json")).expect("a report of the failure");
+    assert!(failed.contains("\"error\": {"), "yesterday's report looks like today's: {failed}");
 }
 
 #[tokio::test]
@@ -168,7 +169,10 @@ async fn several_are_told_in_one_document_where_a_format_can() {
     let github = told("github");
     let annotations: Vec<&str> = github.stdout.lines().filter(|line| line.starts_with("::")).collect();
     assert_eq!(annotations.len(), 3, "{}", github.stdout);
-    assert!(annotations[0].starts_with("::error title=a::2 checks: "), "{annotations:?}");
+    assert!(
+        annotations[0].starts_with("::error title=a::1 problem in 5 places (1 error); "),
+        "{annotations:?}"
+    );
     assert!(
         annotations[2].starts_with("::error title=c::") && annotations[2].contains("%0Anext: "),
         "{annotations:?}"

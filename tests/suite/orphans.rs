@@ -389,10 +389,10 @@ async fn paranoia_finds_orphans_that_a_corrupt_index_hides() {
     )
     .await;
     let url = database.url();
-    let run = evodoctor(&["check", "-v", "--select", "EVO101", "--database-url", &url]);
+    let run = evodoctor(&["check", "-vv", "--select", "EVO101", "--database-url", &url]);
     assert_eq!(run.code, Some(0), "{}", run.stdout);
     assert!(run.stderr.contains("Contact.instanceId → Instance: a walk over the values"), "{}", run.stderr);
-    let run = evodoctor(&["check", "-v", "--paranoid", "--select", "EVO101", "--database-url", &url]);
+    let run = evodoctor(&["check", "-vv", "--paranoid", "--select", "EVO101", "--database-url", &url]);
     assert_eq!(run.code, Some(1), "{}", run.stdout);
     assert!(run.stdout.contains("\"id\":\"lost\""), "{}", run.stdout);
     assert!(run.stderr.contains("Contact.instanceId → Instance: one pass"), "{}", run.stderr);

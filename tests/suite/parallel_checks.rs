@@ -122,7 +122,7 @@ async fn where_no_more_connections_are_to_be_had_one_does_it_all() {
     let role = roles::reader(&mut connection, "evolution_api").await;
     execute(&mut connection, &format!("ALTER ROLE {role} CONNECTION LIMIT 1")).await;
     let url = database.url_as(&role);
-    let alone = on(&url, &["check", "--format", "json", "--jobs", "4", "-v"]).ends(1);
+    let alone = on(&url, &["check", "--format", "json", "--jobs", "4", "-vv"]).ends(1);
     alone.clone().complains(&["goes on with fewer connections", "too many connections for role"]);
     assert_eq!(alone.json()["summary"]["undecided"], 0);
     assert_eq!(

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::database::{TestDatabase, execute};
 use crate::support::database_dump::state;
 use crate::support::fixtures::Fixture;
-use crate::support::program::{evodoctor, on};
+use crate::support::program::{evodoctor, on, shell};
 use crate::support::roles;
 use crate::support::upgrade::upgrade;
 
@@ -151,7 +151,15 @@ async fn what_keeps_prisma_from_starting_comes_first() {
         assert_eq!((&one["reached"], &one["outcome"]), (&json!(false), &json!("passes")));
     }
     let run = on(&database.url(), &["preflight", "--to", "2.3.7", "--resolve"]).ends(1);
-    assert_eq!(run.stdout, "evodoctor fix EVO301\n");
+    assert!(run.stdout.ends_with("\nrepair '--allow changes-rows' EVO301\n"), "{}", run.stdout);
+    let folder = tempfile::tempdir().expect("a folder");
+    shell(&run.stdout, &database.url(), folder.path()).ends(0);
+    assert_eq!(preflight(&database.url(), "2.3.7", 0)["preflight"]["starts"], true);
+    execute(
+        &mut connection,
+        r#"UPDATE evolution_api."_prisma_migrations" SET "rolled_back_at" = NULL WHERE "id" = 'x'"#,
+    )
+    .await;
 
     execute(&mut connection, r#"DROP TABLE evolution_api."_prisma_migrations""#).await;
     let report = preflight(&database.url(), "2.3.7", 1);
@@ -204,7 +212,65 @@ async fn a_fix_that_made_what_a_migration_makes_is_undone_first() {
     let meeting = &report["preflight"]["fixes"][0];
     assert_eq!((&meeting["code"], &meeting["compatible"]), (&json!("EVO206"), &json!(false)));
     let run = on(&database.url(), &["preflight", "--to", "2.2.0", "--resolve"]).ends(1);
-    assert_eq!(run.stdout.lines().next(), Some("evodoctor undo 1 --apply"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("\nevodoctor undo 1 --apply --database-url \"$DATABASE_CONNECTION_URI\"\n"),
+        "{}",
+        run.stdout
+    );
+}
+
+/// Whoever has read the list runs it as it is: repairs with a plan, and SQL.
+#[tokio::test]
+async fn what_to_do_before_is_a_script_that_runs_to_its_end() {
+    for (stem, to) in [("EVO608_contact_cleanup", "2.3.7"), ("EVO606_sessions_refuse_new_status", "2.0.4")] {
+        let fixture = Fixture::read(stem, "bad");
+        let database = fixture.database("evolution_api").await;
+        // Parameters of Prisma's, which psql refuses.
+        let url = format!("{}&schema=evolution_api&connection_limit=5", database.url());
+        let script = on(&url, &["preflight", "--to", to, "--resolve"]).ends(1).stdout;
+        let folder = tempfile::tempdir().expect("a folder");
+        shell(&script, &url, folder.path()).ends(0);
+        let code = &stem[..6];
+        let left = preflight(&url, to, 0);
+        let findings = left["findings"].as_array().expect("a list").iter();
+        assert!(findings.clone().all(|finding| finding["code"] != code), "{left:#}");
+        let is_there = folder.path().join(format!("before-upgrade-{code}.json")).exists();
+        assert_eq!(is_there, code == "EVO608", "a repair leaves its plan");
+    }
+}
+
+#[tokio::test]
+async fn it_begins_with_its_verdict_in_every_format() {
+    let database = Fixture::read("EVO602_object_is_missing", "bad").database("evolution_api").await;
+    let told =
+        |format| on(&database.url(), &["preflight", "--to", "2.3.7", "--format", format]).ends(1).stdout;
+    let verdict = "the upgrade to 2.3.7 fails, and the server then does not start";
+    assert!(told("human").starts_with(&format!("verdict   {verdict}")), "{}", told("human"));
+    assert!(
+        told("github").starts_with(&format!("::error title=upgrade to 2.3.7::{verdict}")),
+        "{}",
+        told("github")
+    );
+    assert!(told("markdown").contains(&format!("\n**{verdict}")), "{}", told("markdown"));
+    assert!(told("gitlab").contains(&format!("\"description\": \"{verdict}")), "{}", told("gitlab"));
+    assert!(told("sarif").contains(&format!("\"text\": \"{verdict}")), "{}", told("sarif"));
+    let xml = told("junit");
+    let case = xml.find("<testcase name=\"upgrade to 2.3.7\"").expect("a case of its own");
+    assert_eq!(xml.find("<testcase"), Some(case), "{xml}");
+    assert!(xml.contains(&format!("message=\"{verdict}")), "{xml}");
+    assert!(!told("html").contains("\\x1b["), "{}", told("html"));
+
+    let well = TestDatabase::new("2.3.6", "evolution_api").await;
+    on(&well.url(), &["preflight", "--to", "2.3.7"]).ends(0).says(&[
+        "verdict the upgrade to 2.3.7 succeeds",
+        "next: docker pull evoapicloud/evolution-api:v2.3.7",
+    ]);
+    assert!(
+        on(&well.url(), &["preflight", "--to", "2.3.7", "--format", "github"])
+            .ends(0)
+            .stdout
+            .starts_with("::notice title=upgrade to 2.3.7::the upgrade to 2.3.7 succeeds")
+    );
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ fn every_check_is_well_formed_and_its_code_is_its_own() {
         let check = Check::parse(path, text).unwrap_or_else(|error| panic!("{error:#}"));
         assert!(codes.insert(check.rule.code.clone()), "{} is used twice", check.rule.code);
         assert!(check.rule.summary.len() <= 80, "{path}: the summary is one line of at most 80 characters");
+        assert!(check.rule.title.len() <= 33, "{path}: the title has at most 33 characters");
         assert!(check.rule.why.len() >= 80, "{path}: the header's `why` says what the user sees");
         assert!(!check.rule.matches.is_empty(), "{path}: no text leads explain here");
     }
@@ -52,6 +53,7 @@ fn every_hazard_is_well_formed_and_about_migrations_that_there_are() {
         let hazard = Hazard::parse(path, text, None).unwrap_or_else(|error| panic!("{error:#}"));
         assert!(hazard.rule.code.starts_with("EVO6"), "{path}: upgrade hazards are EVO6xx");
         assert!(hazard.rule.summary.len() <= 80, "{path}: the summary is one line of at most 80 characters");
+        assert!(hazard.rule.title.len() <= 33, "{path}: the title has at most 33 characters");
         assert!(hazard.rule.why.len() >= 80, "{path}: the header's `why` says what the user sees");
         assert!(!hazard.rule.matches.is_empty(), "{path}: no text leads explain here");
         for number in &hazard.migrations {
@@ -76,13 +78,15 @@ fn every_statement_is_ascii() {
 
 #[test]
 fn a_bad_header_is_refused() {
-    let good = "-- code: EVO999\n-- name: a-name\n-- severity: error\n-- releases: 2.0.0-beta..\n-- summary: s\n-- why: w\n-- fix: none\nSELECT 1;";
+    let good = "-- code: EVO999\n-- name: a-name\n-- title: t\n-- severity: error\n-- consequence: slow\n-- releases: 2.0.0-beta..\n-- summary: s\n-- why: w\n-- fix: none\nSELECT 1;";
     let path = "sql/checks/EVO999_a_name.sql";
     Check::parse(path, good).expect("the example is good");
     for (from, to) in [
         ("EVO999", "EV999"),
         ("a-name", "another-name"),
+        ("-- title: t\n", ""),
         ("severity: error", "severity: fatal"),
+        ("consequence: slow", "consequence: dire"),
         ("2.0.0-beta..", "2.9.9.."),
         ("-- why: w\n", ""),
         ("fix: none", "fix: perhaps"),

@@ -99,7 +99,7 @@ async fn tell(common: &GlobalOptions) -> Result<Exit> {
     say("And back: schema and rows become exactly what they were.")?;
     command("evodoctor undo 1 --apply --quiet")?;
     let args = cli::UndoArgs {
-        run: 1,
+        run: cli::UndoRun::Number(1),
         apply: true,
         waiting: cli::LockWaitArgs::default(),
         lock_limit: cli::LockLimitArgs::default(),

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use anyhow::Result;
 
 use crate::cli::GlobalOptions;
+use crate::cli::mistakes::option_for;
 use crate::database::sql_file::{FILES, SqlFile};
 use crate::error::user_error;
 use crate::repair::fix::{HAZARDS, all_fixes};
@@ -88,6 +89,19 @@ fn as_written(code: &str, all: &[&str]) -> Result<String> {
     let meant = format!("EVO{number}");
     if all.contains(&meant.as_str()) {
         return Ok(meant);
+    }
+    let name = code.trim().to_ascii_lowercase().replace('_', "-");
+    if let Some(rule) = registry::all_rules().iter().find(|rule| rule.name == name) {
+        return Ok(rule.code.clone());
+    }
+    if let Some(option) = option_for(code.trim()) {
+        return Err(user_error("a database is named with an option, not by its place", option));
+    }
+    if typed == "ALL" {
+        return Err(user_error(
+            "there is no code ALL",
+            "leave it out: without a code, all of them are taken",
+        ));
     }
     let see = "evodoctor explain lists every code";
     let next = match (likely(&meant, all).as_slice(), family(&meant, all)) {

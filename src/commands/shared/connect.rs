@@ -100,6 +100,10 @@ impl DatabaseContext {
         ChangeTarget { server: self.server.clone(), schema: self.schema.clone(), range: self.release_range() }
     }
 
+    fn is_history_hidden(&self) -> bool {
+        self.catalog.tables.get("_prisma_migrations").is_some_and(|table| !table.is_readable)
+    }
+
     /// For the report's head.
     pub fn database_info(&self) -> DatabaseInfo {
         DatabaseInfo {
@@ -107,6 +111,7 @@ impl DatabaseContext {
             schema: self.schema.clone(),
             host: self.session.server.clone(),
             name: self.server.database.clone(),
+            is_history_hidden: self.is_history_hidden(),
             restore: self.restored.as_ref().map(|restored| restored.origin.clone().into()),
         }
     }

@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::cli::{Cli, GlobalOptions};
+use crate::cli::{Cli, GlobalOptions, OutputFormat};
 use crate::commands::shared::validate_options;
 use crate::exit_code::Exit;
-use crate::report::Report;
 use crate::report::metrics::{self, MeasuredRun};
+use crate::report::{Report, failure, print};
 
 /// Tells a report in every way that is asked for.
 ///
@@ -29,6 +29,23 @@ pub fn emit_report(report: &mut Report, common: &GlobalOptions, begun: Instant) 
         metrics::write_metrics(path, &[run])?;
     }
     Ok(exit)
+}
+
+/// A run that could not do its work leaves a report that says so, in the format that was asked for: a file from the last run
+/// would look like this one's. What cannot be written now is passed over, because the error itself is told on stderr.
+pub fn emit_failure(cli: &Cli, error: &anyhow::Error) {
+    let (command, formats) = cli.command.supported_formats();
+    let common = &cli.common;
+    // Each database of a list has its own report.
+    if cli.command.target_list().is_some() || !formats.contains(&common.format) {
+        return;
+    }
+    if common.format == OutputFormat::Human && common.output.is_none() {
+        return;
+    }
+    if let Ok(Some(text)) = failure::render(common.format, command, None, error) {
+        let _ = print(&text, common.output.as_deref());
+    }
 }
 
 /// A run that could not do its work is in the metrics, too: what the last one left there would look like this one's.

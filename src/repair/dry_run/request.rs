@@ -163,7 +163,7 @@ impl Request<'_> {
         state.result.left.extend(left);
         let Some(fix) = fix::find_fix(code).filter(|_| !chosen.is_empty()) else { return Ok(()) };
 
-        work.set_message(format!("{} {}", fix.code, finder.rule().title()));
+        work.set_message(finder.rule().code_and_name());
         self.repair(connection, watch, state, &scope, step, fix, chosen, took).await?;
         // The fix has shown rows; steps again.
         work.start_phase("", Some(self.finders.len() as u64), Unit::Steps);
@@ -282,7 +282,7 @@ impl Request<'_> {
         for (step, finder) in self.finders.iter().enumerate() {
             work.set_position(step as u64);
             if scope.applies(finder.rule()) {
-                work.set_message(format!("looking for {} {}", finder.rule().code, finder.rule().title()));
+                work.set_message(format!("looking for {}", finder.rule().code_and_name()));
                 answers.insert(step, ask(connection, *finder, &scope).await?);
             }
         }

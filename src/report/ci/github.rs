@@ -8,18 +8,26 @@ use anyhow::{Context, Result};
 
 use crate::error;
 use crate::exit_code::Exit;
+use crate::report::Detail;
 use crate::report::ci::markdown;
 use crate::report::error_text;
 use crate::report::multi_target::{TargetError, TargetReport};
-use crate::report::view::{self, FindingView, ReportView};
+use crate::report::next::next_steps;
+use crate::report::totals;
+use crate::report::upgrade::{self, UpgradeVerdict};
+use crate::report::view::{CodeGroup, ReportView};
 use crate::rules::rule::Severity;
 use crate::text::escape::escape_control;
+use crate::text::humanize::format_count;
 
 /// Where the runner wants the step's summary, as Markdown.
 pub const SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 
 /// GitHub shows so many annotations of a level for a step, and drops the others without a word.
 const MOST: usize = 10;
+
+/// Places of one code that its annotation names.
+const MOST_PLACES: usize = 3;
 
 /// A workflow command that annotates.
 struct Annotation {
@@ -28,16 +36,19 @@ struct Annotation {
     message: String,
 }
 
-/// An annotation for each finding and each check that is undecided, and a last line that says how it ended.
+/// An annotation for each code and each reason to be undecided, the worst first, and a last line that says how it ended.
 pub fn render(outline: &ReportView<'_>) -> String {
-    let undecided = outline.undecided().map(|(check, reason)| Annotation {
+    let undecided = outline.undecided_by_reason().into_iter().map(|(reason, codes)| Annotation {
         level: "warning",
-        title: format!("{} {} undecided", check.code, check.name),
+        title: format!("{} undecided", codes.join(", ")),
         message: escape_control(reason),
     });
     let notice = outline.notice.map(|notice| format!("{notice}\n")).unwrap_or_default();
-    let all: Vec<Annotation> = outline.new_findings().map(Annotation::of).chain(undecided).collect();
-    notice + &capped(&all, "the step's summary tells them") + &outline.headline() + "\n"
+    let groups = outline.new_by_code();
+    let verdict = Annotation::of_upgrade(outline);
+    let findings = groups.iter().filter_map(Annotation::of);
+    let all: Vec<Annotation> = verdict.into_iter().chain(findings).chain(undecided).collect();
+    notice + &capped(&all, "the step's summary tells them") + &totals::headline(outline) + "\n"
 }
 
 /// Of several databases an annotation for each that is not clean: GitHub shows no more of a whole step than of one.
@@ -55,7 +66,7 @@ pub fn render_targets(members: &[TargetReport<'_>]) -> String {
                     Exit::Findings if report.summary.errors > 0 => "error",
                     _ => "warning",
                 };
-                (level, outline.headline())
+                (level, totals::headline(&outline))
             }
         };
         Some(Annotation { level, title: escape_control(member.name), message })
@@ -80,18 +91,39 @@ fn capped(all: &[Annotation], elsewhere: &str) -> String {
 }
 
 impl Annotation {
-    fn of(told: FindingView<'_>) -> Self {
-        let level = match told.finding.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Advice => "notice",
-        };
-        let message = format!("{}\nnext: {}", told.sentence(), view::next_step(told.finding));
-        Self { level, title: told.title(), message }
+    /// How an upgrade ends, where that is what was asked.
+    fn of_upgrade(outline: &ReportView<'_>) -> Option<Self> {
+        let Detail::Preflight { preflight, .. } = &outline.report.detail else { return None };
+        let UpgradeVerdict { severity, sentence } = upgrade::verdict(outline.report, preflight);
+        let next = next_steps(outline);
+        let next = next.iter().map(|step| format!("\nnext: {}", escape_control(&step.command)));
+        let level = severity.map_or("notice", level);
+        let message = escape_control(&sentence) + &next.collect::<String>();
+        Some(Self { level, title: format!("upgrade to {}", preflight.to), message })
+    }
+
+    /// Of the findings of one code, which share an annotation.
+    fn of(group: &CodeGroup<'_>) -> Option<Self> {
+        let first = group.told.first()?;
+        let mut lines: Vec<String> =
+            group.told.iter().take(MOST_PLACES).map(|told| told.sentence()).collect();
+        if group.told.len() > MOST_PLACES {
+            lines.push(format!("… and {} more", format_count(group.told.len() - MOST_PLACES)));
+        }
+        lines.push(format!("next: {}", first.next_step()));
+        Some(Self { level: level(group.worst()), title: group.title(), message: lines.join("\n") })
     }
 
     fn command(&self) -> String {
         format!("::{} title={}::{}\n", self.level, property(&self.title), data(&self.message))
+    }
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Advice => "notice",
     }
 }
 

@@ -4,8 +4,10 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::config::to_file_stem;
-use crate::report::json;
-use crate::report::view::{FindingView, ReportView, next_step};
+use crate::report::next::next_steps;
+use crate::report::upgrade::{self, UpgradeVerdict};
+use crate::report::view::{FindingView, ReportView};
+use crate::report::{Detail, json};
 use crate::rules::baseline::FindingId;
 use crate::rules::location::Location;
 use crate::rules::rule::Severity;
@@ -26,7 +28,8 @@ pub fn issues(outline: &ReportView<'_>) -> Vec<Value> {
         let description = escape_control(&format!("{} could not look everywhere: {reason}", check.name));
         issue(&id, "info", &description, Location::Database)
     });
-    let mut issues: Vec<Value> = outline.new_findings().map(of).chain(undecided).collect();
+    let mut issues: Vec<Value> =
+        of_upgrade(outline).into_iter().chain(outline.new_findings().map(of)).chain(undecided).collect();
     if let Some(name) = &outline.report.target {
         for issue in &mut issues {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -41,14 +44,29 @@ pub fn issues(outline: &ReportView<'_>) -> Vec<Value> {
     issues
 }
 
-fn of(told: FindingView<'_>) -> Value {
-    let finding = told.finding;
-    let severity = match finding.severity {
+/// How an upgrade ends, where it does not end well.
+fn of_upgrade(outline: &ReportView<'_>) -> Option<Value> {
+    let Detail::Preflight { preflight, .. } = &outline.report.detail else { return None };
+    let UpgradeVerdict { severity, sentence } = upgrade::verdict(outline.report, preflight);
+    let next = next_steps(outline);
+    let next = next.iter().map(|step| format!(" ({})", step.command));
+    let description = escape_control(&(sentence + &next.collect::<String>()));
+    let id = FindingId { code: "preflight".to_owned(), key: preflight.to.to_owned() };
+    Some(issue(&id, gitlab_severity(severity?), &description, Location::Database))
+}
+
+fn gitlab_severity(severity: Severity) -> &'static str {
+    match severity {
         Severity::Error => "critical",
         Severity::Warning => "major",
         Severity::Advice => "info",
-    };
-    let description = format!("{} ({})", told.sentence(), next_step(finding));
+    }
+}
+
+fn of(told: FindingView<'_>) -> Value {
+    let finding = told.finding;
+    let severity = gitlab_severity(finding.severity);
+    let description = format!("{} ({})", told.sentence(), told.next_step());
     issue(&FindingId::from_finding(finding), severity, &description, Location::from_finding(finding))
 }
 

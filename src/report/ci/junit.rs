@@ -4,7 +4,11 @@ use anyhow::{Context, Result};
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use crate::report::view::{CodeGroup, FindingView, ReportView, next_step};
+use crate::report::Detail;
+use crate::report::next::next_steps;
+use crate::report::upgrade::{self, UpgradeVerdict};
+use crate::report::view::{CodeGroup, FindingView, ReportView};
+use crate::rules::rule::Severity;
 use crate::text::escape::escape_control;
 use crate::text::humanize::pluralize;
 
@@ -23,11 +27,13 @@ enum TestOutcome {
 /// # Errors
 /// Never in practice: it is written to memory.
 pub fn render(outline: &ReportView<'_>) -> Result<String> {
-    let mut groups = outline.by_code();
-    groups.sort_by_key(|group| group.code);
+    let groups = outline.by_code();
     let how_many = |is: fn(&TestOutcome) -> bool| groups.iter().filter(|group| is(&ending(group))).count();
-    let tests = groups.len().to_string();
-    let failures = how_many(|ending| matches!(ending, TestOutcome::Failed)).to_string();
+    let upgrade = upgrade_case(outline);
+    let is_upgrade_failed = upgrade.as_ref().is_some_and(|case| case.failure.is_some());
+    let tests = (groups.len() + usize::from(upgrade.is_some())).to_string();
+    let failures = how_many(|ending| matches!(ending, TestOutcome::Failed));
+    let failures = (failures + usize::from(is_upgrade_failed)).to_string();
     let skipped = how_many(|ending| matches!(ending, TestOutcome::Skipped)).to_string();
     let time = seconds(groups.iter().filter_map(|group| group.check).map(|check| check.duration_ms).sum());
     let target = outline
@@ -57,11 +63,57 @@ pub fn render(outline: &ReportView<'_>) -> Result<String> {
                     Ok(())
                 })?;
             }
+            upgrade.iter().try_for_each(|case| case.write(xml))?;
             groups.iter().try_for_each(|group| case(xml, group, outline.report.command))
         })?;
         Ok(())
     })?;
     String::from_utf8(xml.into_inner()).map(|text| text + "\n").context("the report is no UTF-8")
+}
+
+/// The case that says how an upgrade ends.
+struct UpgradeCase {
+    name: String,
+    sentence: String,
+    /// How bad it is, where it fails the run.
+    failure: Option<Severity>,
+    next: String,
+}
+
+fn upgrade_case(outline: &ReportView<'_>) -> Option<UpgradeCase> {
+    let Detail::Preflight { preflight, .. } = &outline.report.detail else { return None };
+    let UpgradeVerdict { severity, sentence } = upgrade::verdict(outline.report, preflight);
+    let fails = outline.told.iter().any(|told| told.fails);
+    let next = next_steps(outline);
+    Some(UpgradeCase {
+        name: format!("upgrade to {}", preflight.to),
+        sentence: fit(&escape_control(&sentence)),
+        failure: severity.filter(|_| fails),
+        next: next.iter().map(|step| format!("\nnext: {}", fit(&escape_control(&step.command)))).collect(),
+    })
+}
+
+impl UpgradeCase {
+    fn write(&self, xml: &mut Xml) -> std::io::Result<()> {
+        let attributes =
+            [("name", self.name.as_str()), ("classname", "evodoctor.preflight"), ("time", "0.000")];
+        let text = format!("{}{}", self.sentence, self.next);
+        xml.create_element("testcase").with_attributes(attributes).write_inner_content(|xml| {
+            match self.failure {
+                Some(severity) => {
+                    let severity = severity.to_string();
+                    let attributes = [("type", severity.as_str()), ("message", self.sentence.as_str())];
+                    let failure = xml.create_element("failure").with_attributes(attributes);
+                    failure.write_text_content(BytesText::new(&text))?;
+                }
+                None => {
+                    xml.create_element("system-out").write_text_content(BytesText::new(&text))?;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }
 }
 
 fn ending(group: &CodeGroup<'_>) -> TestOutcome {
@@ -123,7 +175,7 @@ fn block(told: FindingView<'_>) -> String {
         finding.severity,
         told.sentence(),
         predicate.unwrap_or_default(),
-        next_step(finding)
+        told.next_step()
     );
     fit(&lines)
 }

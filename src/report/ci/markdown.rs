@@ -5,10 +5,14 @@ use crate::repair::plan::FixPlan;
 use crate::rules::rule::Severity;
 use crate::text::escape::escape_control;
 
-use crate::report::view::{CodeGroup, ReportView, commands};
+use crate::config::to_file_stem;
+use crate::report::kinds::{KindRow, kind_rows};
+use crate::report::next::next_steps;
+use crate::report::totals;
+use crate::report::view::{CodeGroup, ReportView};
 use crate::report::{Detail, Report};
 use crate::rules::registry;
-use crate::text::humanize::pluralize;
+use crate::text::humanize::{format_count, pluralize};
 
 /// A comment on GitHub holds 65,536 characters.
 const LONGEST: usize = 60_000;
@@ -19,12 +23,22 @@ const MOST: usize = 20;
 /// The report as a comment.
 pub fn render(outline: &ReportView<'_>) -> String {
     let target = outline.report.target.as_ref().map(|name| format!(" of {}", code(name))).unwrap_or_default();
-    let mut out =
-        format!("### evodoctor {}{target}\n\n**{}**\n\n", outline.report.command, outline.headline());
+    // A bot that keeps one comment per pull request finds its own by this.
+    let mut out = format!("{}\n", marker(outline.report));
+    out.push_str(&format!(
+        "### evodoctor {}{target}\n\n**{}**\n\n",
+        outline.report.command,
+        prose(&totals::headline(outline))
+    ));
     let notice = outline.notice.map(|notice| format!("**{notice}**"));
     let lines = outline.baseline_summary().into_iter().chain(outline.policy_notes()).map(|line| prose(&line));
     for line in notice.into_iter().chain(about(outline.report)).chain(lines) {
         out.push_str(&format!("{line}\n\n"));
+    }
+    out.push_str(&table(&kind_rows(&outline.new_by_code())));
+    for step in next_steps(outline) {
+        let what = if step.what.is_empty() { String::new() } else { format!(": {}", prose(&step.what)) };
+        out.push_str(&format!("Next: {}{what}\n\n", code(&step.command)));
     }
     let groups = outline.by_code();
     let mut blocks: Vec<String> = groups.iter().filter_map(|group| block(outline, group)).collect();
@@ -40,6 +54,30 @@ pub fn render(outline: &ReportView<'_>) -> String {
         out.push_str(&block);
     }
     out
+}
+
+/// What no reader sees: the command, and the database's name in a list.
+fn marker(report: &Report) -> String {
+    let target = report.target.as_ref().map(|name| format!(" {}", to_file_stem(name))).unwrap_or_default();
+    format!("<!-- evodoctor {}{target} -->", report.command)
+}
+
+/// The kinds of findings, in the order in which to act. All of it is our own text.
+fn table(rows: &[KindRow<'_>]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut out =
+        "| severity | code | problem | places | rows | fix |\n|---|---|---|--:|--:|---|\n".to_owned();
+    for row in rows {
+        let KindRow { severity, code, title, places, rows, fix } = row;
+        let rows = if *rows == 0 { "-".to_owned() } else { format_count(*rows) };
+        out.push_str(&format!(
+            "| {severity} | {code} | {title} | {} | {rows} | {fix} |\n",
+            format_count(*places)
+        ));
+    }
+    out + "\n"
 }
 
 /// The database and its release.
@@ -73,7 +111,7 @@ fn block(outline: &ReportView<'_>, group: &CodeGroup<'_>) -> Option<String> {
         body.push_str(&format!("- {} more\n", news.len() - MOST));
     }
     if let Some(first) = news.first() {
-        let commands: Vec<String> = commands(first.finding).iter().map(|command| code(command)).collect();
+        let commands: Vec<String> = first.commands().iter().map(|command| code(command)).collect();
         body.push_str(&format!("\nnext: {}\n", commands.join(", or ")));
     }
     if let Some(reason) = group.reason() {
@@ -157,14 +195,20 @@ fn spanned(words: &[&str]) -> String {
 /// Whether no renderer takes the word for anything else: markup, a link, a mention, an emoji, a commit, an issue.
 fn is_plain(word: &str) -> bool {
     let body = word.trim_end_matches([',', ';', ':', '.']);
-    let letters = body.chars().any(char::is_alphabetic);
-    let digits = body.chars().filter(char::is_ascii_digit).count();
-    let is_mixed = digits > 0 && (letters || body.contains('-'));
-    let may = |c: char| {
-        c.is_alphanumeric() || matches!(c, '\'' | '"' | '(' | ')' | '-' | ',' | ';' | '→' | '…' | '—')
-    };
-    !is_mixed && digits < 7 && body.chars().all(may) && (!body.is_empty() || word.is_empty())
+    let inner = body.trim_matches(['"', '\'', '(', ')']);
+    let has_digit = body.chars().any(|c| c.is_ascii_digit());
+    let is_commit = inner.len() >= SHORTEST_COMMIT && inner.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_issue = has_digit && body.contains('-');
+    let is_emphasis = inner.starts_with('_') || inner.ends_with('_');
+    let is_emoji = body.matches(':').count() > 1 || body.starts_with(':');
+    let is_link = body.contains("www.") || body.contains("//");
+    let may = |c: char| c.is_alphanumeric() || "'\"()-,;.:/=%+?_→…—".contains(c);
+    let is_more = is_commit || is_issue || is_emphasis || is_emoji || is_link;
+    !is_more && body.chars().all(may) && (!body.is_empty() || word.is_empty())
 }
+
+/// A commit's hash is known by so many characters.
+const SHORTEST_COMMIT: usize = 7;
 
 #[cfg(test)]
 mod tests {
@@ -174,10 +218,15 @@ mod tests {
     fn odd_words_are_spans_and_sentences_stay_sentences() {
         for (sentence, shown) in [
             ("3 rows refer to nothing.", "3 rows refer to nothing."),
-            ("\"Chat\".\"labels\" is no array, see #12", "`\"Chat\".\"labels\"` is no array, see `#12`"),
+            ("\"Chat\".\"labels\" is no array, see #12", "\"Chat\".\"labels\" is no array, see `#12`"),
+            ("EVO101 of 2.3.7 (42P10): POST /openai/creds", "EVO101 of 2.3.7 (42P10): POST /openai/creds"),
+            ("_a_ :x: http://h", "`_a_ :x: http://h`"),
             ("ask @alice or a`b``c now", "ask `@alice` or ```a`b``c``` now"),
             ("a | b <img src=x> [x](y)", "a `|` b `<img src=x> [x](y)`"),
-            ("deadbeef1 42P10 GL-12 5511999990000 www.x.y", "`deadbeef1 42P10 GL-12 5511999990000 www.x.y`"),
+            (
+                "deadbeef1 42P10 GL-12 5511999990000 www.x.y",
+                "`deadbeef1` 42P10 `GL-12 5511999990000 www.x.y`",
+            ),
             ("a\nb\u{202e}c", "`a\\nb\\u{202e}c`"),
             ("`", "`` ` ``"),
         ] {

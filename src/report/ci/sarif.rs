@@ -9,13 +9,17 @@ use serde_json::{Map, Value, json};
 use crate::repair::fix;
 use crate::report::ci::markdown::fenced;
 use crate::report::json;
-use crate::report::view::{CodeGroup, FindingView, ReportView, next_step};
+use crate::report::totals;
+use crate::report::view::{CodeGroup, FindingView, ReportView};
 use crate::rules::baseline::{BaselineStatus, FindingId};
 use crate::rules::location::Location;
 use crate::rules::policy::IgnoredFinding;
 use crate::rules::registry;
 use crate::rules::rule::Severity;
 use crate::text::escape::escape_control;
+
+/// What the rules are about, for readers of a report.
+const ABOUT: &str = "https://github.com/EvolutionAPI/evolution-api";
 
 /// One run. Every rule that was looked for is listed, also where it found nothing.
 ///
@@ -32,24 +36,22 @@ pub fn log(runs: Vec<Value>) -> Value {
 
 /// What one database has to say. In a list of several each is a category of its own.
 pub fn run(outline: &ReportView<'_>) -> Value {
-    let mut groups = outline.by_code();
-    groups.sort_by_key(|group| group.code);
+    let groups = outline.by_code();
     let schema = outline.report.database.as_ref().map(|database| database.schema.as_str());
     let mut results = Vec::new();
     for (index, group) in groups.iter().enumerate() {
         results.extend(group.told.iter().map(|told| result(*told, index, schema)));
-        results.extend(group.ignored.iter().map(|ignored| suppressed(ignored, index, schema)));
+        results.extend(group.ignored.iter().map(|ignored| suppressed(outline, ignored, index, schema)));
         results.extend(group.reason().map(|reason| open(group, index, reason)));
     }
     let target = outline.report.target.as_ref().map(|name| escape_control(name) + "/").unwrap_or_default();
     let properties = outline.notice.map(|notice| json!({"personalData": notice}));
     let mut run = json!({
-        "tool": {"driver": {
-            "name": env!("CARGO_PKG_NAME"),
-            "semanticVersion": env!("CARGO_PKG_VERSION"),
-            "rules": groups.iter().map(descriptor).collect::<Vec<_>>(),
-        }},
-        "automationDetails": {"id": format!("evodoctor/{}/{target}", outline.report.command)},
+        "tool": {"driver": driver(&groups)},
+        "automationDetails": {
+            "id": format!("evodoctor/{}/{target}", outline.report.command),
+            "description": {"text": literal(&escape_control(&totals::headline(outline)))},
+        },
         "invocations": [{"executionSuccessful": true}],
         "columnKind": "unicodeCodePoints",
         "results": results,
@@ -58,6 +60,16 @@ pub fn run(outline: &ReportView<'_>) -> Value {
         run["properties"] = properties;
     }
     run
+}
+
+/// The program, and the rules of these groups.
+pub fn driver(groups: &[CodeGroup<'_>]) -> Value {
+    json!({
+        "name": env!("CARGO_PKG_NAME"),
+        "semanticVersion": env!("CARGO_PKG_VERSION"),
+        "informationUri": ABOUT,
+        "rules": groups.iter().map(descriptor).collect::<Vec<_>>(),
+    })
 }
 
 fn level(severity: Severity) -> &'static str {
@@ -77,6 +89,7 @@ fn descriptor(group: &CodeGroup<'_>) -> Value {
         "name": rule.name,
         "shortDescription": {"text": rule.summary},
         "fullDescription": {"text": rule.why},
+        "helpUri": ABOUT,
         "defaultConfiguration": {"level": level(rule.severity)},
         "help": help(&rule.code, &rule.why),
     })
@@ -104,7 +117,7 @@ fn result(told: FindingView<'_>, index: usize, schema: Option<&str>) -> Value {
     let mut result =
         common(&FindingId::from_finding(finding), index, location(Location::from_finding(finding), schema));
     result.insert("level".to_owned(), level(finding.severity).into());
-    let text = format!("{} (next: {})", told.sentence(), next_step(finding));
+    let text = format!("{} (next: {})", told.sentence(), told.next_step());
     result.insert("message".to_owned(), json!({"text": literal(&text)}));
     let properties =
         json!({"count": finding.count, "predicate": finding.predicate, "sample": finding.sample});
@@ -132,8 +145,13 @@ fn result(told: FindingView<'_>, index: usize, schema: Option<&str>) -> Value {
 }
 
 /// A finding that is ignored, with the reason: code scanning keeps it closed.
-fn suppressed(ignored: &IgnoredFinding, index: usize, schema: Option<&str>) -> Value {
-    let told = FindingView { finding: &ignored.finding, standing: None, fails: false };
+fn suppressed(
+    outline: &ReportView<'_>,
+    ignored: &IgnoredFinding,
+    index: usize,
+    schema: Option<&str>,
+) -> Value {
+    let told = outline.ignored_view(ignored);
     let mut result = result(told, index, schema);
     let reason = escape_control(&ignored.ignored.reason);
     result["suppressions"] = json!([{"kind": "external", "status": "accepted", "justification": reason}]);
@@ -165,7 +183,7 @@ fn open(group: &CodeGroup<'_>, index: usize, reason: &str) -> Value {
 }
 
 /// A message that has neither links nor placeholders, whatever it holds.
-fn literal(text: &str) -> String {
+pub fn literal(text: &str) -> String {
     text.replace('[', "\\[").replace(']', "\\]").replace('{', "{{").replace('}', "}}")
 }
 
@@ -174,7 +192,14 @@ fn common(id: &FindingId, index: usize, location: Value) -> Map<String, Value> {
         ("ruleId".to_owned(), id.code.as_str().into()),
         ("ruleIndex".to_owned(), index.into()),
         ("locations".to_owned(), json!([location])),
-        ("partialFingerprints".to_owned(), json!({"evodoctorKey/v1": id.fingerprint()})),
+        (
+            "partialFingerprints".to_owned(),
+            json!({
+                "evodoctorKey/v1": id.fingerprint(),
+                // What code scanning compares; there is no line to take it from.
+                "primaryLocationLineHash": format!("{}:1", &id.fingerprint()[..16]),
+            }),
+        ),
     ])
 }
 

@@ -6,7 +6,7 @@ use crate::report::view::ReportView;
 use crate::rules::finding::{CheckOutcome, CheckReport};
 use crate::rules::registry;
 
-use super::text::{counted, name, prose};
+use super::text::{counted, grouped, name, prose};
 
 /// Ignored findings that are listed.
 const MOST_IGNORED: usize = 200;
@@ -62,7 +62,7 @@ pub fn decided(outline: &ReportView<'_>) -> Option<Markup> {
                             li { code { (one.finding.code) } " " (name(&one.finding.subject)) ": " (prose(&one.finding.detail)) }
                         }
                         @if config.ignored.len() > MOST_IGNORED {
-                            li { "and " (counted((config.ignored.len() - MOST_IGNORED) as u64, "more")) " in " code { "--format json" } }
+                            li { "and " (grouped((config.ignored.len() - MOST_IGNORED) as u64)) " more in " code { "--format json" } }
                         }
                     }
                 }

@@ -3,7 +3,8 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use crate::report::view::{CodeGroup, FindingView, ReportView, commands};
+use crate::report::kinds::rows;
+use crate::report::view::{CodeGroup, FindingView, ReportView};
 use crate::rules::baseline::BaselineStatus;
 use crate::rules::finding::Finding;
 use crate::rules::registry;
@@ -81,7 +82,7 @@ fn of_rule(group: &CodeGroup<'_>, budget: &mut PageBudget) -> (Markup, usize) {
         findings.push(markup);
     }
     let missing = group.told.len() - findings.len();
-    let commands = group.told.first().map(|told| commands(told.finding)).unwrap_or_default();
+    let commands = group.told.first().map(|told| told.commands()).unwrap_or_default();
     let markup = html! {
         section.rule aria-labelledby=(group.code) {
             header {
@@ -127,12 +128,12 @@ fn one(told: &FindingView<'_>, worst: Severity) -> Markup {
                 h4 { @if finding.subject.is_empty() { span.null { "empty" } } @else { (name(&finding.subject)) } }
                 @if finding.severity != worst { (severity(finding.severity)) }
                 @if !says.is_empty() { span.tag.(standing) { (says) } }
-                span.rows { (counted(finding.count.unsigned_abs(), if is_request { "request" } else { "row" })) }
+                @if is_request || rows(finding) > 0 { span.rows { (counted(finding.count.unsigned_abs(), if is_request { "request" } else { "row" })) } }
             }
             p { (prose(&finding.detail)) }
             @if let Some(fix) = &finding.fix {
                 p.aside {
-                    "Fix: " (applicability(finding)) ". Version " (fix.version)
+                    "Fix: " (applicability(finding)) @if fix.version > 0 { ". Version " (fix.version) }
                     @if !fix.hazards.is_empty() { "; hazards: " (fix.hazards.join(", ")) }
                 }
             }

@@ -220,7 +220,7 @@ fn rows(axis: TimeAxis, parts: &SeriesParts, head: [&str; 2], most: usize) -> Ma
                 }
             }
         }
-        @if parts.len() > most { p.left-out { (counted((parts.len() - most) as u64, "more")) " in " code { "--format json" } "." } }
+        @if parts.len() > most { p.left-out { (grouped((parts.len() - most) as u64)) " more in " code { "--format json" } "." } }
     }
 }
 

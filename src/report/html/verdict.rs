@@ -5,14 +5,15 @@ use maud::{Markup, html};
 
 use crate::cli::GlobalOptions;
 use crate::exit_code::Exit;
+use crate::report::next::{NextStep, next_steps};
 use crate::report::view::ReportView;
-use crate::report::{Change, Detail, Report};
+use crate::report::{Change, Detail, Report, upgrade};
 use crate::rules::finding::{Finding, Summary};
 use crate::rules::registry;
-use crate::rules::rule::{Applicability, Severity};
+use crate::rules::rule::Severity;
+use crate::terminal::style::strip_styles;
 use crate::text::humanize::pluralize;
-use crate::upgrade::rehearsal::MigrationRehearsal;
-use crate::upgrade::{MigrationOutcome, Preflight};
+use crate::upgrade::Preflight;
 
 use super::text::{command, grouped, plain};
 
@@ -34,7 +35,7 @@ pub struct PageVerdict {
     more: Vec<String>,
     exit: u8,
     meaning: String,
-    next: Vec<String>,
+    next: Vec<NextStep>,
     counts: Vec<(&'static str, &'static str, usize)>,
 }
 
@@ -46,7 +47,7 @@ impl PageVerdict {
         let summary = Summary::count(&news, &report.checks);
         let (sentence, more) = match &report.detail {
             Detail::Check {} => examined(outline, &summary, exit),
-            Detail::Preflight { preflight, .. } => upgraded(preflight, &summary),
+            Detail::Preflight { preflight, .. } => upgraded(report, preflight),
             Detail::Change(change) => changed(report, change),
             Detail::Logs(read) => (
                 crate::report::terminal::logs::headline(read, &report.findings),
@@ -81,7 +82,7 @@ impl PageVerdict {
             more,
             exit: exit.code(),
             meaning: meaning(report, common, exit),
-            next: next(outline),
+            next: next_steps(outline),
             counts: if examined { counts.to_vec() } else { Vec::new() },
         }
     }
@@ -137,7 +138,7 @@ impl PageVerdict {
                     @if !self.next.is_empty() {
                         div.next {
                             h2 { "Next" }
-                            ul { @for next in &self.next { li { (command(next)) } } }
+                            ul { @for next in &self.next { li { (command(&format!("{}    {}", next.command, next.what))) } } }
                         }
                     }
                     p.exit { "Exit code " strong { (self.exit) } ": " (self.meaning) }
@@ -237,32 +238,10 @@ fn sentence_of(text: &str) -> String {
     characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }
 
-fn upgraded(preflight: &Preflight, summary: &Summary) -> (String, Vec<String>) {
-    let Preflight { to, pending, .. } = preflight;
-    let first = |outcome| pending.iter().find(|one| one.outcome == outcome);
-    let refused = |rehearsal: &MigrationRehearsal| {
-        rehearsal.files.iter().any(|file| file.outcome == MigrationOutcome::Fails)
-    };
-    let fails = preflight.rehearsal.as_ref().is_some_and(refused) || first(MigrationOutcome::Fails).is_some();
-    let sentence = if !preflight.starts {
-        format!("The upgrade to {to} does not start")
-    } else if fails {
-        format!("The upgrade to {to} fails")
-    } else if pending.is_empty() {
-        format!("Nothing is pending for {to}")
-    } else if first(MigrationOutcome::LosesData).is_some() {
-        format!("The upgrade to {to} loses data")
-    } else if first(MigrationOutcome::GoesAstray).is_some() {
-        format!("The upgrade to {to} leaves a migration undone")
-    } else if first(MigrationOutcome::Undecided).is_some() {
-        format!("Whether the upgrade to {to} passes could not be found out")
-    } else if summary.errors + summary.warnings > 0 {
-        format!("The upgrade to {to} passes, and something is to be known before")
-    } else {
-        format!("The upgrade to {to} passes")
-    };
+fn upgraded(report: &Report, preflight: &Preflight) -> (String, Vec<String>) {
+    let sentence = sentence_of(&upgrade::verdict(report, preflight).sentence);
     let wide = crate::terminal::page::Page { width: usize::MAX };
-    let summary = crate::report::terminal::preflight::summary(preflight, wide);
+    let summary = strip_styles(&crate::report::terminal::preflight::summary(preflight, wide));
     (sentence, vec![format!("{}.", sentence_of(summary.trim()))])
 }
 
@@ -306,38 +285,5 @@ fn meaning(report: &Report, common: &GlobalOptions, exit: Exit) -> String {
         (Exit::Findings, _) => format!("something was found at or above --fail-on {from}."),
         (Exit::Failed, _) => "the work could not be done.".to_owned(),
         (Exit::Undecided, _) => "nothing was found, and at least one check is undecided.".to_owned(),
-    }
-}
-
-fn next(outline: &ReportView<'_>) -> Vec<String> {
-    let news = || outline.new_findings().map(|told| told.finding);
-    match &outline.report.detail {
-        Detail::Change(change) => change.next.clone(),
-        Detail::Preflight { preflight, .. } => preflight.before.clone(),
-        Detail::Logs(_) => {
-            news().next().map(|finding| format!("evodoctor explain {}", finding.code)).into_iter().collect()
-        }
-        Detail::Check {} => {
-            let is_repaired = |finding: &Finding| {
-                let fix = finding.fix.as_ref();
-                finding.severity > Severity::Advice
-                    && fix.is_some_and(|fix| fix.applicability != Applicability::Manual)
-            };
-            if news().any(is_repaired) {
-                return vec![
-                    "evodoctor fix    rehearses every repair in a transaction, shows the diff, and rolls back".to_owned(),
-                ];
-            }
-            let counts = news().find(|finding| finding.severity > Severity::Advice);
-            counts.map(|finding| format!("evodoctor explain {}", finding.code)).into_iter().collect()
-        }
-        Detail::History { runs } => {
-            let open = runs.iter().find(|run| run.undone_at.is_none() && run.closed_at.is_none());
-            let undo = open.map(|run| {
-                format!("evodoctor undo {}    shows what undoing the newest run would do", run.run)
-            });
-            undo.into_iter().collect()
-        }
-        Detail::Snapshot { .. } | Detail::Credentials { .. } => Vec::new(),
     }
 }

@@ -1,45 +1,53 @@
-//! What an examination found, for a person at a terminal: a block for each code, worst first, and the next step.
+//! What an examination found, for a person at a terminal: first a table of the kinds, then a block for each, at last what it
+//! comes to and what to type.
 
 use std::fmt::Write;
 
 use crate::cli::GlobalOptions;
-use crate::rules::finding::{CheckOutcome, Finding};
+use crate::rules::finding::Finding;
 use crate::rules::registry;
 use crate::rules::rule::Severity;
 use crate::text::escape::escape_control;
 
-use crate::report::Report;
+use crate::report::kinds::{FixVerdict, KindRow, kind_rows};
+use crate::report::next::{NextStep, next_steps, variable_note};
+use crate::report::totals;
 use crate::report::view::{CodeGroup, FindingView, ReportView, is_fixable};
-use crate::terminal::page::Page;
-use crate::terminal::style::{ADVICE, GOOD, NAME, WARNING, paint, severity_style};
+use crate::terminal::page::{NO_NUMBER, Page};
+use crate::terminal::style::{ADVICE, COMMAND, DIM, GOOD, NAME, PLAIN, WARNING, paint, severity_style};
 use crate::text::humanize::{format_count, pluralize};
 
 /// Findings of one code that are told; with `-v` all are.
-const MOST: usize = 5;
+const MOST: usize = 3;
 
-/// The verdict and what to type, for the report's head: whoever reads from the top need not read on.
-pub fn lead(outline: &ReportView<'_>, common: &GlobalOptions) -> Vec<(&'static str, String)> {
-    let news: Vec<&Finding> = outline.new_findings().map(|told| told.finding).collect();
-    if !news.iter().any(|finding| is_told_in_full(finding.severity, common)) {
-        return Vec::new();
-    }
-    let mut lines = vec![("verdict", outline.headline())];
-    lines.extend(next(&news, common).map(|(command, what)| ("next", format!("{command}    {what}"))));
-    lines
+/// Codes of undecided checks that a line names.
+const MOST_CODES: usize = 8;
+
+/// What it comes to, for the report's head: whoever reads from the top need not read on.
+pub fn lead(outline: &ReportView<'_>) -> Option<(&'static str, String)> {
+    let counts = |told: FindingView<'_>| told.finding.severity > Severity::Advice || told.is_counted();
+    outline.new_findings().any(counts).then(|| ("verdict", totals::headline(outline)))
 }
 
-/// The findings that the reader does not know yet, a block for each code. What is only advice gets a line.
+/// The findings that the reader does not know yet: a table of their kinds, and a block for each. What is only advice gets
+/// a line, and none where it says that nothing has to be done.
 pub fn findings(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> String {
+    let groups: Vec<CodeGroup<'_>> =
+        outline.new_by_code().into_iter().filter(|group| is_shown(group, common)).collect();
     let mut out = String::new();
+    if groups.len() > 1 {
+        out.push_str(&table(&kind_rows(&groups), page));
+        out.push('\n');
+    }
     let mut has_lines = false;
-    for group in outline.new_by_code() {
-        let worst = group.told.iter().map(|told| told.finding.severity).max().unwrap_or(Severity::Advice);
+    for group in &groups {
+        let worst = group.worst();
         if is_told_in_full(worst, common) {
-            out.push_str(&block(&group, worst, common, page));
+            out.push_str(&block(group, worst, common, page));
             out.push('\n');
         } else {
             has_lines = true;
-            out.push_str(&line(&group, page));
+            out.push_str(&line(group, page));
         }
     }
     if has_lines {
@@ -48,9 +56,40 @@ pub fn findings(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) ->
     out
 }
 
+/// The kinds of findings, a row for each, in the order in which to act.
+fn table(rows: &[KindRow<'_>], page: Page) -> String {
+    let cells: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| {
+            let count = if row.rows == 0 { NO_NUMBER.to_owned() } else { format_count(row.rows) };
+            vec![
+                row.severity.to_string(),
+                row.code.to_owned(),
+                row.title.to_owned(),
+                format_count(row.places),
+                count,
+                row.fix.to_string(),
+            ]
+        })
+        .collect();
+    let style = |row: usize, column: usize| match (rows.get(row), column) {
+        (Some(row), 0) => severity_style(row.severity),
+        (Some(row), 5) if row.fix == FixVerdict::Yours => DIM,
+        _ => PLAIN,
+    };
+    page.plain_table(&["severity", "code", "problem", "places", "rows", "fix"], &cells, 0, style)
+}
+
 /// Whether somebody has to act on it, or asked for everything.
 fn is_told_in_full(severity: Severity, common: &GlobalOptions) -> bool {
     severity > Severity::Advice || common.fail_on.includes(severity) || common.verbose > 0
+}
+
+/// Whether it is told at all without `-v`. Where a rule is about a failure and its finding is mere advice, the finding says
+/// that it does no harm here.
+fn is_shown(group: &CodeGroup<'_>, common: &GlobalOptions) -> bool {
+    let is_harmless = registry::find_rule(group.code).is_some_and(|rule| rule.severity > Severity::Advice);
+    is_told_in_full(group.worst(), common) || !is_harmless
 }
 
 fn block(group: &CodeGroup<'_>, worst: Severity, common: &GlobalOptions, page: Page) -> String {
@@ -67,20 +106,21 @@ fn block(group: &CodeGroup<'_>, worst: Severity, common: &GlobalOptions, page: P
         let more = format_count(group.told.len() - most);
         let _ = writeln!(out, "  … and {more} more: -v shows them all");
     }
-    let command = match group.told.iter().any(|told| is_fixable(told.finding)) {
-        true => format!("evodoctor fix {}{}", group.code, common.connection_arguments()),
-        false => format!("evodoctor explain {}", group.code),
-    };
-    out + &page.command_hint(&command, "", 2)
+    let fixable = group.told.iter().find(|told| is_fixable(told.finding)).or(group.told.first());
+    let command = fixable.and_then(|told| told.commands().into_iter().next());
+    out + &command.map(|command| page.command_hint(&command, "", 2)).unwrap_or_default()
 }
 
 /// One finding; with `-v` also an example and the rows' WHERE.
 fn one(told: FindingView<'_>, worst: Severity, common: &GlobalOptions, page: Page) -> String {
     let finding = told.finding;
     let milder = if finding.severity < worst { format!(" ({})", finding.severity) } else { String::new() };
-    let grown = if told.has_grown() { " (more than the baseline knows)" } else { "" };
-    let text =
-        format!("{}{milder}: {}{grown}", paint(NAME, escape_control(&finding.subject)), detail(finding));
+    let text = format!(
+        "{}{milder}: {}{}",
+        paint(NAME, escape_control(&finding.subject)),
+        detail(finding),
+        told.growth()
+    );
     let mut out = page.wrap_hanging(&format!("- {text}"), 2, 4);
     if common.verbose > 0 {
         let mut pairs = Vec::new();
@@ -118,71 +158,118 @@ fn line(group: &CodeGroup<'_>, page: Page) -> String {
     page.wrap_hanging(&text, 0, 2)
 }
 
-/// The checks that could not be decided, and why.
-pub fn undecided(report: &Report, page: Page) -> String {
+/// The checks that could not be decided, and why: those of one reason together.
+pub fn undecided(outline: &ReportView<'_>, page: Page) -> String {
     let mut out = String::new();
-    for check in &report.checks {
-        let Some(reason) = &check.reason else { continue };
-        let how = if check.outcome == CheckOutcome::Undecided { "undecided" } else { "partly undecided" };
-        let title = paint(NAME, format!("{} {}", check.code, check.name));
-        out.push_str(&page.wrap(&format!("{} {title}", paint(WARNING, how)), 0));
-        out.push_str(&page.wrap(&escape_control(reason), 2));
+    let mut grants: Vec<String> = Vec::new();
+    let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
+    for (reason, codes) in outline.undecided_by_reason() {
+        let (reason, needed) = without_grants(reason);
+        grants.extend(needed);
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, known)) => known.extend(codes),
+            None => reasons.push((reason, codes)),
+        }
+    }
+    grants.sort();
+    grants.dedup();
+    if !grants.is_empty() {
+        out.push_str(
+            &page.wrap(&paint(WARNING, "This role lacks rights. Run as the owner of the tables:"), 0),
+        );
+        out.extend(grants.iter().map(|grant| format!("  {}\n", paint(COMMAND, escape_control(grant)))));
+        out.push('\n');
+    }
+    for (reason, codes) in reasons {
+        let named = codes.iter().take(MOST_CODES).copied().collect::<Vec<_>>().join(", ");
+        let more = match codes.len().saturating_sub(MOST_CODES) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let title = paint(NAME, format!("{named}{more}"));
+        out.push_str(&page.wrap(&format!("{} {title}", paint(WARNING, "undecided")), 0));
+        out.push_str(&page.wrap(&escape_control(&reason), 2));
         out.push('\n');
     }
     out
 }
 
+/// A reason without the statements that would end it, and these, each as a line for psql.
+fn without_grants(reason: &str) -> (String, Vec<String>) {
+    let (mut rest, mut grants) = (String::new(), Vec::new());
+    for part in reason.split("; ") {
+        let gap = if rest.is_empty() { "" } else { "; " };
+        if !part.starts_with("GRANT ") {
+            rest.push_str(&format!("{gap}{part}"));
+            continue;
+        }
+        // Behind the last one stands what it is about.
+        let (grant, about) = part.split_once("\": ").unwrap_or((part.trim_end_matches('"'), ""));
+        grants.push(format!("{grant}\";"));
+        if !about.is_empty() {
+            rest.push_str(&format!(": {about}"));
+        }
+    }
+    (rest, grants)
+}
+
 /// One line on all of it, in the colour of the worst.
-pub fn headline(outline: &ReportView<'_>) -> String {
+pub fn headline(outline: &ReportView<'_>, page: Page) -> String {
     let worst = outline.new_findings().map(|told| told.finding.severity).max();
     let style = match worst {
         Some(worst) if worst > Severity::Advice => severity_style(worst),
         _ if outline.report.summary.undecided > 0 => WARNING,
         _ => GOOD,
     };
-    paint(style, outline.headline()) + "\n"
+    page.wrap(&paint(style, totals::headline(outline)), 0)
 }
 
 /// What to type after an examination.
 pub fn next_step(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> String {
-    let news: Vec<&Finding> = outline.new_findings().map(|told| told.finding).collect();
-    if let Some((command, what)) = next(&news, common) {
-        return page.command_hint(&command, what, 0);
+    let steps = next_steps(outline);
+    if !steps.is_empty() {
+        let lines = steps.iter().map(|step| page.command_hint(&step.command, &step.what, 0));
+        return lines.collect::<String>() + &note(outline, &steps, page);
     }
-    if !news.is_empty() {
-        return page.wrap(
-            "Advice needs no action. -v tells it in full; to repair one anyway: evodoctor fix CODE",
-            0,
-        );
+    let mut out = String::new();
+    if outline.report.command == "check" && outline.new_findings().next().is_some() && common.verbose == 0 {
+        out.push_str(&page.wrap("Advice needs no action: -v shows all of it.", 0));
     }
-    once_more(outline.report, page)
+    out + &once_more(outline, page)
+}
+
+/// What the variable in these commands has to hold.
+pub fn note(outline: &ReportView<'_>, steps: &[NextStep], page: Page) -> String {
+    variable_note(outline, steps).map(|note| page.wrap(note, 6)).unwrap_or_default()
 }
 
 /// What to type where something is undecided.
-pub fn once_more(report: &Report, page: Page) -> String {
-    if report.summary.undecided == 0 {
+pub fn once_more(outline: &ReportView<'_>, page: Page) -> String {
+    if outline.report.summary.undecided == 0 {
         return String::new();
     }
-    let text = "What is undecided is not clean. Give what its reason names, then: evodoctor";
-    page.wrap(&format!("{text} {}", report.command), 0)
-}
-
-/// The command that helps most, and what it does; `None` where nothing has to be done.
-fn next(news: &[&Finding], common: &GlobalOptions) -> Option<(String, &'static str)> {
-    let mut acted_on = news.iter().filter(|finding| is_acted_on(finding, common)).peekable();
-    let first = acted_on.peek()?.code.clone();
-    if acted_on.any(|finding| is_fixable(finding)) {
-        let what = "rehearses every repair in a transaction, shows the diff, and rolls back";
-        return Some((format!("evodoctor fix{}", common.connection_arguments()), what));
-    }
-    Some((format!("evodoctor explain {first}"), "says what to do: nothing here is repaired without you"))
-}
-
-fn is_acted_on(finding: &Finding, common: &GlobalOptions) -> bool {
-    common.fail_on.includes(finding.severity) || (finding.severity > Severity::Advice && !is_fixable(finding))
+    let command = format!("evodoctor {}{}", outline.report.command, outline.common.connection_arguments());
+    page.command_hint(&command, "once the reasons above are gone: some checks could not run", 0)
 }
 
 fn capitalised(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_leave_their_reason_and_what_it_is_about_stays() {
+        let reason = "role \"r\" may not read it; GRANT USAGE ON SCHEMA \"s\" TO \"r\"; GRANT SELECT ON \"s\".\"a\" TO \"r\": a, and 2 more; b";
+        let (rest, grants) = without_grants(reason);
+        assert_eq!(rest, "role \"r\" may not read it: a, and 2 more; b");
+        assert_eq!(
+            grants,
+            ["GRANT USAGE ON SCHEMA \"s\" TO \"r\";", "GRANT SELECT ON \"s\".\"a\" TO \"r\";"]
+        );
+        assert_eq!(without_grants("timeout"), ("timeout".to_owned(), Vec::new()));
+    }
 }

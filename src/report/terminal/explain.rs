@@ -71,7 +71,7 @@ pub fn unknown(answer: &LookupResult, page: Page) -> String {
     if !answer.perhaps.is_empty() {
         out.push_str(&page.wrap("perhaps, but nothing in the text proves it:", 0));
         for rule in &answer.perhaps {
-            out.push_str(&page.wrap_hanging(&format!("{}: {}", rule.title(), rule.summary), 2, 4));
+            out.push_str(&page.wrap_hanging(&format!("{}: {}", rule.code_and_name(), rule.summary), 2, 4));
         }
     }
     let next = "with the whole error: from the line with the code down to \"meta\" or DETAIL; - reads it from a pipe";
@@ -105,7 +105,7 @@ pub fn brief(rules: &[&Rule], page: Page) -> String {
 }
 
 fn title(rule: &Rule) -> String {
-    format!("{} ({})", paint(NAME, rule.title()), paint(severity_style(rule.severity), rule.severity))
+    format!("{} ({})", paint(NAME, rule.code_and_name()), paint(severity_style(rule.severity), rule.severity))
 }
 
 fn one(rule: &Rule, page: Page) -> String {

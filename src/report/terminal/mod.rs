@@ -16,9 +16,11 @@ use crate::cli::GlobalOptions;
 use crate::repair::ledger::AppliedRun;
 use crate::rules::finding::Finding;
 
-use super::Detail;
+use super::resolve_script::resolve_script;
 use super::view::ReportView;
+use super::{Detail, upgrade};
 use crate::terminal::page::Page;
+use crate::terminal::style::PLAIN;
 use crate::text::humanize::{format_count, pluralize};
 
 /// The report as text for a page.
@@ -26,18 +28,18 @@ pub fn render(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> S
     let report = outline.report;
     let mut out = String::new();
     if let Detail::Preflight { preflight, resolve: true } = &report.detail {
-        return super::terminal::preflight::resolve(preflight);
+        return resolve_script(outline, preflight);
     }
     if !common.quiet {
-        out.push_str(&heading(outline, common, page));
+        out.push_str(&heading(outline, page));
     }
     match &report.detail {
         Detail::Check {} => {
             if !common.quiet {
                 out.push_str(&check::findings(outline, common, page));
-                out.push_str(&check::undecided(report, page));
+                out.push_str(&check::undecided(outline, page));
             }
-            out.push_str(&check::headline(outline));
+            out.push_str(&check::headline(outline, page));
             if !common.quiet {
                 out.push_str(&check::next_step(outline, common, page));
             }
@@ -45,15 +47,15 @@ pub fn render(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> S
         Detail::Preflight { preflight, .. } => {
             if !common.quiet {
                 out.push_str(&check::findings(outline, common, page));
-                out.push_str(&check::undecided(report, page));
+                out.push_str(&check::undecided(outline, page));
                 out.push_str(&super::terminal::preflight::human(preflight, common, page));
             }
             out.push_str(&super::terminal::preflight::summary(preflight, page));
             if !common.quiet {
-                out.push_str(&check::once_more(report, page));
+                out.push_str(&check::next_step(outline, common, page));
             }
         }
-        Detail::Change(change) => out.push_str(&change::human(report, change, common, page)),
+        Detail::Change(change) => out.push_str(&change::human(outline, change, common, page)),
         Detail::Credentials { credentials } if common.quiet => out.push_str(&held(credentials)),
         Detail::Credentials { credentials } => out.push_str(&self::credentials(credentials, page)),
         Detail::Logs(read) => {
@@ -63,7 +65,12 @@ pub fn render(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> S
                 false => out.push_str(&logs::human(read, &report.findings, &news, page)),
             }
         }
-        Detail::Snapshot { snapshot } => out.push_str(&snapshot::human(snapshot, common, page)),
+        Detail::Snapshot { snapshot } => {
+            out.push_str(&snapshot::human(snapshot, common, page));
+            if !common.quiet {
+                out.push_str(&check::next_step(outline, common, page));
+            }
+        }
         Detail::History { runs } if common.quiet => out.push_str(&undone(runs)),
         Detail::History { runs } => out.push_str(&history(runs, common, page)),
     }
@@ -73,11 +80,14 @@ pub fn render(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> S
     out
 }
 
-fn heading(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> String {
+fn heading(outline: &ReportView<'_>, page: Page) -> String {
     let report = outline.report;
     let mut lines = Vec::new();
-    if let Some(notice) = report.personal_data_notice(common) {
+    if let Some(notice) = outline.notice {
         lines.push(("rows", notice.to_owned()));
+    }
+    if let Detail::Preflight { preflight, .. } = &report.detail {
+        lines.push(("verdict", upgrade::verdict(report, preflight).sentence));
     }
     if let Some(name) = &report.target {
         lines.push(("target", name.clone()));
@@ -109,8 +119,12 @@ fn heading(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> Stri
         text.push(')');
         lines.push(("release", text));
         lines.extend(migrations.reissued.iter().map(|content| ("content", content.clone())));
-    } else if report.database.is_some() {
-        lines.push(("release", "unknown: there is no _prisma_migrations table".to_owned()));
+    } else if let Some(database) = &report.database {
+        let why = match database.is_history_hidden {
+            true => "this role may not read _prisma_migrations",
+            false => "there is no _prisma_migrations table",
+        };
+        lines.push(("release", format!("unknown: {why}")));
     }
     if let Some(config) = &report.config {
         let environment = config.environment.as_ref().map(|name| format!(", environment {name}"));
@@ -118,7 +132,7 @@ fn heading(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> Stri
     }
     lines.extend(restore.iter().flat_map(|restore| restore.lines()));
     if matches!(report.detail, Detail::Check {}) {
-        lines.extend(check::lead(outline, common));
+        lines.extend(check::lead(outline));
     }
     let complaints = restore.map(|restore| restore.complaints(page)).unwrap_or_default();
     if lines.is_empty() { complaints } else { page.pairs(&lines, 0) + "\n" + &complaints }
@@ -174,32 +188,56 @@ pub(super) fn ended(run: &AppliedRun) -> String {
     }
 }
 
+/// The runs of one series of batches together, newest first as they come.
+fn series(runs: &[AppliedRun]) -> Vec<Vec<&AppliedRun>> {
+    let mut all: Vec<Vec<&AppliedRun>> = Vec::new();
+    for run in runs {
+        let is_same = |one: &&mut Vec<&AppliedRun>| run.series.is_some() && one[0].series == run.series;
+        match all.last_mut().filter(is_same) {
+            Some(known) => known.push(run),
+            None => all.push(vec![run]),
+        }
+    }
+    all
+}
+
+fn history_row(runs: &[&AppliedRun]) -> Vec<String> {
+    let (newest, oldest) = (runs[0], runs[runs.len() - 1]);
+    let number = match runs.len() {
+        1 => newest.run.to_string(),
+        _ => format!("{} to {}", oldest.run, newest.run),
+    };
+    let mut fixes: Vec<String> = Vec::new();
+    for fix in runs.iter().flat_map(|run| &run.fixes) {
+        let fix = format!("{} v{}", fix.code, fix.version);
+        if !fixes.contains(&fix) {
+            fixes.push(fix);
+        }
+    }
+    let batches = newest.series.map(|first| match runs.len() {
+        1 => format!(" (batches of {first})"),
+        number => format!(" ({})", pluralize(number, "batch").replace("batchs", "batches")),
+    });
+    let unfinished = runs.iter().any(|run| !run.unfinished.is_empty());
+    let undone: Vec<String> = runs.iter().map(|run| ended(run)).collect();
+    let is_one = undone.iter().all(|one| *one == undone[0]);
+    vec![
+        number,
+        newest.applied_at.clone(),
+        newest.applied_by.clone(),
+        fixes.join(", ") + &batches.unwrap_or_default() + if unfinished { " (not finished)" } else { "" },
+        format_count(runs.iter().map(|run| run.quarantined).sum::<i64>()),
+        if is_one { undone[0].clone() } else { "in part".to_owned() },
+    ]
+}
+
 fn history(runs: &[AppliedRun], common: &GlobalOptions, page: Page) -> String {
     if runs.is_empty() {
         return "no run has been applied to this database\n".to_owned();
     }
-    let rows: Vec<Vec<String>> = runs
-        .iter()
-        .map(|run| {
-            vec![
-                run.run.to_string(),
-                run.applied_at.clone(),
-                run.applied_by.clone(),
-                run.target_schema.clone(),
-                run.fixes
-                    .iter()
-                    .map(|fix| format!("{} v{}", fix.code, fix.version))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-                    + &run.series.map(|first| format!(" (batches of {first})")).unwrap_or_default()
-                    + if run.unfinished.is_empty() { "" } else { " (not finished)" },
-                format_count(run.quarantined),
-                ended(run),
-            ]
-        })
-        .collect();
-    let head = ["run", "applied", "by", "schema", "fixes", "rows kept", "undone"];
-    let mut out = page.table(&head, &rows, 0);
+    let rows: Vec<Vec<String>> = series(runs).iter().map(|runs| history_row(runs)).collect();
+    let head = ["run", "applied", "by", "fixes", "rows kept", "undone"];
+    let mut out = page.plain_table(&head, &rows, 0, |_, _| PLAIN);
     if runs.iter().any(|run| !run.superseded_by.is_empty()) {
         out.push_str(&page.command_hint(
             &format!("evodoctor fix EVO307{}", common.connection_arguments()),
@@ -211,10 +249,7 @@ fn history(runs: &[AppliedRun], common: &GlobalOptions, page: Page) -> String {
         let command = format!("evodoctor fix --online --apply{}", common.connection_arguments());
         out.push_str(&page.command_hint(&command, "goes on with what is not finished", 0));
     }
-    let can_be_undone = |run: &&AppliedRun| {
-        run.undone_at.is_none() && run.closed_at.is_none() && run.superseded_by.is_empty()
-    };
-    if let Some(newest) = runs.iter().find(can_be_undone) {
+    if let Some(newest) = runs.iter().find(|run| run.can_be_undone()) {
         let command = format!(
             "evodoctor undo {}{}",
             newest.series.unwrap_or(newest.run),

@@ -3,23 +3,21 @@
 use std::time::Duration;
 
 use crate::cli::GlobalOptions;
+use crate::report::upgrade::{NOTICED, longest, treated};
 use crate::text::escape::escape_control;
 use crate::upgrade::fix_conflicts::FixConflict;
-use crate::upgrade::locks::{DdlLockMode, MigrationLock, TableWork};
+use crate::upgrade::locks::{MigrationLock, TableWork};
 use crate::upgrade::{MigrationOutcome, PendingMigration, Preflight};
 
 use crate::terminal::page::Page;
 use crate::terminal::style::{COMMAND, DIM, ERROR, GOOD, NAME, PLAIN, WARNING, paint};
-use crate::text::humanize::{format_bytes, format_count, format_estimate, pluralize};
+use crate::text::humanize::{format_bytes, format_estimate, pluralize};
 
 /// More pending migrations than these are not all listed, unless asked with `-v`.
 const LISTED: usize = 10;
 
 /// Tables that a row of the list names.
 const TABLES: usize = 3;
-
-/// Below this, in seconds, nobody notices a lock.
-const NOTICED: f64 = 1.0;
 
 /// The pending migrations, our own fixes that meet them, and what to do before.
 pub fn human(preflight: &Preflight, common: &GlobalOptions, page: Page) -> String {
@@ -31,13 +29,7 @@ pub fn human(preflight: &Preflight, common: &GlobalOptions, page: Page) -> Strin
         let rows: Vec<Vec<String>> = listed.iter().map(|one| row(one)).collect();
         let head = ["migration", "release", "outcome", "what it does", "time"];
         let style = |row: usize, column: usize| match listed.get(row) {
-            Some(one) if column == 2 => {
-                if one.reached {
-                    style(one.outcome)
-                } else {
-                    DIM
-                }
-            }
+            Some(one) if column == 2 => style(one.outcome),
             _ => PLAIN,
         };
         out.push_str(&page.painted_table(&head, &rows, 0, style));
@@ -64,10 +56,12 @@ pub fn human(preflight: &Preflight, common: &GlobalOptions, page: Page) -> Strin
         out.push_str(&page.wrap(note, 0));
     }
     if !preflight.before.is_empty() {
-        out.push_str(&format!("\n{} (--resolve prints just these)\n", paint(NAME, "before the upgrade")));
+        out.push_str(&format!("\n{}\n", paint(NAME, "before the upgrade, in this order")));
+        let again = common.live_connection_arguments();
         for line in &preflight.before {
             let style = if line.starts_with('#') { DIM } else { COMMAND };
-            out.push_str(&format!("  {}\n", paint(style, escape_control(line))));
+            let again = if line.starts_with("evodoctor ") { again.as_str() } else { "" };
+            out.push_str(&format!("  {}{}\n", paint(style, escape_control(line)), paint(style, again)));
         }
     }
     if !out.is_empty() {
@@ -87,11 +81,6 @@ pub(crate) fn meeting(meeting: &FixConflict) -> String {
         (false, false) => "has to be undone before",
     };
     format!("the fix {} of run {} {what} {}", meeting.code, meeting.run, meeting.migration)
-}
-
-/// What to do before, a line for each step.
-pub fn resolve(preflight: &Preflight) -> String {
-    preflight.before.iter().map(|line| format!("{}\n", escape_control(line))).collect()
 }
 
 /// The whole answer in a sentence.
@@ -143,22 +132,11 @@ pub fn summary(preflight: &Preflight, page: Page) -> String {
     page.wrap(&paint(verdict, parts.join("; ")), 0)
 }
 
-/// Of the locks that somebody will notice the one that is held longest.
-fn longest(preflight: &Preflight) -> Option<&MigrationLock> {
-    let locks = preflight.pending.iter().flat_map(|one| &one.locks);
-    locks
-        .filter(|lock| lock.mode > DdlLockMode::RowExclusive && lock.seconds >= NOTICED)
-        .max_by(|a, b| a.seconds.total_cmp(&b.seconds).then(a.bytes.cmp(&b.bytes)))
-}
-
 /// How an outcome looks.
 pub(crate) fn style(outcome: MigrationOutcome) -> anstyle::Style {
     match outcome {
-        MigrationOutcome::Fails => ERROR,
-        MigrationOutcome::LosesData
-        | MigrationOutcome::GoesAstray
-        | MigrationOutcome::Undecided
-        | MigrationOutcome::Blocks => WARNING,
+        MigrationOutcome::Fails | MigrationOutcome::LosesData => ERROR,
+        MigrationOutcome::GoesAstray | MigrationOutcome::Undecided | MigrationOutcome::Blocks => WARNING,
         MigrationOutcome::Passes => PLAIN,
     }
 }
@@ -183,8 +161,7 @@ fn row(one: &PendingMigration) -> Vec<String> {
         MigrationOutcome::Undecided => "undecided".to_owned(),
     };
     let outcome = if one.reached { outcome } else { format!("not reached ({outcome})") };
-    let rows =
-        one.rows.iter().map(|rows| format!("{} {} of {}", rows.action, format_count(rows.count), rows.table));
+    let rows = one.rows.iter().map(treated);
     let mut does: Vec<String> = rows.chain(one.locks.iter().take(TABLES).map(lock)).collect();
     if one.locks.len() > TABLES {
         does.push(format!("and {} more", one.locks.len() - TABLES));

@@ -10,7 +10,7 @@ use crate::report::json_diff::{ChangedPath, diff_paths};
 use crate::terminal::page::{Page, columns};
 use crate::terminal::style::{ADDED, CHANGED, NAME, REMOVED, paint};
 
-/// Samples that are shown of rows that are treated alike.
+/// Samples that are shown of rows that are treated alike, where more than one is asked for.
 const SHOWN: usize = 2;
 
 /// Paths that are shown of one row.
@@ -36,8 +36,12 @@ const TELLING: [&str; 12] = [
 ];
 
 /// The samples of a diff, a line for a row, or for each path of it that changed.
-pub fn render_samples(diff: &RowDiff, page: Page, indent: usize) -> String {
-    diff.sample.iter().take(SHOWN).map(|sample| one(diff, sample, page, indent)).collect()
+pub fn render_samples(diff: &RowDiff, is_full: bool, page: Page, indent: usize) -> String {
+    diff.sample
+        .iter()
+        .take(if is_full { SHOWN } else { 1 })
+        .map(|sample| one(diff, sample, page, indent))
+        .collect()
 }
 
 fn one(diff: &RowDiff, sample: &RowSample, page: Page, indent: usize) -> String {
@@ -161,7 +165,7 @@ mod tests {
             digest: String::new(),
             sample: vec![RowSample { before, after }],
         };
-        strip_styles(&render_samples(&diff, Page { width: 80 }, 0))
+        strip_styles(&render_samples(&diff, true, Page { width: 80 }, 0))
     }
 
     #[test]

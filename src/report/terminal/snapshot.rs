@@ -6,7 +6,6 @@ use crate::cli::GlobalOptions;
 use crate::staging::StagingSnapshot;
 use crate::terminal::page::Page;
 use crate::text::humanize::{format_bytes, format_count, pluralize};
-use crate::text::shell;
 
 /// The result, and the next command.
 pub fn human(snapshot: &StagingSnapshot, common: &GlobalOptions, page: Page) -> String {
@@ -49,9 +48,6 @@ pub fn human(snapshot: &StagingSnapshot, common: &GlobalOptions, page: Page) -> 
         ),
     };
     out.push_str(&page.wrap(&verdict, 0));
-    if !common.quiet {
-        let _ = writeln!(out, "next: evodoctor check --snapshot {}", shell::quote(&snapshot.file));
-    }
     out
 }
 

@@ -12,6 +12,7 @@ mod server_host;
 use std::sync::LazyLock;
 
 use crate::error::sqlstate::lookup;
+use crate::rules::consequence::Consequence;
 use crate::rules::rule::{Rule, Severity};
 
 /// A rule as it is written here.
@@ -39,8 +40,13 @@ impl RuleEntry {
             next => next.to_owned(),
         };
         let why = format!("{} {next}", self.why);
-        Rule::built_in(self.code, self.name, self.severity, self.summary, &why, self.matches)
-            .with_error_patterns(self.answers)
+        let rule = Rule::built_in(self.code, self.name, self.severity, self.summary, &why, self.matches)
+            .with_error_patterns(self.answers);
+        match self.code {
+            "EVO727" => rule.with_consequence(Consequence::LosesData),
+            "EVO746" => rule.with_consequence(Consequence::WrongResults),
+            _ => rule,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use crate::rules::consequence::Consequence;
 use crate::rules::rule::{Rule, Severity};
 
 /// A pending migration fails.
@@ -35,7 +36,8 @@ static RULES: LazyLock<[Rule; 2]> = LazyLock::new(|| {
              of the file stays, but for what stands before a COMMIT of its own. Mend what the error names and rehearse \
              again, or stay on the release you have.",
             &["P3018", "A migration failed to apply", "Database error code"],
-        ),
+        )
+        .with_consequence(Consequence::StopsServer),
         Rule::built_in(
             LOSES,
             "rehearsed-migration-removes-data",
@@ -45,6 +47,7 @@ static RULES: LazyLock<[Rule; 2]> = LazyLock::new(|| {
              this program speak of. The upgrade does the same and keeps no copy. Look at what goes, and copy what you \
              need before the upgrade: CREATE TABLE … AS SELECT … in a schema that is not Evolution's.",
             &["rows are gone after the upgrade", "data loss after the upgrade"],
-        ),
+        )
+        .with_consequence(Consequence::LosesData),
     ]
 });

@@ -177,6 +177,16 @@ pub fn on(url: &str, arguments: &[&str]) -> Run {
     Evodoctor::new(arguments.iter().copied().chain(["--database-url", url])).run()
 }
 
+/// Pipes a script to `sh -e`, with the program in its PATH and the connection string in the variable that Evolution reads.
+pub fn shell(script: &str, url: &str, folder: &Path) -> Run {
+    let program = Path::new(env!("CARGO_BIN_EXE_evodoctor")).parent().expect("a folder");
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap_or_default());
+    let mut command = Command::new("sh");
+    command.arg("-e").current_dir(folder).env_clear().env("PATH", path).env("HOME", folder);
+    command.env("DATABASE_CONNECTION_URI", url);
+    Evodoctor { command, input: script.into() }.run()
+}
+
 /// Starts the program on the database at `url`, and leaves it running.
 pub fn start_on(url: &str, arguments: &[&str]) -> Child {
     Evodoctor::new(arguments.iter().copied().chain(["--database-url", url])).spawn()

@@ -1,0 +1,94 @@
+//! What an upgrade comes to, in one sentence, for every format.
+
+use std::time::Duration;
+
+use crate::rules::rule::Severity;
+use crate::text::humanize::{format_estimate, pluralize};
+use crate::upgrade::locks::{DdlLockMode, MigrationLock};
+use crate::upgrade::{MigrationOutcome, PendingMigration, Preflight, TreatedTable};
+
+use super::Report;
+
+/// Below this, in seconds, nobody notices a lock.
+pub const NOTICED: f64 = 1.0;
+
+/// How an upgrade ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpgradeVerdict {
+    /// How bad that is; `None` where all is well.
+    pub severity: Option<Severity>,
+    /// The sentence, without a full stop.
+    pub sentence: String,
+}
+
+/// How the upgrade of a report ends.
+pub fn verdict(report: &Report, preflight: &Preflight) -> UpgradeVerdict {
+    let Preflight { to, pending, .. } = preflight;
+    let says =
+        |severity, end: &str| UpgradeVerdict { severity, sentence: format!("the upgrade to {to} {end}") };
+    if !preflight.starts {
+        return says(Some(Severity::Error), "does not start: Prisma stops before the first migration");
+    }
+    if let Some(rehearsal) = &preflight.rehearsal {
+        let has = |outcome| rehearsal.files.iter().any(|file| file.outcome == outcome);
+        if has(MigrationOutcome::Fails) {
+            return says(Some(Severity::Error), "fails: its files were run here, and one is refused");
+        }
+        if has(MigrationOutcome::LosesData) {
+            return says(Some(Severity::Error), "loses data: its files were run here");
+        }
+    }
+    let has = |outcome| pending.iter().any(|one| one.outcome == outcome);
+    let loses = if has(MigrationOutcome::LosesData) { ", and it loses data" } else { "" };
+    if let Some(one) = pending.iter().find(|one| one.outcome == MigrationOutcome::Fails) {
+        let sqlstate = one.sqlstate.as_deref().unwrap_or("an error");
+        let end =
+            format!("fails, and the server then does not start{loses}: {} ends with {sqlstate}", one.name);
+        return says(Some(Severity::Error), &end);
+    }
+    if let Some(one) = pending.iter().find(|one| one.outcome == MigrationOutcome::LosesData) {
+        return says(Some(Severity::Error), &format!("succeeds and loses data: {}", loss(one)));
+    }
+    if has(MigrationOutcome::GoesAstray) {
+        return says(Some(Severity::Warning), "succeeds, and a migration is recorded without being done");
+    }
+    if has(MigrationOutcome::Undecided) {
+        return says(Some(Severity::Warning), "could not be predicted whole");
+    }
+    if let Some(lock) = longest(preflight) {
+        let time = format_estimate(Duration::from_secs_f64(lock.seconds));
+        let end = format!("succeeds, and blocks {} on {} for about {time}", lock.mode.blocks(), lock.table);
+        return says(Some(Severity::Warning), &end);
+    }
+    let worst = report.findings.iter().map(|finding| finding.severity).max();
+    if worst.is_some_and(|worst| worst > Severity::Advice) {
+        return says(worst, "succeeds, and something has to be known before");
+    }
+    match pending.as_slice() {
+        [] => UpgradeVerdict { severity: None, sentence: format!("nothing is pending for {to}") },
+        pending => {
+            let seconds: f64 = pending.iter().map(|one| one.seconds).sum();
+            let time = format_estimate(Duration::from_secs_f64(seconds));
+            says(None, &format!("succeeds, in about {time}").replace("about <", "<"))
+        }
+    }
+}
+
+fn loss(one: &PendingMigration) -> String {
+    let rows: Vec<String> = one.rows.iter().map(treated).collect();
+    if rows.is_empty() { one.name.to_owned() } else { format!("it {}", rows.join(", ")) }
+}
+
+/// What happens to rows: `removes 3 rows of Contact`.
+pub fn treated(rows: &TreatedTable) -> String {
+    let (verb, word) = rows.action.split_once('-').unwrap_or((&rows.action, "rows"));
+    format!("{verb} {} of {}", pluralize(rows.count, word.trim_end_matches('s')), rows.table)
+}
+
+/// Of the locks that somebody will notice the one that is held longest.
+pub fn longest(preflight: &Preflight) -> Option<&MigrationLock> {
+    let locks = preflight.pending.iter().flat_map(|one| &one.locks);
+    locks
+        .filter(|lock| lock.mode > DdlLockMode::RowExclusive && lock.seconds >= NOTICED)
+        .max_by(|a, b| a.seconds.total_cmp(&b.seconds).then(a.bytes.cmp(&b.bytes)))
+}
