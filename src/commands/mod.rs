@@ -18,3 +18,4 @@ pub mod proxy_config;
 mod rehearse_migrations;
 pub mod shared;
 pub mod undo;
+mod way_back;

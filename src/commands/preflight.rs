@@ -9,6 +9,7 @@ use super::rehearse_migrations;
 use super::shared::code_filter::CodeFilter;
 use super::shared::connect::DatabaseContext;
 use super::shared::emit_report::emit_report;
+use super::way_back;
 use crate::checks::context::CheckContext;
 use crate::cli::{self, GlobalOptions};
 use crate::database::catalog;
@@ -56,7 +57,9 @@ pub async fn examine(args: &cli::PreflightArgs, common: &GlobalOptions) -> Resul
         })
     };
     let target = to.or_else(by_folder).unwrap_or_else(usual);
-    refuse_downgrade(&opened, target)?;
+    if let Some(newer) = way_back::newer_migrations(&opened, target) {
+        return way_back::examine(opened, target, newer, args, common, &selection).await;
+    }
     let scope = CheckContext::new(&opened.catalog, opened.release_range(), &opened.server.role);
     let connection = opened.session.connection();
     let Prediction { preflight: mut answer, mut checks, mut findings, is_connected } =
@@ -130,56 +133,4 @@ pub fn target(version: &str) -> Result<Release> {
             format!("{near}known are {}", known.join(", ")),
         )
     })
-}
-
-/// Upstream has no way back: an older server runs on the newer tables, or does not.
-///
-/// # Errors
-/// When the target is older than the database; the migrations between are named.
-pub fn refuse_downgrade(opened: &DatabaseContext, target: Release) -> Result<()> {
-    let Some(range) = opened.release_range().filter(|range| target < range.from) else { return Ok(()) };
-    let is_applied =
-        |name: &str| opened.history.as_ref().is_some_and(|history| history.applied.contains(name));
-    let between: Vec<&str> = range
-        .from
-        .migrations()
-        .filter(|migration| migration.since() > target && is_applied(&migration.name))
-        .map(|migration| migration.name.as_str())
-        .collect();
-    // EVO613's fix records content of 2.3.5 for 2.3.4: nothing separates them but that.
-    if between.is_empty() {
-        return Ok(());
-    }
-    Err(user_error(
-        format!(
-            "this database is of {range}, and {target} is older: upstream has no way back from {}: {}{}",
-            if between.len() == 1 { "this migration" } else { "these migrations" },
-            between.join(", "),
-            older_server(target, range.from)
-        ),
-        format!("restore a backup from before the upgrade, or name a release from {} on", range.from),
-    ))
-}
-
-/// What is known of an older server on newer tables: runs of the real servers, with 82 to 92 calls over all features each, and
-/// the writes that WhatsApp's side makes.
-fn older_server(server: Release, tables: Release) -> String {
-    const SEEN: &[(&str, &[&str])] = &[
-        ("2.1.1", &["2.2.3", "2.3.7", "2.4.0-rc2"]),
-        ("2.2.3", &["2.3.7", "2.4.0-rc2"]),
-        ("2.3.7", &["2.4.0-rc2"]),
-    ];
-    // Releases with the same migrations have the same tables.
-    let same = |version: &str, release: Release| {
-        Release::find(version).is_some_and(|known| known.migrations().count() == release.migrations().count())
-    };
-    let is_seen =
-        SEEN.iter().any(|(old, new)| same(old, server) && new.iter().any(|version| same(version, tables)));
-    if is_seen {
-        format!(
-            "; the tables need none: the server of {server} was seen to answer on those of {tables} exactly as on its own"
-        )
-    } else {
-        String::new()
-    }
 }

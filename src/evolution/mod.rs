@@ -8,3 +8,4 @@ pub mod release;
 pub mod route_pattern;
 pub mod routes;
 pub mod schema;
+pub mod servers;

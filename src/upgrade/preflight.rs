@@ -12,6 +12,7 @@ use super::fix_conflicts::{self, FixConflict};
 use super::hazard::{HazardContext, HazardFinding, all_hazards};
 use super::locks::{TableWork, migration_locks};
 use super::read_speed::ReadSpeed;
+use super::release_notes::release_notes;
 use super::simulate::{RejectedStep, object, simulate};
 use super::{MigrationOutcome, PendingMigration, Preflight, TreatedTable};
 use crate::checks::check::{self, Check};
@@ -158,7 +159,8 @@ pub async fn predict_upgrade(
         fixes: meetings,
         speed,
         before,
-        notes: super::release_notes::release_notes(target),
+        notes: release_notes(target),
+        way_back: None,
         rehearsal: None,
     };
     Ok(Prediction { preflight, checks, findings, is_connected: asking.ended.is_none() })

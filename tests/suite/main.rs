@@ -57,3 +57,4 @@ mod trust;
 mod undo;
 mod upgrades;
 mod waiting;
+mod way_back;

@@ -26,6 +26,7 @@ mod migrations;
 mod text;
 mod timeline;
 mod verdict;
+mod way_back;
 
 use verdict::PageVerdict;
 
@@ -118,7 +119,10 @@ fn parts(outline: &ReportView<'_>, verdict: &PageVerdict) -> Vec<PageSection> {
             if let Some(rehearsal) = &preflight.rehearsal {
                 add("rehearsal", "What the files did", migrations::rehearsed(rehearsal));
             }
-            add("migrations", "Pending migrations", migrations::pending(preflight));
+            match &preflight.way_back {
+                Some(answer) => add("way-back", "An older server on these tables", way_back::section(answer)),
+                None => add("migrations", "Pending migrations", migrations::pending(preflight)),
+            }
         }
         Detail::Logs(read) => add("timeline", "When, who and where", timeline::section(outline, read)),
         Detail::History { runs } => add("runs", "Runs", lists::runs(runs)),

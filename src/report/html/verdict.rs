@@ -235,6 +235,10 @@ fn sentence_of(text: &str) -> String {
 }
 
 fn upgraded(preflight: &Preflight, summary: &Summary) -> (String, Vec<String>) {
+    if let Some(answer) = &preflight.way_back {
+        let sentence = crate::report::terminal::way_back::sentence(answer);
+        return (super::way_back::heading(answer), vec![format!("{}.", sentence_of(&sentence))]);
+    }
     let Preflight { to, pending, .. } = preflight;
     let first = |outcome| pending.iter().find(|one| one.outcome == outcome);
     let refused = |rehearsal: &MigrationRehearsal| {

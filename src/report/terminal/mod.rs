@@ -8,6 +8,7 @@ pub mod preflight;
 pub mod rehearsal;
 pub mod row_diff;
 pub mod sparkline;
+pub mod way_back;
 
 use serde_json::Value;
 

@@ -8,6 +8,7 @@ use crate::upgrade::fix_conflicts::FixConflict;
 use crate::upgrade::locks::{DdlLockMode, MigrationLock, TableWork};
 use crate::upgrade::{MigrationOutcome, PendingMigration, Preflight};
 
+use super::way_back;
 use crate::terminal::page::Page;
 use crate::terminal::style::{COMMAND, DIM, ERROR, GOOD, NAME, PLAIN, WARNING, paint};
 use crate::text::humanize::{format_bytes, format_count, format_estimate, pluralize};
@@ -23,6 +24,9 @@ const NOTICED: f64 = 1.0;
 
 /// The pending migrations, our own fixes that meet them, and what to do before.
 pub fn human(preflight: &Preflight, common: &GlobalOptions, page: Page) -> String {
+    if let Some(answer) = &preflight.way_back {
+        return way_back::human(answer, &preflight.before, &preflight.notes, common.verbose > 0, page);
+    }
     let mut out = String::new();
     let is_listed =
         |one: &&PendingMigration| preflight.pending.len() <= LISTED || common.verbose > 0 || !is_quiet(one);
@@ -96,6 +100,9 @@ pub fn resolve(preflight: &Preflight) -> String {
 
 /// The whole answer in a sentence.
 pub fn summary(preflight: &Preflight, page: Page) -> String {
+    if let Some(answer) = &preflight.way_back {
+        return way_back::summary(answer, page);
+    }
     let Preflight { to, applied, total, pending, .. } = preflight;
     if let Some(rehearsal) = preflight.rehearsal.as_ref().filter(|_| preflight.starts) {
         let worst = rehearsal.files.iter().map(|file| file.outcome);
