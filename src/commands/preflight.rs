@@ -9,7 +9,7 @@ use super::rehearse_migrations;
 use super::shared::code_filter::CodeFilter;
 use super::shared::connect::DatabaseContext;
 use super::shared::emit_report::emit_report;
-use super::way_back;
+use super::{keep, way_back};
 use crate::checks::context::CheckContext;
 use crate::cli::{self, GlobalOptions};
 use crate::database::catalog;
@@ -22,6 +22,7 @@ use crate::rules::finding::{CheckReport, Finding};
 use crate::rules::registry;
 use crate::rules::rule::Severity;
 use crate::text::suggest::closest_match;
+use crate::upgrade::MigrationOutcome;
 use crate::upgrade::preflight::{self, Prediction};
 use crate::upgrade::rehearsal::compare_prediction;
 
@@ -45,6 +46,7 @@ pub async fn run(args: &cli::PreflightArgs, common: &GlobalOptions) -> Result<Ex
 /// When the release is not known or older than the database, there is no database to examine, or files are to be
 /// rehearsed and cannot be.
 pub async fn examine(args: &cli::PreflightArgs, common: &GlobalOptions) -> Result<Report> {
+    keep::expect_applicable(args, common)?;
     let selection = CodeFilter::new(common)?;
     let to = args.to.as_deref().map(target).transpose()?;
     let folder = rehearse_migrations::read_migration_dir(args, common)?;
@@ -66,10 +68,22 @@ pub async fn examine(args: &cli::PreflightArgs, common: &GlobalOptions) -> Resul
         preflight::predict_upgrade(connection, &scope, opened.history.as_ref(), target).await?;
     dry_run::mark_untreatable(&mut findings, &scope);
     fix::annotate(&mut findings);
-    let mut rows = None;
+    let (mut rows, mut plan) = (None, None);
     if is_connected {
+        if args.keep {
+            let history = opened.history.as_ref();
+            plan = Some(keep::plan(connection, &opened.catalog, history, target, &answer, args.apply).await?);
+        }
         rows = catalog::migration_history(connection, &opened.catalog).await?;
         opened.session.end_snapshot().await?;
+    }
+    let has_pending = !answer.pending.is_empty();
+    if let Some(plan) = plan {
+        answer.keep = Some(keep::apply(&mut opened, plan, args, has_pending).await?);
+    } else if answer.pending.iter().any(|one| one.outcome == MigrationOutcome::LosesData) {
+        answer.notes.push(format!(
+            "what goes can be kept: evodoctor preflight --to {target} --keep shows it, --apply copies it"
+        ));
     }
     if let Some(folder) = &folder {
         opened.expect_primary()?;

@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use super::fix_online;
 use super::shared::apply::{self, dry_run_with_retry};
 use super::shared::connect::DatabaseContext;
+use super::{fix_online, undo_kept};
 use crate::cli::{self, GlobalOptions};
 use crate::exit_code::Exit;
 use crate::repair::ledger::AppliedRun;
@@ -18,6 +18,12 @@ use crate::report::{Change, Detail, Report, RunInfo};
 /// When there is no such run, or rows no longer allow it: they are named, and nothing is changed.
 pub async fn run(args: &cli::UndoArgs, common: &GlobalOptions) -> Result<Exit> {
     let mut opened = DatabaseContext::connect_for_write(common, args.apply).await?;
+    if let Some(schema) = &args.into_schema {
+        return undo_kept::into_schema(&mut opened, schema, args, common).await;
+    }
+    if let Some(kept) = undo_kept::find(&mut opened, args.run).await? {
+        return undo_kept::run(&mut opened, &kept, args, common).await;
+    }
     let subject = opened.change_target();
     if args.apply {
         fix_online::drop_leftovers(&mut opened, &subject, args.run, args.waiting.wait).await?;

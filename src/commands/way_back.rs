@@ -81,6 +81,7 @@ pub async fn examine(
         speed: None,
         before: before(&answer, target),
         notes: release_notes(target),
+        keep: None,
         way_back: Some(answer),
         rehearsal: None,
     };

@@ -160,6 +160,7 @@ pub async fn predict_upgrade(
         speed,
         before,
         notes: release_notes(target),
+        keep: None,
         way_back: None,
         rehearsal: None,
     };
@@ -167,10 +168,7 @@ pub async fn predict_upgrade(
 }
 
 /// The target's migrations that are not applied. Without a history none can be named: what is there is not known.
-pub(super) fn pending_migrations(
-    history: Option<&MigrationHistory>,
-    target: Release,
-) -> Vec<&'static Migration> {
+pub fn pending_migrations(history: Option<&MigrationHistory>, target: Release) -> Vec<&'static Migration> {
     let Some(history) = history else { return Vec::new() };
     target.migrations().filter(|migration| !history.applied.contains(&migration.name)).collect()
 }

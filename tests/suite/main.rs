@@ -27,6 +27,7 @@ mod hazards;
 mod hostile;
 mod html;
 mod json_contract;
+mod keep;
 mod locked_time;
 mod logs;
 mod merged_duplicates;

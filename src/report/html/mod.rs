@@ -20,6 +20,7 @@ mod change;
 mod checks;
 mod findings;
 mod head;
+mod keep;
 mod lists;
 mod map;
 mod migrations;
@@ -123,6 +124,7 @@ fn parts(outline: &ReportView<'_>, verdict: &PageVerdict) -> Vec<PageSection> {
                 Some(answer) => add("way-back", "An older server on these tables", way_back::section(answer)),
                 None => add("migrations", "Pending migrations", migrations::pending(preflight)),
             }
+            add("keep", "What is kept", preflight.keep.as_ref().and_then(keep::section));
         }
         Detail::Logs(read) => add("timeline", "When, who and where", timeline::section(outline, read)),
         Detail::History { runs } => add("runs", "Runs", lists::runs(runs)),

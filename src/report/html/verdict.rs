@@ -278,7 +278,10 @@ fn changed(report: &Report, change: &Change) -> (String, Vec<String>) {
     let sentence = match (fixes, change.run.id) {
         (0, _) if change.left.is_empty() => "Nothing to do".to_owned(),
         (0, _) => "Nothing that evodoctor could repair by itself".to_owned(),
-        (_, Some(run)) if change.run.applied && report.command == "undo" => format!("Run {run} is undone"),
+        (_, Some(run)) if change.run.applied && report.command == "undo" => {
+            let code = change.fixes.first().map(|fix| fix.code.as_str());
+            format!("Run {run} is {}", crate::report::terminal::keep::outcome("undo", code))
+        }
         (_, Some(run)) if change.run.applied => format!("Run {run} is applied and committed"),
         (1, _) => format!("1 {one} was rehearsed and rolled back"),
         _ => format!("{fixes} {several} were rehearsed and rolled back"),

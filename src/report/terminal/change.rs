@@ -9,7 +9,7 @@ use crate::repair::quarantine::RowAction;
 use crate::text::escape::escape_control;
 
 use crate::report::terminal::check::undecided;
-use crate::report::terminal::row_diff;
+use crate::report::terminal::{keep, row_diff};
 use crate::report::{Change, Report};
 use crate::terminal::page::Page;
 use crate::terminal::style::{self, ERROR, GOOD, NAME, WARNING, paint};
@@ -34,7 +34,8 @@ pub(crate) fn human(report: &Report, change: &Change, common: &GlobalOptions, pa
         }
         out.push_str(&undecided(report, page));
     }
-    let what = if report.command == "undo" { "undone" } else { "applied" };
+    let code = change.fixes.first().map(|fix| fix.code.as_str());
+    let what = keep::outcome(report.command, code);
     match change.run.id {
         Some(run) if change.run.applied => {
             out.push_str(&paint(GOOD, format!("{what}: run {run}, committed\n")));

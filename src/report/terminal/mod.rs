@@ -3,6 +3,7 @@
 pub mod change;
 pub mod check;
 pub mod explain;
+pub mod keep;
 pub mod logs;
 pub mod preflight;
 pub mod rehearsal;
@@ -182,11 +183,7 @@ fn history(runs: &[AppliedRun], common: &GlobalOptions, page: Page) -> String {
                 run.applied_at.clone(),
                 run.applied_by.clone(),
                 run.target_schema.clone(),
-                run.fixes
-                    .iter()
-                    .map(|fix| format!("{} v{}", fix.code, fix.version))
-                    .collect::<Vec<_>>()
-                    .join(", ")
+                run.fixes.iter().map(keep::label).collect::<Vec<_>>().join(", ")
                     + &run.series.map(|first| format!(" (batches of {first})")).unwrap_or_default()
                     + if run.unfinished.is_empty() { "" } else { " (not finished)" },
                 format_count(run.quarantined),

@@ -8,7 +8,7 @@ use crate::upgrade::fix_conflicts::FixConflict;
 use crate::upgrade::locks::{DdlLockMode, MigrationLock, TableWork};
 use crate::upgrade::{MigrationOutcome, PendingMigration, Preflight};
 
-use super::way_back;
+use super::{keep, way_back};
 use crate::terminal::page::Page;
 use crate::terminal::style::{COMMAND, DIM, ERROR, GOOD, NAME, PLAIN, WARNING, paint};
 use crate::text::humanize::{format_bytes, format_count, format_estimate, pluralize};
@@ -66,6 +66,9 @@ pub fn human(preflight: &Preflight, common: &GlobalOptions, page: Page) -> Strin
     }
     for note in &preflight.notes {
         out.push_str(&page.wrap(note, 0));
+    }
+    if let Some(kept) = &preflight.keep {
+        out.push_str(&keep::human(kept, preflight.to, page));
     }
     if !preflight.before.is_empty() {
         out.push_str(&format!("\n{} (--resolve prints just these)\n", paint(NAME, "before the upgrade")));
@@ -130,7 +133,10 @@ pub fn summary(preflight: &Preflight, page: Page) -> String {
         parts.push("one is recorded without being done".to_owned());
     }
     if has(MigrationOutcome::LosesData) {
-        parts.push("data is lost".to_owned());
+        let kept = preflight.keep.as_ref().and_then(|keep| keep.run);
+        parts.push(
+            kept.map_or("data is lost".to_owned(), |run| format!("data goes, and is kept by run {run}")),
+        );
     }
     parts.extend(longest(preflight).map(|lock| {
         format!(
