@@ -18,6 +18,7 @@ pub mod preflight;
 pub mod proxy_config;
 mod rehearse_migrations;
 pub mod shared;
+mod traffic;
 pub mod undo;
 mod undo_kept;
 mod way_back;

@@ -9,7 +9,7 @@ use super::rehearse_migrations;
 use super::shared::code_filter::CodeFilter;
 use super::shared::connect::DatabaseContext;
 use super::shared::emit_report::emit_report;
-use super::{keep, way_back};
+use super::{keep, traffic, way_back};
 use crate::checks::context::CheckContext;
 use crate::cli::{self, GlobalOptions};
 use crate::database::catalog;
@@ -22,9 +22,9 @@ use crate::rules::finding::{CheckReport, Finding};
 use crate::rules::registry;
 use crate::rules::rule::Severity;
 use crate::text::suggest::closest_match;
-use crate::upgrade::MigrationOutcome;
 use crate::upgrade::preflight::{self, Prediction};
 use crate::upgrade::rehearsal::compare_prediction;
+use crate::upgrade::window::{locked_tables, upgrade_window};
 
 /// Examines and reports.
 ///
@@ -47,6 +47,7 @@ pub async fn run(args: &cli::PreflightArgs, common: &GlobalOptions) -> Result<Ex
 /// rehearsed and cannot be.
 pub async fn examine(args: &cli::PreflightArgs, common: &GlobalOptions) -> Result<Report> {
     keep::expect_applicable(args, common)?;
+    let traffic = traffic::read(&args.traffic).await?;
     let selection = CodeFilter::new(common)?;
     let to = args.to.as_deref().map(target).transpose()?;
     let folder = rehearse_migrations::read_migration_dir(args, common)?;
@@ -80,10 +81,6 @@ pub async fn examine(args: &cli::PreflightArgs, common: &GlobalOptions) -> Resul
     let has_pending = !answer.pending.is_empty();
     if let Some(plan) = plan {
         answer.keep = Some(keep::apply(&mut opened, plan, args, has_pending).await?);
-    } else if answer.pending.iter().any(|one| one.outcome == MigrationOutcome::LosesData) {
-        answer.notes.push(format!(
-            "what goes can be kept: evodoctor preflight --to {target} --keep shows it, --apply copies it"
-        ));
     }
     if let Some(folder) = &folder {
         opened.expect_primary()?;
@@ -102,6 +99,10 @@ pub async fn examine(args: &cli::PreflightArgs, common: &GlobalOptions) -> Resul
         answer.rehearsal = Some(rehearsal);
     }
 
+    if let Some(traffic) = &traffic {
+        let (locks, seconds, measured) = locked_tables(&answer);
+        answer.traffic = Some(upgrade_window(&locks, seconds, measured, traffic));
+    }
     if target.requirement() == Some(Requirement::Licence) && !answer.pending.is_empty() {
         let (check, finding) = licence(target);
         checks.push(check);

@@ -82,6 +82,7 @@ pub async fn examine(
         before: before(&answer, target),
         notes: release_notes(target),
         keep: None,
+        traffic: None,
         way_back: Some(answer),
         rehearsal: None,
     };

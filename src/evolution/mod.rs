@@ -6,6 +6,7 @@ pub mod migration_steps;
 pub mod phone;
 pub mod release;
 pub mod route_pattern;
+pub mod route_tables;
 pub mod routes;
 pub mod schema;
 pub mod servers;

@@ -4,7 +4,8 @@
 //! [`catalog_state`] is what a migration meets, [`simulate`] says which of its steps Postgres refuses, [`locks`] what each locks and
 //! rewrites, [`hazard`] asks the rows, [`already_applied`] compares what is there already with what it would make, [`fix_conflicts`] looks at our
 //! own ledger, and [`preflight`] puts it together. [`rehearsal`] runs the files themselves. [`hazard_detector`] lets `fix` take a
-//! hazard away. [`keep`] copies what goes into the quarantine before. [`way_back`] is about the other direction: an older server on these tables.
+//! hazard away. [`keep`] copies what goes into the quarantine before, [`window`] holds the locks against a log's traffic, and [`outcome`] says
+//! afterwards what came of it. [`way_back`] is about the other direction: an older server on these tables.
 
 use serde::Serialize;
 
@@ -15,12 +16,14 @@ pub mod hazard;
 pub mod hazard_detector;
 pub mod keep;
 pub mod locks;
+pub mod outcome;
 pub mod preflight;
 pub mod read_speed;
 pub mod rehearsal;
 pub mod release_notes;
 pub mod simulate;
 pub mod way_back;
+pub mod window;
 
 /// What `preflight` says beside its findings.
 #[derive(Debug, Serialize)]
@@ -47,6 +50,9 @@ pub struct Preflight {
     /// What the upgrade destroys and can be kept, where that is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<keep::KeepReport>,
+    /// The hours of the week with the requests that would wait, where a log was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<window::UpgradeWindow>,
     /// How the server of an older release does on these tables, where one is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub way_back: Option<way_back::WayBack>,

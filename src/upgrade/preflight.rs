@@ -161,6 +161,7 @@ pub async fn predict_upgrade(
         before,
         notes: release_notes(target),
         keep: None,
+        traffic: None,
         way_back: None,
         rehearsal: None,
     };

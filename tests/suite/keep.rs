@@ -129,9 +129,7 @@ async fn what_an_upgrade_destroys_is_kept_and_comes_back_where_it_has_a_place() 
     assert!(keep["bytes"].as_i64() > Some(0) && keep["seconds"].as_f64() > Some(0.0), "{keep}");
     let ours = "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'evodoctor'";
     assert!(rows(&mut connection, ours).await.is_empty());
-    on(&url, &["preflight", "--to", "2.3.7"])
-        .ends(1)
-        .says(&["evodoctor preflight --to 2.3.7 --keep shows it"]);
+    on(&url, &["preflight", "--to", "2.3.7"]).ends(1).says(&["next: evodoctor preflight --to 2.3.7 --keep"]);
 
     // In batches of two rows.
     on(&url, &["preflight", "--to", "2.3.7", "--keep", "--apply", "--batch", "2"]).ends(1).says(&[
@@ -142,9 +140,24 @@ async fn what_an_upgrade_destroys_is_kept_and_comes_back_where_it_has_a_place() 
     on(&url, &["history"]).ends(0).says(&["kept before 2.3.7"]);
     assert_eq!(contents(&mut connection, SCHEMA).await, before, "Evolution's own rows stay as they are");
     on(&url, &["undo", "1"]).ends(0).says(&["nothing of them is gone yet"]);
+    let outcome = || on(&url, &["check", "--format", "json", "--fail-on", "never"]).json()["upgrade"].clone();
+    assert_eq!(outcome(), Value::Null, "the upgrade is still to come");
 
     let target = Release::find("2.3.7").expect("known");
     upgrade(&mut connection, SCHEMA, target).await.expect("the upgrade passes");
+    let upgraded = outcome();
+    let fewer: Vec<&str> = upgraded["fewer"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|one| one["table"].as_str())
+        .collect();
+    assert_eq!(fewer, ["Chat", "Contact", "DifySession", "OpenaiSession", "TypebotSession"]);
+    assert_eq!((&upgraded["succeeded"], &upgraded["as_predicted"]), (&json!(true), &json!(true)));
+    on(&url, &["check", "--fail-on", "never"]).ends(0).says(&[
+        "upgrade to 2.3.7 succeeded (before: 2.0.8-rc to 2.0.9-rc), no migration failed; rows as predicted: Chat 8 → 5, Contact 6 → 4",
+        "left to do: evodoctor undo 1",
+    ]);
     // One chat was used since: what is in it stays.
     execute(
         &mut connection,
@@ -193,6 +206,13 @@ async fn what_an_upgrade_destroys_is_kept_and_comes_back_where_it_has_a_place() 
     assert_eq!(row(&mut connection, touched).await["labels"], json!(["9"]));
     let contact = r#"SELECT "pushName", "profilePicUrl" FROM "Contact" WHERE "remoteJid" = 'twice'"#;
     assert_eq!(row(&mut connection, contact).await, json!({"pushName": "Ada", "profilePicUrl": "http://x"}));
+
+    // Rows that go for another reason are not what was predicted.
+    execute(&mut connection, r#"DELETE FROM "Webhook""#).await;
+    let outcome = outcome();
+    assert_eq!(outcome["as_predicted"], false);
+    on(&url, &["check", "--fail-on", "never"])
+        .says(&["FEWER rows than predicted", "Webhook 3 → 0 (0 predicted to go)"]);
 
     // Once more there is nothing to do, and the rest is still there.
     let again = on(&url, &["undo", "1", "--apply", "--format", "json"]).ends(0).json();

@@ -59,3 +59,4 @@ mod undo;
 mod upgrades;
 mod waiting;
 mod way_back;
+mod window;

@@ -28,6 +28,7 @@ mod text;
 mod timeline;
 mod verdict;
 mod way_back;
+mod window;
 
 use verdict::PageVerdict;
 
@@ -111,7 +112,11 @@ fn parts(outline: &ReportView<'_>, verdict: &PageVerdict) -> Vec<PageSection> {
         parts.extend(body.map(|body| PageSection::new(id, title, &body)));
     };
     match &outline.report.detail {
-        Detail::Check {} => add("map", "Where it is", map::section(outline)),
+        Detail::Check {} => {
+            let upgrade = outline.report.upgrade.as_ref().map(crate::report::terminal::upgrade::sentence);
+            add("upgrade", "The last upgrade", upgrade.map(|line| html! { p.lead { (text::prose(&line)) } }));
+            add("map", "Where it is", map::section(outline));
+        }
         Detail::Change(change) => {
             add("changes", "What changes", change::section(change, &mut budget));
             add("map", "Where it is", map::section(outline).filter(|_| !outline.told.is_empty()));
@@ -124,6 +129,7 @@ fn parts(outline: &ReportView<'_>, verdict: &PageVerdict) -> Vec<PageSection> {
                 Some(answer) => add("way-back", "An older server on these tables", way_back::section(answer)),
                 None => add("migrations", "Pending migrations", migrations::pending(preflight)),
             }
+            add("window", "When to upgrade", preflight.traffic.as_ref().and_then(window::section));
             add("keep", "What is kept", preflight.keep.as_ref().and_then(keep::section));
         }
         Detail::Logs(read) => add("timeline", "When, who and where", timeline::section(outline, read)),

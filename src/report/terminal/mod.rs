@@ -9,7 +9,9 @@ pub mod preflight;
 pub mod rehearsal;
 pub mod row_diff;
 pub mod sparkline;
+pub mod upgrade;
 pub mod way_back;
+pub mod window;
 
 use serde_json::Value;
 
@@ -109,6 +111,7 @@ fn heading(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> Stri
     } else if report.database.is_some() {
         lines.push(("release", "unknown: there is no _prisma_migrations table".to_owned()));
     }
+    lines.extend(report.upgrade.iter().map(|outcome| ("upgrade", upgrade::sentence(outcome))));
     if let Some(config) = &report.config {
         let environment = config.environment.as_ref().map(|name| format!(", environment {name}"));
         lines.push(("settings", config.file.clone() + &environment.unwrap_or_default()));

@@ -8,7 +8,7 @@ use crate::upgrade::fix_conflicts::FixConflict;
 use crate::upgrade::locks::{DdlLockMode, MigrationLock, TableWork};
 use crate::upgrade::{MigrationOutcome, PendingMigration, Preflight};
 
-use super::{keep, way_back};
+use super::{keep, way_back, window};
 use crate::terminal::page::Page;
 use crate::terminal::style::{COMMAND, DIM, ERROR, GOOD, NAME, PLAIN, WARNING, paint};
 use crate::text::humanize::{format_bytes, format_count, format_estimate, pluralize};
@@ -67,8 +67,20 @@ pub fn human(preflight: &Preflight, common: &GlobalOptions, page: Page) -> Strin
     for note in &preflight.notes {
         out.push_str(&page.wrap(note, 0));
     }
-    if let Some(kept) = &preflight.keep {
-        out.push_str(&keep::human(kept, preflight.to, page));
+    if let Some(found) = &preflight.traffic {
+        out.push_str(&window::human(found, page));
+    }
+    match &preflight.keep {
+        Some(kept) => out.push_str(&keep::human(kept, preflight.to, page)),
+        None if preflight.pending.iter().any(|one| one.outcome == MigrationOutcome::LosesData) => {
+            let command = format!("evodoctor preflight --to {} --keep", preflight.to);
+            out.push_str(&page.command_hint(
+                &command,
+                "shows what goes, and with --apply keeps a copy of it",
+                0,
+            ));
+        }
+        None => {}
     }
     if !preflight.before.is_empty() {
         out.push_str(&format!("\n{} (--resolve prints just these)\n", paint(NAME, "before the upgrade")));
