@@ -21,6 +21,7 @@ mod sanitize;
 pub mod source;
 pub mod timeline;
 pub mod timestamp;
+pub mod traffic;
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;

@@ -48,6 +48,22 @@ pub struct PreflightArgs {
     /// The directory is prisma/postgresql-migrations of an image or a checkout of Evolution API.
     #[arg(long, value_name = "DIR", conflicts_with = "targets")]
     pub migrations: Option<PathBuf>,
+    /// Find the best hour for the upgrade in an access log
+    ///
+    /// A * in a file's name stands for anything. The formats are those of `evodoctor logs`.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["targets", "resolve"])]
+    pub traffic: Vec<PathBuf>,
+    /// Show what the upgrade destroys; with --apply keep a copy of it
+    ///
+    /// The copies are in the quarantine, as a run of the ledger. After the upgrade `undo` brings back what has a place.
+    #[arg(long, conflicts_with_all = ["targets", "migrations", "resolve"])]
+    pub keep: bool,
+    /// Commit instead of only counting, with --keep
+    #[arg(long, requires = "keep")]
+    pub apply: bool,
+    /// Rows in a transaction, with --keep
+    #[arg(long, value_name = "SIZE", requires = "keep", default_value = "20000")]
+    pub batch: std::num::NonZeroU32,
     /// Allow --migrations on a live database (rolled back; blocks Evolution)
     #[arg(long, requires = "migrations")]
     pub rehearse_on_live: bool,

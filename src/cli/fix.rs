@@ -97,6 +97,9 @@ pub struct UndoArgs {
     /// Commit instead of rolling back
     #[arg(long)]
     pub apply: bool,
+    /// Lay the rows of the run out as tables of a new schema instead
+    #[arg(long, value_name = "NAME")]
+    pub into_schema: Option<String>,
     /// How long to wait for others.
     #[command(flatten)]
     pub waiting: LockWaitArgs,

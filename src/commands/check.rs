@@ -22,6 +22,7 @@ use crate::exit_code::Exit;
 use crate::repair::{dry_run, fix};
 use crate::report::{Detail, Report};
 use crate::rules::environment::damaged_files;
+use crate::upgrade::outcome::upgrade_outcome;
 
 /// Examines and reports.
 ///
@@ -65,13 +66,17 @@ pub async fn examine(args: &cli::CheckArgs, common: &GlobalOptions) -> Result<Re
     more.retain(|finding| selection.matches(&finding.code));
     checks.extend(more_checks);
     findings.extend(more);
+    let mut upgrade = None;
     if is_connected {
+        upgrade =
+            upgrade_outcome(opened.session.connection(), &opened.catalog, opened.history.as_ref()).await?;
         opened.session.end_snapshot().await?;
     }
 
     let mut report = Report::new("check", Detail::Check {}).with_examination(checks, findings);
     report.database = Some(opened.database_info());
     report.release = opened.release_info();
+    report.upgrade = upgrade;
     Ok(report.with_policy(common))
 }
 

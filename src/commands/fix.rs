@@ -10,6 +10,7 @@ use super::preflight;
 use super::shared::apply::{self, CommitOutcome, dry_run_with_retry};
 use super::shared::code_filter::{self, CodeFilter};
 use super::shared::connect::{DatabaseContext, expect_live};
+use super::way_back;
 use crate::checks::check::all_checks;
 use crate::checks::detector::Detector;
 use crate::cli::{self, GlobalOptions};
@@ -74,7 +75,7 @@ pub async fn run(args: &cli::FixArgs, common: &GlobalOptions) -> Result<Exit> {
         }
     }
     if !hazards.chosen.is_empty() {
-        preflight::refuse_downgrade(&opened, hazards.target)?;
+        way_back::refuse_downgrade(&opened, hazards.target)?;
     }
     let considered = |code: &String| match named.as_slice() {
         [] => selection.matches(code) && !code_filter::needs_explicit_code(code),

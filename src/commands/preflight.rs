@@ -9,6 +9,7 @@ use super::rehearse_migrations;
 use super::shared::code_filter::CodeFilter;
 use super::shared::connect::DatabaseContext;
 use super::shared::emit_report::emit_report;
+use super::{keep, traffic, way_back};
 use crate::checks::context::CheckContext;
 use crate::cli::{self, GlobalOptions};
 use crate::database::catalog;
@@ -23,6 +24,7 @@ use crate::rules::rule::Severity;
 use crate::text::suggest::closest_match;
 use crate::upgrade::preflight::{self, Prediction};
 use crate::upgrade::rehearsal::compare_prediction;
+use crate::upgrade::window::{locked_tables, upgrade_window};
 
 /// Examines and reports.
 ///
@@ -44,6 +46,8 @@ pub async fn run(args: &cli::PreflightArgs, common: &GlobalOptions) -> Result<Ex
 /// When the release is not known or older than the database, there is no database to examine, or files are to be
 /// rehearsed and cannot be.
 pub async fn examine(args: &cli::PreflightArgs, common: &GlobalOptions) -> Result<Report> {
+    keep::expect_applicable(args, common)?;
+    let traffic = traffic::read(&args.traffic).await?;
     let selection = CodeFilter::new(common)?;
     let to = args.to.as_deref().map(target).transpose()?;
     let folder = rehearse_migrations::read_migration_dir(args, common)?;
@@ -56,17 +60,27 @@ pub async fn examine(args: &cli::PreflightArgs, common: &GlobalOptions) -> Resul
         })
     };
     let target = to.or_else(by_folder).unwrap_or_else(usual);
-    refuse_downgrade(&opened, target)?;
+    if let Some(newer) = way_back::newer_migrations(&opened, target) {
+        return way_back::examine(opened, target, newer, args, common, &selection).await;
+    }
     let scope = CheckContext::new(&opened.catalog, opened.release_range(), &opened.server.role);
     let connection = opened.session.connection();
     let Prediction { preflight: mut answer, mut checks, mut findings, is_connected } =
         preflight::predict_upgrade(connection, &scope, opened.history.as_ref(), target).await?;
     dry_run::mark_untreatable(&mut findings, &scope);
     fix::annotate(&mut findings);
-    let mut rows = None;
+    let (mut rows, mut plan) = (None, None);
     if is_connected {
+        if args.keep {
+            let history = opened.history.as_ref();
+            plan = Some(keep::plan(connection, &opened.catalog, history, target, &answer, args.apply).await?);
+        }
         rows = catalog::migration_history(connection, &opened.catalog).await?;
         opened.session.end_snapshot().await?;
+    }
+    let has_pending = !answer.pending.is_empty();
+    if let Some(plan) = plan {
+        answer.keep = Some(keep::apply(&mut opened, plan, args, has_pending).await?);
     }
     if let Some(folder) = &folder {
         opened.expect_primary()?;
@@ -85,6 +99,10 @@ pub async fn examine(args: &cli::PreflightArgs, common: &GlobalOptions) -> Resul
         answer.rehearsal = Some(rehearsal);
     }
 
+    if let Some(traffic) = &traffic {
+        let (locks, seconds, measured) = locked_tables(&answer);
+        answer.traffic = Some(upgrade_window(&locks, seconds, measured, traffic));
+    }
     if target.requirement() == Some(Requirement::Licence) && !answer.pending.is_empty() {
         let (check, finding) = licence(target);
         checks.push(check);
@@ -130,56 +148,4 @@ pub fn target(version: &str) -> Result<Release> {
             format!("{near}known are {}", known.join(", ")),
         )
     })
-}
-
-/// Upstream has no way back: an older server runs on the newer tables, or does not.
-///
-/// # Errors
-/// When the target is older than the database; the migrations between are named.
-pub fn refuse_downgrade(opened: &DatabaseContext, target: Release) -> Result<()> {
-    let Some(range) = opened.release_range().filter(|range| target < range.from) else { return Ok(()) };
-    let is_applied =
-        |name: &str| opened.history.as_ref().is_some_and(|history| history.applied.contains(name));
-    let between: Vec<&str> = range
-        .from
-        .migrations()
-        .filter(|migration| migration.since() > target && is_applied(&migration.name))
-        .map(|migration| migration.name.as_str())
-        .collect();
-    // EVO613's fix records content of 2.3.5 for 2.3.4: nothing separates them but that.
-    if between.is_empty() {
-        return Ok(());
-    }
-    Err(user_error(
-        format!(
-            "this database is of {range}, and {target} is older: upstream has no way back from {}: {}{}",
-            if between.len() == 1 { "this migration" } else { "these migrations" },
-            between.join(", "),
-            older_server(target, range.from)
-        ),
-        format!("restore a backup from before the upgrade, or name a release from {} on", range.from),
-    ))
-}
-
-/// What is known of an older server on newer tables: runs of the real servers, with 82 to 92 calls over all features each, and
-/// the writes that WhatsApp's side makes.
-fn older_server(server: Release, tables: Release) -> String {
-    const SEEN: &[(&str, &[&str])] = &[
-        ("2.1.1", &["2.2.3", "2.3.7", "2.4.0-rc2"]),
-        ("2.2.3", &["2.3.7", "2.4.0-rc2"]),
-        ("2.3.7", &["2.4.0-rc2"]),
-    ];
-    // Releases with the same migrations have the same tables.
-    let same = |version: &str, release: Release| {
-        Release::find(version).is_some_and(|known| known.migrations().count() == release.migrations().count())
-    };
-    let is_seen =
-        SEEN.iter().any(|(old, new)| same(old, server) && new.iter().any(|version| same(version, tables)));
-    if is_seen {
-        format!(
-            "; the tables need none: the server of {server} was seen to answer on those of {tables} exactly as on its own"
-        )
-    } else {
-        String::new()
-    }
 }

@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use super::fix_online;
 use super::shared::apply::{self, dry_run_with_retry};
 use super::shared::connect::DatabaseContext;
+use super::{fix_online, undo_kept};
 use crate::cli::{self, GlobalOptions, UndoRun};
 use crate::error::user_error;
 use crate::exit_code::Exit;
@@ -19,8 +19,14 @@ use crate::report::{Change, Detail, Report, RunInfo};
 /// When there is no such run, or rows no longer allow it: they are named, and nothing is changed.
 pub async fn run(args: &cli::UndoArgs, common: &GlobalOptions) -> Result<Exit> {
     let mut opened = DatabaseContext::connect_for_write(common, args.apply).await?;
-    let subject = opened.change_target();
     let number = number(&mut opened, args.run).await?;
+    if let Some(schema) = &args.into_schema {
+        return undo_kept::into_schema(&mut opened, number, schema, args, common).await;
+    }
+    if let Some(kept) = undo_kept::find(&mut opened, number).await? {
+        return undo_kept::run(&mut opened, number, &kept, args, common).await;
+    }
+    let subject = opened.change_target();
     if args.apply {
         fix_online::drop_leftovers(&mut opened, &subject, number, args.waiting.wait).await?;
     }

@@ -309,6 +309,17 @@ impl ExpectedObjects {
         Self(objects(None, release))
     }
 
+    /// The same in the form in which a database is read.
+    pub fn as_catalog(&self) -> Vec<CatalogObject> {
+        let one = |object: &ExpectedObject| CatalogObject {
+            kind: object.kind.to_owned(),
+            table: object.table.clone(),
+            form: object.form.clone(),
+            definition: Some(object.definition.clone()),
+        };
+        self.0.iter().map(one).collect()
+    }
+
     /// Whether a database has exactly these objects, whatever their names.
     pub fn match_exactly(&self, found: &[CatalogObject]) -> bool {
         let mut missing: BTreeMap<(&str, &str, &str), &Value> =

@@ -4,6 +4,7 @@
 //! what was seen of them in runs. Where a release brings several migrations, its objects are given to them by their
 //! names; `fixtures/migrations` holds migrations written from the same facts, which the tests run.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
@@ -50,7 +51,12 @@ pub enum MigrationStep {
     /// A new type in the place of the old one, with the column that has it cast.
     ReplaceEnum { replace_enum: String, column: String },
     /// `ALTER COLUMN … TYPE`.
-    ChangeType { change_type: String },
+    ChangeType {
+        change_type: String,
+        /// What the old values mean in the new type, where the migration does not translate them.
+        #[serde(default)]
+        words: BTreeMap<String, String>,
+    },
     /// `ALTER COLUMN … DROP NOT NULL`.
     DropNotNull { drop_not_null: String },
     /// `DELETE`.
@@ -58,6 +64,9 @@ pub enum MigrationStep {
     /// `UPDATE`.
     UpdateRows {
         update_rows: String,
+        /// The columns that every row gets a new value in; none where it is not known which.
+        #[serde(default)]
+        set: BTreeMap<String, String>,
         #[serde(default, deserialize_with = "super::schema::range")]
         releases: Option<ReleaseRange>,
     },

@@ -8,5 +8,7 @@ pub mod personal_rows;
 pub mod phone;
 pub mod release;
 pub mod route_pattern;
+pub mod route_tables;
 pub mod routes;
 pub mod schema;
+pub mod servers;

@@ -111,6 +111,9 @@ pub struct UndoSteps {
     /// Not known of runs before ledger format 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orphans: Option<BTreeMap<String, i64>>,
+    /// What was kept before an upgrade, where the run did that and nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Value>,
 }
 
 impl UndoSteps {

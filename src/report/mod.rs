@@ -24,6 +24,7 @@ use crate::text::date::Date;
 use crate::text::escape::escape_control;
 use crate::text::humanize;
 use crate::upgrade::Preflight;
+use crate::upgrade::outcome::UpgradeOutcome;
 
 use self::output::print_for;
 pub use self::output::{expect_writable, print, print_painted};
@@ -64,6 +65,9 @@ pub struct Report {
     pub database: Option<DatabaseInfo>,
     /// What its migration history says, where there is one.
     pub release: Option<ReleaseInfo>,
+    /// How the last upgrade went, where something was kept before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<UpgradeOutcome>,
     /// The checks that were run.
     pub checks: Vec<CheckReport>,
     /// What they found.
@@ -242,6 +246,7 @@ impl Report {
             target: None,
             database: None,
             release: None,
+            upgrade: None,
             checks: Vec::new(),
             findings: Vec::new(),
             summary: Summary::default(),

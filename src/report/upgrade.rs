@@ -8,6 +8,8 @@ use crate::upgrade::locks::{DdlLockMode, MigrationLock};
 use crate::upgrade::{MigrationOutcome, PendingMigration, Preflight, TreatedTable};
 
 use super::Report;
+use super::terminal::way_back;
+use crate::upgrade::way_back::Verdict;
 
 /// Below this, in seconds, nobody notices a lock.
 pub const NOTICED: f64 = 1.0;
@@ -23,6 +25,12 @@ pub struct UpgradeVerdict {
 
 /// How the upgrade of a report ends.
 pub fn verdict(report: &Report, preflight: &Preflight) -> UpgradeVerdict {
+    if let Some(answer) = &preflight.way_back {
+        return UpgradeVerdict {
+            severity: way_back_severity(answer.verdict),
+            sentence: way_back::sentence(answer),
+        };
+    }
     let Preflight { to, pending, .. } = preflight;
     let says =
         |severity, end: &str| UpgradeVerdict { severity, sentence: format!("the upgrade to {to} {end}") };
@@ -71,6 +79,15 @@ pub fn verdict(report: &Report, preflight: &Preflight) -> UpgradeVerdict {
             let time = format_estimate(Duration::from_secs_f64(seconds));
             says(None, &format!("succeeds, in about {time}").replace("about <", "<"))
         }
+    }
+}
+
+/// How bad the answer is to whether an older server runs on these tables.
+fn way_back_severity(verdict: Verdict) -> Option<Severity> {
+    match verdict {
+        Verdict::Runs => None,
+        Verdict::Uncertain => Some(Severity::Warning),
+        Verdict::Fails => Some(Severity::Error),
     }
 }
 

@@ -8,13 +8,14 @@ use crate::checks::check::all_checks;
 use crate::rules::environment;
 use crate::rules::rule::Rule;
 use crate::upgrade::hazard::all_hazards;
-use crate::upgrade::rehearsal;
+use crate::upgrade::{rehearsal, way_back};
 
 static RULES: LazyLock<Vec<&'static Rule>> = LazyLock::new(|| {
     let checks = all_checks().iter().map(|check| &check.rule);
     let hazards = all_hazards().iter().map(|hazard| &hazard.rule);
     let others = rehearsal::rules::rehearsal_rules()
         .iter()
+        .chain(way_back::rules::way_back_rules())
         .chain(access_log::misuse_rules::misuse_rules())
         .chain(environment::environment_rules());
     let mut rules: Vec<&Rule> = checks.chain(hazards).chain(others).collect();

@@ -111,7 +111,7 @@ fn wanted(step: &MigrationStep, known: &[Value; 2]) -> Vec<WantedObject> {
             wanted
         }
         MigrationStep::AddColumn { add_column: path, .. }
-        | MigrationStep::ChangeType { change_type: path }
+        | MigrationStep::ChangeType { change_type: path, .. }
         | MigrationStep::DropNotNull { drop_not_null: path } => {
             let (table, column) = split_path(path);
             vec![one("column", table, column)]

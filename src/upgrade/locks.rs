@@ -162,7 +162,7 @@ fn touched(
         MigrationStep::ReplaceEnum { column, .. } => {
             one(split_path(column).0, AccessExclusive, TableWork::Rewrite)
         }
-        MigrationStep::ChangeType { change_type: path } => {
+        MigrationStep::ChangeType { change_type: path, .. } => {
             let (table, column) = split_path(path);
             let new = migration.column(path).map(|fact| fact.data_type.as_str()).unwrap_or_default();
             let old = state.columns.get(table).and_then(|columns| columns.get(column)).map(String::as_str);

@@ -4,7 +4,8 @@
 //! [`catalog_state`] is what a migration meets, [`simulate`] says which of its steps Postgres refuses, [`locks`] what each locks and
 //! rewrites, [`hazard`] asks the rows, [`already_applied`] compares what is there already with what it would make, [`fix_conflicts`] looks at our
 //! own ledger, and [`preflight`] puts it together. [`rehearsal`] runs the files themselves. [`hazard_detector`] lets `fix` take a
-//! hazard away.
+//! hazard away. [`keep`] copies what goes into the quarantine before, [`window`] holds the locks against a log's traffic, and [`outcome`] says
+//! afterwards what came of it. [`way_back`] is about the other direction: an older server on these tables.
 
 use serde::Serialize;
 
@@ -13,12 +14,16 @@ pub mod catalog_state;
 pub mod fix_conflicts;
 pub mod hazard;
 pub mod hazard_detector;
+pub mod keep;
 pub mod locks;
+pub mod outcome;
 pub mod preflight;
 pub mod read_speed;
 pub mod rehearsal;
-mod release_notes;
+pub mod release_notes;
 pub mod simulate;
+pub mod way_back;
+pub mod window;
 
 /// What `preflight` says beside its findings.
 #[derive(Debug, Serialize)]
@@ -42,6 +47,15 @@ pub struct Preflight {
     /// What the release wants besides its tables, and what it is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What the upgrade destroys and can be kept, where that is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<keep::KeepReport>,
+    /// The hours of the week with the requests that would wait, where a log was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<window::UpgradeWindow>,
+    /// How the server of an older release does on these tables, where one is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub way_back: Option<way_back::WayBack>,
     /// What the files themselves did, where they were rehearsed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rehearsal: Option<rehearsal::MigrationRehearsal>,

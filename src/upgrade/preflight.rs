@@ -12,6 +12,7 @@ use super::fix_conflicts::{self, FixConflict};
 use super::hazard::{HazardContext, HazardFinding, all_hazards};
 use super::locks::{TableWork, migration_locks};
 use super::read_speed::ReadSpeed;
+use super::release_notes::release_notes;
 use super::simulate::{RejectedStep, object, simulate};
 use super::{MigrationOutcome, PendingMigration, Preflight, TreatedTable};
 use crate::checks::check::{self, Check};
@@ -158,17 +159,17 @@ pub async fn predict_upgrade(
         fixes: meetings,
         speed,
         before,
-        notes: super::release_notes::release_notes(target),
+        notes: release_notes(target),
+        keep: None,
+        traffic: None,
+        way_back: None,
         rehearsal: None,
     };
     Ok(Prediction { preflight, checks, findings, is_connected: asking.ended.is_none() })
 }
 
 /// The target's migrations that are not applied. Without a history none can be named: what is there is not known.
-pub(super) fn pending_migrations(
-    history: Option<&MigrationHistory>,
-    target: Release,
-) -> Vec<&'static Migration> {
+pub fn pending_migrations(history: Option<&MigrationHistory>, target: Release) -> Vec<&'static Migration> {
     let Some(history) = history else { return Vec::new() };
     target.migrations().filter(|migration| !history.applied.contains(&migration.name)).collect()
 }

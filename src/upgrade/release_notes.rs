@@ -3,7 +3,7 @@
 use crate::evolution::release::{Release, Requirement};
 
 /// What it is and wants, a sentence each.
-pub(super) fn release_notes(target: Release) -> Vec<String> {
+pub fn release_notes(target: Release) -> Vec<String> {
     let mut notes = Vec::new();
     if !target.is_stable() {
         let version = target.version().split('-').next().unwrap_or_default();

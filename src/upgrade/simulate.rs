@@ -71,7 +71,7 @@ pub fn object(step: &MigrationStep) -> &str {
         | MigrationStep::DropEnum { drop_enum: name }
         | MigrationStep::AddValue { add_value: name }
         | MigrationStep::ReplaceEnum { replace_enum: name, .. }
-        | MigrationStep::ChangeType { change_type: name }
+        | MigrationStep::ChangeType { change_type: name, .. }
         | MigrationStep::DropNotNull { drop_not_null: name }
         | MigrationStep::DeleteRows { delete_rows: name }
         | MigrationStep::UpdateRows { update_rows: name, .. } => name,
@@ -123,7 +123,7 @@ fn refusal(state: &CatalogState, migration: &Migration, step: &MigrationStep) ->
             })
         }
         MigrationStep::ReplaceEnum { replace_enum: kind, column } => replaced(state, kind, column),
-        MigrationStep::ChangeType { change_type: path } => {
+        MigrationStep::ChangeType { change_type: path, .. } => {
             no_column(state, path).or_else(|| keeps_type(state, path))
         }
         MigrationStep::DropNotNull { drop_not_null: path } => no_column(state, path),
@@ -277,7 +277,7 @@ fn take(state: &mut CatalogState, migration: &Migration, step: &MigrationStep) {
             let (kind, value) = split_path(path);
             state.types.entry(kind.to_owned()).or_default().push(value.to_owned());
         }
-        MigrationStep::ChangeType { change_type: path } => {
+        MigrationStep::ChangeType { change_type: path, .. } => {
             let (table, column) = split_path(path);
             let data_type = migration.column(path).map(|fact| fact.data_type.clone()).unwrap_or_default();
             if let Some(columns) = state.columns.get_mut(table) {

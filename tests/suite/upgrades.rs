@@ -7,11 +7,13 @@ use std::path::PathBuf;
 use evodoctor::evolution::release::{Migration, Release, facts};
 use evodoctor::rules::rule::Severity;
 use evodoctor::upgrade::catalog_state::CatalogState;
+use evodoctor::upgrade::keep::derive::what_goes;
 use evodoctor::upgrade::locks::{DdlLockMode, TableWork, migration_locks};
 use evodoctor::upgrade::preflight::Prediction;
 use evodoctor::upgrade::simulate::simulate;
 use sqlx::{Connection, PgConnection, Row};
 
+use crate::keep::assert_exactly_what_goes;
 use crate::release_schema::{assert_equal, expected, found};
 use crate::support::database::{TestDatabase, execute};
 use crate::support::migrations::{apply, path, text};
@@ -129,11 +131,12 @@ async fn compare(start: &Start<'_>, judge: impl Fn(&Prediction, &str)) -> usize 
     let untouched = start.database().await;
     let mut connection = untouched.connect().await;
     let before = contents(&mut connection, schema).await;
+    let state = CatalogState::read(&mut connection, schema).await.expect("readable");
     connection.close().await.expect("a clean end");
     let mut seen: Vec<Vec<PathBuf>> = Vec::new();
     let mut upgraded: Option<(TestDatabase, Vec<PathBuf>, Happening)> = None;
     for target in Release::all().filter(|target| *target > release) {
-        let pending: Vec<&Migration> = target.migrations().filter(|m| m.since() > release).collect();
+        let pending: Vec<&'static Migration> = target.migrations().filter(|m| m.since() > release).collect();
         let content: Vec<PathBuf> = pending.iter().map(|migration| path(migration, target)).collect();
         if content.is_empty() || seen.contains(&content) {
             continue;
@@ -159,6 +162,8 @@ async fn compare(start: &Start<'_>, judge: impl Fn(&Prediction, &str)) -> usize 
         if happening.is_ok() {
             let after = contents(&mut connection, schema).await;
             happening = Ok(difference(&before, &after, target));
+            let parts = what_goes(&state, schema, &pending, target);
+            assert_exactly_what_goes(&before, &after, &parts, &what);
             if !goes_astray(&prediction) {
                 assert_equal(&found(&mut connection, schema).await, &expected(target), &what);
             }

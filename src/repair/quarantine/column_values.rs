@@ -54,7 +54,7 @@ pub fn kept_values(table: &CatalogTable, columns: &[String]) -> SqlFragment {
 }
 
 /// The value that a column had, of a `kept` row.
-pub(super) fn restored_value(table: &CatalogTable, column: &str) -> String {
+pub fn restored_value(table: &CatalogTable, column: &str) -> String {
     let name = SqlFragment::ident(column);
     match type_of(table, column) {
         Some(of_type) if is_own(of_type) => format!("CAST(kept.{name} AS {of_type})"),

@@ -22,7 +22,7 @@ use crate::database::ident::SqlFragment;
 use crate::database::query::query_file;
 use crate::database::sql_file::Variables;
 
-pub use column_values::{digest, kept_values, new_values};
+pub use column_values::{digest, kept_values, new_values, restored_value};
 pub use legacy::unpack;
 pub use restore::{RowRestore, refers_to_gone};
 

@@ -16,7 +16,7 @@ pub fn runs(runs: &[AppliedRun]) -> Option<Markup> {
             html! { time datetime=(run.applied_at) { (run.applied_at) } },
             name(&run.applied_by),
             name(&run.target_schema),
-            html! { @for fix in &run.fixes { span.number { code { (fix.code) } " v" (fix.version) } " " } },
+            html! { @for fix in &run.fixes { span.number { code { (terminal::keep::label(fix)) } } " " } },
             counted(run.quarantined.unsigned_abs(), "row"),
             prose(&terminal::ended(run)),
         ]

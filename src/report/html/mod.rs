@@ -20,12 +20,15 @@ mod change;
 mod checks;
 mod findings;
 mod head;
+mod keep;
 mod lists;
 mod map;
 mod migrations;
 mod text;
 mod timeline;
 mod verdict;
+mod way_back;
+mod window;
 
 use verdict::PageVerdict;
 
@@ -111,7 +114,12 @@ fn parts(outline: &ReportView<'_>, verdict: &PageVerdict) -> Vec<PageSection> {
     };
     match &outline.report.detail {
         Detail::Snapshot { .. } => {}
-        Detail::Check {} => add("map", "Where it is", map::section(outline)),
+        Detail::Check {} => {
+            let upgrade =
+                outline.report.upgrade.as_ref().map(crate::report::terminal::after_upgrade::sentence);
+            add("upgrade", "The last upgrade", upgrade.map(|line| html! { p.lead { (text::prose(&line)) } }));
+            add("map", "Where it is", map::section(outline));
+        }
         Detail::Change(change) => {
             add("changes", "What changes", change::section(change, &mut budget));
             add("map", "Where it is", map::section(outline).filter(|_| !outline.told.is_empty()));
@@ -120,7 +128,12 @@ fn parts(outline: &ReportView<'_>, verdict: &PageVerdict) -> Vec<PageSection> {
             if let Some(rehearsal) = &preflight.rehearsal {
                 add("rehearsal", "What the files did", migrations::rehearsed(rehearsal));
             }
-            add("migrations", "Pending migrations", migrations::pending(preflight));
+            match &preflight.way_back {
+                Some(answer) => add("way-back", "An older server on these tables", way_back::section(answer)),
+                None => add("migrations", "Pending migrations", migrations::pending(preflight)),
+            }
+            add("window", "When to upgrade", preflight.traffic.as_ref().and_then(window::section));
+            add("keep", "What is kept", preflight.keep.as_ref().and_then(keep::section));
         }
         Detail::Logs(read) => add("timeline", "When, who and where", timeline::section(outline, read)),
         Detail::History { runs } => add("runs", "Runs", lists::runs(runs)),

@@ -239,6 +239,10 @@ fn sentence_of(text: &str) -> String {
 }
 
 fn upgraded(report: &Report, preflight: &Preflight) -> (String, Vec<String>) {
+    if let Some(answer) = &preflight.way_back {
+        let sentence = crate::report::terminal::way_back::sentence(answer);
+        return (super::way_back::heading(answer), vec![format!("{}.", sentence_of(&sentence))]);
+    }
     let sentence = sentence_of(&upgrade::verdict(report, preflight).sentence);
     let wide = crate::terminal::page::Page { width: usize::MAX };
     let summary = strip_styles(&crate::report::terminal::preflight::summary(preflight, wide));
@@ -256,7 +260,10 @@ fn changed(report: &Report, change: &Change) -> (String, Vec<String>) {
     let sentence = match (fixes, change.run.id) {
         (0, _) if change.left.is_empty() => "Nothing to do".to_owned(),
         (0, _) => "Nothing that evodoctor could repair by itself".to_owned(),
-        (_, Some(run)) if change.run.applied && report.command == "undo" => format!("Run {run} is undone"),
+        (_, Some(run)) if change.run.applied && report.command == "undo" => {
+            let code = change.fixes.first().map(|fix| fix.code.as_str());
+            format!("Run {run} is {}", crate::report::terminal::keep::outcome("undo", code))
+        }
         (_, Some(run)) if change.run.applied => format!("Run {run} is applied and committed"),
         (1, _) => format!("1 {one} was rehearsed and rolled back"),
         _ => format!("{fixes} {several} were rehearsed and rolled back"),

@@ -1,14 +1,18 @@
 //! For the terminal: what is wrong, what it means, what to type next.
 
+pub mod after_upgrade;
 pub mod change;
 pub mod check;
 pub mod explain;
+pub mod keep;
 pub mod logs;
 pub mod preflight;
 pub mod rehearsal;
 pub mod row_diff;
 mod snapshot;
 pub mod sparkline;
+pub mod way_back;
+pub mod window;
 
 use serde_json::Value;
 
@@ -126,6 +130,7 @@ fn heading(outline: &ReportView<'_>, page: Page) -> String {
         };
         lines.push(("release", format!("unknown: {why}")));
     }
+    lines.extend(report.upgrade.iter().map(|outcome| ("upgrade", after_upgrade::sentence(outcome))));
     if let Some(config) = &report.config {
         let environment = config.environment.as_ref().map(|name| format!(", environment {name}"));
         lines.push(("settings", config.file.clone() + &environment.unwrap_or_default()));
@@ -209,7 +214,7 @@ fn history_row(runs: &[&AppliedRun]) -> Vec<String> {
     };
     let mut fixes: Vec<String> = Vec::new();
     for fix in runs.iter().flat_map(|run| &run.fixes) {
-        let fix = format!("{} v{}", fix.code, fix.version);
+        let fix = keep::label(fix);
         if !fixes.contains(&fix) {
             fixes.push(fix);
         }

@@ -9,6 +9,7 @@ use crate::upgrade::fix_conflicts::FixConflict;
 use crate::upgrade::locks::{MigrationLock, TableWork};
 use crate::upgrade::{MigrationOutcome, PendingMigration, Preflight};
 
+use super::{keep, way_back, window};
 use crate::terminal::page::Page;
 use crate::terminal::style::{COMMAND, DIM, ERROR, GOOD, NAME, PLAIN, WARNING, paint};
 use crate::text::humanize::{format_bytes, format_estimate, pluralize};
@@ -21,6 +22,9 @@ const TABLES: usize = 3;
 
 /// The pending migrations, our own fixes that meet them, and what to do before.
 pub fn human(preflight: &Preflight, common: &GlobalOptions, page: Page) -> String {
+    if let Some(answer) = &preflight.way_back {
+        return way_back::human(answer, &preflight.before, &preflight.notes, common.verbose > 0, page);
+    }
     let mut out = String::new();
     let is_listed =
         |one: &&PendingMigration| preflight.pending.len() <= LISTED || common.verbose > 0 || !is_quiet(one);
@@ -55,6 +59,21 @@ pub fn human(preflight: &Preflight, common: &GlobalOptions, page: Page) -> Strin
     for note in &preflight.notes {
         out.push_str(&page.wrap(note, 0));
     }
+    if let Some(found) = &preflight.traffic {
+        out.push_str(&window::human(found, page));
+    }
+    match &preflight.keep {
+        Some(kept) => out.push_str(&keep::human(kept, preflight.to, page)),
+        None if preflight.pending.iter().any(|one| one.outcome == MigrationOutcome::LosesData) => {
+            let command = format!("evodoctor preflight --to {} --keep", preflight.to);
+            out.push_str(&page.command_hint(
+                &command,
+                "shows what goes, and with --apply keeps a copy of it",
+                0,
+            ));
+        }
+        None => {}
+    }
     if !preflight.before.is_empty() {
         out.push_str(&format!("\n{}\n", paint(NAME, "before the upgrade, in this order")));
         let again = common.live_connection_arguments();
@@ -85,6 +104,9 @@ pub(crate) fn meeting(meeting: &FixConflict) -> String {
 
 /// The whole answer in a sentence.
 pub fn summary(preflight: &Preflight, page: Page) -> String {
+    if let Some(answer) = &preflight.way_back {
+        return way_back::summary(answer, page);
+    }
     let Preflight { to, applied, total, pending, .. } = preflight;
     if let Some(rehearsal) = preflight.rehearsal.as_ref().filter(|_| preflight.starts) {
         let worst = rehearsal.files.iter().map(|file| file.outcome);
@@ -112,7 +134,10 @@ pub fn summary(preflight: &Preflight, page: Page) -> String {
         parts.push("one is recorded without being done".to_owned());
     }
     if has(MigrationOutcome::LosesData) {
-        parts.push("data is lost".to_owned());
+        let kept = preflight.keep.as_ref().and_then(|keep| keep.run);
+        parts.push(
+            kept.map_or("data is lost".to_owned(), |run| format!("data goes, and is kept by run {run}")),
+        );
     }
     parts.extend(longest(preflight).map(|lock| {
         format!(

@@ -59,7 +59,9 @@ async fn folders_that_hold_no_migrations_say_what_to_give() {
 async fn a_folder_of_an_older_release_is_refused_and_a_history_is_needed() {
     let database = TestDatabase::new("2.3.7", SCHEMA).await;
     let checkout = Checkout::of("2.2.3");
-    on(&database.url(), &live(checkout.root(), &[])).ends(2).complains(&["2.2.3 is older", "no way back"]);
+    on(&database.url(), &live(checkout.root(), &[]))
+        .ends(2)
+        .complains(&["2.2.3 is older", "no migration leads back"]);
     execute(&mut database.connect().await, "DROP TABLE evolution_api._prisma_migrations").await;
     let report = rehearsed(&database, &Checkout::of("2.3.7")).ends(1).json();
     assert_eq!(report["preflight"]["rehearsal"]["files"], json!([]));

@@ -1,0 +1,173 @@
+//! `evodoctor preflight --keep`: counts what the upgrade destroys, and with `--apply` copies it before.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use sqlx::Row;
+use sqlx::postgres::PgConnection;
+
+use super::shared::apply::{self, dry_run_with_retry};
+use super::shared::connect::{DatabaseContext, expect_live};
+use crate::cli::{self, GlobalOptions};
+use crate::database::catalog::Catalog;
+use crate::database::ident::SqlFragment;
+use crate::database::query::query_file;
+use crate::database::sql_file::Variables;
+use crate::evolution::release::{MigrationHistory, Release};
+use crate::progress::{ProgressTask, Unit};
+use crate::repair::ledger::AppliedRun;
+use crate::repair::locks::LockRetry;
+use crate::report::expect_writable;
+use crate::text::humanize::pluralize;
+use crate::upgrade::Preflight;
+use crate::upgrade::catalog_state::{CatalogState, TableSize};
+use crate::upgrade::keep::copy::{self, CopyState};
+use crate::upgrade::keep::derive::what_goes;
+use crate::upgrade::keep::measure::measure;
+use crate::upgrade::keep::{KeepReport, KeptRun, LostPart};
+use crate::upgrade::locks::TableWork;
+use crate::upgrade::preflight::pending_migrations;
+use crate::upgrade::read_speed::ReadSpeed;
+
+/// What goes, and what a run would remember.
+pub struct KeepPlan {
+    report: KeepReport,
+    kept: KeptRun,
+}
+
+/// Refuses early what cannot be applied.
+///
+/// # Errors
+/// When a dump is to be changed for good, or the report could not be written afterwards.
+pub fn expect_applicable(args: &cli::PreflightArgs, common: &GlobalOptions) -> Result<()> {
+    if !args.apply {
+        return Ok(());
+    }
+    expect_live(
+        common,
+        "--apply changes a database, and a dump is none: what it restores is gone afterwards",
+    )?;
+    expect_writable(common.output.as_deref())
+}
+
+/// Finds out what goes, in the snapshot that is open.
+///
+/// # Errors
+/// When a table cannot be read, or the connection is lost.
+pub async fn plan(
+    connection: &mut PgConnection,
+    catalog: &Catalog,
+    history: Option<&MigrationHistory>,
+    target: Release,
+    preflight: &Preflight,
+    counts: bool,
+) -> Result<KeepPlan> {
+    let pending = pending_migrations(history, target);
+    let state = CatalogState::read(connection, &catalog.schema).await?;
+    let parts = what_goes(&state, &catalog.schema, &pending, target);
+    let parts = measure(connection, catalog, &parts).await?;
+    let speed = preflight.speed.clone().unwrap_or_else(ReadSpeed::default_estimate);
+    let seconds = parts.iter().map(|one| {
+        let size = state.sizes.get(&one.part.table).copied().unwrap_or_default();
+        let copied = TableSize { bytes: one.bytes, heap_bytes: one.bytes, ..TableSize::default() };
+        speed.seconds(TableWork::Scan, size) + speed.seconds(TableWork::Rewrite, copied)
+    });
+    let mut counted = BTreeMap::new();
+    for (name, table) in catalog.tables.iter().filter(|_| counts) {
+        if table.is_readable && state.is_table(name) && !name.starts_with('_') {
+            counted.insert(name.clone(), count(connection, &catalog.schema, name).await?);
+        }
+    }
+    let mut removed = BTreeMap::new();
+    for rows in
+        preflight.pending.iter().flat_map(|one| &one.rows).filter(|rows| rows.action == "removes-rows")
+    {
+        *removed.entry(rows.table.clone()).or_default() += rows.count;
+    }
+    let mut notes = Vec::new();
+    if history.is_none() {
+        notes.push(
+            "without a migration history it is not known what is pending, and nothing is kept".to_owned(),
+        );
+    }
+    let report = KeepReport {
+        run: None,
+        rows: parts.iter().map(|one| one.rows).sum(),
+        bytes: parts.iter().map(|one| one.bytes).sum(),
+        seconds: seconds.sum(),
+        parts,
+        notes,
+    };
+    let kept =
+        KeptRun { to: target.version().to_owned(), finished: false, parts: Vec::new(), counted, removed };
+    Ok(KeepPlan { report, kept })
+}
+
+async fn count(connection: &mut PgConnection, schema: &str, table: &str) -> Result<i64> {
+    let variables = Variables::default()
+        .sql("what", SqlFragment::assert_safe("*".to_owned()))
+        .sql("table", SqlFragment::qualified(schema, table));
+    let found = query_file(connection, "sql/upgrade/count.sql", &variables).await?;
+    Ok(found.first().context("a count is one row")?.try_get("count")?)
+}
+
+/// Copies what goes where that is asked for. The snapshot has to be ended before.
+///
+/// # Errors
+/// When a table stays busy, on Ctrl-C, or when the ledger may not be written. What was copied until then is let go by the next run.
+pub async fn apply(
+    opened: &mut DatabaseContext,
+    plan: KeepPlan,
+    args: &cli::PreflightArgs,
+    has_pending: bool,
+) -> Result<KeepReport> {
+    let KeepPlan { mut report, kept } = plan;
+    if !args.apply || !has_pending {
+        return Ok(report);
+    }
+    opened.expect_primary()?;
+    let begun = Instant::now();
+    let subject = opened.change_target();
+    let parts: Vec<(LostPart, i64)> = report.parts.iter().map(|one| (one.part.clone(), one.rows)).collect();
+    let batch = i64::from(args.batch.get());
+    let progress = ProgressTask::start("keeping");
+    progress.start_phase("", None, Unit::Steps);
+    let patience = || LockRetry::new(args.waiting.wait);
+    let mut state = dry_run_with_retry(opened, &subject, patience(), async |connection, attempt| {
+        copy::begin(connection, &subject, attempt, &parts, kept.clone(), batch).await
+    })
+    .await?;
+    commit(opened, &state).await?;
+    while !state.is_done() {
+        progress.advance(1);
+        state = dry_run_with_retry(opened, &subject, patience(), async |connection, attempt| {
+            copy::next_batch(connection, &subject, attempt, state.clone(), batch).await
+        })
+        .await
+        .with_context(|| {
+            format!(
+                "run {} is not finished; the next preflight --keep --apply lets go of it and begins anew",
+                state.run
+            )
+        })?;
+        commit(opened, &state).await?;
+    }
+    report.run = Some(state.run);
+    report.seconds = begun.elapsed().as_secs_f64();
+    report.notes.push(format!(
+        "what is written after this is not kept: {} of the upgrade run best with the server stopped since",
+        pluralize(parts.len(), "part")
+    ));
+    Ok(report)
+}
+
+async fn commit(opened: &mut DatabaseContext, state: &CopyState) -> Result<()> {
+    let (number, hash, is_finished) = (state.run, state.plan_hash.clone(), state.kept.finished);
+    let is_it = move |run: &AppliedRun| {
+        run.run == number
+            && run.plan_hash == hash
+            && (!is_finished || copy::kept_by(run).is_some_and(|kept| kept.finished))
+    };
+    apply::commit_transaction(opened, number, is_it).await
+}

@@ -1,0 +1,84 @@
+//! Servers of one release on the tables of another: what was tried, and what an older one writes in another way.
+//!
+//! Source of the facts: real servers with 82 to 92 calls over all features each, and the writes that WhatsApp's side makes.
+
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use super::release::Release;
+
+/// What is known of servers on tables that are not theirs.
+#[derive(Debug, Deserialize)]
+pub struct ServerFacts {
+    /// The pairs that were tried.
+    pub tried: Vec<TriedPair>,
+    /// What a server writes that a newer one reads differently, although the tables are the same.
+    pub writes: Vec<OlderWrite>,
+}
+
+/// A server that was run on the tables of another release.
+#[derive(Debug, Deserialize)]
+pub struct TriedPair {
+    server: String,
+    tables: String,
+    /// How it went.
+    pub result: TriedResult,
+}
+
+/// How a server did on the tables of another release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TriedResult {
+    /// It answered as on its own tables.
+    Answers,
+    /// Most routes failed.
+    Fails,
+}
+
+/// What servers before a release write in another way than those from it on.
+#[derive(Debug, Deserialize)]
+pub struct OlderWrite {
+    /// The column.
+    pub object: String,
+    since: String,
+    /// What the newer server reads then.
+    pub detail: String,
+}
+
+impl TriedPair {
+    /// The release of the server.
+    pub fn server(&self) -> Release {
+        Release::find(&self.server).expect("facts name known releases")
+    }
+
+    /// The release of the tables.
+    pub fn tables(&self) -> Release {
+        Release::find(&self.tables).expect("facts name known releases")
+    }
+}
+
+impl OlderWrite {
+    /// Whether a server writes in the old way what the release of the tables has in the new one.
+    pub fn is_met_by(&self, server: Release, tables: Release) -> bool {
+        let since = Release::find(&self.since).expect("facts name known releases");
+        server < since && since <= tables
+    }
+}
+
+static FACTS: LazyLock<ServerFacts> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("facts/servers.json")).expect("facts/servers.json is well formed")
+});
+
+/// The embedded facts.
+pub fn server_facts() -> &'static ServerFacts {
+    &FACTS
+}
+
+/// How a server of this release was seen to do on these tables. Releases with the same migrations have the same tables; of the
+/// server only the very release counts that was run.
+pub fn tried(server: Release, tables: Release) -> Option<TriedResult> {
+    let same = |one: Release, other: Release| one.migrations().count() == other.migrations().count();
+    let found = FACTS.tried.iter().find(|pair| pair.server() == server && same(pair.tables(), tables));
+    found.map(|pair| pair.result)
+}

@@ -1,0 +1,145 @@
+//! What an upgrade destroys can be kept: rows, columns and values that the pending migrations drop, overwrite or narrow are copied
+//! into the quarantine before, as a run in the ledger.
+//!
+//! [`derive`] finds out from the steps of the migrations what goes. [`measure`] counts it, [`copy`] copies it, [`bring_back`] puts
+//! what has a place in the newer tables there again, and [`lay_out`] makes ordinary tables of a run's copies.
+
+pub mod bring_back;
+pub mod copy;
+pub mod derive;
+pub mod lay_out;
+pub mod measure;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The code under which the ledger has such a run. It is no `EVO…`: it repairs nothing.
+pub const CODE: &str = "keep";
+
+/// What of one table goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostPart {
+    /// The table.
+    pub table: String,
+    /// Which of its rows, and what of them.
+    pub what: LostRows,
+    /// The migrations that destroy it.
+    pub migrations: Vec<String>,
+}
+
+/// Which rows of a table go, and what of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum LostRows {
+    /// All of them.
+    All,
+    /// Of those that are equal in some columns all but one; which one stays is not known beforehand, so all of them are kept.
+    Duplicates {
+        /// These columns.
+        columns: Vec<String>,
+    },
+    /// The values of some columns, where they have one.
+    Values {
+        /// These columns.
+        columns: Vec<String>,
+        /// Those of them that stay and are overwritten or cast.
+        overwritten: BTreeMap<String, Overwritten>,
+    },
+}
+
+/// A column whose values become others.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overwritten {
+    /// The value that every row gets; `None` where the old one is only cast.
+    pub value: Option<String>,
+    /// What the old values are in the new type.
+    pub words: BTreeMap<String, String>,
+}
+
+impl LostPart {
+    /// Why it is kept, for people.
+    pub fn reason(&self) -> String {
+        let (one, numbers): (bool, Vec<&str>) = (
+            self.migrations.len() == 1,
+            self.migrations.iter().filter_map(|name| name.split('_').next()).collect(),
+        );
+        let numbers = numbers.join(", ");
+        match &self.what {
+            LostRows::All => format!("{numbers} {} all rows", if one { "removes" } else { "remove" }),
+            LostRows::Duplicates { columns } => format!(
+                "{numbers} {} rows that are equal in {}",
+                if one { "removes" } else { "remove" },
+                columns.join(" and ")
+            ),
+            LostRows::Values { .. } => {
+                format!(
+                    "{numbers} {} the values",
+                    if one { "drops or overwrites" } else { "drop or overwrite" }
+                )
+            }
+        }
+    }
+
+    /// The columns that are kept besides the primary key; none where the whole row is.
+    pub fn columns(&self) -> &[String] {
+        match &self.what {
+            LostRows::Values { columns, .. } => columns,
+            LostRows::All | LostRows::Duplicates { .. } => &[],
+        }
+    }
+}
+
+/// What a run of the ledger remembers of what it kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KeptRun {
+    /// The release that the upgrade leads to.
+    pub to: String,
+    /// Whether all of it is copied.
+    pub finished: bool,
+    /// What was kept, and the table of the quarantine that holds it.
+    pub parts: Vec<KeptPart>,
+    /// How many rows each table had, so that they can be counted again.
+    pub counted: BTreeMap<String, i64>,
+    /// How many rows of each table the migrations were predicted to remove.
+    pub removed: BTreeMap<String, i64>,
+}
+
+/// A part that was kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptPart {
+    /// What of which table.
+    #[serde(flatten)]
+    pub part: LostPart,
+    /// The table of the quarantine.
+    pub relation: String,
+}
+
+/// What `preflight --keep` says.
+#[derive(Debug, Clone, Serialize)]
+pub struct KeepReport {
+    /// The run that keeps it; `null` where nothing was applied.
+    pub run: Option<i64>,
+    /// What goes, with how much of it there is.
+    pub parts: Vec<MeasuredPart>,
+    /// How many rows in all.
+    pub rows: i64,
+    /// About how many bytes.
+    pub bytes: i64,
+    /// About how long copying takes, or took, in seconds.
+    pub seconds: f64,
+    /// What else there is to know.
+    pub notes: Vec<String>,
+}
+
+/// A part and how much of it there is.
+#[derive(Debug, Clone, Serialize)]
+pub struct MeasuredPart {
+    /// What of which table.
+    #[serde(flatten)]
+    pub part: LostPart,
+    /// How many rows.
+    pub rows: i64,
+    /// About how many bytes.
+    pub bytes: i64,
+}

@@ -1,0 +1,149 @@
+//! What became of an upgrade before which `preflight --keep` was run: its run in the ledger holds what was predicted, and how many
+//! rows there were.
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use sqlx::Row;
+use sqlx::postgres::PgConnection;
+
+use super::fix_conflicts::applied_runs;
+use super::keep::KeptRun;
+use super::keep::copy::kept_by;
+use crate::database::catalog::Catalog;
+use crate::database::ident::SqlFragment;
+use crate::database::query::query_file;
+use crate::database::sql_file::Variables;
+use crate::evolution::release::{MigrationHistory, Release};
+use crate::repair::ledger::AppliedRun;
+use crate::text::date::Date;
+
+/// Days in which an upgrade is news. Later nobody has rows counted for it.
+const NEWS: i64 = 7;
+
+/// How an upgrade went.
+#[derive(Debug, Clone, Serialize)]
+pub struct UpgradeOutcome {
+    /// The run that kept what it destroys.
+    pub run: i64,
+    /// The release before.
+    pub from: Option<String>,
+    /// The release that it led to.
+    pub to: String,
+    /// Whether every migration of that release is applied and none failed.
+    pub succeeded: bool,
+    /// Migrations that failed.
+    pub failed: Vec<String>,
+    /// Tables that have fewer rows than before, with what was predicted.
+    pub fewer: Vec<TableCount>,
+    /// How many other tables were counted.
+    pub others: usize,
+    /// Whether nothing is missing that was not predicted.
+    pub as_predicted: bool,
+    /// What is left to do.
+    pub left: Vec<String>,
+}
+
+/// How many rows a table has and had.
+#[derive(Debug, Clone, Serialize)]
+pub struct TableCount {
+    /// The table.
+    pub table: String,
+    /// Before the upgrade.
+    pub then: i64,
+    /// Now; `null` where the table is gone.
+    pub now: Option<i64>,
+    /// How many were predicted to go.
+    pub predicted: i64,
+}
+
+/// The outcome of the last upgrade; `None` where none was kept, it is no news any more, or it has not been run yet.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn upgrade_outcome(
+    connection: &mut PgConnection,
+    catalog: &Catalog,
+    history: Option<&MigrationHistory>,
+) -> Result<Option<UpgradeOutcome>> {
+    let Some(history) = history else { return Ok(None) };
+    // Why the ledger cannot be read is for its own checks to say.
+    let Ok(Some(runs)) = applied_runs(connection, &catalog.schema).await else { return Ok(None) };
+    let kept = runs.iter().filter_map(|run| Some((run, kept_by(run)?)));
+    let Some((run, kept)) =
+        kept.filter(|(run, kept)| kept.finished && is_news(run)).max_by_key(|(run, _)| run.run)
+    else {
+        return Ok(None);
+    };
+    let Some(target) = Release::find(&kept.to) else { return Ok(None) };
+    let is_complete = target.migrations().all(|migration| history.applied.contains(&migration.name));
+    if !is_complete && history.failed.is_empty() {
+        return Ok(None);
+    }
+    let mut outcome = UpgradeOutcome {
+        run: run.run,
+        from: from(run),
+        to: kept.to.clone(),
+        succeeded: is_complete && history.failed.is_empty(),
+        failed: history.failed.clone(),
+        fewer: Vec::new(),
+        others: 0,
+        as_predicted: true,
+        left: left(run.run, &kept, history),
+    };
+    if outcome.succeeded {
+        count(connection, catalog, &kept, &mut outcome).await?;
+    }
+    Ok(Some(outcome))
+}
+
+/// The release before, as far as the history told it.
+fn from(run: &AppliedRun) -> Option<String> {
+    match (&run.release_from, &run.release_to) {
+        (Some(from), Some(to)) if from != to => Some(format!("{from} to {to}")),
+        (from, _) => from.clone(),
+    }
+}
+
+fn is_news(run: &AppliedRun) -> bool {
+    let mut parts = run.applied_at.split(['-', 'T']).map_while(|part| part.parse().ok());
+    let day = parts.next().zip(parts.next()).zip(parts.next());
+    day.is_some_and(|((year, month), day)| Date::today().days_since(Date::from_ymd(year, month, day)) <= NEWS)
+}
+
+async fn count(
+    connection: &mut PgConnection,
+    catalog: &Catalog,
+    kept: &KeptRun,
+    outcome: &mut UpgradeOutcome,
+) -> Result<()> {
+    for (table, then) in &kept.counted {
+        let now = match catalog.tables.get(table) {
+            None => None,
+            Some(found) if !found.is_readable => continue,
+            Some(_) => Some(rows(connection, &catalog.schema, table).await?),
+        };
+        let predicted = kept.removed.get(table).copied().unwrap_or_default();
+        outcome.as_predicted &= now.unwrap_or_default() >= then - predicted;
+        if now.unwrap_or_default() < *then {
+            outcome.fewer.push(TableCount { table: table.clone(), then: *then, now, predicted });
+        } else {
+            outcome.others += 1;
+        }
+    }
+    Ok(())
+}
+
+async fn rows(connection: &mut PgConnection, schema: &str, table: &str) -> Result<i64> {
+    let variables = Variables::default()
+        .sql("what", SqlFragment::assert_safe("*".to_owned()))
+        .sql("table", SqlFragment::qualified(schema, table));
+    let found = query_file(connection, "sql/upgrade/count.sql", &variables).await?;
+    Ok(found.first().context("a count is one row")?.try_get("count")?)
+}
+
+fn left(run: i64, kept: &KeptRun, history: &MigrationHistory) -> Vec<String> {
+    if !history.failed.is_empty() {
+        return vec!["evodoctor fix EVO301".to_owned()];
+    }
+    if kept.parts.is_empty() { Vec::new() } else { vec![format!("evodoctor undo {run}")] }
+}
