@@ -19,7 +19,8 @@ use crate::progress::{ProgressTask, Unit};
 use crate::repair::ledger::AppliedRun;
 use crate::repair::locks::LockRetry;
 use crate::report::expect_writable;
-use crate::text::humanize::pluralize;
+use crate::rules::finding::Finding;
+use crate::rules::rule::Severity;
 use crate::upgrade::Preflight;
 use crate::upgrade::catalog_state::{CatalogState, TableSize};
 use crate::upgrade::keep::copy::{self, CopyState};
@@ -155,11 +156,25 @@ pub async fn apply(
     }
     report.run = Some(state.run);
     report.seconds = begun.elapsed().as_secs_f64();
-    report.notes.push(format!(
-        "what is written after this is not kept: {} of the upgrade run best with the server stopped since",
-        pluralize(parts.len(), "part")
-    ));
+    report.notes.push(
+        "what is written after this is not kept: run it with the server stopped, right before the upgrade"
+            .to_owned(),
+    );
     Ok(report)
+}
+
+/// What goes and is kept is no loss any more.
+pub fn say_kept(report: &KeepReport, findings: &mut [Finding]) {
+    let Some(run) = report.run else { return };
+    let is_kept = |finding: &&mut Finding| {
+        let effect = finding.extra.get("effect").and_then(|effect| effect.as_str());
+        matches!(effect, Some("removes-rows" | "changes-rows" | "drops-values"))
+            && report.parts.iter().any(|one| one.part.table == finding.subject)
+    };
+    for finding in findings.iter_mut().filter(is_kept) {
+        finding.severity = Severity::Advice;
+        finding.detail.push_str(&format!("; what goes is kept by run {run}"));
+    }
 }
 
 async fn commit(opened: &mut DatabaseContext, state: &CopyState) -> Result<()> {

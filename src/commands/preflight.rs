@@ -80,7 +80,9 @@ pub async fn examine(args: &cli::PreflightArgs, common: &GlobalOptions) -> Resul
     }
     let has_pending = !answer.pending.is_empty();
     if let Some(plan) = plan {
-        answer.keep = Some(keep::apply(&mut opened, plan, args, has_pending).await?);
+        let kept = keep::apply(&mut opened, plan, args, has_pending).await?;
+        keep::say_kept(&kept, &mut findings);
+        answer.keep = Some(Box::new(kept));
     }
     if let Some(folder) = &folder {
         opened.expect_primary()?;
@@ -101,7 +103,7 @@ pub async fn examine(args: &cli::PreflightArgs, common: &GlobalOptions) -> Resul
 
     if let Some(traffic) = &traffic {
         let (locks, seconds, measured) = locked_tables(&answer);
-        answer.traffic = Some(upgrade_window(&locks, seconds, measured, traffic));
+        answer.traffic = Some(Box::new(upgrade_window(&locks, seconds, measured, traffic)));
     }
     if target.requirement() == Some(Requirement::Licence) && !answer.pending.is_empty() {
         let (check, finding) = licence(target);

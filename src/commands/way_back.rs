@@ -83,7 +83,7 @@ pub async fn examine(
         notes: release_notes(target),
         keep: None,
         traffic: None,
-        way_back: Some(answer),
+        way_back: Some(Box::new(answer)),
         rehearsal: None,
     };
     let detail = Detail::Preflight { preflight, resolve: args.resolve };

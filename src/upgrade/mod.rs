@@ -49,13 +49,13 @@ pub struct Preflight {
     pub notes: Vec<String>,
     /// What the upgrade destroys and can be kept, where that is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub keep: Option<keep::KeepReport>,
+    pub keep: Option<Box<keep::KeepReport>>,
     /// The hours of the week with the requests that would wait, where a log was given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub traffic: Option<window::UpgradeWindow>,
+    pub traffic: Option<Box<window::UpgradeWindow>>,
     /// How the server of an older release does on these tables, where one is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub way_back: Option<way_back::WayBack>,
+    pub way_back: Option<Box<way_back::WayBack>>,
     /// What the files themselves did, where they were rehearsed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rehearsal: Option<rehearsal::MigrationRehearsal>,

@@ -132,8 +132,8 @@ fn parts(outline: &ReportView<'_>, verdict: &PageVerdict) -> Vec<PageSection> {
                 Some(answer) => add("way-back", "An older server on these tables", way_back::section(answer)),
                 None => add("migrations", "Pending migrations", migrations::pending(preflight)),
             }
-            add("window", "When to upgrade", preflight.traffic.as_ref().and_then(window::section));
-            add("keep", "What is kept", preflight.keep.as_ref().and_then(keep::section));
+            add("window", "When to upgrade", preflight.traffic.as_deref().and_then(window::section));
+            add("keep", "What is kept", preflight.keep.as_deref().and_then(keep::section));
         }
         Detail::Logs(read) => add("timeline", "When, who and where", timeline::section(outline, read)),
         Detail::History { runs } => add("runs", "Runs", lists::runs(runs)),

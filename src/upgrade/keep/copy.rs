@@ -8,10 +8,11 @@ use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
 use super::{CODE, KeptPart, KeptRun, LostPart};
-use crate::database::catalog::{Catalog, CatalogTable, Ddl};
+use crate::database::catalog::{self, Catalog, CatalogTable, Ddl};
 use crate::database::ident::SqlFragment;
 use crate::database::query::{execute_file, query_file};
 use crate::database::sql_file::Variables;
+use crate::evolution::release::MigrationHistory;
 use crate::repair::change_target::ChangeTarget;
 use crate::repair::ledger::{self, AppliedFix, AppliedRun, UndoSteps};
 use crate::repair::locks::{self, LockAttempt, LockMode};
@@ -64,7 +65,7 @@ pub async fn begin(
     let run = ledger::create_or_upgrade(connection, schema, &server.role, &server.database)
         .await
         .map_err(ledger::as_timeout)?;
-    discard_unfinished(connection, schema).await?;
+    discard_stale(connection, &catalog).await?;
     let mut quarantine = Quarantine::new(run, false);
     let mut left = Vec::new();
     let tables: Vec<String> = parts.iter().map(|(part, _)| part.table.clone()).collect();
@@ -213,12 +214,21 @@ async fn copy(
     Ok((count, row.try_get("last")?))
 }
 
-/// Lets go of what an interrupted run has copied: what this one copies is newer.
-async fn discard_unfinished(connection: &mut PgConnection, schema: &str) -> Result<()> {
+/// Lets go of what an interrupted run has copied, and of what was kept for an upgrade that has not been run: what this one copies
+/// is newer.
+async fn discard_stale(connection: &mut PgConnection, catalog: &Catalog) -> Result<()> {
+    let schema = &catalog.schema;
+    let history = catalog::migration_history(connection, catalog).await?;
+    let applied = history.map(|rows| MigrationHistory::from_rows(&rows).applied).unwrap_or_default();
+    let is_stale = |kept: &KeptRun| {
+        let mut migrations = kept.parts.iter().flat_map(|part| &part.part.migrations);
+        !kept.finished || !migrations.any(|migration| applied.contains(migration))
+    };
     let runs = ledger::read_runs(connection, schema).await?;
-    let is_open =
-        |run: &&AppliedRun| run.undone_at.is_none() && run.closed_at.is_none() && run.target_schema == schema;
-    for run in runs.iter().filter(is_open).filter(|run| kept_by(run).is_some_and(|kept| !kept.finished)) {
+    let is_open = |run: &&AppliedRun| {
+        run.undone_at.is_none() && run.closed_at.is_none() && run.target_schema == *schema
+    };
+    for run in runs.iter().filter(is_open).filter(|run| kept_by(run).as_ref().is_some_and(is_stale)) {
         let mut relations: Vec<String> =
             read_entries(connection, &[run.run]).await?.into_iter().map(|entry| entry.relation).collect();
         relations.dedup();
