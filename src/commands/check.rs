@@ -49,9 +49,10 @@ pub async fn examine(args: &cli::CheckArgs, common: &GlobalOptions) -> Result<Re
         error = connect::interrupted_on_dump(common) => return Err(error),
         opened = DatabaseContext::connect_snapshot(common) => opened?,
     };
+    let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
     let mut scope = CheckContext::new(&opened.catalog, opened.release_range(), &opened.server.role);
     let CheckResults { mut checks, mut findings, is_connected } =
-        run_checks(args, &selection, &mut opened.session, &opened.target, &mut scope).await?;
+        run_checks(args, &selection, deadline, &mut opened.session, &opened.target, &mut scope).await?;
     dry_run::mark_untreatable(&mut findings, &scope);
     fix::annotate(&mut findings);
     let (mut more_checks, mut more) = (Vec::new(), Vec::new());
@@ -83,13 +84,15 @@ pub async fn examine(args: &cli::CheckArgs, common: &GlobalOptions) -> Result<Re
     Ok(report.with_policy(common))
 }
 
-/// Carries out the checks that are selected, in the snapshot that the session has open.
+/// Carries out the checks that are selected, in the snapshot that the session has open, until the deadline
+/// if there is one.
 ///
 /// # Errors
 /// When the connection is lost.
 pub async fn run_checks(
     args: &cli::CheckArgs,
     selection: &CodeFilter,
+    deadline: Option<Instant>,
     session: &mut Session,
     target: &ConnectTarget,
     scope: &mut CheckContext<'_>,
@@ -100,7 +103,6 @@ pub async fn run_checks(
     if all_checks().iter().any(|check| selected(check) && check.compares_schema()) {
         scope.differs = schema_differs(session.connection(), scope).await?;
     }
-    let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
     let plan = ExecutionOptions { target, jobs: args.jobs, deadline };
     let stop = until_stopped(args.timeout, deadline);
     executor::run_in_parallel(session.connection(), scope, &plan, selected, stop).await

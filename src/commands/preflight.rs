@@ -112,7 +112,7 @@ pub async fn examine(args: &cli::PreflightArgs, common: &GlobalOptions) -> Resul
     }
     checks.retain(|check| selection.matches(&check.code));
     findings.retain(|finding| selection.matches(&finding.code));
-    let detail = Detail::Preflight { preflight: answer, resolve: args.resolve };
+    let detail = Detail::Preflight { preflight: Box::new(answer), resolve: args.resolve };
     let mut report = Report::new("preflight", detail).with_examination(checks, findings);
     report.database = Some(opened.database_info());
     report.release = opened.release_info();

@@ -30,7 +30,8 @@ pub async fn run(args: &SnapshotArgs, common: &GlobalOptions) -> Result<Exit> {
     let (all, every_code) = (CheckArgs::default(), CodeFilter::everything());
     let mut opened = DatabaseContext::connect_snapshot(common).await?;
     let mut scope = CheckContext::new(&opened.catalog, opened.release_range(), &opened.server.role);
-    let original = run_checks(&all, &every_code, &mut opened.session, &opened.target, &mut scope).await?;
+    let original =
+        run_checks(&all, &every_code, None, &mut opened.session, &opened.target, &mut scope).await?;
     if !original.is_connected {
         return Err(user_error("the connection was lost while the original was examined", "run it again"));
     }
@@ -51,7 +52,7 @@ pub async fn run(args: &SnapshotArgs, common: &GlobalOptions) -> Result<Exit> {
     copier.tell_examining();
     let mut copy = DatabaseContext::connect_snapshot(&options_of_copy(common, &file, &opened.schema)).await?;
     let mut scope = CheckContext::new(&copy.catalog, copy.release_range(), &copy.server.role);
-    let again = run_checks(&all, &every_code, &mut copy.session, &copy.target, &mut scope).await?;
+    let again = run_checks(&all, &every_code, None, &mut copy.session, &copy.target, &mut scope).await?;
     let values_found = copier.look_for_originals(copy.session.connection()).await?;
     if values_found > 0 {
         return Err(user_error(

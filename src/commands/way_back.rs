@@ -86,7 +86,7 @@ pub async fn examine(
         way_back: Some(Box::new(answer)),
         rehearsal: None,
     };
-    let detail = Detail::Preflight { preflight, resolve: args.resolve };
+    let detail = Detail::Preflight { preflight: Box::new(preflight), resolve: args.resolve };
     let mut report = Report::new("preflight", detail).with_examination(checks, found);
     report.database = Some(opened.database_info());
     report.release = opened.release_info();

@@ -189,7 +189,7 @@ pub enum Detail {
     /// `crate::report::terminal::preflight`.
     Preflight {
         /// What the upgrade will do.
-        preflight: Preflight,
+        preflight: Box<Preflight>,
         /// Whether only what to do before is asked for.
         #[serde(skip)]
         resolve: bool,
