@@ -6,18 +6,17 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::value::Pseudonymizer;
-
 /// Deeper than this nothing of Evolution's goes; what is deeper is left out.
 const DEEPEST: usize = 100;
 
-/// What is to become of the text at a place in a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leaf {
-    /// It stays: it says what kind of thing this is.
-    Public,
-    /// A pseudonym takes its place.
-    Personal,
+/// What is told instead of a document's values.
+pub struct LeafMap<'m> {
+    /// Of a text, by the keys that lead to it from the outside in (places in arrays have none); `None` leaves it.
+    pub text: &'m dyn Fn(&[&str], &str) -> Option<String>,
+    /// Of a number; `None` leaves it.
+    pub number: &'m dyn Fn(&str) -> Option<String>,
+    /// Of a key that is no name of a field but a value, such as an address that something is kept for.
+    pub key: &'m dyn Fn(&str) -> String,
 }
 
 /// The members of an object, in order, their values as they are written.
@@ -45,24 +44,22 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// The document with pseudonyms in place of what `leaf` calls personal; it is asked with the keys that lead to a text, from the
-/// outside in (places in arrays have none), and with the text. `None` where the text is no JSON.
-pub fn map_json(text: &str, names: &Pseudonymizer, leaf: &dyn Fn(&[&str], &str) -> Leaf) -> Option<String> {
+/// The document with other values in it. `None` where the text is no JSON.
+pub fn map_json(text: &str, map: &LeafMap<'_>) -> Option<String> {
     let document: &RawValue = serde_json::from_str(text).ok()?;
     let mut out = String::with_capacity(text.len());
-    Writer { names, leaf, out: &mut out }.write(document.get(), &mut Vec::new(), 0)?;
+    Writer { map, out: &mut out }.write(document.get(), &mut Vec::new(), 0)?;
     Some(out)
 }
 
 struct Writer<'w> {
-    names: &'w Pseudonymizer,
-    leaf: &'w dyn Fn(&[&str], &str) -> Leaf,
+    map: &'w LeafMap<'w>,
     out: &'w mut String,
 }
 
 impl Writer<'_> {
     fn write(&mut self, text: &str, path: &mut Vec<String>, depth: usize) -> Option<()> {
-        let (names, leaf) = (self.names, self.leaf);
+        let map = self.map;
         match text.as_bytes().first()? {
             _ if depth > DEEPEST => self.out.push_str("null"),
             b'{' => {
@@ -72,7 +69,7 @@ impl Writer<'_> {
                     if position > 0 {
                         self.out.push(',');
                     }
-                    let shown = if is_value(&key) { names.map_value(&key) } else { key.clone() };
+                    let shown = if is_value(&key) { (map.key)(&key) } else { key.clone() };
                     self.out.push_str(&serde_json::to_string(&shown).ok()?);
                     self.out.push(':');
                     path.push(key);
@@ -95,15 +92,13 @@ impl Writer<'_> {
             b'"' => {
                 let value: String = serde_json::from_str(text).ok()?;
                 let keys: Vec<&str> = path.iter().map(String::as_str).collect();
-                match leaf(&keys, &value) {
-                    Leaf::Public => self.out.push_str(text),
-                    Leaf::Personal => {
-                        self.out.push_str(&serde_json::to_string(&names.map_value(&value)).ok()?)
-                    }
+                match (map.text)(&keys, &value) {
+                    None => self.out.push_str(text),
+                    Some(mapped) => self.out.push_str(&serde_json::to_string(&mapped).ok()?),
                 }
             }
             b't' | b'f' | b'n' => self.out.push_str(text),
-            _ => match names.map_number(text) {
+            _ => match (map.number)(text) {
                 Some(number) => self.out.push_str(&number),
                 None => self.out.push_str(text),
             },
@@ -119,26 +114,22 @@ fn is_value(key: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::permutation::PseudonymKey;
-    use super::super::time_shift::TimeShift;
     use super::*;
 
     #[test]
     fn the_shape_stays() {
-        let names = Pseudonymizer::new(PseudonymKey::fixed(9), TimeShift::random());
-        let leaf = |path: &[&str], _: &str| if path == ["type"] { Leaf::Public } else { Leaf::Personal };
-        let text = r#"{"type": "conversation", "n": [1.50, 1e400, -0, {}], "x": {"type": "hello"},
+        let map = LeafMap {
+            text: &|path, text| (path != ["type"]).then(|| text.to_uppercase()),
+            number: &|number| (number.len() > 8).then(|| "7".to_owned()),
+            key: &|_| "another".to_owned(),
+        };
+        let text = r#"{"type": "conversation", "n": [1.50, 1e400, -0, {}, 123456789], "x": {"type": "hello"},
             "5511999998888@s.whatsapp.net": [], "e": "", "fromMe": true, "z": null}"#;
-        let mapped = map_json(text, &names, &leaf).unwrap();
-        assert!(
-            mapped.starts_with(r#"{"type":"conversation","n":[1.50,1e400,-0,{}],"x":{"type":""#),
-            "{mapped}"
-        );
-        assert!(mapped.ends_with(r#"@s.whatsapp.net":[],"e":"","fromMe":true,"z":null}"#), "{mapped}");
-        assert!(!mapped.contains("hello") && !mapped.contains("5511999998888"), "{mapped}");
-        assert_eq!(map_json("not json", &names, &leaf), None);
+        let mapped = r#"{"type":"conversation","n":[1.50,1e400,-0,{},7],"x":{"type":"HELLO"},"another":[],"e":"","fromMe":true,"z":null}"#;
+        assert_eq!(map_json(text, &map).unwrap(), mapped);
+        assert_eq!(map_json("not json", &map), None);
         let deep = "[".repeat(100_000) + &"]".repeat(100_000);
         // Refused or cut, and never too deep for the stack.
-        assert!(map_json(&deep, &names, &leaf).is_none_or(|mapped| mapped.contains("null")));
+        assert!(map_json(&deep, &map).is_none_or(|mapped| mapped.contains("null")));
     }
 }

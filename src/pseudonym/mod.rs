@@ -15,7 +15,6 @@ mod time_shift;
 mod value;
 
 pub use copy_rows::{CopyField, decode_field, encode_field, map_array};
-pub use json::{Leaf, map_json};
 pub use permutation::PseudonymKey;
 pub use time_shift::TimeShift;
 pub use value::{Pseudonymizer, is_telling};

@@ -1,7 +1,9 @@
 //! The pseudonym of one value, by its form: a JID, a URL, a time, JSON, or whatever else.
 
+use std::cell::RefCell;
+
 use super::alphabet::Place;
-use super::json::{Leaf, map_json};
+use super::json::{LeafMap, map_json};
 use super::permutation::{PseudonymKey, Symbol};
 use super::time_shift::TimeShift;
 
@@ -61,7 +63,7 @@ impl Pseudonymizer {
             return mapped;
         }
         let is_container = text.starts_with(['{', '[']) && text.ends_with(['}', ']']);
-        if is_container && let Some(mapped) = map_json(text, self, &|_, _| Leaf::Personal) {
+        if is_container && let Some(mapped) = self.map_document(text, &mut |_, _| false) {
             return mapped;
         }
         let scheme = text.split_once("://").filter(|(scheme, _)| SCHEMES.contains(scheme));
@@ -69,6 +71,22 @@ impl Pseudonymizer {
             Some((scheme, rest)) => format!("{scheme}://{}", self.map_text(rest)),
             None => self.map_text(text),
         }
+    }
+
+    /// A JSON document with pseudonyms in place of every text that is not public, by the keys that lead to it and by itself.
+    /// `None` where the text is no JSON.
+    pub fn map_document(
+        &self,
+        document: &str,
+        is_public: &mut dyn FnMut(&[&str], &str) -> bool,
+    ) -> Option<String> {
+        let is_public = RefCell::new(is_public);
+        let map = LeafMap {
+            text: &|path, text| (!(is_public.borrow_mut())(path, text)).then(|| self.map_value(text)),
+            number: &|number| self.map_number(number),
+            key: &|key| self.map_value(key),
+        };
+        map_json(document, &map)
     }
 
     /// What is told instead of a whole number: another time, another number of as many digits, or a small number as it is.

@@ -13,7 +13,7 @@ use crate::database::query::query_file;
 use crate::database::sql_file::Variables;
 use crate::error::user_error;
 use crate::evolution::personal_data::{DataClass, json_class, value_class};
-use crate::pseudonym::{Leaf, Pseudonymizer, map_array, map_json};
+use crate::pseudonym::{Pseudonymizer, map_array};
 
 /// Where Prisma keeps its history: names and hashes of upstream's files, and what a failed migration said.
 pub(super) const HISTORY: &str = "_prisma_migrations";
@@ -128,40 +128,36 @@ impl StagingColumn {
         names: &Pseudonymizer,
         seen: &mut dyn FnMut(&str),
     ) -> Result<String> {
-        let seen = std::cell::RefCell::new(seen);
-        let personal = |text: &str| {
-            (seen.borrow_mut())(text);
-            names.map_value(text)
-        };
-        // A JSON document in a text column: Session.creds.
-        let document = |text: &str| {
-            let leaf = |_: &[&str], text: &str| {
-                (seen.borrow_mut())(text);
-                Leaf::Personal
-            };
-            (text.starts_with('{') || text.starts_with('[')).then(|| map_json(text, names, &leaf)).flatten()
-        };
         Ok(match self.kind {
             Kind::Kept | Kind::Time => value.to_owned(),
-            Kind::Text => match value_class(table, &self.name, value) {
-                DataClass::Public => value.to_owned(),
-                _ => document(value).unwrap_or_else(|| personal(value)),
-            },
-            Kind::Texts => map_array(value, &mut |element| personal(element)),
+            Kind::Text if value_class(table, &self.name, value) == DataClass::Public => value.to_owned(),
+            // A JSON document in a text column: Session.creds.
+            Kind::Text if value.starts_with(['{', '[']) => {
+                let mut never = |_: &[&str], text: &str| {
+                    seen(text);
+                    false
+                };
+                match names.map_document(value, &mut never) {
+                    Some(document) => document,
+                    None => personal_value(value, names, seen),
+                }
+            }
+            Kind::Text => personal_value(value, names, seen),
+            Kind::Texts => map_array(value, &mut |element| personal_value(element, names, seen)),
             Kind::Number => names.map_number(value).unwrap_or_else(|| value.to_owned()),
             Kind::Numbers => map_array(value, &mut |element| {
                 names.map_number(element).unwrap_or_else(|| element.to_owned())
             }),
             Kind::Json => {
-                let leaf = |path: &[&str], text: &str| {
+                let mut is_public = |path: &[&str], text: &str| {
                     let class = json_class(table, &self.name, path, &Value::String(text.to_owned()));
-                    if class == DataClass::Public {
-                        return Leaf::Public;
+                    if class != DataClass::Public {
+                        seen(text);
                     }
-                    (seen.borrow_mut())(text);
-                    Leaf::Personal
+                    class == DataClass::Public
                 };
-                map_json(value, names, &leaf)
+                names
+                    .map_document(value, &mut is_public)
                     .with_context(|| format!("a value of {table}.{} is no JSON", self.name))?
             }
             // Hexadecimal digits behind `\x`.
@@ -172,4 +168,9 @@ impl StagingColumn {
             Kind::Log => log_text::map_log(value, names),
         })
     }
+}
+
+fn personal_value(value: &str, names: &Pseudonymizer, seen: &mut dyn FnMut(&str)) -> String {
+    seen(value);
+    names.map_value(value)
 }
