@@ -175,7 +175,7 @@ async fn wait_is_that_of_what_changes_something() {
     execute(&mut reader, r#"BEGIN; LOCK TABLE evolution_api."Message" IN ROW EXCLUSIVE MODE"#).await;
     let folder = folder(&format!("database-url = \"{}\"\nwait = \"0\"\n", database.url()));
     below(folder.path(), &["fix", "EVO101"]).ends(2).complains(&["after 1 attempt:"]);
-    let more = below(folder.path(), &["fix", "EVO101", "--wait", "1s"]).ends(2);
+    let more = below(folder.path(), &["fix", "EVO101", "--wait", "3s"]).ends(2);
     assert!(!more.stderr.contains("after 1 attempt:"), "{}", more.stderr);
 }
 
