@@ -8,6 +8,7 @@ mod explain;
 mod explicit_args;
 mod fix;
 mod global;
+mod history;
 mod logs;
 pub mod overview;
 
@@ -25,6 +26,7 @@ pub use explicit_args::ExplicitArgs;
 pub use fix::{CredentialsCommand, FixArgs, LockLimitArgs, LockWaitArgs, UndoArgs, parse_wait};
 use global::{DATABASE, FINDINGS, RECORDS, REPORT};
 pub use global::{FailOn, GlobalOptions, LoadedConfig, OutputFormat};
+pub use history::HistoryArgs;
 pub use logs::{LogFormat, LogsArgs, ProxyKind};
 
 /// Finds, explains and repairs known failures of an Evolution API Postgres database.
@@ -55,10 +57,10 @@ pub enum Command {
     #[command(args = GlobalOptions::listing(&[DATABASE, REPORT]))]
     #[command(after_long_help = include_str!("help/undo.txt"))]
     Undo(UndoArgs),
-    /// List the applied runs
+    /// List the applied runs and what they keep; prune it
     #[command(args = GlobalOptions::listing(&[DATABASE, REPORT]))]
     #[command(after_long_help = include_str!("help/history.txt"))]
-    History,
+    History(HistoryArgs),
     /// List, share or release OpenAI credentials
     #[command(subcommand, args = GlobalOptions::listing(&[DATABASE, REPORT]))]
     #[command(after_long_help = include_str!("help/credentials.txt"))]
@@ -107,7 +109,7 @@ impl Command {
             Self::Preflight(_) => ("preflight", OutputFormat::value_variants()),
             Self::Logs(_) => ("logs", OutputFormat::value_variants()),
             Self::Undo(_) => ("undo", &[Human, Json, Html]),
-            Self::History => ("history", &[Human, Json, Html]),
+            Self::History(_) => ("history", &[Human, Json, Html]),
             Self::Credentials(_) => ("credentials", &[Human, Json, Html]),
             Self::Explain(_) => ("explain", &[Human, Json]),
             Self::Demo => ("demo", &[Human]),

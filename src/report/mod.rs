@@ -15,6 +15,7 @@ use crate::exit_code::Exit;
 use crate::output_file::FileAccess;
 use crate::repair::ledger::AppliedRun;
 use crate::repair::plan::FixPlan;
+use crate::repair::prune::{LedgerStorage, PrunePlan};
 use crate::rules::baseline::Baseline;
 use crate::rules::finding::{CheckReport, Finding, Summary};
 use crate::rules::policy::{IgnoredFinding, Policy};
@@ -185,6 +186,11 @@ pub enum Detail {
     History {
         /// The runs, newest first.
         runs: Vec<AppliedRun>,
+        /// How much all of it is.
+        storage: LedgerStorage,
+        /// What pruning drops, where that is asked for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        prune: Option<PrunePlan>,
     },
 }
 
@@ -288,6 +294,7 @@ impl Report {
             Detail::Change(change) => {
                 !(change.fixes.is_empty() || change.run.applied) || !change.left.is_empty()
             }
+            Detail::History { prune: Some(plan), .. } => !plan.runs.is_empty() && !plan.applied,
             _ => ReportView::new(self, common).told.iter().any(|told| told.fails),
         };
         if is_found {

@@ -49,7 +49,7 @@ pub fn redact(report: &mut Report) {
             credentials.iter_mut().for_each(|credential| rows.redact_row(None, credential));
         }
         Detail::Preflight { preflight, .. } => redact_preflight(preflight, naming),
-        Detail::History { runs } => {
+        Detail::History { runs, .. } => {
             let statements = runs.iter_mut().flat_map(|run| &mut run.unfinished);
             statements.for_each(|statement| redact_text(statement, naming));
         }

@@ -122,7 +122,9 @@ fn parts(outline: &ReportView<'_>, verdict: &PageVerdict) -> Vec<PageSection> {
             add("migrations", "Pending migrations", migrations::pending(preflight));
         }
         Detail::Logs(read) => add("timeline", "When, who and where", timeline::section(outline, read)),
-        Detail::History { runs } => add("runs", "Runs", lists::runs(runs)),
+        Detail::History { runs, storage, prune } => {
+            add("runs", "Runs", lists::runs(runs, storage, prune.as_ref()))
+        }
         Detail::Credentials { credentials } => {
             add("credentials", "Credentials", lists::credentials(credentials));
         }

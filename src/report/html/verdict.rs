@@ -52,10 +52,10 @@ impl PageVerdict {
                 crate::report::terminal::logs::headline(read, &report.findings),
                 crate::report::terminal::logs::notes(read),
             ),
-            Detail::History { runs } if runs.is_empty() => {
+            Detail::History { runs, .. } if runs.is_empty() => {
                 ("No run has been applied to this database".to_owned(), Vec::new())
             }
-            Detail::History { runs } => {
+            Detail::History { runs, .. } => {
                 (format!("{} applied to this database", pluralize(runs.len(), "run")), Vec::new())
             }
             Detail::Credentials { credentials } => {
@@ -328,7 +328,7 @@ fn next(outline: &ReportView<'_>) -> Vec<String> {
             let counts = news().find(|finding| finding.severity > Severity::Advice);
             counts.map(|finding| format!("evodoctor explain {}", finding.code)).into_iter().collect()
         }
-        Detail::History { runs } => {
+        Detail::History { runs, .. } => {
             let open = runs.iter().find(|run| run.undone_at.is_none() && run.closed_at.is_none());
             let undo = open.map(|run| {
                 format!("evodoctor undo {}    shows what undoing the newest run would do", run.run)

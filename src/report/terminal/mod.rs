@@ -5,6 +5,7 @@ pub mod check;
 pub mod explain;
 pub mod logs;
 pub mod preflight;
+pub mod prune;
 pub mod rehearsal;
 pub mod row_diff;
 pub mod sparkline;
@@ -13,12 +14,13 @@ use serde_json::Value;
 
 use crate::cli::GlobalOptions;
 use crate::repair::ledger::AppliedRun;
+use crate::repair::prune::LedgerStorage;
 use crate::rules::finding::Finding;
 
 use super::Detail;
 use super::view::ReportView;
 use crate::terminal::page::Page;
-use crate::text::humanize::{format_count, pluralize};
+use crate::text::humanize::{format_bytes, format_count, pluralize};
 
 /// The report as text for a page.
 pub fn render(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> String {
@@ -62,8 +64,16 @@ pub fn render(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> S
                 false => out.push_str(&logs::human(read, &report.findings, &news, page)),
             }
         }
-        Detail::History { runs } if common.quiet => out.push_str(&undone(runs)),
-        Detail::History { runs } => out.push_str(&history(runs, common, page)),
+        Detail::History { runs, prune: None, .. } if common.quiet => out.push_str(&undone(runs)),
+        Detail::History { runs, storage, prune } => {
+            if !common.quiet {
+                out.push_str(&history(runs, storage, common, page));
+            }
+            if let Some(plan) = prune {
+                let again = plan.again.as_ref().map(|again| again.clone() + &common.connection_arguments());
+                out.push_str(&self::prune::human(plan, again.as_deref(), page));
+            }
+        }
     }
     for line in outline.baseline_summary().into_iter().chain(outline.policy_notes()) {
         out.push_str(&page.wrap(&line, 0));
@@ -166,13 +176,14 @@ fn undone(runs: &[AppliedRun]) -> String {
 pub(super) fn ended(run: &AppliedRun) -> String {
     match (&run.undone_at, &run.closed_at) {
         (Some(undone), _) => undone.clone(),
+        (None, Some(closed)) if run.pruned_at.is_some() => format!("pruned {closed}"),
         (None, Some(closed)) => format!("closed {closed}"),
         (None, None) if run.superseded_by.is_empty() => "no".to_owned(),
         (None, None) => format!("superseded by {}", run.superseded_by.join(", ")),
     }
 }
 
-fn history(runs: &[AppliedRun], common: &GlobalOptions, page: Page) -> String {
+fn history(runs: &[AppliedRun], storage: &LedgerStorage, common: &GlobalOptions, page: Page) -> String {
     if runs.is_empty() {
         return "no run has been applied to this database\n".to_owned();
     }
@@ -192,12 +203,14 @@ fn history(runs: &[AppliedRun], common: &GlobalOptions, page: Page) -> String {
                     + &run.series.map(|first| format!(" (batches of {first})")).unwrap_or_default()
                     + if run.unfinished.is_empty() { "" } else { " (not finished)" },
                 format_count(run.quarantined),
+                if run.kept_bytes > 0 { format_bytes(run.kept_bytes) } else { String::new() },
+                self::prune::age(run.age_seconds),
                 ended(run),
             ]
         })
         .collect();
-    let head = ["run", "applied", "by", "schema", "fixes", "rows kept", "undone"];
-    let mut out = page.table(&head, &rows, 0);
+    let head = ["run", "applied", "by", "schema", "fixes", "rows kept", "size", "age", "undone"];
+    let mut out = page.table(&head, &rows, 0) + &page.wrap(&self::prune::storage(storage), 0);
     if runs.iter().any(|run| !run.superseded_by.is_empty()) {
         out.push_str(&page.command_hint(
             &format!("evodoctor fix EVO307{}", common.connection_arguments()),
