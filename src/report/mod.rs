@@ -306,26 +306,6 @@ impl Report {
         }
     }
 
-    /// Takes out what is personal, unless the options say otherwise. Once is enough.
-    pub fn redact(&mut self, common: &GlobalOptions) {
-        if self.personal_data.is_some() {
-            return;
-        }
-        redaction::redact_keys(self);
-        self.personal_data = Some(match common.shows_rows() {
-            true => PersonalData::Shown,
-            false => {
-                redaction::redact(self);
-                PersonalData::Redacted
-            }
-        });
-    }
-
-    /// What the report says of itself where it was asked to hold personal data.
-    pub fn personal_data_notice(&self, common: &GlobalOptions) -> Option<&'static str> {
-        common.show_rows.then_some(redaction::NOTICE)
-    }
-
     /// Writes the report where and how the options say, and the baseline where one is wanted.
     ///
     /// # Errors

@@ -96,11 +96,11 @@ async fn colours_come_where_they_are_asked_for_and_change_nothing_else() {
     let database = everything().await;
     let url = database.url();
     let log = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/logs/nginx-combined.log");
+    let pseudonym = regex::Regex::new("-[0-9a-f]{8}").expect("a constant");
     for arguments in talkative(log.to_str().unwrap()) {
         // What is measured differs from run to run, and with it the tables.
         let steady = |text: &str| {
             let lines = text.lines().filter(|line| !line.contains(['│', '─']) && !line.contains("plan"));
-            let pseudonym = regex::Regex::new("-[0-9a-f]{8}").expect("a constant");
             lines.map(|line| pseudonym.replace_all(line, "-").into_owned()).collect::<Vec<_>>()
         };
         let pipe = at("120", &url, &arguments).stdout;

@@ -192,7 +192,7 @@ impl RowRestore<'_> {
     /// # Errors
     /// When the connection is lost.
     pub async fn forget(&self, connection: &mut PgConnection) -> Result<()> {
-        forget(connection, &self.entries, &self.runs).await
+        forget(connection, &self.entries, self.runs).await
     }
 
     /// The tables whose rows are treated so, each with the table that holds them.
@@ -267,7 +267,7 @@ impl RowRestore<'_> {
     }
 
     fn runs_in_sql(&self) -> SqlFragment {
-        runs_in_sql(&self.runs)
+        runs_in_sql(self.runs)
     }
 }
 
