@@ -142,7 +142,7 @@ async fn dispatch(cli: &Cli) -> Result<Exit> {
         Command::Check(args) => check::run(args, common).await,
         Command::Fix(args) => fix::run(args, common).await,
         Command::Undo(args) => undo::run(args, common).await,
-        Command::History => history::run(common).await,
+        Command::History(args) => history::run(args, common).await,
         Command::Explain(args) => explain::run(args, common),
         Command::Credentials(action) => credentials::run(action, common).await,
         Command::Preflight(args) => preflight::run(args, common).await,

@@ -13,6 +13,8 @@ SELECT
     -- A ledger of before EVO307 has no such columns.
     pg_catalog.to_char((pg_catalog.to_jsonb(run.*) ->> 'closed_at')::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS closed_at,
     pg_catalog.to_jsonb(run.*) ->> 'closed_by' AS closed_by,
+    pg_catalog.to_char((pg_catalog.to_jsonb(run.*) ->> 'pruned_at')::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS pruned_at,
+    EXTRACT(epoch FROM pg_catalog.now() - run."applied_at")::bigint AS age_seconds,
     -- One of format 1 has no such column.
     (pg_catalog.to_jsonb(run.*) ->> 'series')::bigint AS series,
     COALESCE(fixes.list, '[]'::jsonb) AS fixes

@@ -8,6 +8,7 @@ mod explain;
 mod explicit_args;
 mod fix;
 mod global;
+mod history;
 mod logs;
 pub mod mistakes;
 pub mod overview;
@@ -27,6 +28,7 @@ pub use explicit_args::ExplicitArgs;
 pub use fix::{CredentialsCommand, FixArgs, LockLimitArgs, LockWaitArgs, UndoArgs, UndoRun, parse_wait};
 pub use global::{CONNECTION_VARIABLE, FailOn, GlobalOptions, LoadedConfig, OutputFormat};
 use global::{DATABASE, FINDINGS, RECORDS, REPORT};
+pub use history::HistoryArgs;
 pub use logs::{LogFormat, LogsArgs, ProxyKind};
 pub use snapshot::SnapshotArgs;
 
@@ -58,10 +60,10 @@ pub enum Command {
     #[command(args = GlobalOptions::listing(&[DATABASE, REPORT]))]
     #[command(after_long_help = include_str!("help/undo.txt"))]
     Undo(UndoArgs),
-    /// List the applied runs
+    /// List the applied runs and what they keep; prune it
     #[command(args = GlobalOptions::listing(&[DATABASE, REPORT]))]
     #[command(after_long_help = include_str!("help/history.txt"))]
-    History,
+    History(HistoryArgs),
     /// List, share or release OpenAI credentials
     #[command(subcommand, args = GlobalOptions::listing(&[DATABASE, REPORT]))]
     #[command(after_long_help = include_str!("help/credentials.txt"))]
@@ -114,7 +116,7 @@ impl Command {
             Self::Preflight(_) => ("preflight", OutputFormat::value_variants()),
             Self::Logs(_) => ("logs", OutputFormat::value_variants()),
             Self::Undo(_) => ("undo", &[Human, Json, Html]),
-            Self::History => ("history", &[Human, Json, Html]),
+            Self::History(_) => ("history", &[Human, Json, Html]),
             Self::Credentials(_) => ("credentials", &[Human, Json, Html]),
             Self::Snapshot(_) => ("snapshot", &[Human, Json]),
             Self::Explain(_) => ("explain", &[Human, Json]),

@@ -18,6 +18,7 @@ use crate::config::{self, NamedTarget};
 use crate::error::{self, user_error};
 use crate::exit_code::Exit;
 use crate::progress::{ProgressTask, Unit, notice};
+use crate::redact::personal::Naming;
 use crate::report::ci::github;
 use crate::report::metrics::{self, MeasuredRun};
 use crate::report::multi_target::{self, TargetError, TargetReport};
@@ -287,7 +288,12 @@ impl<'t> TargetOutcome<'t> {
             Ok(report) => Ok((report, &self.common)),
             Err(error) => {
                 let next = Some(error::hint(error).to_owned());
-                Err(TargetError { message: format!("{error:#}"), next })
+                let message = format!("{error:#}");
+                let message = match self.common.shows_rows() {
+                    true => message,
+                    false => Naming::Keyed.redact(&message),
+                };
+                Err(TargetError { message, next })
             }
         };
         TargetReport { name: &self.target.name, exit: self.exit(), took: self.took, outcome }

@@ -71,6 +71,10 @@ static PERSONAL: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&pattern).expect("a constant")
 });
 
+/// A JSON value as a literal of SQL.
+static JSON_LITERAL: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"'[\[{](?:[^']|'')*'").expect("a constant"));
+
 /// Values that Postgres quotes from a row.
 static QUOTED_ROW: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?s)(\(.*?\)=)\(.*?\)(\s(?:is|already|conflicts))|(row contains )\(.*?\)(\.|$)")
@@ -88,7 +92,11 @@ pub fn show_on_stderr() {
 pub fn for_stderr(text: &str) -> Cow<'_, str> {
     match IS_STDERR_SHOWN.load(Relaxed) {
         true => Cow::Borrowed(text),
-        false => Cow::Owned(Naming::Keyed.redact(text)),
+        false => {
+            // Rows on their way into the quarantine.
+            let length = |found: &Captures<'_>| format!("'[{} characters]'", found[0].chars().count() - 2);
+            Cow::Owned(Naming::Keyed.redact(&JSON_LITERAL.replace_all(text, length)))
+        }
     }
 }
 

@@ -63,6 +63,12 @@ pub struct AppliedRun {
     pub unfinished: Vec<String>,
     /// How many rows it holds in the quarantine.
     pub quarantined: i64,
+    /// How many bytes these rows take; told by [`super::prune::read_storage`].
+    pub kept_bytes: i64,
+    /// How long ago it was applied.
+    pub age_seconds: i64,
+    /// When its rows were dropped (`history --prune`), in UTC.
+    pub pruned_at: Option<String>,
     /// Its fixes, in the order they were applied.
     pub fixes: Vec<AppliedFix>,
 }
@@ -485,6 +491,9 @@ fn read_run(row: &PgRow) -> Result<AppliedRun> {
         superseded_by: Vec::new(),
         series: row.try_get("series")?,
         quarantined: 0,
+        kept_bytes: 0,
+        age_seconds: row.try_get("age_seconds")?,
+        pruned_at: row.try_get("pruned_at")?,
         unfinished: Vec::new(),
         fixes: serde_json::from_value(fixes).context("the ledger holds a fix that cannot be read")?,
     };

@@ -14,6 +14,7 @@ pub mod merge_query;
 pub mod orphan_constraints;
 pub mod plan;
 pub mod privileges;
+pub mod prune;
 pub mod quarantine;
 mod redact_plan;
 pub mod row_changes;

@@ -48,6 +48,12 @@ pub fn select_run(runs: &[AppliedRun], wanted: i64, schema: &str) -> Result<Appl
     if let Some(when) = &run.undone_at {
         return Err(user_error(format!("run {wanted} was undone already, at {when}"), see));
     }
+    if let Some(when) = &run.pruned_at {
+        return Err(user_error(
+            format!("run {wanted} was pruned at {when}: the rows that it kept are gone"),
+            see,
+        ));
+    }
     if let Some(when) = &run.closed_at {
         return Err(user_error(
             format!("run {wanted} was closed at {when}: an upgrade has changed what it had repaired"),

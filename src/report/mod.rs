@@ -15,6 +15,7 @@ use crate::exit_code::Exit;
 use crate::output_file::FileAccess;
 use crate::repair::ledger::AppliedRun;
 use crate::repair::plan::FixPlan;
+use crate::repair::prune::{LedgerStorage, PrunePlan};
 use crate::rules::baseline::Baseline;
 use crate::rules::finding::{CheckReport, Finding, Summary};
 use crate::rules::order::sort_by_consequence;
@@ -205,6 +206,11 @@ pub enum Detail {
     History {
         /// The runs, newest first.
         runs: Vec<AppliedRun>,
+        /// How much all of it is.
+        storage: LedgerStorage,
+        /// What pruning drops, where that is asked for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        prune: Option<PrunePlan>,
     },
 }
 
@@ -310,6 +316,7 @@ impl Report {
             Detail::Change(change) => {
                 !(change.fixes.is_empty() || change.run.applied) || !change.left.is_empty()
             }
+            Detail::History { prune: Some(plan), .. } => !plan.runs.is_empty() && !plan.applied,
             _ => ReportView::new(self, common).told.iter().any(|told| told.fails),
         };
         if is_found {
@@ -319,26 +326,6 @@ impl Report {
         } else {
             Exit::Clean
         }
-    }
-
-    /// Takes out what is personal, unless the options say otherwise. Once is enough.
-    pub fn redact(&mut self, common: &GlobalOptions) {
-        if self.personal_data.is_some() {
-            return;
-        }
-        redaction::redact_keys(self);
-        self.personal_data = Some(match common.shows_rows() {
-            true => PersonalData::Shown,
-            false => {
-                redaction::redact(self);
-                PersonalData::Redacted
-            }
-        });
-    }
-
-    /// What the report says of itself where it was asked to hold personal data.
-    pub fn personal_data_notice(&self, common: &GlobalOptions) -> Option<&'static str> {
-        common.show_rows.then_some(redaction::NOTICE)
     }
 
     /// Writes the report where and how the options say, and the baseline where one is wanted.

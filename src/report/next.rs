@@ -48,7 +48,7 @@ pub fn next_steps(outline: &ReportView<'_>) -> Vec<NextStep> {
             let first = outline.new_findings().next();
             first.map(|told| explain(&told.finding.code, "")).into_iter().collect()
         }
-        Detail::History { runs } => {
+        Detail::History { runs, .. } => {
             let open = runs.iter().find(|run| run.can_be_undone());
             let undo = open.map(|run| {
                 let newest =

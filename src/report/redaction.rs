@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Detail, Report};
+use crate::cli::GlobalOptions;
 use crate::evolution::personal_rows::RowRedactor;
 use crate::evolution::schema::schema;
 use crate::redact::personal::Naming;
@@ -21,10 +22,32 @@ pub enum PersonalData {
 }
 
 /// The line at the head of a report that holds personal data.
-pub const NOTICE: &str = "this report shows rows, with personal data in them (--show-rows)";
+const NOTICE: &str = "this report shows rows, with personal data in them (--show-rows)";
+
+impl Report {
+    /// Takes out what is personal, unless the options say otherwise. Once is enough.
+    pub fn redact(&mut self, common: &GlobalOptions) {
+        if self.personal_data.is_some() {
+            return;
+        }
+        redact_keys(self);
+        self.personal_data = Some(match common.shows_rows() {
+            true => PersonalData::Shown,
+            false => {
+                redact(self);
+                PersonalData::Redacted
+            }
+        });
+    }
+
+    /// What the report says of itself where it was asked to hold personal data.
+    pub fn personal_data_notice(&self, common: &GlobalOptions) -> Option<&'static str> {
+        common.show_rows.then_some(NOTICE)
+    }
+}
 
 /// Takes what is personal out of what a command has found and done.
-pub fn redact(report: &mut Report) {
+fn redact(report: &mut Report) {
     let naming = Naming::Keyed;
     let ignored = report.config.iter_mut().flat_map(|config| &mut config.ignored);
     let findings = report.findings.iter_mut().chain(ignored.map(|ignored| &mut ignored.finding));
@@ -50,7 +73,7 @@ pub fn redact(report: &mut Report) {
             credentials.iter_mut().for_each(|credential| rows.redact_row(None, credential));
         }
         Detail::Preflight { preflight, .. } => redact_preflight(preflight, naming),
-        Detail::History { runs } => {
+        Detail::History { runs, .. } => {
             let statements = runs.iter_mut().flat_map(|run| &mut run.unfinished);
             statements.for_each(|statement| redact_text(statement, naming));
         }
@@ -59,7 +82,7 @@ pub fn redact(report: &mut Report) {
 
 /// Gives every finding a key without a phone number in it: baselines and fingerprints are files and hashes of keys, and of a
 /// phone number anybody can try all. It is the same in every run, whatever the options.
-pub fn redact_keys(report: &mut Report) {
+fn redact_keys(report: &mut Report) {
     let ignored = report.config.iter_mut().flat_map(|config| &mut config.ignored);
     let findings = report.findings.iter_mut().chain(ignored.map(|ignored| &mut ignored.finding));
     let change = match &mut report.detail {
@@ -143,6 +166,9 @@ fn redact_preflight(preflight: &mut Preflight, naming: Naming) {
             redact_text(&mut skipped.statement, naming);
             redact_text(&mut skipped.reason, naming);
         }
+    }
+    for client in preflight.traffic.iter_mut().flat_map(|window| &mut window.clients) {
+        client.client = naming.client(&client.client);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Reads `90s`, `5m`, `1h30m`, `500ms`; a bare number is seconds.
+/// Reads `90s`, `5m`, `1h30m`, `500ms`, `90d`; a bare number is seconds.
 ///
 /// # Errors
 /// When it is none of these, or no time at all; the message says what is.
@@ -23,6 +23,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
             "" | "s" | "sec" | "seconds" => 1000,
             "m" | "min" | "minutes" => 60_000,
             "h" | "hours" => 3_600_000,
+            "d" | "day" | "days" => 86_400_000,
             _ => return Err(help()),
         };
         rest = rest[letters..].trim_start();
@@ -56,6 +57,7 @@ mod tests {
         assert_eq!(of("5m"), Ok(300_000));
         assert_eq!(of("1h 30m"), Ok(5_400_000));
         assert_eq!(of("250ms"), Ok(250));
+        assert_eq!(of("90d"), Ok(7_776_000_000));
         for bad in ["", "s", "5x", "-1s", "0s", "1.5h", "99999999999999999999h"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }

@@ -43,6 +43,7 @@ mod personal_data;
 mod plan;
 mod preflight;
 mod proxy_config;
+mod prune;
 mod read_only;
 mod readme;
 mod release_schema;

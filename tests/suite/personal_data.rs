@@ -18,8 +18,8 @@ use crate::support::program::{Run, evodoctor, on};
 const MARKS: [&str; 8] =
     ["98765032", "Zuleika", "QUOKKA", "wombat", "PLATYPUS", "ECHIDNA", "NUMBAT", "198.51.100.77"];
 
-/// Releases that differ most; a unit test looks at every column of every release.
-const RELEASES: [&str; 4] = ["2.1.1", "2.2.3", "2.3.7", "2.4.0-rc2"];
+/// Releases that have the columns of most others; a unit test looks at every column of every release.
+const RELEASES: [&str; 3] = ["2.1.1", "2.3.7", "2.4.0-rc2"];
 
 fn phone(number: usize) -> String {
     format!("551198765032{number}@s.whatsapp.net")
@@ -48,7 +48,7 @@ fn value(release: Release, table: &Table, column: &Column, number: usize) -> Str
     let data_type = column.data_type.as_str();
     let text = match data_type {
         "boolean" => "true".to_owned(),
-        "integer" => "1".to_owned(),
+        "integer" => number.to_string(),
         _ if data_type.starts_with("timestamp") || data_type == "date" => "2025-01-01".to_owned(),
         _ if data_type.starts_with('"') => {
             let name = data_type.trim_matches('"');
@@ -113,12 +113,15 @@ async fn no_report_holds_what_is_personal() {
     let folder = TempDir::new().expect("a folder");
     let file = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
     for version in RELEASES {
+        let formats = if version == "2.3.7" { OutputFormat::value_variants() } else { &[Json] };
         let database = database(version).await;
         let url = database.url();
-        let formats = if version == "2.3.7" { OutputFormat::value_variants() } else { &[Human, Json] };
         look(&url, &["check"], formats);
         look(&url, &["fix"], formats);
         look(&url, &["preflight", "--to", "2.4.0-rc2"], formats);
+        if version != "2.3.7" {
+            continue;
+        }
         look(&url, &["credentials", "list"], &[Human, Json, Html]);
         let (plan, baseline, metrics) = (file("plan.json"), file("baseline.json"), file("run.prom"));
         expect_clean(&on(&url, &["fix", "--plan-out", &plan]), "fix --plan-out");

@@ -46,7 +46,7 @@ fn uses_database(cli: &Cli) -> bool {
         Command::Check(_)
             | Command::Fix(_)
             | Command::Undo(_)
-            | Command::History
+            | Command::History(_)
             | Command::Credentials(_)
             | Command::Preflight(_)
             | Command::Snapshot(_)
@@ -57,7 +57,8 @@ fn uses_database(cli: &Cli) -> bool {
 /// Whether it ends by itself after Ctrl-C, with a report or a rollback.
 fn ends_by_itself(command: &Command) -> bool {
     match command {
-        Command::History | Command::Snapshot(_) | Command::Credentials(CredentialsCommand::List) => false,
+        Command::History(args) => args.apply,
+        Command::Snapshot(_) | Command::Credentials(CredentialsCommand::List) => false,
         Command::Preflight(args) => args.migrations.is_some() || args.several.targets.is_some(),
         _ => true,
     }

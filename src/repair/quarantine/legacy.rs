@@ -38,6 +38,22 @@ pub async fn unpack(connection: &mut PgConnection, catalog: &Catalog, runs: &[i6
     Ok(())
 }
 
+/// Drops what some runs have in the old table, where there is one.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn forget(connection: &mut PgConnection, runs: &[i64]) -> Result<()> {
+    let exists = query_file(connection, "sql/quarantine/legacy_exists.sql", &Variables::default()).await?;
+    if !exists.first().context("one row")?.try_get::<bool, _>("exists")? {
+        return Ok(());
+    }
+    for run in runs {
+        let variables = Variables::default().text("run", run.to_string());
+        run_file(connection, "sql/quarantine/legacy_forget.sql", &variables).await?;
+    }
+    Ok(())
+}
+
 async fn move_group(
     connection: &mut PgConnection,
     catalog: &Catalog,

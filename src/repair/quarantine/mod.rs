@@ -24,7 +24,7 @@ use crate::database::sql_file::Variables;
 
 pub use column_values::{digest, kept_values, new_values, restored_value};
 pub use legacy::unpack;
-pub use restore::{RowRestore, refers_to_gone};
+pub use restore::{RowRestore, drop_entries, refers_to_gone};
 
 /// What happens to a marked row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -192,20 +192,7 @@ impl RowRestore<'_> {
     /// # Errors
     /// When the connection is lost.
     pub async fn forget(&self, connection: &mut PgConnection) -> Result<()> {
-        let relations: BTreeSet<&String> = self.entries.iter().map(|entry| &entry.relation).collect();
-        for relation in relations {
-            let variables = Variables::default()
-                .text("relation", relation)
-                .sql("runs", self.runs_in_sql())
-                .sql("kept", Quarantine::name(relation));
-            let found = query_file(connection, "sql/quarantine/is_used.sql", &variables).await?;
-            let path = match found.first().context("one row")?.try_get("is_used")? {
-                true => "sql/quarantine/forget_rows.sql",
-                false => "sql/quarantine/drop.sql",
-            };
-            run_file(connection, path, &variables).await?;
-        }
-        Ok(())
+        forget(connection, &self.entries, self.runs).await
     }
 
     /// The tables whose rows are treated so, each with the table that holds them.
@@ -280,9 +267,41 @@ impl RowRestore<'_> {
     }
 
     fn runs_in_sql(&self) -> SqlFragment {
-        let runs: Vec<String> = self.runs.iter().map(i64::to_string).collect();
-        SqlFragment::assert_safe(format!("ARRAY[{}]::pg_catalog.int8[]", runs.join(", ")))
+        runs_in_sql(self.runs)
     }
+}
+
+fn runs_in_sql(runs: &[i64]) -> SqlFragment {
+    let runs: Vec<String> = runs.iter().map(i64::to_string).collect();
+    SqlFragment::assert_safe(format!("ARRAY[{}]::pg_catalog.int8[]", runs.join(", ")))
+}
+
+/// Drops what these runs have in the quarantine, also in the form of older versions.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn drop_entries(connection: &mut PgConnection, runs: &[i64]) -> Result<()> {
+    let entries = super::read_entries(connection, runs).await?;
+    forget(connection, &entries, runs).await?;
+    super::legacy::forget(connection, runs).await
+}
+
+/// Drops the tables of these entries, or from tables that hold rows of other runs too the rows of these.
+async fn forget(connection: &mut PgConnection, entries: &[QuarantineEntry], runs: &[i64]) -> Result<()> {
+    let relations: BTreeSet<&String> = entries.iter().map(|entry| &entry.relation).collect();
+    for relation in relations {
+        let variables = Variables::default()
+            .text("relation", relation)
+            .sql("runs", runs_in_sql(runs))
+            .sql("kept", Quarantine::name(relation));
+        let found = query_file(connection, "sql/quarantine/is_used.sql", &variables).await?;
+        let path = match found.first().context("one row")?.try_get("is_used")? {
+            true => "sql/quarantine/forget_rows.sql",
+            false => "sql/quarantine/drop.sql",
+        };
+        run_file(connection, path, &variables).await?;
+    }
+    Ok(())
 }
 
 /// The primary key of a kept row, in the types of the table.

@@ -4,12 +4,14 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::repair::ledger::AppliedRun;
+use crate::repair::prune::{LedgerStorage, PrunePlan};
 use crate::report::terminal;
+use crate::text::humanize::format_bytes;
 
 use super::text::{counted, name, prose, table, value};
 
 /// The applied runs.
-pub fn runs(runs: &[AppliedRun]) -> Option<Markup> {
+pub fn runs(runs: &[AppliedRun], storage: &LedgerStorage, prune: Option<&PrunePlan>) -> Option<Markup> {
     let row = |run: &AppliedRun| {
         vec![
             html! { strong { (run.run) } },
@@ -17,13 +19,23 @@ pub fn runs(runs: &[AppliedRun]) -> Option<Markup> {
             name(&run.applied_by),
             name(&run.target_schema),
             html! { @for fix in &run.fixes { span.number { code { (terminal::keep::label(fix)) } } " " } },
-            counted(run.quarantined.unsigned_abs(), "row"),
+            html! {
+                (counted(run.quarantined.unsigned_abs(), "row"))
+                @if run.kept_bytes > 0 { ", " (format_bytes(run.kept_bytes)) }
+            },
             prose(&terminal::ended(run)),
         ]
     };
     let head = ["Run", "Applied", "By", "Schema", "Fixes", "Kept", "Undone"];
     let rows: Vec<Vec<Markup>> = runs.iter().map(row).collect();
-    (!rows.is_empty()).then(|| table("Applied runs", &head, &rows))
+    let notes = prune.map(terminal::prune::lines).unwrap_or_default();
+    (!rows.is_empty()).then(|| {
+        html! {
+            p { (prose(&terminal::prune::storage(storage))) }
+            @for note in &notes { p { strong { (prose(note)) } } }
+            (table("Applied runs", &head, &rows))
+        }
+    })
 }
 
 /// OpenAI credentials, and what holds each.

@@ -136,7 +136,9 @@ fn parts(outline: &ReportView<'_>, verdict: &PageVerdict) -> Vec<PageSection> {
             add("keep", "What is kept", preflight.keep.as_deref().and_then(keep::section));
         }
         Detail::Logs(read) => add("timeline", "When, who and where", timeline::section(outline, read)),
-        Detail::History { runs } => add("runs", "Runs", lists::runs(runs)),
+        Detail::History { runs, storage, prune } => {
+            add("runs", "Runs", lists::runs(runs, storage, prune.as_ref()))
+        }
         Detail::Credentials { credentials } => {
             add("credentials", "Credentials", lists::credentials(credentials));
         }

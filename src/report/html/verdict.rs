@@ -56,10 +56,10 @@ impl PageVerdict {
             Detail::Snapshot { snapshot } => {
                 (format!("{} written to {}", pluralize(snapshot.rows, "row"), snapshot.file), Vec::new())
             }
-            Detail::History { runs } if runs.is_empty() => {
+            Detail::History { runs, .. } if runs.is_empty() => {
                 ("No run has been applied to this database".to_owned(), Vec::new())
             }
-            Detail::History { runs } => {
+            Detail::History { runs, .. } => {
                 (format!("{} applied to this database", pluralize(runs.len(), "run")), Vec::new())
             }
             Detail::Credentials { credentials } => {

@@ -7,6 +7,7 @@ pub mod explain;
 pub mod keep;
 pub mod logs;
 pub mod preflight;
+pub mod prune;
 pub mod rehearsal;
 pub mod row_diff;
 mod snapshot;
@@ -18,6 +19,7 @@ use serde_json::Value;
 
 use crate::cli::GlobalOptions;
 use crate::repair::ledger::AppliedRun;
+use crate::repair::prune::LedgerStorage;
 use crate::rules::finding::Finding;
 
 use super::resolve_script::resolve_script;
@@ -25,7 +27,7 @@ use super::view::ReportView;
 use super::{Detail, upgrade};
 use crate::terminal::page::Page;
 use crate::terminal::style::PLAIN;
-use crate::text::humanize::{format_count, pluralize};
+use crate::text::humanize::{format_bytes, format_count, pluralize};
 
 /// The report as text for a page.
 pub fn render(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> String {
@@ -75,8 +77,16 @@ pub fn render(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> S
                 out.push_str(&check::next_step(outline, common, page));
             }
         }
-        Detail::History { runs } if common.quiet => out.push_str(&undone(runs)),
-        Detail::History { runs } => out.push_str(&history(runs, common, page)),
+        Detail::History { runs, prune: None, .. } if common.quiet => out.push_str(&undone(runs)),
+        Detail::History { runs, storage, prune } => {
+            if !common.quiet {
+                out.push_str(&history(runs, storage, common, page));
+            }
+            if let Some(plan) = prune {
+                let again = plan.again.as_ref().map(|again| again.clone() + &common.connection_arguments());
+                out.push_str(&self::prune::human(plan, again.as_deref(), page));
+            }
+        }
     }
     for line in outline.baseline_summary().into_iter().chain(outline.policy_notes()) {
         out.push_str(&page.wrap(&line, 0));
@@ -187,6 +197,7 @@ fn undone(runs: &[AppliedRun]) -> String {
 pub(super) fn ended(run: &AppliedRun) -> String {
     match (&run.undone_at, &run.closed_at) {
         (Some(undone), _) => undone.clone(),
+        (None, Some(closed)) if run.pruned_at.is_some() => format!("pruned {closed}"),
         (None, Some(closed)) => format!("closed {closed}"),
         (None, None) if run.superseded_by.is_empty() => "no".to_owned(),
         (None, None) => format!("superseded by {}", run.superseded_by.join(", ")),
@@ -231,18 +242,28 @@ fn history_row(runs: &[&AppliedRun]) -> Vec<String> {
         newest.applied_at.clone(),
         newest.applied_by.clone(),
         fixes.join(", ") + &batches.unwrap_or_default() + if unfinished { " (not finished)" } else { "" },
-        format_count(runs.iter().map(|run| run.quarantined).sum::<i64>()),
+        kept(runs),
         if is_one { undone[0].clone() } else { "in part".to_owned() },
     ]
 }
 
-fn history(runs: &[AppliedRun], common: &GlobalOptions, page: Page) -> String {
+/// How many rows are kept, and how much room they take.
+fn kept(runs: &[&AppliedRun]) -> String {
+    let rows = format_count(runs.iter().map(|run| run.quarantined).sum::<i64>());
+    match runs.iter().map(|run| run.kept_bytes).sum::<i64>() {
+        0 => rows,
+        bytes => format!("{rows}, {}", format_bytes(bytes)),
+    }
+}
+
+fn history(runs: &[AppliedRun], storage: &LedgerStorage, common: &GlobalOptions, page: Page) -> String {
     if runs.is_empty() {
         return "no run has been applied to this database\n".to_owned();
     }
     let rows: Vec<Vec<String>> = series(runs).iter().map(|runs| history_row(runs)).collect();
     let head = ["run", "applied", "by", "fixes", "rows kept", "undone"];
-    let mut out = page.plain_table(&head, &rows, 0, |_, _| PLAIN);
+    let table = page.plain_table(&head, &rows, 0, |_, _| PLAIN);
+    let mut out = table + &page.wrap(&self::prune::storage(storage), 0);
     if runs.iter().any(|run| !run.superseded_by.is_empty()) {
         out.push_str(&page.command_hint(
             &format!("evodoctor fix EVO307{}", common.connection_arguments()),
