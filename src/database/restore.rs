@@ -20,9 +20,8 @@ use std::path::Path;
 use std::thread::available_parallelism;
 
 use anyhow::{Context, Result};
-use sqlx::ConnectOptions;
-use sqlx::Row;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions, Connection, Row};
 
 pub use self::archive_header::DumpOrigin;
 pub use self::restore_error::RestoreError;
@@ -31,7 +30,7 @@ use self::archive::Archive;
 use self::databases::RestoredDatabases;
 use self::dump_file::{DumpFile, DumpFormat, damaged_error};
 use self::dump_reader::DumpReader;
-use self::replay::{ReplayResult, replay};
+use self::replay::{BrokenKey, ReplayResult, replay};
 use super::query::{execute_file, query_file};
 use super::scratch_server::{self, ScratchServer, ScratchServerOptions, binaries};
 use super::sql_file::Variables;
@@ -202,6 +201,7 @@ async fn restore_archive(
     progress.start_phase("indexes and constraints", None, Unit::Steps);
     let last = feed_section(&archive, "post-data", databases).await?;
     fed.complaints.extend(last.complaints);
+    fed.claimed_valid.extend(last.claimed_valid);
     fed.rows_of = contents.rows_of;
     Ok(fed)
 }
@@ -317,6 +317,14 @@ async fn finish(
     fed: &ReplayResult,
     origin: &mut RestoreInfo,
 ) -> Result<()> {
+    if !fed.claimed_valid.is_empty() {
+        let mut admin = server.connect_options(database).connect().await?;
+        for BrokenKey { constraint, schema, table } in &fed.claimed_valid {
+            let variables = Variables::for_schema(schema).text("table", table).text("constraint", constraint);
+            execute_file(&mut admin, "sql/restore/claimed_valid.sql", &variables).await?;
+        }
+        admin.close().await?;
+    }
     let mut connection = databases::connect_options(server, database).connect().await?;
     execute_file(&mut connection, "sql/restore/analyze.sql", &Variables::default()).await?;
     let lost: Vec<_> = fed.complaints.iter().filter_map(|complaint| complaint.rows_of.as_ref()).collect();

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::io;
 
 use anyhow::{Context, Result};
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgDatabaseError};
 
 use super::databases::RestoredDatabases;
 use super::disk_space::disk_full_error;
@@ -24,6 +24,8 @@ use crate::error::user_error;
 pub struct ReplayResult {
     /// What the server refused.
     pub complaints: Vec<RestoreError>,
+    /// Keys that claimed to be valid where they were dumped, although rows break them, and that were added NOT VALID here.
+    pub claimed_valid: Vec<BrokenKey>,
     /// How many statements it took.
     pub done: usize,
     /// The tables whose rows the dump holds, be there none.
@@ -107,6 +109,17 @@ impl ReplayResult {
             self.complaints.extend(made);
             outcome = execute_untrusted(connection, text.to_string(), &shown).await;
         }
+        // Of what is added to a table only a foreign key that claims to be valid is refused for its rows.
+        if matches!(words.as_slice(), ["alter", "table", rest @ ..] if rest.contains(&"add"))
+            && let Err(error) = &outcome
+            && let Some(key) = BrokenKey::of(error)
+        {
+            let not_valid = format!("{} NOT VALID", text.trim_end().trim_end_matches(';'));
+            if execute_untrusted(connection, not_valid, &shown).await.is_ok() {
+                self.claimed_valid.push(key);
+                outcome = Ok(0);
+            }
+        }
         let has_rows = matches!(words.as_slice(), ["copy" | "insert", ..]);
         if has_rows {
             self.rows_of.extend(table_of_rows(&text));
@@ -128,6 +141,30 @@ impl ReplayResult {
             }
         }
         Ok(())
+    }
+}
+
+/// A foreign key with rows that break it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenKey {
+    /// Its name.
+    pub constraint: String,
+    /// The schema of its table.
+    pub schema: String,
+    /// Its table.
+    pub table: String,
+}
+
+impl BrokenKey {
+    /// The key that a statement could not add because of its rows.
+    fn of(error: &sqlx::Error) -> Option<Self> {
+        let error = error.as_database_error().filter(|error| error.code().as_deref() == Some("23503"))?;
+        let error = error.try_downcast_ref::<PgDatabaseError>()?;
+        Some(Self {
+            constraint: error.constraint()?.to_owned(),
+            schema: error.schema()?.to_owned(),
+            table: error.table()?.to_owned(),
+        })
     }
 }
 
