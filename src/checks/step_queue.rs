@@ -35,6 +35,9 @@ struct QueueState<'a> {
     stopped: Option<String>,
 }
 
+/// What decides which step is next: whether others wait for it, whether it is quick, its cost, its place in the report.
+type StepRank = (Option<Reverse<u64>>, bool, u64, Reverse<(usize, StepId)>);
+
 /// A step that waits for a connection.
 struct ReadyStep {
     taken: StepTicket,
@@ -49,15 +52,12 @@ pub(super) struct StepTicket {
     cost: u64,
 }
 
-/// What is awaited, what is quick, what it costs, and where it stands in the report.
-type Rank = (Option<Reverse<u64>>, bool, u64, Reverse<(usize, StepId)>);
-
 impl ReadyStep {
     /// What others wait for first, the cheapest of it before all: what a large table brings is then held against it at once,
     /// and not kept until it is there. Then the most expensive. Of two alike the one that stands first in the report.
     ///
     /// Before the expensive ones comes what takes no time, so that --timeout and Ctrl-C leave as little undecided as can be.
-    fn rank(&self) -> Rank {
+    fn rank(&self) -> StepRank {
         let awaited = self.step.is_awaited.then_some(Reverse(self.taken.cost));
         let is_quick = self.taken.cost <= QUICK;
         (awaited, is_quick, self.taken.cost, Reverse((self.taken.course, self.taken.place)))

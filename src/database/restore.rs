@@ -22,9 +22,8 @@ use std::path::Path;
 use std::thread::available_parallelism;
 
 use anyhow::{Context, Result};
-use sqlx::ConnectOptions;
-use sqlx::Row;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions, Row};
 
 pub use self::archive_header::DumpOrigin;
 pub use self::restore_error::RestoreError;

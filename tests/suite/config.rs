@@ -77,7 +77,7 @@ async fn what_is_typed_wins_over_the_environment_and_that_over_the_top() {
     let markdown = text.replace("\"json\"", "\"markdown\"");
     fs::write(folder.path().join("evodoctor.toml"), markdown).expect("writable");
     assert!(below(folder.path(), &["history"]).ends(0).stdout.contains("no run"), "history is human");
-    assert!(below(folder.path(), &["check"]).ends(1).stdout.starts_with("### evodoctor check"));
+    assert!(below(folder.path(), &["check"]).ends(1).stdout.contains("\n### evodoctor check"));
 }
 
 #[tokio::test]

@@ -16,6 +16,8 @@ const CHARACTER_TYPES: [&str; 4] = ["C.UTF-8", "C.utf8", "UTF-8", "C"];
 pub struct RestoredDatabases<'a> {
     server: &'a ScratchServer,
     connection: PgConnection,
+    /// The name of the database in use.
+    current: String,
     /// Each with the name it has in the dump, where the dump tells.
     made: Vec<(Option<String>, String)>,
 }
@@ -31,7 +33,7 @@ impl<'a> RestoredDatabases<'a> {
         admin.close().await?;
         let name = make(server, 1).await?;
         let connection = connect_options(server, &name).connect().await?;
-        Ok(Self { server, connection, made: vec![(None, name)] })
+        Ok(Self { server, connection, current: name.clone(), made: vec![(None, name)] })
     }
 
     /// One that was made before.
@@ -40,18 +42,15 @@ impl<'a> RestoredDatabases<'a> {
     /// When the server refuses.
     pub async fn attach(server: &'a ScratchServer, name: &str) -> Result<Self> {
         let connection = connect_options(server, name).connect().await?;
-        Ok(Self { server, connection, made: vec![(None, name.to_owned())] })
+        Ok(Self { server, connection, current: name.to_owned(), made: vec![(None, name.to_owned())] })
     }
 
     /// A superuser's connection to the database in use, for what only that may say of a throwaway server's own copy.
     ///
     /// # Errors
     /// When the server refuses.
-    pub async fn connect_admin(&mut self) -> Result<PgConnection> {
-        let database: String = sqlx::query_scalar("SELECT pg_catalog.current_database()::text")
-            .fetch_one(&mut self.connection)
-            .await?;
-        Ok(self.server.connect_options(&database).connect().await?)
+    pub async fn connect_admin(&self) -> Result<PgConnection> {
+        Ok(self.server.connect_options(&self.current).connect().await?)
     }
 
     /// The connection in use.
@@ -79,6 +78,7 @@ impl<'a> RestoredDatabases<'a> {
             }
         };
         self.connection = connect_options(self.server, &name).connect().await?;
+        self.current = name;
         Ok(())
     }
 

@@ -13,16 +13,16 @@ const MOST_IGNORED: usize = 200;
 
 /// What could not be decided, and why.
 pub fn undecided(outline: &ReportView<'_>) -> Option<Markup> {
-    let undecided: Vec<(&CheckReport, &str)> = outline.undecided().collect();
-    (!undecided.is_empty()).then(|| {
+    let reasons = outline.undecided_by_reason();
+    (!reasons.is_empty()).then(|| {
         html! {
             p.lead { "A check that could not look everywhere is never taken for clean." }
             ul.findings {
-                @for (check, reason) in &undecided {
+                @for (reason, codes) in &reasons {
                     li.finding.undecided {
                         div.subject {
-                            h3 { code { (check.code) } " " (check.name) }
-                            span.tag.open { (if check.outcome == CheckOutcome::Undecided { "undecided" } else { "partly undecided" }) }
+                            h3 { code { (codes.join(", ")) } @if let [code] = codes.as_slice() { " " (named(code)) } }
+                            span.tag.open { "undecided" }
                         }
                         p { (prose(reason)) }
                     }
@@ -30,6 +30,10 @@ pub fn undecided(outline: &ReportView<'_>) -> Option<Markup> {
             }
         }
     })
+}
+
+fn named(code: &str) -> &str {
+    registry::find_rule(code).map_or("", |rule| &rule.name)
 }
 
 /// How the findings stand to the baseline; `None` without one.

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use crate::report::kinds::rows;
+use crate::report::kinds::{KindRow, kind_rows, rows};
 use crate::report::view::{CodeGroup, FindingView, ReportView};
 use crate::rules::baseline::BaselineStatus;
 use crate::rules::finding::Finding;
@@ -11,8 +11,11 @@ use crate::rules::registry;
 use crate::rules::rule::{Applicability, Severity};
 use crate::text::humanize::pluralize;
 
-use super::text::{block, command, counted, name, plain, prose, table, value};
+use super::text::{block, command, counted, grouped, name, plain, prose, table, value};
 use super::{PageBudget, timeline};
+
+/// Findings of one rule that are shown before the others are unfolded.
+const MOST_UNFOLDED: usize = 10;
 
 /// Columns of a sample that are shown.
 const MOST_COLUMNS: usize = 40;
@@ -40,6 +43,28 @@ pub fn section(outline: &ReportView<'_>, budget: &mut PageBudget) -> Option<Mark
             p.left-out { "Not on this page, which would be too large: " (left_out.join(", ")) ". " code { "--format json" } " has them all." }
         }
     })
+}
+
+/// A row for each kind of finding, in the order in which to act; `None` where there is only one.
+pub fn order(outline: &ReportView<'_>) -> Option<Markup> {
+    let groups = outline.new_by_code();
+    let row = |row: &KindRow<'_>| {
+        vec![
+            severity(row.severity),
+            html! { a href={ "#" (row.code) } { code { (row.code) } } },
+            html! { (row.title) },
+            grouped(row.places as u64),
+            if row.rows == 0 {
+                html! { "-" }
+            } else {
+                grouped(row.rows.unsigned_abs())
+            },
+            html! { (row.fix) },
+        ]
+    };
+    let rows: Vec<Vec<Markup>> = kind_rows(&groups).iter().map(row).collect();
+    let head = ["Severity", "Code", "Problem", "Places", "Rows", "What fix does"];
+    (rows.len() > 1).then(|| table("Kinds of findings", &head, &rows))
 }
 
 /// Shown by the script, which makes them work.
@@ -101,7 +126,13 @@ fn of_rule(group: &CodeGroup<'_>, budget: &mut PageBudget) -> (Markup, usize) {
                     (command(text))
                 }
             }
-            ul.findings { @for finding in &findings { (finding) } }
+            ul.findings { @for finding in findings.iter().take(MOST_UNFOLDED) { (finding) } }
+            @if findings.len() > MOST_UNFOLDED {
+                details.rest {
+                    summary { (grouped((findings.len() - MOST_UNFOLDED) as u64)) " more of " (group.code) }
+                    ul.findings { @for finding in findings.iter().skip(MOST_UNFOLDED) { (finding) } }
+                }
+            }
         }
     };
     (markup, missing)
@@ -117,7 +148,7 @@ fn one(told: &FindingView<'_>, worst: Severity) -> Markup {
     let finding = told.finding;
     let (standing, says) = match told.standing {
         Some(BaselineStatus::Known) => ("known", "known already"),
-        Some(BaselineStatus::Grown) => ("grown", "more than the baseline knows"),
+        Some(BaselineStatus::Grown) => ("grown", "grown"),
         Some(BaselineStatus::New) => ("new", "new"),
         None => ("", ""),
     };
@@ -130,7 +161,7 @@ fn one(told: &FindingView<'_>, worst: Severity) -> Markup {
                 @if !says.is_empty() { span.tag.(standing) { (says) } }
                 @if is_request || rows(finding) > 0 { span.rows { (counted(finding.count.unsigned_abs(), if is_request { "request" } else { "row" })) } }
             }
-            p { (prose(&finding.detail)) }
+            p { (prose(&finding.detail)) (told.growth()) }
             @if let Some(fix) = &finding.fix {
                 p.aside {
                     "Fix: " (applicability(finding)) @if fix.version > 0 { ". Version " (fix.version) }

@@ -45,9 +45,11 @@ fn facts(report: &Report) -> Markup {
                 dt { "Evolution" }
                 dd {
                     @if let Some(release) = &report.release { (prose(&release.describe())) }
+                    @else if database.is_history_hidden { "unknown: this role may not read _prisma_migrations" }
                     @else { "unknown: there is no _prisma_migrations table" }
                 }
             }
+            div { dt { "Written" } dd { time datetime=(now()) { (now()) } } }
             @if let Some(migrations) = migrations {
                 div {
                     dt { "Migrations" }
@@ -79,11 +81,15 @@ fn facts(report: &Report) -> Markup {
     }
 }
 
-/// When, and by which version.
-pub fn footer(report: &Report) -> Markup {
+fn now() -> String {
     let now =
         SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs_f64()).unwrap_or_default();
-    let now = Timestamp::from_unix(now.floor()).map(|time| time.to_string()).unwrap_or_default();
+    Timestamp::from_unix(now.floor()).map(|time| time.to_string()).unwrap_or_default()
+}
+
+/// When, and by which version.
+pub fn footer(report: &Report) -> Markup {
+    let now = now();
     html! {
         footer {
             p {

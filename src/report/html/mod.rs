@@ -118,12 +118,8 @@ fn parts(outline: &ReportView<'_>, verdict: &PageVerdict) -> Vec<PageSection> {
             let upgrade =
                 outline.report.upgrade.as_ref().map(crate::report::terminal::after_upgrade::sentence);
             add("upgrade", "The last upgrade", upgrade.map(|line| html! { p.lead { (text::prose(&line)) } }));
-            add("map", "Where it is", map::section(outline));
         }
-        Detail::Change(change) => {
-            add("changes", "What changes", change::section(change, &mut budget));
-            add("map", "Where it is", map::section(outline).filter(|_| !outline.told.is_empty()));
-        }
+        Detail::Change(change) => add("changes", "What changes", change::section(change, &mut budget)),
         Detail::Preflight { preflight, .. } => {
             if let Some(rehearsal) = &preflight.rehearsal {
                 add("rehearsal", "What the files did", migrations::rehearsed(rehearsal));
@@ -143,7 +139,11 @@ fn parts(outline: &ReportView<'_>, verdict: &PageVerdict) -> Vec<PageSection> {
             add("credentials", "Credentials", lists::credentials(credentials));
         }
     }
+    add("order", "In this order", findings::order(outline));
     add("findings", verdict.findings_title(), findings::section(outline, &mut budget));
+    if matches!(outline.report.detail, Detail::Check {} | Detail::Change(_)) {
+        add("map", "Where it is", map::section(outline));
+    }
     add("undecided", "Not decided", checks::undecided(outline));
     add("baseline", "Beside the baseline", checks::baseline(outline));
     add("decided", "What is ignored", checks::decided(outline));

@@ -62,6 +62,8 @@
         finding.element.hidden = !fits;
         shown += fits ? 1 : 0;
       }
+      // What is looked for is shown, also where it was folded.
+      if (words.length) for (const rest of all("#findings details.rest")) rest.open = true;
       for (const rule of rules) rule.hidden = !one("li.finding:not([hidden])", rule);
       form.elements.shown.value = shown + " of " + findings.length;
     };
@@ -78,10 +80,10 @@
     filter();
   }
 
-  // On paper nothing is folded.
+  // On paper nothing is folded but the many that are alike.
   let folded = [];
   addEventListener("beforeprint", () => {
-    folded = all("details:not([open])");
+    folded = all("details:not([open]):not(.rest)");
     for (const details of folded) details.open = true;
   });
   addEventListener("afterprint", () => { for (const details of folded) details.open = false; });

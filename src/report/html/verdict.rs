@@ -7,7 +7,7 @@ use crate::cli::GlobalOptions;
 use crate::exit_code::Exit;
 use crate::report::next::{NextStep, next_steps};
 use crate::report::view::ReportView;
-use crate::report::{Change, Detail, Report, upgrade};
+use crate::report::{Change, Detail, Report, totals, upgrade};
 use crate::rules::finding::{Finding, Summary};
 use crate::rules::registry;
 use crate::rules::rule::Severity;
@@ -67,10 +67,11 @@ impl PageVerdict {
             }
         };
         let examined = !report.checks.is_empty();
+        let kinds = totals::kinds(news.iter());
         let counts = [
-            ("error", "errors", summary.errors),
-            ("warning", "warnings", summary.warnings),
-            ("advice", "advice", summary.advice),
+            ("error", "errors", kinds.errors),
+            ("warning", "warnings", kinds.warnings),
+            ("advice", "advice", kinds.advice),
             ("known", "known already", outline.known()),
             ("open", "undecided", summary.undecided),
             ("good", "checks clean", clean(report)),
@@ -211,7 +212,7 @@ fn examined(outline: &ReportView<'_>, summary: &Summary, exit: Exit) -> (String,
         Some(worst) => {
             let rule = registry::find_rule(&worst.code);
             let what = sentence_of(rule.map_or(worst.name.as_str(), |rule| rule.summary.as_str()));
-            more.insert(0, format!("{}, from {}.", severities(summary), pluralize(checks, "check")));
+            more.insert(0, format!("{}.", sentence_of(&totals::headline(outline))));
             let is_all = outline.new_findings().all(|told| told.finding.code == worst.code);
             if is_all { what } else { format!("{what}, and more") }
         }
@@ -269,6 +270,9 @@ fn changed(report: &Report, change: &Change) -> (String, Vec<String>) {
         _ => format!("{fixes} {several} were rehearsed and rolled back"),
     };
     let mut more: Vec<String> = left.into_iter().collect();
+    if fixes > 0 {
+        more = vec![format!("{}.", totals::change_totals(report.command, change))];
+    }
     if fixes > 0 && !change.run.applied {
         more.insert(0, "Nothing has been changed. Below is what would be done, row by row.".to_owned());
     }

@@ -243,7 +243,7 @@ fn block(text: &mut String, finding: &Finding, compared: bool, page: Page) {
             width,
         );
     }
-    more(text, parts(finding, "endpoints").len(), "routes");
+    more(text, parts(finding, "endpoints").len(), MOST_PARTS, "routes");
     clients(text, finding, page);
 }
 
@@ -268,15 +268,22 @@ fn clients(text: &mut String, finding: &Finding, page: Page) {
             field(text, "client", &format!("{}{agent}{share}", string(client, "address")), width);
         }
         _ => {
-            let rows: Vec<Vec<String>> = clients.iter().take(MOST_PARTS).map(row).collect();
+            let rows: Vec<Vec<String>> = loud(finding, clients).map(row).collect();
             text.push_str(&page.table(&["requests", "of its own", "client", "user agent"], &rows, 2));
+            more(text, clients.len(), rows.len(), "clients");
         }
     }
-    more(text, clients.len(), "clients");
     let others = number(finding.extra.get("other_clients"));
     if others > 0 {
         let _ = writeln!(text, "  … {} of clients that were not told apart", requests(others));
     }
+}
+
+/// The clients that made a hundredth of the requests or more, and the first in any case: the others are counted.
+fn loud<'f>(finding: &Finding, clients: &'f [Value]) -> impl Iterator<Item = &'f Value> {
+    let all = finding.count.unsigned_abs();
+    let is_loud = move |(at, client): &(usize, &Value)| *at == 0 || number(client.get("count")) * 100 >= all;
+    clients.iter().enumerate().filter(is_loud).take(MOST_PARTS).map(|(_, client)| client)
 }
 
 /// How much of a client's traffic this is.
@@ -288,9 +295,9 @@ fn share(client: &Value) -> Option<String> {
     }
 }
 
-fn more(text: &mut String, count: usize, what: &str) {
-    if count > MOST_PARTS {
-        let _ = writeln!(text, "  … {} more {what}", humanize::format_count((count - MOST_PARTS) as u64));
+fn more(text: &mut String, count: usize, shown: usize, what: &str) {
+    if count > shown {
+        let _ = writeln!(text, "  … {} more {what}", humanize::format_count((count - shown) as u64));
     }
 }
 

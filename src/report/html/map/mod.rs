@@ -157,8 +157,7 @@ pub fn section(outline: &ReportView<'_>) -> Option<Markup> {
     outline.report.database.as_ref()?;
     let map = Map::of(outline);
     let broken = map.broken();
-    let is_worth_it = !broken.is_empty() || outline.report.checks.iter().any(|check| check.code == EVERY_KEY);
-    is_worth_it.then(|| {
+    (!broken.is_empty()).then(|| {
         let row = |(table, key, broken): &(&MapTable, &MapKey, &BrokenKey)| {
             vec![
                 severity(broken.severity),
