@@ -151,7 +151,7 @@ async fn every_command_takes_a_dump_and_none_changes_it_for_good() {
     };
     assert_eq!(rows(&fixed), rows(&live));
     let credentials = |report: &serde_json::Value| report["credentials"].clone();
-    let list = ["credentials", "list", "--format", "json"];
+    let list = ["credentials", "list", "--format", "json", "--show-rows"];
     assert_eq!(
         credentials(&snapshot(&dump, &list).ends(0).json()),
         credentials(&on(&database.url(), &list).ends(0).json())
