@@ -69,7 +69,7 @@ async fn several_connections_say_what_one_says() {
     let mut reports = Vec::new();
     for jobs in ["1", "4"] {
         for paranoid in [&[][..], &["--paranoid"]] {
-            let options = [&["check", "--format", "json", "--jobs", jobs], paranoid].concat();
+            let options = [&["check", "--format", "json", "--show-rows", "--jobs", jobs], paranoid].concat();
             let mut report = on(&database.url(), &options).ends(1).json();
             for check in report["checks"].as_array_mut().expect("a list") {
                 check["duration_ms"] = Value::Null;
@@ -122,12 +122,12 @@ async fn where_no_more_connections_are_to_be_had_one_does_it_all() {
     let role = roles::reader(&mut connection, "evolution_api").await;
     execute(&mut connection, &format!("ALTER ROLE {role} CONNECTION LIMIT 1")).await;
     let url = database.url_as(&role);
-    let alone = on(&url, &["check", "--format", "json", "--jobs", "4", "-vv"]).ends(1);
+    let alone = on(&url, &["check", "--format", "json", "--show-rows", "--jobs", "4", "-vv"]).ends(1);
     alone.clone().complains(&["goes on with fewer connections", "too many connections for role"]);
     assert_eq!(alone.json()["summary"]["undecided"], 0);
     assert_eq!(
         alone.json()["findings"],
-        on(&database.url(), &["check", "--format", "json"]).json()["findings"]
+        on(&database.url(), &["check", "--format", "json", "--show-rows"]).json()["findings"]
     );
 }
 

@@ -117,8 +117,9 @@ async fn no_report_holds_what_is_personal() {
         let database = database(version).await;
         let url = database.url();
         look(&url, &["check"], formats);
-        look(&url, &["fix"], formats);
-        look(&url, &["preflight", "--to", "2.4.0-rc2"], formats);
+        // The formats are given what is redacted; those with rows in them are enough.
+        look(&url, &["fix"], if version == "2.3.7" { &[Json, Html] } else { &[Json] });
+        look(&url, &["preflight", "--to", "2.4.0-rc2"], &[Json]);
         if version != "2.3.7" {
             continue;
         }
@@ -134,7 +135,7 @@ async fn no_report_holds_what_is_personal() {
         let run = on(&url, &["fix", "--apply", "--plan", &plan, "--allow", everything]);
         expect_clean(&run, "fix --apply --plan");
         look(&url, &["history"], &[Human, Json, Html]);
-        look(&url, &["undo", "1"], &[Human, Json, Html]);
+        look(&url, &["undo", "1"], &[Human, Json]);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::support::roles;
 use crate::support::upgrade::upgrade;
 
 fn preflight(url: &str, to: &str, code: i32) -> Value {
-    on(url, &["preflight", "--to", to, "--format", "json"]).ends(code).json()
+    on(url, &["preflight", "--to", to, "--format", "json", "--show-rows"]).ends(code).json()
 }
 
 fn pending<'a>(report: &'a Value, number: &str) -> &'a Value {
