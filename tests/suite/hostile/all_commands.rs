@@ -10,6 +10,10 @@ use crate::support::program::on;
 
 /// Fields that differ from run to run, or from database to database.
 const FLEETING: &[&str] = &[
+    "age_seconds",
+    "kept_bytes",
+    "pruned_at",
+    "storage",
     "duration_ms",
     "held_ms",
     "finding_ms",
@@ -76,7 +80,7 @@ pub fn story(url: &str) -> Vec<Chapter> {
 }
 
 fn chapter(url: &str, arguments: &[&str]) -> Chapter {
-    let run = on(url, &[arguments, &["--format", "json"]].concat());
+    let run = on(url, &[arguments, &["--format", "json", "--show-rows"]].concat());
     let mut said = match serde_json::from_str(&run.stdout) {
         Ok(json) => json,
         Err(_) => Value::from(format!("{}{}", run.stdout, run.stderr)),
