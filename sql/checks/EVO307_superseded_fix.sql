@@ -21,7 +21,7 @@ SELECT
     pg_catalog.concat(
         pg_catalog.string_agg(
             pg_catalog.format('%s has been superseded by %s', superseded.code, pg_catalog.array_to_string(superseded.migrations[:3], ', '))
-            || CASE WHEN pg_catalog.cardinality(superseded.migrations) > 3 THEN pg_catalog.format(' and %s more', pg_catalog.cardinality(superseded.migrations) - 3) END,
+            || CASE WHEN pg_catalog.cardinality(superseded.migrations) > 3 THEN pg_catalog.format(' and %s more', pg_catalog.cardinality(superseded.migrations) - 3) ELSE '' END,
             '; ' ORDER BY superseded.position
         ),
         ' since it was applied on ' || superseded.release_from || COALESCE(' to ' || NULLIF(superseded.release_to, superseded.release_from), '')

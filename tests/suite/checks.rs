@@ -38,7 +38,8 @@ async fn every_fixture(prefix: &str, schema: &str) {
             assert_eq!(found(&run.json(), code), fixture.finds, "{code} on {name}.sql in {schema}");
             for finding in run.json()["findings"].as_array().expect("a list") {
                 assert!(finding["sample"].as_array().expect("a list").len() <= 5);
-                assert!(!finding["detail"].as_str().expect("a sentence").is_empty());
+                let detail = finding["detail"].as_str().expect("a sentence");
+                assert!(!detail.is_empty() && detail.trim() == detail, "{detail:?}");
             }
             count += 1;
         }

@@ -207,3 +207,31 @@ fn codes_have_one_form() {
         assert!(!is_code(text), "{text}");
     }
 }
+
+/// `a || CASE WHEN … END` is NULL as a whole where no branch fits, and so is the sentence that it is a part of.
+#[test]
+fn a_text_is_not_lost_where_no_branch_fits() {
+    let comment = regex::Regex::new(r"--[^\n]*").expect("a constant");
+    let token = regex::Regex::new(r"'(?:[^']|'')*'|\|\||[(),]|\w+").expect("a constant");
+    let mut cases = 0;
+    for (path, text) in FILES {
+        let text = comment.replace_all(text, "");
+        let tokens: Vec<&str> = token.find_iter(&text).map(|found| found.as_str()).collect();
+        // Where each CASE that is open begins, and whether it has an ELSE.
+        let mut open: Vec<(usize, bool)> = Vec::new();
+        for (position, word) in tokens.iter().enumerate() {
+            match (*word, open.last_mut()) {
+                ("CASE", _) => open.push((position, false)),
+                ("ELSE", Some((_, has_else))) => *has_else = true,
+                ("END", Some(_)) => {
+                    let (start, has_else) = open.pop().expect("it was the last");
+                    let is_joined = (start > 0 && tokens[start - 1] == "||") || tokens.get(position + 1) == Some(&"||");
+                    cases += usize::from(is_joined);
+                    assert!(has_else || !is_joined, "{path}: {}", tokens[start..=position].join(" "));
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(cases > 10, "only {cases} are joined to a text: are they still found?");
+}
