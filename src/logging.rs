@@ -7,10 +7,12 @@ use tracing_subscriber::EnvFilter;
 use crate::redact::personal::for_stderr;
 use crate::text::escape::escape_control;
 
-/// Begins to tell: errors only, with `-vv` what is done and every SQL statement. One `-v` shows more of the result.
+/// Begins to tell: errors only; with `-v`, which shows more of the result, where the connection string is from; with `-vv` what
+/// is done and every SQL statement.
 pub fn init(verbose: u8) {
     let level = match verbose {
-        0 | 1 => "error",
+        0 => "error",
+        1 => "evodoctor=info",
         _ => "evodoctor=trace",
     };
     tracing_subscriber::fmt()

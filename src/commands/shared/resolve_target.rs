@@ -56,7 +56,7 @@ fn choose_with(
     } else {
         return Err(nothing());
     };
-    tracing::debug!("connection string {origin}");
+    tracing::info!("connection string {origin}");
     let mut target = ConnectTarget::parse(&text).map_err(|error| error.context(origin))?;
     target.compose.clone_from(&common.compose);
     if let Some(schema) = &common.schema {
