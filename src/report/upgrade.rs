@@ -55,7 +55,11 @@ pub fn verdict(report: &Report, preflight: &Preflight) -> UpgradeVerdict {
         return says(Some(Severity::Error), &end);
     }
     if let Some(one) = pending.iter().find(|one| one.outcome == MigrationOutcome::LosesData) {
-        return says(Some(Severity::Error), &format!("succeeds and loses data: {}", loss(one)));
+        // What is kept is no loss: what else there is to know decides.
+        return match preflight.keep.as_ref().and_then(|keep| keep.run) {
+            Some(run) => says(counts(report), &format!("succeeds: {}, and run {run} keeps it", loss(one))),
+            None => says(Some(Severity::Error), &format!("succeeds and loses data: {}", loss(one))),
+        };
     }
     if has(MigrationOutcome::GoesAstray) {
         return says(Some(Severity::Warning), "succeeds, and a migration is recorded without being done");
@@ -68,9 +72,8 @@ pub fn verdict(report: &Report, preflight: &Preflight) -> UpgradeVerdict {
         let end = format!("succeeds, and blocks {} on {} for about {time}", lock.mode.blocks(), lock.table);
         return says(Some(Severity::Warning), &end);
     }
-    let worst = report.findings.iter().map(|finding| finding.severity).max();
-    if worst.is_some_and(|worst| worst > Severity::Advice) {
-        return says(worst, "succeeds, and something has to be known before");
+    if let Some(worst) = counts(report) {
+        return says(Some(worst), "succeeds, and something has to be known before");
     }
     match pending.as_slice() {
         [] => UpgradeVerdict { severity: None, sentence: format!("nothing is pending for {to}") },
@@ -89,6 +92,16 @@ fn way_back_severity(verdict: Verdict) -> Option<Severity> {
         Verdict::Uncertain => Some(Severity::Warning),
         Verdict::Fails => Some(Severity::Error),
     }
+}
+
+/// The worst of the findings, where it is more than advice.
+fn counts(report: &Report) -> Option<Severity> {
+    report
+        .findings
+        .iter()
+        .map(|finding| finding.severity)
+        .filter(|severity| *severity > Severity::Advice)
+        .max()
 }
 
 fn loss(one: &PendingMigration) -> String {

@@ -225,7 +225,8 @@ fn a_text_is_not_lost_where_no_branch_fits() {
                 ("ELSE", Some((_, has_else))) => *has_else = true,
                 ("END", Some(_)) => {
                     let (start, has_else) = open.pop().expect("it was the last");
-                    let is_joined = (start > 0 && tokens[start - 1] == "||") || tokens.get(position + 1) == Some(&"||");
+                    let is_joined =
+                        (start > 0 && tokens[start - 1] == "||") || tokens.get(position + 1) == Some(&"||");
                     cases += usize::from(is_joined);
                     assert!(has_else || !is_joined, "{path}: {}", tokens[start..=position].join(" "));
                 }
