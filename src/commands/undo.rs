@@ -9,7 +9,7 @@ use crate::cli::{self, GlobalOptions, UndoRun};
 use crate::error::user_error;
 use crate::exit_code::Exit;
 use crate::repair::ledger::{self, AppliedRun};
-use crate::repair::locks::LockRetry;
+use crate::repair::locks::{self, LockRetry};
 use crate::repair::undo;
 use crate::report::{Change, Detail, Report, RunInfo};
 
@@ -19,21 +19,24 @@ use crate::report::{Change, Detail, Report, RunInfo};
 /// When there is no such run, or rows no longer allow it: they are named, and nothing is changed.
 pub async fn run(args: &cli::UndoArgs, common: &GlobalOptions) -> Result<Exit> {
     let mut opened = DatabaseContext::connect_for_write(common, args.apply).await?;
-    let number = number(&mut opened, args.run).await?;
+    let patience = || {
+        LockRetry::new(args.waiting.wait)
+            .dry_run(!args.apply)
+            .max_lock(args.lock_limit.limit_for(!args.apply))
+    };
+    let runs = read_runs(&mut opened, patience()).await?;
+    let number = chosen_run(&runs, args.run)?;
     if let Some(schema) = &args.into_schema {
         return undo_kept::into_schema(&mut opened, number, schema, args, common).await;
     }
-    if let Some(kept) = undo_kept::find(&mut opened, number).await? {
+    if let Some(kept) = undo_kept::find(&opened, &runs, number)? {
         return undo_kept::run(&mut opened, number, &kept, args, common).await;
     }
     let subject = opened.change_target();
     if args.apply {
         fix_online::drop_leftovers(&mut opened, &subject, number, args.waiting.wait).await?;
     }
-    let patience = LockRetry::new(args.waiting.wait)
-        .dry_run(!args.apply)
-        .max_lock(args.lock_limit.limit_for(!args.apply));
-    let undone = dry_run_with_retry(&mut opened, &subject, patience, async |connection, attempt| {
+    let undone = dry_run_with_retry(&mut opened, &subject, patience(), async |connection, attempt| {
         undo::dry_run_undo(connection, &subject, attempt, number).await
     })
     .await?;
@@ -66,15 +69,27 @@ pub async fn run(args: &cli::UndoArgs, common: &GlobalOptions) -> Result<Exit> {
     Ok(if args.apply { Exit::Clean } else { Exit::Findings })
 }
 
+/// The runs of the ledger, which somebody may have locked for a while.
+async fn read_runs(opened: &mut DatabaseContext, patience: LockRetry) -> Result<Vec<AppliedRun>> {
+    let (subject, catalog) = (opened.change_target(), opened.catalog.clone());
+    let runs = dry_run_with_retry(opened, &subject, patience, async |connection, attempt| {
+        locks::begin_change(connection, attempt.moment).await?;
+        let mut runs = ledger::read_runs(connection, &subject.schema).await.map_err(ledger::as_timeout)?;
+        ledger::mark_superseded(connection, &catalog, &mut runs).await?;
+        Ok(runs)
+    })
+    .await?;
+    apply::roll_back(opened).await?;
+    Ok(runs)
+}
+
 /// The run that is meant.
-async fn number(opened: &mut DatabaseContext, run: UndoRun) -> Result<i64> {
-    let UndoRun::Number(number) = run else {
-        let mut runs = ledger::read_runs(opened.session.connection(), &opened.schema).await?;
-        ledger::mark_superseded(opened.session.connection(), &opened.catalog, &mut runs).await?;
-        let newest = runs.iter().find(|run| run.can_be_undone());
-        return newest.map(|run| run.series.unwrap_or(run.run)).ok_or_else(|| {
-            user_error("no run of this database can be undone", "evodoctor history lists its runs")
-        });
-    };
-    Ok(number)
+fn chosen_run(runs: &[AppliedRun], run: UndoRun) -> Result<i64> {
+    if let UndoRun::Number(number) = run {
+        return Ok(number);
+    }
+    let newest = runs.iter().find(|run| run.can_be_undone());
+    newest.map(|run| run.series.unwrap_or(run.run)).ok_or_else(|| {
+        user_error("no run of this database can be undone", "evodoctor history lists its runs")
+    })
 }

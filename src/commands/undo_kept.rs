@@ -32,10 +32,10 @@ use crate::upgrade::keep::{CODE, KeptRun};
 /// The run, and what it kept; `None` where it is no such run.
 ///
 /// # Errors
-/// When the ledger may not be read, or the run was undone already.
-pub async fn find(opened: &mut DatabaseContext, wanted: i64) -> Result<Option<KeptRun>> {
-    let Some(run) = read_run(opened, wanted).await? else { return Ok(None) };
-    let Some(kept) = kept_by(&run) else { return Ok(None) };
+/// When the run was undone already, or is about another schema.
+pub fn find(opened: &DatabaseContext, runs: &[AppliedRun], wanted: i64) -> Result<Option<KeptRun>> {
+    let Some(run) = runs.iter().find(|run| run.run == wanted) else { return Ok(None) };
+    let Some(kept) = kept_by(run) else { return Ok(None) };
     if let Some(when) = &run.undone_at {
         return Err(user_error(
             format!("run {wanted} was undone already, at {when}"),
@@ -49,13 +49,6 @@ pub async fn find(opened: &mut DatabaseContext, wanted: i64) -> Result<Option<Ke
         ));
     }
     Ok(Some(kept))
-}
-
-async fn read_run(opened: &mut DatabaseContext, wanted: i64) -> Result<Option<AppliedRun>> {
-    opened.session.begin_snapshot().await?;
-    let runs = ledger::read_runs(opened.session.connection(), &opened.schema).await?;
-    opened.session.end_snapshot().await?;
-    Ok(runs.into_iter().find(|run| run.run == wanted))
 }
 
 /// Brings back what has a place.

@@ -238,7 +238,7 @@ async fn what_is_made_belongs_to_the_role_that_evolution_uses() {
             database.url()
         };
         let before = state(&mut connection, &["evodoctor"]).await;
-        let run = on(&url, &["fix", "EVO305", "--apply"]).ends(0);
+        let run = on(&url, &["fix", "EVO305", "--apply", "-v"]).ends(0);
         assert!(run.stdout.contains("OWNER TO"), "{}", run.stdout);
         let strangers = format!(
             "SELECT relname::text FROM pg_class WHERE relnamespace = 'evolution_api'::regnamespace

@@ -285,7 +285,7 @@ async fn every_error_says_what_to_do_next() {
         &["fix", "--plan-out", "/nope/plan"],
         &["fix", "--to", "2.3.7"],
         &["preflight", "--migrations", "/nope"],
-        &["preflight", "--to", "2.0.9"],
+        &["fix", "EVO608", "--to", "2.0.9"],
         &["logs", "/nope"],
         &["logs", junk],
         &["logs", junk, "--instances", "/nope"],

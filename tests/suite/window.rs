@@ -45,7 +45,7 @@ async fn the_best_hour_is_the_one_in_which_the_fewest_requests_wait() {
     )
     .await;
     let url = database.url();
-    let preflight = |format: &str| {
+    let preflight = |format: &str, more: &[&str]| {
         let arguments = [
             "preflight",
             "--to",
@@ -57,12 +57,15 @@ async fn the_best_hour_is_the_one_in_which_the_fewest_requests_wait() {
             "--format",
             format,
         ];
-        Evodoctor::new(arguments.iter().copied().chain(["--database-url", &url]))
+        Evodoctor::new(arguments.iter().chain(more).copied().chain(["--database-url", &url]))
             .within(folder.path())
             .run()
             .ends(0)
     };
-    let report = preflight("json").json();
+    let report = preflight("json", &["--show-rows"]).json();
+    let redacted = preflight("json", &[]).json();
+    let client = redacted["preflight"]["traffic"]["clients"][0]["client"].clone();
+    assert!(client.as_str().is_some_and(|name| name.starts_with("client-")), "{client}");
     let traffic = &report["preflight"]["traffic"];
     assert_eq!((&traffic["requests"], &traffic["covered"]), (&json!(6 * 24 * 10 - 9), &json!(144)));
     assert_eq!((&traffic["utc"], &traffic["measured"]), (&json!(true), &json!(false)));
@@ -79,13 +82,13 @@ async fn the_best_hour_is_the_one_in_which_the_fewest_requests_wait() {
     let told = |at: usize| (clients[at]["client"].clone(), clients[at]["gives_up"].clone());
     assert_eq!((told(0), told(1)), ((json!("10.0.0.7"), json!(false)), (json!("10.0.0.9"), json!(true))));
 
-    preflight("human").says(&[
+    preflight("human", &[]).says(&[
         "the hours of the week, UTC",
         "Sun ························",
         "the best hour is Wed 03:00",
         "(499)",
     ]);
-    preflight("html").says(&["When to upgrade", "Sun 23:00: not in the log"]);
+    preflight("html", &[]).says(&["When to upgrade", "Sun 23:00: not in the log"]);
     on(&url, &["preflight", "--traffic", "/nowhere/none*"]).ends(2).complains(&["/nowhere"]);
     let error = folder.path().join("error.log");
     on(&url, &["preflight", "--traffic", error.to_str().expect("UTF-8")])

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::cli::{Cli, GlobalOptions, OutputFormat};
+use crate::cli::{Cli, Command, GlobalOptions, OutputFormat};
 use crate::commands::shared::validate_options;
 use crate::exit_code::Exit;
 use crate::report::metrics::{self, MeasuredRun};
@@ -40,11 +40,13 @@ pub fn emit_failure(cli: &Cli, error: &anyhow::Error) {
     if cli.command.target_list().is_some() || !formats.contains(&common.format) {
         return;
     }
-    if common.format == OutputFormat::Human && common.output.is_none() {
+    // --output of `snapshot` is a dump, and no report belongs there.
+    let output = common.output.as_deref().filter(|_| !matches!(cli.command, Command::Snapshot(_)));
+    if common.format == OutputFormat::Human && output.is_none() {
         return;
     }
     if let Ok(Some(text)) = failure::render(common.format, command, None, error) {
-        let _ = print(&text, common.output.as_deref());
+        let _ = print(&text, output);
     }
 }
 
