@@ -69,6 +69,7 @@ pub async fn run(args: &SnapshotArgs, common: &GlobalOptions) -> Result<Exit> {
     let comparison = compare(
         &Examination { checks: &original.checks, findings: &original.findings },
         &Examination { checks: &again.checks, findings: &again.findings },
+        args.rows.is_some(),
     );
     let exit = if comparison.differences.is_empty() { Exit::Clean } else { Exit::Findings };
     let copied = copier.into_summary();

@@ -117,7 +117,8 @@ impl StagingColumn {
         matches!(self.kind, Kind::Kept | Kind::Time)
     }
 
-    /// What is told instead of a value; `seen` hears every personal value in it.
+    /// What is told instead of a value. `seen` hears every personal value in it, and says whether a pseudonym is wanted: whoever
+    /// only looks does not wait for one.
     ///
     /// # Errors
     /// When a JSON value is none.
@@ -126,18 +127,14 @@ impl StagingColumn {
         table: &str,
         value: &str,
         names: &Pseudonymizer,
-        seen: &mut dyn FnMut(&str),
+        seen: &mut dyn FnMut(&str) -> bool,
     ) -> Result<String> {
         Ok(match self.kind {
             Kind::Kept | Kind::Time => value.to_owned(),
             Kind::Text if value_class(table, &self.name, value) == DataClass::Public => value.to_owned(),
             // A JSON document in a text column: Session.creds.
             Kind::Text if value.starts_with(['{', '[']) => {
-                let mut never = |_: &[&str], text: &str| {
-                    seen(text);
-                    false
-                };
-                match names.map_document(value, &mut never) {
+                match names.map_document(value, &mut |_, text| !seen(text)) {
                     Some(document) => document,
                     None => personal_value(value, names, seen),
                 }
@@ -151,10 +148,7 @@ impl StagingColumn {
             Kind::Json => {
                 let mut is_public = |path: &[&str], text: &str| {
                     let class = json_class(table, &self.name, path, &Value::String(text.to_owned()));
-                    if class != DataClass::Public {
-                        seen(text);
-                    }
-                    class == DataClass::Public
+                    class == DataClass::Public || !seen(text)
                 };
                 names
                     .map_document(value, &mut is_public)
@@ -170,7 +164,6 @@ impl StagingColumn {
     }
 }
 
-fn personal_value(value: &str, names: &Pseudonymizer, seen: &mut dyn FnMut(&str)) -> String {
-    seen(value);
-    names.map_value(value)
+fn personal_value(value: &str, names: &Pseudonymizer, seen: &mut dyn FnMut(&str) -> bool) -> String {
+    if seen(value) { names.map_value(value) } else { value.to_owned() }
 }

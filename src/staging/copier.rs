@@ -145,7 +145,11 @@ impl Copier {
                 progress: &self.progress,
             };
             let originals = &mut self.originals;
-            self.rows += rows.copy(from, to, filter, &mut |value| originals.insert(value)).await?;
+            let mut remember = |value: &str| {
+                originals.insert(value);
+                true
+            };
+            self.rows += rows.copy(from, to, filter, &mut remember).await?;
             self.copied.push(name);
         }
         self.set_sequences(from, to).await?;
@@ -213,7 +217,11 @@ impl Copier {
                 names: &self.names,
                 progress: &self.progress,
             };
-            rows.look(copy, &mut |value| found += u64::from(self.originals.contains(value))).await?;
+            let mut look = |value: &str| {
+                found += u64::from(self.originals.contains(value));
+                false
+            };
+            rows.look(copy, &mut look).await?;
         }
         Ok(found)
     }

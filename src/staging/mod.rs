@@ -38,6 +38,6 @@ pub struct StagingSnapshot {
     pub same_findings: usize,
     /// What is found in one of them only, or in another number.
     pub differences: Vec<String>,
-    /// Findings about the server, roles and other schemas, which a dump of one schema does not carry.
+    /// Findings about the server, roles, other schemas, and with `--rows` the size of tables, which the dump does not carry.
     pub not_carried: Vec<String>,
 }

@@ -57,7 +57,7 @@ impl TableRows<'_> {
         from: &mut PgConnection,
         to: &mut PgConnection,
         filter: &mut RowFilter,
-        seen: &mut dyn FnMut(&str),
+        seen: &mut dyn FnMut(&str) -> bool,
     ) -> Result<u64> {
         let read = self.read_statement(filter)?;
         let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
@@ -81,7 +81,7 @@ impl TableRows<'_> {
     ///
     /// # Errors
     /// When the connection is lost.
-    pub async fn look(&self, from: &mut PgConnection, seen: &mut dyn FnMut(&str)) -> Result<u64> {
+    pub async fn look(&self, from: &mut PgConnection, seen: &mut dyn FnMut(&str) -> bool) -> Result<u64> {
         let mut all = RowFilter::default();
         let read = self.read_statement(&all)?;
         self.stream(from, &read, &mut all, seen, None).await
@@ -96,7 +96,7 @@ impl TableRows<'_> {
         from: &mut PgConnection,
         read: &str,
         filter: &mut RowFilter,
-        seen: &mut dyn FnMut(&str),
+        seen: &mut dyn FnMut(&str) -> bool,
         mut sink: Option<&mut PgCopyIn<&mut PgConnection>>,
     ) -> Result<u64> {
         let followed = self.followed(filter);
@@ -148,7 +148,7 @@ impl TableRows<'_> {
         line: &[u8],
         followed: &[(Vec<usize>, String, Vec<String>)],
         filter: &mut RowFilter,
-        seen: &mut dyn FnMut(&str),
+        seen: &mut dyn FnMut(&str) -> bool,
         out: &mut String,
     ) -> Result<()> {
         let damaged = || anyhow!("a row of {:?} cannot be understood", self.table);

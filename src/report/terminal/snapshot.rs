@@ -32,7 +32,7 @@ pub fn human(snapshot: &StagingSnapshot, common: &GlobalOptions, page: Page) -> 
         list(&mut out, "not in it:", &snapshot.left_out, page);
         list(
             &mut out,
-            "not carried (about the server, roles or other schemas):",
+            "not carried (about the server, roles, other schemas or the size of tables):",
             &snapshot.not_carried,
             page,
         );
