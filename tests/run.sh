@@ -12,7 +12,7 @@ if [ -n "${EVODOCTOR_TEST_PACKAGE:-}" ]; then
     tests/package.sh
 fi
 # The promises, on the oldest and the newest server too. EVODOCTOR_TEST_VERSIONS="" leaves them out.
-promises="atomic consent fixes hostile online own_schema parallel_checks plan read_only secrets standby table_owner undo waiting"
+promises="atomic consent fixes hostile keep online own_schema parallel_checks plan prune read_only secrets standby table_owner undo waiting"
 # What takes long, and one version is enough for: hundreds of deaths, the load behind a plain fix, every release once more under
 # odd names, Prisma, and half a minute of asking a server that is gone. And a dump, which the machine's pg_dump makes of its own
 # version.

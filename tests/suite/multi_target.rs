@@ -298,6 +298,12 @@ fn what_is_wrong_with_a_list_is_refused_before_any_work() {
     let run = Evodoctor::new(["check", "--targets", "-"]).input(input).run().ends(2);
     assert!(run.stdout.contains("1 not examined"), "{run:?}");
 
+    // A file's name is no folder's: nothing is made of it.
+    let file = folder.path().join("all.xml");
+    let arguments = ["check", "--targets", text_of(&list), "--format", "junit", "--output", text_of(&file)];
+    evodoctor(&arguments).ends(2).complains(&["has the name of a file", "--output"]);
+    assert!(!file.exists());
+
     for arguments in [&["check", "--targets", "x", "--database-url", NOWHERE][..], &["fix", "--targets", "x"]]
     {
         evodoctor(arguments).ends(2);
