@@ -1,4 +1,4 @@
--- A schema for tables to look at, for nobody else: they hold whatever Evolution's rows hold.
+-- The schema of undo --into-schema. Only its owner may use it, because its tables hold Evolution's rows.
 CREATE SCHEMA :"name";
 
 REVOKE ALL ON SCHEMA :"name" FROM PUBLIC;

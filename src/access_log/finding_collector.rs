@@ -25,6 +25,7 @@ use crate::evolution::routes::{self, RouteError, RouteTemplate};
 use crate::redact;
 use crate::rules::finding::Finding;
 use crate::text::escape;
+use crate::text::hex::encode_hex;
 
 /// As [`MOST_NAMES`], for wrong names of which it is known whose they are. They have room of their own, so that a flood
 /// of unknown names cannot hide them.
@@ -412,5 +413,5 @@ impl<'d> FindingCollector<'d> {
 
 /// Twelve hexadecimal digits that stand for a text and do not give it away.
 fn short_hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes())[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+    encode_hex(&Sha256::digest(text.as_bytes())[..6])
 }

@@ -86,7 +86,7 @@ pub struct ReadOptions<'o> {
     pub follow: bool,
     /// Whether these are told as JSON.
     pub is_json: bool,
-    /// Whether clients and phone numbers are told by pseudonyms.
+    /// Whether clients and phone numbers are replaced by pseudonyms.
     pub is_redacted: bool,
     /// How far it is, and when to stop.
     pub progress: &'o Arc<ReadProgress>,

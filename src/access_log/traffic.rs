@@ -14,7 +14,7 @@ use super::timestamp::Timestamp;
 use crate::error::user_error;
 use crate::evolution::routes::match_path;
 
-/// Different clients that are told apart; the others count without an address.
+/// The most clients that are counted by their address; further ones are counted together.
 const MOST_CLIENTS: usize = 1000;
 
 /// Milliseconds of an hour.

@@ -1,7 +1,7 @@
 //! What is still to be done: the steps of all checks, from which every connection takes the most expensive one.
 //!
-//! The longest step comes first, after those that others wait for and those that take no time, so that nobody is left with it
-//! while the others have nothing to do any more.
+//! Order: steps that other steps need, then steps that cost almost nothing, then the most expensive. So no connection is still at
+//! work on a long step while the others are idle.
 
 use std::cell::RefCell;
 use std::cmp::{Ordering, Reverse};

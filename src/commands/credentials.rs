@@ -16,6 +16,7 @@ use crate::redact;
 use crate::repair::locks::LockRetry;
 use crate::repair::{dry_run, fix};
 use crate::report::{Change, Detail, Report, RunInfo};
+use crate::text::hex::encode_hex;
 use crate::text::shell;
 
 /// Lists, or rehearses an operation and applies it where asked.
@@ -120,6 +121,6 @@ async fn operate(
 /// An id in the form of Prisma's cuids, made from what is shared with whom: the rehearsal and the real run agree.
 fn derived_id(credential: &str, instance: &str) -> String {
     let digest = Sha256::new().chain_update(credential).chain_update([0]).chain_update(instance).finalize();
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = encode_hex(&digest);
     format!("c{}", &hex[..24])
 }

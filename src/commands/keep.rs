@@ -4,16 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
 use super::shared::apply::{self, dry_run_with_retry};
 use super::shared::connect::{DatabaseContext, expect_live};
 use crate::cli::{self, GlobalOptions};
 use crate::database::catalog::Catalog;
-use crate::database::ident::SqlFragment;
-use crate::database::query::query_file;
-use crate::database::sql_file::Variables;
 use crate::evolution::release::{MigrationHistory, Release};
 use crate::progress::{ProgressTask, Unit};
 use crate::repair::ledger::AppliedRun;
@@ -28,6 +24,7 @@ use crate::upgrade::keep::derive::what_goes;
 use crate::upgrade::keep::measure::measure;
 use crate::upgrade::keep::{KeepReport, KeptRun, LostPart};
 use crate::upgrade::locks::TableWork;
+use crate::upgrade::outcome::count_rows;
 use crate::upgrade::preflight::pending_migrations;
 use crate::upgrade::read_speed::ReadSpeed;
 
@@ -77,7 +74,7 @@ pub async fn plan(
     let mut counted = BTreeMap::new();
     for (name, table) in catalog.tables.iter().filter(|_| counts) {
         if table.is_readable && state.is_table(name) && !name.starts_with('_') {
-            counted.insert(name.clone(), count(connection, &catalog.schema, name).await?);
+            counted.insert(name.clone(), count_rows(connection, &catalog.schema, name).await?);
         }
     }
     let mut removed = BTreeMap::new();
@@ -103,14 +100,6 @@ pub async fn plan(
     let kept =
         KeptRun { to: target.version().to_owned(), finished: false, parts: Vec::new(), counted, removed };
     Ok(KeepPlan { report, kept })
-}
-
-async fn count(connection: &mut PgConnection, schema: &str, table: &str) -> Result<i64> {
-    let variables = Variables::default()
-        .sql("what", SqlFragment::assert_safe("*".to_owned()))
-        .sql("table", SqlFragment::qualified(schema, table));
-    let found = query_file(connection, "sql/upgrade/count.sql", &variables).await?;
-    Ok(found.first().context("a count is one row")?.try_get("count")?)
 }
 
 /// Copies what goes where that is asked for. The snapshot has to be ended before.
@@ -148,7 +137,7 @@ pub async fn apply(
         .await
         .with_context(|| {
             format!(
-                "run {} is not finished; the next preflight --keep --apply lets go of it and begins anew",
+                "run {} is not finished; the next preflight --keep --apply discards it and starts again",
                 state.run
             )
         })?;

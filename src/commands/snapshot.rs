@@ -1,4 +1,4 @@
-//! `evodoctor snapshot`: a dump for staging in which nobody can be recognised.
+//! `evodoctor snapshot`: writes a pseudonymised dump for staging.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -11,7 +11,7 @@ use crate::exit_code::Exit;
 use crate::repair::ledger::{self, AppliedRun};
 use crate::repair::locks::{self, LockRetry};
 use crate::repair::undo;
-use crate::report::{Change, Detail, Report, RunInfo};
+use crate::report::{Change, RunInfo};
 
 /// Rehearses, and applies where asked.
 ///
@@ -27,7 +27,7 @@ pub async fn run(args: &cli::UndoArgs, common: &GlobalOptions) -> Result<Exit> {
     let runs = read_runs(&mut opened, patience()).await?;
     let number = chosen_run(&runs, args.run)?;
     if let Some(schema) = &args.into_schema {
-        return undo_kept::into_schema(&mut opened, number, schema, args, common).await;
+        return undo_kept::into_schema(&mut opened, &runs, number, schema, args, common).await;
     }
     if let Some(kept) = undo_kept::find(&opened, &runs, number)? {
         return undo_kept::run(&mut opened, number, &kept, args, common).await;
@@ -57,15 +57,7 @@ pub async fn run(args: &cli::UndoArgs, common: &GlobalOptions) -> Result<Exit> {
         pending: Vec::new(),
         left: Vec::new(),
     };
-    let mut report = Report::new("undo", Detail::Change(change));
-    report.database = Some(opened.database_info());
-    report.release = opened.release_info();
-    if let Err(error) = report.print(common) {
-        return Err(match args.apply {
-            true => error.context(format!("run {number} is undone, but the report could not be written")),
-            false => error,
-        });
-    }
+    apply::print_undo(&opened, change, common)?;
     Ok(if args.apply { Exit::Clean } else { Exit::Findings })
 }
 

@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
-use serde_json::json;
-use sha2::{Digest, Sha256};
 use sqlx::postgres::PgConnection;
 
 use super::shared::apply::{self, dry_run_with_retry};
@@ -16,14 +14,15 @@ use crate::database::sql_file::Variables;
 use crate::error::user_error;
 use crate::evolution::release::MigrationHistory;
 use crate::exit_code::Exit;
-use crate::repair::ledger::{self, AppliedRun};
+use crate::repair::ledger::AppliedRun;
 use crate::repair::locks::{self, LockRetry};
-use crate::repair::plan::{FixPlan, FixTiming};
+use crate::repair::plan::{DatabaseIdentity, FixPlan, FixTiming, plan_hash};
 use crate::repair::privileges::{self, RequiredPrivileges};
 use crate::repair::quarantine::{Quarantine, RowDiff};
 use crate::repair::work_tables::run_file;
-use crate::report::{Change, Detail, Report, RunInfo};
+use crate::report::{Change, RunInfo};
 use crate::rules::rule::Applicability;
+use crate::text::shell;
 use crate::upgrade::keep::bring_back::{BringingBack, BroughtBack};
 use crate::upgrade::keep::copy::kept_by;
 use crate::upgrade::keep::lay_out::lay_out;
@@ -112,18 +111,16 @@ pub async fn run(
 /// When there is no such run, or the schema exists.
 pub async fn into_schema(
     opened: &mut DatabaseContext,
+    runs: &[AppliedRun],
     number: i64,
     schema: &str,
     args: &cli::UndoArgs,
     common: &GlobalOptions,
 ) -> Result<Exit> {
     let subject = opened.change_target();
-    opened.session.begin_snapshot().await?;
-    let all = ledger::read_runs(opened.session.connection(), &opened.schema).await?;
-    opened.session.end_snapshot().await?;
     // The first run of a series of batches stands for all of them.
     let is_it = |run: &&AppliedRun| run.run == number || run.series == Some(number);
-    let runs: Vec<i64> = all.iter().filter(is_it).map(|run| run.run).collect();
+    let runs: Vec<i64> = runs.iter().filter(is_it).map(|run| run.run).collect();
     if runs.is_empty() {
         return Err(user_error(
             format!("there is no run {} in this database's ledger", number),
@@ -146,7 +143,7 @@ pub async fn into_schema(
         })?;
     } else {
         apply::roll_back(opened).await?;
-        next.push(format!("evodoctor undo {} --into-schema {schema} --apply", number));
+        next.push(format!("evodoctor undo {number} --into-schema {} --apply", shell::quote(schema)));
     }
     let notes = BTreeSet::from([format!(
         "the tables of {schema} are copies: drop them when you have seen enough (DROP SCHEMA … CASCADE); the quarantine keeps its rows"
@@ -215,17 +212,15 @@ fn print(
     next: Vec<String>,
     common: &GlobalOptions,
 ) -> Result<()> {
-    let hash = Sha256::digest(json!([plan.plan_hash, run]).to_string());
+    let identity = DatabaseIdentity::from_server(&opened.server, &opened.schema);
+    let fixes = vec![plan];
     let change = Change {
         run: RunInfo { id: Some(run), applied },
-        plan_hash: hash.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")),
-        fixes: vec![plan],
+        plan_hash: plan_hash(&identity, &fixes, &[]),
+        fixes,
         next,
         pending: Vec::new(),
         left: Vec::new(),
     };
-    let mut report = Report::new("undo", Detail::Change(change));
-    report.database = Some(opened.database_info());
-    report.release = opened.release_info();
-    report.print(common)
+    apply::print_undo(opened, change, common)
 }

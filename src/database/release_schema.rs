@@ -11,6 +11,7 @@ use super::ident::SqlFragment;
 use super::sql_file::{self, SqlFile, Variables};
 use crate::evolution::release::{Migration, Release};
 use crate::evolution::schema::{Column, EnumType, ForeignKey, Index, Table, schema as facts};
+use crate::text::hex::encode_hex;
 
 /// Makes the schema (unless it exists) and in it everything that `release` has once its last migration is
 /// applied: enums, tables, indexes, foreign keys, and Prisma's record of the migrations. All or nothing.
@@ -152,6 +153,6 @@ fn checksum(migration: &Migration, release: Release) -> &str {
 /// A row's id in the form of a UUID, the same every time: what is built twice is equal.
 fn row_id(migration: &Migration, release: Release) -> String {
     let digest = Sha256::digest(format!("{release} {}", migration.name));
-    let hex = digest.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let hex = encode_hex(&digest);
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..32]].join("-")
 }

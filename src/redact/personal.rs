@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::text::hex::encode_hex;
 use regex::{Captures, Regex};
 use sha2::{Digest, Sha256};
 
@@ -103,7 +104,7 @@ pub fn for_stderr(text: &str) -> Cow<'_, str> {
 /// A name for a value of a kind, such as `phone-3fa9c1d2`.
 pub fn pseudonym(kind: &str, value: &str) -> String {
     let digest = Sha256::new().chain_update(*KEY).chain_update(kind).chain_update([0]).chain_update(value);
-    let digest: String = digest.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let digest = encode_hex(&digest.finalize()[..4]);
     format!("{kind}-{digest}")
 }
 

@@ -24,6 +24,7 @@ use crate::database::sql_file::{FILES, SqlFile, Variables, render};
 use crate::evolution::release::ReleaseRange;
 use crate::rules::finding::{Finding, FixSummary};
 use crate::rules::rule::Applicability;
+use crate::text::hex::encode_hex;
 
 /// The hazards that a fix may have, and whether `--apply` needs consent to them. Those that destroy do.
 pub const HAZARDS: &[(&str, bool)] = &[
@@ -165,7 +166,7 @@ impl Fix {
             rows: rows.statements.pop(),
             before_rows: rows.statements,
             rows_of_index,
-            checksum: checksum.iter().map(|byte| format!("{byte:02x}")).collect(),
+            checksum: encode_hex(&checksum),
             up: up.statements,
             down: down.statements,
             code,

@@ -16,6 +16,7 @@ use crate::database::catalog::{Ddl, ServerInfo};
 use crate::error::user_error;
 use crate::output_file::{self, FileAccess};
 use crate::rules::rule::Applicability;
+use crate::text::hex::encode_hex;
 
 /// What one fix does to this database.
 #[derive(Debug, Clone, Serialize)]
@@ -147,7 +148,7 @@ pub fn plan_hash(identity: &DatabaseIdentity, fixes: &[FixPlan], left: &[LeftOut
 }
 
 fn hash(value: &Value) -> String {
-    Sha256::digest(value.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
+    encode_hex(&Sha256::digest(value.to_string()))
 }
 
 fn redacted(fixes: &[FixPlan]) -> Vec<FixPlan> {

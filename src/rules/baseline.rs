@@ -18,6 +18,7 @@ use crate::output_file::{self, FileAccess};
 use crate::rules::finding::{CheckReport, Finding};
 use crate::rules::location::Location;
 use crate::rules::rule::Severity;
+use crate::text::hex::encode_hex;
 
 /// Raised when a file is written that an older program would read wrongly.
 const FORMAT: u64 = 1;
@@ -82,7 +83,7 @@ impl FindingId {
 }
 
 fn hash(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    encode_hex(&Sha256::digest(text))
 }
 
 impl Baseline {

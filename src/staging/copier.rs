@@ -190,9 +190,11 @@ impl Copier {
 
     /// Whether the server understands a finding's condition.
     async fn is_usable(&self, from: &mut PgConnection, table: &str, predicate: &str) -> Result<bool> {
-        let table = SqlFragment::qualified(&self.schema, table);
+        let variables = Variables::for_schema(&self.schema)
+            .text("table", table)
+            .sql("condition", SqlFragment::assert_safe(predicate.to_owned()));
         execute(from, "SAVEPOINT evodoctor_predicate".into()).await?;
-        let tried = execute(from, format!("SELECT FROM ONLY {table} WHERE ({predicate}) LIMIT 0")).await;
+        let tried = execute_file(from, "sql/staging/try_condition.sql", &variables).await;
         let end = "ROLLBACK TO SAVEPOINT evodoctor_predicate; RELEASE SAVEPOINT evodoctor_predicate";
         execute(from, end.into()).await?;
         Ok(tried.is_ok())

@@ -4,6 +4,7 @@ pub mod date;
 pub mod decompress;
 pub mod duration;
 pub mod escape;
+pub mod hex;
 pub mod humanize;
 pub mod shell;
 pub mod suggest;

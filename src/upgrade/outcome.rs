@@ -120,7 +120,7 @@ async fn count(
         let now = match catalog.tables.get(table) {
             None => None,
             Some(found) if !found.is_readable => continue,
-            Some(_) => Some(rows(connection, &catalog.schema, table).await?),
+            Some(_) => Some(count_rows(connection, &catalog.schema, table).await?),
         };
         let predicted = kept.removed.get(table).copied().unwrap_or_default();
         outcome.as_predicted &= now.unwrap_or_default() >= then - predicted;
@@ -133,7 +133,11 @@ async fn count(
     Ok(())
 }
 
-async fn rows(connection: &mut PgConnection, schema: &str, table: &str) -> Result<i64> {
+/// How many rows a table has.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn count_rows(connection: &mut PgConnection, schema: &str, table: &str) -> Result<i64> {
     let variables = Variables::default()
         .sql("what", SqlFragment::assert_safe("*".to_owned()))
         .sql("table", SqlFragment::qualified(schema, table));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use sqlx::postgres::PgConnection;
 
+use crate::cli::GlobalOptions;
 use crate::commands::shared::connect::DatabaseContext;
 use crate::database::query::execute;
 use crate::database::server_error::{ServerFault, is_connection_lost};
@@ -19,6 +20,7 @@ use crate::repair::fix::{in_order, needing_consent};
 use crate::repair::ledger::{self, AppliedRun};
 use crate::repair::locks::{self, Blocker, LockAttempt, LockRetry, LockTimeout, LockedTooLong};
 use crate::repair::plan::FixPlan;
+use crate::report::{Change, Detail, Report, RunInfo};
 use crate::text::duration::format_argument;
 use crate::text::humanize;
 
@@ -56,6 +58,21 @@ pub async fn dry_run_with_retry<T>(
         abandon(opened.session.connection()).await;
     }
     result.map_err(unchanged)
+}
+
+/// Prints what an undo did. A report that could not be written hides no commit.
+///
+/// # Errors
+/// When it cannot be written; says that the run is undone, where it is.
+pub fn print_undo(opened: &DatabaseContext, change: Change, common: &GlobalOptions) -> Result<()> {
+    let RunInfo { id, applied } = change.run;
+    let mut report = Report::new("undo", Detail::Change(change));
+    report.database = Some(opened.database_info());
+    report.release = opened.release_info();
+    report.print(common).map_err(|error| match id.filter(|_| applied) {
+        Some(run) => error.context(format!("run {run} is undone, but the report could not be written")),
+        None => error,
+    })
 }
 
 /// A report that could not be written hides no commit.

@@ -32,7 +32,7 @@ pub fn emit_report(report: &mut Report, common: &GlobalOptions, begun: Instant) 
 }
 
 /// A run that could not do its work leaves a report that says so, in the format that was asked for: a file from the last run
-/// would look like this one's. What cannot be written now is passed over, because the error itself is told on stderr.
+/// would look like this one's. A failure to write it is ignored: the error itself is on stderr.
 pub fn emit_failure(cli: &Cli, error: &anyhow::Error) {
     let (command, formats) = cli.command.supported_formats();
     let common = &cli.common;

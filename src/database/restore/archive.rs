@@ -11,22 +11,12 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 use sqlx::postgres::PgConnectOptions;
 
-use super::client_program::ClientProgram;
+use super::client_program::{ClientProgram, WITHOUT_SERVER_OBJECTS};
 use super::disk_space::disk_full_error;
 use super::dump_file::{DumpFormat, damaged_error};
 use super::dump_reader::DumpReader;
 use super::restore_error::TableName;
 use super::restore_error::{RestoreError, table_of_rows};
-
-/// What belongs to the server that a dump comes from. pg_restore of every supported version knows these.
-const LEFT_OUT: &[&str] = &[
-    "--no-owner",
-    "--no-acl",
-    "--no-publications",
-    "--no-subscriptions",
-    "--no-security-labels",
-    "--no-tablespaces",
-];
 
 /// An archive and the program that reads it.
 pub struct Archive {
@@ -77,7 +67,8 @@ impl Archive {
     pub fn statements(&self, section: &str) -> Result<(DumpReader, ClientProgram)> {
         let section = format!("--section={section}");
         let mut command = self.command(&[&section, "--file=-"]);
-        let mut running = ClientProgram::spawn("pg_restore", command.args(LEFT_OUT).arg(&self.path))?;
+        let mut running =
+            ClientProgram::spawn("pg_restore", command.args(WITHOUT_SERVER_OBJECTS).arg(&self.path))?;
         let stdout = running.stdout().context("stdout is piped")?;
         Ok((DumpReader::new(move || Ok(Box::new(stdout))), running))
     }
@@ -96,7 +87,7 @@ impl Archive {
     ) -> Result<Vec<RestoreError>> {
         let socket = to.get_socket().map(|path| path.display().to_string()).unwrap_or_default();
         let mut command = self.command(&["--section=data", "--verbose"]);
-        command.args(LEFT_OUT).args(["--host", &socket, "--port", &to.get_port().to_string()]);
+        command.args(WITHOUT_SERVER_OBJECTS).args(["--host", &socket, "--port", &to.get_port().to_string()]);
         command.args(["--username", to.get_username(), "--no-password"]);
         command.args(["--dbname", to.get_database().unwrap_or_default()]);
         if format != DumpFormat::Tar && jobs > 1 {

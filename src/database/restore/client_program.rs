@@ -6,6 +6,16 @@ use std::process::{Child, ChildStdout, Command};
 use anyhow::{Context, Result};
 use tokio::sync::mpsc;
 
+/// What belongs to the server that a dump comes from. Every supported version of both programs knows these options.
+pub const WITHOUT_SERVER_OBJECTS: &[&str] = &[
+    "--no-owner",
+    "--no-acl",
+    "--no-publications",
+    "--no-subscriptions",
+    "--no-security-labels",
+    "--no-tablespaces",
+];
+
 /// pg_dump or pg_restore.
 pub struct ClientProgram {
     name: &'static str,

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnection, PgSslMode};
 
-use super::client_program::ClientProgram;
+use super::client_program::{ClientProgram, WITHOUT_SERVER_OBJECTS};
 use super::databases::{self, RestoredDatabases};
 use super::dump_reader::DumpReader;
 use super::replay::replay;
@@ -17,16 +17,6 @@ use super::throwaway_options;
 use crate::database::scratch_server::{self, ScratchServer, binaries};
 use crate::database::url::ConnectTarget;
 use crate::error::user_error;
-
-/// What belongs to the server, and not to the schema.
-const LEFT_OUT: &[&str] = &[
-    "--no-owner",
-    "--no-acl",
-    "--no-publications",
-    "--no-subscriptions",
-    "--no-security-labels",
-    "--no-tablespaces",
-];
 
 /// The original whose structure is copied.
 pub struct Original<'o> {
@@ -119,7 +109,7 @@ async fn feed(
 ) -> Result<Vec<RestoreError>> {
     let mut command = Command::new(pg_dump);
     command.args(["--schema-only", "--no-password"]).arg(format!("--section={section}"));
-    command.args(["--schema", &pattern(original.schema)]).args(LEFT_OUT);
+    command.args(["--schema", &pattern(original.schema)]).args(WITHOUT_SERVER_OBJECTS);
     if let Some(snapshot) = original.snapshot {
         command.arg(format!("--snapshot={snapshot}"));
     }

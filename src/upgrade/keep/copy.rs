@@ -18,6 +18,7 @@ use crate::repair::ledger::{self, AppliedFix, AppliedRun, UndoSteps};
 use crate::repair::locks::{self, LockAttempt, LockMode};
 use crate::repair::quarantine::{Quarantine, RowAction, RowDiff, digest, kept_values, read_entries};
 use crate::repair::work_tables::run_file;
+use crate::text::hex::encode_hex;
 
 /// How far copying is.
 #[derive(Debug, Clone)]
@@ -248,5 +249,5 @@ async fn discard_stale(connection: &mut PgConnection, catalog: &Catalog) -> Resu
 
 fn hash(kept: &KeptRun) -> String {
     let what: Value = serde_json::json!([CODE, kept.to, kept.parts, kept.counted]);
-    Sha256::digest(what.to_string()).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    encode_hex(&Sha256::digest(what.to_string()))
 }
