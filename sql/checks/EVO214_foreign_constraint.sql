@@ -16,15 +16,11 @@
 -- answers: code=P2004
 -- answers: message=check-violation
 -- answers: code=23P01
--- Run by hand: psql -v schema=public -v tables='["Instance", …]' -v schemas='{"objects": […]}' (as src/database/expected_objects.rs makes it)
+-- Run by hand: psql -v schema=public -v tables='["Instance", …]' -v unique_keys='[{"table": "Instance", "columns": ["name"]}, …]'
+-- (as src/database/expected_objects.rs makes it)
 WITH known AS (
-    SELECT object."table", pg_catalog.string_to_array(pg_catalog.regexp_replace(object.form, '^UNIQUE \((.*)\)$', '\1'), ', ') AS columns
-    FROM pg_catalog.jsonb_to_recordset(:'schemas'::jsonb -> 'objects') AS object (kind text, "table" text, form text)
-    WHERE object.kind = 'index' AND object.form LIKE 'UNIQUE (%'
-    UNION ALL
-    SELECT object."table", ARRAY(SELECT pg_catalog.jsonb_array_elements_text(object.definition -> 'primary_key'))
-    FROM pg_catalog.jsonb_to_recordset(:'schemas'::jsonb -> 'objects') AS object (kind text, "table" text, definition jsonb)
-    WHERE object.kind = 'table' AND pg_catalog.jsonb_typeof(object.definition -> 'primary_key') = 'array'
+    SELECT unique_key."table", unique_key.columns
+    FROM pg_catalog.jsonb_to_recordset(:'unique_keys'::jsonb) AS unique_key ("table" text, columns text[])
 ),
 relation AS (
     SELECT relation.oid, relation.relname

@@ -28,17 +28,13 @@ collation_of AS (
         COALESCE(
             pg_catalog.to_jsonb(collation_row) ->> 'colliculocale', pg_catalog.to_jsonb(collation_row) ->> 'colllocale',
             collation_row.collcollate
-        ) AS locale,
-        pg_catalog.pg_collation_actual_version(collation_row.oid) AS actual
+        ) AS locale
     FROM pg_catalog.pg_collation AS collation_row
     WHERE collation_row.collprovider IN ('c', 'i')
 ),
-mismatch AS (
-    SELECT
-        'database ' || database.datname AS subject,
-        database.row ->> 'datcollversion' AS recorded,
-        pg_catalog.min(collation_of.actual) AS actual,
-        pg_catalog.format('REINDEX DATABASE %1$I; ALTER DATABASE %1$I REFRESH COLLATION VERSION', database.datname) AS command
+-- Asking the system for a version takes time, and there are hundreds of collations: only those in use are asked for.
+of_database AS MATERIALIZED (
+    SELECT database.datname, database.row ->> 'datcollversion' AS recorded, collation_of.oid
     FROM
         database
         JOIN collation_of ON collation_of.collprovider = (database.row ->> 'datlocprovider')::"char"
@@ -46,17 +42,9 @@ mismatch AS (
                 WHEN 'c' THEN database.row ->> 'datcollate'
                 ELSE COALESCE(database.row ->> 'daticulocale', database.row ->> 'datlocale')
             END
-    WHERE
-        collation_of.actual <> database.row ->> 'datcollversion'
-    GROUP BY
-        database.datname, database.row
-    UNION ALL
-    SELECT
-        pg_catalog.format('collation %I', collation_of.collname), collation_of.collversion, collation_of.actual,
-        pg_catalog.format(
-            'REINDEX INDEX %s; ALTER COLLATION %s REFRESH VERSION',
-            pg_catalog.string_agg(DISTINCT index.indexrelid::pg_catalog.regclass::text, '; REINDEX INDEX '), pg_catalog.quote_ident(collation_of.collname)
-        )
+),
+of_index AS MATERIALIZED (
+    SELECT index.indexrelid, collation_of.oid, collation_of.collname, collation_of.collversion AS recorded
     FROM
         collation_of
         JOIN pg_catalog.pg_index AS index ON collation_of.oid = ANY (index.indcollation::oid[])
@@ -64,9 +52,32 @@ mismatch AS (
         JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace
     WHERE
         namespace.nspname = :'schema'
-        AND collation_of.actual <> collation_of.collversion
+        AND collation_of.collversion IS NOT NULL
+),
+mismatch AS (
+    SELECT
+        'database ' || of_database.datname AS subject,
+        of_database.recorded,
+        pg_catalog.min(pg_catalog.pg_collation_actual_version(of_database.oid)) AS actual,
+        pg_catalog.format('REINDEX DATABASE %1$I; ALTER DATABASE %1$I REFRESH COLLATION VERSION', of_database.datname) AS command
+    FROM of_database
+    WHERE pg_catalog.pg_collation_actual_version(of_database.oid) <> of_database.recorded
     GROUP BY
-        collation_of.oid, collation_of.collname, collation_of.collversion, collation_of.actual
+        of_database.datname, of_database.recorded
+    UNION ALL
+    SELECT
+        pg_catalog.format('collation %I', of_index.collname),
+        of_index.recorded,
+        pg_catalog.pg_collation_actual_version(of_index.oid),
+        pg_catalog.format(
+            'REINDEX INDEX %s; ALTER COLLATION %s REFRESH VERSION',
+            pg_catalog.string_agg(DISTINCT of_index.indexrelid::pg_catalog.regclass::text, '; REINDEX INDEX '),
+            pg_catalog.quote_ident(of_index.collname)
+        )
+    FROM of_index
+    WHERE pg_catalog.pg_collation_actual_version(of_index.oid) <> of_index.recorded
+    GROUP BY
+        of_index.oid, of_index.collname, of_index.recorded
 )
 SELECT
     mismatch.subject AS subject,

@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use sqlx::postgres::PgRow;
 
 use super::check::{Check, CheckScope};
-use super::context::{self, CheckContext};
+use super::context::CheckContext;
+use super::finding_row::finding_from_row;
 use super::step::{Next, Question, Step, StepAnswer, Then};
 use crate::redact;
 use crate::rules::finding::{CheckOutcome, CheckReport, Finding};
@@ -154,7 +155,7 @@ impl<'a> CheckRun<'a> {
             match stand {
                 Stand::Rows(rows) => {
                     for row in rows {
-                        let finding = context::finding_from_row(&check.rule, &row);
+                        let finding = finding_from_row(&check.rule, &row);
                         // Such as a number that jsonb holds and no other program does (1e400).
                         let mut finding = match finding {
                             Err(error) if is_value(&error) => {

@@ -6,7 +6,8 @@ use anyhow::Result;
 use sqlx::postgres::PgConnection;
 
 use super::check::{Check, CheckScope};
-use super::context::{CheckContext, run_check};
+use super::context::CheckContext;
+use super::run_checks::run_check;
 use crate::rules::finding::{CheckReport, Finding};
 use crate::rules::rule::Rule;
 

@@ -12,9 +12,8 @@ use anyhow::{Context, Result};
 use sqlx::Row;
 
 use super::context::CheckContext;
-use super::hash_set::{MOST, hash_expression};
 use super::step::{Next, Question, Step, StepAnswer};
-use super::table_scan::{Ctid, Projection, collect_ctids, rows_by_ctid};
+use super::table_scan::{Ctid, MOST_HASHES, Projection, collect_ctids, hash_expression, rows_by_ctid};
 use super::unique_indexes::UniqueIndex;
 use crate::database::ident::SqlFragment;
 use crate::database::sql_file::{Variables, render_file};
@@ -115,7 +114,7 @@ impl<'a> DuplicateSearch<'a> {
                 .get(name, column)
                 .is_some_and(|column| column.is_text() && column.is_deterministic)
         });
-        if table.pages < self.scope.large || table.rows > MOST || !is_plain.all(|is_plain| is_plain) {
+        if table.pages < self.scope.large || table.rows > MOST_HASHES || !is_plain.all(|is_plain| is_plain) {
             return None;
         }
         let table = self.table();

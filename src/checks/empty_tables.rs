@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
-use super::context::query_in_savepoint;
+use super::savepoint::query_in_savepoint;
 use crate::database::catalog::Catalog;
 use crate::database::ident::SqlFragment;
 use crate::database::sql_file::{SqlFile, Variables, embedded_file, render};

@@ -15,8 +15,9 @@ use futures_util::future::{join_all, try_join};
 use sqlx::postgres::PgConnection;
 
 use super::check::{Check, all_checks};
-use super::context::{CheckContext, run_step_in_savepoint};
+use super::context::CheckContext;
 use super::query_error::{explain_query_error, recovery_conflict};
+use super::savepoint::run_step_in_savepoint;
 use super::step_queue::StepQueue;
 use crate::database::query::execute_file;
 use crate::database::shared_snapshot::{self, ServerCapacity, SharedSnapshot};

@@ -6,8 +6,9 @@ use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 use tokio::task::spawn_blocking;
 
-use super::context::{CheckContext, run_step_in_savepoint};
+use super::context::CheckContext;
 use super::query_variables;
+use super::savepoint::run_step_in_savepoint;
 use super::step::{Next, Question, Step, StepAnswer};
 use crate::database::expected_objects::{CatalogObject, ExpectedObjects};
 use crate::database::sql_file::{SqlFile, Variables, embedded_file, render};

@@ -8,6 +8,7 @@
 //! | `:'effects'` | jsonb: what came with each release |
 //! | `:'brought'` | jsonb: the release of each migration, and what came with each release |
 //! | `:'schemas'` | jsonb: every release with its migrations, every object with the releases that have it |
+//! | `:'unique_keys'` | jsonb: the columns that any release keeps unique, by table |
 //! | `:history` | `_prisma_migrations`, or in a database without it an empty table of that form |
 //! | `:superseded` | a query: applied fixes that upstream has overtaken (`sql/ledger/superseded.sql`) |
 //! | `:trusted`, `:code` | queries: the trusted roles, and code of others at Evolution's tables (`sql/catalog/untrusted_code.sql`) |
@@ -68,6 +69,7 @@ pub fn query_variables(
     static EFFECTS: LazyLock<String> = LazyLock::new(|| expected_objects::effects().to_string());
     static BROUGHT: LazyLock<String> = LazyLock::new(|| expected_objects::brought().to_string());
     static SCHEMAS: LazyLock<String> = LazyLock::new(|| expected_objects::schemas().to_string());
+    static UNIQUE_KEYS: LazyLock<String> = LazyLock::new(|| expected_objects::unique_keys().to_string());
     let schema = &catalog.schema;
     let used = variables_of(query);
     let mut variables = Variables::for_schema(schema);
@@ -92,6 +94,9 @@ pub fn query_variables(
     }
     if used.contains("schemas") {
         variables = variables.text("schemas", SCHEMAS.as_str());
+    }
+    if used.contains("unique_keys") {
+        variables = variables.text("unique_keys", UNIQUE_KEYS.as_str());
     }
     if used.contains("objects") {
         let text =

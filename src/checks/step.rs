@@ -36,7 +36,7 @@ pub enum Next<'a> {
     Steps(Vec<Step>, Then<'a>),
     /// Not at all, as it cannot be answered; says why.
     Undecided(String),
-    /// Not at all: a finding for each of these rows (see [`super::context::finding_from_row`]).
+    /// Not at all: a finding for each of these rows (see [`super::finding_row::finding_from_row`]).
     Rows(Vec<PgRow>),
 }
 

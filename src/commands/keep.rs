@@ -23,10 +23,10 @@ use crate::upgrade::keep::copy::{self, CopyState};
 use crate::upgrade::keep::derive::what_goes;
 use crate::upgrade::keep::measure::measure;
 use crate::upgrade::keep::{KeepReport, KeptRun, LostPart};
-use crate::upgrade::locks::TableWork;
 use crate::upgrade::outcome::count_rows;
 use crate::upgrade::preflight::pending_migrations;
 use crate::upgrade::read_speed::ReadSpeed;
+use crate::upgrade::read_speed::TableWork;
 
 /// What goes, and what a run would remember.
 pub struct KeepPlan {

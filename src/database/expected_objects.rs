@@ -358,6 +358,20 @@ fn difference(before: &[ExpectedObject], after: &[ExpectedObject]) -> Value {
     json!(lines)
 }
 
+/// `:'unique_keys'`: the columns that any release keeps unique, by table: of its primary keys and unique indexes.
+pub fn unique_keys() -> Value {
+    let mut unique: BTreeSet<(&str, &[String])> = BTreeSet::new();
+    for release in Release::all() {
+        for table in tables_of().tables(release) {
+            unique.insert((&table.name, &table.primary_key));
+            let indexes = table.indexes(release).filter(|index| index.unique);
+            unique.extend(indexes.map(|index| (table.name.as_str(), index.columns.as_slice())));
+        }
+    }
+    let line = |(table, columns): &(&str, &[String])| json!({"table": table, "columns": columns});
+    json!(unique.iter().map(line).collect::<Vec<Value>>())
+}
+
 /// `:'schemas'`: every release with its migrations, and every object of any release with the releases that have it.
 pub fn schemas() -> Value {
     let mut runs: Vec<(&ExpectedObject, Vec<usize>)> = Vec::new();

@@ -26,8 +26,10 @@ use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use crate::checks::conditional_sql;
-use crate::checks::context::{self, CheckContext, optional_column, query_in_savepoint};
+use crate::checks::context::CheckContext;
+use crate::checks::finding_row::{finding_from_row, optional_column};
 use crate::checks::query_error::explain_query_error;
+use crate::checks::savepoint::query_in_savepoint;
 use crate::database::ident::SqlFragment;
 use crate::database::query::is_lock_conflict;
 use crate::database::sql_file::{FILES, SqlFile, Variables, embedded_file, render, uses_variable};
@@ -212,7 +214,7 @@ impl Hazard {
     }
 
     fn found(&self, row: &PgRow, scope: &CheckContext<'_>, known: &HazardContext) -> Result<HazardFinding> {
-        let mut finding = context::finding_from_row(&self.rule, row)?;
+        let mut finding = finding_from_row(&self.rule, row)?;
         let text = |column| optional_column::<String>(row, column);
         let migration = text("migration")?.or_else(|| self.migrations.first().cloned());
         let migration = migration.context("the row does not say which migration it is about")?;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::catalog_state::CatalogState;
-use super::read_speed::ReadSpeed;
+use super::read_speed::{ReadSpeed, TableWork};
 use crate::evolution::migration_steps::{MigrationStep, SkipCondition, split_path};
 use crate::evolution::release::{Migration, Release};
 
@@ -61,22 +61,6 @@ impl DdlLockMode {
             Self::AccessExclusive => "AccessExclusiveLock",
         }
     }
-}
-
-/// What is done to a table, the lightest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TableWork {
-    /// The catalog only.
-    Catalog,
-    /// It is read once.
-    Scan,
-    /// It is read, and an index is built.
-    Index,
-    /// A new version is written of every row.
-    Update,
-    /// It is written anew, with all its indexes.
-    Rewrite,
 }
 
 /// What a migration locks, strongest and largest first, and about how long all of it takes. To be asked before

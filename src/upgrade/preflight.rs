@@ -10,14 +10,15 @@ use super::already_applied::AlreadyApplied;
 use super::catalog_state::CatalogState;
 use super::fix_conflicts::{self, FixConflict};
 use super::hazard::{HazardContext, HazardFinding, all_hazards};
-use super::locks::{TableWork, migration_locks};
-use super::read_speed::ReadSpeed;
+use super::locks::migration_locks;
+use super::read_speed::{ReadSpeed, TableWork};
 use super::release_notes::release_notes;
 use super::simulate::{RejectedStep, object, simulate};
 use super::{MigrationOutcome, PendingMigration, Preflight, TreatedTable};
 use crate::checks::check::{self, Check};
-use crate::checks::context::{self, CheckContext};
+use crate::checks::context::CheckContext;
 use crate::checks::query_error::recovery_conflict;
+use crate::checks::run_checks::run_checks;
 use crate::evolution::release::{Migration, MigrationHistory, Release};
 use crate::progress::{self, Unit};
 use crate::rules::finding::{CheckReport, Finding};
@@ -104,8 +105,7 @@ pub async fn predict_upgrade(
     let (mut checks, mut findings) = (Vec::new(), Vec::new());
     let is_in_front = |check: &Check| in_front == Some(check.rule.code.as_str());
     if let Some(check) = check::all_checks().iter().find(|check| is_in_front(check)) {
-        match asking.ask(async |connection| context::run_checks(connection, scope, is_in_front).await).await?
-        {
+        match asking.ask(async |connection| run_checks(connection, scope, is_in_front).await).await? {
             Ok(examined) => (checks, findings) = examined,
             Err(reason) => checks.push(CheckReport::undecided(&check.rule, reason)),
         }

@@ -9,8 +9,7 @@ use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
 use super::catalog_state::{CatalogState, TableSize};
-use super::locks::TableWork;
-use crate::checks::context::in_savepoint;
+use crate::checks::savepoint::in_savepoint;
 use crate::database::ident::SqlFragment;
 use crate::database::query::query_statement;
 use crate::database::sql_file::{SqlFile, Variables, embedded_file, render};
@@ -29,6 +28,22 @@ const FEWEST_BLOCKS: i64 = 256;
 
 /// What is taken where no table is large enough to measure, in bytes a second.
 const ASSUMED: f64 = 100e6;
+
+/// What is done to a table, the lightest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TableWork {
+    /// The catalog only.
+    Catalog,
+    /// It is read once.
+    Scan,
+    /// It is read, and an index is built.
+    Index,
+    /// A new version is written of every row.
+    Update,
+    /// It is written anew, with all its indexes.
+    Rewrite,
+}
 
 /// How fast the server reads.
 #[derive(Debug, Clone, Serialize)]

@@ -8,9 +8,10 @@ use anyhow::{Context, Result};
 use sqlx::Row;
 
 use super::OrphanSearch;
-use crate::checks::hash_set::ValueHashes;
 use crate::checks::step::{Next, Step, StepAnswer};
-use crate::checks::table_scan::{Ctid, MissingRows, ctid_condition, decode_ctids, decode_hashes};
+use crate::checks::table_scan::{
+    Ctid, MissingRows, ValueHashes, ctid_condition, decode_ctids, decode_hashes,
+};
 use crate::database::ident::SqlFragment;
 use crate::database::query::query_statement;
 use crate::database::sql_file::{Variables, render_file};

@@ -10,9 +10,10 @@ use super::first_rows::FirstRows;
 use super::key_ranges::{bounds, bounds_in, ends, range};
 use super::strategy::HashSource;
 use super::{BY_INDEX, OrphanSearch, seq_scan};
-use crate::checks::hash_set::{ValueHashes, hash_expression};
 use crate::checks::step::{Next, Step, StepAnswer};
-use crate::checks::table_scan::{ChunkPart, MissingRows, Projection, decode_hashes};
+use crate::checks::table_scan::{
+    ChunkPart, MissingRows, Projection, ValueHashes, decode_hashes, hash_expression,
+};
 use crate::database::ident::SqlFragment;
 use crate::database::query::query_with_settings;
 use crate::database::sql_file::render_file;

@@ -12,9 +12,8 @@ use anyhow::Result;
 use super::first_rows::{FirstRows, first_five};
 use super::hash_anti_join::{collect_missing, missing_in_chunk};
 use crate::checks::context::CheckContext;
-use crate::checks::hash_set::{MOST, hash_expression};
 use crate::checks::step::{Next, Question, Step, StepAnswer};
-use crate::checks::table_scan::{MissingRows, Projection, ctid_condition};
+use crate::checks::table_scan::{MOST_HASHES, MissingRows, Projection, ctid_condition, hash_expression};
 use crate::database::ident::SqlFragment;
 use crate::database::sql_file::{Variables, render_file};
 
@@ -124,5 +123,5 @@ fn fits(scope: &CheckContext<'_>) -> bool {
         && is_plain("Message", ["key", "instanceId"])
         && is_plain("MessageUpdate", ["keyId", "instanceId"])
         && scope.catalog.page_count("Message").min(scope.catalog.page_count("MessageUpdate")) >= scope.large
-        && rows("Message") <= MOST
+        && rows("Message") <= MOST_HASHES
 }

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::checks::context::CheckContext;
-use crate::checks::hash_set::MOST as MOST_KNOWN;
 use crate::checks::references::Reference;
+use crate::checks::table_scan::MOST_HASHES;
 use crate::database::column_stats::ColumnStats;
 
 /// A look-up in an index costs about as much as reading so many of its entries in order.
@@ -155,7 +155,7 @@ pub fn choose_without_index_scan(reference: &Reference, scope: &CheckContext<'_>
     if is_child_alone && is_parent_alone {
         return merge();
     }
-    if ends.child.is_text() && ends.parent_rows <= MOST_KNOWN {
+    if ends.child.is_text() && ends.parent_rows <= MOST_HASHES {
         let parent = match is_parent_alone {
             true => HashSource::Index { ranges: ranges(ends.parent_rows, scope) },
             false => HashSource::Table,

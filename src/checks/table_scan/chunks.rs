@@ -10,8 +10,8 @@ use sqlx::postgres::PgConnection;
 use tokio::sync::OnceCell;
 
 use super::ctids::{decode_ctids, decode_hashes, some_places};
-use super::{ChunkPart, Projection};
-use crate::checks::hash_set::ValueHashes;
+use super::projection::{ChunkPart, Projection};
+use super::value_hashes::ValueHashes;
 use crate::checks::step::{Step, StepAnswer};
 use crate::database::catalog::Catalog;
 use crate::database::ident::SqlFragment;

@@ -2,15 +2,9 @@
 
 use anyhow::{Result, bail};
 
-use super::ChunkPart;
+use super::projection::{ChunkPart, Ctid, MOST_ROWS};
 use crate::checks::step::StepAnswer;
 use crate::database::ident::SqlFragment;
-
-/// Of so many suspect rows the places are kept; more are too many to look up one by one.
-pub const MOST_ROWS: usize = 100_000;
-
-/// Where a row is: page and number.
-pub type Ctid = (u32, u16);
 
 const PLACE: usize = 6;
 

@@ -11,89 +11,20 @@
 
 mod chunks;
 mod ctids;
+mod projection;
+mod value_hashes;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use chunks::TableScan;
-pub use ctids::{Ctid, MOST_ROWS, collect_ctids, ctid_condition, decode_ctids, decode_hashes, rows_by_ctid};
+pub use ctids::{collect_ctids, ctid_condition, decode_ctids, decode_hashes, rows_by_ctid};
+pub use projection::{ChunkPart, Ctid, MOST_ROWS, MissingRows, Projection};
+pub use value_hashes::{MOST_HASHES, ValueHashes, hash_expression};
 
-use super::hash_set::ValueHashes;
 use super::step::{Step, StepAnswer};
 use crate::database::catalog::Catalog;
-
-/// What is wanted of a table's rows.
-#[derive(Debug, Clone)]
-pub enum Projection {
-    /// The places of the rows for which a condition holds.
-    Rows {
-        /// What is joined for it: `LEFT JOIN … ON …`, which adds no row. May be empty.
-        join: String,
-        /// The condition.
-        condition: String,
-    },
-    /// A hash of every row for which it is not null, as an expression of type `bigint`.
-    Hashes {
-        /// The expression; never null where places are wanted.
-        expression: String,
-        /// Only of the rows for which this holds.
-        condition: Option<String>,
-        /// Whether the rows' places are wanted too.
-        with_places: bool,
-    },
-}
-
-/// What one piece brings to one who joined.
-#[derive(Debug, Clone)]
-pub enum ChunkPart {
-    /// Places; `None` when there are too many.
-    Rows(Option<Vec<Ctid>>),
-    /// Hashes, and the places of their rows where they are wanted.
-    Hashes(Vec<u64>, Vec<Ctid>),
-    /// What of them is in no set that they were held against.
-    Missing(MissingRows),
-}
-
-/// Rows whose hash is not in a set.
-#[derive(Debug, Clone)]
-pub struct MissingRows {
-    /// How many.
-    pub count: u64,
-    /// How many of these have the hash 0, which stands for a null.
-    pub nulls: u64,
-    /// Their hashes, each once.
-    pub hashes: Vec<u64>,
-    /// Their places; `None` when there are too many.
-    pub rows: Option<Vec<Ctid>>,
-}
-
-impl Default for MissingRows {
-    fn default() -> Self {
-        Self { count: 0, nulls: 0, hashes: Vec::new(), rows: Some(Vec::new()) }
-    }
-}
-
-impl MissingRows {
-    /// Adds those of another piece.
-    pub fn add(&mut self, other: Self) {
-        self.count += other.count;
-        self.nulls += other.nulls;
-        self.hashes.extend(other.hashes);
-        self.rows = self.rows.take().zip(other.rows).map(|(mut rows, others)| {
-            rows.extend(others);
-            rows
-        });
-        self.rows.take_if(|rows| rows.len() > MOST_ROWS);
-    }
-
-    /// How many different values they have.
-    pub fn values(&mut self) -> u64 {
-        self.hashes.sort_unstable();
-        self.hashes.dedup();
-        self.hashes.len() as u64
-    }
-}
 
 /// The readings of an examination that have not begun yet, by table.
 #[derive(Debug, Default)]

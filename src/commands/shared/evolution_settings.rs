@@ -5,7 +5,7 @@ use std::env;
 use anyhow::Result;
 use sqlx::Row;
 
-use crate::checks::context::query_in_savepoint;
+use crate::checks::savepoint::query_in_savepoint;
 use crate::cli::GlobalOptions;
 use crate::commands::shared::connect::DatabaseContext;
 use crate::commands::shared::resolve_target;

@@ -6,7 +6,8 @@ use crate::cli::GlobalOptions;
 use crate::report::upgrade::{NOTICED, longest, treated};
 use crate::text::escape::escape_control;
 use crate::upgrade::fix_conflicts::FixConflict;
-use crate::upgrade::locks::{MigrationLock, TableWork};
+use crate::upgrade::locks::MigrationLock;
+use crate::upgrade::read_speed::TableWork;
 use crate::upgrade::{MigrationOutcome, PendingMigration, Preflight};
 
 use super::{keep, way_back, window};

@@ -6,8 +6,9 @@ use sqlx::postgres::{PgConnection, PgRow};
 
 use super::WayBack;
 use super::compare::{CountedRows, Effect};
-use crate::checks::context::{CheckContext, query_in_savepoint};
+use crate::checks::context::CheckContext;
 use crate::checks::query_error::explain_query_error;
+use crate::checks::savepoint::query_in_savepoint;
 use crate::database::expected_objects::CatalogObject;
 use crate::database::ident::SqlFragment;
 use crate::database::query::query_file;

@@ -7,10 +7,10 @@
 use std::array;
 use std::cell::{OnceCell, RefCell};
 
-use super::table_scan::{ChunkPart, Ctid, MOST_ROWS, MissingRows};
+use super::projection::{ChunkPart, Ctid, MOST_ROWS, MissingRows};
 
 /// Of more values the hashes are not held in memory, where they would take 512 MB.
-pub const MOST: u64 = 64 << 20;
+pub const MOST_HASHES: u64 = 64 << 20;
 
 /// Of a bucket with more hashes they are sorted: a value that stands in most rows is there as often.
 const FEW: usize = 16;
