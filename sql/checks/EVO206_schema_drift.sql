@@ -29,7 +29,7 @@
 -- answers: message=wrong-enum-value
 -- first: objects
 -- Run by hand: psql -v schema=public -v release_to=2.3.7 -v objects="$(sed 's/;$//' sql/catalog/objects.sql)"
--- -v expected='[…]' -v brought='{"migrations": […], "objects": {…}}' (as src/database/expected_objects.rs makes it)
+-- -v expected='[…]' -v brought='{"migrations": […], "objects": {…}}' (as expected_objects.rs and release_facts.rs in src/database make them)
 -- -v history='"public"."_prisma_migrations"'. Left to other checks: missing tables and columns whose migration
 -- is known (EVO305) and the chat index (EVO205).
 WITH found AS MATERIALIZED (

@@ -17,7 +17,7 @@
 -- answers: message=check-violation
 -- answers: code=23P01
 -- Run by hand: psql -v schema=public -v tables='["Instance", …]' -v unique_keys='[{"table": "Instance", "columns": ["name"]}, …]'
--- (as src/database/expected_objects.rs makes it)
+-- (as src/database/release_facts.rs makes it)
 WITH known AS (
     SELECT unique_key."table", unique_key.columns
     FROM pg_catalog.jsonb_to_recordset(:'unique_keys'::jsonb) AS unique_key ("table" text, columns text[])

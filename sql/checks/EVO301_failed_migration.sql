@@ -24,7 +24,7 @@
 -- answers: relation=public.Instance code=42P01
 -- first: EXISTS (SELECT FROM :history AS history WHERE history."finished_at" IS NULL AND history."rolled_back_at" IS NULL)
 -- Run by hand: psql -v schema=public -v history='"public"."_prisma_migrations"' -v objects="$(sed 's/;$//' sql/catalog/objects.sql)"
--- -v migrations='{"known": […]}' -v effects='{"2.3.7": […]}' (as src/database/expected_objects.rs makes it)
+-- -v migrations='{"known": […]}' -v effects='{"2.3.7": […]}' (as src/database/release_facts.rs makes it)
 WITH failed AS (
     SELECT
         history."migration_name"::text AS name,

@@ -19,7 +19,7 @@
 -- answers: text="The database schema is not empty"
 -- first: NOT EXISTS (SELECT FROM :history AS history)
 -- Run by hand: psql -v schema=public -v history='"public"."_prisma_migrations"' -v schemas='{"releases": […], "objects": […]}'
--- (as src/database/expected_objects.rs makes it) -v objects="$(sed 's/;$//' sql/catalog/objects.sql)"
+-- (as src/database/release_facts.rs makes it) -v objects="$(sed 's/;$//' sql/catalog/objects.sql)"
 WITH found AS MATERIALIZED (
     :objects
 ),

@@ -17,7 +17,7 @@
 -- answers: text="modified after it was applied"
 -- answers: text="modified after they were applied"
 -- Run by hand: psql -v schema=public -v history='"public"."_prisma_migrations"' -v migrations='{"known": […]}'
--- (as src/database/expected_objects.rs makes it)
+-- (as src/database/release_facts.rs makes it)
 WITH known AS (
     SELECT *
     FROM

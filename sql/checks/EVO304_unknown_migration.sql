@@ -15,7 +15,7 @@
 -- answers: text="from the database are not found locally"
 -- answers: text="migration … from the database … not found locally"
 -- Run by hand: psql -v schema=public -v history='"public"."_prisma_migrations"' -v migrations='{"known": […], "withdrawn": […],
---   "never_released": […]}' (as src/database/expected_objects.rs makes it)
+--   "never_released": […]}' (as src/database/release_facts.rs makes it)
 WITH applied AS (
     SELECT history."migration_name"::text AS name, history."checksum"::text AS checksum, history."finished_at"
     FROM :history AS history

@@ -14,7 +14,7 @@
 -- matches: P3018
 -- matches: A migration failed to apply. New migrations cannot be applied before the error is recovered from
 -- Run by hand: psql -v schema=public -v history='"public"."_prisma_migrations"' -v migrations='{"known": […]}'
--- (as src/database/expected_objects.rs makes it)
+-- (as src/database/release_facts.rs makes it)
 WITH known AS (
     SELECT
         known.*,

@@ -29,7 +29,7 @@ use crate::database::ident::SqlFragment;
 use crate::database::sql_file::{
     FILES, SqlFile, Variables, embedded_file, render, render_file, variables_of,
 };
-use crate::database::trusted_roles;
+use crate::database::{release_facts, trusted_roles};
 use crate::evolution::release::{Release, ReleaseRange};
 
 /// What stands in for Prisma's table where it is missing.
@@ -65,11 +65,11 @@ pub fn query_variables(
     catalog: &Catalog,
     range: Option<ReleaseRange>,
 ) -> Result<Result<Variables, String>> {
-    static MIGRATIONS: LazyLock<String> = LazyLock::new(|| expected_objects::migrations().to_string());
-    static EFFECTS: LazyLock<String> = LazyLock::new(|| expected_objects::effects().to_string());
-    static BROUGHT: LazyLock<String> = LazyLock::new(|| expected_objects::brought().to_string());
-    static SCHEMAS: LazyLock<String> = LazyLock::new(|| expected_objects::schemas().to_string());
-    static UNIQUE_KEYS: LazyLock<String> = LazyLock::new(|| expected_objects::unique_keys().to_string());
+    static MIGRATIONS: LazyLock<String> = LazyLock::new(|| release_facts::migrations().to_string());
+    static EFFECTS: LazyLock<String> = LazyLock::new(|| release_facts::effects().to_string());
+    static BROUGHT: LazyLock<String> = LazyLock::new(|| release_facts::brought().to_string());
+    static SCHEMAS: LazyLock<String> = LazyLock::new(|| release_facts::schemas().to_string());
+    static UNIQUE_KEYS: LazyLock<String> = LazyLock::new(|| release_facts::unique_keys().to_string());
     let schema = &catalog.schema;
     let used = variables_of(query);
     let mut variables = Variables::for_schema(schema);
@@ -80,7 +80,7 @@ pub fn query_variables(
         };
         variables = variables.text("release_from", from.version()).text("release_to", to.version());
         if used.contains("expected") {
-            variables = variables.text("expected", expected_objects::expected(schema, to).to_string());
+            variables = variables.text("expected", expected_objects::expected(schema, to).text.as_str());
         }
     }
     if used.contains("migrations") {

@@ -9,6 +9,8 @@ pub mod ident;
 pub mod lock_deadline;
 pub mod pending_statements;
 pub mod query;
+pub mod release_facts;
+mod release_objects;
 pub mod release_schema;
 pub mod restore;
 pub mod scratch_server;

@@ -158,6 +158,12 @@ impl Release {
     pub fn migrations(self) -> impl Iterator<Item = &'static Migration> {
         facts().migrations.iter().filter(move |migration| migration.since() <= self)
     }
+
+    /// The migration that it added, where it added one only.
+    pub fn only_migration(self) -> Option<&'static Migration> {
+        let mut added = facts().migrations.iter().filter(|migration| migration.since() == self);
+        added.next().filter(|_| added.next().is_none())
+    }
 }
 
 impl fmt::Display for Release {

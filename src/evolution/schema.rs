@@ -148,6 +148,21 @@ impl Schema {
         in_release(&self.tables, release)
     }
 
+    /// Whether two releases have the same of everything.
+    pub fn is_same(&self, one: Release, other: Release) -> bool {
+        fn same<T: Versioned>(things: &[T], one: Release, other: Release) -> bool {
+            things
+                .iter()
+                .all(|thing| thing.range().is_none_or(|range| range.contains(one) == range.contains(other)))
+        }
+        let same_inside = |table: &Table| {
+            same(&table.columns, one, other)
+                && same(&table.indexes, one, other)
+                && same(&table.foreign_keys, one, other)
+        };
+        same(&self.enums, one, other) && same(&self.tables, one, other) && self.tables.iter().all(same_inside)
+    }
+
     /// The table and the columns of a foreign key or index that any release has.
     pub fn constraint(&self, name: &str) -> Option<(&str, &[String])> {
         self.tables.iter().find_map(|table| {
@@ -205,6 +220,14 @@ mod tests {
                 "{version}"
             );
         }
+    }
+
+    #[test]
+    fn releases_that_differ_in_a_column_are_not_the_same() {
+        let release = |version| Release::find(version).unwrap();
+        assert!(schema().is_same(release("2.4.0-rc1"), release("2.4.0-rc2")));
+        assert!(!schema().is_same(release("2.1.1"), release("2.2.3")));
+        assert!(!schema().is_same(release("2.3.7"), release("2.4.0-rc2")));
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Whether a migration that Postgres refuses is done already: all that it makes is there in exactly its form, all that it
 //! drops is gone. Then it can be recorded instead of run.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::Value;
 
 use super::simulate::{RejectedStep, object};
-use crate::database::expected_objects;
+use crate::database::expected_objects::{self, ExpectedJson};
 use crate::evolution::migration_steps::{MigrationStep, split_path};
 use crate::evolution::release::{Migration, Release};
 
@@ -89,12 +91,12 @@ fn kind(step: &MigrationStep) -> ObjectKind {
 }
 
 /// The objects that a step leaves behind. One that no release has any more has no form: nothing equals it.
-fn wanted(step: &MigrationStep, known: &[Value; 2]) -> Vec<WantedObject> {
+fn wanted(step: &MigrationStep, known: &[Arc<ExpectedJson>; 2]) -> Vec<WantedObject> {
     let one = |kind: &str, table: &str, name: &str| {
         let is_it = |value: &&Value| {
             value["kind"] == kind && value["name"] == name && (kind == "enum" || value["table"] == table)
         };
-        let forms = known.iter().filter_map(|all| all.as_array()?.iter().find(is_it));
+        let forms = known.iter().filter_map(|all| all.value.as_array()?.iter().find(is_it));
         let mut forms: Vec<Value> = forms.map(essence).collect();
         forms.dedup();
         let what = if kind == "column" { format!("{table}.{name}") } else { name.to_owned() };
@@ -104,7 +106,7 @@ fn wanted(step: &MigrationStep, known: &[Value; 2]) -> Vec<WantedObject> {
         MigrationStep::CreateTable { create_table: table } => {
             // With the columns that it had at first.
             let of_table = |value: &&Value| value["kind"] == "column" && value["table"] == table.as_str();
-            let columns = known[0].as_array().into_iter().flatten().filter(of_table);
+            let columns = known[0].value.as_array().into_iter().flatten().filter(of_table);
             let columns = columns.filter_map(|value| value["name"].as_str());
             let mut wanted = vec![one("table", table, table)];
             wanted.extend(columns.map(|column| one("column", table, column)));

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use evodoctor::checks::check::{Check, all_checks};
-use evodoctor::checks::context::{CheckContext, run_check};
+use evodoctor::checks::context::CheckContext;
 use evodoctor::checks::executor::{self, ExecutionOptions};
 use evodoctor::checks::orphans::strategy::{Strategy, choose_strategy};
+use evodoctor::checks::run_checks::run_check;
 use evodoctor::checks::table_scan::TableScans;
 use evodoctor::database::catalog::Catalog;
 use evodoctor::database::column_stats::ColumnStatsMap;

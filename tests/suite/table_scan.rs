@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use std::rc::{Rc, Weak};
 
 use evodoctor::checks::check::Check;
-use evodoctor::checks::context::{self, CheckContext, run_step_in_savepoint};
+use evodoctor::checks::context::CheckContext;
 use evodoctor::checks::executor::{self, ExecutionOptions};
+use evodoctor::checks::run_checks::run_checks;
+use evodoctor::checks::savepoint::run_step_in_savepoint;
 use evodoctor::checks::step::{Step, StepAnswer};
 use evodoctor::checks::table_scan::{ChunkPart, Ctid, Projection, TableScans};
 use evodoctor::database::query::begin_transaction;
@@ -101,7 +103,7 @@ async fn what_is_wrong_in_any_piece_is_found_whoever_reads_it() {
     let mut exact = CheckContext::new(&catalog, range, "postgres");
     exact.paranoid = true;
     for scope in [&in_one, &exact] {
-        let (checks, findings) = context::run_checks(connection, scope, selected).await.expect("an answer");
+        let (checks, findings) = run_checks(connection, scope, selected).await.expect("an answer");
         assert_eq!(told(&checks, &findings), found, "paranoid: {}", scope.paranoid);
     }
 }
@@ -185,7 +187,7 @@ async fn more_rows_than_are_kept_are_all_found() {
     let mut found: Vec<BTreeSet<String>> = Vec::new();
     for scope in [&in_one, &exact] {
         let selected = |check: &Check| ["EVO101", "EVO103"].contains(&check.rule.code.as_str());
-        let (checks, findings) = context::run_checks(connection, scope, selected).await.expect("an answer");
+        let (checks, findings) = run_checks(connection, scope, selected).await.expect("an answer");
         let counts: Vec<_> = findings.iter().map(|finding| finding.count).collect();
         assert_eq!(counts, [100_002, 100_002], "{findings:?}");
         found.push(told(&checks, &findings));

@@ -8,8 +8,9 @@ use evodoctor::evolution::release::{Migration, Release, facts};
 use evodoctor::rules::rule::Severity;
 use evodoctor::upgrade::catalog_state::CatalogState;
 use evodoctor::upgrade::keep::derive::what_goes;
-use evodoctor::upgrade::locks::{DdlLockMode, TableWork, migration_locks};
+use evodoctor::upgrade::locks::{DdlLockMode, migration_locks};
 use evodoctor::upgrade::preflight::Prediction;
+use evodoctor::upgrade::read_speed::TableWork;
 use evodoctor::upgrade::simulate::simulate;
 use sqlx::{Connection, PgConnection, Row};
 

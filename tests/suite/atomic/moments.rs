@@ -1,4 +1,4 @@
-//! Hundreds of moments, in whatever order chance gives them: fix and undo take turns, each from where the last one was
+//! A hundred and more moments, in whatever order chance gives them: fix and undo take turns, each from where the last one was
 //! cut off.
 
 use rand::rngs::SmallRng;
@@ -9,7 +9,7 @@ use crate::support::kill_points::{ENDS, cut_off, moment};
 use crate::support::program::Run;
 
 /// How many each of the tests tries.
-const MOMENTS: u32 = 110;
+const MOMENTS: u32 = 60;
 
 /// What the program says must be what is.
 pub fn expect_truth(run: &Run, done: bool, told: &str) {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use evodoctor::checks::check::{self, Check};
-use evodoctor::checks::context::finding_from_row;
+use evodoctor::checks::finding_row::finding_from_row;
 use evodoctor::database::query::query_statement;
 use evodoctor::database::sql_file::{FILES, SqlFile, Variables, render};
 use evodoctor::repair::fix::{self, Fix};
