@@ -25,6 +25,15 @@ pub(super) fn natural_call(error: &Error, arguments: &[OsString]) -> Option<anyh
         ));
     }
     let option = option_for(word)?;
+    if command == "snapshot " && option.starts_with("--snapshot") {
+        return Some(user_error(
+            "a file is named with an option, not by its place",
+            format!(
+                "evodoctor snapshot --output {word} writes it; where {word} is a dump to make a snapshot of: evodoctor \
+                 snapshot {option} --output FILE"
+            ),
+        ));
+    }
     Some(user_error(
         "a database is named with an option, not by its place",
         format!("evodoctor {command}{option}"),

@@ -112,11 +112,11 @@ fn parts(outline: &ReportView<'_>, verdict: &PageVerdict) -> Vec<PageSection> {
     let mut add = |id, title, body: Option<Markup>| {
         parts.extend(body.map(|body| PageSection::new(id, title, &body)));
     };
+    add("grants", "Rights that are missing", checks::missing_grants(outline));
     match &outline.report.detail {
         Detail::Snapshot { .. } => {}
         Detail::Check {} => {
-            let upgrade =
-                outline.report.upgrade.as_ref().map(crate::report::terminal::after_upgrade::sentence);
+            let upgrade = outline.report.upgrade.as_ref().map(crate::report::words::after_upgrade::sentence);
             add("upgrade", "The last upgrade", upgrade.map(|line| html! { p.lead { (text::prose(&line)) } }));
         }
         Detail::Change(change) => add("changes", "What changes", change::section(change, &mut budget)),

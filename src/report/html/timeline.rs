@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::access_log::ReadSummary;
 use crate::access_log::timestamp::Timestamp;
-use crate::report::terminal::logs;
 use crate::report::view::ReportView;
+use crate::report::words::logs;
 use crate::rules::finding::Finding;
 use crate::text::humanize;
 
