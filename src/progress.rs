@@ -51,6 +51,19 @@ pub fn notice(line: &str) {
     }
 }
 
+/// Says until when is waited, for as long as what it returns is held: a line that the next one takes the place of on a
+/// terminal, elsewhere a line of its own.
+pub fn wait(line: &str) -> Option<ProgressTask> {
+    if !IS_WANTED.load(Relaxed) {
+        notice(&format!("waiting: {line}"));
+        return None;
+    }
+    let work = ProgressTask::hidden("waiting");
+    work.set_message(for_stderr(line));
+    work.shown.show();
+    Some(work)
+}
+
 /// Says which statement the server works on, behind what is done now. Statements that only read say little by their first
 /// words, and are not shown.
 pub fn show_statement(sql: &str) {
@@ -96,13 +109,16 @@ struct Shown {
 impl ProgressTask {
     /// Begins it; `what` stands in front of the line, such as `restoring`.
     pub fn start(what: &'static str) -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        bar.set_style(style(WITHOUT_END));
-        bar.set_prefix(what);
-        let shown = Arc::new(Shown { bar, part: Mutex::default(), is_over: Mutex::new(false) });
-        *held(&CURRENT) = Arc::downgrade(&shown);
+        let task = Self::start_around(what);
+        *held(&CURRENT) = Arc::downgrade(&task.shown);
+        task
+    }
+
+    /// Begins work that consists of others, which do not show up in its line: a series of batches.
+    pub fn start_around(what: &'static str) -> Self {
+        let task = Self::hidden(what);
         if IS_WANTED.load(Relaxed) {
-            let waiting = Arc::downgrade(&shown);
+            let waiting = Arc::downgrade(&task.shown);
             // A thread: whoever works waits for the server, and has no time to look at the clock.
             thread::spawn(move || {
                 thread::sleep(MOMENT);
@@ -111,7 +127,15 @@ impl ProgressTask {
                 }
             });
         }
-        Self { shown }
+        task
+    }
+
+    /// Work without a line as yet.
+    fn hidden(what: &'static str) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        bar.set_style(style(WITHOUT_END));
+        bar.set_prefix(what);
+        Self { shown: Arc::new(Shown { bar, part: Mutex::default(), is_over: Mutex::new(false) }) }
     }
 
     /// Begins a part of it, of so many steps where that is known.

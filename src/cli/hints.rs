@@ -102,8 +102,8 @@ mod tests {
             ("evodoctor undo 3 --schema \"b\"", "evodoctor undo 3 --schema \"b\" --env-file .env"),
             ("evodoctor fix --plan-out FILE", "evodoctor fix --plan-out FILE --env-file .env --schema a"),
             (
-                "evodoctor undo 3 --allow deletes-rows takes it back",
-                "evodoctor undo 3 --allow deletes-rows --env-file .env --schema a takes it back",
+                "evodoctor fix EVO101 --allow deletes-rows takes it back",
+                "evodoctor fix EVO101 --allow deletes-rows --env-file .env --schema a takes it back",
             ),
             (
                 "see (evodoctor history) or evodoctor check: it says",

@@ -11,11 +11,15 @@ use crate::rules::registry;
 use crate::rules::rule::{Applicability, Severity};
 use crate::text::humanize::pluralize;
 
-use super::text::{block, command, counted, grouped, name, plain, prose, table, value};
+use super::text::{block, command, counted, grouped, name, plain, prose, table, value, whole_words};
 use super::{PageBudget, timeline};
 
-/// Findings of one rule that are shown before the others are unfolded.
+/// Findings of one rule that are shown before the others are unfolded, on a page of few and on one of many.
 const MOST_UNFOLDED: usize = 10;
+const MOST_OF_MANY: usize = 2;
+
+/// More findings than these are many on a page.
+const MANY: usize = 40;
 
 /// Columns of a sample that are shown.
 const MOST_COLUMNS: usize = 40;
@@ -28,10 +32,12 @@ pub fn section(outline: &ReportView<'_>, budget: &mut PageBudget) -> Option<Mark
         return None;
     }
     let filters = filters(&groups);
+    let is_many = groups.iter().map(|group| group.told.len()).sum::<usize>() > MANY;
+    let most = if is_many { MOST_OF_MANY } else { MOST_UNFOLDED };
     let mut left_out = Vec::new();
     let mut shown = Vec::new();
     for group in &groups {
-        let (markup, missing) = of_rule(group, budget);
+        let (markup, missing) = of_rule(group, most, budget);
         shown.push(markup);
         left_out
             .extend((missing > 0).then(|| format!("{} of {}", pluralize(missing, "finding"), group.code)));
@@ -94,7 +100,7 @@ fn filters(groups: &[CodeGroup<'_>]) -> Markup {
 }
 
 /// Of one rule, and how many findings did not fit.
-fn of_rule(group: &CodeGroup<'_>, budget: &mut PageBudget) -> (Markup, usize) {
+fn of_rule(group: &CodeGroup<'_>, most: usize, budget: &mut PageBudget) -> (Markup, usize) {
     let rule = registry::find_rule(group.code);
     let worst = group.told.iter().map(|told| told.finding.severity).max().unwrap_or(Severity::Advice);
     let title = rule.map_or(group.name, |rule| &rule.summary);
@@ -126,11 +132,11 @@ fn of_rule(group: &CodeGroup<'_>, budget: &mut PageBudget) -> (Markup, usize) {
                     (command(text))
                 }
             }
-            ul.findings { @for finding in findings.iter().take(MOST_UNFOLDED) { (finding) } }
-            @if findings.len() > MOST_UNFOLDED {
+            ul.findings { @for finding in findings.iter().take(most) { (finding) } }
+            @if findings.len() > most {
                 details.rest {
-                    summary { (grouped((findings.len() - MOST_UNFOLDED) as u64)) " more of " (group.code) }
-                    ul.findings { @for finding in findings.iter().skip(MOST_UNFOLDED) { (finding) } }
+                    summary { (grouped((findings.len() - most) as u64)) " more of " (group.code) }
+                    ul.findings { @for finding in findings.iter().skip(most) { (finding) } }
                 }
             }
         }
@@ -165,7 +171,7 @@ fn one(told: &FindingView<'_>, worst: Severity) -> Markup {
             @if let Some(fix) = &finding.fix {
                 p.aside {
                     "Fix: " (applicability(finding)) @if fix.version > 0 { ". Version " (fix.version) }
-                    @if !fix.hazards.is_empty() { "; hazards: " (fix.hazards.join(", ")) }
+                    @if !fix.hazards.is_empty() { "; hazards: " (whole_words(&fix.hazards.join(", "))) }
                 }
             }
             @if is_request { (timeline::evidence(finding)) }

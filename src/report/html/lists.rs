@@ -15,7 +15,7 @@ pub fn runs(runs: &[AppliedRun], storage: &LedgerStorage, prune: Option<&PrunePl
     let row = |run: &AppliedRun| {
         vec![
             html! { strong { (run.run) } },
-            html! { time datetime=(run.applied_at) { (run.applied_at) } },
+            html! { time datetime=(run.applied_at) { (words::runs::minute(&run.applied_at)) } },
             name(&run.applied_by),
             name(&run.target_schema),
             html! { @for fix in &run.fixes { span.number { code { (words::keep::label(fix)) } } " " } },
@@ -26,7 +26,7 @@ pub fn runs(runs: &[AppliedRun], storage: &LedgerStorage, prune: Option<&PrunePl
             prose(&words::runs::ended(run)),
         ]
     };
-    let head = ["Run", "Applied", "By", "Schema", "Fixes", "Kept", "Undone"];
+    let head = ["Run", "Applied (UTC)", "By", "Schema", "Fixes", "Kept", "Undone (UTC)"];
     let rows: Vec<Vec<Markup>> = runs.iter().map(row).collect();
     let notes = prune.map(words::runs::lines).unwrap_or_default();
     (!rows.is_empty()).then(|| {

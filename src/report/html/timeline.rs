@@ -59,18 +59,20 @@ struct TimeAxis {
     start: i64,
     seconds: i64,
     columns: i64,
+    /// The log's own zone, in minutes east of UTC.
+    zone: i16,
 }
 
 impl TimeAxis {
     /// An axis that all of them fit on; `None` where no time is known.
-    fn of<'s>(series: impl Iterator<Item = &'s TimeSeries> + Clone) -> Option<Self> {
+    fn of<'s>(series: impl Iterator<Item = &'s TimeSeries> + Clone, zone: i16) -> Option<Self> {
         let mut seconds = series.clone().map(|one| one.seconds).max()?;
         let (first, end) = (series.clone().map(|one| one.start).min()?, series.map(TimeSeries::end).max()?);
         loop {
             let start = first.div_euclid(seconds) * seconds;
             let columns = (end - start + seconds - 1).div_euclid(seconds);
             if columns <= MOST_COLUMNS {
-                return Some(Self { start, seconds, columns });
+                return Some(Self { start, seconds, columns, zone });
             }
             seconds *= 2;
         }
@@ -95,8 +97,7 @@ impl TimeAxis {
     fn at(self, column: usize) -> String {
         let second = self.start + self.seconds * i64::try_from(column).unwrap_or(0);
         #[expect(clippy::cast_precision_loss, reason = "seconds")]
-        let time = Timestamp::from_unix(second as f64).map(|time| time.to_string()).unwrap_or_default();
-        time.trim_end_matches('Z').replace('T', " ")
+        Timestamp::from_unix(second as f64).map(|time| time.clock_in(self.zone)).unwrap_or_default()
     }
 }
 
@@ -121,7 +122,8 @@ pub fn section(outline: &ReportView<'_>, read: &ReadSummary) -> Option<Markup> {
     let findings: Vec<&Finding> = outline.told.iter().map(|told| told.finding).collect();
     let whole: Vec<TimeSeries> =
         findings.iter().filter_map(|finding| TimeSeries::of_finding(finding)).collect();
-    let axis = TimeAxis::of(whole.iter())?;
+    let zone = findings.first().map(|finding| logs::zone(finding)).unwrap_or_default();
+    let axis = TimeAxis::of(whole.iter(), zone)?;
     let counts = axis.counts(whole.iter());
     let clients = together(axis, &findings, "clients", |client| {
         let of = |key| client.get(key).and_then(Value::as_str);
@@ -234,7 +236,7 @@ fn share(count: u64, all: u64) -> String {
 /// What is known of one wrong name: what to write, when it came, from whom, on which routes.
 pub fn evidence(finding: &Finding) -> Markup {
     let whole = TimeSeries::of_finding(finding);
-    let axis = TimeAxis::of(whole.iter());
+    let axis = TimeAxis::of(whole.iter(), logs::zone(finding));
     let instead = logs::instead(finding, true);
     let statuses = finding.extra.get("statuses").and_then(Value::as_object);
     let listed = |key: &str, field: &str| {

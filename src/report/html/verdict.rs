@@ -14,7 +14,7 @@ use crate::rules::rule::Severity;
 use crate::text::humanize::pluralize;
 use crate::upgrade::Preflight;
 
-use super::text::{command, grouped, plain};
+use super::text::{command, grouped, plain, whole_words};
 
 /// How the page looks at first sight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,7 +138,7 @@ impl PageVerdict {
                             ul { @for next in &self.next { li { (command(&format!("{}    {}", next.command, next.what))) } } }
                         }
                     }
-                    p.exit { "Exit code " strong { (self.exit) } ": " (self.meaning) }
+                    p.exit { "Exit code " strong { (self.exit) } ": " (whole_words(&self.meaning)) }
                 }
                 @if !self.counts.is_empty() {
                     dl.counts {

@@ -37,7 +37,7 @@ pub fn render(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> S
         return resolve_script(outline, preflight);
     }
     if !common.quiet {
-        out.push_str(&heading(outline, page));
+        out.push_str(&heading(outline, common, page));
         out.push_str(&check::missing_grants(outline, page));
     }
     match &report.detail {
@@ -95,7 +95,7 @@ pub fn render(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> S
     out
 }
 
-fn heading(outline: &ReportView<'_>, page: Page) -> String {
+fn heading(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> String {
     let report = outline.report;
     let mut lines = Vec::new();
     if let Some(notice) = outline.notice {
@@ -133,7 +133,16 @@ fn heading(outline: &ReportView<'_>, page: Page) -> String {
         }
         text.push(')');
         lines.push(("release", text));
-        lines.extend(migrations.reissued.iter().map(|content| ("content", content.clone())));
+        match migrations.reissued.as_slice() {
+            [_, _, ..] if common.verbose == 0 => {
+                let text = format!(
+                    "{} as another release had them: -v names them",
+                    pluralize(migrations.reissued.len(), "migration")
+                );
+                lines.push(("content", text));
+            }
+            few => lines.extend(few.iter().map(|content| ("content", content.clone()))),
+        }
     } else if let Some(database) = &report.database {
         let why = match database.is_history_hidden {
             true => "this role may not read _prisma_migrations",
@@ -233,7 +242,7 @@ fn history_row(runs: &[&AppliedRun]) -> Vec<String> {
     let is_one = undone.iter().all(|one| *one == undone[0]);
     vec![
         number,
-        newest.applied_at.clone(),
+        words::runs::minute(&newest.applied_at),
         newest.applied_by.clone(),
         fixes.join(", ") + &batches.unwrap_or_default() + if unfinished { " (not finished)" } else { "" },
         kept(runs),
@@ -255,7 +264,7 @@ fn history(runs: &[AppliedRun], storage: &LedgerStorage, common: &GlobalOptions,
         return "no run has been applied to this database\n".to_owned();
     }
     let rows: Vec<Vec<String>> = series(runs).iter().map(|runs| history_row(runs)).collect();
-    let head = ["run", "applied", "by", "fixes", "rows kept", "undone"];
+    let head = ["run", "applied (UTC)", "by", "fixes", "rows kept", "undone (UTC)"];
     let table = page.plain_table(&head, &rows, 0, |_, _| PLAIN);
     let mut out = table + &page.wrap(&words::runs::storage(storage), 0);
     if runs.iter().any(|run| !run.superseded_by.is_empty()) {

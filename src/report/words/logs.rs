@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::access_log::ReadSummary;
+use crate::access_log::timestamp::{Timestamp, zone_name};
 use crate::rules::finding::Finding;
 use crate::text::escape::escape_control;
 use crate::text::humanize::format_count;
@@ -131,11 +132,30 @@ pub fn instead(finding: &Finding, compared: bool) -> String {
 pub fn how_often(finding: &Finding) -> String {
     let text = |key| finding.extra.get(key).and_then(Value::as_str);
     let count = format_count(finding.count.unsigned_abs());
+    let zone = zone(finding);
+    let named = if text("first").is_some_and(|first| first.ends_with('Z')) {
+        format!(" {}", zone_name(zone))
+    } else {
+        String::new()
+    };
     match (text("first"), text("last")) {
-        (Some(first), Some(last)) if first == last => format!("{count}, at {first}"),
-        (Some(first), Some(last)) => format!("{count}, from {first} to {last}"),
+        (Some(first), Some(last)) if first == last => format!("{count}, at {}{named}", clock(first, zone)),
+        (Some(first), Some(last)) => {
+            format!("{count}, from {} to {}{named}", clock(first, zone), clock(last, zone))
+        }
         _ => count,
     }
+}
+
+/// The zone in which the log that a finding is of writes times, in minutes east of UTC.
+pub fn zone(finding: &Finding) -> i16 {
+    let minutes = finding.extra.get("zone_minutes").and_then(Value::as_i64);
+    minutes.and_then(|minutes| i16::try_from(minutes).ok()).unwrap_or_default()
+}
+
+/// A time of the report on the log's own clock.
+fn clock(time: &str, zone: i16) -> String {
+    Timestamp::from_iso(time).map_or_else(|| time.to_owned(), |time| time.clock_in(zone))
 }
 
 /// A list that a finding carries beside its sentence.

@@ -10,9 +10,17 @@ use crate::text::humanize::{format_bytes, format_count, pluralize};
 pub fn age(seconds: i64) -> String {
     let hours = Duration::from_secs(seconds.max(0).unsigned_abs()).as_secs() / 3600;
     match hours {
-        0..48 => pluralize(usize::try_from(hours).unwrap_or_default(), "hour"),
+        0 => "less than an hour".to_owned(),
+        1..48 => pluralize(usize::try_from(hours).unwrap_or_default(), "hour"),
         hours => pluralize(usize::try_from(hours / 24).unwrap_or_default(), "day"),
     }
+}
+
+/// A time of the ledger, which is in UTC, to the minute: `2026-11-29 05:32`.
+pub fn minute(time: &str) -> String {
+    time.get(..16)
+        .filter(|_| time.ends_with('Z'))
+        .map_or_else(|| time.to_owned(), |minute| minute.replace('T', " "))
 }
 
 /// How much is kept, in a line.
@@ -52,9 +60,9 @@ pub fn lines(plan: &PrunePlan) -> Vec<String> {
 /// Whether and when a run was undone, or why it cannot be.
 pub fn ended(run: &AppliedRun) -> String {
     match (&run.undone_at, &run.closed_at) {
-        (Some(undone), _) => undone.clone(),
-        (None, Some(closed)) if run.pruned_at.is_some() => format!("pruned {closed}"),
-        (None, Some(closed)) => format!("closed {closed}"),
+        (Some(undone), _) => minute(undone),
+        (None, Some(closed)) if run.pruned_at.is_some() => format!("pruned {}", minute(closed)),
+        (None, Some(closed)) => format!("closed {}", minute(closed)),
         (None, None) if run.superseded_by.is_empty() => "no".to_owned(),
         (None, None) => format!("superseded by {}", run.superseded_by.join(", ")),
     }

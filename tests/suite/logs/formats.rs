@@ -64,7 +64,7 @@ fn a_deleted_instance_a_500_and_a_misspelled_route_are_told_apart() {
     );
     let detail = |at: usize| examined.findings[at].detail.as_str();
     assert!(
-        detail(0).ends_with("It was deleted at 2026-11-21T03:59:12Z, as this log shows."),
+        detail(0).ends_with("It was deleted at 2026-11-21 03:59:12 UTC, as this log shows."),
         "{}",
         detail(0)
     );
@@ -84,7 +84,7 @@ fn a_name_that_worked_until_a_moment_is_gone_and_one_that_works_on_is_not() {
     let gone = examine_text(&[line("03:00:00", 200), line("04:00:00", 404)].concat(), None);
     assert_eq!(gone.findings[0].extra["worked_until"], "2026-11-21T03:00:00Z");
     assert!(
-        gone.findings[0].detail.contains("It worked until 2026-11-21T03:00:00Z"),
+        gone.findings[0].detail.contains("It worked until 2026-11-21 03:00:00 UTC"),
         "{}",
         gone.findings[0].detail
     );
