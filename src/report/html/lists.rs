@@ -23,7 +23,7 @@ pub fn runs(runs: &[AppliedRun], storage: &LedgerStorage, prune: Option<&PrunePl
                 (counted(run.quarantined.unsigned_abs(), "row"))
                 @if run.kept_bytes > 0 { ", " (format_bytes(run.kept_bytes)) }
             },
-            prose(&words::runs::ended(run)),
+            prose(&words::runs::ended(run, words::runs::minute)),
         ]
     };
     let head = ["Run", "Applied (UTC)", "By", "Schema", "Fixes", "Kept", "Undone (UTC)"];

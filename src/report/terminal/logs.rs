@@ -179,9 +179,14 @@ fn clients(text: &mut String, finding: &Finding, page: Page) {
             field(text, "client", &format!("{}{agent}{share}", string(client, "address")), width);
         }
         _ => {
-            let rows: Vec<Vec<String>> = loud(finding, clients).map(row).collect();
+            let told: Vec<&Value> = loud(finding, clients).collect();
+            let rows: Vec<Vec<String>> = told.iter().map(|client| row(client)).collect();
             text.push_str(&page.table(&["requests", "of its own", "client", "user agent"], &rows, 2));
-            more(text, clients.len(), rows.len(), "clients");
+            let sum = |clients: &mut dyn Iterator<Item = &Value>| -> u64 {
+                clients.map(|client| number(client.get("count"))).sum()
+            };
+            let rest = sum(&mut clients.iter()) - sum(&mut told.iter().copied());
+            more(text, clients.len(), rows.len(), &format!("clients with {}", requests(rest)));
         }
     }
     let others = number(finding.extra.get("other_clients"));

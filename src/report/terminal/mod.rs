@@ -220,7 +220,7 @@ fn series(runs: &[AppliedRun]) -> Vec<Vec<&AppliedRun>> {
     all
 }
 
-fn history_row(runs: &[&AppliedRun]) -> Vec<String> {
+fn history_row(runs: &[&AppliedRun], is_full: bool) -> Vec<String> {
     let (newest, oldest) = (runs[0], runs[runs.len() - 1]);
     let number = match runs.len() {
         1 => newest.run.to_string(),
@@ -228,7 +228,7 @@ fn history_row(runs: &[&AppliedRun]) -> Vec<String> {
     };
     let mut fixes: Vec<String> = Vec::new();
     for fix in runs.iter().flat_map(|run| &run.fixes) {
-        let fix = words::keep::label(fix);
+        let fix = if is_full { words::keep::label(fix) } else { words::keep::short_label(fix) };
         if !fixes.contains(&fix) {
             fixes.push(fix);
         }
@@ -238,7 +238,10 @@ fn history_row(runs: &[&AppliedRun]) -> Vec<String> {
         number => format!(" ({})", pluralize(number, "batch").replace("batchs", "batches")),
     });
     let unfinished = runs.iter().any(|run| !run.unfinished.is_empty());
-    let undone: Vec<String> = runs.iter().map(|run| words::runs::ended(run)).collect();
+    let undone: Vec<String> = runs
+        .iter()
+        .map(|run| words::runs::ended(run, if is_full { words::runs::minute } else { words::runs::day }))
+        .collect();
     let is_one = undone.iter().all(|one| *one == undone[0]);
     vec![
         number,
@@ -263,8 +266,9 @@ fn history(runs: &[AppliedRun], storage: &LedgerStorage, common: &GlobalOptions,
     if runs.is_empty() {
         return "no run has been applied to this database\n".to_owned();
     }
-    let rows: Vec<Vec<String>> = series(runs).iter().map(|runs| history_row(runs)).collect();
-    let head = ["run", "applied (UTC)", "by", "fixes", "rows kept", "undone (UTC)"];
+    let rows: Vec<Vec<String>> =
+        series(runs).iter().map(|runs| history_row(runs, common.verbose > 0)).collect();
+    let head = ["run", "applied (UTC)", "by", "fixes", "rows kept", "undone"];
     let table = page.plain_table(&head, &rows, 0, |_, _| PLAIN);
     let mut out = table + &page.wrap(&words::runs::storage(storage), 0);
     if runs.iter().any(|run| !run.superseded_by.is_empty()) {

@@ -36,8 +36,16 @@ pub fn row(one: &MeasuredPart) -> Vec<String> {
     vec![one.part.table.clone(), what, format_count(one.rows), format_bytes(one.bytes), numbers.join(", ")]
 }
 
-/// A fix of a run, as `history` names it; what was kept before an upgrade is none.
+/// A fix of a run with its version, as `history` names it; what was kept before an upgrade is none.
 pub fn label(fix: &AppliedFix) -> String {
+    match fix.code.as_str() {
+        CODE => short_label(fix),
+        code => format!("{code} v{}", fix.version),
+    }
+}
+
+/// The same without the version.
+pub fn short_label(fix: &AppliedFix) -> String {
     let kept = fix.steps.kept.as_ref().filter(|_| fix.code == CODE);
     match kept {
         Some(kept) => {
@@ -45,7 +53,7 @@ pub fn label(fix: &AppliedFix) -> String {
             let end = if kept["finished"] == true { "" } else { " (not finished)" };
             format!("kept before {to}{end}")
         }
-        None => format!("{} v{}", fix.code, fix.version),
+        None => fix.code.clone(),
     }
 }
 

@@ -23,6 +23,11 @@ pub fn minute(time: &str) -> String {
         .map_or_else(|| time.to_owned(), |minute| minute.replace('T', " "))
 }
 
+/// A time of the ledger to the day: `2026-11-29`.
+pub fn day(time: &str) -> String {
+    time.get(..10).unwrap_or(time).to_owned()
+}
+
 /// How much is kept, in a line.
 pub fn storage(storage: &LedgerStorage) -> String {
     let oldest = storage.oldest_seconds.map(|seconds| format!(", the oldest for {}", age(seconds)));
@@ -57,12 +62,12 @@ pub fn lines(plan: &PrunePlan) -> Vec<String> {
     [first].into_iter().chain(left).collect()
 }
 
-/// Whether and when a run was undone, or why it cannot be.
-pub fn ended(run: &AppliedRun) -> String {
+/// Whether and when a run was undone, or why it cannot be; `shown` is how times are written.
+pub fn ended(run: &AppliedRun, shown: fn(&str) -> String) -> String {
     match (&run.undone_at, &run.closed_at) {
-        (Some(undone), _) => minute(undone),
-        (None, Some(closed)) if run.pruned_at.is_some() => format!("pruned {}", minute(closed)),
-        (None, Some(closed)) => format!("closed {}", minute(closed)),
+        (Some(undone), _) => shown(undone),
+        (None, Some(closed)) if run.pruned_at.is_some() => format!("pruned {}", shown(closed)),
+        (None, Some(closed)) => format!("closed {}", shown(closed)),
         (None, None) if run.superseded_by.is_empty() => "no".to_owned(),
         (None, None) => format!("superseded by {}", run.superseded_by.join(", ")),
     }

@@ -113,6 +113,20 @@ const looks = {
     return seen;
   },
 
+  /** How many screens a page is high as it opens, on a desk and on a phone, and what sticks out there. */
+  async screens({ file, name }) {
+    const seen = {};
+    for (const [where, viewport] of [["desk", DESKTOP], ["phone", { width: 390, height: 844 }]]) {
+      const { context, page, trouble } = await open(file, { viewport });
+      const height = await page.evaluate(() => document.body.scrollHeight);
+      await page.screenshot({ path: join(out, `${name}-${where}.png`), fullPage: true,
+        clip: { x: 0, y: 0, width: viewport.width, height: Math.min(4000, height) } });
+      seen[where] = { screens: height / viewport.height, sticks_out: await sticksOut(page), trouble };
+      await context.close();
+    }
+    return seen;
+  },
+
   /** The same page with and without JavaScript. */
   async without_script({ file }) {
     const { context, page, trouble } = await open(file, { script: false });

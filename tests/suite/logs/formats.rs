@@ -92,6 +92,22 @@ fn a_name_that_worked_until_a_moment_is_gone_and_one_that_works_on_is_not() {
     assert!(examine_text(&works, None).findings.is_empty());
 }
 
+/// Whoever has the log open beside the report finds the line by its time.
+#[test]
+fn times_are_told_on_the_clock_of_the_log() {
+    let line = |clock: &str, zone: &str| {
+        format!("203.0.113.7 - - [{clock} {zone}] \"GET /instance/connect/ALPHA HTTP/1.1\" 404 1\n")
+    };
+    let text = [line("20/Nov/2026:22:00:00", "-0300"), line("21/Nov/2026:01:30:00", "-0300")].concat();
+    let examined = examine_text(&text, None);
+    let finding = &examined.findings[0].extra;
+    assert_eq!((&finding["first"], &finding["zone_minutes"]), (&json!("2026-11-21T01:00:00Z"), &json!(-180)));
+    let told = human(&examined, 100);
+    assert!(told.contains("2, from 2026-11-20 22:00:00 to 2026-11-21 01:30:00 -03:00"), "{told}");
+    let told = human(&examine_text(&line("20/Nov/2026:22:00:00", "+0000"), None), 100);
+    assert!(told.contains("1, at 2026-11-20 22:00:00 UTC"), "{told}");
+}
+
 #[test]
 fn docker_s_own_files_hold_any_other_log() {
     let examined = examine(&["docker.json"]);
