@@ -21,6 +21,7 @@ const MOMENT: Duration = Duration::from_secs(1);
 /// How often a line is drawn anew, so that one sees that it lives.
 const TICK: Duration = Duration::from_millis(200);
 
+const WAIT: &str = "{spinner} {prefix} {wide_msg}";
 const WITHOUT_END: &str = "{spinner} {prefix} {elapsed}  {wide_msg}";
 const STEPS: &str = "{spinner} {prefix} [{bar:20}] {human_pos} of {human_len} after {elapsed}  {wide_msg}";
 const ROWS: &str = "{spinner} {prefix} [{bar:20}] {human_pos} of {human_len} rows, {eta} left  {wide_msg}";
@@ -58,7 +59,8 @@ pub fn wait(line: &str) -> Option<ProgressTask> {
         notice(&format!("waiting: {line}"));
         return None;
     }
-    let work = ProgressTask::hidden("waiting");
+    let work = ProgressTask::hidden("waiting:");
+    work.shown.bar.set_style(style(WAIT));
     work.set_message(for_stderr(line));
     work.shown.show();
     Some(work)

@@ -119,7 +119,7 @@ pub async fn retry_on_lock_timeout<T>(
             told = pids;
         }
         let _line = progress::wait(&format!(
-            "attempt {} in {:.1} s, for at most {} more; others come first meanwhile, and Ctrl-C ends it",
+            "attempt {} in {:.1} s, for at most {} more; Ctrl-C ends it",
             patience.failed() + 1,
             pause.as_secs_f64(),
             humanize::format_duration(patience.left()),

@@ -18,6 +18,9 @@ use super::{PageBudget, timeline};
 const MOST_UNFOLDED: usize = 10;
 const MOST_OF_MANY: usize = 2;
 
+/// Rules of a page of many of which findings are shown before they are unfolded; of the others the head alone is.
+const MOST_RULES_OF_MANY: usize = 5;
+
 /// More findings than these are many on a page.
 const MANY: usize = 40;
 
@@ -33,11 +36,15 @@ pub fn section(outline: &ReportView<'_>, budget: &mut PageBudget) -> Option<Mark
     }
     let filters = filters(&groups);
     let is_many = groups.iter().map(|group| group.told.len()).sum::<usize>() > MANY;
-    let most = if is_many { MOST_OF_MANY } else { MOST_UNFOLDED };
+    let most = |at: usize| match is_many {
+        false => MOST_UNFOLDED,
+        true if at < MOST_RULES_OF_MANY => MOST_OF_MANY,
+        true => 0,
+    };
     let mut left_out = Vec::new();
     let mut shown = Vec::new();
-    for group in &groups {
-        let (markup, missing) = of_rule(group, most, budget);
+    for (at, group) in groups.iter().enumerate() {
+        let (markup, missing) = of_rule(group, most(at), budget);
         shown.push(markup);
         left_out
             .extend((missing > 0).then(|| format!("{} of {}", pluralize(missing, "finding"), group.code)));
@@ -132,10 +139,15 @@ fn of_rule(group: &CodeGroup<'_>, most: usize, budget: &mut PageBudget) -> (Mark
                     (command(text))
                 }
             }
-            ul.findings { @for finding in findings.iter().take(most) { (finding) } }
+            @if most > 0 && !findings.is_empty() {
+                ul.findings { @for finding in findings.iter().take(most) { (finding) } }
+            }
             @if findings.len() > most {
                 details.rest {
-                    summary { (grouped((findings.len() - most) as u64)) " more of " (group.code) }
+                    summary {
+                        @if most > 0 { (grouped((findings.len() - most) as u64)) " more of " (group.code) }
+                        @else { (counted(findings.len() as u64, "finding")) " of " (group.code) }
+                    }
                     ul.findings { @for finding in findings.iter().skip(most) { (finding) } }
                 }
             }

@@ -16,17 +16,17 @@ pub fn runs(runs: &[AppliedRun], storage: &LedgerStorage, prune: Option<&PrunePl
         vec![
             html! { strong { (run.run) } },
             html! { time datetime=(run.applied_at) { (words::runs::minute(&run.applied_at)) } },
-            name(&run.applied_by),
-            name(&run.target_schema),
             html! { @for fix in &run.fixes { span.number { code { (words::keep::label(fix)) } } " " } },
             html! {
                 (counted(run.quarantined.unsigned_abs(), "row"))
                 @if run.kept_bytes > 0 { ", " (format_bytes(run.kept_bytes)) }
             },
             prose(&words::runs::ended(run, words::runs::minute)),
+            name(&run.applied_by),
+            name(&run.target_schema),
         ]
     };
-    let head = ["Run", "Applied (UTC)", "By", "Schema", "Fixes", "Kept", "Undone (UTC)"];
+    let head = ["Run", "Applied (UTC)", "Fixes", "Kept", "Undone (UTC)", "By", "Schema"];
     let rows: Vec<Vec<Markup>> = runs.iter().map(row).collect();
     let notes = prune.map(words::runs::lines).unwrap_or_default();
     (!rows.is_empty()).then(|| {

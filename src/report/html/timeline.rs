@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::access_log::ReadSummary;
-use crate::access_log::timestamp::Timestamp;
+use crate::access_log::timestamp::{Timestamp, zone_name};
 use crate::report::view::ReportView;
 use crate::report::words::logs;
 use crate::rules::finding::Finding;
@@ -21,6 +21,9 @@ const MOST_COLUMNS: i64 = 96;
 /// Rows of small charts, for all findings together and for each.
 const MOST_ROWS: usize = 12;
 const MOST_ROWS_OF_ONE: usize = 8;
+
+/// Findings in the overview.
+const MOST_IN_OVERVIEW: usize = 50;
 
 /// Pixels of a column.
 const COLUMN: i64 = 4;
@@ -117,6 +120,26 @@ fn chart(axis: TimeAxis, counts: &[u64], highest: u64, height: i64, label: &str)
     }
 }
 
+/// What was written and what to write instead, a row for each finding, the worst first; `None` where there is one or none.
+pub fn overview(outline: &ReportView<'_>) -> Option<Markup> {
+    let row = |finding: &Finding| {
+        vec![
+            grouped(finding.count.unsigned_abs()),
+            html! { a href={ "#" (finding.code) } { code { (finding.code) } } },
+            name(&logs::with_ends(&finding.subject)),
+            prose(&logs::in_a_path(finding)),
+        ]
+    };
+    let news: Vec<&Finding> = outline.new_findings().map(|told| told.finding).collect();
+    let rows: Vec<Vec<Markup>> = news.iter().take(MOST_IN_OVERVIEW).map(|finding| row(finding)).collect();
+    (news.len() > 1).then(|| {
+        html! {
+            (table("Wrong names", &["Requests", "Code", "Written", "Write instead"], &rows))
+            @if news.len() > rows.len() { p.left-out { (grouped((news.len() - rows.len()) as u64)) " more below." } }
+        }
+    })
+}
+
 /// When which client called what wrongly, over all findings.
 pub fn section(outline: &ReportView<'_>, read: &ReadSummary) -> Option<Markup> {
     let findings: Vec<&Finding> = outline.told.iter().map(|told| told.finding).collect();
@@ -137,7 +160,7 @@ pub fn section(outline: &ReportView<'_>, read: &ReadSummary) -> Option<Markup> {
     let peak = counts.iter().position(|count| *count == highest).unwrap_or(0);
     Some(html! {
         p.lead {
-            "A column is " (humanize::format_duration(Duration::from_secs(axis.seconds.unsigned_abs()))) ". Most at once: " (counted(highest, "request")) ", from " (axis.at(peak)) " on. "
+            "A column is " (humanize::format_duration(Duration::from_secs(axis.seconds.unsigned_abs()))) ". Most at once: " (counted(highest, "request")) ", from " (axis.at(peak)) " on (times are " (zone_of(&findings)) "). "
             (counted(read.requests.lines, "line")) " were read, " (counted(read.requests.parsed, "request")) " understood."
         }
         figure.timeline {
@@ -150,6 +173,15 @@ pub fn section(outline: &ReportView<'_>, read: &ReadSummary) -> Option<Markup> {
         h3 { "By route" }
         (rows(axis, &routes, ["Verb", "Route"], MOST_ROWS))
     })
+}
+
+/// On which clock the charts are.
+fn zone_of(findings: &[&Finding]) -> String {
+    let first = findings.first();
+    match first.and_then(|first| first.extra.get("zone_minutes")).and_then(Value::as_i64) {
+        Some(_) => zone_name(first.map(|first| logs::zone(first)).unwrap_or_default()),
+        None => "those of the log, which names no zone".to_owned(),
+    }
 }
 
 fn numbers(axis: TimeAxis, counts: &[u64]) -> Markup {

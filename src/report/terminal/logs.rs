@@ -7,13 +7,12 @@ use serde_json::Value;
 use crate::access_log::ReadSummary;
 use crate::report::terminal::sparkline;
 use crate::report::words::logs::{
-    headline, how_often, instead, notes, number, parts, plural, quoted, requests,
+    UNKNOWN, headline, how_often, in_a_path, instead, notes, number, parts, plural, requests, with_ends,
 };
 use crate::rules::finding::Finding;
 use crate::rules::rule::Severity;
 use crate::terminal::page::{Page, wrapped};
 use crate::terminal::style::{COMMAND, DIM, ERROR, GOOD, NAME, PLAIN, WARNING, paint, severity_style};
-use crate::text::escape;
 use crate::text::humanize;
 
 /// Findings in the overview; the others are only counted.
@@ -24,9 +23,6 @@ const MOST_BLOCKS: usize = 20;
 
 /// Clients or routes shown for one finding; the others are only counted.
 const MOST_PARTS: usize = 8;
-
-/// Where the right name is not known.
-const UNKNOWN: &str = "?";
 
 /// The report: an overview of all findings, then each that is news in full, what hurts most first.
 pub fn human(read: &ReadSummary, findings: &[Finding], news: &[&Finding], page: Page) -> String {
@@ -97,23 +93,6 @@ fn overview(text: &mut String, findings: &[&Finding], page: Page) {
     if findings.len() > MOST_ROWS {
         let _ = writeln!(text, "  … {} more", humanize::format_count((findings.len() - MOST_ROWS) as u64));
     }
-}
-
-/// What the overview says to write: the right name as a path spells it.
-fn in_a_path(finding: &Finding) -> String {
-    let text = |key| finding.extra.get(key).and_then(Value::as_str);
-    match (text("write_instead_encoded").or(text("write_instead")), parts(finding, "candidates")) {
-        (Some(encoded), _) => encoded.to_owned(),
-        _ if finding.code == "EVO507" => "the path alone".to_owned(),
-        (None, [Value::String(name)]) => format!("perhaps {}", escape::escape_control(name)),
-        (None, []) => UNKNOWN.to_owned(),
-        (None, several) => format!("one of {}", several.len()),
-    }
-}
-
-/// The text, in quotes where its ends would not be seen otherwise.
-fn with_ends(text: &str) -> String {
-    if text.is_empty() || text.trim() != text { quoted(text) } else { text.to_owned() }
 }
 
 fn block(text: &mut String, finding: &Finding, compared: bool, page: Page) {

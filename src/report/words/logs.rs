@@ -8,6 +8,9 @@ use crate::rules::finding::Finding;
 use crate::text::escape::escape_control;
 use crate::text::humanize::format_count;
 
+/// Where the right name is not known.
+pub const UNKNOWN: &str = "?";
+
 /// The whole answer in a sentence.
 pub fn headline(read: &ReadSummary, findings: &[Finding]) -> String {
     let matched = requests(read.requests.matched);
@@ -181,4 +184,21 @@ pub fn requests(count: u64) -> String {
 /// A count with its word.
 pub fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", format_count(count), if count == 1 { one } else { many })
+}
+
+/// What the overview says to write: the right name as a path spells it.
+pub fn in_a_path(finding: &Finding) -> String {
+    let text = |key| finding.extra.get(key).and_then(Value::as_str);
+    match (text("write_instead_encoded").or(text("write_instead")), parts(finding, "candidates")) {
+        (Some(encoded), _) => encoded.to_owned(),
+        _ if finding.code == "EVO507" => "the path alone".to_owned(),
+        (None, [Value::String(name)]) => format!("perhaps {}", escape_control(name)),
+        (None, []) => UNKNOWN.to_owned(),
+        (None, several) => format!("one of {}", several.len()),
+    }
+}
+
+/// The text, in quotes where its ends would not be seen otherwise.
+pub fn with_ends(text: &str) -> String {
+    if text.is_empty() || text.trim() != text { quoted(text) } else { text.to_owned() }
 }
