@@ -208,7 +208,20 @@ impl GlobalOptions {
         again
     }
 
-    /// The same for the database itself, where a dump of it is looked at.
+    /// What has to be typed again for a repair to be about the same findings, with a space before it.
+    pub fn finding_arguments(&self) -> String {
+        let codes = |codes: &[String]| (!codes.is_empty()).then(|| shell::quote(&codes.join(",")));
+        let fail_on = self.fail_on.to_possible_value().filter(|_| self.fail_on != FailOn::Never);
+        let options = [
+            ("select", "--select", codes(&self.select)),
+            ("ignore", "--ignore", codes(&self.ignore)),
+            ("fail_on", "--fail-on", fail_on.map(|value| value.get_name().to_owned())),
+        ];
+        let typed = options.into_iter().filter(|(name, ..)| self.typed.contains(name));
+        typed.filter_map(|(_, option, value)| Some(format!(" {option} {}", value?))).collect()
+    }
+
+    /// [`GlobalOptions::connection_arguments`] for the database itself, where a dump of it is looked at.
     pub fn live_connection_arguments(&self) -> String {
         match self.snapshot {
             Some(_) => format!(" --database-url \"${CONNECTION_VARIABLE}\""),

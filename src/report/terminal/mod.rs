@@ -109,11 +109,16 @@ fn heading(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> Stri
     }
     let restore = report.database.as_ref().and_then(|database| database.restore.as_ref());
     if let Some(database) = &report.database {
+        // What stands behind the number is the package's.
+        let version = match common.verbose {
+            0 => database.server_version.split(' ').next().unwrap_or_default(),
+            _ => &database.server_version,
+        };
         lines.push((
             "database",
             format!(
-                "{} on {}, schema {}, PostgreSQL {}",
-                database.name, database.host, database.schema, database.server_version
+                "{} on {}, schema {}, PostgreSQL {version}",
+                database.name, database.host, database.schema
             ),
         ));
     }
