@@ -3,7 +3,7 @@
 use clap::CommandFactory;
 
 use super::Cli;
-use super::global::GlobalOptions;
+use super::global::{CONNECTION_VARIABLE, GlobalOptions};
 
 /// Commands that speak of the database that the options name.
 const OF_A_DATABASE: [&str; 7] = ["check", "fix", "undo", "history", "credentials", "preflight", "snapshot"];
@@ -17,7 +17,11 @@ const WORDS: [&str; 4] = ["last", "list", "share", "release"];
 
 /// The hint, in which every command of ours can be typed as it stands.
 pub fn with_connection(hint: &str, common: &GlobalOptions) -> String {
-    complete(hint, &common.connection_options())
+    let completed = complete(hint, &common.connection_options());
+    match completed != hint && completed.contains(&format!("${CONNECTION_VARIABLE}")) {
+        true => format!("{completed}; {CONNECTION_VARIABLE} stands for the connection string that you gave"),
+        false => completed,
+    }
 }
 
 fn complete(hint: &str, options: &[(&'static str, String)]) -> String {

@@ -222,7 +222,7 @@ mod tests {
     fn what_is_said_next_can_be_typed_and_keeps_the_rest_of_the_call() {
         for (typed, next) in [
             ("check .env", "evodoctor check --env-file .env"),
-            ("fix EVO101 postgresql://u:secret@h/d", "evodoctor fix EVO101 --database-url URL"),
+            ("history postgresql://u:secret@h/d", "evodoctor history --database-url URL"),
             ("fix --dry-run EVO101 --env-file .env", "evodoctor fix EVO101 --env-file .env"),
             (
                 "fix --yes --database-url postgresql://u:secret@h/d",

@@ -111,11 +111,10 @@ impl Page {
         style: impl Fn(usize, usize) -> Style,
     ) -> String {
         let mut table = built(head, rows, style);
-        table
-            .with(style::Style::empty())
-            .with(Padding::new(0, 2, 0, 0))
-            .with(self.fitting(indent))
-            .with(Modify::new(Segment::all()).with(Format::content(continued)));
+        table.with(style::Style::empty()).with(Padding::new(0, 2, 0, 0));
+        // Room behind the last column is no reason to break a line.
+        table.with(Modify::new(Columns::last()).with(Padding::zero()));
+        table.with(self.fitting(indent)).with(Modify::new(Segment::all()).with(Format::content(continued)));
         indented(&table, indent)
     }
 

@@ -19,7 +19,7 @@ const MOST_UNFOLDED: usize = 10;
 const MOST_OF_MANY: usize = 2;
 
 /// Rules of a page of many of which findings are shown before they are unfolded; of the others the head alone is.
-const MOST_RULES_OF_MANY: usize = 5;
+const MOST_RULES_OF_MANY: usize = 3;
 
 /// More findings than these are many on a page.
 const MANY: usize = 40;
@@ -121,6 +121,20 @@ fn of_rule(group: &CodeGroup<'_>, most: usize, budget: &mut PageBudget) -> (Mark
     }
     let missing = group.told.len() - findings.len();
     let commands = group.told.first().map(|told| told.commands()).unwrap_or_default();
+    let about = html! {
+        @if let Some(rule) = rule {
+            details { summary { "Why it matters" } p.why { (prose(&rule.why)) } }
+        }
+        p.todo {
+            @for (at, text) in commands.iter().enumerate() {
+                @if at > 0 { span.or { "or" } }
+                (command(text))
+            }
+        }
+    };
+    let list = |from: usize, number: usize| {
+        html! { ul.findings { @for finding in findings.iter().skip(from).take(number) { (finding) } } }
+    };
     let markup = html! {
         section.rule aria-labelledby=(group.code) {
             header {
@@ -130,25 +144,16 @@ fn of_rule(group: &CodeGroup<'_>, most: usize, budget: &mut PageBudget) -> (Mark
                     span.aside { (group.name) " · " (pluralize(group.told.len(), "finding")) }
                 }
             }
-            @if let Some(rule) = rule {
-                details { summary { "Why it matters" } p.why { (prose(&rule.why)) } }
-            }
-            p.todo {
-                @for (at, text) in commands.iter().enumerate() {
-                    @if at > 0 { span.or { "or" } }
-                    (command(text))
-                }
-            }
-            @if most > 0 && !findings.is_empty() {
-                ul.findings { @for finding in findings.iter().take(most) { (finding) } }
-            }
-            @if findings.len() > most {
-                details.rest {
-                    summary {
-                        @if most > 0 { (grouped((findings.len() - most) as u64)) " more of " (group.code) }
-                        @else { (counted(findings.len() as u64, "finding")) " of " (group.code) }
+            @if most == 0 {
+                details.rest { summary { "What to do, and where" } (about) (list(0, findings.len())) }
+            } @else {
+                (about)
+                (list(0, most))
+                @if findings.len() > most {
+                    details.rest {
+                        summary { (grouped((findings.len() - most) as u64)) " more of " (group.code) }
+                        (list(most, findings.len()))
                     }
-                    ul.findings { @for finding in findings.iter().skip(most) { (finding) } }
                 }
             }
         }

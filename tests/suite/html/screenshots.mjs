@@ -57,6 +57,8 @@ const sticksOut = (page) => page.evaluate(() => {
   const width = document.documentElement.clientWidth;
   const out = [];
   for (const element of document.querySelectorAll("body *")) {
+    // What is folded has no place yet, and asking for it lays it out.
+    if (element.closest("details:not([open]) > :not(summary)")) continue;
     const box = element.getBoundingClientRect();
     const scrolls = element.parentElement.closest(".scroll, .map, pre");
     if (box.width > 0 && box.right > width + 1 && !(scrolls && getComputedStyle(scrolls).overflowX !== "visible")) {
