@@ -56,6 +56,13 @@ pub fn hint(error: &anyhow::Error) -> &str {
     )
 }
 
+/// Says the step that mends an error in other words, where it has one of its own.
+pub fn reword_hint(error: &mut anyhow::Error, reword: impl FnOnce(&str) -> String) {
+    if let Some(ours) = error.downcast_mut::<UserError>() {
+        ours.next = reword(&ours.next);
+    }
+}
+
 fn of_a_file(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::NotFound => "check the path: the file, or the folder it is to be in, is not there",

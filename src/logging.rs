@@ -7,12 +7,11 @@ use tracing_subscriber::EnvFilter;
 use crate::redact::personal::for_stderr;
 use crate::text::escape::escape_control;
 
-/// Begins to tell: errors only; with `-v`, which shows more of the result, where the connection string is from; with `-vv` what
-/// is done and every SQL statement.
+/// Begins to tell: errors only, also with `-v`, which shows more of the result; with `-vv` where the connection string is from,
+/// what is done, and every SQL statement.
 pub fn init(verbose: u8) {
     let level = match verbose {
-        0 => "error",
-        1 => "evodoctor=info",
+        0 | 1 => "error",
         _ => "evodoctor=trace",
     };
     tracing_subscriber::fmt()

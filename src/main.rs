@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
-use evodoctor::cli::{Cli, ColorMode, Command, OutputFormat, overview};
+use evodoctor::cli::{Cli, ColorMode, Command, OutputFormat, hints, overview};
 use evodoctor::commands::shared::{connect, emit_report, liveness, validate_options};
 use evodoctor::commands::{
     check, completions, credentials, demo, explain, fix, history, logs, man, preflight, snapshot, undo,
@@ -101,7 +101,8 @@ async fn run() -> ExitCode {
     };
     outcome
         .unwrap_or_else(|error| {
-            let error = server_error::with_hint(error);
+            let mut error = server_error::with_hint(error);
+            error::reword_hint(&mut error, |hint| hints::with_connection(hint, &cli.common));
             error_text::print_error(&error);
             if cli.common.format == OutputFormat::Github {
                 eprint!("{}", github::render_error(&error));

@@ -21,6 +21,7 @@ const MOMENT: Duration = Duration::from_secs(1);
 /// How often a line is drawn anew, so that one sees that it lives.
 const TICK: Duration = Duration::from_millis(200);
 
+const WAIT: &str = "{spinner} {prefix} {wide_msg}";
 const WITHOUT_END: &str = "{spinner} {prefix} {elapsed}  {wide_msg}";
 const STEPS: &str = "{spinner} {prefix} [{bar:20}] {human_pos} of {human_len} after {elapsed}  {wide_msg}";
 const ROWS: &str = "{spinner} {prefix} [{bar:20}] {human_pos} of {human_len} rows, {eta} left  {wide_msg}";
@@ -49,6 +50,20 @@ pub fn notice(line: &str) {
     } else {
         eprintln!("{line}");
     }
+}
+
+/// Says until when is waited, for as long as what it returns is held: a line that the next one takes the place of on a
+/// terminal, elsewhere a line of its own.
+pub fn wait(line: &str) -> Option<ProgressTask> {
+    if !IS_WANTED.load(Relaxed) {
+        notice(&format!("waiting: {line}"));
+        return None;
+    }
+    let work = ProgressTask::hidden("waiting:");
+    work.shown.bar.set_style(style(WAIT));
+    work.set_message(for_stderr(line));
+    work.shown.show();
+    Some(work)
 }
 
 /// Says which statement the server works on, behind what is done now. Statements that only read say little by their first
@@ -96,13 +111,16 @@ struct Shown {
 impl ProgressTask {
     /// Begins it; `what` stands in front of the line, such as `restoring`.
     pub fn start(what: &'static str) -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        bar.set_style(style(WITHOUT_END));
-        bar.set_prefix(what);
-        let shown = Arc::new(Shown { bar, part: Mutex::default(), is_over: Mutex::new(false) });
-        *held(&CURRENT) = Arc::downgrade(&shown);
+        let task = Self::start_around(what);
+        *held(&CURRENT) = Arc::downgrade(&task.shown);
+        task
+    }
+
+    /// Begins work that consists of others, which do not show up in its line: a series of batches.
+    pub fn start_around(what: &'static str) -> Self {
+        let task = Self::hidden(what);
         if IS_WANTED.load(Relaxed) {
-            let waiting = Arc::downgrade(&shown);
+            let waiting = Arc::downgrade(&task.shown);
             // A thread: whoever works waits for the server, and has no time to look at the clock.
             thread::spawn(move || {
                 thread::sleep(MOMENT);
@@ -111,7 +129,15 @@ impl ProgressTask {
                 }
             });
         }
-        Self { shown }
+        task
+    }
+
+    /// Work without a line as yet.
+    fn hidden(what: &'static str) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        bar.set_style(style(WITHOUT_END));
+        bar.set_prefix(what);
+        Self { shown: Arc::new(Shown { bar, part: Mutex::default(), is_over: Mutex::new(false) }) }
     }
 
     /// Begins a part of it, of so many steps where that is known.

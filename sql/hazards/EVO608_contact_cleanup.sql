@@ -25,7 +25,11 @@ size AS (
 )
 SELECT
     'Contact' AS subject,
-    pg_catalog.format('%s contacts are there more than once, %s rows are removed, and which row stays is chance', groups.count, groups.removed) AS detail,
+    pg_catalog.format(
+        '%s more than once, %s removed, and which row stays is chance',
+        CASE groups.count WHEN 1 THEN '1 contact is there' ELSE groups.count || ' contacts are there' END,
+        CASE groups.removed WHEN 1 THEN '1 row is' ELSE groups.removed || ' rows are' END
+    ) AS detail,
     pg_catalog.format(
         '"id" IN (SELECT "id" FROM (SELECT "id", pg_catalog.row_number() OVER (PARTITION BY "instanceId", "remoteJid") AS place '
         'FROM %I."Contact") AS ranked WHERE place > 1)', :'schema'

@@ -20,7 +20,10 @@ WITH twice AS (
 )
 SELECT
     'Label' AS subject,
-    pg_catalog.format('%s labels are there more than once in their instance, so the unique index cannot be made (23505)', pg_catalog.count(*)) AS detail,
+    pg_catalog.format(
+        '%s more than once in an instance, so the unique index cannot be made (23505)',
+        CASE pg_catalog.count(*) WHEN 1 THEN '1 label is there' ELSE pg_catalog.count(*) || ' labels are there' END
+    ) AS detail,
     pg_catalog.format(
         '("instanceId", "labelId") IN (SELECT "instanceId", "labelId" FROM %I."Label" GROUP BY "instanceId", "labelId" HAVING pg_catalog.count(*) > 1)',
         :'schema'

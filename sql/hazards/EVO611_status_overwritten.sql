@@ -16,8 +16,14 @@
 SELECT
     'Message' AS subject,
     CASE :'target'
-        WHEN '2.1.2' THEN pg_catalog.format('the status of %s messages becomes text, as the number it was', message.count)
-        ELSE pg_catalog.format('all %s messages get the status PENDING; %s of them have a status now', message.count, message.with_status)
+        WHEN '2.1.2' THEN pg_catalog.format(
+            'the status of %s becomes text, as the number it was',
+            CASE message.count WHEN 1 THEN '1 message' ELSE message.count || ' messages' END
+        )
+        ELSE pg_catalog.format(
+            'every message gets the status PENDING: of %s in all, %s with a status now',
+            message.count, message.with_status
+        )
     END AS detail,
     'true' AS predicate,
     message.count,

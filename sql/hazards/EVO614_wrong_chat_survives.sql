@@ -52,7 +52,11 @@ judged AS (
 )
 SELECT
     'Chat' AS subject,
-    pg_catalog.format('%s chats are there more than once; %s rows are removed', pg_catalog.count(*), pg_catalog.sum(judged.count - 1)) AS detail,
+    pg_catalog.format(
+        '%s more than once; %s removed',
+        CASE pg_catalog.count(*) WHEN 1 THEN '1 chat is there' ELSE pg_catalog.count(*) || ' chats are there' END,
+        CASE pg_catalog.sum(judged.count - 1) WHEN 1 THEN '1 row is' ELSE pg_catalog.sum(judged.count - 1) || ' rows are' END
+    ) AS detail,
     pg_catalog.format(
         '"id" IN (SELECT "id" FROM (SELECT "id", pg_catalog.row_number() OVER (PARTITION BY "instanceId", "remoteJid" ORDER BY "updatedAt" DESC) AS place '
         'FROM %I."Chat") AS ranked WHERE place > 1)', :'schema'
@@ -75,7 +79,8 @@ UNION ALL
 SELECT
     'Chat',
     pg_catalog.format(
-        'of %s chats the wrong row stays: %s lose labels, %s lose the row that was updated last, in %s chance decides', pg_catalog.count(*),
+        'the wrong row of %s stays: labels are lost in %s, the row that was updated last in %s; chance decides in %s',
+        CASE pg_catalog.count(*) WHEN 1 THEN '1 chat' ELSE pg_catalog.count(*) || ' chats' END,
         pg_catalog.count(*) FILTER (WHERE judged.loses_labels), pg_catalog.count(*) FILTER (WHERE judged.loses_newer),
         pg_catalog.count(*) FILTER (WHERE judged.by_chance)
     ),

@@ -14,7 +14,10 @@
 -- answers: code=22001 width=500
 SELECT
     'Instance.token' AS subject,
-    pg_catalog.format('%s tokens are longer than 500 characters (22001)', pg_catalog.count(*)) AS detail,
+    pg_catalog.format(
+        '%s longer than 500 characters (22001)',
+        CASE pg_catalog.count(*) WHEN 1 THEN '1 token is' ELSE pg_catalog.count(*) || ' tokens are' END
+    ) AS detail,
     'pg_catalog.substr("token", 501) ~ ''[^ ]''' AS predicate,
     pg_catalog.count(*) AS count,
     (

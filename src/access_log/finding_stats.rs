@@ -299,6 +299,7 @@ impl<'d> FindingStats<'d> {
             ("statuses", json!(self.statuses)),
             ("first", time(self.first)),
             ("last", time(self.last)),
+            ("zone_minutes", json!(self.first.and_then(Timestamp::zone))),
             ("worked_until", time(past.worked_until.filter(|_| past.is_gone))),
             ("deleted_at", time(past.deleted)),
             ("timeline", intervals(&self.timeline)),

@@ -220,9 +220,12 @@ fn history(past: &NameHistory, confusion: MisuseKind) -> String {
         return String::new();
     }
     match (past.deleted, past.worked_until.filter(|_| past.is_gone)) {
-        (Some(time), _) => format!(" It was deleted at {time}, as this log shows."),
+        (Some(time), _) => format!(" It was deleted at {}, as this log shows.", time.in_own_zone()),
         (None, Some(time)) => {
-            format!(" It worked until {time}, as this log shows: it was deleted or renamed since.")
+            format!(
+                " It worked until {}, as this log shows: it was deleted or renamed since.",
+                time.in_own_zone()
+            )
         }
         (None, None) => String::new(),
     }

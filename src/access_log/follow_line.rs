@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::finding_stats::FindingStats;
 use super::request::Request;
+use super::timestamp::Timestamp;
 use crate::access_log::sanitize::sanitize;
 use crate::evolution::instances::InstanceDirectory;
 use crate::redact::personal::Naming;
@@ -59,7 +60,7 @@ pub(super) fn line(
     let written = shown(tally.written.clone(), is_redacted, |text| Naming::Keyed.redact(text));
     let instead =
         tally.what.instead().map(|name| shown(name.to_owned(), is_redacted, |n| Naming::Keyed.redact(n)));
-    let time = request.time.map_or_else(|| "-".to_owned(), |time| time.to_string());
+    let time = request.time.map_or_else(|| "-".to_owned(), Timestamp::in_own_zone);
     let client = request.client.as_deref().map_or_else(|| "-".to_owned(), of_client);
     let agent = request.user_agent().as_deref().map_or_else(|| "-".to_owned(), of_program);
     let instead = instead.map_or_else(|| "?".to_owned(), |name| escape_control(&name));

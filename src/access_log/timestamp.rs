@@ -1,17 +1,40 @@
 //! When a request came, read from the ways in which logs write it.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::time::SystemTime;
 
 use crate::text::date::{days_from_ymd, ymd_from_days};
 
 /// A moment, in UTC or, where a log does not say its zone, on the clock of whoever wrote it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy)]
 pub struct Timestamp {
     /// Milliseconds since 1970; where no zone was written, as if it had been UTC.
     millis: i64,
-    /// Whether a zone was written.
-    is_utc: bool,
+    /// The zone that was written, in minutes east of UTC.
+    zone: Option<i16>,
+}
+
+/// The same moment is the same in every zone.
+impl PartialEq for Timestamp {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Timestamp {}
+
+impl PartialOrd for Timestamp {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Timestamp {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |time: &Self| (time.millis, time.zone.is_some());
+        key(self).cmp(&key(other))
+    }
 }
 
 const MONTHS: [&str; 12] =
@@ -74,7 +97,26 @@ impl Timestamp {
 
     /// Whether it is known in which zone it was written.
     pub fn has_zone(self) -> bool {
-        self.is_utc
+        self.zone.is_some()
+    }
+
+    /// The zone in which it was written, in minutes east of UTC, where that is known.
+    pub fn zone(self) -> Option<i16> {
+        self.zone
+    }
+
+    /// The moment as the log has it, for people: `2026-11-21 00:59:12 -03:00`.
+    pub fn in_own_zone(self) -> String {
+        match self.zone {
+            Some(zone) => format!("{} {}", self.clock_in(zone), zone_name(zone)),
+            None => self.clock_in(0),
+        }
+    }
+
+    /// The moment on the clock of that zone, to the second, without a date's `T` and without the zone.
+    pub fn clock_in(self, zone: i16) -> String {
+        let shifted = Self { millis: self.millis + i64::from(zone) * 60_000, zone: None };
+        shifted.to_string().replace('T', " ")
     }
 
     /// The moment so many milliseconds after 1970, on the same clock as this one.
@@ -180,7 +222,7 @@ impl Timestamp {
         let units = [1.0, 1e3, 1e6, 1e9].into_iter().map(|unit| number / unit);
         let seconds = units.into_iter().find(|seconds| *seconds < YEAR_10000)?;
         let in_range = seconds.is_finite() && seconds >= 0.0;
-        in_range.then_some(Self { millis: (seconds * 1000.0) as i64, is_utc: true })
+        in_range.then_some(Self { millis: (seconds * 1000.0) as i64, zone: Some(0) })
     }
 
     fn of(date: [i64; 3], clock: &str, offset: Option<i64>) -> Option<Self> {
@@ -210,7 +252,8 @@ impl Timestamp {
             && offset.unwrap_or(0).abs() < 24 * 60;
         let seconds = days_from_ymd(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
         let seconds = seconds - offset.unwrap_or(0) * 60;
-        possible.then_some(Self { millis: seconds * 1000 + millis, is_utc: offset.is_some() })
+        let zone = offset.and_then(|offset| i16::try_from(offset).ok());
+        possible.then_some(Self { millis: seconds * 1000 + millis, zone })
     }
 }
 
@@ -221,8 +264,19 @@ impl fmt::Display for Timestamp {
         let (year, month, day) = ymd_from_days(seconds.div_euclid(86_400));
         let clock = seconds.rem_euclid(86_400);
         let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
-        let zone = if self.is_utc { "Z" } else { "" };
+        let zone = if self.has_zone() { "Z" } else { "" };
         write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{zone}")
+    }
+}
+
+/// A zone of so many minutes east of UTC: `UTC`, `-03:00`.
+pub fn zone_name(minutes: i16) -> String {
+    match minutes {
+        0 => "UTC".to_owned(),
+        _ => {
+            let (sign, all) = (if minutes < 0 { '-' } else { '+' }, minutes.unsigned_abs());
+            format!("{sign}{:02}:{:02}", all / 60, all % 60)
+        }
     }
 }
 
@@ -279,6 +333,7 @@ mod tests {
         assert_eq!(shown(Timestamp::from_iso("2026-11-21 03:59:12")), local);
         let zoned = Timestamp::from_clf("21/Nov/2026:00:59:12 -0300").unwrap();
         assert_eq!(zoned, Timestamp::from_iso("2026-11-21T03:59:12Z").unwrap());
+        assert_eq!((zoned.zone(), zoned.clock_in(-180)), (Some(-180), "2026-11-21 00:59:12".to_owned()));
     }
 
     #[test]
@@ -312,7 +367,7 @@ mod tests {
 
         #[test]
         fn what_is_shown_reads_back(seconds in 0_i64..253_402_300_800, is_utc in any::<bool>()) {
-            let time = Timestamp { millis: seconds * 1000, is_utc };
+            let time = Timestamp { millis: seconds * 1000, zone: is_utc.then_some(0) };
             prop_assert_eq!(Timestamp::from_iso(&time.to_string()), Some(time));
         }
 

@@ -183,10 +183,11 @@ impl Check {
         }
         let cost = pages(&query, scope.catalog);
         let begin = move || {
-            let variables = match query_variables::query_variables(&query, scope.catalog, scope.range)? {
-                Ok(variables) => variables,
-                Err(obstacle) => return Ok(Question::query("", cost, Err(obstacle))),
-            };
+            let variables =
+                match query_variables::query_variables(&query, scope.catalog, scope.range, scope.role)? {
+                    Ok(variables) => variables,
+                    Err(obstacle) => return Ok(Question::query("", cost, Err(obstacle))),
+                };
             let tables: Vec<&str> = schema().tables.iter().map(|table| table.name.as_str()).collect();
             let variables = variables.text("tables", serde_json::to_string(&tables)?);
             let with = |name: &'static str| {

@@ -36,7 +36,7 @@ enum Stand<'a> {
 }
 
 /// Which step of a course an answer belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct StepId {
     question: usize,
     step: usize,

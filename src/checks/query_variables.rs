@@ -46,8 +46,16 @@ const NO_LEDGER: &str = "SELECT NULL::bigint AS run, NULL::integer AS position, 
 const NO_RUNS: &str = "SELECT NULL::bigint AS run, NULL::timestamptz AS applied_at, NULL::text AS applied_by, NULL::text AS code, \
      NULL::bigint AS position, NULL::text AS statement WHERE false";
 
-const HIDDEN: &str = "this role may not read evodoctor's ledger; GRANT USAGE ON SCHEMA \"evodoctor\", and SELECT ON ALL TABLES \
-     IN it, to it, or leave this check out (--ignore)";
+const HIDDEN: &str = "this role may not read evodoctor's ledger";
+
+/// The same, with what to type so that the applied fixes are known.
+fn hidden(role: &str) -> String {
+    let role = SqlFragment::ident(role);
+    format!(
+        "{HIDDEN}; GRANT USAGE ON SCHEMA \"evodoctor\" TO {role}; GRANT SELECT ON ALL TABLES \
+         IN SCHEMA \"evodoctor\" TO {role}: or leave this check out (--ignore)"
+    )
+}
 
 fn distrusted(why: &str) -> String {
     format!(
@@ -64,6 +72,7 @@ pub fn query_variables(
     query: &str,
     catalog: &Catalog,
     range: Option<ReleaseRange>,
+    role: &str,
 ) -> Result<Result<Variables, String>> {
     static MIGRATIONS: LazyLock<String> = LazyLock::new(|| release_facts::migrations().to_string());
     static EFFECTS: LazyLock<String> = LazyLock::new(|| release_facts::effects().to_string());
@@ -110,6 +119,9 @@ pub fn query_variables(
         variables = variables.sql("history", history_fragment(catalog));
     }
     if used.contains("superseded") {
+        if matches!(catalog.ledger, LedgerState::Hidden) {
+            return Ok(Err(hidden(role)));
+        }
         let found = match superseded_query(catalog)? {
             Ok(query) => query,
             Err(obstacle) => return Ok(Err(obstacle)),
@@ -127,7 +139,7 @@ pub fn query_variables(
     if used.contains("unfinished") {
         let found = match &catalog.ledger {
             LedgerState::Absent => NO_RUNS.to_owned(),
-            LedgerState::Hidden => return Ok(Err(HIDDEN.to_owned())),
+            LedgerState::Hidden => return Ok(Err(hidden(role))),
             LedgerState::Distrusted(why) => return Ok(Err(distrusted(why))),
             LedgerState::Readable => render(
                 SqlFile::parse(embedded_file("sql/ledger/unfinished.sql")).only_statement()?,

@@ -134,7 +134,7 @@ impl Step {
         Self { about: about.into(), cost, is_awaited: false, work: StepWork::Other(Box::new(work), None) }
     }
 
-    /// The same step, begun before all that are not awaited.
+    /// The same step, begun before all that take as long and are not awaited.
     pub fn awaited(self) -> Self {
         Self { is_awaited: true, ..self }
     }

@@ -1,7 +1,7 @@
 //! What is still to be done: the steps of all checks, from which every connection takes the most expensive one.
 //!
-//! Order: steps that other steps need, then steps that cost almost nothing, then the most expensive. So no connection is still at
-//! work on a long step while the others are idle.
+//! Order: steps that cost almost nothing, then steps that other steps need, then the most expensive. So --timeout and Ctrl-C leave
+//! as little undecided as can be, and no connection is still at work on a long step while the others are idle.
 
 use std::cell::RefCell;
 use std::cmp::{Ordering, Reverse};
@@ -35,8 +35,8 @@ struct QueueState<'a> {
     stopped: Option<String>,
 }
 
-/// What decides which step is next: whether others wait for it, whether it is quick, its cost, its place in the report.
-type StepRank = (Option<Reverse<u64>>, bool, u64, Reverse<(usize, StepId)>);
+/// What decides which step is next: whether it is quick, whether others wait for it, its cost, its place in the report.
+type StepRank = (bool, Option<Reverse<u64>>, u64, Reverse<(usize, StepId)>);
 
 /// A step that waits for a connection.
 struct ReadyStep {
@@ -53,14 +53,13 @@ pub(super) struct StepTicket {
 }
 
 impl ReadyStep {
-    /// What others wait for first, the cheapest of it before all: what a large table brings is then held against it at once,
-    /// and not kept until it is there. Then the most expensive. Of two alike the one that stands first in the report.
-    ///
-    /// Before the expensive ones comes what takes no time, so that --timeout and Ctrl-C leave as little undecided as can be.
+    /// What takes no time comes before all. Then what others wait for, the cheapest of it first: what a large table brings is
+    /// then held against it at once, and not kept until it is there. Then the most expensive. Of two alike the one that
+    /// stands first in the report.
     fn rank(&self) -> StepRank {
         let awaited = self.step.is_awaited.then_some(Reverse(self.taken.cost));
         let is_quick = self.taken.cost <= QUICK;
-        (awaited, is_quick, self.taken.cost, Reverse((self.taken.course, self.taken.place)))
+        (is_quick, awaited, self.taken.cost, Reverse((self.taken.course, self.taken.place)))
     }
 }
 
@@ -226,5 +225,45 @@ impl QueueState<'_> {
             self.standing.pages_done += taken.cost;
         }
         self.running.is_empty().then_some(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_no_time_is_taken_first_then_what_others_wait_for() {
+        let large = QUICK + 1;
+        let steps = [
+            ("large", large, false),
+            ("largest", 50 * large, false),
+            ("awaited, larger", 3 * large, true),
+            ("awaited, large", 2 * large, true),
+            ("tiny", 1, false),
+            ("quick", QUICK, false),
+            ("awaited, quick", 2, true),
+            ("tiny again", 1, false),
+        ];
+        let ready = steps.iter().enumerate().map(|(course, (about, cost, is_awaited))| {
+            let step = Step::query(*about, *cost, String::new());
+            let step = if *is_awaited { step.awaited() } else { step };
+            ReadyStep { taken: StepTicket { course, place: StepId::default(), cost: *cost }, step }
+        });
+        let mut heap: BinaryHeap<ReadyStep> = ready.collect();
+        let order: Vec<String> = std::iter::from_fn(|| heap.pop()).map(|ready| ready.step.about).collect();
+        assert_eq!(
+            order,
+            [
+                "awaited, quick",
+                "quick",
+                "tiny",
+                "tiny again",
+                "awaited, large",
+                "awaited, larger",
+                "largest",
+                "large"
+            ]
+        );
     }
 }

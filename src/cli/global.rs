@@ -177,6 +177,11 @@ impl GlobalOptions {
     /// What has to be typed again for another command to be about the same database, with a space before it. A connection
     /// string may hold a password: in its place stands [`CONNECTION_VARIABLE`].
     pub fn connection_arguments(&self) -> String {
+        self.connection_options().iter().map(|(option, value)| format!(" {option}{value}")).collect()
+    }
+
+    /// The same option by option, each with its value and a space before that.
+    pub(super) fn connection_options(&self) -> Vec<(&'static str, String)> {
         let path = |path: &PathBuf| path.display().to_string();
         let hosts = (!self.allow_host.is_empty()).then(|| self.allow_host.join(","));
         let options = [
@@ -189,20 +194,34 @@ impl GlobalOptions {
             ("env", "--env", self.env.clone()),
             ("allow_host", "--allow-host", hosts),
         ];
-        let typed = options.into_iter().filter(|(name, ..)| self.typed.contains(name));
-        let mut again: String = typed
-            .filter_map(|(_, option, value)| Some(format!(" {option} {}", shell::quote(&value?))))
-            .collect();
+        let mut again = Vec::new();
         if self.has_typed_url() {
-            again.insert_str(0, &format!(" --database-url \"${CONNECTION_VARIABLE}\""));
+            again.push(("--database-url", format!(" \"${CONNECTION_VARIABLE}\"")));
         }
+        let typed = options.into_iter().filter(|(name, ..)| self.typed.contains(name));
+        again.extend(
+            typed.filter_map(|(_, option, value)| Some((option, format!(" {}", shell::quote(&value?))))),
+        );
         if self.no_config {
-            again.push_str(" --no-config");
+            again.push(("--no-config", String::new()));
         }
         again
     }
 
-    /// The same for the database itself, where a dump of it is looked at.
+    /// What has to be typed again for a repair to be about the same findings, with a space before it.
+    pub fn finding_arguments(&self) -> String {
+        let codes = |codes: &[String]| (!codes.is_empty()).then(|| shell::quote(&codes.join(",")));
+        let fail_on = self.fail_on.to_possible_value().filter(|_| self.fail_on != FailOn::Never);
+        let options = [
+            ("select", "--select", codes(&self.select)),
+            ("ignore", "--ignore", codes(&self.ignore)),
+            ("fail_on", "--fail-on", fail_on.map(|value| value.get_name().to_owned())),
+        ];
+        let typed = options.into_iter().filter(|(name, ..)| self.typed.contains(name));
+        typed.filter_map(|(_, option, value)| Some(format!(" {option} {}", value?))).collect()
+    }
+
+    /// [`GlobalOptions::connection_arguments`] for the database itself, where a dump of it is looked at.
     pub fn live_connection_arguments(&self) -> String {
         match self.snapshot {
             Some(_) => format!(" --database-url \"${CONNECTION_VARIABLE}\""),

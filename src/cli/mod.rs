@@ -8,6 +8,7 @@ mod explain;
 mod explicit_args;
 mod fix;
 mod global;
+pub mod hints;
 mod history;
 mod logs;
 pub mod mistakes;

@@ -118,7 +118,7 @@ pub async fn run(args: &cli::FixArgs, common: &GlobalOptions) -> Result<Exit> {
         finding.severity = policy.severity(finding);
     }
     let run = (committed == CommitOutcome::Yes).then_some(rehearsal.run);
-    let report = report(&opened, rehearsal, committed, args, wanted);
+    let report = report(&opened, rehearsal, committed, (args, common), wanted);
     let mut report =
         if named.is_empty() { report.with_policy(common) } else { report.with_policy_unignored(common) };
     apply::keep_report_error(report.print(common), run)?;
@@ -200,7 +200,7 @@ fn report(
     opened: &DatabaseContext,
     rehearsal: DryRun,
     committed: CommitOutcome,
-    args: &cli::FixArgs,
+    (args, common): (&cli::FixArgs, &GlobalOptions),
     wanted: impl Fn(&Finding) -> bool,
 ) -> Report {
     let applied = committed == CommitOutcome::Yes;
@@ -214,7 +214,8 @@ fn report(
             None => {
                 let to = args.to.iter().map(|to| format!(" --to {to}"));
                 let online = args.online.then(|| " --online".to_owned());
-                args.codes.iter().map(|code| format!(" {code}")).chain(to).chain(online).collect()
+                let codes = args.codes.iter().map(|code| format!(" {code}"));
+                codes.chain(to).chain(online).collect::<String>() + &common.finding_arguments()
             }
         };
         next.push(format!("evodoctor fix{what}{}", apply::apply_arguments(&rehearsal.fixes)));

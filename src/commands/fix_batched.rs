@@ -17,7 +17,7 @@ use crate::cli::{self, GlobalOptions};
 use crate::database::query::execute;
 use crate::error::user_error;
 use crate::exit_code::Exit;
-use crate::progress;
+use crate::progress::{self, ProgressTask, Unit};
 use crate::repair::adaptive_batch::{self, BatchSeries, BatchSizer, CODES, LOOK, ServerLoad};
 use crate::repair::apply_fix::FixExecution;
 use crate::repair::change_target::ChangeTarget;
@@ -277,8 +277,10 @@ async fn apply(
     }
     let mut pace = BatchSizer::new(first);
     let mut series = BatchSeries::default();
+    let shown = ProgressTask::start_around("batches");
     for finding in &plan.chosen {
-        let (mut treated, total) = (0, finding.count);
+        let mut treated = 0;
+        shown.start_phase(&finding.key, u64::try_from(finding.count).ok(), Unit::Rows);
         loop {
             let keys =
                 adaptive_batch::find_rows(opened.session.connection(), subject, plan.fix, &finding.key, LOOK)
@@ -312,8 +314,9 @@ async fn apply(
                 apply::commit_transaction(opened, batch.run, is_it).await?;
                 pace.record_duration(begun.elapsed());
                 treated += batch.rows;
-                progress::notice(&format!(
-                    "{}: {treated} of {total} rows, run {} took {} ms",
+                shown.set_position(u64::try_from(treated).unwrap_or_default());
+                shown.set_message(format!(
+                    "{}, run {} took {} ms",
                     finding.key,
                     batch.run,
                     begun.elapsed().as_millis()

@@ -147,7 +147,11 @@ pub fn target(version: &str) -> Result<Release> {
             .unwrap_or_default();
         user_error(
             format!("no release {version} is known to this evodoctor"),
-            format!("{near}known are {}", known.join(", ")),
+            format!(
+                "{near}known are {} to {}; without --to the newest stable one is meant",
+                known.first().unwrap_or(&""),
+                known.last().unwrap_or(&"")
+            ),
         )
     })
 }

@@ -2,17 +2,20 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use anyhow::{Context, Result};
 use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
 use crate::access_log::formats::LineFormat;
 use crate::access_log::read_progress::ReadProgress;
 use crate::access_log::traffic::Traffic;
+use crate::commands::shared::read_logs::{TICK, show_progress};
 use crate::error::user_error;
-use crate::progress::{ProgressTask, Unit};
+use crate::progress::ProgressTask;
 
 /// Reads the logs that the patterns name; nothing where none is given.
 ///
@@ -24,18 +27,21 @@ pub async fn read(patterns: &[PathBuf]) -> Result<Option<Traffic>> {
     }
     let files = expand(patterns)?;
     let shown = ProgressTask::start("reading");
-    shown.start_phase("", None, Unit::Bytes);
     let progress = Arc::new(ReadProgress::default());
     let reading = Arc::clone(&progress);
-    let work = spawn_blocking(move || Traffic::read(&files, &LineFormat::Any, &reading));
-    let traffic = tokio::select! {
-        traffic = work => traffic.context("the reading ended early")?,
-        _ = tokio::signal::ctrl_c() => {
-            progress.stop.store(true, Relaxed);
-            Err(user_error("interrupted while reading the log", "run it again when you like"))
+    let mut work = spawn_blocking(move || Traffic::read(&files, &LineFormat::Any, &reading));
+    let mut interrupted = pin!(tokio::signal::ctrl_c());
+    let mut phase = None;
+    loop {
+        tokio::select! {
+            traffic = &mut work => return traffic.context("the reading ended early")?.map(Some),
+            _ = &mut interrupted => {
+                progress.stop.store(true, Relaxed);
+                return Err(user_error("interrupted while reading the log", "run it again when you like"));
+            }
+            () = sleep(TICK) => show_progress(&shown, &progress, &mut phase),
         }
-    };
-    traffic.map(Some)
+    }
 }
 
 /// The files, sorted; a shell that got the pattern in quotes has left it as it is.

@@ -1,36 +1,23 @@
 //! Telling people and pipelines what was found and done. Knows findings and plans, not databases.
 
-use std::env;
-use std::path::Path;
-
-use anyhow::{Result, ensure};
 use serde::Serialize;
 use serde_json::Value;
 
 use self::restore::DumpInfo;
 use crate::access_log::ReadSummary;
-use crate::cli::{GlobalOptions, LoadedConfig, OutputFormat};
 use crate::evolution::release::MigrationHistory;
-use crate::exit_code::Exit;
-use crate::output_file::FileAccess;
 use crate::repair::ledger::AppliedRun;
 use crate::repair::plan::FixPlan;
 use crate::repair::prune::{LedgerStorage, PrunePlan};
-use crate::rules::baseline::Baseline;
 use crate::rules::finding::{CheckReport, Finding, Summary};
 use crate::rules::order::sort_by_consequence;
-use crate::rules::policy::{IgnoredFinding, Policy};
+use crate::rules::policy::IgnoredFinding;
 use crate::staging::StagingSnapshot;
-use crate::text::date::Date;
-use crate::text::escape::escape_control;
-use crate::text::humanize;
 use crate::upgrade::Preflight;
 use crate::upgrade::outcome::UpgradeOutcome;
 
-use self::output::print_for;
 pub use self::output::{expect_writable, print, print_painted};
 use self::redaction::PersonalData;
-use self::view::ReportView;
 
 pub mod ci;
 pub mod error_text;
@@ -38,6 +25,7 @@ pub mod failure;
 mod html;
 pub mod json;
 mod json_diff;
+mod judge;
 mod kinds;
 pub mod metrics;
 pub mod multi_target;
@@ -48,8 +36,11 @@ mod resolve_script;
 pub mod restore;
 pub mod terminal;
 mod totals;
+mod undecided;
 mod upgrade;
 mod view;
+mod words;
+mod write;
 
 /// One command's result.
 #[derive(Debug, Serialize)]
@@ -71,6 +62,9 @@ pub struct Report {
     pub upgrade: Option<UpgradeOutcome>,
     /// The checks that were run.
     pub checks: Vec<CheckReport>,
+    /// The statements that give this role the rights that checks lacked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing_grants: Vec<String>,
     /// What they found.
     pub findings: Vec<Finding>,
     /// Counts.
@@ -254,6 +248,7 @@ impl Report {
             release: None,
             upgrade: None,
             checks: Vec::new(),
+            missing_grants: Vec::new(),
             findings: Vec::new(),
             summary: Summary::default(),
             config: None,
@@ -269,146 +264,10 @@ impl Report {
     #[must_use]
     pub fn with_examination(mut self, checks: Vec<CheckReport>, findings: Vec<Finding>) -> Self {
         self.summary = Summary::count(&findings, &checks);
+        self.missing_grants = undecided::missing_grants(&checks);
         self.checks = checks;
         self.findings = findings;
         sort_by_consequence(&mut self.findings);
         self
-    }
-
-    /// Judges the findings as `evodoctor.toml` has decided: by its severities, without what is ignored.
-    #[must_use]
-    pub fn with_policy(self, common: &GlobalOptions) -> Self {
-        let Some(decided) = &common.decided else { return self };
-        self.judge(decided, &decided.policy)
-    }
-
-    /// The same for what was asked for by its code: nothing of it is ignored.
-    #[must_use]
-    pub fn with_policy_unignored(self, common: &GlobalOptions) -> Self {
-        let Some(decided) = &common.decided else { return self };
-        self.judge(decided, &decided.policy.ignoring_nothing())
-    }
-
-    fn judge(mut self, decided: &LoadedConfig, policy: &Policy) -> Self {
-        let today = Date::today();
-        let (findings, ignored) = policy.apply(std::mem::take(&mut self.findings), today);
-        let all = findings.iter().chain(ignored.iter().map(|ignored| &ignored.finding));
-        self.config = Some(ConfigInfo {
-            file: decided.file.display().to_string(),
-            environment: decided.environment.clone(),
-            notes: policy.notes(all, &self.checks, today),
-            ignored,
-        });
-        self.summary = Summary::count(&findings, &self.checks);
-        self.findings = findings;
-        self
-    }
-
-    /// What is ignored.
-    pub fn ignored(&self) -> &[IgnoredFinding] {
-        self.config.as_ref().map_or(&[], |config| &config.ignored)
-    }
-
-    /// The exit code: findings that count and are not known, else undecided checks, else clean. Of a change 0 says that
-    /// there is nothing to do, or everything asked for is applied; 1 that something is pending or left.
-    pub fn exit_code(&self, common: &GlobalOptions) -> Exit {
-        let is_found = match &self.detail {
-            Detail::Change(change) => {
-                !(change.fixes.is_empty() || change.run.applied) || !change.left.is_empty()
-            }
-            Detail::History { prune: Some(plan), .. } => !plan.runs.is_empty() && !plan.applied,
-            _ => ReportView::new(self, common).told.iter().any(|told| told.fails),
-        };
-        if is_found {
-            Exit::Findings
-        } else if self.summary.undecided > 0 {
-            Exit::Undecided
-        } else {
-            Exit::Clean
-        }
-    }
-
-    /// Writes the report where and how the options say, and the baseline where one is wanted.
-    ///
-    /// # Errors
-    /// When a file cannot be written. A reader that went away is no error.
-    pub fn print(&mut self, common: &GlobalOptions) -> Result<()> {
-        self.redact(common);
-        self.write(common)
-    }
-
-    /// The same for a report that was redacted before.
-    ///
-    /// # Errors
-    /// As [`Report::print`].
-    pub fn write(&self, common: &GlobalOptions) -> Result<()> {
-        ensure!(self.personal_data.is_some(), "a report is redacted before it is written");
-        let outline = ReportView::new(self, common);
-        let text = match common.format {
-            OutputFormat::Human => {
-                terminal::render(&outline, common, crate::terminal::page::Page::for_output(common))
-            }
-            OutputFormat::Json => json::render(&outline)?,
-            OutputFormat::Sarif => crate::report::ci::sarif::render(&outline)?,
-            OutputFormat::Junit => crate::report::ci::junit::render(&outline)?,
-            OutputFormat::Github => crate::report::ci::github::render(&outline),
-            OutputFormat::Gitlab => crate::report::ci::gitlab::render(&outline)?,
-            OutputFormat::Markdown => crate::report::ci::markdown::render(&outline),
-            OutputFormat::Html => html::render(&outline, common, self.exit_code(common)),
-        };
-        let text = match common.format {
-            OutputFormat::Human => crate::terminal::style::for_output(&text, common.output.as_deref()),
-            _ => text.as_str().into(),
-        };
-        // These hold samples of rows; the others are made to be passed on.
-        let readers = match common.format {
-            OutputFormat::Human | OutputFormat::Json | OutputFormat::Html => FileAccess::Owner,
-            _ => FileAccess::Umask,
-        };
-        print_for(&text, common.output.as_deref(), readers)?;
-        self.write_side_outputs(common)
-    }
-
-    /// Tells what goes beside the report: on stderr how it stands to what is known and decided, the step's summary, and
-    /// the baseline where one is wanted.
-    ///
-    /// # Errors
-    /// When the baseline cannot be written.
-    pub fn write_side_outputs(&self, common: &GlobalOptions) -> Result<()> {
-        let outline = ReportView::new(self, common);
-        let of_target =
-            self.target.as_ref().map(|name| format!("{}: ", escape_control(name))).unwrap_or_default();
-        if common.format != OutputFormat::Human {
-            if let Some(notice) = self.personal_data_notice(common) {
-                eprintln!("note: {of_target}{notice}");
-            }
-            for line in outline.baseline_summary().into_iter().chain(outline.policy_notes()) {
-                eprintln!("{of_target}{line}");
-            }
-        }
-        if let (OutputFormat::Github, Some(path)) =
-            (common.format, env::var_os(crate::report::ci::github::SUMMARY))
-            && !path.is_empty()
-            && let Err(error) = crate::report::ci::github::append_summary(&outline, Path::new(&path))
-        {
-            // What was found is told already, and decides how it ends.
-            eprintln!("note: {error:#}");
-        }
-        self.write_baseline(common)
-    }
-
-    fn write_baseline(&self, common: &GlobalOptions) -> Result<()> {
-        let Some(path) = &common.write_baseline else { return Ok(()) };
-        let mut baseline = Baseline::from_findings(&self.findings);
-        if let Some(known) = &common.known {
-            baseline = baseline.keep_unchecked(known, &self.checks);
-        }
-        baseline.write(path)?;
-        eprintln!(
-            "note: {} in the baseline {}",
-            humanize::pluralize(baseline.len(), "finding"),
-            path.display()
-        );
-        Ok(())
     }
 }

@@ -124,7 +124,8 @@ fn after_check(outline: &ReportView<'_>) -> Option<NextStep> {
     let mut acted_on = outline.new_findings().filter(is_acted_on).peekable();
     let first = acted_on.peek()?.finding.code.clone();
     if acted_on.any(|told| is_fixable(told.finding)) {
-        let command = format!("evodoctor fix{}", outline.common.connection_arguments());
+        let common = outline.common;
+        let command = format!("evodoctor fix{}{}", common.finding_arguments(), common.connection_arguments());
         return Some(NextStep::new(
             command,
             "rehearses every repair in a transaction, shows the diff, and rolls back",

@@ -3,16 +3,13 @@
 use std::time::Duration;
 
 use crate::rules::rule::Severity;
-use crate::text::humanize::{format_estimate, pluralize};
-use crate::upgrade::locks::{DdlLockMode, MigrationLock};
-use crate::upgrade::{MigrationOutcome, PendingMigration, Preflight, TreatedTable};
+use crate::text::humanize::format_estimate;
+use crate::upgrade::{MigrationOutcome, PendingMigration, Preflight};
 
 use super::Report;
-use super::terminal::way_back;
+use super::words::preflight::{longest, treated};
+use super::words::way_back;
 use crate::upgrade::way_back::Verdict;
-
-/// Below this, in seconds, nobody notices a lock.
-pub const NOTICED: f64 = 1.0;
 
 /// How an upgrade ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,18 +104,4 @@ fn counts(report: &Report) -> Option<Severity> {
 fn loss(one: &PendingMigration) -> String {
     let rows: Vec<String> = one.rows.iter().map(treated).collect();
     if rows.is_empty() { one.name.to_owned() } else { format!("it {}", rows.join(", ")) }
-}
-
-/// What happens to rows: `removes 3 rows of Contact`.
-pub fn treated(rows: &TreatedTable) -> String {
-    let (verb, word) = rows.action.split_once('-').unwrap_or((&rows.action, "rows"));
-    format!("{verb} {} of {}", pluralize(rows.count, word.trim_end_matches('s')), rows.table)
-}
-
-/// Of the locks that somebody will notice the one that is held longest.
-pub fn longest(preflight: &Preflight) -> Option<&MigrationLock> {
-    let locks = preflight.pending.iter().flat_map(|one| &one.locks);
-    locks
-        .filter(|lock| lock.mode > DdlLockMode::RowExclusive && lock.seconds >= NOTICED)
-        .max_by(|a, b| a.seconds.total_cmp(&b.seconds).then(a.bytes.cmp(&b.bytes)))
 }

@@ -100,18 +100,6 @@ impl<'r> ReportView<'r> {
         self.report.checks.iter().filter_map(|check| Some((check, check.reason.as_deref()?)))
     }
 
-    /// The codes of those checks by their reason, in the order of the checks.
-    pub fn undecided_by_reason(&self) -> Vec<(&'r str, Vec<&'r str>)> {
-        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-        for (check, reason) in self.undecided() {
-            match reasons.iter_mut().find(|(known, _)| *known == reason) {
-                Some((_, codes)) => codes.push(&check.code),
-                None => reasons.push((reason, vec![&check.code])),
-            }
-        }
-        reasons
-    }
-
     /// Everything that a code has to say, in the order of the worst finding; checks without one come last.
     pub fn by_code(&self) -> Vec<CodeGroup<'r>> {
         let mut groups: Vec<CodeGroup<'r>> = Vec::new();

@@ -6,10 +6,10 @@ use std::io::IsTerminal;
 use anstyle::Style;
 use tabled::Table;
 use tabled::builder::Builder;
-use tabled::settings::object::{Cell, Columns, Rows};
+use tabled::settings::object::{Cell, Columns, Rows, Segment};
 use tabled::settings::peaker::{Priority, PriorityMax};
 use tabled::settings::width::Wrap;
-use tabled::settings::{Alignment, Modify, Padding, Width, style};
+use tabled::settings::{Alignment, Format, Modify, Padding, Width, style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::cli::GlobalOptions;
@@ -95,7 +95,10 @@ impl Page {
         style: impl Fn(usize, usize) -> Style,
     ) -> String {
         let mut table = built(head, rows, style);
-        table.with(style::Style::sharp()).with(self.fitting(indent));
+        table
+            .with(style::Style::sharp())
+            .with(self.fitting(indent))
+            .with(Modify::new(Segment::all()).with(Format::content(continued)));
         indented(&table, indent)
     }
 
@@ -108,13 +111,21 @@ impl Page {
         style: impl Fn(usize, usize) -> Style,
     ) -> String {
         let mut table = built(head, rows, style);
-        table.with(style::Style::empty()).with(Padding::new(0, 2, 0, 0)).with(self.fitting(indent));
+        table.with(style::Style::empty()).with(Padding::new(0, 2, 0, 0));
+        // Room behind the last column is no reason to break a line.
+        table.with(Modify::new(Columns::last()).with(Padding::zero()));
+        table.with(self.fitting(indent)).with(Modify::new(Segment::all()).with(Format::content(continued)));
         indented(&table, indent)
     }
 
     fn fitting(self, indent: usize) -> Wrap<usize, PriorityMax> {
         Width::wrap(self.width.saturating_sub(indent)).priority(Priority::max(true)).keep_words(true)
     }
+}
+
+/// A broken text without the spaces at which it was broken, where they begin a line.
+fn continued(text: &str) -> String {
+    text.replace("\n ", "\n")
 }
 
 /// A table that is neither framed nor fitted to a page.
@@ -204,6 +215,15 @@ mod tests {
             let widest = text.lines().map(columns).max().unwrap();
             assert!(widest <= 80, "{widest}: {text}");
             assert!(widest > 70, "{widest}: {text}");
+        }
+    }
+
+    #[test]
+    fn no_line_of_a_cell_begins_with_the_space_it_was_broken_at() {
+        let rows = vec![vec!["MessageUpdate.messageId \u{2192} Message is gone".to_owned()]];
+        for width in 12..50 {
+            let table = Page { width }.plain_table(&["because"], &rows, 0, |_, _| PLAIN);
+            assert!(!table.lines().any(|line| line.starts_with(' ')), "{width}:\n{table}");
         }
     }
 

@@ -83,6 +83,15 @@ async fn batches_end_where_one_transaction_does_and_are_undone_together() {
     assert_eq!(kept(&mut many).await, kept(&mut one).await);
     let runs = standing(&database);
     assert!(runs.len() > 5, "{} runs", runs.len());
+    // On a narrow terminal the whole series is a line.
+    let url = database.url();
+    let human = Evodoctor::new(["history", "--database-url", &url]).env("COLUMNS", "80").run().ends(0).stdout;
+    let table: Vec<&str> = human.lines().skip_while(|line| !line.starts_with("run ")).collect();
+    assert!(
+        table[1].starts_with("1 to ") && table[1].contains("EVO101 (") && table[2].starts_with("the schema"),
+        "{human}"
+    );
+    assert!(table.iter().all(|line| line.starts_with("next: ") || line.chars().count() <= 80), "{human}");
     assert!(runs.iter().all(|run| run["series"] == 1), "{runs:?}");
     on(&database.url(), &["check", "--select", "EVO101"]).ends(0);
 

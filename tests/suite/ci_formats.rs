@@ -241,7 +241,26 @@ async fn what_is_undecided_is_told_and_never_taken_for_clean() {
         on(&database.url_as(&role), &["check", "--select", "EVO104", "--format", format]).ends(3).stdout
     };
     let why = "may not read it";
-    assert!(told("github").starts_with("::warning title=EVO104 undecided::role "));
+    // What would let it read stands at the top of each, once, and not in the reasons.
+    let grant = format!("GRANT SELECT ON \"evolution_api\".\"Chat\" TO \"{role}\";");
+    let github = told("github");
+    let (first, others) = github.split_once('\n').expect("lines");
+    assert!(
+        first.starts_with("::warning title=missing rights::") && first.ends_with(&grant.replace(',', "%2C")),
+        "{github}"
+    );
+    assert!(others.starts_with("::warning title=EVO104 undecided::role ") && !others.contains("GRANT"));
+    for format in ["human", "markdown", "html"] {
+        let text = told(format).replace("&quot;", "\"");
+        let (above, below) = text.split_once(&grant).unwrap_or_else(|| panic!("{format}: {text}"));
+        assert!(
+            above.contains("This role lacks rights") && !above.contains("labels-no-array"),
+            "{format}: {text}"
+        );
+        assert!(below.contains("EVO104") && !below.contains("GRANT"), "{format}: {text}");
+    }
+    let document: Value = serde_json::from_str(&told("json")).expect("JSON");
+    assert_eq!(document["missing_grants"], serde_json::json!([grant]));
     let issues: Value = serde_json::from_str(&told("gitlab")).expect("JSON");
     assert!(issues[0]["description"].as_str().unwrap().contains(why), "{issues}");
     let xml = told("junit");

@@ -151,6 +151,24 @@ async fn upgrades_logs_and_what_was_applied_are_fine() {
     looks(&Pages::new(), &pages, false);
 }
 
+/// Most of a server's instances have a name that no URL can hold, and every table has a fault besides.
+#[tokio::test]
+async fn ten_thousand_findings_are_still_a_page_that_one_reads() {
+    let database = everything().await;
+    let sql = "INSERT INTO evolution_api.\"Instance\" (id, name, \"connectionStatus\", token)
+        SELECT 'many' || n, 'loja ' || n || '/filial', 'open', 'token of ' || n FROM generate_series(1, 10000) AS n";
+    execute(&mut database.connect().await, sql).await;
+    let run = html(&database.url(), &["check"]).ends(1);
+    assert!(run.stdout.contains("10,000"), "there are fewer");
+    let pages = Pages::new();
+    let seen = &look(&[json!({"what": "screens", "file": pages.put("many", &run), "name": "many"})])[0];
+    for (device, most) in [("desk", 10.0), ("phone", 12.0)] {
+        let seen = &seen[device];
+        assert!(seen["screens"].as_f64().is_some_and(|screens| screens < most), "{device}: {seen:#}");
+        assert_eq!((&seen["sticks_out"], &seen["trouble"]), (&json!([]), &json!([])), "{device}");
+    }
+}
+
 #[tokio::test]
 async fn it_is_whole_without_javascript_and_better_with_it() {
     let database = everything().await;

@@ -136,6 +136,7 @@ fn a_combined_log_tells_every_confusion() {
             "statuses": {"404": 3},
             "first": "2026-11-21T03:59:13Z",
             "last": "2026-11-21T04:00:01Z",
+            "zone_minutes": 0,
             "worked_until": null,
             "deleted_at": null,
             "timeline": {"from": "2026-11-21T03:59:12Z", "seconds": 2, "counts": [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1]}

@@ -145,7 +145,7 @@ async fn it_gives_up_when_the_time_is_up_and_goes_on_later() {
         run.complains(&[
             "has waited long enough for process",
             &left,
-            "evodoctor fix --online --apply goes on",
+            "evodoctor fix --online --apply --database-url \"$DATABASE_CONNECTION_URI\" goes on",
         ]);
         let expected = if table == "Media" { None } else { Some(false) };
         assert_eq!(is_valid(&mut connection).await, expected, "{table}");

@@ -314,11 +314,19 @@ async fn what_to_type_next_is_about_the_same_database() {
     let said = |arguments: &[&str]| {
         let options = ["--env-file", file, "--schema", "evolution_api"];
         let run = Evodoctor::new([arguments, &options].concat()).env("COLUMNS", "240").run();
-        run.stdout
+        run.stdout + &run.stderr
     };
     for (arguments, next) in [
         (&["check"][..], "evodoctor fix EVO101 "),
         (&["fix", "EVO101"], "evodoctor fix EVO101 --apply --allow deletes-rows,changes-rows "),
+        (&["check", "--select", "EVO101,EVO104"], "evodoctor fix --select EVO101,EVO104 "),
+        // Whoever rehearsed a part does not apply all.
+        (
+            &["fix", "--select", "EVO101", "--ignore", "EVO104", "--fail-on", "error"],
+            "evodoctor fix --select EVO101 --ignore EVO104 --fail-on error --apply --allow deletes-rows,changes-rows ",
+        ),
+        // What helps after an error is about the same database, too.
+        (&["undo", "99"], "evodoctor history "),
         (&["fix", "EVO101", "--apply", "--allow", "deletes-rows,changes-rows"], "evodoctor undo 1 "),
         (&["history"], "evodoctor undo 1 "),
     ] {

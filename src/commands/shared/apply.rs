@@ -118,8 +118,8 @@ pub async fn retry_on_lock_timeout<T>(
             progress::notice(&format!("waiting: {}", locks::describe_blockers(&blockers, &timeout)));
             told = pids;
         }
-        progress::notice(&format!(
-            "waiting: attempt {} in {:.1} s, for at most {} more; others come first meanwhile, and Ctrl-C ends it",
+        let _line = progress::wait(&format!(
+            "attempt {} in {:.1} s, for at most {} more; Ctrl-C ends it",
             patience.failed() + 1,
             pause.as_secs_f64(),
             humanize::format_duration(patience.left()),

@@ -80,7 +80,8 @@ pub fn all_codes() -> Vec<&'static str> {
 /// When one does not exist; the nearest ones are suggested.
 pub fn parse_codes(codes: &[String]) -> Result<Vec<String>> {
     let all = all_codes();
-    codes.iter().map(|code| as_written(code, &all)).collect()
+    // Between commas, as the options take them.
+    codes.iter().flat_map(|codes| codes.split(',')).map(|code| as_written(code, &all)).collect()
 }
 
 fn as_written(code: &str, all: &[&str]) -> Result<String> {

@@ -17,7 +17,7 @@ use crate::evolution::instances::InstanceDirectory;
 use crate::progress::{ProgressTask, Unit};
 
 /// How often the progress is shown anew.
-const TICK: Duration = Duration::from_millis(200);
+pub const TICK: Duration = Duration::from_millis(200);
 
 /// What the logs say. They are read beside everything else, so that Ctrl-C ends the reading and not the report.
 ///
@@ -55,6 +55,7 @@ pub async fn read_logs_with_progress(
     let listen = |kind| signal(kind).context("cannot listen to signals");
     let (mut interrupted, mut terminated) =
         (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let mut phase = None;
     loop {
         tokio::select! {
             examined = &mut examined => {
@@ -63,16 +64,19 @@ pub async fn read_logs_with_progress(
             }
             _ = interrupted.recv() => progress.stop.store(true, Relaxed),
             _ = terminated.recv() => progress.stop.store(true, Relaxed),
-            () = sleep(TICK) => shown.iter().for_each(|shown| update(shown, &progress)),
+            () = sleep(TICK) => shown.iter().for_each(|shown| show_progress(shown, &progress, &mut phase)),
         }
     }
 }
 
-/// Shows how far the reading is by now.
-fn update(shown: &ProgressTask, progress: &ReadProgress) {
+/// Shows how far the reading is by now. Its speed is measured from the beginning of a phase, which is another where there turns
+/// out to be more to read.
+pub fn show_progress(shown: &ProgressTask, progress: &ReadProgress, phase: &mut Option<Option<u64>>) {
     let is_endless = progress.is_endless.load(Relaxed);
     let total = (!is_endless).then(|| progress.total.load(Relaxed));
-    shown.start_phase("", total, Unit::Bytes);
+    if phase.replace(total) != Some(total) {
+        shown.start_phase("", total, Unit::Bytes);
+    }
     shown.set_position(progress.read.load(Relaxed));
 }
 

@@ -56,7 +56,7 @@ fn choose_with(
     } else {
         return Err(nothing());
     };
-    tracing::info!("connection string {origin}");
+    tracing::debug!("connection string {origin}");
     let mut target = ConnectTarget::parse(&text).map_err(|error| error.context(origin))?;
     target.compose.clone_from(&common.compose);
     if let Some(schema) = &common.schema {

@@ -14,8 +14,10 @@ use crate::report::error_text;
 use crate::report::multi_target::{TargetError, TargetReport};
 use crate::report::next::next_steps;
 use crate::report::totals;
+use crate::report::undecided::{UndecidedReason, undecided_reasons};
 use crate::report::upgrade::{self, UpgradeVerdict};
 use crate::report::view::{CodeGroup, ReportView};
+use crate::report::words;
 use crate::rules::rule::Severity;
 use crate::text::escape::escape_control;
 use crate::text::humanize::format_count;
@@ -38,16 +40,18 @@ struct Annotation {
 
 /// An annotation for each code and each reason to be undecided, the worst first, and a last line that says how it ended.
 pub fn render(outline: &ReportView<'_>) -> String {
-    let undecided = outline.undecided_by_reason().into_iter().map(|(reason, codes)| Annotation {
-        level: "warning",
-        title: format!("{} undecided", codes.join(", ")),
-        message: escape_control(reason),
-    });
+    let undecided =
+        undecided_reasons(outline).into_iter().map(|UndecidedReason { reason, codes }| Annotation {
+            level: "warning",
+            title: format!("{} undecided", codes.join(", ")),
+            message: escape_control(&reason),
+        });
     let notice = outline.notice.map(|notice| format!("{notice}\n")).unwrap_or_default();
     let groups = outline.new_by_code();
     let verdict = Annotation::of_upgrade(outline);
     let findings = groups.iter().filter_map(Annotation::of);
-    let all: Vec<Annotation> = verdict.into_iter().chain(findings).chain(undecided).collect();
+    let all: Vec<Annotation> =
+        verdict.into_iter().chain(Annotation::of_grants(outline)).chain(findings).chain(undecided).collect();
     notice + &capped(&all, "the step's summary tells them") + &totals::headline(outline) + "\n"
 }
 
@@ -100,6 +104,19 @@ impl Annotation {
         let level = severity.map_or("notice", level);
         let message = escape_control(&sentence) + &next.collect::<String>();
         Some(Self { level, title: format!("upgrade to {}", preflight.to), message })
+    }
+
+    /// The statements that give this role the rights it lacks, where it lacks some.
+    fn of_grants(outline: &ReportView<'_>) -> Option<Self> {
+        let grants = &outline.report.missing_grants;
+        let lines = [words::LACKS_RIGHTS.to_owned()]
+            .into_iter()
+            .chain(grants.iter().map(|grant| escape_control(grant)));
+        (!grants.is_empty()).then(|| Self {
+            level: "warning",
+            title: "missing rights".to_owned(),
+            message: lines.collect::<Vec<_>>().join("\n"),
+        })
     }
 
     /// Of the findings of one code, which share an annotation.

@@ -9,7 +9,9 @@ use crate::config::to_file_stem;
 use crate::report::kinds::{KindRow, kind_rows};
 use crate::report::next::next_steps;
 use crate::report::totals;
+use crate::report::undecided::{UndecidedReason, undecided_reasons};
 use crate::report::view::{CodeGroup, ReportView};
+use crate::report::words;
 use crate::report::{Detail, Report};
 use crate::rules::registry;
 use crate::text::humanize::{format_count, pluralize};
@@ -35,6 +37,10 @@ pub fn render(outline: &ReportView<'_>) -> String {
     for line in notice.into_iter().chain(about(outline.report)).chain(lines) {
         out.push_str(&format!("{line}\n\n"));
     }
+    let grants = &outline.report.missing_grants;
+    if !grants.is_empty() {
+        out.push_str(&format!("{}\n\n{}\n", words::LACKS_RIGHTS, fenced("sql", &grants.join("\n"))));
+    }
     out.push_str(&table(&kind_rows(&outline.new_by_code())));
     for step in next_steps(outline) {
         let what = if step.what.is_empty() { String::new() } else { format!(": {}", prose(&step.what)) };
@@ -42,6 +48,7 @@ pub fn render(outline: &ReportView<'_>) -> String {
     }
     let groups = outline.by_code();
     let mut blocks: Vec<String> = groups.iter().filter_map(|group| block(outline, group)).collect();
+    blocks.extend(undecided_reasons(outline).iter().map(undecided));
     if let Detail::Change(change) = &outline.report.detail {
         blocks.extend(change.fixes.iter().map(fix));
     }
@@ -93,7 +100,7 @@ fn about(report: &Report) -> Option<String> {
     ))
 }
 
-/// A code's findings and what is undecided of it; `None` where there is nothing new to say.
+/// A code's findings; `None` where there is nothing new to say.
 fn block(outline: &ReportView<'_>, group: &CodeGroup<'_>) -> Option<String> {
     let news: Vec<_> = outline.new_findings().filter(|told| told.finding.code == group.code).collect();
     let worst = news.iter().map(|told| told.finding.severity).max();
@@ -114,14 +121,26 @@ fn block(outline: &ReportView<'_>, group: &CodeGroup<'_>) -> Option<String> {
         let commands: Vec<String> = first.commands().iter().map(|command| code(command)).collect();
         body.push_str(&format!("\nnext: {}\n", commands.join(", or ")));
     }
-    if let Some(reason) = group.reason() {
-        body.push_str(&format!("\nnot everywhere looked: {}\n", prose(reason)));
+    if group.reason().is_some() {
+        body.push_str("\nnot everywhere looked: see what is undecided\n");
     }
-    let what = match worst {
-        Some(severity) => format!("{severity} {}: {}", group.title(), pluralize(news.len(), "finding")),
-        None => format!("undecided {}", group.title()),
+    let severity = worst?;
+    let what = format!("{severity} {}: {}", group.title(), pluralize(news.len(), "finding"));
+    Some(folded(&what, &body))
+}
+
+/// The checks that could not look everywhere for one reason.
+fn undecided(UndecidedReason { reason, codes }: &UndecidedReason<'_>) -> String {
+    let named = |code: &&str| match registry::find_rule(code) {
+        Some(rule) => format!("{code} {}", rule.name),
+        None => (*code).to_owned(),
     };
-    (!body.is_empty()).then(|| folded(&what, &body))
+    let what = match codes.as_slice() {
+        [only] => format!("undecided {}", named(only)),
+        several => format!("undecided: {}", pluralize(several.len(), "check")),
+    };
+    let list = codes.iter().map(|code| format!("- {}\n", named(code))).collect::<String>();
+    folded(&what, &format!("{}\n\n{}", prose(reason), if codes.len() > 1 { list } else { String::new() }))
 }
 
 /// What a fix does.

@@ -2,23 +2,25 @@
 
 use maud::{Markup, html};
 
+use crate::report::undecided::{UndecidedReason, undecided_reasons};
 use crate::report::view::ReportView;
+use crate::report::words;
 use crate::rules::finding::{CheckOutcome, CheckReport};
 use crate::rules::registry;
 
-use super::text::{counted, grouped, name, prose};
+use super::text::{block, counted, grouped, name, prose};
 
 /// Ignored findings that are listed.
 const MOST_IGNORED: usize = 200;
 
 /// What could not be decided, and why.
 pub fn undecided(outline: &ReportView<'_>) -> Option<Markup> {
-    let reasons = outline.undecided_by_reason();
+    let reasons = undecided_reasons(outline);
     (!reasons.is_empty()).then(|| {
         html! {
             p.lead { "A check that could not look everywhere is never taken for clean." }
             ul.findings {
-                @for (reason, codes) in &reasons {
+                @for UndecidedReason { reason, codes } in &reasons {
                     li.finding.undecided {
                         div.subject {
                             h3 { code { (codes.join(", ")) } @if let [code] = codes.as_slice() { " " (named(code)) } }
@@ -28,6 +30,17 @@ pub fn undecided(outline: &ReportView<'_>) -> Option<Markup> {
                     }
                 }
             }
+        }
+    })
+}
+
+/// The statements that give this role the rights it lacks; `None` where it lacks none.
+pub fn missing_grants(outline: &ReportView<'_>) -> Option<Markup> {
+    let grants = &outline.report.missing_grants;
+    (!grants.is_empty()).then(|| {
+        html! {
+            p.lead { (words::LACKS_RIGHTS) }
+            (block(&grants.join("\n"), "The statements that give the rights"))
         }
     })
 }

@@ -11,11 +11,18 @@ use crate::rules::registry;
 use crate::rules::rule::{Applicability, Severity};
 use crate::text::humanize::pluralize;
 
-use super::text::{block, command, counted, grouped, name, plain, prose, table, value};
+use super::text::{block, command, counted, grouped, name, plain, prose, table, value, whole_words};
 use super::{PageBudget, timeline};
 
-/// Findings of one rule that are shown before the others are unfolded.
+/// Findings of one rule that are shown before the others are unfolded, on a page of few and on one of many.
 const MOST_UNFOLDED: usize = 10;
+const MOST_OF_MANY: usize = 2;
+
+/// Rules of a page of many of which findings are shown before they are unfolded; of the others the head alone is.
+const MOST_RULES_OF_MANY: usize = 3;
+
+/// More findings than these are many on a page.
+const MANY: usize = 40;
 
 /// Columns of a sample that are shown.
 const MOST_COLUMNS: usize = 40;
@@ -28,10 +35,16 @@ pub fn section(outline: &ReportView<'_>, budget: &mut PageBudget) -> Option<Mark
         return None;
     }
     let filters = filters(&groups);
+    let is_many = groups.iter().map(|group| group.told.len()).sum::<usize>() > MANY;
+    let most = |at: usize| match is_many {
+        false => MOST_UNFOLDED,
+        true if at < MOST_RULES_OF_MANY => MOST_OF_MANY,
+        true => 0,
+    };
     let mut left_out = Vec::new();
     let mut shown = Vec::new();
-    for group in &groups {
-        let (markup, missing) = of_rule(group, budget);
+    for (at, group) in groups.iter().enumerate() {
+        let (markup, missing) = of_rule(group, most(at), budget);
         shown.push(markup);
         left_out
             .extend((missing > 0).then(|| format!("{} of {}", pluralize(missing, "finding"), group.code)));
@@ -94,7 +107,7 @@ fn filters(groups: &[CodeGroup<'_>]) -> Markup {
 }
 
 /// Of one rule, and how many findings did not fit.
-fn of_rule(group: &CodeGroup<'_>, budget: &mut PageBudget) -> (Markup, usize) {
+fn of_rule(group: &CodeGroup<'_>, most: usize, budget: &mut PageBudget) -> (Markup, usize) {
     let rule = registry::find_rule(group.code);
     let worst = group.told.iter().map(|told| told.finding.severity).max().unwrap_or(Severity::Advice);
     let title = rule.map_or(group.name, |rule| &rule.summary);
@@ -108,6 +121,20 @@ fn of_rule(group: &CodeGroup<'_>, budget: &mut PageBudget) -> (Markup, usize) {
     }
     let missing = group.told.len() - findings.len();
     let commands = group.told.first().map(|told| told.commands()).unwrap_or_default();
+    let about = html! {
+        @if let Some(rule) = rule {
+            details { summary { "Why it matters" } p.why { (prose(&rule.why)) } }
+        }
+        p.todo {
+            @for (at, text) in commands.iter().enumerate() {
+                @if at > 0 { span.or { "or" } }
+                (command(text))
+            }
+        }
+    };
+    let list = |from: usize, number: usize| {
+        html! { ul.findings { @for finding in findings.iter().skip(from).take(number) { (finding) } } }
+    };
     let markup = html! {
         section.rule aria-labelledby=(group.code) {
             header {
@@ -117,20 +144,16 @@ fn of_rule(group: &CodeGroup<'_>, budget: &mut PageBudget) -> (Markup, usize) {
                     span.aside { (group.name) " · " (pluralize(group.told.len(), "finding")) }
                 }
             }
-            @if let Some(rule) = rule {
-                details { summary { "Why it matters" } p.why { (prose(&rule.why)) } }
-            }
-            p.todo {
-                @for (at, text) in commands.iter().enumerate() {
-                    @if at > 0 { span.or { "or" } }
-                    (command(text))
-                }
-            }
-            ul.findings { @for finding in findings.iter().take(MOST_UNFOLDED) { (finding) } }
-            @if findings.len() > MOST_UNFOLDED {
-                details.rest {
-                    summary { (grouped((findings.len() - MOST_UNFOLDED) as u64)) " more of " (group.code) }
-                    ul.findings { @for finding in findings.iter().skip(MOST_UNFOLDED) { (finding) } }
+            @if most == 0 {
+                details.rest { summary { "What to do, and where" } (about) (list(0, findings.len())) }
+            } @else {
+                (about)
+                (list(0, most))
+                @if findings.len() > most {
+                    details.rest {
+                        summary { (grouped((findings.len() - most) as u64)) " more of " (group.code) }
+                        (list(most, findings.len()))
+                    }
                 }
             }
         }
@@ -165,7 +188,7 @@ fn one(told: &FindingView<'_>, worst: Severity) -> Markup {
             @if let Some(fix) = &finding.fix {
                 p.aside {
                     "Fix: " (applicability(finding)) @if fix.version > 0 { ". Version " (fix.version) }
-                    @if !fix.hazards.is_empty() { "; hazards: " (fix.hazards.join(", ")) }
+                    @if !fix.hazards.is_empty() { "; hazards: " (whole_words(&fix.hazards.join(", "))) }
                 }
             }
             @if is_request { (timeline::evidence(finding)) }

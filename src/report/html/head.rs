@@ -65,7 +65,14 @@ fn facts(report: &Report) -> Markup {
             }
         }
         @if let Some(migrations) = migrations {
-            @for content in &migrations.reissued { p.aside { "Content: " (prose(content)) } }
+            @match migrations.reissued.as_slice() {
+                [] => {}
+                [only] => p.aside { "Content: " (prose(only)) },
+                several => details.aside {
+                    summary { (pluralize(several.len(), "migration")) " as another release had them" }
+                    ul { @for content in several { li { (prose(content)) } } }
+                },
+            }
             @if !migrations.failed.is_empty() {
                 p.aside { "Failed: " @for failed in &migrations.failed { (name(failed)) " " } }
             }

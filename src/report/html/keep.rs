@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::report::terminal::keep;
+use crate::report::words::keep;
 use crate::upgrade::keep::KeepReport;
 
 use super::text::{prose, table};

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::repair::ledger::AppliedRun;
 use crate::repair::prune::{LedgerStorage, PrunePlan};
-use crate::report::terminal;
+use crate::report::words;
 use crate::text::humanize::format_bytes;
 
 use super::text::{counted, name, prose, table, value};
@@ -15,23 +15,23 @@ pub fn runs(runs: &[AppliedRun], storage: &LedgerStorage, prune: Option<&PrunePl
     let row = |run: &AppliedRun| {
         vec![
             html! { strong { (run.run) } },
-            html! { time datetime=(run.applied_at) { (run.applied_at) } },
-            name(&run.applied_by),
-            name(&run.target_schema),
-            html! { @for fix in &run.fixes { span.number { code { (terminal::keep::label(fix)) } } " " } },
+            html! { time datetime=(run.applied_at) { (words::runs::minute(&run.applied_at)) } },
+            html! { @for fix in &run.fixes { span.number { code { (words::keep::label(fix)) } } " " } },
             html! {
                 (counted(run.quarantined.unsigned_abs(), "row"))
                 @if run.kept_bytes > 0 { ", " (format_bytes(run.kept_bytes)) }
             },
-            prose(&terminal::ended(run)),
+            prose(&words::runs::ended(run, words::runs::minute)),
+            name(&run.applied_by),
+            name(&run.target_schema),
         ]
     };
-    let head = ["Run", "Applied", "By", "Schema", "Fixes", "Kept", "Undone"];
+    let head = ["Run", "Applied (UTC)", "Fixes", "Kept", "Undone (UTC)", "By", "Schema"];
     let rows: Vec<Vec<Markup>> = runs.iter().map(row).collect();
-    let notes = prune.map(terminal::prune::lines).unwrap_or_default();
+    let notes = prune.map(words::runs::lines).unwrap_or_default();
     (!rows.is_empty()).then(|| {
         html! {
-            p { (prose(&terminal::prune::storage(storage))) }
+            p { (prose(&words::runs::storage(storage))) }
             @for note in &notes { p { strong { (prose(note)) } } }
             (table("Applied runs", &head, &rows))
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use crate::report::terminal::{preflight, rehearsal};
+use crate::report::words::{preflight, rehearsal};
 use crate::text::humanize;
 use crate::upgrade::rehearsal::{FileResult, MigrationRehearsal};
 use crate::upgrade::{MigrationOutcome, PendingMigration, Preflight};

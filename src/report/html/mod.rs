@@ -112,11 +112,11 @@ fn parts(outline: &ReportView<'_>, verdict: &PageVerdict) -> Vec<PageSection> {
     let mut add = |id, title, body: Option<Markup>| {
         parts.extend(body.map(|body| PageSection::new(id, title, &body)));
     };
+    add("grants", "Rights that are missing", checks::missing_grants(outline));
     match &outline.report.detail {
         Detail::Snapshot { .. } => {}
         Detail::Check {} => {
-            let upgrade =
-                outline.report.upgrade.as_ref().map(crate::report::terminal::after_upgrade::sentence);
+            let upgrade = outline.report.upgrade.as_ref().map(crate::report::words::after_upgrade::sentence);
             add("upgrade", "The last upgrade", upgrade.map(|line| html! { p.lead { (text::prose(&line)) } }));
         }
         Detail::Change(change) => add("changes", "What changes", change::section(change, &mut budget)),
@@ -131,7 +131,10 @@ fn parts(outline: &ReportView<'_>, verdict: &PageVerdict) -> Vec<PageSection> {
             add("window", "When to upgrade", preflight.traffic.as_deref().and_then(window::section));
             add("keep", "What is kept", preflight.keep.as_deref().and_then(keep::section));
         }
-        Detail::Logs(read) => add("timeline", "When, who and where", timeline::section(outline, read)),
+        Detail::Logs(read) => {
+            add("order", "In this order", timeline::overview(outline));
+            add("timeline", "When, who and where", timeline::section(outline, read));
+        }
         Detail::History { runs, storage, prune } => {
             add("runs", "Runs", lists::runs(runs, storage, prune.as_ref()))
         }
@@ -139,7 +142,9 @@ fn parts(outline: &ReportView<'_>, verdict: &PageVerdict) -> Vec<PageSection> {
             add("credentials", "Credentials", lists::credentials(credentials));
         }
     }
-    add("order", "In this order", findings::order(outline));
+    if !matches!(outline.report.detail, Detail::Logs(_)) {
+        add("order", "In this order", findings::order(outline));
+    }
     add("findings", verdict.findings_title(), findings::section(outline, &mut budget));
     if matches!(outline.report.detail, Detail::Check {} | Detail::Change(_)) {
         add("map", "Where it is", map::section(outline));

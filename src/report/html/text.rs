@@ -25,6 +25,16 @@ pub fn prose(text: &str) -> Markup {
     html! { bdi { (plain(text)) } }
 }
 
+/// A sentence of our own, in which options and hazards are not broken at their hyphens.
+pub fn whole_words(text: &str) -> Markup {
+    html! {
+        @for (at, word) in text.split(' ').enumerate() {
+            @if at > 0 { " " }
+            @if word.contains('-') { span.whole-word { (plain(word)) } } @else { (plain(word)) }
+        }
+    }
+}
+
 /// The name of a thing in the database.
 pub fn name(text: &str) -> Markup {
     html! { code { bdi { (plain(text)) } } }

@@ -7,9 +7,9 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::access_log::ReadSummary;
-use crate::access_log::timestamp::Timestamp;
-use crate::report::terminal::logs;
+use crate::access_log::timestamp::{Timestamp, zone_name};
 use crate::report::view::ReportView;
+use crate::report::words::logs;
 use crate::rules::finding::Finding;
 use crate::text::humanize;
 
@@ -21,6 +21,9 @@ const MOST_COLUMNS: i64 = 96;
 /// Rows of small charts, for all findings together and for each.
 const MOST_ROWS: usize = 12;
 const MOST_ROWS_OF_ONE: usize = 8;
+
+/// Findings in the overview.
+const MOST_IN_OVERVIEW: usize = 50;
 
 /// Pixels of a column.
 const COLUMN: i64 = 4;
@@ -59,18 +62,20 @@ struct TimeAxis {
     start: i64,
     seconds: i64,
     columns: i64,
+    /// The log's own zone, in minutes east of UTC.
+    zone: i16,
 }
 
 impl TimeAxis {
     /// An axis that all of them fit on; `None` where no time is known.
-    fn of<'s>(series: impl Iterator<Item = &'s TimeSeries> + Clone) -> Option<Self> {
+    fn of<'s>(series: impl Iterator<Item = &'s TimeSeries> + Clone, zone: i16) -> Option<Self> {
         let mut seconds = series.clone().map(|one| one.seconds).max()?;
         let (first, end) = (series.clone().map(|one| one.start).min()?, series.map(TimeSeries::end).max()?);
         loop {
             let start = first.div_euclid(seconds) * seconds;
             let columns = (end - start + seconds - 1).div_euclid(seconds);
             if columns <= MOST_COLUMNS {
-                return Some(Self { start, seconds, columns });
+                return Some(Self { start, seconds, columns, zone });
             }
             seconds *= 2;
         }
@@ -95,8 +100,7 @@ impl TimeAxis {
     fn at(self, column: usize) -> String {
         let second = self.start + self.seconds * i64::try_from(column).unwrap_or(0);
         #[expect(clippy::cast_precision_loss, reason = "seconds")]
-        let time = Timestamp::from_unix(second as f64).map(|time| time.to_string()).unwrap_or_default();
-        time.trim_end_matches('Z').replace('T', " ")
+        Timestamp::from_unix(second as f64).map(|time| time.clock_in(self.zone)).unwrap_or_default()
     }
 }
 
@@ -116,12 +120,33 @@ fn chart(axis: TimeAxis, counts: &[u64], highest: u64, height: i64, label: &str)
     }
 }
 
+/// What was written and what to write instead, a row for each finding, the worst first; `None` where there is one or none.
+pub fn overview(outline: &ReportView<'_>) -> Option<Markup> {
+    let row = |finding: &Finding| {
+        vec![
+            grouped(finding.count.unsigned_abs()),
+            html! { a href={ "#" (finding.code) } { code { (finding.code) } } },
+            name(&logs::with_ends(&finding.subject)),
+            prose(&logs::in_a_path(finding)),
+        ]
+    };
+    let news: Vec<&Finding> = outline.new_findings().map(|told| told.finding).collect();
+    let rows: Vec<Vec<Markup>> = news.iter().take(MOST_IN_OVERVIEW).map(|finding| row(finding)).collect();
+    (news.len() > 1).then(|| {
+        html! {
+            (table("Wrong names", &["Requests", "Code", "Written", "Write instead"], &rows))
+            @if news.len() > rows.len() { p.left-out { (grouped((news.len() - rows.len()) as u64)) " more below." } }
+        }
+    })
+}
+
 /// When which client called what wrongly, over all findings.
 pub fn section(outline: &ReportView<'_>, read: &ReadSummary) -> Option<Markup> {
     let findings: Vec<&Finding> = outline.told.iter().map(|told| told.finding).collect();
     let whole: Vec<TimeSeries> =
         findings.iter().filter_map(|finding| TimeSeries::of_finding(finding)).collect();
-    let axis = TimeAxis::of(whole.iter())?;
+    let zone = findings.first().map(|finding| logs::zone(finding)).unwrap_or_default();
+    let axis = TimeAxis::of(whole.iter(), zone)?;
     let counts = axis.counts(whole.iter());
     let clients = together(axis, &findings, "clients", |client| {
         let of = |key| client.get(key).and_then(Value::as_str);
@@ -135,7 +160,7 @@ pub fn section(outline: &ReportView<'_>, read: &ReadSummary) -> Option<Markup> {
     let peak = counts.iter().position(|count| *count == highest).unwrap_or(0);
     Some(html! {
         p.lead {
-            "A column is " (humanize::format_duration(Duration::from_secs(axis.seconds.unsigned_abs()))) ". Most at once: " (counted(highest, "request")) ", from " (axis.at(peak)) " on. "
+            "A column is " (humanize::format_duration(Duration::from_secs(axis.seconds.unsigned_abs()))) ". Most at once: " (counted(highest, "request")) ", from " (axis.at(peak)) " on (times are " (zone_of(&findings)) "). "
             (counted(read.requests.lines, "line")) " were read, " (counted(read.requests.parsed, "request")) " understood."
         }
         figure.timeline {
@@ -148,6 +173,15 @@ pub fn section(outline: &ReportView<'_>, read: &ReadSummary) -> Option<Markup> {
         h3 { "By route" }
         (rows(axis, &routes, ["Verb", "Route"], MOST_ROWS))
     })
+}
+
+/// On which clock the charts are.
+fn zone_of(findings: &[&Finding]) -> String {
+    let first = findings.first();
+    match first.and_then(|first| first.extra.get("zone_minutes")).and_then(Value::as_i64) {
+        Some(_) => zone_name(first.map(|first| logs::zone(first)).unwrap_or_default()),
+        None => "those of the log, which names no zone".to_owned(),
+    }
 }
 
 fn numbers(axis: TimeAxis, counts: &[u64]) -> Markup {
@@ -234,7 +268,7 @@ fn share(count: u64, all: u64) -> String {
 /// What is known of one wrong name: what to write, when it came, from whom, on which routes.
 pub fn evidence(finding: &Finding) -> Markup {
     let whole = TimeSeries::of_finding(finding);
-    let axis = TimeAxis::of(whole.iter());
+    let axis = TimeAxis::of(whole.iter(), logs::zone(finding));
     let instead = logs::instead(finding, true);
     let statuses = finding.extra.get("statuses").and_then(Value::as_object);
     let listed = |key: &str, field: &str| {

@@ -7,15 +7,14 @@ use crate::cli::GlobalOptions;
 use crate::exit_code::Exit;
 use crate::report::next::{NextStep, next_steps};
 use crate::report::view::ReportView;
-use crate::report::{Change, Detail, Report, totals, upgrade};
+use crate::report::{Change, Detail, Report, totals, upgrade, words};
 use crate::rules::finding::{Finding, Summary};
 use crate::rules::registry;
 use crate::rules::rule::Severity;
-use crate::terminal::style::strip_styles;
 use crate::text::humanize::pluralize;
 use crate::upgrade::Preflight;
 
-use super::text::{command, grouped, plain};
+use super::text::{command, grouped, plain, whole_words};
 
 /// How the page looks at first sight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +48,7 @@ impl PageVerdict {
             Detail::Check {} => examined(outline, &summary, exit),
             Detail::Preflight { preflight, .. } => upgraded(report, preflight),
             Detail::Change(change) => changed(report, change),
-            Detail::Logs(read) => (
-                crate::report::terminal::logs::headline(read, &report.findings),
-                crate::report::terminal::logs::notes(read),
-            ),
+            Detail::Logs(read) => (words::logs::headline(read, &report.findings), words::logs::notes(read)),
             Detail::Snapshot { snapshot } => {
                 (format!("{} written to {}", pluralize(snapshot.rows, "row"), snapshot.file), Vec::new())
             }
@@ -142,7 +138,7 @@ impl PageVerdict {
                             ul { @for next in &self.next { li { (command(&format!("{}    {}", next.command, next.what))) } } }
                         }
                     }
-                    p.exit { "Exit code " strong { (self.exit) } ": " (self.meaning) }
+                    p.exit { "Exit code " strong { (self.exit) } ": " (whole_words(&self.meaning)) }
                 }
                 @if !self.counts.is_empty() {
                     dl.counts {
@@ -241,13 +237,11 @@ fn sentence_of(text: &str) -> String {
 
 fn upgraded(report: &Report, preflight: &Preflight) -> (String, Vec<String>) {
     if let Some(answer) = &preflight.way_back {
-        let sentence = crate::report::terminal::way_back::sentence(answer);
+        let sentence = words::way_back::sentence(answer);
         return (super::way_back::heading(answer), vec![format!("{}.", sentence_of(&sentence))]);
     }
     let sentence = sentence_of(&upgrade::verdict(report, preflight).sentence);
-    let wide = crate::terminal::page::Page { width: usize::MAX };
-    let summary = strip_styles(&crate::report::terminal::preflight::summary(preflight, wide));
-    (sentence, vec![format!("{}.", sentence_of(summary.trim()))])
+    (sentence, vec![format!("{}.", sentence_of(&words::preflight::summary(preflight)))])
 }
 
 fn changed(report: &Report, change: &Change) -> (String, Vec<String>) {
@@ -263,7 +257,7 @@ fn changed(report: &Report, change: &Change) -> (String, Vec<String>) {
         (0, _) => "Nothing that evodoctor could repair by itself".to_owned(),
         (_, Some(run)) if change.run.applied && report.command == "undo" => {
             let code = change.fixes.first().map(|fix| fix.code.as_str());
-            format!("Run {run} is {}", crate::report::terminal::keep::outcome("undo", code))
+            format!("Run {run} is {}", words::keep::outcome("undo", code))
         }
         (_, Some(run)) if change.run.applied => format!("Run {run} is applied and committed"),
         (1, _) => format!("1 {one} was rehearsed and rolled back"),

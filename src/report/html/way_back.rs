@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::report::terminal::way_back;
+use crate::report::words::way_back;
 use crate::text::humanize::format_count;
 use crate::upgrade::way_back::compare::Difference;
 use crate::upgrade::way_back::{Verdict, WayBack};

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::report::terminal::window::{self, DAYS};
+use crate::report::words::window::{self, DAYS};
 use crate::upgrade::window::{HourOfWeek, UpgradeWindow};
 
 use super::text::prose;

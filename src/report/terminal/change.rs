@@ -11,10 +11,10 @@ use crate::text::escape::escape_control;
 
 use crate::report::next::next_steps;
 use crate::report::terminal::check::{note, undecided};
-use crate::report::terminal::{keep, row_diff};
+use crate::report::terminal::row_diff;
 use crate::report::totals::{change_totals, schema_changes, waits};
 use crate::report::view::ReportView;
-use crate::report::{Change, totals};
+use crate::report::{Change, totals, words};
 use crate::rules::registry;
 use crate::terminal::page::{NO_NUMBER, Page};
 use crate::terminal::style::{self, ERROR, GOOD, NAME, WARNING, paint};
@@ -47,7 +47,7 @@ pub(crate) fn human(outline: &ReportView<'_>, change: &Change, common: &GlobalOp
     let totals = change_totals(report.command, change);
     out.push_str(&page.wrap(&paint(NAME, totals), 0));
     let code = change.fixes.first().map(|fix| fix.code.as_str());
-    let what = keep::outcome(report.command, code);
+    let what = words::keep::outcome(report.command, code);
     match change.run.id {
         Some(run) if change.run.applied => {
             out.push_str(&paint(GOOD, format!("{what}: run {run}, committed\n")));

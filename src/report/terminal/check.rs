@@ -12,7 +12,9 @@ use crate::text::escape::escape_control;
 use crate::report::kinds::{FixVerdict, KindRow, kind_rows};
 use crate::report::next::{NextStep, next_steps, variable_note};
 use crate::report::totals;
+use crate::report::undecided::{UndecidedReason, undecided_reasons};
 use crate::report::view::{CodeGroup, FindingView, ReportView, is_fixable};
+use crate::report::words;
 use crate::terminal::page::{NO_NUMBER, Page};
 use crate::terminal::style::{ADVICE, COMMAND, DIM, GOOD, NAME, PLAIN, WARNING, paint, severity_style};
 use crate::text::humanize::{format_count, pluralize};
@@ -158,29 +160,20 @@ fn line(group: &CodeGroup<'_>, page: Page) -> String {
     page.wrap_hanging(&text, 0, 2)
 }
 
+/// The rights that this role lacks, as statements that give them.
+pub fn missing_grants(outline: &ReportView<'_>, page: Page) -> String {
+    let grants = &outline.report.missing_grants;
+    if grants.is_empty() {
+        return String::new();
+    }
+    let lines = grants.iter().map(|grant| format!("  {}\n", paint(COMMAND, escape_control(grant))));
+    page.wrap(&paint(WARNING, words::LACKS_RIGHTS), 0) + &lines.collect::<String>() + "\n"
+}
+
 /// The checks that could not be decided, and why: those of one reason together.
 pub fn undecided(outline: &ReportView<'_>, page: Page) -> String {
     let mut out = String::new();
-    let mut grants: Vec<String> = Vec::new();
-    let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
-    for (reason, codes) in outline.undecided_by_reason() {
-        let (reason, needed) = without_grants(reason);
-        grants.extend(needed);
-        match reasons.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, known)) => known.extend(codes),
-            None => reasons.push((reason, codes)),
-        }
-    }
-    grants.sort();
-    grants.dedup();
-    if !grants.is_empty() {
-        out.push_str(
-            &page.wrap(&paint(WARNING, "This role lacks rights. Run as the owner of the tables:"), 0),
-        );
-        out.extend(grants.iter().map(|grant| format!("  {}\n", paint(COMMAND, escape_control(grant)))));
-        out.push('\n');
-    }
-    for (reason, codes) in reasons {
+    for UndecidedReason { reason, codes } in undecided_reasons(outline) {
         let named = codes.iter().take(MOST_CODES).copied().collect::<Vec<_>>().join(", ");
         let more = match codes.len().saturating_sub(MOST_CODES) {
             0 => String::new(),
@@ -192,25 +185,6 @@ pub fn undecided(outline: &ReportView<'_>, page: Page) -> String {
         out.push('\n');
     }
     out
-}
-
-/// A reason without the statements that would end it, and these, each as a line for psql.
-fn without_grants(reason: &str) -> (String, Vec<String>) {
-    let (mut rest, mut grants) = (String::new(), Vec::new());
-    for part in reason.split("; ") {
-        let gap = if rest.is_empty() { "" } else { "; " };
-        if !part.starts_with("GRANT ") {
-            rest.push_str(&format!("{gap}{part}"));
-            continue;
-        }
-        // Behind the last one stands what it is about.
-        let (grant, about) = part.split_once("\": ").unwrap_or((part.trim_end_matches('"'), ""));
-        grants.push(format!("{grant}\";"));
-        if !about.is_empty() {
-            rest.push_str(&format!(": {about}"));
-        }
-    }
-    (rest, grants)
 }
 
 /// One line on all of it, in the colour of the worst.
@@ -255,21 +229,4 @@ pub fn once_more(outline: &ReportView<'_>, page: Page) -> String {
 fn capitalised(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn statements_leave_their_reason_and_what_it_is_about_stays() {
-        let reason = "role \"r\" may not read it; GRANT USAGE ON SCHEMA \"s\" TO \"r\"; GRANT SELECT ON \"s\".\"a\" TO \"r\": a, and 2 more; b";
-        let (rest, grants) = without_grants(reason);
-        assert_eq!(rest, "role \"r\" may not read it: a, and 2 more; b");
-        assert_eq!(
-            grants,
-            ["GRANT USAGE ON SCHEMA \"s\" TO \"r\";", "GRANT SELECT ON \"s\".\"a\" TO \"r\";"]
-        );
-        assert_eq!(without_grants("timeout"), ("timeout".to_owned(), Vec::new()));
-    }
 }

@@ -6,11 +6,13 @@ use serde_json::Value;
 
 use crate::access_log::ReadSummary;
 use crate::report::terminal::sparkline;
+use crate::report::words::logs::{
+    UNKNOWN, headline, how_often, in_a_path, instead, notes, number, parts, plural, requests, with_ends,
+};
 use crate::rules::finding::Finding;
 use crate::rules::rule::Severity;
 use crate::terminal::page::{Page, wrapped};
 use crate::terminal::style::{COMMAND, DIM, ERROR, GOOD, NAME, PLAIN, WARNING, paint, severity_style};
-use crate::text::escape;
 use crate::text::humanize;
 
 /// Findings in the overview; the others are only counted.
@@ -21,9 +23,6 @@ const MOST_BLOCKS: usize = 20;
 
 /// Clients or routes shown for one finding; the others are only counted.
 const MOST_PARTS: usize = 8;
-
-/// Where the right name is not known.
-const UNKNOWN: &str = "?";
 
 /// The report: an overview of all findings, then each that is news in full, what hurts most first.
 pub fn human(read: &ReadSummary, findings: &[Finding], news: &[&Finding], page: Page) -> String {
@@ -61,39 +60,6 @@ pub fn summary(read: &ReadSummary, findings: &[Finding], page: Page) -> String {
     page.wrap(&paint(style, headline(read, findings)), 0)
 }
 
-/// The same, without colours.
-pub(crate) fn headline(read: &ReadSummary, findings: &[Finding]) -> String {
-    let matched = requests(read.requests.matched);
-    let count = |is: fn(&Finding) -> bool| {
-        let found: Vec<_> = findings.iter().filter(|finding| is(finding)).collect();
-        (found.iter().map(|finding| finding.count.unsigned_abs()).sum::<u64>(), found.len() as u64)
-    };
-    let (wrong, names) = count(is_refused_name);
-    let (others, _) = count(|finding| !is_refused_name(finding));
-    let were = if wrong == 1 { "was" } else { "were" };
-    let refused = match (read.requests.matched, names) {
-        (0, _) => "No request in this log names an instance.".to_owned(),
-        (matched_count, 0) if read.requests.without_status == matched_count => {
-            format!("{matched} named an instance, and of none the log says how it was answered.")
-        }
-        (_, 0) => format!("{matched} named an instance, and none was refused for a wrong name."),
-        (_, names) => {
-            let names = plural(names, "wrong name", "wrong names");
-            format!("{} of {matched} {were} refused because of {names}.", humanize::format_count(wrong))
-        }
-    };
-    if others == 0 {
-        return refused;
-    }
-    let have = if others == 1 { "has" } else { "have" };
-    format!("{refused} {} {have} another fault.", plural(others, "request", "requests"))
-}
-
-/// Whether it speaks of a name that was refused: not of two names, a wrong route, or a name that passed.
-fn is_refused_name(finding: &Finding) -> bool {
-    !matches!(finding.code.as_str(), "EVO507" | "EVO508" | "EVO509")
-}
-
 fn footer(read: &ReadSummary) -> Vec<String> {
     let counts = &read.requests;
     let read_in_all = format!(
@@ -104,65 +70,6 @@ fn footer(read: &ReadSummary) -> Vec<String> {
     );
     let notes = notes(read).into_iter().map(|note| format!("note: {note}"));
     notes.chain([read_in_all]).collect()
-}
-
-/// What to bear in mind about how the logs were read.
-pub(crate) fn notes(read: &ReadSummary) -> Vec<String> {
-    let counts = &read.requests;
-    let mut lines = Vec::new();
-    if !read.compared {
-        lines.push(
-            "names were judged by their form alone. To see the right ones, give --database-url, or \
-             --instances with the JSON of GET /instance/fetchInstances."
-                .to_owned(),
-        );
-    }
-    if counts.names_that_exist_now > 0 {
-        lines.push(format!(
-            "{} got 404 although the name exists now: the instance is newer than the request, or another \
-             thing was not found.",
-            requests(counts.names_that_exist_now)
-        ));
-    }
-    if counts.unauthorized > 0 {
-        lines.push(format!(
-            "{} with a wrong name got 401 or 403, and never 404: something before the API looked at the key. With \
-             the right key they will get 404.",
-            requests(counts.unauthorized)
-        ));
-    }
-    if counts.without_status > 0 {
-        lines.push(format!(
-            "{} without a status: nothing can be said of them. If the log holds it, give --log-format with the string \
-             of nginx's log_format.",
-            requests(counts.without_status)
-        ));
-    }
-    if counts.elsewhere > 0 {
-        lines.push(format!(
-            "{} left out: their hosts serve no route of the API, while another host does.",
-            requests(counts.elsewhere)
-        ));
-    }
-    if counts.not_listed > 0 {
-        lines.push(format!(
-            "{} served and not in the list of instances: the list is older than the log, or of another server.",
-            plural(counts.not_listed, "name is", "names are")
-        ));
-    }
-    for file in &read.unreadable {
-        lines.push(format!("{} was not read: {}", file.file, file.reason));
-    }
-    for name in &read.not_understood {
-        lines.push(format!("no line in {name} was understood."));
-    }
-    for name in &read.cut_short {
-        lines.push(format!("{name} ends in the middle; what it holds up to there was read."));
-    }
-    if read.interrupted {
-        lines.push("stopped before the end; this is what was read until then.".to_owned());
-    }
-    lines
 }
 
 fn overview(text: &mut String, findings: &[&Finding], page: Page) {
@@ -186,23 +93,6 @@ fn overview(text: &mut String, findings: &[&Finding], page: Page) {
     if findings.len() > MOST_ROWS {
         let _ = writeln!(text, "  … {} more", humanize::format_count((findings.len() - MOST_ROWS) as u64));
     }
-}
-
-/// What the overview says to write: the right name as a path spells it.
-fn in_a_path(finding: &Finding) -> String {
-    let text = |key| finding.extra.get(key).and_then(Value::as_str);
-    match (text("write_instead_encoded").or(text("write_instead")), parts(finding, "candidates")) {
-        (Some(encoded), _) => encoded.to_owned(),
-        _ if finding.code == "EVO507" => "the path alone".to_owned(),
-        (None, [Value::String(name)]) => format!("perhaps {}", escape::escape_control(name)),
-        (None, []) => UNKNOWN.to_owned(),
-        (None, several) => format!("one of {}", several.len()),
-    }
-}
-
-/// The text, in quotes where its ends would not be seen otherwise.
-fn with_ends(text: &str) -> String {
-    if text.is_empty() || text.trim() != text { quoted(text) } else { text.to_owned() }
 }
 
 fn block(text: &mut String, finding: &Finding, compared: bool, page: Page) {
@@ -268,9 +158,14 @@ fn clients(text: &mut String, finding: &Finding, page: Page) {
             field(text, "client", &format!("{}{agent}{share}", string(client, "address")), width);
         }
         _ => {
-            let rows: Vec<Vec<String>> = loud(finding, clients).map(row).collect();
+            let told: Vec<&Value> = loud(finding, clients).collect();
+            let rows: Vec<Vec<String>> = told.iter().map(|client| row(client)).collect();
             text.push_str(&page.table(&["requests", "of its own", "client", "user agent"], &rows, 2));
-            more(text, clients.len(), rows.len(), "clients");
+            let sum = |clients: &mut dyn Iterator<Item = &Value>| -> u64 {
+                clients.map(|client| number(client.get("count"))).sum()
+            };
+            let rest = sum(&mut clients.iter()) - sum(&mut told.iter().copied());
+            more(text, clients.len(), rows.len(), &format!("clients with {}", requests(rest)));
         }
     }
     let others = number(finding.extra.get("other_clients"));
@@ -301,45 +196,6 @@ fn more(text: &mut String, count: usize, shown: usize, what: &str) {
     }
 }
 
-/// What to type in place of what was written.
-pub(crate) fn instead(finding: &Finding, compared: bool) -> String {
-    let text = |key| finding.extra.get(key).and_then(Value::as_str);
-    if let Some(name) = text("write_instead") {
-        let encoded = text("write_instead_encoded").unwrap_or(name);
-        let aside = if encoded == name || text("write_instead_encoded").is_none() {
-            String::new()
-        } else {
-            format!("  (in a path: {encoded})")
-        };
-        return format!("{}{aside}", escape::escape_control(name));
-    }
-    let candidates: Vec<String> = parts(finding, "candidates")
-        .iter()
-        .filter_map(Value::as_str)
-        .map(|name| quoted(&escape::escape_control(name)))
-        .collect();
-    if !candidates.is_empty() {
-        return format!("perhaps {}", candidates.join(" or "));
-    }
-    match finding.code.as_str() {
-        "EVO507" => "the path alone, without ?instanceName=".to_owned(),
-        "EVO506" if compared => "nothing is near: ask whoever runs the client".to_owned(),
-        "EVO503" => "the instance's name, encoded once".to_owned(),
-        _ => "the instance's name".to_owned(),
-    }
-}
-
-/// How many requests, from when to when.
-pub(crate) fn how_often(finding: &Finding) -> String {
-    let text = |key| finding.extra.get(key).and_then(Value::as_str);
-    let count = humanize::format_count(finding.count.unsigned_abs());
-    match (text("first"), text("last")) {
-        (Some(first), Some(last)) if first == last => format!("{count}, at {first}"),
-        (Some(first), Some(last)) => format!("{count}, from {first} to {last}"),
-        _ => count,
-    }
-}
-
 /// A label and what it stands for; what does not fit goes on under itself.
 fn field(text: &mut String, label: &str, value: &str, width: usize) {
     const INDENT: usize = 17;
@@ -355,26 +211,6 @@ fn paragraph(text: &mut String, sentence: &str, width: usize, indent: usize) {
     }
 }
 
-fn parts<'f>(finding: &'f Finding, key: &str) -> &'f [Value] {
-    finding.extra.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
 fn string(value: &Value, key: &str) -> String {
     value.get(key).and_then(Value::as_str).unwrap_or("-").to_owned()
-}
-
-fn number(value: Option<&Value>) -> u64 {
-    value.and_then(Value::as_u64).unwrap_or(0)
-}
-
-fn quoted(text: &str) -> String {
-    format!("\"{text}\"")
-}
-
-fn requests(count: u64) -> String {
-    plural(count, "request", "requests")
-}
-
-fn plural(count: u64, one: &str, many: &str) -> String {
-    format!("{} {}", humanize::format_count(count), if count == 1 { one } else { many })
 }

@@ -1,11 +1,11 @@
 //! For the terminal: what is wrong, what it means, what to type next.
 
-pub mod after_upgrade;
 pub mod change;
 pub mod check;
 pub mod explain;
 pub mod keep;
 pub mod logs;
+mod outcome;
 pub mod preflight;
 pub mod prune;
 pub mod rehearsal;
@@ -24,7 +24,7 @@ use crate::rules::finding::Finding;
 
 use super::resolve_script::resolve_script;
 use super::view::ReportView;
-use super::{Detail, upgrade};
+use super::{Detail, upgrade, words};
 use crate::terminal::page::Page;
 use crate::terminal::style::PLAIN;
 use crate::text::humanize::{format_bytes, format_count, pluralize};
@@ -37,7 +37,8 @@ pub fn render(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> S
         return resolve_script(outline, preflight);
     }
     if !common.quiet {
-        out.push_str(&heading(outline, page));
+        out.push_str(&heading(outline, common, page));
+        out.push_str(&check::missing_grants(outline, page));
     }
     match &report.detail {
         Detail::Check {} => {
@@ -54,16 +55,16 @@ pub fn render(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> S
             if !common.quiet {
                 out.push_str(&check::findings(outline, common, page));
                 out.push_str(&check::undecided(outline, page));
-                out.push_str(&super::terminal::preflight::human(preflight, common, page));
+                out.push_str(&preflight::human(preflight, common, page));
             }
-            out.push_str(&super::terminal::preflight::summary(preflight, page));
+            out.push_str(&preflight::summary(preflight, page));
             if !common.quiet {
                 out.push_str(&check::next_step(outline, common, page));
             }
         }
         Detail::Change(change) => out.push_str(&change::human(outline, change, common, page)),
         Detail::Credentials { credentials } if common.quiet => out.push_str(&held(credentials)),
-        Detail::Credentials { credentials } => out.push_str(&self::credentials(credentials, page)),
+        Detail::Credentials { credentials } => out.push_str(&self::credentials(credentials, common, page)),
         Detail::Logs(read) => {
             let news: Vec<&Finding> = outline.new_findings().map(|told| told.finding).collect();
             match common.quiet {
@@ -94,7 +95,7 @@ pub fn render(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> S
     out
 }
 
-fn heading(outline: &ReportView<'_>, page: Page) -> String {
+fn heading(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> String {
     let report = outline.report;
     let mut lines = Vec::new();
     if let Some(notice) = outline.notice {
@@ -108,11 +109,16 @@ fn heading(outline: &ReportView<'_>, page: Page) -> String {
     }
     let restore = report.database.as_ref().and_then(|database| database.restore.as_ref());
     if let Some(database) = &report.database {
+        // What stands behind the number is the package's.
+        let version = match common.verbose {
+            0 => database.server_version.split(' ').next().unwrap_or_default(),
+            _ => &database.server_version,
+        };
         lines.push((
             "database",
             format!(
-                "{} on {}, schema {}, PostgreSQL {}",
-                database.name, database.host, database.schema, database.server_version
+                "{} on {}, schema {}, PostgreSQL {version}",
+                database.name, database.host, database.schema
             ),
         ));
     }
@@ -132,7 +138,16 @@ fn heading(outline: &ReportView<'_>, page: Page) -> String {
         }
         text.push(')');
         lines.push(("release", text));
-        lines.extend(migrations.reissued.iter().map(|content| ("content", content.clone())));
+        match migrations.reissued.as_slice() {
+            [_, _, ..] if common.verbose == 0 => {
+                let text = format!(
+                    "{} as another release had them: -v names them",
+                    pluralize(migrations.reissued.len(), "migration")
+                );
+                lines.push(("content", text));
+            }
+            few => lines.extend(few.iter().map(|content| ("content", content.clone()))),
+        }
     } else if let Some(database) = &report.database {
         let why = match database.is_history_hidden {
             true => "this role may not read _prisma_migrations",
@@ -140,7 +155,7 @@ fn heading(outline: &ReportView<'_>, page: Page) -> String {
         };
         lines.push(("release", format!("unknown: {why}")));
     }
-    lines.extend(report.upgrade.iter().map(|outcome| ("upgrade", after_upgrade::sentence(outcome))));
+    lines.extend(report.upgrade.iter().map(|outcome| ("upgrade", words::after_upgrade::sentence(outcome))));
     if let Some(config) = &report.config {
         let environment = config.environment.as_ref().map(|name| format!(", environment {name}"));
         lines.push(("settings", config.file.clone() + &environment.unwrap_or_default()));
@@ -162,7 +177,7 @@ fn held(credentials: &[Value]) -> String {
     format!("{}, {foreign} held by another instance\n", pluralize(credentials.len(), "credential"))
 }
 
-fn credentials(credentials: &[Value], page: Page) -> String {
+fn credentials(credentials: &[Value], common: &GlobalOptions, page: Page) -> String {
     if credentials.is_empty() {
         return "there is no OpenAI credential\n".to_owned();
     }
@@ -183,25 +198,18 @@ fn credentials(credentials: &[Value], page: Page) -> String {
             row
         })
         .collect();
+    let again = common.connection_arguments();
+    let share = format!("evodoctor credentials share CREDENTIAL INSTANCE{again}");
+    let release = format!("evodoctor credentials release CREDENTIAL{again}");
     page.table(&["credential", "name", "instance", "key", "held by"], &rows, 0)
-        + &page.command_hint("evodoctor credentials share CREDENTIAL INSTANCE", "or release CREDENTIAL", 0)
+        + &page.command_hint(&share, "gives an instance a copy of a credential", 0)
+        + &page.command_hint(&release, "lets a credential go from all that hold it", 0)
 }
 
 /// How many runs there are, in a line.
 fn undone(runs: &[AppliedRun]) -> String {
     let undone = runs.iter().filter(|run| run.undone_at.is_some()).count();
     format!("{}, {undone} undone\n", pluralize(runs.len(), "run"))
-}
-
-/// Whether and when a run was undone, or why it cannot be.
-pub(super) fn ended(run: &AppliedRun) -> String {
-    match (&run.undone_at, &run.closed_at) {
-        (Some(undone), _) => undone.clone(),
-        (None, Some(closed)) if run.pruned_at.is_some() => format!("pruned {closed}"),
-        (None, Some(closed)) => format!("closed {closed}"),
-        (None, None) if run.superseded_by.is_empty() => "no".to_owned(),
-        (None, None) => format!("superseded by {}", run.superseded_by.join(", ")),
-    }
 }
 
 /// The runs of one series of batches together, newest first as they come.
@@ -217,7 +225,7 @@ fn series(runs: &[AppliedRun]) -> Vec<Vec<&AppliedRun>> {
     all
 }
 
-fn history_row(runs: &[&AppliedRun]) -> Vec<String> {
+fn history_row(runs: &[&AppliedRun], is_full: bool) -> Vec<String> {
     let (newest, oldest) = (runs[0], runs[runs.len() - 1]);
     let number = match runs.len() {
         1 => newest.run.to_string(),
@@ -225,7 +233,7 @@ fn history_row(runs: &[&AppliedRun]) -> Vec<String> {
     };
     let mut fixes: Vec<String> = Vec::new();
     for fix in runs.iter().flat_map(|run| &run.fixes) {
-        let fix = keep::label(fix);
+        let fix = if is_full { words::keep::label(fix) } else { words::keep::short_label(fix) };
         if !fixes.contains(&fix) {
             fixes.push(fix);
         }
@@ -235,11 +243,14 @@ fn history_row(runs: &[&AppliedRun]) -> Vec<String> {
         number => format!(" ({})", pluralize(number, "batch").replace("batchs", "batches")),
     });
     let unfinished = runs.iter().any(|run| !run.unfinished.is_empty());
-    let undone: Vec<String> = runs.iter().map(|run| ended(run)).collect();
+    let undone: Vec<String> = runs
+        .iter()
+        .map(|run| words::runs::ended(run, if is_full { words::runs::minute } else { words::runs::day }))
+        .collect();
     let is_one = undone.iter().all(|one| *one == undone[0]);
     vec![
         number,
-        newest.applied_at.clone(),
+        words::runs::minute(&newest.applied_at),
         newest.applied_by.clone(),
         fixes.join(", ") + &batches.unwrap_or_default() + if unfinished { " (not finished)" } else { "" },
         kept(runs),
@@ -260,10 +271,11 @@ fn history(runs: &[AppliedRun], storage: &LedgerStorage, common: &GlobalOptions,
     if runs.is_empty() {
         return "no run has been applied to this database\n".to_owned();
     }
-    let rows: Vec<Vec<String>> = series(runs).iter().map(|runs| history_row(runs)).collect();
-    let head = ["run", "applied", "by", "fixes", "rows kept", "undone"];
+    let rows: Vec<Vec<String>> =
+        series(runs).iter().map(|runs| history_row(runs, common.verbose > 0)).collect();
+    let head = ["run", "applied (UTC)", "by", "fixes", "rows kept", "undone"];
     let table = page.plain_table(&head, &rows, 0, |_, _| PLAIN);
-    let mut out = table + &page.wrap(&self::prune::storage(storage), 0);
+    let mut out = table + &page.wrap(&words::runs::storage(storage), 0);
     if runs.iter().any(|run| !run.superseded_by.is_empty()) {
         out.push_str(&page.command_hint(
             &format!("evodoctor fix EVO307{}", common.connection_arguments()),

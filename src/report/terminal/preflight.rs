@@ -3,17 +3,16 @@
 use std::time::Duration;
 
 use crate::cli::GlobalOptions;
-use crate::report::upgrade::{NOTICED, longest, treated};
+use crate::report::words;
+use crate::report::words::preflight::{NOTICED, lock, meeting, treated};
 use crate::text::escape::escape_control;
-use crate::upgrade::fix_conflicts::FixConflict;
-use crate::upgrade::locks::MigrationLock;
-use crate::upgrade::read_speed::TableWork;
 use crate::upgrade::{MigrationOutcome, PendingMigration, Preflight};
 
-use super::{keep, way_back, window};
+use super::outcome::style;
+use super::{keep, rehearsal, way_back, window};
 use crate::terminal::page::Page;
 use crate::terminal::style::{COMMAND, DIM, ERROR, GOOD, NAME, PLAIN, WARNING, paint};
-use crate::text::humanize::{format_bytes, format_estimate, pluralize};
+use crate::text::humanize::format_estimate;
 
 /// More pending migrations than these are not all listed, unless asked with `-v`.
 const LISTED: usize = 10;
@@ -64,9 +63,13 @@ pub fn human(preflight: &Preflight, common: &GlobalOptions, page: Page) -> Strin
         out.push_str(&window::human(found, page));
     }
     match &preflight.keep {
-        Some(kept) => out.push_str(&keep::human(kept, preflight.to, page)),
+        Some(kept) => out.push_str(&keep::human(kept, preflight.to, common, page)),
         None if preflight.pending.iter().any(|one| one.outcome == MigrationOutcome::LosesData) => {
-            let command = format!("evodoctor preflight --to {} --keep", preflight.to);
+            let command = format!(
+                "evodoctor preflight --to {} --keep{}",
+                preflight.to,
+                common.live_connection_arguments()
+            );
             out.push_str(&page.command_hint(
                 &command,
                 "shows what goes, and with --apply keeps a copy of it",
@@ -87,84 +90,23 @@ pub fn human(preflight: &Preflight, common: &GlobalOptions, page: Page) -> Strin
     if !out.is_empty() {
         out.push('\n');
     }
-    if let Some(rehearsal) = &preflight.rehearsal {
-        out.push_str(&crate::report::terminal::rehearsal::human(rehearsal, common, page));
+    if let Some(rehearsed) = &preflight.rehearsal {
+        out.push_str(&rehearsal::human(rehearsed, common, page));
     }
     out
 }
 
-/// How an applied fix and a pending migration get along.
-pub(crate) fn meeting(meeting: &FixConflict) -> String {
-    let what = match (meeting.recorded, meeting.compatible) {
-        (true, _) => "did beforehand, and recorded, what would have been done by",
-        (false, true) => "is compatible with",
-        (false, false) => "has to be undone before",
-    };
-    format!("the fix {} of run {} {what} {}", meeting.code, meeting.run, meeting.migration)
-}
-
-/// The whole answer in a sentence.
+/// The whole answer in a sentence, in the colour of the worst that happens.
 pub fn summary(preflight: &Preflight, page: Page) -> String {
     if let Some(answer) = &preflight.way_back {
         return way_back::summary(answer, page);
     }
-    let Preflight { to, applied, total, pending, .. } = preflight;
-    if let Some(rehearsal) = preflight.rehearsal.as_ref().filter(|_| preflight.starts) {
-        let worst = rehearsal.files.iter().map(|file| file.outcome);
-        return page
-            .wrap(&paint(verdict(worst), crate::report::terminal::rehearsal::summary(rehearsal, to)), 0);
-    }
-    let mut parts = vec![format!("to {to}: {applied} of {} applied", pluralize(*total, "migration"))];
-    parts.push(format!("{} pending", pending.len()));
-    let fails = pending.iter().find(|one| one.outcome == MigrationOutcome::Fails);
-    let has = |outcome| pending.iter().any(|one| one.outcome == outcome);
-    if !preflight.starts {
-        parts.push("Prisma will not start".to_owned());
-    } else if let Some(one) = fails {
-        let sqlstate = one.sqlstate.as_deref().unwrap_or("an error");
-        parts.push(format!("{} FAILS with {sqlstate}", one.name));
-    } else if has(MigrationOutcome::Undecided) {
-        parts.push("whether they succeed could not be found out".to_owned());
-    } else if !pending.is_empty() {
-        parts.push("will succeed".to_owned());
-    }
-    if !preflight.notes.is_empty() && preflight.notes.iter().any(|note| note.contains("LICENSE_REQUIRED")) {
-        parts.push("then every route answers 503 until it is activated".to_owned());
-    }
-    if has(MigrationOutcome::GoesAstray) {
-        parts.push("one is recorded without being done".to_owned());
-    }
-    if has(MigrationOutcome::LosesData) {
-        let kept = preflight.keep.as_ref().and_then(|keep| keep.run);
-        parts.push(
-            kept.map_or("data is lost".to_owned(), |run| format!("data goes, and is kept by run {run}")),
-        );
-    }
-    parts.extend(longest(preflight).map(|lock| {
-        format!(
-            "blocks {} on \"{}\" ({}) about {}",
-            lock.mode.blocks(),
-            lock.table,
-            format_bytes(lock.bytes),
-            format_estimate(Duration::from_secs_f64(lock.seconds))
-        )
-    }));
-    if let Some(speed) = preflight.speed.as_ref().filter(|speed| speed.table.is_some()) {
-        #[expect(clippy::cast_possible_truncation, reason = "for people")]
-        let rate = format_bytes(speed.bytes_per_second as i64);
-        parts.push(format!("times are estimates from {rate} read in a second"));
-    }
-    let verdict = if preflight.starts { verdict(pending.iter().map(|one| one.outcome)) } else { ERROR };
-    page.wrap(&paint(verdict, parts.join("; ")), 0)
-}
-
-/// How an outcome looks.
-pub(crate) fn style(outcome: MigrationOutcome) -> anstyle::Style {
-    match outcome {
-        MigrationOutcome::Fails | MigrationOutcome::LosesData => ERROR,
-        MigrationOutcome::GoesAstray | MigrationOutcome::Undecided | MigrationOutcome::Blocks => WARNING,
-        MigrationOutcome::Passes => PLAIN,
-    }
+    let style = match &preflight.rehearsal {
+        _ if !preflight.starts => ERROR,
+        Some(rehearsal) => verdict(rehearsal.files.iter().map(|file| file.outcome)),
+        None => verdict(preflight.pending.iter().map(|one| one.outcome)),
+    };
+    page.wrap(&paint(style, words::preflight::summary(preflight)), 0)
 }
 
 /// How all of them together look.
@@ -199,16 +141,4 @@ fn row(one: &PendingMigration) -> Vec<String> {
         does.join("; "),
         format_estimate(Duration::from_secs_f64(one.seconds)),
     ]
-}
-
-/// Whom a lock keeps waiting, on what, and what is done meanwhile.
-pub(crate) fn lock(lock: &MigrationLock) -> String {
-    let work = match lock.work {
-        TableWork::Catalog => "",
-        TableWork::Scan => ", read",
-        TableWork::Index => ", indexed",
-        TableWork::Update => ", updated",
-        TableWork::Rewrite => ", rewritten",
-    };
-    format!("blocks {} on {} ({}{work})", lock.mode.blocks(), lock.table, format_bytes(lock.bytes))
 }

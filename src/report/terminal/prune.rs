@@ -1,55 +1,10 @@
-//! What the ledger and the quarantine hold, and what pruning drops.
+//! What pruning drops.
 
-use std::time::Duration;
-
-use crate::repair::prune::{LedgerStorage, PrunePlan};
+use crate::repair::prune::PrunePlan;
+use crate::report::words::runs::lines;
 use crate::terminal::page::Page;
-use crate::text::humanize::{format_bytes, format_count, pluralize};
 
-/// An age in days, or in hours where it is less than two days.
-pub fn age(seconds: i64) -> String {
-    let hours = Duration::from_secs(seconds.max(0).unsigned_abs()).as_secs() / 3600;
-    match hours {
-        0..48 => pluralize(usize::try_from(hours).unwrap_or_default(), "hour"),
-        hours => pluralize(usize::try_from(hours / 24).unwrap_or_default(), "day"),
-    }
-}
-
-/// How much is kept, in a line.
-pub fn storage(storage: &LedgerStorage) -> String {
-    let oldest = storage.oldest_seconds.map(|seconds| format!(", the oldest for {}", age(seconds)));
-    format!(
-        "the schema \"evodoctor\" takes {} and keeps {} {}{}",
-        format_bytes(storage.bytes),
-        format_count(storage.rows),
-        if storage.rows == 1 { "row" } else { "rows" },
-        oldest.unwrap_or_default()
-    )
-}
-
-/// What is dropped, what stays and why.
-pub fn lines(plan: &PrunePlan) -> Vec<String> {
-    let what = || {
-        let runs: Vec<String> = plan.runs.iter().map(i64::to_string).collect();
-        let rows = if plan.rows == 1 { "row" } else { "rows" };
-        format!(
-            "{} {rows} ({}) of {} {}",
-            format_count(plan.rows),
-            format_bytes(plan.bytes),
-            if runs.len() == 1 { "run" } else { "runs" },
-            runs.join(", ")
-        )
-    };
-    let first = match (plan.runs.is_empty(), plan.applied) {
-        (true, _) => "nothing to prune".to_owned(),
-        (false, true) => format!("pruned: {}", what()),
-        (false, false) => format!("would drop for good: {}; nothing has been changed", what()),
-    };
-    let left = plan.left.iter().map(|left| format!("run {} {}", left.run, left.reason));
-    [first].into_iter().chain(left).collect()
-}
-
-/// The same, and the command that does it.
+/// What is dropped, what stays and why, and the command that does it.
 pub fn human(plan: &PrunePlan, again: Option<&str>, page: Page) -> String {
     let text: String = lines(plan).iter().map(|line| page.wrap(line, 0)).collect();
     match again {

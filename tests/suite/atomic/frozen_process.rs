@@ -102,6 +102,7 @@ async fn an_unknown_end_is_called_unknown() {
     run.complains(&[
         "the connection was lost while committing run 3",
         "not known whether it was done: all of it is, or nothing",
-        "next: when the server is back, evodoctor history says which",
+        "next: when the server is back, evodoctor history --database-url",
+        "says which",
     ]);
 }

@@ -57,6 +57,8 @@ const sticksOut = (page) => page.evaluate(() => {
   const width = document.documentElement.clientWidth;
   const out = [];
   for (const element of document.querySelectorAll("body *")) {
+    // What is folded has no place yet, and asking for it lays it out.
+    if (element.closest("details:not([open]) > :not(summary)")) continue;
     const box = element.getBoundingClientRect();
     const scrolls = element.parentElement.closest(".scroll, .map, pre");
     if (box.width > 0 && box.right > width + 1 && !(scrolls && getComputedStyle(scrolls).overflowX !== "visible")) {
@@ -110,6 +112,20 @@ const looks = {
     seen.invalid = report.results.flatMap((result) => result.messages)
       .filter((message) => message.severity === 2)
       .map((message) => `${message.ruleId} in line ${message.line}: ${message.message} (${message.selector})`);
+    return seen;
+  },
+
+  /** How many screens a page is high as it opens, on a desk and on a phone, and what sticks out there. */
+  async screens({ file, name }) {
+    const seen = {};
+    for (const [where, viewport] of [["desk", DESKTOP], ["phone", { width: 390, height: 844 }]]) {
+      const { context, page, trouble } = await open(file, { viewport });
+      const height = await page.evaluate(() => document.body.scrollHeight);
+      await page.screenshot({ path: join(out, `${name}-${where}.png`), fullPage: true,
+        clip: { x: 0, y: 0, width: viewport.width, height: Math.min(4000, height) } });
+      seen[where] = { screens: height / viewport.height, sticks_out: await sticksOut(page), trouble };
+      await context.close();
+    }
     return seen;
   },
 

@@ -55,7 +55,7 @@ fn a_growing_log_is_told_as_it_grows_and_after_it_was_rotated() {
     fs::write(&log, LINE.replace("NAME", "ALPHA")).unwrap();
     let mut child = start(&[log.to_str().unwrap(), "--follow", "--show-rows"], Stdio::null());
     let mut lines = BufReader::new(child.stdout.take().unwrap());
-    assert_eq!(next(&mut lines), "2026-11-21T03:59:12Z  EVO502  203.0.113.7  n8n  ALPHA → alpha\n");
+    assert_eq!(next(&mut lines), "2026-11-21 03:59:12 UTC  EVO502  203.0.113.7  n8n  ALPHA → alpha\n");
 
     append(&log, &LINE.replace("NAME", "Beta%20Store"));
     assert!(next(&mut lines).ends_with("Beta Store → beta store\n"));

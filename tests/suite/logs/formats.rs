@@ -64,7 +64,7 @@ fn a_deleted_instance_a_500_and_a_misspelled_route_are_told_apart() {
     );
     let detail = |at: usize| examined.findings[at].detail.as_str();
     assert!(
-        detail(0).ends_with("It was deleted at 2026-11-21T03:59:12Z, as this log shows."),
+        detail(0).ends_with("It was deleted at 2026-11-21 03:59:12 UTC, as this log shows."),
         "{}",
         detail(0)
     );
@@ -84,12 +84,28 @@ fn a_name_that_worked_until_a_moment_is_gone_and_one_that_works_on_is_not() {
     let gone = examine_text(&[line("03:00:00", 200), line("04:00:00", 404)].concat(), None);
     assert_eq!(gone.findings[0].extra["worked_until"], "2026-11-21T03:00:00Z");
     assert!(
-        gone.findings[0].detail.contains("It worked until 2026-11-21T03:00:00Z"),
+        gone.findings[0].detail.contains("It worked until 2026-11-21 03:00:00 UTC"),
         "{}",
         gone.findings[0].detail
     );
     let works = [line("03:00:00", 200), line("04:00:00", 404), line("05:00:00", 200)].concat();
     assert!(examine_text(&works, None).findings.is_empty());
+}
+
+/// Whoever has the log open beside the report finds the line by its time.
+#[test]
+fn times_are_told_on_the_clock_of_the_log() {
+    let line = |clock: &str, zone: &str| {
+        format!("203.0.113.7 - - [{clock} {zone}] \"GET /instance/connect/ALPHA HTTP/1.1\" 404 1\n")
+    };
+    let text = [line("20/Nov/2026:22:00:00", "-0300"), line("21/Nov/2026:01:30:00", "-0300")].concat();
+    let examined = examine_text(&text, None);
+    let finding = &examined.findings[0].extra;
+    assert_eq!((&finding["first"], &finding["zone_minutes"]), (&json!("2026-11-21T01:00:00Z"), &json!(-180)));
+    let told = human(&examined, 100);
+    assert!(told.contains("2, from 2026-11-20 22:00:00 to 2026-11-21 01:30:00 -03:00"), "{told}");
+    let told = human(&examine_text(&line("20/Nov/2026:22:00:00", "+0000"), None), 100);
+    assert!(told.contains("1, at 2026-11-20 22:00:00 UTC"), "{told}");
 }
 
 #[test]

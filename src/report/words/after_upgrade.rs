@@ -3,8 +3,8 @@
 use crate::text::humanize::format_count;
 use crate::upgrade::outcome::UpgradeOutcome;
 
-/// The line.
-pub(crate) fn sentence(outcome: &UpgradeOutcome) -> String {
+/// How it went, how the rows compare with what was predicted, and what is left to do.
+pub fn sentence(outcome: &UpgradeOutcome) -> String {
     let from = outcome.from.as_ref().map(|from| format!(" (before: {from})")).unwrap_or_default();
     let mut parts = match outcome.succeeded {
         true => vec![format!("to {} succeeded{from}, no migration failed", outcome.to)],
