@@ -4,8 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::combined::{quoted, request_line, unescape};
-use super::fields::host_of;
+use crate::access_log::log_text::{host_of, quoted, request_line, unescape};
 use crate::access_log::request::{ExtraFields, Request, RequestTarget};
 use crate::access_log::timestamp::TimestampParser;
 

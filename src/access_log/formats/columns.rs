@@ -7,8 +7,8 @@ use anyhow::Result;
 use memchr::memmem;
 use percent_encoding::percent_decode;
 
-use super::combined::unescape;
 use super::fields::{FieldValue, Fields, Key, Place, Slot, meaning};
+use crate::access_log::log_text::unescape;
 use crate::access_log::request::Request;
 use crate::access_log::timestamp::{Timestamp, TimestampParser};
 use crate::error::user_error;

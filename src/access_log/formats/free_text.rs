@@ -7,8 +7,8 @@ use aho_corasick::AhoCorasick;
 use memchr::memmem;
 
 use super::combined::address_in;
-use super::fields::{METHODS, host_of};
 use super::{api_404_body, client_address, status_code};
+use crate::access_log::log_text::{METHODS, host_of};
 use crate::access_log::request::{Request, RequestTarget};
 use crate::evolution::routes::routes;
 

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr_iter, memmem};
 
-use super::fields::METHODS;
 use super::json::unescaped;
+use crate::access_log::log_text::METHODS;
 
 /// The line inside, where there is something around it.
 pub(super) fn unwrap(line: &[u8]) -> Option<Cow<'_, [u8]>> {

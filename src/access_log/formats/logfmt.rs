@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::combined::unescape;
 use super::fields::{FieldValue, Fields, Key, Place, meaning, within};
+use crate::access_log::log_text::{quoted, unescape};
 use crate::access_log::request::Request;
 use crate::access_log::timestamp::TimestampParser;
 
@@ -54,7 +54,7 @@ fn pairs(line: &[u8]) -> impl Iterator<Item = (&[u8], Cow<'_, [u8]>)> {
                 continue;
             }
             if value.starts_with(b"\"")
-                && let Some((inner, rest)) = super::combined::quoted(value)
+                && let Some((inner, rest)) = quoted(value)
             {
                 at = line.len() - rest.len();
                 return Some((key, unescape(inner)));

@@ -1,6 +1,6 @@
 //! Where in a text a number is the status of an answer, and not a size, a duration, a process or a telephone number.
 
-use super::fields;
+use crate::access_log::log_text;
 
 /// Words for what a status means; one of them behind a number says that it is one.
 const REASONS: [&str; 26] = [
@@ -70,7 +70,7 @@ pub(super) fn right_before(text: &[u8]) -> Option<u16> {
     let marked = trim_marks(before);
     // A number and a verb with nothing but a space between may be anything's number.
     let is_marked = before.len() > marked.len() + 1;
-    if !(fields::METHODS.contains(&verb) && is_marked) {
+    if !(log_text::METHODS.contains(&verb) && is_marked) {
         return None;
     }
     let at = marked.len().checked_sub(3)?;
@@ -142,7 +142,7 @@ fn known(digits: &[u8]) -> Option<u16> {
                 | 500..=511 | 520..=530
         )
     };
-    fields::status(digits).filter(is_known)
+    log_text::status(digits).filter(is_known)
 }
 
 fn is_mark(byte: &u8) -> bool {

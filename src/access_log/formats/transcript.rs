@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use memchr::memmem;
 
-use super::{api_404_body, combined, free_text, status_code};
+use super::{api_404_body, free_text, status_code};
+use crate::access_log::log_text::request_line;
 use crate::access_log::request::{ExtraFields, Request, RequestTarget};
 use crate::evolution::routes;
 
@@ -86,7 +87,7 @@ impl Transcript {
     /// `GET /path HTTP/1.1`, `Host: …`, `User-Agent: …`.
     fn sent(&mut self, sent: &[u8], done: &mut Vec<Request<'_>>) {
         if let Some(version) = memmem::rfind(sent, b" HTTP/") {
-            let (method, path) = combined::request_line(&sent[..version]);
+            let (method, path) = request_line(&sent[..version]);
             let asked = RequestTarget::Path(Cow::Owned(path.to_vec()));
             let method = method.map(|method| Cow::Owned(method.to_vec()));
             // `curl -v` shows the address of a request in HTTP/2 before the request itself.

@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memmem};
 
-use super::combined::quoted;
+use crate::access_log::log_text::{self, quoted};
 
 /// The text from its first quote, where nothing but numbers stands before: times, that some put behind the size.
 pub(super) fn from_quote(tail: &[u8]) -> &[u8] {
@@ -44,7 +44,7 @@ pub(super) fn answer(tail: &[u8], status: u16) -> (Option<u16>, bool) {
     };
     match of_server {
         Some(b"-") => (None, true),
-        Some(text) => (super::fields::status(text).or(Some(status)), false),
+        Some(text) => (log_text::status(text).or(Some(status)), false),
         None => (Some(status), false),
     }
 }

@@ -3,7 +3,32 @@
 //! Sources: the documentation of nginx, Traefik, Caddy, HAProxy, Envoy, Istio, Kong, APISIX, Cloudflare, Fastly, AWS,
 //! Google Cloud, Azure, Railway, Vercel, IIS, ECS, HAR, pino, morgan and Heroku, and what people commonly choose.
 
-use super::Slot;
+/// What is wanted of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::access_log::formats) enum Slot {
+    Method,
+    Path,
+    /// The query, where the path lacks it.
+    Query,
+    /// nginx's `$request`: verb, path and version in one.
+    RequestLine,
+    Status,
+    /// What the server behind the proxy answered; nothing or 0 where none was asked.
+    OriginStatus,
+    /// The server behind the proxy; nothing where none was asked.
+    Upstream,
+    /// Google's words for who made the answer.
+    StatusDetails,
+    Time,
+    Client,
+    UserAgent,
+    Host,
+    Router,
+    /// Another log's line inside an object, as Docker's `json-file` driver writes it.
+    Line,
+    /// What the lines of one request have in common.
+    Id,
+}
 
 /// A place in nested objects, as far as it says what its keys mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,44 +4,13 @@ mod key_table;
 
 use std::borrow::Cow;
 
-pub(super) use self::key_table::{Key, Place, meaning, within};
+pub(super) use self::key_table::{Key, Place, Slot, meaning, within};
 use super::client_address;
-use super::combined;
+use crate::access_log::log_text::{METHODS, host_of, request_line, status};
 use crate::access_log::request::{ExtraFields, Request, RequestTarget};
 use crate::access_log::timestamp::{Timestamp, TimestampParser};
 
-/// What is wanted of a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Slot {
-    Method,
-    Path,
-    /// The query, where the path lacks it.
-    Query,
-    /// nginx's `$request`: verb, path and version in one.
-    RequestLine,
-    Status,
-    /// What the server behind the proxy answered; nothing or 0 where none was asked.
-    OriginStatus,
-    /// The server behind the proxy; nothing where none was asked.
-    Upstream,
-    /// Google's words for who made the answer.
-    StatusDetails,
-    Time,
-    Client,
-    UserAgent,
-    Host,
-    Router,
-    /// Another log's line inside an object, as Docker's `json-file` driver writes it.
-    Line,
-    /// What the lines of one request have in common.
-    Id,
-}
-
 const SLOTS: usize = Slot::Id as usize + 1;
-
-/// The verbs of HTTP that a log may hold.
-pub(super) const METHODS: [&[u8]; 9] =
-    [b"GET", b"POST", b"PUT", b"PATCH", b"DELETE", b"HEAD", b"OPTIONS", b"TRACE", b"CONNECT"];
 
 /// A field's value, as far as it can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +110,7 @@ impl<'l> Fields<'l> {
             let path = self.text(Slot::Path)?;
             let method = self.text(Slot::Method);
             let of_line = || self.0[Slot::RequestLine as usize].as_ref().map(|(_, line)| line.bytes());
-            let own = |line: &[u8]| combined::request_line(line).0.map(|method| Cow::Owned(method.to_vec()));
+            let own = |line: &[u8]| request_line(line).0.map(|method| Cow::Owned(method.to_vec()));
             (method.or_else(|| of_line().and_then(own)), path)
         };
         let path = match self.text(Slot::Query) {
@@ -211,16 +180,8 @@ fn is_path(text: &[u8]) -> bool {
 }
 
 fn is_request_line(text: &[u8]) -> bool {
-    let (method, path) = combined::request_line(text);
+    let (method, path) = request_line(text);
     method.is_some_and(|method| METHODS.contains(&method)) && is_path(path)
-}
-
-/// `404`, `404.0`, `404 Not Found`.
-pub(super) fn status(text: &[u8]) -> Option<u16> {
-    let &[hundreds @ b'1'..=b'5', tens, ones, ref rest @ ..] = text else { return None };
-    let ends = matches!(rest, [] | [b' ', ..] | [b'.', b'0', ..]);
-    (ends && tens.is_ascii_digit() && ones.is_ascii_digit())
-        .then(|| [hundreds, tens, ones].into_iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')))
 }
 
 /// A duration in seconds or milliseconds is no moment.
@@ -249,26 +210,14 @@ fn bare_address(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     }
 }
 
-/// Host of an address in absolute form.
-pub(super) fn host_of(path: &[u8]) -> Option<&[u8]> {
-    let rest = path.strip_prefix(b"https://").or_else(|| path.strip_prefix(b"http://"))?;
-    let host = &rest[..rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len())];
-    Some(without_port(host)).filter(|host| !host.is_empty())
-}
-
-/// A host without the port that is meant where none is named.
-pub(super) fn without_port(host: &[u8]) -> &[u8] {
-    host.strip_suffix(b":443").or_else(|| host.strip_suffix(b":80")).unwrap_or(host)
-}
-
 fn split(line: Cow<'_, [u8]>) -> (Option<Cow<'_, [u8]>>, Cow<'_, [u8]>) {
     match line {
         Cow::Borrowed(line) => {
-            let (method, path) = combined::request_line(line);
+            let (method, path) = request_line(line);
             (method.map(Cow::Borrowed), Cow::Borrowed(path))
         }
         Cow::Owned(line) => {
-            let (method, path) = combined::request_line(&line);
+            let (method, path) = request_line(&line);
             (method.map(|method| Cow::Owned(method.to_vec())), Cow::Owned(path.to_vec()))
         }
     }
