@@ -57,7 +57,9 @@ pub(super) fn parse_partial<'l>(line: &'l [u8], clock: &mut TimestampParser) -> 
     // A mark in front of an address, as in `access.log:203.0.113.7`.
     let is_marked = memchr3(b':', b']', b'=', client)
         .is_some_and(|at| client[at] != b':' || memchr2(b'.', b']', client).is_some());
-    let is_odd = is_marked || matches!(client.first()?, b'"' | b'-') || matches!(client.last()?, b'"' | b',');
+    let is_odd = is_marked
+        || !(client.first()?.is_ascii_alphanumeric() || client[0] == b':')
+        || matches!(client.last()?, b'"' | b',');
     let path = method + line.get(method..method + 8)?.iter().position(|&byte| byte == b' ')? + 1;
     let end = path + memchr(b' ', &line[path..])?;
     let &[

@@ -33,7 +33,7 @@ const REASONS: [&str; 26] = [
 ];
 
 /// Words that stand before a status.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 14] = [
     "status",
     "code",
     "statuscode",
@@ -42,6 +42,8 @@ const NAMES: [&str; 12] = [
     "returned",
     "returns",
     "answered",
+    "responded",
+    "completed",
     "error",
     "http",
     "got",
@@ -68,12 +70,12 @@ pub(super) fn right_before(text: &[u8]) -> Option<u16> {
     let letters = text.iter().rev().take_while(|byte| byte.is_ascii_uppercase()).count();
     let (before, verb) = text.split_at(text.len() - letters);
     let marked = trim_marks(before);
-    // A number and a verb with nothing but a space between may be anything's number.
-    let is_marked = before.len() > marked.len() + 1;
+    let at = marked.len().checked_sub(3)?;
+    // A number and a verb with nothing but a space between may be anything's number, but behind a bracket that closes.
+    let is_marked = before.len() > marked.len() + 1 || marked[..at].ends_with(b"] ");
     if !(log_text::METHODS.contains(&verb) && is_marked) {
         return None;
     }
-    let at = marked.len().checked_sub(3)?;
     let is_edge = at == 0 || matches!(marked[at - 1], b' ' | b'[' | b'(' | b'|' | b'\t');
     known(&marked[at..]).filter(|_| is_edge)
 }

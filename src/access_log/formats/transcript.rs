@@ -5,9 +5,11 @@ use std::borrow::Cow;
 
 use memchr::memmem;
 
+use super::request_details::RequestDetails;
 use super::{api_404_body, free_text, status_code};
 use crate::access_log::log_text::request_line;
 use crate::access_log::request::{ExtraFields, Request, RequestTarget};
+use crate::access_log::timestamp::Timestamp;
 use crate::evolution::routes;
 
 /// How many lines apart the parts of a request may be.
@@ -24,6 +26,10 @@ pub(super) struct Transcript {
     status: Option<(u64, u16)>,
     /// The last request that was told.
     told: Option<ReportedRequest>,
+    /// What lines with one field each said of the request at hand.
+    details: RequestDetails,
+    /// The time that a record began with, and its line.
+    time: Option<(u64, Timestamp)>,
 }
 
 #[derive(Debug)]
@@ -40,9 +46,20 @@ impl Transcript {
     pub fn push_line<'l>(&mut self, line: &'l [u8]) -> Vec<Request<'l>> {
         self.at += 1;
         let mut done = Vec::new();
+        // `curl -v` marks what it sent so, and a mail what it quotes.
+        let mut line = line;
         if let Some(sent) = line.strip_prefix(b"> ") {
-            self.sent(sent, &mut done);
-            return done;
+            if self.asked.is_some() || memmem::find(sent, b" HTTP/").is_some() {
+                self.sent(sent, &mut done);
+                return done;
+            }
+            line = sent;
+        }
+        // A program that prints objects with indents puts the time in the record's first line.
+        if line.first().is_some_and(|byte| *byte == b'[' || byte.is_ascii_digit())
+            && let Some(time) = api_404_body::time(line)
+        {
+            self.time = Some((self.at, time));
         }
         if let Some(status) = status_code::status_line(line) {
             match self.take_asked() {
@@ -66,7 +83,9 @@ impl Transcript {
         if let Some((name, level)) = api_404_body::name(line) {
             self.refused(line, &name, level, paths, &mut done);
         } else if paths.is_empty() {
-            self.answered(line, &mut done);
+            if !self.details.note(self.at, line) {
+                self.answered(line, &mut done);
+            }
         } else {
             paths.into_iter().for_each(|request| self.asked(request, &mut done));
         }
@@ -165,6 +184,9 @@ impl Transcript {
     }
 
     fn asked<'l>(&mut self, request: Request<'l>, done: &mut Vec<Request<'l>>) {
+        self.details.forget_before(self.at);
+        let method = request.method.or_else(|| self.details.method().map(Cow::Borrowed));
+        let request = Request { method, ..request };
         let name = name_of(&request);
         // The path of the body that was told already.
         if let Some(told) = self
@@ -198,6 +220,9 @@ impl Transcript {
 
     fn tell<'l>(&mut self, request: Request<'l>, done: &mut Vec<Request<'l>>) {
         let has_path = matches!(request.asked, RequestTarget::Path(_));
+        let request = self.details.complete(request);
+        let begun = self.time.filter(|(at, _)| self.at - at <= REACH).map(|(_, time)| time);
+        let request = Request { time: request.time.or(begun), ..request };
         self.told = Some(ReportedRequest { at: self.at, name: name_of(&request), body: None, has_path });
         done.push(request);
     }

@@ -105,7 +105,9 @@ impl LogSource {
                 self.is_new = false;
                 refuse_binary(block.bytes(), &self.name)?;
                 self.record = memmem::find(block.bytes(), CONSOLE).map(|_| None);
-                self.columns = memmem::find(block.bytes(), FIELDS).map(|_| None);
+                let first = block.bytes().split(|&byte| byte == b'\n').next().unwrap_or_default();
+                let table = ColumnHeader::parse_table(first).map(|columns| Some(Arc::new(columns)));
+                self.columns = table.or_else(|| memmem::find(block.bytes(), FIELDS).map(|_| None));
             }
             self.cut(block, is_end);
             if block.length > 0 {

@@ -4,7 +4,9 @@ mod key_table;
 
 use std::borrow::Cow;
 
-pub(super) use self::key_table::{Key, Place, Slot, meaning, within};
+use percent_encoding::percent_decode;
+
+pub(super) use self::key_table::{Key, Place, Slot, last_part, meaning, meaning_of, within, within_list};
 use super::client_address;
 use crate::access_log::log_text::{METHODS, host_of, request_line, status};
 use crate::access_log::request::{ExtraFields, Request, RequestTarget};
@@ -41,6 +43,9 @@ impl<'l> FieldValue<'l> {
     }
 }
 
+/// The rank of an address that stands in a request's headers.
+const PASSED_ON: u8 = 16;
+
 /// The values found in one line.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Fields<'l>([Option<(u8, FieldValue<'l>)>; SLOTS]);
@@ -51,6 +56,8 @@ impl<'l> Fields<'l> {
         // Some write the path alone where others write the line of the request.
         let is_path_alone = slot == Slot::RequestLine && is_path(value.bytes());
         let (slot, rank) = if is_path_alone { (Slot::Path, rank + 6) } else { (slot, rank) };
+        let is_day = slot == Slot::Time && is_day(value.bytes());
+        let slot = if is_day { Slot::Date } else { slot };
         let may_be = match slot {
             Slot::OriginStatus | Slot::Upstream => true,
             _ if !value.is_said() => false,
@@ -64,6 +71,9 @@ impl<'l> Fields<'l> {
             Slot::Line => value.bytes().len() > 12,
             _ => true,
         };
+        // Behind a proxy the client's own address is what the proxy passed on.
+        let is_proxy = slot == Slot::Client && rank < PASSED_ON && client_address::is_inner(value.bytes());
+        let rank = if is_proxy { rank + PASSED_ON } else { rank };
         // Of two paths, the one with its query.
         let has_query = slot == Slot::Path && memchr::memchr(b'?', value.bytes()).is_some();
         let rank = if has_query { rank.saturating_sub(4) } else { rank };
@@ -85,8 +95,13 @@ impl<'l> Fields<'l> {
 
     /// Whether there is a path, a status and a client, so that nothing more has to be looked for.
     pub fn are_enough(&self) -> bool {
-        let has = |slot: Slot| self.0[slot as usize].is_some();
-        has(Slot::Path) && has(Slot::Client) && (has(Slot::Status) || has(Slot::OriginStatus))
+        let has_answer = self.has(Slot::Status) || self.has(Slot::OriginStatus);
+        self.has(Slot::Path) && self.has(Slot::Client) && has_answer
+    }
+
+    /// Whether there is such a field.
+    pub fn has(&self, slot: Slot) -> bool {
+        self.0[slot as usize].is_some()
     }
 
     fn rank(&self, slot: Slot) -> Option<u8> {
@@ -95,7 +110,15 @@ impl<'l> Fields<'l> {
 
     /// When, by the field for it.
     pub fn time(&mut self, clock: &mut TimestampParser) -> Option<Timestamp> {
-        self.take(Slot::Time).and_then(|value| time(&value, clock))
+        let value = self.take(Slot::Time)?;
+        // CloudFront and others write the date in a field of its own.
+        match self.take(Slot::Date) {
+            Some(date) if value.bytes().get(2) == Some(&b':') => {
+                let moment = [date.bytes(), b"T", value.bytes()].concat();
+                time(&FieldValue::Text(moment.into()), clock)
+            }
+            _ => time(&value, clock),
+        }
     }
 
     /// The request that the fields make.
@@ -135,7 +158,7 @@ impl<'l> Fields<'l> {
             client,
             host,
             more: ExtraFields::Known {
-                user_agent: self.text(Slot::UserAgent),
+                user_agent: self.text(Slot::UserAgent).map(decoded),
                 router: self.text(Slot::Router),
             },
             ..Request::new(RequestTarget::Path(path))
@@ -148,7 +171,7 @@ impl<'l> Fields<'l> {
     }
 
     /// What the API answered, and whether the proxy answered in its place, which says nothing of a name.
-    fn answer(&mut self) -> (Option<u16>, bool) {
+    pub fn answer(&mut self) -> (Option<u16>, bool) {
         let origin = self.take(Slot::OriginStatus);
         let upstream = self.take(Slot::Upstream);
         let details = self.text(Slot::StatusDetails);
@@ -174,6 +197,17 @@ impl<'l> Fields<'l> {
     }
 }
 
+/// An agent as the client sent it: CloudFront and Akamai write a space in it as `%20`, or `%2520`.
+fn decoded(agent: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    let is_encoded = memchr::memchr(b' ', &agent).is_none() && memchr::memchr(b'%', &agent).is_some();
+    if !is_encoded {
+        return agent;
+    }
+    let once: Vec<u8> = percent_decode(&agent).collect();
+    let is_twice = memchr::memchr(b' ', &once).is_none() && memchr::memchr(b'%', &once).is_some();
+    Cow::Owned(if is_twice { percent_decode(&once).collect() } else { once })
+}
+
 /// Whether a text may be a path or an address with one.
 fn is_path(text: &[u8]) -> bool {
     text.starts_with(b"/") || text.starts_with(b"http://") || text.starts_with(b"https://")
@@ -182,6 +216,11 @@ fn is_path(text: &[u8]) -> bool {
 fn is_request_line(text: &[u8]) -> bool {
     let (method, path) = request_line(text);
     method.is_some_and(|method| METHODS.contains(&method)) && is_path(path)
+}
+
+/// `2026-11-21`
+fn is_day(text: &[u8]) -> bool {
+    text.len() == 10 && text[4] == b'-' && text[7] == b'-'
 }
 
 /// A duration in seconds or milliseconds is no moment.
@@ -227,7 +266,10 @@ fn split(line: Cow<'_, [u8]>) -> (Option<Cow<'_, [u8]>>, Cow<'_, [u8]>) {
 pub(super) fn time(value: &FieldValue<'_>, clock: &mut TimestampParser) -> Option<Timestamp> {
     let seconds = |text: &[u8]| Timestamp::from_unix(str::from_utf8(text).ok()?.parse().ok()?);
     match value {
-        FieldValue::Text(text) => clock.iso(text).or_else(|| clock.clf(text)).or_else(|| seconds(text)),
+        FieldValue::Text(text) => {
+            let text = text.strip_prefix(b"[").and_then(|text| text.strip_suffix(b"]")).unwrap_or(text);
+            clock.iso(text).or_else(|| clock.clf(text)).or_else(|| seconds(text))
+        }
         FieldValue::Number(number) => seconds(number),
         FieldValue::Nothing => None,
     }
