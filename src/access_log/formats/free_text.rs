@@ -80,9 +80,10 @@ pub(super) fn cannot(line: &[u8]) -> Option<Request<'_>> {
     })
 }
 
-/// `for 203.0.113.7 at …`, behind a path.
+/// `for 203.0.113.7 at …` or `(203.0.113.7)`, behind a path.
 fn client_behind(behind: &[u8]) -> Option<&[u8]> {
-    let behind = behind.strip_prefix(b"\"").unwrap_or(behind).strip_prefix(b" for ")?;
+    let behind = behind.strip_prefix(b"\"").unwrap_or(behind);
+    let behind = behind.strip_prefix(b" for ").or_else(|| behind.strip_prefix(b" ("))?;
     let word = &behind[..behind.iter().position(|&byte| byte == b' ').unwrap_or(behind.len())];
     client_address::within(word).map(|range| client_address::unmapped(&word[range]))
 }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use super::client_address;
 use super::combined::may_be_host;
 use super::fields::{Place, Slot, meaning_of};
+use super::json::unescaped;
 use crate::access_log::log_text::METHODS;
 use crate::access_log::request::{ExtraFields, Request};
 
@@ -51,7 +52,9 @@ impl RequestDetails {
                 true
             }
             Slot::UserAgent => {
-                self.agent = Some((at, value.to_vec()));
+                let escaped = [b"\"", value, b"\""].concat();
+                let plain = unescaped(&escaped).map_or_else(|| value.to_vec(), Cow::into_owned);
+                self.agent = Some((at, plain));
                 true
             }
             _ => false,

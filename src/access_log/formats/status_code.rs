@@ -92,6 +92,13 @@ pub(super) fn named(text: &[u8]) -> Option<u16> {
     })
 }
 
+/// The status that ends a line about an answer, as .NET's client writes it: `Received HTTP response headers after 40.4ms - 404`.
+pub(super) fn at_end(line: &[u8]) -> Option<u16> {
+    let (before, digits) = line.trim_ascii_end().split_last_chunk::<3>()?;
+    let is_answer = before.ends_with(b"ms - ") && memchr::memmem::find(before, b" HTTP re").is_some();
+    known(digits).filter(|_| is_answer)
+}
+
 /// The status of a line that is an answer's first: `< HTTP/1.1 404`, `HTTP/2 404`, `<< HTTP/2.0 404 Not Found`.
 pub(super) fn status_line(line: &[u8]) -> Option<u16> {
     let start = line.iter().position(|byte| byte.is_ascii_alphanumeric())?;
@@ -116,6 +123,7 @@ fn is_named_before(before: &[u8]) -> bool {
 
 fn is_named_behind(behind: &[u8]) -> bool {
     let text = behind.trim_ascii_start();
+    let text = text.strip_prefix(b"(").unwrap_or(text);
     REASONS.iter().any(|reason| {
         text.get(..reason.len()).is_some_and(|head| head.eq_ignore_ascii_case(reason.as_bytes()))
             && text.get(reason.len()).is_none_or(|byte| !byte.is_ascii_alphanumeric())
@@ -190,6 +198,7 @@ mod tests {
             ("{\"httpCode\": \"404\"}", Some(404)),
             ("HTTP_CODE=404", Some(404)),
             ("(404 Not Found)", Some(404)),
+            ("success: 404 (Not Found).", Some(404)),
             ("AxiosError: 404", Some(404)),
             ("took 404 ms", None),
             ("status 404ms", None),
@@ -201,6 +210,8 @@ mod tests {
         ] {
             assert_eq!(named(text.as_bytes()), expected, "{text}");
         }
+        assert_eq!(at_end(b"  Received HTTP response headers after 40.4ms - 404"), Some(404));
+        assert_eq!(at_end(b"pages 1ms - 404"), None);
         assert_eq!(status_line(b"< HTTP/2 404 "), Some(404));
         assert_eq!(status_line(b"     << HTTP/2.0 404 Not Found 113b"), Some(404));
         assert_eq!(status_line(b"> GET /a HTTP/1.1"), None);

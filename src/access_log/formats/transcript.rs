@@ -61,6 +61,13 @@ impl Transcript {
         {
             self.time = Some((self.at, time));
         }
+        // PHP's Monolog writes the whole error again as its context.
+        if memmem::find(line, b"\"exception\":\"[object]").is_some()
+            && let Some(told) = self.told.as_mut().filter(|told| self.at - told.at <= REACH)
+        {
+            told.body = None;
+            return done;
+        }
         if let Some(status) = status_code::status_line(line) {
             match self.take_asked() {
                 Some(request) => self.tell(Request { status: Some(status), ..request }, &mut done),
@@ -87,7 +94,8 @@ impl Transcript {
                 self.answered(line, &mut done);
             }
         } else {
-            paths.into_iter().for_each(|request| self.asked(request, &mut done));
+            let is_inner = line.first().is_some_and(u8::is_ascii_whitespace);
+            paths.into_iter().for_each(|request| self.asked(request, is_inner, &mut done));
         }
         done
     }
@@ -173,7 +181,7 @@ impl Transcript {
 
     /// A line without a path: it may hold the status of the request before it, or of the one that follows.
     fn answered(&mut self, line: &[u8], done: &mut Vec<Request<'_>>) {
-        let Some(status) = status_code::named(line) else { return };
+        let Some(status) = status_code::named(line).or_else(|| status_code::at_end(line)) else { return };
         match self.take_asked() {
             Some(request) => self.tell(Request { status: Some(status), ..request }, done),
             None if self.told.as_ref().is_none_or(|told| self.at - told.at > REACH) => {
@@ -183,16 +191,18 @@ impl Transcript {
         }
     }
 
-    fn asked<'l>(&mut self, request: Request<'l>, done: &mut Vec<Request<'l>>) {
+    /// A line with a path; indented, it may be part of a record that shows the same request more than once.
+    fn asked<'l>(&mut self, request: Request<'l>, is_inner: bool, done: &mut Vec<Request<'l>>) {
         self.details.forget_before(self.at);
         let method = request.method.or_else(|| self.details.method().map(Cow::Borrowed));
         let request = Request { method, ..request };
         let name = name_of(&request);
-        // The path of the body that was told already.
+        // The path of the body that was told already, or once more that of a record that is printed in many lines.
         if let Some(told) = self
             .told
             .as_mut()
-            .filter(|told| !told.has_path && told.name == name && self.at - told.at <= REACH)
+            .filter(|told| told.name == name && self.at - told.at <= REACH)
+            .filter(|told| !told.has_path || is_inner && request.status.is_none())
         {
             told.has_path = true;
             return;
@@ -210,7 +220,7 @@ impl Transcript {
         }
         if let Some((_, former)) = &self.asked
             && name_of(former) == name
-            && request.method.is_none()
+            && (request.method.is_none() || is_inner && request.method == former.method)
         {
             return;
         }
