@@ -1,6 +1,7 @@
 //! What all requests that are not in order say together, in memory that does not grow with the input.
 
 mod accepted_misuse;
+mod request_counts;
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -9,9 +10,9 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 use memchr::memchr;
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+pub use self::request_counts::RequestCounts;
 use super::classify::{NameVerdict, classify_name};
 use super::finding_stats::{CountContext, Endpoint, EntryBudget, FindingStats};
 use super::finding_text::{MisuseDetail, SpellingError};
@@ -39,32 +40,6 @@ const MOST_NEAR: usize = 500;
 
 /// How much of a name is shown, in bytes.
 const LONGEST_NAME: usize = 200;
-
-/// Counts over all lines of all files.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct RequestCounts {
-    /// Lines with anything in them.
-    pub lines: u64,
-    /// Lines that tell of a request.
-    pub parsed: u64,
-    /// Lines that do not.
-    pub unparsed: u64,
-    /// Requests that name an instance.
-    pub matched: u64,
-    /// Of these, those that the server refused with 404, for want of the instance or another thing.
-    pub refused: u64,
-    /// Of these, those that name an instance exactly as it is named now: it may have been created since.
-    pub names_that_exist_now: u64,
-    /// Requests with a wrong name that were refused with 401 or 403, where nothing but that was seen of the name. The
-    /// API itself looks at the name first, so something before it looked at the key.
-    pub unauthorized: u64,
-    /// Requests that name an instance and of which the log holds no status that is understood.
-    pub without_status: u64,
-    /// Requests left out because their host serves no route of the API, while another host does.
-    pub elsewhere: u64,
-    /// Names that were served and are not in the list of instances.
-    pub not_listed: u64,
-}
 
 /// Takes what is not in order, one by one, and keeps what the findings need.
 #[derive(Debug)]

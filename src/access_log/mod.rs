@@ -10,10 +10,12 @@ mod finding_stats;
 mod finding_text;
 mod follow_line;
 pub mod formats;
+mod log_text;
 pub mod misuse_rules;
 mod name_history;
 mod parallel_scan;
 pub mod proxy_config;
+mod read_options;
 pub mod read_progress;
 pub mod request;
 mod request_counter;
@@ -25,7 +27,7 @@ pub mod traffic;
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use anyhow::Result;
@@ -34,9 +36,8 @@ use serde::Serialize;
 
 use self::finding_collector::FindingCollector;
 pub use self::finding_collector::RequestCounts;
-use self::formats::LineFormat;
 use self::parallel_scan::{OpenLog, ScanResult};
-use self::read_progress::ReadProgress;
+pub use self::read_options::ReadOptions;
 use self::source::LogSource;
 use crate::error::user_error;
 use crate::evolution::instances::InstanceDirectory;
@@ -76,22 +77,6 @@ pub struct UnreadableFile {
     pub file: String,
     /// Why, and what to do.
     pub reason: String,
-}
-
-/// How to read logs.
-pub struct ReadOptions<'o> {
-    /// The only kind of line to read.
-    pub format: LineFormat,
-    /// Whether files are read on as they grow.
-    pub follow: bool,
-    /// Whether these are told as JSON.
-    pub is_json: bool,
-    /// Whether clients and phone numbers are replaced by pseudonyms.
-    pub is_redacted: bool,
-    /// How far it is, and when to stop.
-    pub progress: &'o Arc<ReadProgress>,
-    /// Told of every wrong thing, once for each client, when it is first seen.
-    pub told: Option<&'o (dyn Fn(&str) + Sync)>,
 }
 
 /// Reads the logs, `-` for stdin, and says which requests name instances wrongly.

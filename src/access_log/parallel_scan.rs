@@ -10,11 +10,12 @@ use anyhow::Error;
 use foldhash::fast::RandomState;
 
 use super::finding_collector::FindingCollector;
+use super::follow_line;
 use super::formats::{LineFormat, LineParser};
+use super::read_options::ReadOptions;
 use super::read_progress::ReadProgress;
 use super::request_counter::{RequestCounter, SuspectRequest};
 use super::source::{Block, LogSource};
-use super::{ReadOptions, follow_line};
 
 /// What was in one file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

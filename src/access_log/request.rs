@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::formats::combined;
+use super::log_text;
 use super::timestamp::Timestamp;
 
 /// What a line says was asked for.
@@ -93,7 +93,7 @@ impl<'l> Request<'l> {
     pub fn user_agent(&self) -> Option<Cow<'_, [u8]>> {
         match &self.more {
             ExtraFields::Known { user_agent, .. } => user_agent.as_deref().map(Cow::Borrowed),
-            ExtraFields::Combined(tail) => combined::user_agent(tail),
+            ExtraFields::Combined(tail) => log_text::user_agent(tail),
         }
     }
 
@@ -101,7 +101,7 @@ impl<'l> Request<'l> {
     pub fn router(&self) -> Option<Cow<'_, [u8]>> {
         match &self.more {
             ExtraFields::Known { router, .. } => router.as_deref().map(Cow::Borrowed),
-            ExtraFields::Combined(tail) => combined::router(tail).map(Cow::Borrowed),
+            ExtraFields::Combined(tail) => log_text::router(tail).map(Cow::Borrowed),
         }
     }
 

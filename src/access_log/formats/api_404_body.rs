@@ -17,6 +17,9 @@ const DEEPEST: u32 = 3;
 /// How far into a line a time is looked for.
 const PREFIX: usize = 80;
 
+/// How long a time is at most.
+const LONGEST: usize = 40;
+
 /// Reads the name out of `The "x" instance does not exist`, also with the quotes escaped for JSON, however often, or as
 /// `\u0022`; and how often they were escaped.
 ///
@@ -65,8 +68,9 @@ fn unescape(name: &[u8]) -> Option<String> {
 /// A time near the beginning of the line, as `docker logs --timestamps` and most programs put it there: in the forms of
 /// ISO 8601 and of Go, of syslog, or in seconds since 1970.
 pub(super) fn time(line: &[u8]) -> Option<Timestamp> {
-    let head = String::from_utf8_lossy(&line[..line.len().min(PREFIX)]);
-    let starts = head.match_indices(['-', '/']).filter_map(|(mark, _)| mark.checked_sub(4));
+    let head = String::from_utf8_lossy(&line[..line.len().min(PREFIX + LONGEST)]);
+    let marks = head.match_indices(['-', '/']).take_while(|(mark, _)| *mark < PREFIX);
+    let starts = marks.filter_map(|(mark, _)| mark.checked_sub(4));
     let iso = starts.filter_map(|start| head.get(start..)).find_map(|text| {
         // `2026-11-21 03:59:12` has one space inside, and what follows the time is none of its business.
         let is_edge = |c: char| matches!(c, ' ' | ']' | '"' | '\'' | '\t' | '|');

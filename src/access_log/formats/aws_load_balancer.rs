@@ -4,8 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::combined::{quoted, request_line, unescape};
-use super::fields::host_of;
+use crate::access_log::log_text::{host_of, quoted, request_line, unescape};
 use crate::access_log::request::{ExtraFields, Request, RequestTarget};
 use crate::access_log::timestamp::TimestampParser;
 
@@ -46,13 +45,18 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<R
         is_own_answer: target_status.is_none() && target == b"-",
         host: host_of(path).map(Cow::Borrowed),
         time: Some(time),
-        client: Some(Cow::Borrowed(&client[..port])),
+        client: Some(Cow::Borrowed(bare(&client[..port]))),
         more: ExtraFields::Known {
             user_agent: user_agent.filter(|agent| !matches!(&**agent, b"-" | b"")),
             router: Some(Cow::Borrowed(balancer)),
         },
         ..Request::new(RequestTarget::Path(Cow::Borrowed(path)))
     })
+}
+
+/// An address of IPv6 without its brackets.
+fn bare(address: &[u8]) -> &[u8] {
+    address.strip_prefix(b"[").and_then(|inner| inner.strip_suffix(b"]")).unwrap_or(address)
 }
 
 fn number(word: &[u8]) -> Option<u16> {

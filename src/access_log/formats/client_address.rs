@@ -32,7 +32,10 @@ pub(super) fn within(word: &[u8]) -> Option<Range<usize>> {
             return Some(start..start + length);
         }
         let is_mark = |byte: &u8| {
-            matches!(byte, b':' | b']' | b'[' | b'"' | b'\'' | b'=' | b'(' | b'/' | b'@' | b'|' | b'>')
+            matches!(
+                byte,
+                b':' | b']' | b'[' | b'"' | b'\'' | b'`' | b'+' | b'=' | b'(' | b'/' | b'@' | b'|' | b'>'
+            )
         };
         start += word[start..].iter().position(is_mark)? + 1;
     }
@@ -44,6 +47,17 @@ pub(super) fn unmapped(address: &[u8]) -> &[u8] {
     match address.split_at_checked(PREFIX.len()) {
         Some((prefix, inner)) if prefix.eq_ignore_ascii_case(PREFIX) && inner.contains(&b'.') => inner,
         _ => address,
+    }
+}
+
+/// Whether an address is one of a private network or of the machine itself: a proxy's, where the client's own is known.
+pub(super) fn is_inner(address: &[u8]) -> bool {
+    let Some(range) = first(address) else { return false };
+    let text = str::from_utf8(unmapped(&address[range])).unwrap_or_default();
+    match text.parse::<IpAddr>() {
+        Ok(IpAddr::V4(v4)) => v4.is_private() || v4.is_loopback() || v4.is_link_local(),
+        Ok(IpAddr::V6(v6)) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+        Err(_) => false,
     }
 }
 
@@ -109,6 +123,8 @@ mod tests {
             ("access.log:15:::1", Some("::1")),
             ("[info]203.0.113.7", Some("203.0.113.7")),
             ("203.0.113.7--", Some("203.0.113.7")),
+            ("+203.0.113.7", Some("203.0.113.7")),
+            ("`203.0.113.7", Some("203.0.113.7")),
             ("::1", Some("::1")),
             ("web1 nginx: 1.2.3", None),
             ("v2.3.7.1-rc", None),

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use memchr::{memchr, memchr2, memchr3, memmem, memrchr};
 
 use super::client_address;
-use super::fields::without_port;
 use super::upstream_fields::{answer, from_quote};
+use crate::access_log::log_text::{quoted, request_line, unescape, without_port};
 use crate::access_log::request::{ExtraFields, PartialRequest, Request, RequestTarget};
 use crate::access_log::timestamp::{CLF_LENGTH, TimestampParser};
 
@@ -57,7 +57,9 @@ pub(super) fn parse_partial<'l>(line: &'l [u8], clock: &mut TimestampParser) -> 
     // A mark in front of an address, as in `access.log:203.0.113.7`.
     let is_marked = memchr3(b':', b']', b'=', client)
         .is_some_and(|at| client[at] != b':' || memchr2(b'.', b']', client).is_some());
-    let is_odd = is_marked || matches!(client.first()?, b'"' | b'-') || matches!(client.last()?, b'"' | b',');
+    let is_odd = is_marked
+        || !(client.first()?.is_ascii_alphanumeric() || client[0] == b':')
+        || matches!(client.last()?, b'"' | b',');
     let path = method + line.get(method..method + 8)?.iter().position(|&byte| byte == b' ')? + 1;
     let end = path + memchr(b' ', &line[path..])?;
     let &[
@@ -128,37 +130,6 @@ fn status(text: &[u8]) -> Option<u16> {
     let &[b' ', hundreds @ b'1'..=b'5', tens, ones] = text else { return None };
     (tens.is_ascii_digit() && ones.is_ascii_digit())
         .then(|| [hundreds, tens, ones].into_iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')))
-}
-
-/// The inside of a quoted field that the text begins with, and what follows it.
-pub(super) fn quoted(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let text = text.strip_prefix(b"\"")?;
-    let mut from = 0;
-    loop {
-        let end = from + memchr(b'"', &text[from..])?;
-        // Apache writes a quote inside a field as \" and a backslash as \\.
-        let backslashes = text[..end].iter().rev().take_while(|&&byte| byte == b'\\').count();
-        if backslashes % 2 == 0 {
-            return Some((&text[..end], &text[end + 1..]));
-        }
-        from = end + 1;
-    }
-}
-
-/// Verb and path of `GET /path HTTP/1.1`. A client that did not encode its spaces has some in the path.
-pub(super) fn request_line(line: &[u8]) -> (Option<&[u8]>, &[u8]) {
-    let Some(space) = memchr(b' ', line) else { return (None, line) };
-    let (method, path) = (&line[..space], &line[space + 1..]);
-    let path = match memrchr(b' ', path) {
-        Some(last) if is_version(&path[last + 1..]) => &path[..last],
-        _ => path,
-    };
-    (Some(method), path)
-}
-
-/// `HTTP/1.1`; hypercorn and others write `1.1` alone.
-pub(super) fn is_version(word: &[u8]) -> bool {
-    word.starts_with(b"HTTP/") || matches!(word, b"1.0" | b"1.1" | b"2.0")
 }
 
 /// Address and virtual host from what stands before the time: `host? address ident user`, and before that whatever
@@ -245,55 +216,6 @@ pub(super) fn bare(word: &[u8]) -> &[u8] {
 fn is_address(word: &[u8]) -> bool {
     let word = bare(word);
     client_address::within(word).is_some_and(|range| range.len() == word.len())
-}
-
-/// The user agent of what stands behind the size.
-pub(in crate::access_log) fn user_agent(tail: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let (_referer, rest) = quoted(tail)?;
-    let (agent, _) = quoted(rest.strip_prefix(b" ")?)?;
-    Some(unescape(agent)).filter(|agent| !matches!(&**agent, b"-" | b""))
-}
-
-/// Traefik's router, of `"referer" "user agent" 7 "router@provider" "http://backend" 3ms`.
-pub(in crate::access_log) fn router(tail: &[u8]) -> Option<&[u8]> {
-    let (_referer, rest) = quoted(tail)?;
-    let (_agent, rest) = quoted(rest.strip_prefix(b" ")?)?;
-    let rest = rest.strip_prefix(b" ")?;
-    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let (router, rest) = quoted(rest[digits..].strip_prefix(b" ").filter(|_| digits > 0)?)?;
-    (rest.starts_with(b" \"") && !matches!(router, b"-" | b"")).then_some(router)
-}
-
-/// Undoes `\xE3` (nginx) and `\"`, `\\` (Apache).
-pub(super) fn unescape(field: &[u8]) -> Cow<'_, [u8]> {
-    if memchr(b'\\', field).is_none() {
-        return Cow::Borrowed(field);
-    }
-    let mut plain = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        match (byte, tail) {
-            (b'\\', [b'x', high, low, tail @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                plain.push(hex(*high) << 4 | hex(*low));
-                rest = tail;
-            }
-            (b'\\', [escaped @ (b'"' | b'\\'), tail @ ..]) => {
-                plain.push(*escaped);
-                rest = tail;
-            }
-            _ => plain.push(byte),
-        }
-    }
-    Cow::Owned(plain)
-}
-
-/// The value of a hexadecimal digit.
-fn hex(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        _ => (digit | 0x20) - b'a' + 10,
-    }
 }
 
 #[cfg(test)]

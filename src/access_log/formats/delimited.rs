@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use super::combined::{is_version, may_be_host, request_line, unescape};
-use super::fields::{FieldValue, Fields, Key, METHODS, Place, Slot, meaning, status, without_port};
+use super::combined::may_be_host;
+use super::fields::{FieldValue, Fields, Key, Place, Slot, meaning};
 use super::{api_404_body, client_address};
+use crate::access_log::log_text::{METHODS, is_version, request_line, status, unescape, without_port};
 use crate::access_log::request::{ExtraFields, Request, RequestTarget};
 use crate::access_log::timestamp::{Timestamp, TimestampParser};
 

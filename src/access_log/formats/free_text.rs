@@ -7,9 +7,10 @@ use aho_corasick::AhoCorasick;
 use memchr::memmem;
 
 use super::combined::address_in;
-use super::fields::{METHODS, host_of};
 use super::{api_404_body, client_address, status_code};
+use crate::access_log::log_text::{METHODS, host_of};
 use crate::access_log::request::{Request, RequestTarget};
+use crate::access_log::timestamp::Timestamp;
 use crate::evolution::routes::routes;
 
 /// What the first segments of all routes look like inside a path.
@@ -53,7 +54,7 @@ pub(super) fn paths(line: &[u8]) -> Vec<Request<'_>> {
         requests.push(Request {
             method: method.map(Cow::Borrowed),
             status,
-            time: api_404_body::time(line),
+            time: api_404_body::time(line).or_else(|| time_behind(behind)),
             client: method
                 .and(address_in(&line[..start]))
                 .map(|(client, _)| client)
@@ -79,11 +80,18 @@ pub(super) fn cannot(line: &[u8]) -> Option<Request<'_>> {
     })
 }
 
-/// `for 203.0.113.7 at …`, behind a path.
+/// `for 203.0.113.7 at …` or `(203.0.113.7)`, behind a path.
 fn client_behind(behind: &[u8]) -> Option<&[u8]> {
-    let behind = behind.strip_prefix(b"\"").unwrap_or(behind).strip_prefix(b" for ")?;
+    let behind = behind.strip_prefix(b"\"").unwrap_or(behind);
+    let behind = behind.strip_prefix(b" for ").or_else(|| behind.strip_prefix(b" ("))?;
     let word = &behind[..behind.iter().position(|&byte| byte == b' ').unwrap_or(behind.len())];
     client_address::within(word).map(|range| client_address::unmapped(&word[range]))
+}
+
+/// The time of `for 203.0.113.7 at 2026-11-21 03:59:12 +0000`, behind a path.
+fn time_behind(behind: &[u8]) -> Option<Timestamp> {
+    const AT: &[u8] = b" at ";
+    api_404_body::time(&behind[memmem::find(behind, AT)? + AT.len()..])
 }
 
 /// The verb in the last few words before a path.

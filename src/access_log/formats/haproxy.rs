@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use memchr::{memchr, memmem};
 
 use super::client_address;
-use super::combined::{may_be_host, quoted, request_line};
+use super::combined::may_be_host;
+use crate::access_log::log_text::{quoted, request_line};
 use crate::access_log::request::{ExtraFields, Request, RequestTarget};
 use crate::access_log::timestamp::TimestampParser;
 

@@ -2,7 +2,7 @@
 //! per record, as they are read: nothing of them is kept but the record at hand.
 
 /// Lists of records are called so, below the beginning of a document.
-const LISTS: [&[u8]; 16] = [
+const LISTS: [&[u8]; 24] = [
     b"entries",
     b"hits",
     b"result",
@@ -19,6 +19,14 @@ const LISTS: [&[u8]; 16] = [
     b"data",
     b"streams",
     b"requests",
+    b"messages",
+    b"zones",
+    b"httpRequestsAdaptive",
+    b"tables",
+    b"rows",
+    b"items",
+    b"Records",
+    b"lines",
 ];
 
 /// How much of a text is kept: a body may have megabytes.

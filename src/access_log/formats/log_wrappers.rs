@@ -7,12 +7,12 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr_iter, memmem};
 
-use super::fields::METHODS;
 use super::json::unescaped;
+use crate::access_log::log_text::METHODS;
 
 /// The line inside, where there is something around it.
 pub(super) fn unwrap(line: &[u8]) -> Option<Cow<'_, [u8]>> {
-    string(line).or_else(|| cell(line))
+    string(line).or_else(|| field(line)).or_else(|| cell(line)).or_else(|| entities(line))
 }
 
 /// The line without a terminal's colours, if it has any. Anything else that steers a terminal is no colour, and stays.
@@ -47,6 +47,28 @@ fn string(line: &[u8]) -> Option<Cow<'_, [u8]>> {
     let text = text.strip_suffix(b",").unwrap_or(text);
     let is_string = text.len() > 2 && text.starts_with(b"\"") && text.ends_with(b"\"");
     is_string.then(|| unescaped(text)).flatten()
+}
+
+/// The text of `"message" => "…",`, as Logstash prints an event, each field in a line of its own.
+fn field(line: &[u8]) -> Option<Cow<'_, [u8]>> {
+    const ARROW: &[u8] = b"\" => \"";
+    let text = line.trim_ascii();
+    let text = text.strip_suffix(b",").unwrap_or(text);
+    let arrow = memmem::find(text, ARROW).filter(|_| text.starts_with(b"\"") && text.ends_with(b"\""))?;
+    unescaped(&text[arrow + ARROW.len() - 1..])
+}
+
+/// A line copied out of the source of a page, its marks written as entities.
+fn entities(line: &[u8]) -> Option<Cow<'_, [u8]>> {
+    const QUOTE: [&[u8]; 2] = [b"&quot;", b"&#34;"];
+    QUOTE.iter().find(|quote| memmem::find(line, quote).is_some())?;
+    let mut plain = String::from_utf8_lossy(line).into_owned();
+    for (entity, mark) in
+        [("&quot;", "\""), ("&#34;", "\""), ("&#39;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")]
+    {
+        plain = plain.replace(entity, mark);
+    }
+    Some(Cow::Owned(plain.into_bytes()))
 }
 
 /// The cell of a table in CSV that holds a line: its quotes are doubled.
@@ -128,6 +150,8 @@ mod tests {
             ("  \"a \\\"b\\\"\",", Some("a \"b\"")),
             ("1,\"x \"\"GET /a HTTP/1.1\"\" 404\",z", Some("x \"GET /a HTTP/1.1\" 404")),
             ("1,\"{\"\"a\"\":1}\"", Some("{\"a\":1}")),
+            ("  \"message\" => \"a \\\"b\\\"\",", Some("a \"b\"")),
+            ("&quot;GET /a?b&amp;c&quot;", Some("\"GET /a?b&c\"")),
             ("a \"\" b", None),
             ("a", None),
             ("", None),

@@ -2,65 +2,73 @@
 
 use std::borrow::Cow;
 
-use super::combined::unescape;
-use super::fields::{FieldValue, Fields, Key, Place, meaning, within};
+use super::fields::{FieldValue, Fields, Place, meaning_of};
+use crate::access_log::log_text::{quoted, unescape};
 use crate::access_log::request::Request;
 use crate::access_log::timestamp::TimestampParser;
 
 /// Reads `at=info method=GET path="/x" host=wa.example.com fwd="203.0.113.7" status=404`, whatever stands before it.
 pub(super) fn parse<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<Request<'l>> {
-    memchr::memchr(b'=', line)?;
-    let mut fields = fields(line)?;
-    let time = fields.time(clock);
-    fields.request(time).filter(|request| request.status.is_some() || request.is_own_answer)
+    let mut with = |mark: u8| {
+        memchr::memchr(mark, line)?;
+        let mut fields = named(pairs(line, mark), FEWEST)?;
+        let time = fields.time(clock);
+        fields.request(time).filter(|request| request.status.is_some() || request.is_own_answer)
+    };
+    with(b'=').or_else(|| with(b':'))
 }
 
-/// The named fields of a text, or `None` where there are hardly any.
+/// Fewer names than these may be anything.
+const FEWEST: usize = 3;
+
+/// The named fields of a text, however few.
 pub(super) fn fields(line: &[u8]) -> Option<Fields<'_>> {
-    const FEWEST: usize = 3;
+    named(pairs(line, b'='), 1)
+}
+
+fn named<'l>(pairs: impl Iterator<Item = (&'l [u8], Cow<'l, [u8]>)>, fewest: usize) -> Option<Fields<'l>> {
     let (mut fields, mut count) = (Fields::default(), 0);
-    for (key, value) in pairs(line) {
+    for (key, value) in pairs {
         count += 1;
-        let mut place = Place::Top;
-        let mut parts = key.split(|&byte| byte == b'.').peekable();
-        while let Some(part) = parts.next() {
-            let Some(part) = Key::of(part) else { break };
-            if parts.peek().is_none() {
-                if let Some(wanted) = meaning(place, &part) {
-                    fields.insert(wanted, FieldValue::Text(value));
-                }
-                break;
-            }
-            place = within(place, &part);
+        if let Some(wanted) = meaning_of(Place::Top, key) {
+            fields.insert(wanted, FieldValue::Text(value));
         }
     }
-    (count >= FEWEST).then_some(fields)
+    (count >= fewest).then_some(fields)
 }
 
-/// Keys and values in their order.
-fn pairs(line: &[u8]) -> impl Iterator<Item = (&[u8], Cow<'_, [u8]>)> {
+/// Keys and values in their order, with this mark between them; a space may follow a colon.
+fn pairs(line: &[u8], mark: u8) -> impl Iterator<Item = (&[u8], Cow<'_, [u8]>)> {
     let mut at = 0;
     std::iter::from_fn(move || {
         loop {
-            let equals = at + memchr::memchr(b'=', line.get(at..)?)?;
+            let equals = at + memchr::memchr(mark, line.get(at..)?)?;
             let is_name =
                 |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'@');
             let start =
                 line[at..equals].iter().rposition(|byte| !is_name(byte)).map_or(at, |edge| at + edge + 1);
             let key = &line[start..equals];
             let value = &line[equals + 1..];
-            if key.is_empty() {
+            let gap = usize::from(mark == b':' && value.starts_with(b" "));
+            let value = &value[gap..];
+            // Hours and minutes, ports and parts of an address are no names.
+            if key.is_empty() || mark == b':' && !key[0].is_ascii_alphabetic() {
                 at = equals + 1;
                 continue;
             }
             if value.starts_with(b"\"")
-                && let Some((inner, rest)) = super::combined::quoted(value)
+                && let Some((inner, rest)) = quoted(value)
             {
                 at = line.len() - rest.len();
                 return Some((key, unescape(inner)));
             }
-            let end = value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len());
-            at = equals + 1 + end;
+            // A time in brackets holds a space.
+            let close = memchr::memchr(b']', value).filter(|_| mark == b':' && value.starts_with(b"["));
+            let is_end =
+                |byte: &u8| byte.is_ascii_whitespace() || mark == b':' && matches!(byte, b',' | b';' | b'|');
+            let end =
+                close.map(|close| close + 1).or_else(|| value.iter().position(is_end)).unwrap_or(value.len());
+            at = equals + 1 + gap + end;
             return Some((key, Cow::Borrowed(&value[..end])));
         }
     })
@@ -82,6 +90,10 @@ mod tests {
         let request = parse(logfmt.as_bytes(), &mut TimestampParser::default()).unwrap();
         assert_eq!((request.status, request.method.as_deref()), (Some(404), Some(&b"GET"[..])));
         assert_eq!(request.user_agent().as_deref(), Some(&b"n8n \"x\""[..]));
+        assert_eq!(request.time.unwrap().to_string(), "2026-11-21T03:59:12Z");
+        let colons = "remote_addr:203.0.113.7 time:[21/Nov/2026:03:59:12 +0000] Method: GET, URL: /instance/connect/x, status:404";
+        let request = parse(colons.as_bytes(), &mut TimestampParser::default()).unwrap();
+        assert_eq!((request.status, request.client.as_deref()), (Some(404), Some(&b"203.0.113.7"[..])));
         assert_eq!(request.time.unwrap().to_string(), "2026-11-21T03:59:12Z");
         for line in ["", "a=b", "a=b c=d e=f", "path=/x?a=b&c=d"] {
             assert_eq!(parse(line.as_bytes(), &mut TimestampParser::default()), None, "{line}");

@@ -14,9 +14,12 @@ mod free_text;
 mod haproxy;
 mod json;
 pub mod json_documents;
+pub mod log_template;
 mod log_wrappers;
 mod logfmt;
+mod plain_words;
 mod quoted_request;
+mod request_details;
 mod status_code;
 mod transcript;
 mod upstream_fields;
@@ -29,8 +32,9 @@ use std::sync::Arc;
 use memchr::memmem;
 
 pub use self::api_404_body::record_time;
-use self::columns::{ColumnHeader, FIELDS, LogTemplate};
+use self::columns::{ColumnHeader, ColumnLine, FIELDS};
 use self::json_documents::JsonDocuments;
+use self::log_template::LogTemplate;
 use self::transcript::Transcript;
 use super::request::{PartialRequest, Request};
 use super::timestamp::{Timestamp, TimestampParser};
@@ -213,14 +217,9 @@ impl LineParser {
         records.flush_incomplete(&mut lines);
         let mut all = VecDeque::new();
         for line in lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty() && *line != text) {
-            // Loki gives each line as a pair of nanoseconds and text.
-            let pair = serde_json::from_slice::<(String, String)>(line).ok();
-            let request = match pair {
-                Some((time, line)) => {
-                    let time = time.parse().ok().and_then(Timestamp::from_unix);
-                    self.inner(line.as_bytes(), time, deeper)
-                }
-                None => self.read(line, deeper).map(Request::into_owned),
+            let request = match line.first() {
+                Some(b'[') => self.row(line, deeper),
+                _ => self.read(line, deeper).map(Request::into_owned),
             };
             all.extend(request);
             all.append(&mut self.more);
@@ -230,9 +229,32 @@ impl LineParser {
         first
     }
 
+    /// A list of a time and a line, in any order: nanoseconds and text as Loki gives them, or the row of a table.
+    fn row(&mut self, row: &[u8], deeper: u32) -> Option<Request<'static>> {
+        let Ok(cells) = serde_json::from_slice::<Vec<serde_json::Value>>(row) else {
+            return self.read(row, deeper).map(Request::into_owned);
+        };
+        let texts = || cells.iter().filter_map(serde_json::Value::as_str);
+        let moment = |text: &str| {
+            let unix = text.parse().ok().filter(|&number: &f64| number > 1e9);
+            unix.and_then(Timestamp::from_unix).or_else(|| Timestamp::from_iso(text))
+        };
+        let time = texts().find_map(moment);
+        let found = texts().find_map(|text| self.inner(text.as_bytes(), time, deeper));
+        found.or_else(|| self.read(row, deeper).map(Request::into_owned))
+    }
+
     fn line<'l>(&mut self, line: &'l [u8], deeper: u32) -> Option<Request<'l>> {
-        if let Some(request) = self.columns.as_ref().and_then(|columns| columns.parse(line)) {
-            return Some(request);
+        if let Some(columns) = self.columns.clone() {
+            match columns.parse(line, &mut self.clock) {
+                Some(ColumnLine::Request(request)) => return Some(request),
+                Some(ColumnLine::Carried { line, time }) => {
+                    if let Some(request) = self.inner(&line, time, deeper) {
+                        return Some(request);
+                    }
+                }
+                None => {}
+            }
         }
         if let Some(plain) = log_wrappers::colours(line) {
             return self.read(&plain, deeper).map(Request::into_owned);

@@ -6,10 +6,10 @@ use std::borrow::Cow;
 use memchr::{memchr, memmem, memrchr};
 
 use super::api_404_body;
-use super::combined::{self, address_in, may_be_host, quoted, request_line, unescape};
-use super::fields::{METHODS, host_of};
+use super::client_address;
+use super::combined::{self, address_in, may_be_host};
 use super::upstream_fields::{answer, from_quote};
-use super::{client_address, fields};
+use crate::access_log::log_text::{self, METHODS, host_of, is_version, quoted, request_line, unescape};
 use crate::access_log::request::{ExtraFields, Request, RequestTarget};
 use crate::access_log::timestamp::{CLF_LENGTH, Timestamp, TimestampParser};
 
@@ -65,7 +65,7 @@ fn request(line: &[u8]) -> Option<(usize, &[u8], &[u8])> {
             let (asked, rest) = quoted(&line[at..])?;
             // What has more words and no version is a line in quotes, not a request.
             if memmem::find(asked, b" HTTP/").is_some()
-                || asked.rsplit(|&byte| byte == b' ').next().is_some_and(combined::is_version)
+                || asked.rsplit(|&byte| byte == b' ').next().is_some_and(is_version)
                 || asked.iter().filter(|&&byte| byte == b' ').count() == 1
             {
                 return Some((at, asked, rest));
@@ -128,7 +128,7 @@ fn status_behind(rest: &[u8], is_tls_log: bool) -> Option<(u16, &[u8])> {
     let after = &text[3..];
     let ends =
         after.first().is_none_or(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'.' | b'_' | b'%'));
-    let status = fields::status(digits).filter(|_| ends)?;
+    let status = log_text::status(digits).filter(|_| ends)?;
     let size = after.strip_prefix(b" ").unwrap_or_default();
     // Apache's ssl_request_log has a size there, and nothing behind it.
     if is_tls_log && size.is_empty() {
@@ -143,10 +143,10 @@ fn status_before(text: &[u8]) -> Option<u16> {
     let text = text.trim_ascii_end();
     if let Some(inner) = text.strip_prefix(b"[").and_then(|text| text.get(..4)).filter(|text| text[3] == b']')
     {
-        return fields::status(&inner[..3]);
+        return log_text::status(&inner[..3]);
     }
     let word = text.rsplit(|byte| matches!(byte, b' ' | b'=' | b'[' | b'|')).next()?;
-    fields::status(word.strip_suffix(b"]").unwrap_or(word)).filter(|_| text.len() >= 3)
+    log_text::status(word.strip_suffix(b"]").unwrap_or(word)).filter(|_| text.len() >= 3)
 }
 
 /// NPMplus writes the agent without quotes, behind sizes and the referer.
@@ -225,7 +225,7 @@ fn envoy(rest: &[u8]) -> Option<Envoy<'_>> {
     };
     let client = client_address::first(forwarded).map(|range| &forwarded[range]).or_else(remote);
     Some(Envoy {
-        status: fields::status(status).filter(|_| !is_own_answer),
+        status: log_text::status(status).filter(|_| !is_own_answer),
         is_own_answer,
         client: client.map(Cow::Borrowed),
         host: Some(host).filter(said).map(Cow::Borrowed),

@@ -1,6 +1,6 @@
 //! Where in a text a number is the status of an answer, and not a size, a duration, a process or a telephone number.
 
-use super::fields;
+use crate::access_log::log_text;
 
 /// Words for what a status means; one of them behind a number says that it is one.
 const REASONS: [&str; 26] = [
@@ -33,7 +33,7 @@ const REASONS: [&str; 26] = [
 ];
 
 /// Words that stand before a status.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 14] = [
     "status",
     "code",
     "statuscode",
@@ -42,6 +42,8 @@ const NAMES: [&str; 12] = [
     "returned",
     "returns",
     "answered",
+    "responded",
+    "completed",
     "error",
     "http",
     "got",
@@ -68,12 +70,12 @@ pub(super) fn right_before(text: &[u8]) -> Option<u16> {
     let letters = text.iter().rev().take_while(|byte| byte.is_ascii_uppercase()).count();
     let (before, verb) = text.split_at(text.len() - letters);
     let marked = trim_marks(before);
-    // A number and a verb with nothing but a space between may be anything's number.
-    let is_marked = before.len() > marked.len() + 1;
-    if !(fields::METHODS.contains(&verb) && is_marked) {
+    let at = marked.len().checked_sub(3)?;
+    // A number and a verb with nothing but a space between may be anything's number, but behind a bracket that closes.
+    let is_marked = before.len() > marked.len() + 1 || marked[..at].ends_with(b"] ");
+    if !(log_text::METHODS.contains(&verb) && is_marked) {
         return None;
     }
-    let at = marked.len().checked_sub(3)?;
     let is_edge = at == 0 || matches!(marked[at - 1], b' ' | b'[' | b'(' | b'|' | b'\t');
     known(&marked[at..]).filter(|_| is_edge)
 }
@@ -88,6 +90,13 @@ pub(super) fn named(text: &[u8]) -> Option<u16> {
         let begins = before.last().is_none_or(|byte| !is_word(byte) || *byte == b'-');
         (begins && is_alone(behind) && (is_named_before(before) || is_named_behind(behind))).then_some(status)
     })
+}
+
+/// The status that ends a line about an answer, as .NET's client writes it: `Received HTTP response headers after 40.4ms - 404`.
+pub(super) fn at_end(line: &[u8]) -> Option<u16> {
+    let (before, digits) = line.trim_ascii_end().split_last_chunk::<3>()?;
+    let is_answer = before.ends_with(b"ms - ") && memchr::memmem::find(before, b" HTTP re").is_some();
+    known(digits).filter(|_| is_answer)
 }
 
 /// The status of a line that is an answer's first: `< HTTP/1.1 404`, `HTTP/2 404`, `<< HTTP/2.0 404 Not Found`.
@@ -114,6 +123,7 @@ fn is_named_before(before: &[u8]) -> bool {
 
 fn is_named_behind(behind: &[u8]) -> bool {
     let text = behind.trim_ascii_start();
+    let text = text.strip_prefix(b"(").unwrap_or(text);
     REASONS.iter().any(|reason| {
         text.get(..reason.len()).is_some_and(|head| head.eq_ignore_ascii_case(reason.as_bytes()))
             && text.get(reason.len()).is_none_or(|byte| !byte.is_ascii_alphanumeric())
@@ -142,7 +152,7 @@ fn known(digits: &[u8]) -> Option<u16> {
                 | 500..=511 | 520..=530
         )
     };
-    fields::status(digits).filter(is_known)
+    log_text::status(digits).filter(is_known)
 }
 
 fn is_mark(byte: &u8) -> bool {
@@ -188,6 +198,7 @@ mod tests {
             ("{\"httpCode\": \"404\"}", Some(404)),
             ("HTTP_CODE=404", Some(404)),
             ("(404 Not Found)", Some(404)),
+            ("success: 404 (Not Found).", Some(404)),
             ("AxiosError: 404", Some(404)),
             ("took 404 ms", None),
             ("status 404ms", None),
@@ -199,6 +210,8 @@ mod tests {
         ] {
             assert_eq!(named(text.as_bytes()), expected, "{text}");
         }
+        assert_eq!(at_end(b"  Received HTTP response headers after 40.4ms - 404"), Some(404));
+        assert_eq!(at_end(b"pages 1ms - 404"), None);
         assert_eq!(status_line(b"< HTTP/2 404 "), Some(404));
         assert_eq!(status_line(b"     << HTTP/2.0 404 Not Found 113b"), Some(404));
         assert_eq!(status_line(b"> GET /a HTTP/1.1"), None);

@@ -5,8 +5,11 @@ use std::borrow::Cow;
 
 use memchr::memmem;
 
-use super::{api_404_body, combined, free_text, status_code};
+use super::request_details::RequestDetails;
+use super::{api_404_body, free_text, status_code};
+use crate::access_log::log_text::request_line;
 use crate::access_log::request::{ExtraFields, Request, RequestTarget};
+use crate::access_log::timestamp::Timestamp;
 use crate::evolution::routes;
 
 /// How many lines apart the parts of a request may be.
@@ -23,6 +26,10 @@ pub(super) struct Transcript {
     status: Option<(u64, u16)>,
     /// The last request that was told.
     told: Option<ReportedRequest>,
+    /// What lines with one field each said of the request at hand.
+    details: RequestDetails,
+    /// The time that a record began with, and its line.
+    time: Option<(u64, Timestamp)>,
 }
 
 #[derive(Debug)]
@@ -39,8 +46,26 @@ impl Transcript {
     pub fn push_line<'l>(&mut self, line: &'l [u8]) -> Vec<Request<'l>> {
         self.at += 1;
         let mut done = Vec::new();
+        // `curl -v` marks what it sent so, and a mail what it quotes.
+        let mut line = line;
         if let Some(sent) = line.strip_prefix(b"> ") {
-            self.sent(sent, &mut done);
+            if self.asked.is_some() || memmem::find(sent, b" HTTP/").is_some() {
+                self.sent(sent, &mut done);
+                return done;
+            }
+            line = sent;
+        }
+        // A program that prints objects with indents puts the time in the record's first line.
+        if line.first().is_some_and(|byte| *byte == b'[' || byte.is_ascii_digit())
+            && let Some(time) = api_404_body::time(line)
+        {
+            self.time = Some((self.at, time));
+        }
+        // PHP's Monolog writes the whole error again as its context.
+        if memmem::find(line, b"\"exception\":\"[object]").is_some()
+            && let Some(told) = self.told.as_mut().filter(|told| self.at - told.at <= REACH)
+        {
+            told.body = None;
             return done;
         }
         if let Some(status) = status_code::status_line(line) {
@@ -65,9 +90,12 @@ impl Transcript {
         if let Some((name, level)) = api_404_body::name(line) {
             self.refused(line, &name, level, paths, &mut done);
         } else if paths.is_empty() {
-            self.answered(line, &mut done);
+            if !self.details.note(self.at, line) {
+                self.answered(line, &mut done);
+            }
         } else {
-            paths.into_iter().for_each(|request| self.asked(request, &mut done));
+            let is_inner = line.first().is_some_and(u8::is_ascii_whitespace);
+            paths.into_iter().for_each(|request| self.asked(request, is_inner, &mut done));
         }
         done
     }
@@ -86,7 +114,7 @@ impl Transcript {
     /// `GET /path HTTP/1.1`, `Host: …`, `User-Agent: …`.
     fn sent(&mut self, sent: &[u8], done: &mut Vec<Request<'_>>) {
         if let Some(version) = memmem::rfind(sent, b" HTTP/") {
-            let (method, path) = combined::request_line(&sent[..version]);
+            let (method, path) = request_line(&sent[..version]);
             let asked = RequestTarget::Path(Cow::Owned(path.to_vec()));
             let method = method.map(|method| Cow::Owned(method.to_vec()));
             // `curl -v` shows the address of a request in HTTP/2 before the request itself.
@@ -153,7 +181,7 @@ impl Transcript {
 
     /// A line without a path: it may hold the status of the request before it, or of the one that follows.
     fn answered(&mut self, line: &[u8], done: &mut Vec<Request<'_>>) {
-        let Some(status) = status_code::named(line) else { return };
+        let Some(status) = status_code::named(line).or_else(|| status_code::at_end(line)) else { return };
         match self.take_asked() {
             Some(request) => self.tell(Request { status: Some(status), ..request }, done),
             None if self.told.as_ref().is_none_or(|told| self.at - told.at > REACH) => {
@@ -163,13 +191,18 @@ impl Transcript {
         }
     }
 
-    fn asked<'l>(&mut self, request: Request<'l>, done: &mut Vec<Request<'l>>) {
+    /// A line with a path; indented, it may be part of a record that shows the same request more than once.
+    fn asked<'l>(&mut self, request: Request<'l>, is_inner: bool, done: &mut Vec<Request<'l>>) {
+        self.details.forget_before(self.at);
+        let method = request.method.or_else(|| self.details.method().map(Cow::Borrowed));
+        let request = Request { method, ..request };
         let name = name_of(&request);
-        // The path of the body that was told already.
+        // The path of the body that was told already, or once more that of a record that is printed in many lines.
         if let Some(told) = self
             .told
             .as_mut()
-            .filter(|told| !told.has_path && told.name == name && self.at - told.at <= REACH)
+            .filter(|told| told.name == name && self.at - told.at <= REACH)
+            .filter(|told| !told.has_path || is_inner && request.status.is_none())
         {
             told.has_path = true;
             return;
@@ -187,7 +220,7 @@ impl Transcript {
         }
         if let Some((_, former)) = &self.asked
             && name_of(former) == name
-            && request.method.is_none()
+            && (request.method.is_none() || is_inner && request.method == former.method)
         {
             return;
         }
@@ -197,6 +230,9 @@ impl Transcript {
 
     fn tell<'l>(&mut self, request: Request<'l>, done: &mut Vec<Request<'l>>) {
         let has_path = matches!(request.asked, RequestTarget::Path(_));
+        let request = self.details.complete(request);
+        let begun = self.time.filter(|(at, _)| self.at - at <= REACH).map(|(_, time)| time);
+        let request = Request { time: request.time.or(begun), ..request };
         self.told = Some(ReportedRequest { at: self.at, name: name_of(&request), body: None, has_path });
         done.push(request);
     }

@@ -2,7 +2,9 @@
 
 use memchr::{memchr, memmem};
 
-use super::combined::quoted;
+use super::fields::Slot;
+use super::{client_address, logfmt};
+use crate::access_log::log_text::{self, quoted};
 
 /// The text from its first quote, where nothing but numbers stands before: times, that some put behind the size.
 pub(super) fn from_quote(tail: &[u8]) -> &[u8] {
@@ -23,7 +25,17 @@ pub(super) fn answer(tail: &[u8], status: u16) -> (Option<u16>, bool) {
     let Some((_, rest)) = agent.filter(|(_, rest)| rest.starts_with(b" ")) else {
         return (Some(status), false);
     };
-    let of_server = if let Some(rest) = bracketed(rest) {
+    // `upstream_status=404`, `urt="-"`
+    let mut named = logfmt::fields(rest);
+    if let Some(named) =
+        named.as_mut().filter(|named| named.has(Slot::OriginStatus) || named.has(Slot::Upstream))
+    {
+        let (of_server, is_own) = named.answer();
+        return (of_server.or((!is_own).then_some(status)), is_own);
+    }
+    let of_server = if let Some(of_server) = in_quotes(rest) {
+        Some(of_server)
+    } else if let Some(rest) = bracketed(rest) {
         // ingress-nginx: `489 0.013 [service] [] 10.0.0.9:8080 140 0.013 404 request-id`.
         let words: Vec<&[u8]> = rest.trim_ascii().split(|&byte| byte == b' ').collect();
         let address = words.first().copied();
@@ -44,9 +56,36 @@ pub(super) fn answer(tail: &[u8], status: u16) -> (Option<u16>, bool) {
     };
     match of_server {
         Some(b"-") => (None, true),
-        Some(text) => (super::fields::status(text).or(Some(status)), false),
+        Some(text) => (log_text::status(text).or(Some(status)), false),
         None => (Some(status), false),
     }
+}
+
+/// ` "203.0.113.7" "10.0.0.9:8080" "404" "0.012" "0.012"`: the server's address and status in quotes, a dash where none was
+/// asked, and then the times of the request and of the server.
+fn in_quotes(rest: &[u8]) -> Option<&[u8]> {
+    const MOST: usize = 12;
+    let (mut fields, mut rest) = (Vec::new(), rest);
+    while let Some((field, behind)) = rest.strip_prefix(b" ").and_then(quoted) {
+        fields.push(field);
+        rest = behind;
+        if fields.len() == MOST {
+            break;
+        }
+    }
+    let is_address = |field: &[u8]| field.contains(&b':') && client_address::within(field).is_some();
+    let asked =
+        fields.windows(2).find(|pair| is_address(pair[0]) && log_text::status(last(pair[1])).is_some());
+    let is_time = |field: &[u8]| {
+        field.contains(&b'.') && field.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
+    };
+    let is_own = |fields: &[&[u8]]| matches!(fields, [b"-", b"-", time, b"-"] if is_time(time));
+    asked.map(|pair| last(pair[1])).or_else(|| fields.windows(4).any(is_own).then_some(&b"-"[..]))
+}
+
+/// The last of the answers that nginx lists.
+fn last(answers: &[u8]) -> &[u8] {
+    answers.rsplit(|byte| matches!(byte, b',' | b':' | b' ')).next().unwrap_or_default()
 }
 
 /// ` 7 "-" "-" 3ms`: Traefik found no router.

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memmem};
 
-use super::combined::{quoted, unescape};
-use super::fields::{METHODS, host_of, status};
-use super::{api_404_body, delimited, logfmt};
+use super::fields::Slot;
+use super::{api_404_body, delimited, logfmt, plain_words};
+use crate::access_log::log_text::{METHODS, host_of, quoted, request_line, status, unescape};
 use crate::access_log::request::{ExtraFields, Request, RequestTarget};
 use crate::access_log::timestamp::{CLF_LENGTH, Timestamp, TimestampParser};
 
@@ -17,6 +17,7 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<R
         .or_else(|| squid(line))
         .or_else(|| render(line))
         .or_else(|| delimited::parse(line, clock))
+        .or_else(|| plain_words::parse(line, clock))
 }
 
 /// `[time] cache upstream-status status - GET https host "/path" [Client 203.0.113.7] [Length 61] … "agent" "referer"`;
@@ -67,7 +68,7 @@ fn nginx_error(line: &[u8]) -> Option<Request<'_>> {
         }
     };
     let client = field(b", client: ")?;
-    let (method, path) = super::combined::request_line(field(b", request: ")?);
+    let (method, path) = request_line(field(b", request: ")?);
     Some(Request {
         method: method.map(Cow::Borrowed),
         time: api_404_body::time(line),
@@ -117,12 +118,9 @@ fn render(line: &[u8]) -> Option<Request<'_>> {
         method: Some(Cow::Borrowed(method)),
         status: Some(answer),
         time: api_404_body::time(&line[..start]),
-        client: fields.text(super::fields::Slot::Client).map(text),
+        client: fields.text(Slot::Client).map(text),
         host: Some(&asked[..slash]).filter(|host| !host.is_empty()).map(Cow::Borrowed),
-        more: ExtraFields::Known {
-            user_agent: fields.text(super::fields::Slot::UserAgent).map(text),
-            router: None,
-        },
+        more: ExtraFields::Known { user_agent: fields.text(Slot::UserAgent).map(text), router: None },
         ..Request::new(RequestTarget::Path(Cow::Borrowed(&asked[slash..])))
     })
 }

@@ -3,6 +3,7 @@
 
 mod block;
 mod follow;
+mod text_lines;
 mod utf16;
 
 use std::fs::File;
@@ -17,16 +18,12 @@ use memchr::{memchr, memmem, memrchr};
 pub use self::block::{BLOCK, Block, LONGEST_LINE};
 use self::follow::{FollowedFile, FollowedPipe};
 use super::formats::columns::{ColumnHeader, FIELDS};
-use super::formats::json_documents::{JsonDocuments, is_document};
 use super::formats::{CONSOLE, KNOWN, record_time};
 use super::read_progress::ReadProgress;
 use super::timestamp::Timestamp;
 use crate::error::user_error;
 use crate::text::decompress::{self, Compression};
 use crate::text::escape::escape_control;
-
-/// How much of a text is looked at to tell what it is: more than any line of a log has.
-const HEAD: usize = LONGEST_LINE;
 
 /// A log, read from its beginning to its end.
 pub struct LogSource {
@@ -80,7 +77,8 @@ impl LogSource {
                 unpacked(progress.counting(Box::new(patient))).with_context(context)?
             }
         };
-        let reader = if follow && is_file { reader } else { text(reader).with_context(context)? };
+        let reader =
+            if follow && is_file { reader } else { text_lines::text_lines(reader).with_context(context)? };
         Ok(Self {
             name,
             reader,
@@ -107,7 +105,9 @@ impl LogSource {
                 self.is_new = false;
                 refuse_binary(block.bytes(), &self.name)?;
                 self.record = memmem::find(block.bytes(), CONSOLE).map(|_| None);
-                self.columns = memmem::find(block.bytes(), FIELDS).map(|_| None);
+                let first = block.bytes().split(|&byte| byte == b'\n').next().unwrap_or_default();
+                let table = ColumnHeader::parse_table(first).map(|columns| Some(Arc::new(columns)));
+                self.columns = table.or_else(|| memmem::find(block.bytes(), FIELDS).map(|_| None));
             }
             self.cut(block, is_end);
             if block.length > 0 {
@@ -195,87 +195,6 @@ impl LogSource {
 
 fn unpacked(bytes: impl Read + Send + 'static) -> io::Result<(Box<dyn Read + Send>, Compression)> {
     decompress::decompress_reader(BufReader::with_capacity(BLOCK / 4, bytes))
-}
-
-/// The lines of a text: of UTF-16 in UTF-8, of a document of JSON its records.
-fn text(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
-    let mut head = vec![0; HEAD];
-    let mut length = 0;
-    // A pipe may give few bytes at a time; its first line tells, unless it only opens a bracket.
-    let is_undecided = |head: &[u8]| {
-        memchr(b'\n', head).is_none()
-            || matches!(head.trim_ascii(), b"" | b"{" | b"[" | b"[{")
-            || head.len() < 4
-    };
-    while length < HEAD && is_undecided(&head[..length]) {
-        match reader.read(&mut head[length..]) {
-            Ok(0) => break,
-            Ok(count) => length += count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // It is told where it is read.
-            Err(error) => {
-                reader = Box::new(Failing(Some(error)));
-                break;
-            }
-        }
-    }
-    head.truncate(length);
-    let is_wide = utf16::is_wide(&head);
-    let plain = if is_wide {
-        utf16::decoded(&head)
-    } else {
-        head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&head).to_vec()
-    };
-    let whole: Box<dyn Read + Send> = match is_wide {
-        true => Box::new(utf16::Utf16Reader::new(io::Cursor::new(head).chain(reader))),
-        false => Box::new(io::Cursor::new(plain.clone()).chain(reader)),
-    };
-    Ok(if is_document(&plain) { Box::new(Taken::new(whole)) } else { whole })
-}
-
-/// Gives an error that came while the head of a text was looked at.
-struct Failing(Option<io::Error>);
-
-impl Read for Failing {
-    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        self.0.take().map_or(Ok(0), Err)
-    }
-}
-
-/// A document, taken apart into lines as it is read.
-struct Taken {
-    reader: Box<dyn Read + Send>,
-    records: JsonDocuments,
-    lines: Vec<u8>,
-    given: usize,
-    has_ended: bool,
-}
-
-impl Taken {
-    fn new(reader: Box<dyn Read + Send>) -> Self {
-        Self { reader, records: JsonDocuments::default(), lines: Vec::new(), given: 0, has_ended: false }
-    }
-}
-
-impl Read for Taken {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut piece = [0; 8192];
-        while self.given == self.lines.len() && !self.has_ended {
-            self.lines.clear();
-            self.given = 0;
-            match self.reader.read(&mut piece)? {
-                0 => {
-                    self.records.flush_incomplete(&mut self.lines);
-                    self.has_ended = true;
-                }
-                count => self.records.feed(&piece[..count], &mut self.lines),
-            }
-        }
-        let count = buffer.len().min(self.lines.len() - self.given);
-        buffer[..count].copy_from_slice(&self.lines[self.given..self.given + count]);
-        self.given += count;
-        Ok(count)
-    }
 }
 
 fn refuse_binary(head: &[u8], name: &str) -> Result<()> {

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use crate::access_log::formats::columns::LogTemplate;
+use crate::access_log::formats::log_template::LogTemplate;
 use crate::access_log::read_progress::ReadProgress;
 use crate::access_log::{self, LogFindings, ReadOptions};
 use crate::cli::{self, GlobalOptions, LogFormat, OutputFormat};

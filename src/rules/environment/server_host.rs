@@ -122,7 +122,8 @@ pub(super) const RULES: &[RuleEntry] = &[
         severity: Error,
         summary: "the volume was written by another major version of PostgreSQL",
         why: "The image's tag changed, postgres:latest for example, and the new server cannot read the old files (\"database files \
-              are incompatible with server\"). They are unharmed as long as nothing is forced.",
+              are incompatible with server\"). From 18 on the image also keeps them in another directory, and refuses a volume at the \
+              old one. They are unharmed as long as nothing is forced.",
         next: "Put the old major version back into the compose file, dump with pg_dump, start the new version on an empty volume, and \
                restore. Name the major version in the image's tag from then on.",
         sqlstate: "",
@@ -130,7 +131,10 @@ pub(super) const RULES: &[RuleEntry] = &[
             "database files are incompatible with server",
             "The data directory was initialized by PostgreSQL version",
         ],
-        answers: &["message=files-of-other-version"],
+        answers: &[
+            "message=files-of-other-version",
+            r#"text="in 18+, these Docker images are configured to store database data""#,
+        ],
     },
     RuleEntry {
         code: "EVO729",

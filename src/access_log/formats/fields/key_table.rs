@@ -3,7 +3,34 @@
 //! Sources: the documentation of nginx, Traefik, Caddy, HAProxy, Envoy, Istio, Kong, APISIX, Cloudflare, Fastly, AWS,
 //! Google Cloud, Azure, Railway, Vercel, IIS, ECS, HAR, pino, morgan and Heroku, and what people commonly choose.
 
-use super::Slot;
+/// What is wanted of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::access_log::formats) enum Slot {
+    Method,
+    Path,
+    /// The query, where the path lacks it.
+    Query,
+    /// nginx's `$request`: verb, path and version in one.
+    RequestLine,
+    Status,
+    /// What the server behind the proxy answered; nothing or 0 where none was asked.
+    OriginStatus,
+    /// The server behind the proxy; nothing where none was asked.
+    Upstream,
+    /// Google's words for who made the answer.
+    StatusDetails,
+    Time,
+    /// The day, where the time's own field has only the clock.
+    Date,
+    Client,
+    UserAgent,
+    Host,
+    Router,
+    /// Another log's line inside an object, as Docker's `json-file` driver writes it.
+    Line,
+    /// What the lines of one request have in common.
+    Id,
+}
 
 /// A place in nested objects, as far as it says what its keys mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +53,10 @@ pub(in crate::access_log::formats) enum Place {
     Agent,
     /// `server`, whose address may be the name that was called.
     Server,
+    /// A list of pairs of names and values, that mean what keys beside it mean.
+    Pairs,
+    /// OpenTelemetry's body: a line, or what somebody sent.
+    Body,
     /// What tells nothing of a request: labels, files, the server behind.
     Ignored,
 }
@@ -55,20 +86,32 @@ impl Key {
     }
 }
 
+/// The place that the name of a list of pairs leads to, as Render and OpenTelemetry have them.
+pub(in crate::access_log::formats) fn within_list(place: Place, key: &Key) -> Place {
+    match (place, key.text()) {
+        (Place::Top | Place::Nested, b"labels" | b"attributes" | b"tags") => Place::Pairs,
+        _ => within(place, key),
+    }
+}
+
 /// The place that a key leads to.
 pub(in crate::access_log::formats) fn within(place: Place, key: &Key) -> Place {
-    use Place::{Agent, Client, Headers, Ignored, Nested, Request, Response, Server, Top, Url};
+    use Place::{Agent, Body, Client, Headers, Ignored, Nested, Pairs, Request, Response, Server, Top, Url};
     match (place, key.text()) {
         (Ignored, _) => Ignored,
-        (Response | Headers | Client | Agent | Server, _) => Ignored,
+        (Response | Headers | Client | Agent | Server | Body, _) => Ignored,
+        (Top | Nested, b"body") => Body,
+        (Top, b"proxy") => Request,
         (_, b"request" | b"req" | b"httprequest" | b"clientrequest" | b"requestinfo") => Request,
         (_, b"response" | b"res" | b"resp" | b"httpresponse" | b"responseinfo") => Response,
-        (Top | Nested | Request, b"headers" | b"header" | b"requestheaders" | b"reqheaders") => Headers,
+        (Top | Nested | Pairs | Request, b"headers" | b"header" | b"requestheaders" | b"reqheaders") => {
+            Headers
+        }
         (_, b"url") => Url,
-        (Top | Nested, b"server") => Server,
+        (Top | Nested | Pairs, b"server") => Server,
         (_, b"server") => Ignored,
-        (Top | Nested | Request, b"source" | b"client" | b"remote") => Client,
-        (Top | Nested | Request, b"useragent") => Agent,
+        (Top | Nested | Pairs | Request, b"source" | b"client" | b"remote") => Client,
+        (Top | Nested | Pairs | Request, b"useragent") => Agent,
         (
             _,
             b"file" | b"tls" | b"labels" | b"kubernetes" | b"container" | b"docker" | b"agent" | b"ecs"
@@ -88,15 +131,35 @@ pub(in crate::access_log::formats) fn within(place: Place, key: &Key) -> Place {
         }
         (Url, _) => Ignored,
         (Request, _) => Request,
-        (Top | Nested, _) => Nested,
+        (Top | Nested | Pairs, _) => Nested,
     }
+}
+
+/// The place that the parts of a dotted key but its last lead to, and the last part.
+pub(in crate::access_log::formats) fn last_part(place: Place, key: &[u8]) -> Option<(Place, Key)> {
+    let mut place = place;
+    let mut parts = key.split(|byte| matches!(byte, b'.' | b'>')).peekable();
+    while let Some(part) = parts.next() {
+        let part = Key::of(part)?;
+        if parts.peek().is_none() {
+            return Some((place, part));
+        }
+        place = within(place, &part);
+    }
+    None
+}
+
+/// What a key with or without dots holds.
+pub(in crate::access_log::formats) fn meaning_of(place: Place, key: &[u8]) -> Option<(Slot, u8)> {
+    let (place, key) = last_part(place, key)?;
+    meaning(place, &key)
 }
 
 /// What a key holds, and how far it stands behind other keys for the same.
 pub(in crate::access_log::formats) fn meaning(place: Place, key: &Key) -> Option<(Slot, u8)> {
     let key = key.text();
     let (slot, rank) = match place {
-        Place::Top | Place::Nested | Place::Request => general(place, key)?,
+        Place::Top | Place::Nested | Place::Pairs | Place::Request => general(place, key)?,
         Place::Response => match key {
             b"status" | b"statuscode" => (Slot::Status, 1),
             b"code" => (Slot::Status, 0),
@@ -118,7 +181,7 @@ pub(in crate::access_log::formats) fn meaning(place: Place, key: &Key) -> Option
         },
         Place::Client => match key {
             b"ip" => (Slot::Client, 1),
-            b"address" => (Slot::Client, 2),
+            b"address" | b"addr" => (Slot::Client, 2),
             _ => return None,
         },
         Place::Server => match key {
@@ -129,9 +192,13 @@ pub(in crate::access_log::formats) fn meaning(place: Place, key: &Key) -> Option
             b"original" => (Slot::UserAgent, 0),
             _ => return None,
         },
+        Place::Body => match key {
+            b"stringvalue" => (Slot::Line, 3),
+            _ => return None,
+        },
         Place::Ignored => return None,
     };
-    let penalty = u8::from(place == Place::Nested);
+    let penalty = u8::from(matches!(place, Place::Nested | Place::Pairs));
     Some((slot, rank * 2 + penalty))
 }
 
@@ -140,7 +207,7 @@ fn general(place: Place, key: &[u8]) -> Option<(Slot, u8)> {
     let in_request = place == Place::Request;
     Some(match key {
         b"requestmethod" | b"clientrequestmethod" => (Slot::Method, 0),
-        b"httpmethod" | b"httprequestmethod" | b"csmethod" | b"reqmethod" | b"requestverb" => (Slot::Method, 1),
+        b"httpmethod" | b"clientrequesthttpmethodname" | b"httprequestmethod" | b"csmethod" | b"reqmethod" | b"requestverb" => (Slot::Method, 1),
         b"method" | b"verb" | b"httpverb" => (Slot::Method, 2),
 
         // The path with its query.
@@ -155,14 +222,17 @@ fn general(place: Place, key: &[u8]) -> Option<(Slot, u8)> {
         b"url" | b"target" => (Slot::Path, 4),
         // The path alone, and nginx's $uri, which is decoded.
         b"uri" => (Slot::Path, 5),
-        b"path" | b"uripath" | b"csuristem" | b"clientrequestpath" | b"urlpath" | b"requestpath" | b"reqpath" | b"httppath"
+        b"path" if in_request => (Slot::Path, 5),
+        b"path" | b"uripath" | b"csuristem" | b"clientrequestpath" | b"urlpath" | b"requestpath" | b"reqpath" | b"httppath" | b"rawpath"
             => (Slot::Path, 6),
         b"query" | b"querystring" | b"args" | b"requestquery" | b"csuriquery" | b"urlquery" | b"queryparams"
-        | b"httpquery" | b"requestargs" => (Slot::Query, 1),
+        | b"httpquery" | b"requestargs" | b"rawquerystring" | b"clientrequestquery" => (Slot::Query, 1),
 
         b"originstatus" | b"originresponsestatus" | b"upstreamstatus" | b"targetstatuscode" | b"upstreamresponsestatus"
         | b"upstreamstatuscode" | b"serverstatus" | b"backendstatuscode" => (Slot::OriginStatus, 0),
         b"upstreamaddr" | b"upstreamhost" | b"upstreamaddress" => (Slot::Upstream, 0),
+        // Without a server there is no time that it took.
+        b"upstreamresponsetime" | b"urt" => (Slot::Upstream, 3),
         b"statusdetails" => (Slot::StatusDetails, 0),
         b"downstreamstatus" | b"edgeresponsestatus" | b"responsestatus" | b"responsestatuscode" | b"httpresponsestatuscode"
             => (Slot::Status, 0),
@@ -176,11 +246,12 @@ fn general(place: Place, key: &[u8]) -> Option<(Slot, u8)> {
         b"startutc" => (Slot::Time, 0),
         b"timeiso8601" | b"starttime" | b"startts" | b"requesttimestamp" | b"edgestarttimestamp" | b"starteddatetime"
         | b"eventtimestamp" => (Slot::Time, 1),
-        b"time" | b"ts" | b"timestamp" => (Slot::Time, 2),
+        b"time" | b"ts" | b"timestamp" | b"timeunixnano" | b"reqtimesec" => (Slot::Time, 2),
         b"timelocal" | b"acceptdate" | b"requesttime" | b"msec" | b"datetime" | b"startedat" | b"logtime" | b"eventtime"
         | b"dt" | b"t" | b"asctime" | b"startlocal" | b"timelogged" => (Slot::Time, 3),
         b"time64" | b"timegenerated" | b"receivedat" | b"receivetimestamp" | b"ingestiontime" | b"requesttimeepoch"
-        | b"realtimetimestamp" | b"sourcerealtimetimestamp" | b"date" => (Slot::Time, 5),
+        | b"realtimetimestamp" | b"sourcerealtimetimestamp" => (Slot::Time, 5),
+        b"date" => (Slot::Time, 6),
 
         b"clienthost" => (Slot::Client, 0),
         b"clientip" | b"cip" | b"clientaddress" | b"clientipaddress" | b"realip" | b"srcip" | b"sourceip"
@@ -197,7 +268,7 @@ fn general(place: Place, key: &[u8]) -> Option<(Slot, u8)> {
         b"useragent" | b"clientua" | b"ua" | b"httprequestuseragent" => (Slot::UserAgent, 1),
         b"agent" | b"browser" => (Slot::UserAgent, 3),
 
-        b"requesthost" | b"httphost" | b"xhostheader" | b"clientrequesthost" | b"cshost" | b"authority"
+        b"requesthost" | b"httphost" | b"xhostheader" | b"clientrequesthost" | b"clientrequesthttphost" | b"cshost" | b"authority"
         | b"requestheaderhost" | b"originalhost" => (Slot::Host, 0),
         b"vhost" | b"virtualhost" | b"xforwardedhost" | b"domain" | b"domainname" => (Slot::Host, 1),
         b"host" => (Slot::Host, 2),
@@ -208,8 +279,10 @@ fn general(place: Place, key: &[u8]) -> Option<(Slot, u8)> {
         // What two lines of one request have in common.
         b"reqid" | b"requestid" | b"correlationid" => (Slot::Id, 0),
 
+        b"m" => (Slot::Line, 2),
         b"log" | b"line" | b"textpayload" | b"logmessage" | b"shortmessage" | b"fullmessage" => (Slot::Line, 1),
         b"message" | b"msg" | b"raw" | b"rawlog" | b"logline" | b"original" => (Slot::Line, 2),
+        b"properties" => (Slot::Line, 3),
         b"body" | b"content" | b"text" | b"event" | b"data" | b"logentry" | b"payload" | b"value" | b"stringvalue" => (Slot::Line, 3),
         _ => return None,
     })

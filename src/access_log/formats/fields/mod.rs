@@ -4,44 +4,15 @@ mod key_table;
 
 use std::borrow::Cow;
 
-pub(super) use self::key_table::{Key, Place, meaning, within};
+use percent_encoding::percent_decode;
+
+pub(super) use self::key_table::{Key, Place, Slot, last_part, meaning, meaning_of, within, within_list};
 use super::client_address;
-use super::combined;
+use crate::access_log::log_text::{METHODS, host_of, request_line, status};
 use crate::access_log::request::{ExtraFields, Request, RequestTarget};
 use crate::access_log::timestamp::{Timestamp, TimestampParser};
 
-/// What is wanted of a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Slot {
-    Method,
-    Path,
-    /// The query, where the path lacks it.
-    Query,
-    /// nginx's `$request`: verb, path and version in one.
-    RequestLine,
-    Status,
-    /// What the server behind the proxy answered; nothing or 0 where none was asked.
-    OriginStatus,
-    /// The server behind the proxy; nothing where none was asked.
-    Upstream,
-    /// Google's words for who made the answer.
-    StatusDetails,
-    Time,
-    Client,
-    UserAgent,
-    Host,
-    Router,
-    /// Another log's line inside an object, as Docker's `json-file` driver writes it.
-    Line,
-    /// What the lines of one request have in common.
-    Id,
-}
-
 const SLOTS: usize = Slot::Id as usize + 1;
-
-/// The verbs of HTTP that a log may hold.
-pub(super) const METHODS: [&[u8]; 9] =
-    [b"GET", b"POST", b"PUT", b"PATCH", b"DELETE", b"HEAD", b"OPTIONS", b"TRACE", b"CONNECT"];
 
 /// A field's value, as far as it can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +43,9 @@ impl<'l> FieldValue<'l> {
     }
 }
 
+/// The rank of an address that stands in a request's headers.
+const PASSED_ON: u8 = 16;
+
 /// The values found in one line.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Fields<'l>([Option<(u8, FieldValue<'l>)>; SLOTS]);
@@ -82,6 +56,8 @@ impl<'l> Fields<'l> {
         // Some write the path alone where others write the line of the request.
         let is_path_alone = slot == Slot::RequestLine && is_path(value.bytes());
         let (slot, rank) = if is_path_alone { (Slot::Path, rank + 6) } else { (slot, rank) };
+        let is_day = slot == Slot::Time && is_day(value.bytes());
+        let slot = if is_day { Slot::Date } else { slot };
         let may_be = match slot {
             Slot::OriginStatus | Slot::Upstream => true,
             _ if !value.is_said() => false,
@@ -95,6 +71,9 @@ impl<'l> Fields<'l> {
             Slot::Line => value.bytes().len() > 12,
             _ => true,
         };
+        // Behind a proxy the client's own address is what the proxy passed on.
+        let is_proxy = slot == Slot::Client && rank < PASSED_ON && client_address::is_inner(value.bytes());
+        let rank = if is_proxy { rank + PASSED_ON } else { rank };
         // Of two paths, the one with its query.
         let has_query = slot == Slot::Path && memchr::memchr(b'?', value.bytes()).is_some();
         let rank = if has_query { rank.saturating_sub(4) } else { rank };
@@ -116,8 +95,13 @@ impl<'l> Fields<'l> {
 
     /// Whether there is a path, a status and a client, so that nothing more has to be looked for.
     pub fn are_enough(&self) -> bool {
-        let has = |slot: Slot| self.0[slot as usize].is_some();
-        has(Slot::Path) && has(Slot::Client) && (has(Slot::Status) || has(Slot::OriginStatus))
+        let has_answer = self.has(Slot::Status) || self.has(Slot::OriginStatus);
+        self.has(Slot::Path) && self.has(Slot::Client) && has_answer
+    }
+
+    /// Whether there is such a field.
+    pub fn has(&self, slot: Slot) -> bool {
+        self.0[slot as usize].is_some()
     }
 
     fn rank(&self, slot: Slot) -> Option<u8> {
@@ -126,7 +110,15 @@ impl<'l> Fields<'l> {
 
     /// When, by the field for it.
     pub fn time(&mut self, clock: &mut TimestampParser) -> Option<Timestamp> {
-        self.take(Slot::Time).and_then(|value| time(&value, clock))
+        let value = self.take(Slot::Time)?;
+        // CloudFront and others write the date in a field of its own.
+        match self.take(Slot::Date) {
+            Some(date) if value.bytes().get(2) == Some(&b':') => {
+                let moment = [date.bytes(), b"T", value.bytes()].concat();
+                time(&FieldValue::Text(moment.into()), clock)
+            }
+            _ => time(&value, clock),
+        }
     }
 
     /// The request that the fields make.
@@ -141,7 +133,7 @@ impl<'l> Fields<'l> {
             let path = self.text(Slot::Path)?;
             let method = self.text(Slot::Method);
             let of_line = || self.0[Slot::RequestLine as usize].as_ref().map(|(_, line)| line.bytes());
-            let own = |line: &[u8]| combined::request_line(line).0.map(|method| Cow::Owned(method.to_vec()));
+            let own = |line: &[u8]| request_line(line).0.map(|method| Cow::Owned(method.to_vec()));
             (method.or_else(|| of_line().and_then(own)), path)
         };
         let path = match self.text(Slot::Query) {
@@ -166,7 +158,7 @@ impl<'l> Fields<'l> {
             client,
             host,
             more: ExtraFields::Known {
-                user_agent: self.text(Slot::UserAgent),
+                user_agent: self.text(Slot::UserAgent).map(decoded),
                 router: self.text(Slot::Router),
             },
             ..Request::new(RequestTarget::Path(path))
@@ -179,7 +171,7 @@ impl<'l> Fields<'l> {
     }
 
     /// What the API answered, and whether the proxy answered in its place, which says nothing of a name.
-    fn answer(&mut self) -> (Option<u16>, bool) {
+    pub fn answer(&mut self) -> (Option<u16>, bool) {
         let origin = self.take(Slot::OriginStatus);
         let upstream = self.take(Slot::Upstream);
         let details = self.text(Slot::StatusDetails);
@@ -205,22 +197,30 @@ impl<'l> Fields<'l> {
     }
 }
 
+/// An agent as the client sent it: CloudFront and Akamai write a space in it as `%20`, or `%2520`.
+fn decoded(agent: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    let is_encoded = memchr::memchr(b' ', &agent).is_none() && memchr::memchr(b'%', &agent).is_some();
+    if !is_encoded {
+        return agent;
+    }
+    let once: Vec<u8> = percent_decode(&agent).collect();
+    let is_twice = memchr::memchr(b' ', &once).is_none() && memchr::memchr(b'%', &once).is_some();
+    Cow::Owned(if is_twice { percent_decode(&once).collect() } else { once })
+}
+
 /// Whether a text may be a path or an address with one.
 fn is_path(text: &[u8]) -> bool {
     text.starts_with(b"/") || text.starts_with(b"http://") || text.starts_with(b"https://")
 }
 
 fn is_request_line(text: &[u8]) -> bool {
-    let (method, path) = combined::request_line(text);
+    let (method, path) = request_line(text);
     method.is_some_and(|method| METHODS.contains(&method)) && is_path(path)
 }
 
-/// `404`, `404.0`, `404 Not Found`.
-pub(super) fn status(text: &[u8]) -> Option<u16> {
-    let &[hundreds @ b'1'..=b'5', tens, ones, ref rest @ ..] = text else { return None };
-    let ends = matches!(rest, [] | [b' ', ..] | [b'.', b'0', ..]);
-    (ends && tens.is_ascii_digit() && ones.is_ascii_digit())
-        .then(|| [hundreds, tens, ones].into_iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')))
+/// `2026-11-21`
+fn is_day(text: &[u8]) -> bool {
+    text.len() == 10 && text[4] == b'-' && text[7] == b'-'
 }
 
 /// A duration in seconds or milliseconds is no moment.
@@ -249,26 +249,14 @@ fn bare_address(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     }
 }
 
-/// Host of an address in absolute form.
-pub(super) fn host_of(path: &[u8]) -> Option<&[u8]> {
-    let rest = path.strip_prefix(b"https://").or_else(|| path.strip_prefix(b"http://"))?;
-    let host = &rest[..rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len())];
-    Some(without_port(host)).filter(|host| !host.is_empty())
-}
-
-/// A host without the port that is meant where none is named.
-pub(super) fn without_port(host: &[u8]) -> &[u8] {
-    host.strip_suffix(b":443").or_else(|| host.strip_suffix(b":80")).unwrap_or(host)
-}
-
 fn split(line: Cow<'_, [u8]>) -> (Option<Cow<'_, [u8]>>, Cow<'_, [u8]>) {
     match line {
         Cow::Borrowed(line) => {
-            let (method, path) = combined::request_line(line);
+            let (method, path) = request_line(line);
             (method.map(Cow::Borrowed), Cow::Borrowed(path))
         }
         Cow::Owned(line) => {
-            let (method, path) = combined::request_line(&line);
+            let (method, path) = request_line(&line);
             (method.map(|method| Cow::Owned(method.to_vec())), Cow::Owned(path.to_vec()))
         }
     }
@@ -278,7 +266,10 @@ fn split(line: Cow<'_, [u8]>) -> (Option<Cow<'_, [u8]>>, Cow<'_, [u8]>) {
 pub(super) fn time(value: &FieldValue<'_>, clock: &mut TimestampParser) -> Option<Timestamp> {
     let seconds = |text: &[u8]| Timestamp::from_unix(str::from_utf8(text).ok()?.parse().ok()?);
     match value {
-        FieldValue::Text(text) => clock.iso(text).or_else(|| clock.clf(text)).or_else(|| seconds(text)),
+        FieldValue::Text(text) => {
+            let text = text.strip_prefix(b"[").and_then(|text| text.strip_suffix(b"]")).unwrap_or(text);
+            clock.iso(text).or_else(|| clock.clf(text)).or_else(|| seconds(text))
+        }
         FieldValue::Number(number) => seconds(number),
         FieldValue::Nothing => None,
     }

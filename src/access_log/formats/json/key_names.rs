@@ -1,6 +1,6 @@
 //! Two ways to tell what a key means: by exact names, for the programs whose logs are the largest, and by any usual name.
 
-use crate::access_log::formats::fields::{self, Key, Slot};
+use crate::access_log::formats::fields::{self, Slot};
 
 /// Tells what keys mean.
 pub(super) trait KeyNames {
@@ -13,7 +13,7 @@ pub(super) trait KeyNames {
     fn meaning(place: Self::Place, key: &[u8]) -> Option<(Slot, u8)>;
 
     /// The place that a key leads to, where there is anything in it.
-    fn within(place: Self::Place, key: &[u8]) -> Option<Self::Place>;
+    fn within(place: Self::Place, key: &[u8], is_list: bool) -> Option<Self::Place>;
 
     /// Whether objects in a list there are pairs of a name and a value.
     fn holds_pairs(place: Self::Place) -> bool;
@@ -54,6 +54,7 @@ impl KeyNames for ExactNames {
             (Top, b"ClientHost" | b"ClientIP") | (Request, b"client_ip") => (Slot::Client, 0),
             (Top, b"http_x_forwarded_for") => (Slot::Client, 2),
             (Request, b"remote_ip") => (Slot::Client, 3),
+            (Headers, b"X-Forwarded-For") => (Slot::Client, 8),
             (Top, b"remote_addr" | b"ClientAddr") => (Slot::Client, 4),
             (Top, b"request_User-Agent" | b"ClientRequestUserAgent" | b"http_user_agent") | (Headers, b"User-Agent")
                 => (Slot::UserAgent, 0),
@@ -64,7 +65,7 @@ impl KeyNames for ExactNames {
         })
     }
 
-    fn within(place: Exactly, key: &[u8]) -> Option<Exactly> {
+    fn within(place: Exactly, key: &[u8], _is_list: bool) -> Option<Exactly> {
         match (place, key) {
             (Exactly::Top, b"request") => Some(Exactly::Request),
             (Exactly::Request, b"headers") => Some(Exactly::Headers),
@@ -80,41 +81,25 @@ impl KeyNames for ExactNames {
 /// Any usual name, in any usual place.
 pub(super) struct UsualNames;
 
-impl UsualNames {
-    /// The place that the parts of a dotted key but its last lead to, and the last part.
-    fn place_of(place: fields::Place, key: &[u8]) -> Option<(fields::Place, Key)> {
-        let mut place = place;
-        let mut parts = key.split(|byte| matches!(byte, b'.' | b'>')).peekable();
-        while let Some(part) = parts.next() {
-            let part = Key::of(part)?;
-            if parts.peek().is_none() {
-                return Some((place, part));
-            }
-            place = fields::within(place, &part);
-        }
-        None
-    }
-}
-
 impl KeyNames for UsualNames {
     type Place = fields::Place;
     const TOP: fields::Place = fields::Place::Top;
 
     fn meaning(place: fields::Place, key: &[u8]) -> Option<(Slot, u8)> {
-        let (place, key) = Self::place_of(place, key)?;
-        fields::meaning(place, &key)
+        fields::meaning_of(place, key)
     }
 
-    fn within(place: fields::Place, key: &[u8]) -> Option<fields::Place> {
+    fn within(place: fields::Place, key: &[u8], is_list: bool) -> Option<fields::Place> {
         // Elasticsearch's document, not where a request came from.
         if key == b"_source" {
             return Some(fields::Place::Nested);
         }
-        let (place, key) = Self::place_of(place, key)?;
-        Some(fields::within(place, &key)).filter(|place| *place != fields::Place::Ignored)
+        let (place, key) = fields::last_part(place, key)?;
+        let leads = if is_list { fields::within_list } else { fields::within };
+        Some(leads(place, &key)).filter(|place| *place != fields::Place::Ignored)
     }
 
     fn holds_pairs(place: fields::Place) -> bool {
-        place == fields::Place::Headers
+        matches!(place, fields::Place::Headers | fields::Place::Pairs)
     }
 }

@@ -72,8 +72,9 @@ impl<'l, N: KeyNames> Cursor<'l, N> {
                 self.half_of_pair(place, named, key, deeper)?;
             } else {
                 let wanted = place.and_then(|place| N::meaning(place, key));
-                let is_nested = matches!(self.line.get(self.at), Some(b'{' | b'['));
-                let within = place.filter(|_| is_nested).and_then(|place| N::within(place, key));
+                let first = self.line.get(self.at);
+                let (is_nested, is_list) = (matches!(first, Some(b'{' | b'[')), first == Some(&b'['));
+                let within = place.filter(|_| is_nested).and_then(|place| N::within(place, key, is_list));
                 self.value(wanted, within, deeper)?;
             }
             self.space();
@@ -97,7 +98,8 @@ impl<'l, N: KeyNames> Cursor<'l, N> {
                 self.pair = Some((place, N::meaning(place, name)));
                 Some(())
             }
-            b"value" => self.value(named, None, deeper),
+            // OpenTelemetry says of which type a value is.
+            b"value" | b"stringValue" | b"intValue" => self.value(named, None, deeper),
             _ => self.value(None, None, deeper),
         }
     }
@@ -225,12 +227,16 @@ fn add<N: KeyNames>(fields: &mut Fields<'static>, place: N::Place, json: &Json) 
         {
             fields.insert(wanted, value);
         }
-        if let Some(place) = N::within(place, key.as_bytes()) {
+        if let Some(place) = N::within(place, key.as_bytes(), value.is_array()) {
             match value {
                 Json::Object(_) => add::<N>(fields, place, value),
                 Json::Array(pairs) if N::holds_pairs(place) => pairs.iter().for_each(|pair| {
-                    let half = |keys: [&str; 2]| keys.into_iter().find_map(|key| pair.get(key)?.as_str());
-                    if let (Some(name), Some(value)) = (half(["name", "key"]), half(["value", "value"]))
+                    let typed = |value: &Json| {
+                        ["stringValue", "intValue"].iter().find_map(|of| value.get(of).cloned())
+                    };
+                    let name = ["name", "key"].iter().find_map(|key| pair.get(key)?.as_str());
+                    let value = pair.get("value").map(|value| typed(value).unwrap_or_else(|| value.clone()));
+                    if let (Some(name), Some(value)) = (name, value.as_ref().and_then(Json::as_str))
                         && let Some(wanted) = N::meaning(place, name.as_bytes())
                     {
                         fields.insert(wanted, FieldValue::Text(Cow::Owned(value.as_bytes().to_vec())));

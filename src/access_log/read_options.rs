@@ -1,0 +1,22 @@
+//! How logs are read.
+
+use std::sync::Arc;
+
+use super::formats::LineFormat;
+use super::read_progress::ReadProgress;
+
+/// How to read logs.
+pub struct ReadOptions<'o> {
+    /// The only kind of line to read.
+    pub format: LineFormat,
+    /// Whether files are read on as they grow.
+    pub follow: bool,
+    /// Whether these are told as JSON.
+    pub is_json: bool,
+    /// Whether clients and phone numbers are replaced by pseudonyms.
+    pub is_redacted: bool,
+    /// How far it is, and when to stop.
+    pub progress: &'o Arc<ReadProgress>,
+    /// Told of every wrong thing, once for each client, when it is first seen.
+    pub told: Option<&'o (dyn Fn(&str) + Sync)>,
+}
