@@ -270,6 +270,7 @@ impl FixExecution<'_> {
             after_commit: steps.later.iter().map(|later| later.sql.clone()).collect(),
             schema_diff: schema_diff::unified_diff(&before, &after),
             row_diff,
+            left_rows: Vec::new(),
             locks: Vec::new(),
             timing,
             base: base_ddl(&before, tables),

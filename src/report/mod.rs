@@ -14,7 +14,7 @@ use crate::evolution::release::MigrationHistory;
 use crate::exit_code::Exit;
 use crate::output_file::FileAccess;
 use crate::repair::ledger::AppliedRun;
-use crate::repair::plan::FixPlan;
+use crate::repair::plan::{BatchTime, FixPlan};
 use crate::repair::prune::{LedgerStorage, PrunePlan};
 use crate::rules::baseline::Baseline;
 use crate::rules::finding::{CheckReport, Finding, Summary};
@@ -240,6 +240,9 @@ pub struct RunInfo {
     pub id: Option<i64>,
     /// Whether it was committed.
     pub applied: bool,
+    /// The transactions in which a series of batches is undone, the newest run first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub batches: Vec<BatchTime>,
 }
 
 impl Report {

@@ -196,6 +196,9 @@ fn undone(runs: &[AppliedRun]) -> String {
 /// Whether and when a run was undone, or why it cannot be.
 pub(super) fn ended(run: &AppliedRun) -> String {
     match (&run.undone_at, &run.closed_at) {
+        (Some(undone), _) if run.keeps_left_rows() => {
+            format!("{undone}, without {}", pluralize(run.quarantined, "row"))
+        }
         (Some(undone), _) => undone.clone(),
         (None, Some(closed)) if run.pruned_at.is_some() => format!("pruned {closed}"),
         (None, Some(closed)) => format!("closed {closed}"),
