@@ -190,7 +190,7 @@ impl Undo<'_> {
                 told.join("\n    ")
             ),
             format!(
-                "evodoctor undo {} --apply --allow {}{} undoes the rest; these rows stay in the quarantine",
+                "undo the rest: evodoctor undo {} --apply --allow {}{}; these rows stay in the quarantine",
                 self.number,
                 missing.join(","),
                 self.common.connection_arguments()

@@ -59,6 +59,10 @@ impl RowRestore<'_> {
             quarantine.record(connection, &entry.code, &entry.diff, &entry.relation).await?;
             position += 1;
         }
+        for relation in leaving.unused() {
+            let variables = Variables::default().sql("kept", Quarantine::name(relation));
+            run_file(connection, "sql/quarantine/drop.sql", &variables).await?;
+        }
         Ok(leaving.told)
     }
 

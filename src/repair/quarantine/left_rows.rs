@@ -125,9 +125,11 @@ impl Leaving {
     /// Tells what was left because of a link.
     pub fn tell(&mut self, link: &Link, source: &Source, row: &PgRow) -> Result<()> {
         let (keys, gone): (Vec<String>, Vec<String>) = (row.try_get("keys")?, row.try_get("gone")?);
-        let more = row.try_get::<i64, _>("gone_count")? - i64::try_from(gone.len())?;
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let reason = format!("{} {}{more} is gone", link.parent_table, gone.join(", "));
+        let all: i64 = row.try_get("gone_count")?;
+        let more = all - i64::try_from(gone.len())?;
+        let more = if more > 0 { format!(" and {} more", format_count(more)) } else { String::new() };
+        let verb = if all == 1 { "is" } else { "are" };
+        let reason = format!("{} {}{more} {verb} gone", link.parent_table, gone.join(", "));
         let count: i64 = row.try_get("count")?;
         let same = |known: &&mut LeftRows| {
             (&known.table, &known.columns, &known.reason) == (&source.table, &source.columns, &reason)
@@ -147,6 +149,13 @@ impl Leaving {
             }),
         }
         Ok(())
+    }
+
+    /// The tables that no row went into.
+    pub fn unused(&self) -> impl Iterator<Item = &String> {
+        self.relations
+            .values()
+            .filter(|relation| !self.entries.iter().any(|entry| entry.relation == **relation))
     }
 
     /// Notes rows of an entry for the list.
