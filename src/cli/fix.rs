@@ -97,6 +97,9 @@ pub struct UndoArgs {
     /// Commit instead of rolling back
     #[arg(long)]
     pub apply: bool,
+    /// Allow a hazard that the plan names: leaves-rows
+    #[arg(long, value_name = "HAZARD", value_delimiter = ',', value_parser = CompletionValues::Hazard, hide_possible_values = true)]
+    pub allow: Vec<String>,
     /// Lay the rows of the run out as tables of a new schema instead
     #[arg(long, value_name = "NAME")]
     pub into_schema: Option<String>,

@@ -104,7 +104,7 @@ async fn operate(
         None => format!("evodoctor credentials {again}{}", apply::apply_arguments(&rehearsal.fixes)),
     };
     let change = Change {
-        run: RunInfo { id, applied },
+        run: RunInfo { id, applied, batches: Vec::new() },
         fixes: rehearsal.fixes,
         plan_hash: rehearsal.plan_hash,
         next: vec![next],

@@ -223,7 +223,7 @@ fn report(
         next.extend(in_batches(&rehearsal.fixes, bound));
     }
     let change = Change {
-        run: RunInfo { id, applied },
+        run: RunInfo { id, applied, batches: Vec::new() },
         fixes: rehearsal.fixes,
         plan_hash: rehearsal.plan_hash,
         next,

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use super::shared::apply::{self, abandon, needs_consent, retry_on_lock_timeout};
 use super::shared::code_filter::{self, CodeFilter};
 use super::shared::connect::DatabaseContext;
+use super::shared::server_load::{PAUSE, wait_while_busy};
 use crate::checks::check::{Check, CheckScope, all_checks};
 use crate::checks::context::CheckContext;
 use crate::checks::detector::Detector;
@@ -28,15 +29,9 @@ use crate::repair::locks::LockRetry;
 use crate::repair::orphan_constraints::{ConstraintState, SavedConstraint};
 use crate::repair::plan::{DatabaseIdentity, FixPlan, plan_hash};
 use crate::repair::privileges;
-use crate::repair::quarantine::RowDiff;
 use crate::repair::row_changes::children_first;
 use crate::report::{Change, Detail, Report, RunInfo};
 use crate::rules::finding::{CheckReport, Finding};
-
-/// Between two batches, and between two looks at a busy server.
-const PAUSE: Duration = Duration::from_millis(50);
-
-const BUSY: Duration = Duration::from_secs(1);
 
 /// What is committed so far.
 #[derive(Debug, Default)]
@@ -57,23 +52,10 @@ impl CommittedBatches {
     /// Adds a batch to what the ones before it did.
     fn add(&mut self, run: i64, plan: FixPlan) {
         self.runs.push(run);
-        let mut news = Vec::new();
-        let Some(known) = self.fixes.first_mut() else { return self.fixes.push(plan) };
-        for rows in plan.row_diff {
-            let same = |known: &&mut RowDiff| {
-                (&known.table, known.action, &known.columns, &known.reason)
-                    == (&rows.table, rows.action, &rows.columns, &rows.reason)
-            };
-            match known.row_diff.iter_mut().find(same) {
-                Some(known) => known.count += rows.count,
-                None => news.push(rows),
-            }
+        match self.fixes.first_mut() {
+            Some(known) => known.add_batch(plan),
+            None => self.fixes.push(plan),
         }
-        known.row_diff.extend(news);
-        known.schema_diff.push_str(&plan.schema_diff);
-        known.statements.extend(plan.statements.into_iter().filter(|sql| sql.starts_with("ALTER")));
-        let hazards = plan.hazards.into_iter().filter(|hazard| !known.hazards.contains(hazard));
-        known.hazards.extend(hazards.collect::<Vec<_>>());
     }
 }
 
@@ -365,18 +347,6 @@ fn expect_consent(plan: &FixPlan, allowed: &[String]) -> Result<()> {
     ))
 }
 
-async fn wait_while_busy(connection: &mut sqlx::postgres::PgConnection) -> Result<()> {
-    let mut said = String::new();
-    while let Some(obstacle) = ServerLoad::read(connection).await?.busy_reason() {
-        if obstacle != said {
-            progress::notice(&format!("waiting: {obstacle}"));
-            said = obstacle;
-        }
-        tokio::time::sleep(BUSY).await;
-    }
-    Ok(())
-}
-
 fn report(opened: &DatabaseContext, plan: BatchPlan, done: CommittedBatches, args: &cli::FixArgs) -> Report {
     let mut fixes = done.fixes;
     let mut next = Vec::new();
@@ -389,7 +359,11 @@ fn report(opened: &DatabaseContext, plan: BatchPlan, done: CommittedBatches, arg
     }
     let subject = opened.change_target();
     let change = Change {
-        run: RunInfo { id: done.runs.last().copied(), applied: args.apply && !done.runs.is_empty() },
+        run: RunInfo {
+            id: done.runs.last().copied(),
+            applied: args.apply && !done.runs.is_empty(),
+            batches: Vec::new(),
+        },
         plan_hash: plan_hash(&DatabaseIdentity::from_server(&subject.server, &subject.schema), &fixes, &[]),
         fixes,
         next,
@@ -405,5 +379,8 @@ fn report(opened: &DatabaseContext, plan: BatchPlan, done: CommittedBatches, arg
 
 fn done_words(runs: &[i64]) -> String {
     let done = CommittedBatches { runs: runs.to_vec(), fixes: Vec::new() };
-    format!("{}; locks and statements are those of the first", done.words())
+    format!(
+        "{}; locks are those of the batch that held them longest, statements those of the first",
+        done.words()
+    )
 }

@@ -1,30 +1,46 @@
 //! `evodoctor undo`: rehearses the reversal of a run, and with `--apply` commits it.
 
+use std::cell::RefCell;
+
 use anyhow::Result;
 
-use super::shared::apply::{self, dry_run_with_retry};
+use super::shared::apply::{self, abandon, dry_run_with_retry, retry_on_lock_timeout};
+use super::shared::code_filter;
 use super::shared::connect::DatabaseContext;
+use super::shared::server_load::{PAUSE, wait_while_busy};
 use super::{fix_online, undo_kept};
 use crate::cli::{self, GlobalOptions, UndoRun};
 use crate::error::user_error;
 use crate::exit_code::Exit;
+use crate::progress;
+use crate::repair::change_target::ChangeTarget;
 use crate::repair::ledger::{self, AppliedRun};
 use crate::repair::locks::{self, LockRetry};
-use crate::repair::undo;
+use crate::repair::plan::{DatabaseIdentity, plan_hash};
+use crate::repair::undo::{self, UndoneRun, UndoneRuns};
 use crate::report::{Change, RunInfo};
+use crate::text::humanize::{format_duration, pluralize};
+
+/// What is asked for.
+struct Undo<'a> {
+    /// The run, or the first of a series of batches.
+    number: i64,
+    /// The runs that are reversed, the newest first.
+    numbers: Vec<i64>,
+    allowed: Vec<String>,
+    subject: ChangeTarget,
+    args: &'a cli::UndoArgs,
+    common: &'a GlobalOptions,
+}
 
 /// Rehearses, and applies where asked.
 ///
 /// # Errors
 /// When there is no such run, or rows no longer allow it: they are named, and nothing is changed.
 pub async fn run(args: &cli::UndoArgs, common: &GlobalOptions) -> Result<Exit> {
+    let allowed = code_filter::parse_hazards(&args.allow)?;
     let mut opened = DatabaseContext::connect_for_write(common, args.apply).await?;
-    let patience = || {
-        LockRetry::new(args.waiting.wait)
-            .dry_run(!args.apply)
-            .max_lock(args.lock_limit.limit_for(!args.apply))
-    };
-    let runs = read_runs(&mut opened, patience()).await?;
+    let runs = read_runs(&mut opened, patience(args)).await?;
     let number = chosen_run(&runs, args.run)?;
     if let Some(schema) = &args.into_schema {
         return undo_kept::into_schema(&mut opened, &runs, number, schema, args, common).await;
@@ -32,33 +48,188 @@ pub async fn run(args: &cli::UndoArgs, common: &GlobalOptions) -> Result<Exit> {
     if let Some(kept) = undo_kept::find(&opened, &runs, number)? {
         return undo_kept::run(&mut opened, number, &kept, args, common).await;
     }
-    let subject = opened.change_target();
+    let (numbers, subject) = (undo::runs_to_undo(&runs, number)?, opened.change_target());
     if args.apply {
         fix_online::drop_leftovers(&mut opened, &subject, number, args.waiting.wait).await?;
     }
-    let undone = dry_run_with_retry(&mut opened, &subject, patience(), async |connection, attempt| {
-        undo::dry_run_undo(connection, &subject, attempt, number).await
-    })
-    .await?;
-    let mut next = Vec::new();
-    if args.apply {
-        let is_it = |run: &AppliedRun| run.run == number && run.undone_at.is_some();
-        apply::commit_transaction(&mut opened, number, is_it).await?;
-        next.push("evodoctor check".to_owned());
-    } else {
-        apply::roll_back(&mut opened).await?;
-        next.push(format!("evodoctor undo {number} --apply"));
+    let asked = Undo { number, numbers, allowed, subject, args, common };
+    match asked.numbers.as_slice() {
+        [_] => asked.one(&mut opened).await,
+        _ if args.apply => asked.apply_series(&mut opened).await,
+        _ => asked.rehearse_series(&mut opened).await,
     }
-    let change = Change {
-        run: RunInfo { id: Some(undone.run.run), applied: args.apply },
-        fixes: undone.fixes,
-        plan_hash: undone.plan_hash,
-        next,
-        pending: Vec::new(),
-        left: Vec::new(),
-    };
-    apply::print_undo(&opened, change, common)?;
-    Ok(if args.apply { Exit::Clean } else { Exit::Findings })
+}
+
+fn patience(args: &cli::UndoArgs) -> LockRetry {
+    LockRetry::new(args.waiting.wait).dry_run(!args.apply).max_lock(args.lock_limit.limit_for(!args.apply))
+}
+
+impl Undo<'_> {
+    /// A run that stands alone.
+    async fn one(&self, opened: &mut DatabaseContext) -> Result<Exit> {
+        let (subject, numbers) = (&self.subject, &self.numbers);
+        let work = dry_run_with_retry(opened, subject, patience(self.args), async |connection, attempt| {
+            undo::undo_first(connection, subject, attempt, numbers).await
+        });
+        let mut undone = work.await?;
+        // Where nothing more of what was left can come back, there is nothing to do.
+        let is_over = undone.run.undone_at.is_some() && undone.rows() == 0;
+        let applied = self.args.apply && !is_over;
+        if applied {
+            if let Err(error) = self.expect_consent(&undone) {
+                apply::roll_back(opened).await?;
+                return Err(error);
+            }
+            commit(opened, &undone).await?;
+        } else {
+            apply::roll_back(opened).await?;
+        }
+        undone.end_locks();
+        let fixes = undone.fixes;
+        self.print(opened, UndoneRuns { fixes, batches: Vec::new() }, applied, is_over)
+    }
+
+    /// A series of batches, in one transaction that is rolled back.
+    async fn rehearse_series(&self, opened: &mut DatabaseContext) -> Result<Exit> {
+        let (subject, numbers) = (&self.subject, &self.numbers);
+        let work = dry_run_with_retry(opened, subject, patience(self.args), async |connection, attempt| {
+            undo::rehearse_series(connection, subject, attempt, numbers).await
+        });
+        let rehearsed = work.await?;
+        apply::roll_back(opened).await?;
+        let mut done = rehearsed.done;
+        done.add_counted(&rehearsed.counted);
+        done.note_times(rehearsed.total, false);
+        self.print(opened, done, false, false)
+    }
+
+    /// A series of batches, each in a transaction of its own.
+    async fn apply_series(&self, opened: &mut DatabaseContext) -> Result<Exit> {
+        let done = RefCell::new(UndoneRuns::default());
+        let ended = {
+            let work = self.undo_each(opened, &done);
+            tokio::select! {
+                ended = work => ended,
+                _ = tokio::signal::ctrl_c() => Err(user_error(
+                    "interrupted; the run that was being undone is rolled back",
+                    "the same command goes on with what is left; evodoctor history lists the runs",
+                )),
+            }
+        };
+        let mut done = done.into_inner();
+        if let Err(error) = ended {
+            abandon(opened.session.connection()).await;
+            let undone: Vec<i64> = done.batches.iter().map(|batch| batch.run).collect();
+            return Err(match undone.as_slice() {
+                [] => error,
+                [only] => error
+                    .context(format!("not all is done: of {} runs, {only} is undone", self.numbers.len())),
+                [first, .., last] => {
+                    let all = self.numbers.len();
+                    error.context(format!(
+                        "not all is done: {} of {all} runs are undone, {first} to {last}",
+                        undone.len()
+                    ))
+                }
+            });
+        }
+        done.note_times(self.numbers.len(), true);
+        self.print(opened, done, true, false)
+    }
+
+    async fn undo_each(&self, opened: &mut DatabaseContext, done: &RefCell<UndoneRuns>) -> Result<()> {
+        let subject = &self.subject;
+        let prepared = retry_on_lock_timeout(
+            opened.session.connection(),
+            subject,
+            patience(self.args),
+            async |connection, attempt| undo::prepare_series(connection, attempt, &self.numbers).await,
+        );
+        prepared.await?;
+        for (at, number) in self.numbers.iter().enumerate() {
+            wait_while_busy(opened.session.connection()).await?;
+            // What is in the way of any of them is said before the first is undone.
+            let numbers = if at == 0 { &self.numbers[..] } else { &self.numbers[at..=at] };
+            let work = retry_on_lock_timeout(
+                opened.session.connection(),
+                subject,
+                patience(self.args),
+                async |connection, attempt| undo::undo_first(connection, subject, attempt, numbers).await,
+            );
+            let mut undone = work.await?;
+            self.expect_consent(&undone)?;
+            commit(opened, &undone).await?;
+            undone.end_locks();
+            progress::notice(&format!(
+                "run {number} is undone: {}, locked for {}; {} left",
+                pluralize(undone.rows(), "row"),
+                format_duration(undone.locked_for),
+                pluralize(self.numbers.len() - at - 1, "run"),
+            ));
+            done.borrow_mut().add(undone);
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// Rows that cannot come back stay only where that is consented to.
+    fn expect_consent(&self, undone: &UndoneRun) -> Result<()> {
+        let mut missing = apply::needs_consent(&undone.fixes);
+        missing.retain(|hazard| !self.allowed.contains(hazard));
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let left = undone.fixes.iter().flat_map(|fix| &fix.left_rows);
+        let told: Vec<String> =
+            left.map(|left| format!("{} {}: {}", left.whole_table(), left.named(), left.reason)).collect();
+        Err(user_error(
+            format!(
+                "run {} cannot be undone whole, and nobody consented to {}; nothing has been changed. These rows cannot come back:\n    {}",
+                undone.run.run,
+                missing.join(", "),
+                told.join("\n    ")
+            ),
+            format!(
+                "undo the rest: evodoctor undo {} --apply --allow {}{}; these rows stay in the quarantine",
+                self.number,
+                missing.join(","),
+                self.common.connection_arguments()
+            ),
+        ))
+    }
+
+    fn print(
+        &self,
+        opened: &DatabaseContext,
+        done: UndoneRuns,
+        applied: bool,
+        is_over: bool,
+    ) -> Result<Exit> {
+        let mut next = Vec::new();
+        if applied {
+            next.push("evodoctor check".to_owned());
+        } else if !is_over {
+            next.push(format!("evodoctor undo {}{}", self.number, apply::apply_arguments(&done.fixes)));
+        }
+        let identity = DatabaseIdentity::from_server(&self.subject.server, &self.subject.schema);
+        let change = Change {
+            run: RunInfo { id: Some(self.number), applied, batches: done.batches },
+            plan_hash: plan_hash(&identity, &done.fixes, &[]),
+            fixes: done.fixes,
+            next,
+            pending: Vec::new(),
+            left: Vec::new(),
+        };
+        apply::print_undo(opened, change, self.common)?;
+        Ok(if applied || is_over { Exit::Clean } else { Exit::Findings })
+    }
+}
+
+/// Commits the undo of a run.
+async fn commit(opened: &mut DatabaseContext, undone: &UndoneRun) -> Result<()> {
+    let (number, left) = (undone.run.run, undone.left);
+    let is_it = |run: &AppliedRun| run.run == number && run.undone_at.is_some() && run.quarantined == left;
+    apply::commit_transaction(opened, number, is_it).await
 }
 
 /// The runs of the ledger, which somebody may have locked for a while.

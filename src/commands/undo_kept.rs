@@ -171,7 +171,7 @@ async fn let_go(connection: &mut PgConnection, run: i64, kept: &KeptRun) -> Resu
         let variables = Variables::default().sql("kept", Quarantine::name(&part.relation));
         run_file(connection, "sql/quarantine/drop.sql", &variables).await?;
     }
-    let variables = Variables::default().text("run", run.to_string());
+    let variables = Variables::default().text("run", run.to_string()).text("left", "[]");
     execute_file(connection, "sql/ledger/close_run.sql", &variables).await
 }
 
@@ -196,6 +196,7 @@ fn plan(
         after_commit: Vec::new(),
         schema_diff: String::new(),
         row_diff,
+        left_rows: Vec::new(),
         locks: Vec::new(),
         timing: FixTiming { rows, ..FixTiming::default() },
         base: String::new(),
@@ -215,7 +216,7 @@ fn print(
     let identity = DatabaseIdentity::from_server(&opened.server, &opened.schema);
     let fixes = vec![plan];
     let change = Change {
-        run: RunInfo { id: Some(run), applied },
+        run: RunInfo { id: Some(run), applied, batches: Vec::new() },
         plan_hash: plan_hash(&identity, &fixes, &[]),
         fixes,
         next,

@@ -94,7 +94,10 @@ pub fn execute_stream(
 /// What the server says, as it is.
 pub async fn execute(connection: &mut PgConnection, sql: String) -> sqlx::Result<u64> {
     announce(&sql);
-    arm(connection).await?;
+    // A transaction that a statement has aborted takes nothing but its way back.
+    if !sql.starts_with("ROLLBACK") {
+        arm(connection).await?;
+    }
     unannounced(connection, sql).await
 }
 

@@ -230,6 +230,7 @@ pub async fn run_batch(
         after_commit: Vec::new(),
         schema_diff: String::new(),
         row_diff,
+        left_rows: Vec::new(),
         locks: watch.held(1),
         timing: FixTiming {
             finding_ms: to_millis(marking),

@@ -1,5 +1,7 @@
 //! One fix's turn in a rehearsal: lock, look, carry out, look again, verify.
 
+mod consent;
+
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -7,14 +9,16 @@ use anyhow::{Context, Result};
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
+use consent::trigger_notes;
+
 use super::change_target::ChangeTarget;
-use super::fix::{Fix, needing_consent};
+use super::fix::Fix;
 use super::fix_sql::{self, UndoStatement, run_statements};
 use super::ledger::{AppliedFix, UndoSteps};
 use super::locks::{self, LockAttempt, LockMode, LockWatch};
 use super::plan::{FixPlan, FixTiming, base_ddl, to_millis};
 use super::privileges::{self, RequiredPrivileges};
-use super::quarantine::{Quarantine, RowAction, RowDiff};
+use super::quarantine::Quarantine;
 use super::row_changes::{self, RowChanges, TreatedRows};
 use super::{deferred_ddl, merge_query, orphan_constraints, schema_diff, verify, work_tables};
 use crate::checks::check::CheckScope;
@@ -23,8 +27,8 @@ use crate::checks::context::CheckContext;
 use crate::checks::detector::Detector;
 use crate::checks::references::Reference;
 use crate::checks::unique_indexes::UniqueIndex;
-use crate::database::catalog::{self, Catalog, Ddl};
-use crate::database::query::{self, execute};
+use crate::database::catalog::{self, Ddl};
+use crate::database::query;
 use crate::database::sql_file::{Variables, render};
 use crate::rules::finding::Finding;
 
@@ -77,18 +81,6 @@ impl FixExecution<'_> {
         // What the lock does not keep away, such as a row that somebody holds FOR UPDATE, may still be waited for.
         let done = self.on_locked(connection, attempt, watch, quarantine, &tables, &orphaned).await;
         done.map_err(|error| locks::as_timeout(error, &self.subject.schema, &tables, mode))
-    }
-
-    /// Refuses a dry run that would fire triggers of the user's without consent.
-    ///
-    /// # Errors
-    /// Names the triggers.
-    pub fn expect_consent_to_triggers(&self) -> Result<()> {
-        privileges::expect_consent_to_triggers(
-            self.scope.catalog,
-            &self.subject.server,
-            &self.required_privileges(),
-        )
     }
 
     /// Whether what others would have to wait for is left for after the transaction. An index that takes another's place is
@@ -270,6 +262,7 @@ impl FixExecution<'_> {
             after_commit: steps.later.iter().map(|later| later.sql.clone()).collect(),
             schema_diff: schema_diff::unified_diff(&before, &after),
             row_diff,
+            left_rows: Vec::new(),
             locks: Vec::new(),
             timing,
             base: base_ddl(&before, tables),
@@ -362,69 +355,4 @@ impl FixExecution<'_> {
         }
         Ok(Some(changes))
     }
-
-    /// What it would do here that needs consent and has none, found out without a lock. The rows are marked and forgotten.
-    ///
-    /// # Errors
-    /// As marking them.
-    pub async fn lacks_consent(
-        &self,
-        connection: &mut PgConnection,
-        allowed: &[String],
-    ) -> Result<Vec<String>> {
-        let mut lacking = needing_consent(&self.fix.code, &self.fix.hazards);
-        let claims_valid =
-            |key: &Reference| key.declared.as_ref().is_some_and(|key| key.is_enforced && key.is_validated);
-        if !self.orphaned().into_iter().any(claims_valid) || work_tables::can_replicate(connection).await? {
-            lacking.retain(|hazard| hazard != "limits-undo");
-        }
-        lacking.retain(|hazard| !allowed.contains(hazard));
-        if !lacking.iter().any(|hazard| hazard.ends_with("-rows")) {
-            return Ok(lacking);
-        }
-        execute(connection, "SAVEPOINT evodoctor_consent".into()).await?;
-        let marked = self.mark_rows(connection).await?;
-        let (removes, changes) = marked.map_or((false, false), |rows| (rows.removes(), rows.changes()));
-        execute(
-            connection,
-            "ROLLBACK TO SAVEPOINT evodoctor_consent; RELEASE SAVEPOINT evodoctor_consent".into(),
-        )
-        .await?;
-        lacking.retain(|hazard| match hazard.as_str() {
-            "deletes-rows" => removes,
-            "changes-rows" => changes,
-            _ => true,
-        });
-        Ok(lacking)
-    }
-
-    /// The hazards that are real here: row hazards only where there are rows.
-    fn hazards(&self, rows: &[RowDiff], undo_is_exact: bool) -> Vec<String> {
-        let has = |action| rows.iter().any(|diff| diff.action == action);
-        let is_real = |hazard: &&String| match hazard.as_str() {
-            "deletes-rows" => has(RowAction::Removed),
-            "changes-rows" => has(RowAction::Changed),
-            // Said of undo by the files of a fix, and of orphans only where it is so.
-            "limits-undo" => self.fix.family != CheckScope::Reference || !undo_is_exact,
-            _ => true,
-        };
-        self.fix.hazards.iter().filter(is_real).cloned().collect()
-    }
-}
-
-fn trigger_notes(catalog: &Catalog, rows: &[RowDiff]) -> Vec<String> {
-    let mut tables: Vec<&str> = rows.iter().map(|diff| diff.table.as_str()).collect();
-    tables.dedup();
-    tables
-        .into_iter()
-        .filter_map(|name| catalog.tables.get(name))
-        .filter(|table| !table.triggers.is_empty())
-        .map(|table| {
-            format!(
-                "the triggers of {} run too ({}); what they do elsewhere is not in the quarantine",
-                table.name,
-                table.triggers.join(", ")
-            )
-        })
-        .collect()
 }

@@ -33,7 +33,9 @@ pub const HAZARDS: &[(&str, bool)] = &[
     ("blocks-writes", false),
     ("rewrites-table", true),
     ("limits-undo", false),
-    // No fix has it in its header: it is the dry run's, on a table with triggers.
+    // No fix has it in its header: it is undo's, where rows cannot come back.
+    ("leaves-rows", true),
+    // Nor this one: it is the dry run's, on a table with triggers.
     ("fires-triggers", false),
 ];
 

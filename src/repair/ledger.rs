@@ -141,42 +141,15 @@ impl UndoSteps {
     }
 }
 
-impl AppliedFix {
-    /// Takes the next batch of the same fix in: what was before is that of the first, what is after that of the last.
-    pub fn unite(&mut self, next: Self) {
-        self.tables
-            .extend(next.tables.into_iter().filter(|table| !self.tables.contains(table)).collect::<Vec<_>>());
-        for (table, ddl) in next.ddl_before {
-            self.ddl_before.entry(table).or_insert(ddl);
-        }
-        self.ddl_after.extend(next.ddl_after);
-        let known = &mut self.steps.constraints;
-        for constraint in next.steps.constraints {
-            if !known
-                .iter()
-                .any(|one| one.name == constraint.name && one.child_table == constraint.child_table)
-            {
-                known.push(constraint);
-            }
-        }
-        self.steps.ways_back.extend(next.steps.ways_back);
-        self.steps.later.extend(next.steps.later);
-        self.steps.orphans = match (self.steps.orphans.take(), next.steps.orphans) {
-            (Some(mut known), Some(news)) => {
-                for (key, count) in news {
-                    *known.entry(key).or_default() += count;
-                }
-                Some(known)
-            }
-            _ => None,
-        };
-    }
-}
-
 impl AppliedRun {
     /// Whether it is neither undone, nor closed, nor superseded by an upgrade.
     pub fn can_be_undone(&self) -> bool {
         self.undone_at.is_none() && self.closed_at.is_none() && self.superseded_by.is_empty()
+    }
+
+    /// Whether it was undone, and rows that could not come back are still kept.
+    pub fn keeps_left_rows(&self) -> bool {
+        self.undone_at.is_some() && self.pruned_at.is_none() && self.quarantined > 0
     }
 
     /// What is still to be done for it to be whole; nothing of a run that was undone or closed.

@@ -3,6 +3,7 @@
 
 pub mod adaptive_batch;
 pub mod apply_fix;
+mod batch_plan;
 pub mod change_target;
 pub mod deferred_ddl;
 pub mod dry_run;

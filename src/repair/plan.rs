@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::locks::HeldLock;
-use super::quarantine::RowDiff;
+use super::quarantine::{LeftRows, RowDiff};
 use crate::database::catalog::{Ddl, ServerInfo};
 use crate::error::user_error;
 use crate::output_file::{self, FileAccess};
@@ -44,6 +44,9 @@ pub struct FixPlan {
     pub schema_diff: String,
     /// Rows removed, changed, or brought back.
     pub row_diff: Vec<RowDiff>,
+    /// Rows that undo cannot bring back, because what they refer to is gone; they stay in the quarantine.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_rows: Vec<LeftRows>,
     /// Locks taken.
     pub locks: Vec<HeldLock>,
     /// How long its parts took.
@@ -66,6 +69,17 @@ pub struct FixTiming {
     pub rows: i64,
 }
 
+/// One of several transactions in which a series of batches is undone.
+#[derive(Debug, Clone, Serialize)]
+pub struct BatchTime {
+    /// The run.
+    pub run: i64,
+    /// How many rows came back.
+    pub rows: i64,
+    /// For how long others had to wait, in milliseconds.
+    pub locked_ms: u64,
+}
+
 /// Whole milliseconds.
 pub fn to_millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
@@ -86,7 +100,7 @@ impl FixPlan {
             .iter()
             .map(|rows| json!([rows.table, rows.action, rows.columns, rows.reason, rows.count, rows.digest]))
             .collect();
-        json!([
+        let mut essence = json!([
             self.code,
             self.version,
             self.checksum,
@@ -97,7 +111,12 @@ impl FixPlan {
             self.schema_diff,
             self.base,
             rows
-        ])
+        ]);
+        // Plans that leave nothing have the hash that they had before there was anything to leave.
+        if let (false, Some(essence)) = (self.left_rows.is_empty(), essence.as_array_mut()) {
+            essence.push(json!(self.left_rows));
+        }
+        essence
     }
 }
 

@@ -17,7 +17,8 @@ impl FixPlan {
                 }
             }
         }
-        let reasons = self.row_diff.iter_mut().map(|diff| &mut diff.reason);
+        let left = self.left_rows.iter_mut().flat_map(|left| left.rows.iter_mut().chain([&mut left.reason]));
+        let reasons = self.row_diff.iter_mut().map(|diff| &mut diff.reason).chain(left);
         let texts = self.notes.iter_mut().chain(&mut self.statements).chain(&mut self.after_commit);
         for text in reasons.chain(texts).chain([&mut self.schema_diff]) {
             *text = rows.redact_sentence(text);

@@ -7,7 +7,7 @@ use self::restore::DumpInfo;
 use crate::access_log::ReadSummary;
 use crate::evolution::release::MigrationHistory;
 use crate::repair::ledger::AppliedRun;
-use crate::repair::plan::FixPlan;
+use crate::repair::plan::{BatchTime, FixPlan};
 use crate::repair::prune::{LedgerStorage, PrunePlan};
 use crate::rules::finding::{CheckReport, Finding, Summary};
 use crate::rules::order::sort_by_consequence;
@@ -234,6 +234,9 @@ pub struct RunInfo {
     pub id: Option<i64>,
     /// Whether it was committed.
     pub applied: bool,
+    /// The transactions in which a series of batches is undone, the newest run first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub batches: Vec<BatchTime>,
 }
 
 impl Report {

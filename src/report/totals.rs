@@ -144,6 +144,14 @@ pub fn change_totals(command: &str, change: &Change) -> String {
             _ => done.push(format!("{} {word}", format_count(rows))),
         }
     }
+    let stay: i64 = change.fixes.iter().flat_map(|fix| &fix.left_rows).map(|left| left.count).sum();
+    if stay > 0 {
+        done.push(format!(
+            "{} {} in the quarantine",
+            pluralize(stay, "row"),
+            if stay == 1 { "stays" } else { "stay" }
+        ));
+    }
     let schema: usize = change.fixes.iter().map(schema_changes).sum();
     if schema > 0 {
         done.push(pluralize(schema, "schema change"));
@@ -253,6 +261,7 @@ mod tests {
             after_commit: Vec::new(),
             schema_diff: diff.into(),
             row_diff: rows.iter().map(row).collect(),
+            left_rows: Vec::new(),
             locks: locks.iter().map(lock).collect(),
             base: Default::default(),
             timing: Default::default(),
@@ -269,7 +278,7 @@ mod tests {
             ("evolution_api.\"Chat\"", "ShareRowExclusiveLock", 100),
         ];
         let change = Change {
-            run: RunInfo { id: None, applied: false },
+            run: RunInfo { id: None, applied: false, batches: Vec::new() },
             fixes: vec![fix(diff, &rows, &locks), fix("", &[], &[])],
             plan_hash: String::new(),
             next: Vec::new(),

@@ -100,6 +100,7 @@ async fn tell(common: &GlobalOptions) -> Result<Exit> {
     command("evodoctor undo 1 --apply --quiet")?;
     let args = cli::UndoArgs {
         run: cli::UndoRun::Number(1),
+        allow: Vec::new(),
         into_schema: None,
         apply: true,
         waiting: cli::LockWaitArgs::default(),

@@ -20,7 +20,7 @@ use crate::repair::fix::{in_order, needing_consent};
 use crate::repair::ledger::{self, AppliedRun};
 use crate::repair::locks::{self, Blocker, LockAttempt, LockRetry, LockTimeout, LockedTooLong};
 use crate::repair::plan::FixPlan;
-use crate::report::{Change, Detail, Report, RunInfo};
+use crate::report::{Change, Detail, Report};
 use crate::text::duration::format_argument;
 use crate::text::humanize;
 
@@ -65,7 +65,7 @@ pub async fn dry_run_with_retry<T>(
 /// # Errors
 /// When it cannot be written; says that the run is undone, where it is.
 pub fn print_undo(opened: &DatabaseContext, change: Change, common: &GlobalOptions) -> Result<()> {
-    let RunInfo { id, applied } = change.run;
+    let (id, applied) = (change.run.id, change.run.applied);
     let mut report = Report::new("undo", Detail::Change(change));
     report.database = Some(opened.database_info());
     report.release = opened.release_info();

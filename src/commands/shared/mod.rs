@@ -11,5 +11,6 @@ pub mod liveness;
 pub mod load_instances;
 pub mod read_logs;
 pub mod resolve_target;
+pub mod server_load;
 pub mod trusted_hosts;
 pub mod validate_options;

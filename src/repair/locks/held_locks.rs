@@ -64,6 +64,8 @@ pub struct LockWatch {
     held: BTreeMap<String, HeldTable>,
     turn: usize,
     limit: Option<Duration>,
+    /// How long others have waited before it began to watch.
+    waited: Duration,
     deadline: Option<Deadline>,
     /// The table that first kept writers waiting, and since when.
     first: Option<(String, Instant)>,
@@ -107,7 +109,12 @@ impl LockWatch {
 
     /// Ends the statements of the transaction when writers have waited for so long.
     pub fn limited(limit: Option<Duration>) -> Self {
-        Self { limit, ..Self::default() }
+        Self::limited_after(limit, Duration::ZERO)
+    }
+
+    /// The same, in a transaction that others have waited for already.
+    pub fn limited_after(limit: Option<Duration>, waited: Duration) -> Self {
+        Self { limit, waited, ..Self::default() }
     }
 
     /// The next fix begins.
@@ -181,7 +188,7 @@ impl LockWatch {
     fn begin(&mut self, table: &str) {
         if self.first.is_none() {
             self.first = Some((table.to_owned(), Instant::now()));
-            self.deadline = self.limit.map(Deadline::start);
+            self.deadline = self.limit.map(|limit| Deadline::start(limit.saturating_sub(self.waited)));
         }
     }
 
@@ -202,6 +209,11 @@ impl LockWatch {
             }
             _ => error,
         }
+    }
+
+    /// Since when writers are kept waiting.
+    pub fn locked_since(&self) -> Option<Instant> {
+        self.first.as_ref().map(|(_, since)| *since)
     }
 
     /// How long writers have been kept waiting so far.

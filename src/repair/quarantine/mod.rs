@@ -1,12 +1,14 @@
 //! The quarantine: every row that a fix removes or changes, copied in the same transaction into a table of the schema
-//! `evodoctor` that has the columns of Evolution's (`column_values`); `restore` brings the rows back, `legacy` reads what older
-//! versions kept as jsonb.
+//! `evodoctor` that has the columns of Evolution's (`column_values`); `restore` brings the rows back, `leave` keeps those that
+//! cannot come back (`left_rows`), `legacy` reads what older versions kept as jsonb.
 
 mod column_values;
+mod leave;
+mod left_rows;
 mod legacy;
 mod restore;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -23,6 +25,7 @@ use crate::database::query::query_file;
 use crate::database::sql_file::Variables;
 
 pub use column_values::{digest, kept_values, new_values, restored_value};
+pub use left_rows::{DanglingAllowance, LeftRows};
 pub use legacy::unpack;
 pub use restore::{RowRestore, drop_entries, refers_to_gone};
 
@@ -74,6 +77,14 @@ pub struct RowDiff {
     pub digest: String,
     /// At most five, before and after, secrets masked.
     pub sample: Vec<RowSample>,
+}
+
+impl RowDiff {
+    /// Whether two are of rows that are treated alike, for one reason.
+    pub fn is_like(&self, other: &Self) -> bool {
+        (&self.table, self.action, &self.columns, &self.reason)
+            == (&other.table, other.action, &other.columns, &other.reason)
+    }
 }
 
 /// One row before and after.
@@ -201,6 +212,21 @@ pub async fn read_entries(connection: &mut PgConnection, runs: &[i64]) -> Result
     let variables = Variables::default().text("runs", serde_json::to_string(runs)?);
     let found = query_file(connection, "sql/quarantine/entries.sql", &variables).await?;
     found.iter().map(read_entry).collect()
+}
+
+/// Gives the tables of these entries an index by run, where they have none.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn index_runs(connection: &mut PgConnection, entries: &[QuarantineEntry]) -> Result<()> {
+    let relations: BTreeSet<&String> = entries.iter().map(|entry| &entry.relation).collect();
+    for relation in relations {
+        let variables = Variables::default()
+            .text("index", format!("{relation}_run"))
+            .sql("kept", Quarantine::name(relation));
+        run_file(connection, "sql/quarantine/index_runs.sql", &variables).await?;
+    }
+    Ok(())
 }
 
 /// JSON in ASCII: the database may be in an encoding that lacks what stands for the hidden part of a secret.

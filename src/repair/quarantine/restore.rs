@@ -217,7 +217,7 @@ impl RowRestore<'_> {
         self.entries.iter().filter(is_it).map(|entry| entry.diff.count).sum()
     }
 
-    fn table(&self, name: &str) -> Result<&CatalogTable> {
+    pub(super) fn table(&self, name: &str) -> Result<&CatalogTable> {
         match self.catalog.tables.get(name) {
             Some(table) => Ok(table),
             None => bail!("the table {name:?} is gone, and its rows cannot come back without it"),
@@ -256,7 +256,7 @@ impl RowRestore<'_> {
         Ok(found.first().context("a count is one row")?.try_get("count")?)
     }
 
-    fn variables(&self, table: &CatalogTable, relation: &str) -> Variables {
+    pub(super) fn variables(&self, table: &CatalogTable, relation: &str) -> Variables {
         Variables::for_schema(&self.catalog.schema)
             .text("table_name", &table.name)
             .sql("table", SqlFragment::qualified(&self.catalog.schema, &table.name))
@@ -266,7 +266,7 @@ impl RowRestore<'_> {
             .sql("runs", self.runs_in_sql())
     }
 
-    fn runs_in_sql(&self) -> SqlFragment {
+    pub(super) fn runs_in_sql(&self) -> SqlFragment {
         runs_in_sql(self.runs)
     }
 }
@@ -300,12 +300,13 @@ async fn forget(connection: &mut PgConnection, entries: &[QuarantineEntry], runs
             false => "sql/quarantine/drop.sql",
         };
         run_file(connection, path, &variables).await?;
+        run_file(connection, "sql/quarantine/forget_entries.sql", &variables).await?;
     }
     Ok(())
 }
 
 /// The primary key of a kept row, in the types of the table.
-fn kept_key(table: &CatalogTable) -> SqlFragment {
+pub(super) fn kept_key(table: &CatalogTable) -> SqlFragment {
     let values: Vec<String> = table.primary_key.iter().map(|column| restored_value(table, column)).collect();
     SqlFragment::assert_safe(values.join(", "))
 }
@@ -318,7 +319,7 @@ fn is_there(table: &CatalogTable) -> String {
     first.map_or_else(|| "true".to_owned(), |column| format!("({column} IS NOT NULL)"))
 }
 
-fn of_these(columns: &[String]) -> Result<SqlFragment> {
+pub(super) fn of_these(columns: &[String]) -> Result<SqlFragment> {
     let list = SqlFragment::literal(&serde_json::to_string(columns)?);
     Ok(SqlFragment::assert_safe(format!(
         "kept.\"evodoctor columns\" = ARRAY(SELECT pg_catalog.jsonb_array_elements_text({list}::jsonb))"

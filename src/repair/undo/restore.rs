@@ -4,25 +4,54 @@ use anyhow::{Context, Result, bail};
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
-use super::Reversal;
+use super::reversal::{RestoredRows, Reversal};
+use crate::database::catalog::DeclaredKey;
 use crate::database::ident::SqlFragment;
 use crate::database::query::{execute, query_file};
 use crate::database::sql_file::render;
+use crate::error::UserError;
 use crate::repair::fix;
 use crate::repair::fix_sql::refuse_if_any;
 use crate::repair::orphan_constraints::{ConstraintState, SavedConstraint};
-use crate::repair::quarantine::{RowRestore, refers_to_gone};
+use crate::repair::quarantine::{DanglingAllowance, RowRestore, refers_to_gone};
 use crate::repair::work_tables::can_replicate;
 
 impl Reversal<'_> {
-    /// Brings rows and constraints back: constraints off where rows that referred to nothing come back, rows in (parents
-    /// first), constraints as they were. Returns the statements.
+    /// Brings rows and constraints back. Where rows cannot come back because what they refer to is gone, the others do, and these
+    /// stay in the quarantine.
     pub(super) async fn restore(
         &self,
         connection: &mut PgConnection,
         notes: &mut Vec<String>,
-    ) -> Result<Vec<String>> {
-        let restoring = RowRestore { catalog: self.catalog, runs: self.runs, entries: self.entries.to_vec() };
+    ) -> Result<RestoredRows> {
+        let runs = [self.run];
+        let mut rows = RowRestore { catalog: self.catalog, runs: &runs, entries: self.entries.to_vec() };
+        execute(connection, "SAVEPOINT \"evodoctor rows\"".into()).await?;
+        let mut left = Vec::new();
+        let (executed, said) = match self.try_restore(connection, &rows).await {
+            // The rows are told what is in their way; anything else is not about rows.
+            Err(error) if error.chain().any(|cause| cause.is::<UserError>()) => {
+                execute(connection, "ROLLBACK TO SAVEPOINT \"evodoctor rows\"".into()).await?;
+                left = rows.leave(connection, |key| self.allowance(key)).await?;
+                if left.is_empty() {
+                    return Err(error);
+                }
+                self.try_restore(connection, &rows).await?
+            }
+            done => done?,
+        };
+        notes.extend(said);
+        Ok(RestoredRows { executed, entries: rows.entries, left })
+    }
+
+    /// Constraints off where rows that referred to nothing come back, rows in (parents first), constraints as they were. Returns
+    /// the statements, and what the reader has to know.
+    async fn try_restore(
+        &self,
+        connection: &mut PgConnection,
+        restoring: &RowRestore<'_>,
+    ) -> Result<(Vec<String>, Vec<String>)> {
+        let mut notes = Vec::new();
         refuse_if_any(&restoring.conflicts(connection).await?)?;
 
         let mut executed = Vec::new();
@@ -46,7 +75,7 @@ impl Reversal<'_> {
             run_sql(connection, &mut executed, "SET LOCAL session_replication_role = origin".into()).await?;
         }
         restoring.verify(connection).await?;
-        self.expect_no_new_orphans(connection, &restoring).await?;
+        self.expect_no_new_orphans(connection, restoring).await?;
         for (constraint, add) in dropped.into_iter().zip(put_back) {
             if constraint.before != ConstraintState::Absent {
                 run_sql(connection, &mut executed, add).await?;
@@ -60,7 +89,7 @@ impl Reversal<'_> {
             }
         }
         restoring.forget(connection).await?;
-        Ok(executed)
+        Ok((executed, notes))
     }
 
     /// Drops a constraint. Returns the statement that puts it back, NOT VALID, in the server's own words.
@@ -93,27 +122,35 @@ impl Reversal<'_> {
         connection: &mut PgConnection,
         restoring: &RowRestore<'_>,
     ) -> Result<()> {
-        let constraints = &self.applied.steps.constraints;
-        if constraints.is_empty() {
+        if self.applied.steps.constraints.is_empty() {
             return Ok(());
         }
         for key in self.catalog.foreign_keys.iter().filter(|key| key.is_enforced) {
-            let of_run = constraints.iter().any(|c| c.name == key.name && c.child_table == key.child_table);
-            let allowed = match &self.applied.steps.orphans {
-                Some(orphans) => orphans.get(&key.name).copied().unwrap_or_default(),
-                None if of_run => continue,
-                None => 0,
-            };
-            // The rows of a key that was not there before referred to whatever they did.
-            if of_run && constraints.iter().any(|c| c.name == key.name && c.before == ConstraintState::Absent)
-            {
-                continue;
-            }
-            if restoring.dangling(connection, key).await? > allowed {
+            let DanglingAllowance::AtMost { rows, .. } = self.allowance(key) else { continue };
+            if restoring.dangling(connection, key).await? > rows {
                 return Err(refers_to_gone(&key.child_table));
             }
         }
         Ok(())
+    }
+
+    /// How many of the rows may refer to nothing by a key: as many as did before.
+    fn allowance(&self, key: &DeclaredKey) -> DanglingAllowance {
+        let mut of_run = self.applied.steps.constraints.iter();
+        let of_run = of_run.find(|c| c.name == key.name && c.child_table == key.child_table);
+        let is_of_run = of_run.is_some();
+        match &self.applied.steps.orphans {
+            // The rows of a key that was not there before referred to whatever they did.
+            _ if of_run.is_some_and(|constraint| constraint.before == ConstraintState::Absent) => {
+                DanglingAllowance::Any
+            }
+            Some(orphans) => DanglingAllowance::AtMost {
+                rows: orphans.get(&key.name).copied().unwrap_or_default(),
+                is_of_run,
+            },
+            None if is_of_run => DanglingAllowance::Any,
+            None => DanglingAllowance::AtMost { rows: 0, is_of_run },
+        }
     }
 
     fn must_drop(&self, constraint: &SavedConstraint, replicate: bool) -> bool {

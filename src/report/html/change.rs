@@ -60,6 +60,13 @@ fn one(fix: &FixPlan) -> Markup {
                     @for line in lines(&fix.schema_diff).lines() { span.(kind(line)) { (line) } }
                 }
             }
+            @if !fix.left_rows.is_empty() {
+                h4 { "Rows that stay in the quarantine" }
+                @let rows: Vec<Vec<Markup>> = fix.left_rows.iter().map(|left| vec![
+                    name(&left.whole_table()), html! { (grouped(left.count.unsigned_abs())) }, prose(&left.reason), prose(&left.named()),
+                ]).collect();
+                (table(&format!("Rows that {} leaves", fix.code), &["Table", "Rows", "Because", "Which"], &rows))
+            }
             @if !fix.statements.is_empty() {
                 details {
                     summary { (counted(fix.statements.len() as u64, "statement")) }

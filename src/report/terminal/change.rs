@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::cli::GlobalOptions;
 use crate::repair::plan::FixPlan;
-use crate::repair::quarantine::{RowAction, RowDiff};
+use crate::repair::quarantine::{LeftRows, RowAction, RowDiff};
 use crate::text::escape::escape_control;
 
 use crate::report::next::next_steps;
@@ -137,6 +137,10 @@ fn one_fix(fix: &FixPlan, is_full: bool, is_over: bool, page: Page) -> String {
     if !fix.row_diff.is_empty() {
         out.push_str(&rows(fix, is_full, page));
     }
+    if !fix.left_rows.is_empty() {
+        out.push_str(&title("rows that stay in the quarantine"));
+        out.push_str(&left_rows(fix, page));
+    }
     if !fix.schema_diff.is_empty() {
         out.push_str(&title("schema"));
         // A line of DDL is longer than most pages; it is broken between words, and what follows is indented.
@@ -201,6 +205,15 @@ fn rows(fix: &FixPlan, is_full: bool, page: Page) -> String {
         }
     }
     out
+}
+
+/// Rows that undo cannot bring back: a table.
+fn left_rows(fix: &FixPlan, page: Page) -> String {
+    let row = |left: &LeftRows| {
+        vec![left.whole_table(), format_count(left.count), left.reason.clone(), left.named()]
+    };
+    let rows: Vec<Vec<String>> = fix.left_rows.iter().map(row).collect();
+    page.plain_table(&["table", "rows", "because", "which"], &rows, 4, |_, _| style::PLAIN)
 }
 
 fn title(what: &str) -> String {

@@ -65,6 +65,9 @@ pub fn lines(plan: &PrunePlan) -> Vec<String> {
 /// Whether and when a run was undone, or why it cannot be; `shown` is how times are written.
 pub fn ended(run: &AppliedRun, shown: fn(&str) -> String) -> String {
     match (&run.undone_at, &run.closed_at) {
+        (Some(undone), _) if run.keeps_left_rows() => {
+            format!("{}, without {}", shown(undone), pluralize(run.quarantined, "row"))
+        }
         (Some(undone), _) => shown(undone),
         (None, Some(closed)) if run.pruned_at.is_some() => format!("pruned {}", shown(closed)),
         (None, Some(closed)) => format!("closed {}", shown(closed)),

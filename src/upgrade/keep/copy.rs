@@ -240,7 +240,7 @@ async fn discard_stale(connection: &mut PgConnection, catalog: &Catalog) -> Resu
         execute_file(
             connection,
             "sql/ledger/close_run.sql",
-            &Variables::default().text("run", run.run.to_string()),
+            &Variables::default().text("run", run.run.to_string()).text("left", "[]"),
         )
         .await?;
     }

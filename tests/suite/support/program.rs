@@ -110,6 +110,11 @@ impl Talking {
         listening.await.expect("it says so")
     }
 
+    /// Kills it.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a child");
+    }
+
     /// Waits for it to end.
     pub async fn end(self) -> Run {
         let listening = tokio::task::spawn_blocking(move || {

@@ -1,7 +1,7 @@
 //! Rows that referred to nothing before they were removed come back as they were, right after the fix and under whatever key.
 
 use crate::support::database::{TestDatabase, execute};
-use crate::support::database_dump::seen;
+use crate::support::database_dump::{seen, text};
 use crate::support::program::on;
 
 /// Updates whose message is gone by both of their references, sessions and messages likewise.
@@ -93,7 +93,7 @@ async fn batches_over_rows_of_two_missing_parents_come_back() {
 
 /// A parent that went after the fix is another matter: the row did not refer to nothing before.
 #[tokio::test]
-async fn a_parent_that_went_since_is_refused() {
+async fn a_parent_that_went_since_needs_consent() {
     let database = database(KEYS[0]).await;
     let mut connection = database.connect().await;
     on(&database.url(), &["fix", "EVO102", "--apply", "--allow", "deletes-rows,changes-rows"]).ends(0);
@@ -101,6 +101,14 @@ async fn a_parent_that_went_since_is_refused() {
         r#"DELETE FROM evolution_api."Message"; DELETE FROM evolution_api."Instance" WHERE "id" = 'i1'"#;
     execute(&mut connection, remove).await;
     let before = seen(&database).await;
-    on(&database.url(), &["undo", "1", "--apply"]).ends(2).complains(&["refer to rows that are gone by now"]);
+    on(&database.url(), &["undo", "1", "--apply"]).ends(2).complains(&[
+        "Instance gone, i1 are gone",
+        "undo the rest: evodoctor undo 1 --apply",
+        "leaves-rows",
+    ]);
     assert_eq!(seen(&database).await, before);
+    // With consent the run is over, and nothing is an orphan that was none.
+    on(&database.url(), &["undo", "1", "--apply", "--allow", "leaves-rows"]).ends(0);
+    let foreign = r#"SELECT count(*)::text FROM evolution_api."MessageUpdate" WHERE "instanceId" = 'i1'"#;
+    assert_eq!(text(&mut connection, foreign).await, "0");
 }

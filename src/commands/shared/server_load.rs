@@ -1,0 +1,31 @@
+//! Batches give way to whoever waits, and to standbys that are behind.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use sqlx::postgres::PgConnection;
+
+use crate::progress;
+use crate::repair::adaptive_batch::ServerLoad;
+
+/// Between two batches.
+pub const PAUSE: Duration = Duration::from_millis(50);
+
+/// Between two looks at a busy server.
+const BUSY: Duration = Duration::from_secs(1);
+
+/// Waits until nobody waits for a lock and standbys have caught up.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn wait_while_busy(connection: &mut PgConnection) -> Result<()> {
+    let mut said = String::new();
+    while let Some(obstacle) = ServerLoad::read(connection).await?.busy_reason() {
+        if obstacle != said {
+            progress::notice(&format!("waiting: {obstacle}"));
+            said = obstacle;
+        }
+        tokio::time::sleep(BUSY).await;
+    }
+    Ok(())
+}
