@@ -232,8 +232,12 @@ fn together(
     parts
 }
 
+/// The parts that have a hundredth of the requests or more, and the first in any case: the others are counted.
 fn rows(axis: TimeAxis, parts: &SeriesParts, head: [&str; 2], most: usize) -> Markup {
-    let shown = &parts[..parts.len().min(most)];
+    let all: u64 = parts.iter().map(|(_, part)| part.count).sum();
+    let loud = parts.iter().take(most).take_while(|(_, part)| part.count * 100 >= all).count();
+    let (shown, others) = parts.split_at(loud.max(1).min(parts.len()));
+    let of_others: u64 = others.iter().map(|(_, part)| part.count).sum();
     let highest = shown.iter().flat_map(|(_, part)| &part.counts).max().copied().unwrap_or(0);
     html! {
         div.scroll tabindex="0" role="group" aria-label={ "Requests by " (head[0].to_lowercase()) } {
@@ -254,7 +258,9 @@ fn rows(axis: TimeAxis, parts: &SeriesParts, head: [&str; 2], most: usize) -> Ma
                 }
             }
         }
-        @if parts.len() > most { p.left-out { (grouped((parts.len() - most) as u64)) " more in " code { "--format json" } "." } }
+        @if !others.is_empty() {
+            p.left-out { (grouped(others.len() as u64)) " more with " (counted(of_others, "request")) " in " code { "--format json" } "." }
+        }
     }
 }
 
