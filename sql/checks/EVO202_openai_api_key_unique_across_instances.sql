@@ -18,31 +18,11 @@
 -- answers: code=23505 fields=apiKey
 -- answers: text="This API key is already registered"
 -- answers: text="Error creating openai creds"
+-- Run by hand: psql -v schema=public -v server_wide_keys="$(sed 's/;$//' sql/catalog/server_wide_keys.sql)"
 WITH blocking AS (
-    SELECT
-        class.relname,
-        pg_catalog.pg_get_indexdef(index.indexrelid) AS definition,
-        -- The form that upstream creates is the one the fix can put back exactly.
-        class.relname = 'OpenaiCreds_apiKey_key' AND index.indisvalid
-            AND pg_catalog.obj_description(index.indexrelid, 'pg_class') IS NULL
-            AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE pg_constraint.conindid = index.indexrelid)
-            AND NOT EXISTS (
-                SELECT FROM pg_catalog.pg_class AS taken
-                WHERE taken.relnamespace = relation.relnamespace AND taken.relname = 'OpenaiCreds_instanceId_apiKey_key'
-            ) AS is_upstreams
-    FROM
-        pg_catalog.pg_index AS index
-        JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid
-        JOIN pg_catalog.pg_class AS relation ON relation.oid = index.indrelid
-        JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace
-        JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = relation.oid AND attribute.attnum = index.indkey[0]
-    WHERE
-        namespace.nspname = :'schema'
-        AND relation.relname = 'OpenaiCreds'
-        AND attribute.attname = 'apiKey'
-        AND index.indisunique
-        AND index.indnkeyatts = 1
-        AND index.indpred IS NULL
+    SELECT key.relname, key.definition, key.is_upstreams
+    FROM (:server_wide_keys) AS key
+    WHERE key.table_name = 'OpenaiCreds' AND key.column_name = 'apiKey'
 ),
 held AS (
     SELECT

@@ -9,6 +9,7 @@
 //! | `:'brought'` | jsonb: the release of each migration, and what came with each release |
 //! | `:'schemas'` | jsonb: every release with its migrations, every object with the releases that have it |
 //! | `:'unique_keys'` | jsonb: the columns that any release keeps unique, by table |
+//! | `:server_wide_keys` | a query: unique indexes that hold for all instances at once (`sql/catalog/server_wide_keys.sql`) |
 //! | `:history` | `_prisma_migrations`, or in a database without it an empty table of that form |
 //! | `:superseded` | a query: applied fixes that upstream has overtaken (`sql/ledger/superseded.sql`) |
 //! | `:trusted`, `:code` | queries: the trusted roles, and code of others at Evolution's tables (`sql/catalog/untrusted_code.sql`) |
@@ -31,6 +32,12 @@ use crate::database::sql_file::{
 };
 use crate::database::{release_facts, trusted_roles};
 use crate::evolution::release::{Release, ReleaseRange};
+
+/// Queries of the catalog that stand in the queries of several checks.
+const SPLICED: [(&str, &str); 2] = [
+    ("objects", "sql/catalog/objects.sql"),
+    ("server_wide_keys", "sql/catalog/server_wide_keys.sql"),
+];
 
 /// What stands in for Prisma's table where it is missing.
 const NO_HISTORY: &str = "(SELECT NULL::text AS \"id\", NULL::text AS \"migration_name\", NULL::text AS \"checksum\", \
@@ -107,10 +114,9 @@ pub fn query_variables(
     if used.contains("unique_keys") {
         variables = variables.text("unique_keys", UNIQUE_KEYS.as_str());
     }
-    if used.contains("objects") {
-        let text =
-            render(SqlFile::parse(embedded_file("sql/catalog/objects.sql")).only_statement()?, &variables)?;
-        variables = variables.sql("objects", SqlFragment::assert_safe(text));
+    for (name, path) in SPLICED.into_iter().filter(|(name, _)| used.contains(name)) {
+        let text = render(SqlFile::parse(embedded_file(path)).only_statement()?, &variables)?;
+        variables = variables.sql(name, SqlFragment::assert_safe(text));
     }
     if used.contains("history") {
         if let Some(reason) = catalog.closed.get("_prisma_migrations") {
