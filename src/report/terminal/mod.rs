@@ -196,14 +196,20 @@ fn undone(runs: &[AppliedRun]) -> String {
 /// Whether and when a run was undone, or why it cannot be.
 pub(super) fn ended(run: &AppliedRun) -> String {
     match (&run.undone_at, &run.closed_at) {
-        (Some(undone), _) if run.keeps_left_rows() => {
-            format!("{undone}, without {}", pluralize(run.quarantined, "row"))
-        }
-        (Some(undone), _) => undone.clone(),
+        (Some(undone), _) => undone_at(undone, &[run]),
         (None, Some(closed)) if run.pruned_at.is_some() => format!("pruned {closed}"),
         (None, Some(closed)) => format!("closed {closed}"),
         (None, None) if run.superseded_by.is_empty() => "no".to_owned(),
         (None, None) => format!("superseded by {}", run.superseded_by.join(", ")),
+    }
+}
+
+/// When runs were undone, and how many of their rows could not come back.
+fn undone_at(when: &str, runs: &[&AppliedRun]) -> String {
+    let left = runs.iter().filter(|run| run.keeps_left_rows()).map(|run| run.quarantined).sum::<i64>();
+    match left {
+        0 => when.to_owned(),
+        rows => format!("{when}, without {}", pluralize(rows, "row")),
     }
 }
 
@@ -240,13 +246,20 @@ fn history_row(runs: &[&AppliedRun]) -> Vec<String> {
     let unfinished = runs.iter().any(|run| !run.unfinished.is_empty());
     let undone: Vec<String> = runs.iter().map(|run| ended(run)).collect();
     let is_one = undone.iter().all(|one| *one == undone[0]);
+    // The batches of a series are undone one after the other: the last one ends it.
+    let over: Option<Vec<&str>> = runs.iter().map(|run| run.undone_at.as_deref()).collect();
+    let ended = match over.and_then(|over| over.into_iter().max()) {
+        Some(last) => undone_at(last, runs),
+        None if is_one => undone[0].clone(),
+        None => "in part".to_owned(),
+    };
     vec![
         number,
         newest.applied_at.clone(),
         newest.applied_by.clone(),
         fixes.join(", ") + &batches.unwrap_or_default() + if unfinished { " (not finished)" } else { "" },
         kept(runs),
-        if is_one { undone[0].clone() } else { "in part".to_owned() },
+        ended,
     ]
 }
 
