@@ -38,20 +38,28 @@ use crate::rules::finding::{CheckReport, Finding};
 struct CommittedBatches {
     runs: Vec<i64>,
     fixes: Vec<FixPlan>,
+    /// The run whose commit the server has not acknowledged yet.
+    committing: Option<i64>,
 }
 
 impl CommittedBatches {
     fn words(&self) -> String {
-        match self.runs.as_slice() {
+        let done = match self.runs.as_slice() {
+            [] if self.committing.is_some() => "no batch is known to be committed".to_owned(),
             [] => "nothing has been changed".to_owned(),
             [only] => format!("one batch is committed, run {only}"),
             [first, .., last] => format!("{} batches are committed, runs {first} to {last}", self.runs.len()),
+        };
+        match self.committing {
+            Some(run) => format!("{done}; run {run} was being committed"),
+            None => done,
         }
     }
 
     /// Adds a batch to what the ones before it did.
     fn add(&mut self, run: i64, plan: FixPlan) {
         self.runs.push(run);
+        self.committing = None;
         match self.fixes.first_mut() {
             Some(known) => known.add_batch(plan),
             None => self.fixes.push(plan),
@@ -293,6 +301,7 @@ async fn apply(
                 let batch = worked.await?;
                 expect_consent(&batch.plan, allowed)?;
                 let is_it = |run: &AppliedRun| run.run == batch.run && run.plan_hash == batch.plan.plan_hash;
+                done.borrow_mut().committing = Some(batch.run);
                 apply::commit_transaction(opened, batch.run, is_it).await?;
                 pace.record_duration(begun.elapsed());
                 treated += batch.rows;
@@ -328,6 +337,7 @@ async fn apply(
     let last = worked.await?;
     last.fixes.iter().try_for_each(|plan| expect_consent(plan, allowed))?;
     let is_it = |run: &AppliedRun| run.run == last.run && run.plan_hash == last.plan_hash;
+    done.borrow_mut().committing = Some(last.run);
     apply::commit_transaction(opened, last.run, is_it).await?;
     for plan in last.fixes {
         done.borrow_mut().add(last.run, plan);
@@ -378,7 +388,7 @@ fn report(opened: &DatabaseContext, plan: BatchPlan, done: CommittedBatches, arg
 }
 
 fn done_words(runs: &[i64]) -> String {
-    let done = CommittedBatches { runs: runs.to_vec(), fixes: Vec::new() };
+    let done = CommittedBatches { runs: runs.to_vec(), ..CommittedBatches::default() };
     format!(
         "{}; locks are those of the batch that held them longest, statements those of the first",
         done.words()

@@ -1,6 +1,6 @@
 //! `evodoctor undo`: rehearses the reversal of a run, and with `--apply` commits it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use anyhow::Result;
 
@@ -27,6 +27,8 @@ struct Undo<'a> {
     number: i64,
     /// The runs that are reversed, the newest first.
     numbers: Vec<i64>,
+    /// Whether all of them were undone before, and only rows that they left are to come back.
+    is_again: bool,
     allowed: Vec<String>,
     subject: ChangeTarget,
     args: &'a cli::UndoArgs,
@@ -52,7 +54,8 @@ pub async fn run(args: &cli::UndoArgs, common: &GlobalOptions) -> Result<Exit> {
     if args.apply {
         fix_online::drop_leftovers(&mut opened, &subject, number, args.waiting.wait).await?;
     }
-    let asked = Undo { number, numbers, allowed, subject, args, common };
+    let is_again = runs.iter().filter(|run| numbers.contains(&run.run)).all(|run| run.undone_at.is_some());
+    let asked = Undo { number, numbers, is_again, allowed, subject, args, common };
     match asked.numbers.as_slice() {
         [_] => asked.one(&mut opened).await,
         _ if args.apply => asked.apply_series(&mut opened).await,
@@ -73,7 +76,7 @@ impl Undo<'_> {
         });
         let mut undone = work.await?;
         // Where nothing more of what was left can come back, there is nothing to do.
-        let is_over = undone.run.undone_at.is_some() && undone.rows() == 0;
+        let is_over = self.is_again && undone.rows() == 0;
         let applied = self.args.apply && !is_over;
         if applied {
             if let Err(error) = self.expect_consent(&undone) {
@@ -85,8 +88,9 @@ impl Undo<'_> {
             apply::roll_back(opened).await?;
         }
         undone.end_locks();
-        let fixes = undone.fixes;
-        self.print(opened, UndoneRuns { fixes, batches: Vec::new() }, applied, is_over)
+        let mut done = UndoneRuns { fixes: undone.fixes, batches: Vec::new() };
+        done.finish(self.number);
+        self.print(opened, done, applied, is_over)
     }
 
     /// A series of batches, in one transaction that is rolled back.
@@ -98,16 +102,19 @@ impl Undo<'_> {
         let rehearsed = work.await?;
         apply::roll_back(opened).await?;
         let mut done = rehearsed.done;
+        let is_over =
+            self.is_again && rehearsed.counted.is_empty() && done.batches.iter().all(|batch| batch.rows == 0);
         done.add_counted(&rehearsed.counted);
+        done.finish(self.number);
         done.note_times(rehearsed.total, false);
-        self.print(opened, done, false, false)
+        self.print(opened, done, false, is_over)
     }
 
     /// A series of batches, each in a transaction of its own.
     async fn apply_series(&self, opened: &mut DatabaseContext) -> Result<Exit> {
-        let done = RefCell::new(UndoneRuns::default());
+        let (done, committing) = (RefCell::new(UndoneRuns::default()), Cell::new(None));
         let ended = {
-            let work = self.undo_each(opened, &done);
+            let work = self.undo_each(opened, &done, &committing);
             tokio::select! {
                 ended = work => ended,
                 _ = tokio::signal::ctrl_c() => Err(user_error(
@@ -120,24 +127,32 @@ impl Undo<'_> {
         if let Err(error) = ended {
             abandon(opened.session.connection()).await;
             let undone: Vec<i64> = done.batches.iter().map(|batch| batch.run).collect();
-            return Err(match undone.as_slice() {
-                [] => error,
-                [only] => error
-                    .context(format!("not all is done: of {} runs, {only} is undone", self.numbers.len())),
+            let all = self.numbers.len();
+            let said = match undone.as_slice() {
+                [] => None,
+                [only] => Some(format!("of {all} runs, {only} is undone")),
                 [first, .., last] => {
-                    let all = self.numbers.len();
-                    error.context(format!(
-                        "not all is done: {} of {all} runs are undone, {first} to {last}",
-                        undone.len()
-                    ))
+                    Some(format!("{} of {all} runs are undone, {first} to {last}", undone.len()))
                 }
+            };
+            let open = committing.get().map(|run: i64| format!("the undo of run {run} was being committed"));
+            let said: Vec<String> = said.into_iter().chain(open).collect();
+            return Err(match said.as_slice() {
+                [] => error,
+                said => error.context(format!("not all is done: {}", said.join("; "))),
             });
         }
+        done.finish(self.number);
         done.note_times(self.numbers.len(), true);
         self.print(opened, done, true, false)
     }
 
-    async fn undo_each(&self, opened: &mut DatabaseContext, done: &RefCell<UndoneRuns>) -> Result<()> {
+    async fn undo_each(
+        &self,
+        opened: &mut DatabaseContext,
+        done: &RefCell<UndoneRuns>,
+        committing: &Cell<Option<i64>>,
+    ) -> Result<()> {
         let subject = &self.subject;
         let prepared = retry_on_lock_timeout(
             opened.session.connection(),
@@ -158,7 +173,9 @@ impl Undo<'_> {
             );
             let mut undone = work.await?;
             self.expect_consent(&undone)?;
+            committing.set(Some(*number));
             commit(opened, &undone).await?;
+            committing.set(None);
             undone.end_locks();
             progress::notice(&format!(
                 "run {number} is undone: {}, locked for {}; {} left",

@@ -36,8 +36,9 @@ impl RowRestore<'_> {
         allowance: impl Fn(&DeclaredKey) -> DanglingAllowance,
     ) -> Result<Vec<LeftRows>> {
         let keys = self.catalog.foreign_keys.iter().filter(|key| key.child_schema == self.catalog.schema);
-        let mut links: Vec<Link> =
-            keys.map(|key| Link::of(key, key.is_enforced.then(|| allowance(key)))).collect();
+        let mut links: Vec<Link> = keys
+            .map(|key| Link::of(key, (key.is_enforced && !key.is_temporal).then(|| allowance(key))))
+            .collect();
         links.extend(self.bots());
         let mut position = self.next_position(connection).await?;
         let mut leaving = Leaving::default();
@@ -283,7 +284,7 @@ impl RowRestore<'_> {
             return Ok(known.clone());
         }
         let run = self.runs.first().context("a run is undone")?;
-        let name = format!("quarantine_{run}_left_{}", position + leaving.relations.len());
+        let name = format!("quarantine_{run}_left_{position}_{}", leaving.relations.len() + 1);
         let variables = Variables::default()
             .sql("left_table", Quarantine::name(&name))
             .sql("kept", Quarantine::name(&source.relation));

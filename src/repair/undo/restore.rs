@@ -26,12 +26,12 @@ impl Reversal<'_> {
     ) -> Result<RestoredRows> {
         let runs = [self.run];
         let mut rows = RowRestore { catalog: self.catalog, runs: &runs, entries: self.entries.to_vec() };
-        execute(connection, "SAVEPOINT \"evodoctor rows\"".into()).await?;
+        execute(connection, "SAVEPOINT evodoctor_rows".into()).await?;
         let mut left = Vec::new();
         let (executed, said) = match self.try_restore(connection, &rows).await {
             // The rows are told what is in their way; anything else is not about rows.
             Err(error) if error.chain().any(|cause| cause.is::<UserError>()) => {
-                execute(connection, "ROLLBACK TO SAVEPOINT \"evodoctor rows\"".into()).await?;
+                execute(connection, "ROLLBACK TO SAVEPOINT evodoctor_rows".into()).await?;
                 left = rows.leave(connection, |key| self.allowance(key)).await?;
                 if left.is_empty() {
                     return Err(error);

@@ -101,11 +101,8 @@ impl Reversal<'_> {
             self.compare(&before, &after, is_exact, &mut notes)?;
         }
         let mut hazards = vec!["blocks-writes".to_owned()];
-        if !left.is_empty() {
-            // What was left before needs no new consent.
-            hazards.extend((!self.is_again).then(|| LEAVES_ROWS.to_owned()));
-            notes.push(self.note_of_left(&left));
-        }
+        // What was left before needs no new consent.
+        hazards.extend((!left.is_empty() && !self.is_again).then(|| LEAVES_ROWS.to_owned()));
         let plan = FixPlan {
             code: self.fix.code.clone(),
             name: self.fix.name.clone(),
@@ -129,19 +126,6 @@ impl Reversal<'_> {
             plan_hash: String::new(),
         };
         Ok(plan.with_hash())
-    }
-
-    /// What becomes of rows that cannot come back.
-    fn note_of_left(&self, left: &[LeftRows]) -> String {
-        let run = self.run;
-        let (rows, verb) = match left.iter().map(|rows| rows.count).sum::<i64>() {
-            1 => ("1 row".to_owned(), "stays"),
-            count => (format!("{count} rows"), "stay"),
-        };
-        format!(
-            "{rows} cannot come back and {verb} in the quarantine: evodoctor undo {run} brings back what it can once what is gone is \
-             there again, evodoctor history --prune {run} drops the rest"
-        )
     }
 
     fn variables(&self) -> Result<Variables> {

@@ -12,9 +12,8 @@ use crate::repair::change_target::ChangeTarget;
 use crate::repair::ledger;
 use crate::repair::locks::{self, LockAttempt, LockedTooLong};
 use crate::repair::plan::{BatchTime, FixPlan, to_millis};
-use crate::repair::quarantine::{self, QuarantineEntry};
-use crate::text::duration::format_argument;
-use crate::text::humanize::format_duration;
+use crate::repair::quarantine::{self, LeftRows, QuarantineEntry};
+use crate::text::humanize::{format_duration, pluralize};
 
 /// A rehearsed series. The transaction is still open.
 #[derive(Debug)]
@@ -117,10 +116,20 @@ impl UndoneRuns {
         }
     }
 
-    /// Ends the plans: each gets its hash, which no time is part of, and then a sentence on how long others wait.
-    pub fn note_times(&mut self, total: usize, applied: bool) {
+    /// Ends the plans of undoing `number`: says what becomes of rows that cannot come back, and fills in the hashes.
+    pub fn finish(&mut self, number: i64) {
         let plans = std::mem::take(&mut self.fixes);
-        self.fixes = plans.into_iter().map(FixPlan::with_hash).collect();
+        let finish = |mut plan: FixPlan| {
+            if !plan.left_rows.is_empty() {
+                plan.notes.push(note_of_left(&plan.left_rows, number));
+            }
+            plan.with_hash()
+        };
+        self.fixes = plans.into_iter().map(finish).collect();
+    }
+
+    /// Adds a sentence on how long others wait. No time is part of a hash.
+    pub fn note_times(&mut self, total: usize, applied: bool) {
         let said = self.times(total, applied);
         if let Some(plan) = self.fixes.first_mut() {
             plan.notes.insert(0, said);
@@ -146,11 +155,21 @@ impl UndoneRuns {
             ),
             (false, false) => format!(
                 "--apply undoes {total} runs in a transaction each, the newest first, and others pass between them. The newest {done} were \
-                 rehearsed, which --max-lock allows: the longest held its locks for {longest}, these together for {}. The others are \
-                 counted and not rehearsed; --max-lock {} rehearses more",
-                time(all),
-                format_argument(Duration::from_millis(all.max(1000) * total as u64 * 2 / done.max(1) as u64))
+                 rehearsed, as many as --max-lock allows, and the others are counted: the longest held its locks for {longest}, these \
+                 together for {}",
+                time(all)
             ),
         }
     }
+}
+
+/// What becomes of rows that cannot come back.
+fn note_of_left(left: &[LeftRows], number: i64) -> String {
+    let count: i64 = left.iter().map(|rows| rows.count).sum();
+    let verb = if count == 1 { "stays" } else { "stay" };
+    format!(
+        "{} cannot come back and {verb} in the quarantine: evodoctor undo {number} brings back what it can once what is gone is there \
+         again, evodoctor history --prune {number} drops the rest",
+        pluralize(count, "row")
+    )
 }

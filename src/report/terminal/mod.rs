@@ -243,18 +243,23 @@ fn history_row(runs: &[&AppliedRun], is_full: bool) -> Vec<String> {
         number => format!(" ({})", pluralize(number, "batch").replace("batchs", "batches")),
     });
     let unfinished = runs.iter().any(|run| !run.unfinished.is_empty());
-    let undone: Vec<String> = runs
-        .iter()
-        .map(|run| words::runs::ended(run, if is_full { words::runs::minute } else { words::runs::day }))
-        .collect();
+    let shown = if is_full { words::runs::minute } else { words::runs::day };
+    let undone: Vec<String> = runs.iter().map(|run| words::runs::ended(run, shown)).collect();
     let is_one = undone.iter().all(|one| *one == undone[0]);
+    // The batches of a series are undone one after the other: the last one ends it.
+    let over: Option<Vec<&str>> = runs.iter().map(|run| run.undone_at.as_deref()).collect();
+    let ended = match over.and_then(|over| over.into_iter().max()) {
+        Some(last) => words::runs::undone_at(&shown(last), runs),
+        None if is_one => undone[0].clone(),
+        None => "in part".to_owned(),
+    };
     vec![
         number,
         words::runs::minute(&newest.applied_at),
         newest.applied_by.clone(),
         fixes.join(", ") + &batches.unwrap_or_default() + if unfinished { " (not finished)" } else { "" },
         kept(runs),
-        if is_one { undone[0].clone() } else { "in part".to_owned() },
+        ended,
     ]
 }
 

@@ -65,13 +65,19 @@ pub fn lines(plan: &PrunePlan) -> Vec<String> {
 /// Whether and when a run was undone, or why it cannot be; `shown` is how times are written.
 pub fn ended(run: &AppliedRun, shown: fn(&str) -> String) -> String {
     match (&run.undone_at, &run.closed_at) {
-        (Some(undone), _) if run.keeps_left_rows() => {
-            format!("{}, without {}", shown(undone), pluralize(run.quarantined, "row"))
-        }
-        (Some(undone), _) => shown(undone),
+        (Some(undone), _) => undone_at(&shown(undone), &[run]),
         (None, Some(closed)) if run.pruned_at.is_some() => format!("pruned {}", shown(closed)),
         (None, Some(closed)) => format!("closed {}", shown(closed)),
         (None, None) if run.superseded_by.is_empty() => "no".to_owned(),
         (None, None) => format!("superseded by {}", run.superseded_by.join(", ")),
+    }
+}
+
+/// When runs were undone, and how many of their rows could not come back.
+pub fn undone_at(when: &str, runs: &[&AppliedRun]) -> String {
+    let left = runs.iter().filter(|run| run.keeps_left_rows()).map(|run| run.quarantined).sum::<i64>();
+    match left {
+        0 => when.to_owned(),
+        rows => format!("{when}, without {}", pluralize(rows, "row")),
     }
 }

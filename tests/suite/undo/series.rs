@@ -142,3 +142,56 @@ async fn a_later_run_on_the_same_tables_is_said_before_anything_is_undone() {
     on(&database.url(), &["undo", "1", "--apply"]).ends(2).complains(&["changed the same tables after run"]);
     assert_eq!(moment(&mut connection).await, now);
 }
+
+/// The parent of some rows of a series was deleted since: one refusal, one consent, and one command that brings them back later.
+#[tokio::test]
+async fn rows_of_a_series_stay_and_come_back_together() {
+    let database = Fixture::read("EVO103_duplicate_key", "bad").database("evolution_api").await;
+    let mut connection = database.connect().await;
+    execute(
+        &mut connection,
+        r#"SET search_path = evolution_api; SET session_replication_role = replica;
+        DROP INDEX IF EXISTS "Contact_remoteJid_instanceId_key";
+        INSERT INTO "Instance" ("id", "name", "connectionStatus") VALUES ('lost', 'lost', 'open');
+        INSERT INTO "Contact" ("id", "remoteJid", "updatedAt", "instanceId")
+            SELECT 'many' || n, 'jid' || n % 40, timestamp '2025-01-01' + n * interval '1 hour', CASE n % 4 WHEN 0 THEN 'lost' ELSE 'i1' END
+            FROM generate_series(1, 160) AS n;
+        SET session_replication_role = origin"#,
+    )
+    .await;
+    let before = seen(&database).await;
+    let url = database.url();
+    on(&url, &["fix", "EVO103", "--batch=10", "--apply", "--allow", "deletes-rows,changes-rows"]).ends(0);
+    let instance = r#"SELECT to_jsonb(i.*)::text FROM "Instance" AS i WHERE "id" = 'lost'"#;
+    let contacts = r#"SELECT jsonb_agg(c.*)::text FROM "Contact" AS c WHERE "instanceId" = 'lost'"#;
+    let (instance, contacts) = (text(&mut connection, instance).await, text(&mut connection, contacts).await);
+    execute(&mut connection, r#"DELETE FROM "Instance" WHERE "id" = 'lost'"#).await;
+
+    let plan = on(&url, &["undo", "1"]).ends(1);
+    plan.says(&[
+        "Instance lost is gone",
+        "30 rows cannot come back",
+        "evodoctor undo 1 --apply --allow leaves-rows",
+    ]);
+    on(&url, &["undo", "1", "--apply"]).ends(2).complains(&[
+        "Contact",
+        "Instance lost is gone",
+        "evodoctor undo 1 --apply",
+    ]);
+    let done = on(&url, &["undo", "1", "--apply", "--allow", "leaves-rows"]).ends(0);
+    assert_eq!(done.stdout.matches("cannot come back").count(), 1, "{}", done.stdout);
+    on(&url, &["history"]).ends(0).says(&["without 30 rows"]);
+    on(&url, &["undo", "1", "--apply"]).ends(0);
+    on(&url, &["undo", "1"]).ends(0).says(&["30 rows cannot come back"]);
+
+    execute(
+        &mut connection,
+        &format!(
+            r#"INSERT INTO "Instance" SELECT (jsonb_populate_record(NULL::"Instance", '{instance}')).*;
+            INSERT INTO "Contact" SELECT (jsonb_populate_recordset(NULL::"Contact", '{contacts}')).*"#
+        ),
+    )
+    .await;
+    on(&url, &["undo", "1", "--apply"]).ends(0);
+    assert_eq!(seen(&database).await, before);
+}
