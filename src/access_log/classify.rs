@@ -7,9 +7,9 @@ use std::borrow::Cow;
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::misuse_rules::MisuseKind;
 use crate::evolution::instances::{Instance, InstanceDirectory, is_uuid, trim_invisible};
 use crate::evolution::{phone, routes};
+use crate::rules::misuse::MisuseKind;
 
 /// What became of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]

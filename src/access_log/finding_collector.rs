@@ -16,7 +16,6 @@ pub use self::request_counts::RequestCounts;
 use super::classify::{NameVerdict, classify_name};
 use super::finding_stats::{CountContext, Endpoint, EntryBudget, FindingStats};
 use super::finding_text::{MisuseDetail, SpellingError};
-use super::misuse_rules::MisuseKind;
 use super::name_history::{MOST_NAMES, NameHistory};
 use super::request::{Request, RequestTarget};
 use super::request_counter::{PathKind, RequestCounter, SuspectRequest};
@@ -25,6 +24,7 @@ use crate::evolution::instances::{InstanceDirectory, trim_invisible};
 use crate::evolution::routes::{self, RouteError, RouteTemplate};
 use crate::redact;
 use crate::rules::finding::Finding;
+use crate::rules::misuse::MisuseKind;
 use crate::text::escape;
 use crate::text::hex::encode_hex;
 

@@ -8,7 +8,6 @@ use foldhash::fast::RandomState;
 use serde_json::{Value, json};
 
 use super::finding_text::MisuseDetail;
-use super::misuse_rules::MisuseKind;
 use super::name_history::{MOST_NAMES, NameHistory};
 use super::request::Request;
 use super::request_counter::ServedName;
@@ -18,6 +17,7 @@ use crate::access_log::sanitize::sanitize;
 use crate::evolution::instances::InstanceDirectory;
 use crate::evolution::routes::{self, RouteTemplate};
 use crate::rules::finding::Finding;
+use crate::rules::misuse::MisuseKind;
 use crate::rules::rule::Severity;
 
 /// Clients, hosts or routes that are told apart for one tally.

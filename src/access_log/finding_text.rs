@@ -1,10 +1,10 @@
 //! What a finding says: what is wrong with what was written, in a sentence or two, and what to write instead.
 
 use super::classify::WrongName;
-use super::misuse_rules::MisuseKind;
 use super::name_history::{MOST_NAMES, NameHistory};
 use crate::evolution::instances::{Instance, trim_invisible};
 use crate::evolution::routes::{self, RouteError};
+use crate::rules::misuse::MisuseKind;
 use crate::text::escape;
 
 /// What a tally is about.

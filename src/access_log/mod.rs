@@ -11,7 +11,6 @@ mod finding_text;
 mod follow_line;
 pub mod formats;
 mod log_text;
-pub mod misuse_rules;
 mod name_history;
 mod parallel_scan;
 pub mod proxy_config;

@@ -7,6 +7,7 @@ use super::context::CheckContext;
 use crate::database::ident::SqlFragment;
 use crate::database::restore::OWNER;
 use crate::error::sqlstate::without_row_values;
+use crate::rules::environment::damaged_files::DAMAGED;
 
 /// Says what the server refused, and what would help.
 pub fn explain_query_error(error: &sqlx::Error, scope: &CheckContext<'_>) -> String {
@@ -38,9 +39,6 @@ pub fn explain_query_error(error: &sqlx::Error, scope: &CheckContext<'_>) -> Str
         _ => message.to_owned(),
     }
 }
-
-/// What the reason of a check begins with whose table or index cannot be read.
-pub const DAMAGED: &str = "a file of the database is damaged";
 
 /// Why a standby has ended the connection: it had to replay what somebody still looked at. `None` for another error.
 pub fn recovery_conflict(error: &anyhow::Error) -> Option<String> {

@@ -34,10 +34,8 @@ use crate::database::{release_facts, trusted_roles};
 use crate::evolution::release::{Release, ReleaseRange};
 
 /// Queries of the catalog that stand in the queries of several checks.
-const SPLICED: [(&str, &str); 2] = [
-    ("objects", "sql/catalog/objects.sql"),
-    ("server_wide_keys", "sql/catalog/server_wide_keys.sql"),
-];
+const SPLICED: [(&str, &str); 2] =
+    [("objects", "sql/catalog/objects.sql"), ("server_wide_keys", "sql/catalog/server_wide_keys.sql")];
 
 /// What stands in for Prisma's table where it is missing.
 const NO_HISTORY: &str = "(SELECT NULL::text AS \"id\", NULL::text AS \"migration_name\", NULL::text AS \"checksum\", \

@@ -39,7 +39,7 @@ pub fn run(args: &cli::ExplainArgs, common: &GlobalOptions) -> Result<Exit> {
         let answer = lookup_error(&text);
         (answer.rules(), Some(answer))
     };
-    let page = Page::for_output(common);
+    let page = Page::for_output(common.output.as_deref());
     let text = match (common.format, &answer) {
         (OutputFormat::Json, answer) => explain::json(&wanted, answer.as_ref())?,
         (_, Some(answer)) if answer.causes.is_empty() => explain::unknown(answer, page),

@@ -10,12 +10,12 @@ use super::shared::code_filter::CodeFilter;
 use super::shared::emit_report::emit_report;
 use super::shared::load_instances::load_instances;
 use super::shared::read_logs;
-use crate::access_log::misuse_rules::misuse_rules;
 use crate::access_log::{LogFindings, ReadSummary};
 use crate::cli::{self, GlobalOptions};
 use crate::exit_code::Exit;
 use crate::report::{Detail, Report};
 use crate::rules::finding::{CheckOutcome, CheckReport, Finding};
+use crate::rules::misuse::misuse_rules;
 use crate::text::humanize;
 
 /// Examines the logs. Names are compared with `--instances` where it is given, else with the database where one is

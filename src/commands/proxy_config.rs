@@ -9,7 +9,6 @@ use anyhow::Result;
 use super::shared::code_filter::CodeFilter;
 use super::shared::load_instances::load_instances;
 use super::shared::read_logs;
-use crate::access_log::misuse_rules::MisuseKind;
 use crate::access_log::proxy_config;
 use crate::access_log::proxy_config::rewrites::Rewrites;
 use crate::access_log::timestamp::Timestamp;
@@ -19,6 +18,7 @@ use crate::evolution::instances::{Instance, InstanceDirectory};
 use crate::exit_code::Exit;
 use crate::redact::personal::Naming;
 use crate::report;
+use crate::rules::misuse::MisuseKind;
 use crate::text::humanize;
 
 /// Writes the configuration: for every instance, or with logs for what clients got wrong in them.

@@ -12,7 +12,7 @@ use crate::report::{Detail, Report};
 use crate::upgrade::Preflight;
 use crate::upgrade::release_notes::release_notes;
 use crate::upgrade::way_back::examine::way_back;
-use crate::upgrade::way_back::rules::findings;
+use crate::upgrade::way_back::findings::findings;
 use crate::upgrade::way_back::{Verdict, WayBack};
 
 /// The applied migrations that are newer than the release, where it is older than the database; `None` where it is not.

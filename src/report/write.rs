@@ -36,7 +36,9 @@ impl Report {
         ensure!(self.personal_data.is_some(), "a report is redacted before it is written");
         let outline = ReportView::new(self, common);
         let text = match common.format {
-            OutputFormat::Human => terminal::render(&outline, common, Page::for_output(common)),
+            OutputFormat::Human => {
+                terminal::render(&outline, common, Page::for_output(common.output.as_deref()))
+            }
             OutputFormat::Json => json::render(&outline)?,
             OutputFormat::Sarif => sarif::render(&outline)?,
             OutputFormat::Junit => junit::render(&outline)?,

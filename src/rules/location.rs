@@ -80,7 +80,7 @@ fn is_migration(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::check::all_checks;
+    use crate::rules::registry::all_rules;
 
     #[test]
     fn a_subject_tells_its_place() {
@@ -95,10 +95,10 @@ mod tests {
             ("somebody's own", "database"),
             ("", "database"),
         ] {
-            let finding = Finding::new(&all_checks()[0].rule, subject, "");
+            let finding = Finding::new(all_rules()[0], subject, "");
             assert_eq!(Location::from_finding(&finding).path(), path, "{subject}");
         }
-        let named = Finding::new(&all_checks()[0].rule, "Instance \"a\"", "");
+        let named = Finding::new(all_rules()[0], "Instance \"a\"", "");
         assert_eq!(Location::from_finding(&named), Location::Row("Instance"));
     }
 }

@@ -40,14 +40,14 @@ fn rows(finding: &Finding) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::check::all_checks;
+    use crate::rules::registry::{all_rules, find_rule};
 
     fn finding(code: &str, subject: &str) -> Finding {
-        let mut finding = Finding::new(&all_checks()[0].rule, subject, "");
+        let mut finding = Finding::new(all_rules()[0], subject, "");
         finding.code = code.to_owned();
-        if let Some(check) = all_checks().iter().find(|check| check.rule.code == code) {
-            finding.severity = check.rule.severity;
-            finding.consequence = check.rule.consequence;
+        if let Some(rule) = find_rule(code) {
+            finding.severity = rule.severity;
+            finding.consequence = rule.consequence;
         }
         finding
     }

@@ -149,16 +149,16 @@ impl IgnoreRule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::check::all_checks;
     use crate::rules::finding::CheckOutcome;
+    use crate::rules::registry::all_rules;
 
     fn finding(subject: &str) -> Finding {
-        Finding::new(&all_checks()[0].rule, subject, "")
+        Finding::new(all_rules()[0], subject, "")
     }
 
     fn ignore(subject: Option<&str>, until: Option<Date>) -> IgnoreRule {
         IgnoreRule {
-            code: all_checks()[0].rule.code.clone(),
+            code: all_rules()[0].code.clone(),
             key: None,
             subject: subject.map(str::to_owned),
             reason: "known".to_owned(),

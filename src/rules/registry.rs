@@ -1,24 +1,26 @@
-//! Every rule there is, whatever carries it out: checks of a database, hazards of an upgrade, the rehearsal of one,
-//! requests, and what is around the data.
+//! Every rule there is, whatever carries it out: checks of a database and hazards of an upgrade, whose files are under `sql/`,
+//! the rehearsal of an upgrade and the way back from one, requests, and what is around the data.
 
 use std::sync::LazyLock;
 
-use crate::access_log;
-use crate::checks::check::all_checks;
-use crate::rules::environment;
-use crate::rules::rule::Rule;
-use crate::upgrade::hazard::all_hazards;
-use crate::upgrade::{rehearsal, way_back};
+use super::environment::environment_rules;
+use super::misuse::misuse_rules;
+use super::rehearsal::rehearsal_rules;
+use super::rule::Rule;
+use super::way_back::way_back_rules;
+use crate::database::sql_file::{FILES, SqlFile};
+
+/// The rules of checks and hazards: the headers of their files.
+static OF_FILES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
+    let is_rule = |path: &str| path.starts_with("sql/checks/") || path.starts_with("sql/hazards/");
+    let files = FILES.iter().filter(|(path, _)| is_rule(path));
+    let read = |text| Rule::from_header(&SqlFile::parse(text));
+    files.map(|(path, text)| read(text).unwrap_or_else(|error| panic!("{path}: {error:#}"))).collect()
+});
 
 static RULES: LazyLock<Vec<&'static Rule>> = LazyLock::new(|| {
-    let checks = all_checks().iter().map(|check| &check.rule);
-    let hazards = all_hazards().iter().map(|hazard| &hazard.rule);
-    let others = rehearsal::rules::rehearsal_rules()
-        .iter()
-        .chain(way_back::rules::way_back_rules())
-        .chain(access_log::misuse_rules::misuse_rules())
-        .chain(environment::environment_rules());
-    let mut rules: Vec<&Rule> = checks.chain(hazards).chain(others).collect();
+    let built_in = [rehearsal_rules(), way_back_rules(), misuse_rules(), environment_rules()];
+    let mut rules: Vec<&Rule> = OF_FILES.iter().chain(built_in.into_iter().flatten()).collect();
     rules.sort_by(|a, b| a.code.cmp(&b.code));
     rules
 });

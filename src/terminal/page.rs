@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io::IsTerminal;
+use std::path::Path;
 
 use anstyle::Style;
 use tabled::Table;
@@ -12,7 +13,6 @@ use tabled::settings::width::Wrap;
 use tabled::settings::{Alignment, Format, Modify, Padding, Width, style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::cli::GlobalOptions;
 use crate::terminal::style::{COMMAND, DIM, NAME, PLAIN, cell_color, paint};
 use crate::text::escape::escape_control;
 
@@ -32,9 +32,9 @@ impl Page {
         Self { width: terminal.or_else(columns).unwrap_or(100).clamp(40, 240) }
     }
 
-    /// The page that the options lead to.
-    pub fn for_output(common: &GlobalOptions) -> Self {
-        Self::new(common.output.is_none() && std::io::stdout().is_terminal())
+    /// The page that is written on: a file's, or stdout's.
+    pub fn for_output(file: Option<&Path>) -> Self {
+        Self::new(file.is_none() && std::io::stdout().is_terminal())
     }
 
     /// The page that stdout is.

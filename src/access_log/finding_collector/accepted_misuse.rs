@@ -9,11 +9,11 @@ use super::{FindingCollector, LONGEST_NAME, StatsKind};
 use crate::access_log::classify::{NameVerdict, WrongName, classify_name};
 use crate::access_log::finding_stats::{Endpoint, FindingStats};
 use crate::access_log::finding_text::{MisuseDetail, SpellingError};
-use crate::access_log::misuse_rules::MisuseKind;
 use crate::access_log::request::Request;
 use crate::access_log::sanitize::sanitize;
 use crate::evolution::instances::InstanceDirectory;
 use crate::evolution::routes::{self, RouteError, RouteTemplate};
+use crate::rules::misuse::MisuseKind;
 
 impl<'d> FindingCollector<'d> {
     /// Whether a name that was served is neither in the list nor anything else of an instance in it: the list is old.

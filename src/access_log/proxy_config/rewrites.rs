@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::access_log::misuse_rules::MisuseKind;
 use crate::access_log::sanitize::sanitize;
 use crate::evolution::instances::{Instance, InstanceDirectory, is_uuid, trim_invisible};
 use crate::redact;
+use crate::rules::misuse::MisuseKind;
 use crate::text::escape;
 
 /// A wrong name, and the instance that is meant by it.

@@ -7,12 +7,12 @@ use crate::repair::fix::{self, Fix};
 use crate::report::json;
 use crate::rules::error_lookup::ErrorParts;
 use crate::rules::error_lookup::lookup::{LookupResult, MatchedError};
+use crate::rules::rehearsal::rehearsal_rules as rehearsed;
 use crate::rules::rule::{Applicability, Rule};
 use crate::terminal::page::Page;
 use crate::terminal::style::{DIM, NAME, PLAIN, paint, severity_style};
 use crate::text::escape::escape_control;
 use crate::upgrade::hazard::all_hazards;
-use crate::upgrade::rehearsal::rules::rehearsal_rules as rehearsed;
 
 /// Texts that lead to a rule which are shown with it.
 const SEEN: usize = 4;

@@ -1,6 +1,8 @@
 //! Tables and indexes that a check could not read because their files are damaged.
 
-use crate::checks::query_error::DAMAGED;
+/// What the reason of a check begins with whose table or index cannot be read.
+pub const DAMAGED: &str = "a file of the database is damaged";
+
 use crate::error::sqlstate::lookup;
 use crate::rules::finding::{CheckReport, Finding};
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::rules::{FAILS, LOSES, rehearsal_rule};
 use super::{FileResult, MigrationRehearsal, PredictedOutcome};
 use crate::rules::finding::{CheckOutcome, CheckReport, Finding};
+use crate::rules::rehearsal::{FAILS, LOSES, rehearsal_rule};
 use crate::upgrade::{MigrationOutcome, PendingMigration, Preflight};
 
 /// Fills in what was predicted of each file, and which of them Prisma reaches.

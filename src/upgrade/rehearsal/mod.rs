@@ -18,7 +18,6 @@ use crate::repair::locks::HeldLock;
 pub mod compare_prediction;
 pub mod execute;
 pub mod migration_dir;
-pub mod rules;
 mod statement;
 pub mod table_snapshot;
 

@@ -7,7 +7,7 @@
 
 pub mod compare;
 pub mod examine;
-pub mod rules;
+pub mod findings;
 
 use serde::Serialize;
 
