@@ -19,7 +19,7 @@
 -- In a large table only some of the ids are compared, always the same, so that the work does not grow beyond reading it once.
 WITH share AS MATERIALIZED (
     SELECT
-        pg_catalog.greatest(
+        GREATEST(
             1,
             CASE
                 -- Without ANALYZE there is no estimate (-1 since 14, 0 before); a page of messages holds about ten.
