@@ -199,18 +199,10 @@ impl LineParser {
         first
     }
 
-    /// A list of a time and a line, in any order: nanoseconds and text as Loki gives them, or the row of a table.
+    /// A list of a time and a line, in any order.
     fn row(&mut self, row: &[u8], deeper: u32) -> Option<Request<'static>> {
-        let Ok(cells) = serde_json::from_slice::<Vec<serde_json::Value>>(row) else {
-            return self.read(row, deeper).map(Request::into_owned);
-        };
-        let texts = || cells.iter().filter_map(serde_json::Value::as_str);
-        let moment = |text: &str| {
-            let unix = text.parse().ok().filter(|&number: &f64| number > 1e9);
-            unix.and_then(Timestamp::from_unix).or_else(|| Timestamp::from_iso(text))
-        };
-        let time = texts().find_map(moment);
-        let found = texts().find_map(|text| self.inner(text.as_bytes(), time, deeper));
+        let (time, texts) = json_documents::row(row).unwrap_or_default();
+        let found = texts.iter().find_map(|text| self.inner(text.as_bytes(), time, deeper));
         found.or_else(|| self.read(row, deeper).map(Request::into_owned))
     }
 
@@ -258,6 +250,14 @@ impl LineParser {
             && let Some(request) = self.structured(inner).or_else(|| self.loosely_structured(inner))
         {
             return Some(request);
+        }
+        if self.format == LineFormat::Any
+            && let Some(request) = plain_words::parse(line, &mut self.clock)
+                .or_else(|| logfmt::with_colons(line, &mut self.clock))
+        {
+            // What such programs print next may be the body of the same answer.
+            self.conversation.note(&request);
+            return Some(Request { time: request.time.or_else(|| api_404_body::time(line)), ..request });
         }
         if self.format.may_be(&LineFormat::Text) { self.told(line) } else { None }
     }
