@@ -19,13 +19,13 @@
 -- In a large table only some of the ids are compared, always the same, so that the work does not grow beyond reading it once.
 WITH share AS MATERIALIZED (
     SELECT
-        pg_catalog.greatest(
+        GREATEST(
             1,
             CASE
                 -- Without ANALYZE there is no estimate (-1 since 14, 0 before); a page of messages holds about ten.
                 WHEN relation.reltuples > 0 THEN relation.reltuples::bigint
                 ELSE pg_catalog.pg_relation_size(relation.oid) / 1024
-            END / 400000
+            END / 100000
         )::integer AS parts
     FROM
         pg_catalog.pg_class AS relation
@@ -64,7 +64,7 @@ SELECT
     pg_catalog.format(
         '%s messages of this instance are stored more than once, %s rows too many%s',
         counted.count, counted.surplus,
-        CASE WHEN share.parts > 1 THEN pg_catalog.format('; of one message in %s, the others were not compared', share.parts) ELSE '' END
+        CASE WHEN share.parts > 1 THEN pg_catalog.format('; only one id in %s was compared', share.parts) ELSE '' END
     ) AS detail,
     pg_catalog.format(
         '"id" IN (SELECT later."id" FROM (SELECT one."id", pg_catalog.row_number() OVER (PARTITION BY one."key" ->> ''id'' '

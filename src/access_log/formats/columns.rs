@@ -272,8 +272,8 @@ mod tests {
             ("timestamp\tpath\tstatus", "2026-11-21T03:59:12Z\t/a\t404", "/a Some(404) -"),
             (
                 "\"TimeGenerated [UTC]\",Line,id",
-                "2026-11-21T03:59:12Z,\"GET \"\"/a\"\" 404\",7",
-                "GET \"/a\" 404 at 2026-11-21T03:59:12Z",
+                "2026-11-21T03:59:12Z,\"GET \"\"/a/b\"\" 404\",7",
+                "GET \"/a/b\" 404 at 2026-11-21T03:59:12Z",
             ),
         ] {
             assert_eq!(parse(header, line).as_deref(), Some(expected), "{header}");

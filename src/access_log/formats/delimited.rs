@@ -27,6 +27,21 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<R
     }
 }
 
+/// `[GIN] 2026/11/21 - 03:59:12 | 404 |  1.234ms |  203.0.113.7 | GET      "/path"`.
+pub(super) fn gin<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<Request<'l>> {
+    line.strip_prefix(b"[GIN] ")?;
+    request(line.split(|&byte| byte == b'|'), line, clock, false)
+}
+
+/// The time that ends a field as Gin writes it.
+fn gin_time(field: &[u8], clock: &mut TimestampParser) -> Option<Timestamp> {
+    let text = field.last_chunk::<21>().filter(|text| &text[10..13] == b" - ")?;
+    let mut plain = *b"0000-00-00 00:00:00";
+    plain[..10].copy_from_slice(&text[..10]);
+    plain[11..].copy_from_slice(&text[13..]);
+    clock.iso(&plain)
+}
+
 /// The cells between `","`.
 fn cells(inside: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(inside);
@@ -88,7 +103,8 @@ fn request<'l>(
         } else if client.is_none() && client_address::within(field).is_some_and(|range| range.start == 0) {
             client = client_address::within(field).map(|range| client_address::unmapped(&field[range]));
         } else if time.is_none()
-            && let Some(found) = clock.clf(field).or_else(|| clock.iso(field))
+            && let Some(found) =
+                gin_time(field, clock).or_else(|| clock.clf(field)).or_else(|| clock.iso(field))
         {
             time = Some(found);
         } else if host.is_none() && may_be_host(field) {

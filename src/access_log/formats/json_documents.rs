@@ -1,8 +1,10 @@
 //! Documents of JSON that hold many requests — lists, HAR, Newman, Loki, hits of Elasticsearch — taken apart into one line
 //! per record, as they are read: nothing of them is kept but the record at hand.
 
+use crate::access_log::timestamp::Timestamp;
+
 /// Lists of records are called so, below the beginning of a document.
-const LISTS: [&[u8]; 24] = [
+const LISTS: [&[u8]; 21] = [
     b"entries",
     b"hits",
     b"result",
@@ -19,15 +21,15 @@ const LISTS: [&[u8]; 24] = [
     b"data",
     b"streams",
     b"requests",
-    b"messages",
     b"zones",
     b"httpRequestsAdaptive",
     b"tables",
     b"rows",
-    b"items",
     b"Records",
-    b"lines",
 ];
+
+/// These only right at the top: further down they may be part of what somebody sent.
+const OUTERMOST_LISTS: [&[u8]; 3] = [b"messages", b"items", b"lines"];
 
 /// How much of a text is kept: a body may have megabytes.
 const LONGEST_TEXT: usize = 8 * 1024;
@@ -154,7 +156,8 @@ impl JsonDocuments {
                 let may_be_list = !is_object
                     && (self.levels.is_empty()
                         || self.levels.last().is_some_and(|level| level.is_object)
-                            && LISTS.contains(&&*self.key));
+                            && (LISTS.contains(&&*self.key)
+                                || self.levels.len() == 1 && OUTERMOST_LISTS.contains(&&*self.key)));
                 if may_be_list
                     && self.above.is_some_and(|above| above == self.levels.len())
                     && self.levels.is_empty()
@@ -263,6 +266,17 @@ impl JsonDocuments {
     }
 }
 
+/// The texts of a list, and the time that one of them is: nanoseconds and a line as Loki gives them, or the row of a table.
+pub(super) fn row(list: &[u8]) -> Option<(Option<Timestamp>, Vec<String>)> {
+    let cells = serde_json::from_slice::<Vec<serde_json::Value>>(list).ok()?;
+    let texts = cells.into_iter().filter_map(|cell| cell.as_str().map(str::to_owned)).collect::<Vec<_>>();
+    let moment = |text: &String| {
+        let unix = text.parse().ok().filter(|&number: &f64| number > 1e9);
+        unix.and_then(Timestamp::from_unix).or_else(|| Timestamp::from_iso(text))
+    };
+    Some((texts.iter().find_map(moment), texts))
+}
+
 /// Whether a text begins a document that has to be taken apart, rather than lines.
 pub fn is_document(head: &[u8]) -> bool {
     let text = head.trim_ascii_start();
@@ -311,6 +325,8 @@ mod tests {
                 r#"{"hits":{"total":1,"hits":[{"_source":{"message":"x"}}]}}"#,
                 &[r#"{"_source":{"message":"x"}}"#],
             ),
+            (r#"{"messages": [{"a": 1}], "total": 1}"#, &[r#"{"a":1}"#]),
+            (r#"[{"body": {"messages": [{"a": 1}]}}]"#, &[r#"{"body":{"messages":[{"a":1}]}}"#]),
             // A list of texts is part of its record.
             (r#"{"messages": ["a"], "results": ["b"]}"#, &[r#"{"messages":["a"],"results":["b"]}"#]),
             // Pieces of a list, without its beginning and its end.

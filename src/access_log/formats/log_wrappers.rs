@@ -54,13 +54,18 @@ fn field(line: &[u8]) -> Option<Cow<'_, [u8]>> {
     const ARROW: &[u8] = b"\" => \"";
     let text = line.trim_ascii();
     let text = text.strip_suffix(b",").unwrap_or(text);
-    let arrow = memmem::find(text, ARROW).filter(|_| text.starts_with(b"\"") && text.ends_with(b"\""))?;
+    let arrow = if text.starts_with(b"\"") && text.ends_with(b"\"") {
+        memmem::find(text, ARROW)?
+    } else {
+        return None;
+    };
     unescaped(&text[arrow + ARROW.len() - 1..])
 }
 
 /// A line copied out of the source of a page, its marks written as entities.
 fn entities(line: &[u8]) -> Option<Cow<'_, [u8]>> {
     const QUOTE: [&[u8]; 2] = [b"&quot;", b"&#34;"];
+    memchr(b'&', line)?;
     QUOTE.iter().find(|quote| memmem::find(line, quote).is_some())?;
     let mut plain = String::from_utf8_lossy(line).into_owned();
     for (entity, mark) in

@@ -9,13 +9,19 @@ use crate::access_log::timestamp::TimestampParser;
 
 /// Reads `at=info method=GET path="/x" host=wa.example.com fwd="203.0.113.7" status=404`, whatever stands before it.
 pub(super) fn parse<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<Request<'l>> {
-    let mut with = |mark: u8| {
-        memchr::memchr(mark, line)?;
-        let mut fields = named(pairs(line, mark), FEWEST)?;
-        let time = fields.time(clock);
-        fields.request(time).filter(|request| request.status.is_some() || request.is_own_answer)
-    };
-    with(b'=').or_else(|| with(b':'))
+    marked(line, b'=', clock)
+}
+
+/// Reads the same with colons: `method: GET, url: /x, status: 404`.
+pub(super) fn with_colons<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<Request<'l>> {
+    marked(line, b':', clock)
+}
+
+fn marked<'l>(line: &'l [u8], mark: u8, clock: &mut TimestampParser) -> Option<Request<'l>> {
+    memchr::memchr(mark, line)?;
+    let mut fields = named(pairs(line, mark), FEWEST)?;
+    let time = fields.time(clock);
+    fields.request(time).filter(|request| request.status.is_some() || request.is_own_answer)
 }
 
 /// Fewer names than these may be anything.
@@ -92,7 +98,7 @@ mod tests {
         assert_eq!(request.user_agent().as_deref(), Some(&b"n8n \"x\""[..]));
         assert_eq!(request.time.unwrap().to_string(), "2026-11-21T03:59:12Z");
         let colons = "remote_addr:203.0.113.7 time:[21/Nov/2026:03:59:12 +0000] Method: GET, URL: /instance/connect/x, status:404";
-        let request = parse(colons.as_bytes(), &mut TimestampParser::default()).unwrap();
+        let request = with_colons(colons.as_bytes(), &mut TimestampParser::default()).unwrap();
         assert_eq!((request.status, request.client.as_deref()), (Some(404), Some(&b"203.0.113.7"[..])));
         assert_eq!(request.time.unwrap().to_string(), "2026-11-21T03:59:12Z");
         for line in ["", "a=b", "a=b c=d e=f", "path=/x?a=b&c=d"] {

@@ -14,6 +14,7 @@ mod free_text;
 mod haproxy;
 mod json;
 pub mod json_documents;
+mod line_format;
 pub mod log_template;
 mod log_wrappers;
 mod logfmt;
@@ -34,41 +35,10 @@ use memchr::memmem;
 pub use self::api_404_body::record_time;
 use self::columns::{ColumnHeader, ColumnLine, FIELDS};
 use self::json_documents::JsonDocuments;
-use self::log_template::LogTemplate;
+pub use self::line_format::{KNOWN, LineFormat};
 use self::transcript::Transcript;
 use super::request::{PartialRequest, Request};
 use super::timestamp::{Timestamp, TimestampParser};
-
-/// What the logs that are understood are called, for messages.
-pub const KNOWN: &str = "nginx, Apache, Nginx Proxy Manager, Traefik, Caddy, HAProxy, Envoy, IIS, AWS and other access logs, \
-                         JSON or text; any text that holds a path with its status or Evolution's 404 body (The \"…\" \
-                         instance does not exist). For a log_format of your own give --log-format with its string";
-
-/// The kinds of log.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum LineFormat {
-    /// Whatever a line looks like.
-    #[default]
-    Any,
-    /// The common and combined formats of nginx, Apache and Traefik, and their like.
-    Combined,
-    /// One JSON object per line.
-    Json,
-    /// HAProxy's HTTP log.
-    Haproxy,
-    /// AWS's load balancers.
-    Balancer,
-    /// Any text that holds a path with its status, or the server's 404 body: its console log among them.
-    Text,
-    /// As a `log_format` of nginx describes.
-    Template(Arc<LogTemplate>),
-}
-
-impl LineFormat {
-    fn may_be(&self, other: &Self) -> bool {
-        matches!(self, Self::Any) || self == other
-    }
-}
 
 /// Requests that wait for the lines with their answers.
 const MOST_ASKED: usize = 256;
@@ -172,7 +142,7 @@ impl LineParser {
                 self.asked.pop_front().map(|(_, request)| request)
             }
             json::JsonLine::Answered { id, status } => {
-                let at = self.asked.iter().position(|(asked, _)| *asked == id)?;
+                let at = self.asked.iter().rposition(|(asked, _)| *asked == id)?;
                 let (_, request) = self.asked.remove(at)?;
                 Some(Request { status: Some(status), ..request })
             }
@@ -229,22 +199,20 @@ impl LineParser {
         first
     }
 
-    /// A list of a time and a line, in any order: nanoseconds and text as Loki gives them, or the row of a table.
+    /// A list of a time and a line, in any order.
     fn row(&mut self, row: &[u8], deeper: u32) -> Option<Request<'static>> {
-        let Ok(cells) = serde_json::from_slice::<Vec<serde_json::Value>>(row) else {
-            return self.read(row, deeper).map(Request::into_owned);
-        };
-        let texts = || cells.iter().filter_map(serde_json::Value::as_str);
-        let moment = |text: &str| {
-            let unix = text.parse().ok().filter(|&number: &f64| number > 1e9);
-            unix.and_then(Timestamp::from_unix).or_else(|| Timestamp::from_iso(text))
-        };
-        let time = texts().find_map(moment);
-        let found = texts().find_map(|text| self.inner(text.as_bytes(), time, deeper));
+        let (time, texts) = json_documents::row(row).unwrap_or_default();
+        let found = texts.iter().find_map(|text| self.inner(text.as_bytes(), time, deeper));
         found.or_else(|| self.read(row, deeper).map(Request::into_owned))
     }
 
     fn line<'l>(&mut self, line: &'l [u8], deeper: u32) -> Option<Request<'l>> {
+        // Nothing else begins so, and to try the others first takes longer than to read it.
+        if self.format == LineFormat::Any
+            && let Some(request) = delimited::gin(line, &mut self.clock)
+        {
+            return Some(request);
+        }
         if let Some(columns) = self.columns.clone() {
             match columns.parse(line, &mut self.clock) {
                 Some(ColumnLine::Request(request)) => return Some(request),
@@ -282,6 +250,14 @@ impl LineParser {
             && let Some(request) = self.structured(inner).or_else(|| self.loosely_structured(inner))
         {
             return Some(request);
+        }
+        if self.format == LineFormat::Any
+            && let Some(request) = plain_words::parse(line, &mut self.clock)
+                .or_else(|| logfmt::with_colons(line, &mut self.clock))
+        {
+            // What such programs print next may be the body of the same answer.
+            self.conversation.note(&request);
+            return Some(Request { time: request.time.or_else(|| api_404_body::time(line)), ..request });
         }
         if self.format.may_be(&LineFormat::Text) { self.told(line) } else { None }
     }

@@ -100,6 +100,15 @@ impl Transcript {
         done
     }
 
+    /// Takes note of a request that a line told by itself: a body of the same name that follows belongs to it.
+    pub fn note(&mut self, request: &Request<'_>) {
+        self.at += 1;
+        if request.status == Some(404) {
+            let name = name_of(request);
+            self.told = Some(ReportedRequest { at: self.at, name, body: None, has_path: true });
+        }
+    }
+
     /// Forgets a request whose status has not come: it is told in another way.
     pub fn forget(&mut self) {
         self.asked = None;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use memchr::{memchr, memmem};
 
 use super::fields::Slot;
-use super::{api_404_body, delimited, logfmt, plain_words};
+use super::{api_404_body, delimited, logfmt};
 use crate::access_log::log_text::{METHODS, host_of, quoted, request_line, status, unescape};
 use crate::access_log::request::{ExtraFields, Request, RequestTarget};
 use crate::access_log::timestamp::{CLF_LENGTH, Timestamp, TimestampParser};
@@ -17,7 +17,6 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<R
         .or_else(|| squid(line))
         .or_else(|| render(line))
         .or_else(|| delimited::parse(line, clock))
-        .or_else(|| plain_words::parse(line, clock))
 }
 
 /// `[time] cache upstream-status status - GET https host "/path" [Client 203.0.113.7] [Length 61] … "agent" "referer"`;

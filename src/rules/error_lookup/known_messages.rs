@@ -142,7 +142,7 @@ const MESSAGES: &[(&str, &str, &str)] = &[
     (
         "too-many-clients",
         "53300",
-        r"too many clients already|muitos clientes conectados|demasiados clientes|remaining connection slots are reserved|(?:lacunas|vagas) de conexao (?:remanescentes|restantes)|conexiones restantes estan reservadas|Too many database connections opened|too many connections for (?:role|database)|max_client_conn|no more connections allowed",
+        r"too many clients already|max clients reached|muitos clientes conectados|demasiados clientes|remaining connection slots are reserved|(?:lacunas|vagas) de conexao (?:remanescentes|restantes)|conexiones restantes estan reservadas|Too many database connections opened|too many connections for (?:role|database)|max_client_conn|no more connections allowed",
     ),
     (
         "disk-full",
@@ -233,6 +233,16 @@ const MESSAGES: &[(&str, &str, &str)] = &[
         "tls",
         "P1011",
         r"self[- ]signed certificate(?: in certificate chain)?|Error opening a TLS connection|server does not support SSL|SSL is not enabled on the server|unable to verify the first certificate|certificate has expired|no encryption\b.*pg_hba|pg_hba.*no encryption",
+    ),
+    (
+        "idle-in-transaction",
+        "25P03",
+        r"terminating connection due to idle-in-transaction timeout|tempo (?:de espera )?de inatividade na transacao|inactividad (?:en|dentro de) la transaccion",
+    ),
+    (
+        "wrong-value",
+        "22P02",
+        r"invalid input syntax for type|sintaxe de entrada (?:e )?invalida para (?:o )?tipo|sintaxis de entrada no (?:es )?valida para (?:el )?tipo",
     ),
     ("already-modified", "27000", r"tuple to be updated was already modified by an operation triggered"),
     (

@@ -61,6 +61,9 @@ pub(in crate::access_log::formats) enum Place {
     Ignored,
 }
 
+/// The rank of an agent that is percent-encoded, as CloudFront writes it; no other name for an agent has it.
+pub(in crate::access_log::formats) const ENCODED_AGENT: u8 = 2;
+
 /// The longest name that means anything.
 const LONGEST: usize = 40;
 
@@ -263,9 +266,10 @@ fn general(place: Place, key: &[u8]) -> Option<(Slot, u8)> {
         b"clientaddr" | b"client" | b"ip" | b"source" | b"src" | b"socketip" | b"peer" | b"peeraddr" | b"ipaddress"
         | b"downstreamdirectremoteaddress" => (Slot::Client, 4),
 
-        b"requestuseragent" | b"clientrequestuseragent" | b"httpuseragent" | b"csuseragent" | b"headeruseragent"
+        b"requestuseragent" | b"clientrequestuseragent" | b"httpuseragent" | b"headeruseragent"
         | b"requestheaderuseragent" | b"requestheadersuseragent" => (Slot::UserAgent, 0),
         b"useragent" | b"clientua" | b"ua" | b"httprequestuseragent" => (Slot::UserAgent, 1),
+        b"csuseragent" => (Slot::UserAgent, ENCODED_AGENT),
         b"agent" | b"browser" => (Slot::UserAgent, 3),
 
         b"requesthost" | b"httphost" | b"xhostheader" | b"clientrequesthost" | b"clientrequesthttphost" | b"cshost" | b"authority"

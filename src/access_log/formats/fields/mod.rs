@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
+use self::key_table::ENCODED_AGENT;
 pub(super) use self::key_table::{Key, Place, Slot, last_part, meaning, meaning_of, within, within_list};
 use super::client_address;
 use crate::access_log::log_text::{METHODS, host_of, request_line, status};
@@ -157,12 +158,16 @@ impl<'l> Fields<'l> {
             time,
             client,
             host,
-            more: ExtraFields::Known {
-                user_agent: self.text(Slot::UserAgent).map(decoded),
-                router: self.text(Slot::Router),
-            },
+            more: ExtraFields::Known { user_agent: self.agent(), router: self.text(Slot::Router) },
             ..Request::new(RequestTarget::Path(path))
         })
+    }
+
+    /// The agent, as the client sent it.
+    fn agent(&mut self) -> Option<Cow<'l, [u8]>> {
+        let is_encoded = self.rank(Slot::UserAgent).is_some_and(|rank| rank / 2 == ENCODED_AGENT);
+        let agent = self.text(Slot::UserAgent);
+        if is_encoded { agent.map(decoded) } else { agent }
     }
 
     /// The status by its own field.
@@ -197,7 +202,7 @@ impl<'l> Fields<'l> {
     }
 }
 
-/// An agent as the client sent it: CloudFront and Akamai write a space in it as `%20`, or `%2520`.
+/// An agent as the client sent it: CloudFront writes a space in it as `%20`, or `%2520`.
 fn decoded(agent: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     let is_encoded = memchr::memchr(b' ', &agent).is_none() && memchr::memchr(b'%', &agent).is_some();
     if !is_encoded {
