@@ -9,6 +9,7 @@ use crate::cli::{self, GlobalOptions, OutputFormat};
 use crate::exit_code::Exit;
 use crate::report::terminal::explain;
 use crate::report::{self};
+use crate::rules::code::parse_code;
 use crate::rules::error_lookup::lookup::{LookupResult, lookup_error};
 use crate::rules::registry;
 use crate::rules::rule::{Rule, is_code};
@@ -54,15 +55,11 @@ pub fn run(args: &cli::ExplainArgs, common: &GlobalOptions) -> Result<Exit> {
     Ok(if wanted.is_empty() { Exit::Findings } else { Exit::Clean })
 }
 
-/// A text that is one word and looks like a code, also a mistyped one.
+/// A text that is a code or a rule's name, or one word that looks like a code, also a mistyped one.
 fn as_code(text: &str) -> Option<String> {
     let word = text.trim().to_ascii_uppercase();
-    let digits_only = word.len() == 3 && word.bytes().all(|b| b.is_ascii_digit());
-    let name = text.trim().to_ascii_lowercase().replace('_', "-");
-    let is_name = registry::all_rules().iter().any(|rule| rule.name == name);
-    (is_name
-        || digits_only
-        || is_code(&word)
-        || (word.starts_with("EVO") && !word.contains(' ') && word.len() <= 8))
-        .then_some(word)
+    let is_number = word.len() == 3 && word.bytes().all(|b| b.is_ascii_digit());
+    let looks_like_one =
+        is_number || is_code(&word) || (word.starts_with("EVO") && !word.contains(' ') && word.len() <= 8);
+    (looks_like_one || parse_code(text).is_some()).then_some(word)
 }

@@ -8,8 +8,8 @@ use anyhow::Result;
 use super::connection::ConnectionSource;
 use super::toml_table::{Located, TomlTable};
 use crate::cli::{FailOn, MOST_JOBS, OutputFormat, parse_duration, parse_wait};
+use crate::rules::code::{parse_code, suggest_code};
 use crate::rules::policy::{IgnoreRule, Policy};
-use crate::rules::registry;
 use crate::rules::rule::Severity;
 use crate::text::suggest::closest_match;
 
@@ -175,16 +175,10 @@ fn ignore(table: &TomlTable<'_>) -> Result<IgnoreRule> {
     })
 }
 
-/// The code that a text names, as it is written in the rules.
+/// The code that a text means, as it is written in the rules.
 fn code(text: Located<String>) -> Result<String> {
-    let code = text.value.to_ascii_uppercase();
-    if registry::find_rule(&code).is_some() {
-        return Ok(code);
+    match parse_code(&text.value) {
+        Some(rule) => Ok(rule.code.clone()),
+        None => Err(text.error_at(format!("there is no code {:?}", text.value), suggest_code(&text.value))),
     }
-    let all: Vec<&str> = registry::all_rules().iter().map(|rule| rule.code.as_str()).collect();
-    let next = match closest_match(&code, &all) {
-        Some(near) => format!("did you mean {near}? evodoctor explain lists every code"),
-        None => "evodoctor explain lists every code".to_owned(),
-    };
-    Err(text.error_at(format!("there is no code {:?}", text.value), next))
 }

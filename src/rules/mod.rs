@@ -1,6 +1,7 @@
 //! Rules: what a code stands for, what was found, how bad it is, and what is known or ignored of it.
 
 pub mod baseline;
+pub mod code;
 pub mod consequence;
 pub mod environment;
 pub mod error_lookup;

@@ -9,13 +9,10 @@ use crate::cli::mistakes::option_for;
 use crate::database::sql_file::{FILES, SqlFile};
 use crate::error::user_error;
 use crate::repair::fix::{HAZARDS, all_fixes};
+use crate::rules::code::{parse_code, suggest_code};
 use crate::rules::finding::Finding;
-use crate::rules::registry;
 use crate::text::date::Date;
 use crate::text::suggest::closest_match;
-
-/// More suggestions than these are none.
-const MOST_LIKELY: usize = 3;
 
 /// The codes asked for and not ignored, in capital letters.
 #[derive(Debug, Clone, Default)]
@@ -68,86 +65,30 @@ pub fn needs_explicit_code(code: &str) -> bool {
     CODES.iter().any(|one| one == code)
 }
 
-/// Every code there is, in order.
-pub fn all_codes() -> Vec<&'static str> {
-    registry::all_rules().iter().map(|rule| rule.code.as_str()).collect()
-}
-
-/// The codes as they are written in the files. Small letters, a missing `EVO` and what stands between it and the number are
-/// no error.
+/// The codes as they are written in the files, by whatever [`parse_code`] understands.
 ///
 /// # Errors
 /// When one does not exist; the nearest ones are suggested.
 pub fn parse_codes(codes: &[String]) -> Result<Vec<String>> {
-    let all = all_codes();
     // Between commas, as the options take them.
-    codes.iter().flat_map(|codes| codes.split(',')).map(|code| as_written(code, &all)).collect()
+    codes.iter().flat_map(|codes| codes.split(',')).map(as_written).collect()
 }
 
-fn as_written(code: &str, all: &[&str]) -> Result<String> {
-    let typed = code.trim().to_ascii_uppercase();
-    let number = typed.strip_prefix("EVO").unwrap_or(&typed).trim_start_matches(['-', '_', ' ']);
-    let meant = format!("EVO{number}");
-    if all.contains(&meant.as_str()) {
-        return Ok(meant);
-    }
-    let name = code.trim().to_ascii_lowercase().replace('_', "-");
-    if let Some(rule) = registry::all_rules().iter().find(|rule| rule.name == name) {
+fn as_written(text: &str) -> Result<String> {
+    if let Some(rule) = parse_code(text) {
         return Ok(rule.code.clone());
     }
-    if let Some(option) = option_for(code.trim()) {
+    if let Some(option) = option_for(text.trim()) {
         return Err(user_error("a database is named with an option, not by its place", option));
     }
+    let typed = text.trim().to_ascii_uppercase();
     if typed == "ALL" {
         return Err(user_error(
             "there is no code ALL",
             "leave it out: without a code, all of them are taken",
         ));
     }
-    let see = "evodoctor explain lists every code";
-    let next = match (likely(&meant, all).as_slice(), family(&meant, all)) {
-        ([], Some(family)) => format!("codes of this kind are {family}; {see}"),
-        ([], None) => see.to_owned(),
-        (near, _) => format!("did you mean {}? {see}", near.join(" or ")),
-    };
-    Err(user_error(format!("there is no code {typed}"), next))
-}
-
-/// The codes that one slip of the finger away, or two digits the wrong way round, make what was typed; none when there are
-/// too many to be a help.
-fn likely<'a>(typed: &str, all: &[&'a str]) -> Vec<&'a str> {
-    // Letters that look like digits are no slip at all.
-    let digits: String = typed
-        .chars()
-        .skip(3)
-        .map(|c| match c {
-            'O' | 'Q' => '0',
-            'I' | 'L' => '1',
-            'Z' => '2',
-            'S' => '5',
-            'B' => '8',
-            other => other,
-        })
-        .collect();
-    let read = format!("EVO{digits}");
-    if let Some(code) = all.iter().find(|code| **code == read) {
-        return vec![code];
-    }
-    for slips in 1..=2 {
-        let near: Vec<&str> =
-            all.iter().copied().filter(|code| strsim::damerau_levenshtein(&read, code) == slips).collect();
-        if !near.is_empty() {
-            return if near.len() <= MOST_LIKELY { near } else { Vec::new() };
-        }
-    }
-    Vec::new()
-}
-
-/// The codes that begin with the same digit, from the first to the last.
-fn family(typed: &str, all: &[&str]) -> Option<String> {
-    let kind = typed.get(..4)?;
-    let same = || all.iter().filter(|code| code.starts_with(kind));
-    Some(format!("{} to {}", same().next()?, same().next_back()?))
+    Err(user_error(format!("there is no code {typed}"), suggest_code(text)))
 }
 
 /// The codes that have a fix.
