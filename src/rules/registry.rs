@@ -12,7 +12,10 @@ use crate::database::sql_file::{FILES, SqlFile};
 
 /// The rules of checks and hazards: the headers of their files.
 static OF_FILES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
-    let is_rule = |path: &str| path.starts_with("sql/checks/") || path.starts_with("sql/hazards/");
+    let is_rule = |path: &str| {
+        // A hazard's second file is no rule.
+        (path.starts_with("sql/checks/") || path.starts_with("sql/hazards/")) && !path.ends_with(".plan.sql")
+    };
     let files = FILES.iter().filter(|(path, _)| is_rule(path));
     let read = |text| Rule::from_header(&SqlFile::parse(text));
     files.map(|(path, text)| read(text).unwrap_or_else(|error| panic!("{path}: {error:#}"))).collect()
