@@ -7,8 +7,7 @@ use tracing_subscriber::EnvFilter;
 use crate::redact::personal::for_stderr;
 use crate::text::escape::escape_control;
 
-/// Begins to tell: errors only, also with `-v`, which shows more of the result; with `-vv` where the connection string is from,
-/// what is done, and every SQL statement.
+/// Begins to tell: errors only, also with `-v`, which shows more of the result; with `-vv` what is done, and every SQL statement.
 pub fn init(verbose: u8) {
     let level = match verbose {
         0 | 1 => "error",

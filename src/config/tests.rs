@@ -55,7 +55,7 @@ fn what_is_wrong_is_said_with_its_line_and_what_was_meant() {
         ("fail-on = \"warnings\"", "f.toml:1: fail-on cannot be \"warnings\"", "did you mean warning?"),
         ("format = \"pdf\"", "f.toml:1: format cannot be \"pdf\"", "human, json"),
         ("[severity]\nEVO106 = \"of\"", "f.toml:2: \"of\" is no severity", "[[ignore]]"),
-        ("[severity]\nEVO006 = \"error\"", "f.toml:2: there is no code \"EVO006\"", "did you mean EVO1"),
+        ("[severity]\nEVO1O6 = \"error\"", "f.toml:2: there is no code \"EVO1O6\"", "did you mean EVO106?"),
         ("ignore = [\"EVO101\"]", "f.toml:1: ignore wants tables: [[ignore]]", ""),
         ("[[ignore]]\ncode = \"EVO101\"", "f.toml:1: this ignore has no reason", "say why"),
         ("[[ignore]]\nreason = \"r\"", "f.toml:1: this ignore has no code", ""),

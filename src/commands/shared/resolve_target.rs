@@ -11,6 +11,7 @@ use crate::database::compose::{Compose, Evolution};
 use crate::database::env_file;
 use crate::database::url::{ConnectTarget, NAMING};
 use crate::error::user_error;
+use crate::progress;
 
 /// Where Evolution is in its own image.
 const EVOLUTION: &str = "/evolution";
@@ -56,7 +57,9 @@ fn choose_with(
     } else {
         return Err(nothing());
     };
-    tracing::debug!("connection string {origin}");
+    if common.verbose > 0 {
+        progress::notice(&format!("connection string {origin}"));
+    }
     let mut target = ConnectTarget::parse(&text).map_err(|error| error.context(origin))?;
     target.compose.clone_from(&common.compose);
     if let Some(schema) = &common.schema {

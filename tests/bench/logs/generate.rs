@@ -76,6 +76,12 @@ pub fn ids() -> String {
 pub enum Form {
     Combined,
     Traefik,
+    /// Combined behind the prefix of `docker compose logs`.
+    Compose,
+    NginxProxyManager,
+    Gin,
+    /// Two lines for each request: one when it comes, one when it is answered.
+    Fastify,
 }
 
 /// Writes a log of at least so many bytes.
@@ -83,6 +89,7 @@ pub fn log(path: &Path, form: Form, bytes: u64) -> io::Result<()> {
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
     let mut random = SmallRng::seed_from_u64(7);
     let (mut written, mut line, mut second) = (0, String::new(), 1_795_233_552_u64);
+    let mut number = 0;
     while written < bytes {
         line.clear();
         second += u64::from(random.random_ratio(1, 60));
@@ -95,6 +102,16 @@ pub fn log(path: &Path, form: Form, bytes: u64) -> io::Result<()> {
             match form {
                 Form::Combined => combined(&mut line, &request),
                 Form::Traefik => traefik(&mut line, &request, &mut random),
+                Form::Compose => {
+                    line.push_str("proxy-1  | ");
+                    combined(&mut line, &request);
+                }
+                Form::NginxProxyManager => nginx_proxy_manager(&mut line, &request),
+                Form::Gin => gin(&mut line, &request),
+                Form::Fastify => {
+                    number += 1;
+                    fastify(&mut line, &request, number);
+                }
             }
         }
         file.write_all(line.as_bytes())?;
@@ -143,6 +160,44 @@ fn combined(line: &mut String, request: &Request) {
         line,
         "{client} - - [{day:02}/Nov/2026:{hour:02}:{minute:02}:{second:02} +0000] \"{method} {path} HTTP/1.1\" {status} {size} \"-\" \
          \"{agent}\""
+    );
+}
+
+fn nginx_proxy_manager(line: &mut String, request: &Request) {
+    let Request { second, client, method, path, status, size, agent } = request;
+    let (day, clock) = (second / 86_400 % 28 + 1, second % 86_400);
+    let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
+    let agent = agent.replace('"', "\\x22");
+    let _ = writeln!(
+        line,
+        "[{day:02}/Nov/2026:{hour:02}:{minute:02}:{second:02} +0000] - {status} {status} - {method} https wa.example.com \
+         \"{path}\" [Client {client}] [Length {size}] [Gzip -] [Sent-to 172.18.0.4] \"{agent}\" \"-\""
+    );
+}
+
+fn gin(line: &mut String, request: &Request) {
+    let Request { second, client, method, path, status, size, .. } = request;
+    let (day, clock) = (second / 86_400 % 28 + 1, second % 86_400);
+    let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
+    let _ = writeln!(
+        line,
+        "[GIN] 2026/11/{day:02} - {hour:02}:{minute:02}:{second:02} | {status} |{size:>10}µs |{client:>16} | {method:<8} \"{path}\""
+    );
+}
+
+fn fastify(line: &mut String, request: &Request, number: u64) {
+    let Request { second, client, method, path, status, size, .. } = request;
+    let head = format!(
+        "{{\"level\":30,\"time\":{second}000,\"pid\":1,\"hostname\":\"api\",\"reqId\":\"req-{number:x}\","
+    );
+    let _ = writeln!(
+        line,
+        "{head}\"req\":{{\"method\":\"{method}\",\"url\":\"{path}\",\"hostname\":\"wa.example.com\",\"remoteAddress\":\"{client}\",\
+         \"remotePort\":40122}},\"msg\":\"incoming request\"}}"
+    );
+    let _ = writeln!(
+        line,
+        "{head}\"res\":{{\"statusCode\":{status}}},\"responseTime\":{size}.25,\"msg\":\"request completed\"}}"
     );
 }
 

@@ -1,7 +1,8 @@
 //! `cargo bench --bench logs`: `evodoctor logs` beside what a person would otherwise run on the same files, in one go.
 //!
 //! Writes logs of `EVODOCTOR_BENCH_BYTES` (1 GB each, unless told otherwise) under the target directory, and prints a
-//! markdown table: the median of several runs from the page cache, and each tool's time as a multiple of evodoctor's.
+//! markdown table: the median of several runs from the page cache, and each time as a multiple of the first of its log. At the end
+//! other forms of logs stand beside combined.
 
 mod generate;
 
@@ -28,6 +29,14 @@ const JQ: &str =
 const AGRIND: &str =
     "* | json | where DownstreamStatus == 404 | count by ClientHost, RequestPath, DownstreamStatus";
 
+/// Forms that are held against combined: name, file, form.
+const OTHERS: [(&str, &str, Form); 4] = [
+    ("docker compose, combined", "compose.log", Form::Compose),
+    ("Nginx Proxy Manager", "npm.log", Form::NginxProxyManager),
+    ("Gin", "gin.log", Form::Gin),
+    ("Fastify, two lines a request", "fastify.log", Form::Fastify),
+];
+
 fn main() {
     let bytes: u64 =
         env::var("EVODOCTOR_BENCH_BYTES").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000_000);
@@ -49,7 +58,7 @@ fn main() {
         ]
     };
     let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
-    println!("| log | tool | GB/s | median s | × evodoctor |");
+    println!("| log | tool | GB/s | median s | × the first |");
     println!("|---|---|---|---|---|");
     race(
         "combined",
@@ -96,13 +105,20 @@ fn main() {
             ("zcat \\| wc -l", words(&["sh", "-c", &format!("zcat {} | wc -l", at("combined.log.gz"))])),
         ],
     );
+    // All of one size, so that times tell rates: other forms are to be read at a third of combined's.
+    let forms: Vec<(&str, Vec<String>)> = OTHERS.iter().map(|(name, file, _)| (*name, logs(file))).collect();
+    let forms = [vec![("combined", logs("combined.log"))], forms].concat();
+    race("other forms", &at("combined.log"), bytes, &forms);
 }
 
 fn prepare(folder: &Path, bytes: u64) {
     let missing = |name: &str| fs::metadata(folder.join(name)).map_or(true, |file| file.len() < bytes);
     fs::write(folder.join("ids"), generate::ids()).expect("ids are written");
     fs::write(folder.join("instances.json"), generate::instances()).expect("instances are written");
-    for (name, form) in [("combined.log", Form::Combined), ("traefik.json", Form::Traefik)] {
+    let others = OTHERS.into_iter().map(|(_, name, form)| (name, form));
+    for (name, form) in
+        [("combined.log", Form::Combined), ("traefik.json", Form::Traefik)].into_iter().chain(others)
+    {
         if missing(name) {
             generate::log(&folder.join(name), form, bytes).expect("a log is written");
         }
