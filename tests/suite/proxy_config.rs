@@ -343,7 +343,7 @@ fn without_instances_or_with_json_it_says_what_to_do() {
         "--database-url",
     ]);
     evodoctor(&["logs", "--emit", "nginx", "--format", "json"]).ends(2).complains(&["cannot be used with"]);
-    evodoctor(&["logs"]).ends(2).complains(&["<FILE>"]);
+    evodoctor(&["logs"]).ends(2).complains(&["no log is named"]);
 }
 
 #[tokio::test]
