@@ -201,13 +201,13 @@ impl Undo<'_> {
             left.map(|left| format!("{} {}: {}", left.whole_table(), left.named(), left.reason)).collect();
         Err(user_error(
             format!(
-                "run {} cannot be undone whole, and nobody consented to {}; nothing has been changed. These rows cannot come back:\n    {}",
+                "run {} cannot be undone whole, and nobody consented to {}; it is not undone. These rows cannot come back:\n    {}",
                 undone.run.run,
                 missing.join(", "),
                 told.join("\n    ")
             ),
             format!(
-                "undo the rest: evodoctor undo {} --apply --allow {}{}; these rows stay in the quarantine",
+                "undo the rest, and leave these rows in the quarantine: evodoctor undo {} --apply --allow {}{}",
                 self.number,
                 missing.join(","),
                 self.common.connection_arguments()

@@ -28,7 +28,7 @@ const LISTS: [&[u8]; 21] = [
     b"Records",
 ];
 
-/// These only right at the top: further down they may be part of what somebody sent.
+/// These count only at the top of a document: further down they may belong to the body of a message.
 const OUTERMOST_LISTS: [&[u8]; 3] = [b"messages", b"items", b"lines"];
 
 /// How much of a text is kept: a body may have megabytes.

@@ -24,8 +24,8 @@ pub(super) struct Transcript {
     asked: Option<(u64, Request<'static>)>,
     /// A status without its request.
     status: Option<(u64, u16)>,
-    /// The last request that was told.
-    told: Option<ReportedRequest>,
+    /// The last request that was found.
+    last: Option<ReportedRequest>,
     /// What lines with one field each said of the request at hand.
     details: RequestDetails,
     /// The time that a record began with, and its line.
@@ -63,9 +63,9 @@ impl Transcript {
         }
         // PHP's Monolog writes the whole error again as its context.
         if memmem::find(line, b"\"exception\":\"[object]").is_some()
-            && let Some(told) = self.told.as_mut().filter(|told| self.at - told.at <= REACH)
+            && let Some(last) = self.last.as_mut().filter(|last| self.at - last.at <= REACH)
         {
-            told.body = None;
+            last.body = None;
             return done;
         }
         if let Some(status) = status_code::status_line(line) {
@@ -76,7 +76,7 @@ impl Transcript {
             return done;
         }
         if let Some(request) = free_text::cannot(line) {
-            if !self.has_told(&name_of(&request), None) {
+            if !self.belongs_to_last(&name_of(&request), None) {
                 self.take_asked();
                 self.tell(request, &mut done);
             }
@@ -100,16 +100,16 @@ impl Transcript {
         done
     }
 
-    /// Takes note of a request that a line told by itself: a body of the same name that follows belongs to it.
+    /// Remembers a request that one line gave whole: a body of the same name that follows belongs to it.
     pub fn note(&mut self, request: &Request<'_>) {
         self.at += 1;
         if request.status == Some(404) {
             let name = name_of(request);
-            self.told = Some(ReportedRequest { at: self.at, name, body: None, has_path: true });
+            self.last = Some(ReportedRequest { at: self.at, name, body: None, has_path: true });
         }
     }
 
-    /// Forgets a request whose status has not come: it is told in another way.
+    /// Forgets a request whose status has not come: another line gives it.
     pub fn forget(&mut self) {
         self.asked = None;
     }
@@ -151,7 +151,7 @@ impl Transcript {
         done: &mut Vec<Request<'l>>,
     ) {
         let own = paths.into_iter().find(|path| name_of(path) == name);
-        if self.has_told(name, Some(level)) {
+        if self.belongs_to_last(name, Some(level)) {
             return;
         }
         let asked = self.asked.take_if(|(at, request)| self.at - *at <= REACH && name_of(request) == name);
@@ -163,8 +163,8 @@ impl Transcript {
         let time = request.time.or_else(|| api_404_body::time(line));
         self.status = None;
         self.tell(Request { status: Some(404), time, ..request }, done);
-        if let Some(told) = &mut self.told {
-            told.body = Some(level);
+        if let Some(last) = &mut self.last {
+            last.body = Some(level);
         }
     }
 
@@ -177,14 +177,14 @@ impl Transcript {
             Request { time: api_404_body::time(line), ..Request::new(RequestTarget::Path(Cow::Owned(path))) };
         let is_list = |asked: &Request<'_>| memmem::find(&name_of(asked), LIST.as_bytes()).is_some();
         let asked = self.asked.take_if(|(_, asked)| is_list(asked)).map(|(_, asked)| asked);
-        let is_of_told = |told: &ReportedRequest| {
-            told.body.is_none() && memmem::find(&told.name, LIST.as_bytes()).is_some()
+        let is_of_last = |last: &ReportedRequest| {
+            last.body.is_none() && memmem::find(&last.name, LIST.as_bytes()).is_some()
         };
-        if !self.told.as_ref().is_some_and(|told| self.at - told.at <= REACH && is_of_told(told)) {
+        if !self.last.as_ref().is_some_and(|last| self.at - last.at <= REACH && is_of_last(last)) {
             self.tell(Request { status: Some(404), ..asked.unwrap_or(request) }, done);
         }
-        if let Some(told) = &mut self.told {
-            told.body = Some(0);
+        if let Some(last) = &mut self.last {
+            last.body = Some(0);
         }
     }
 
@@ -193,7 +193,7 @@ impl Transcript {
         let Some(status) = status_code::named(line).or_else(|| status_code::at_end(line)) else { return };
         match self.take_asked() {
             Some(request) => self.tell(Request { status: Some(status), ..request }, done),
-            None if self.told.as_ref().is_none_or(|told| self.at - told.at > REACH) => {
+            None if self.last.as_ref().is_none_or(|last| self.at - last.at > REACH) => {
                 self.status = Some((self.at, status));
             }
             None => {}
@@ -206,14 +206,14 @@ impl Transcript {
         let method = request.method.or_else(|| self.details.method().map(Cow::Borrowed));
         let request = Request { method, ..request };
         let name = name_of(&request);
-        // The path of the body that was told already, or once more that of a record that is printed in many lines.
-        if let Some(told) = self
-            .told
+        // The path of a body that was counted already, or the path once more of a record that is printed over many lines.
+        if let Some(last) = self
+            .last
             .as_mut()
-            .filter(|told| told.name == name && self.at - told.at <= REACH)
-            .filter(|told| !told.has_path || is_inner && request.status.is_none())
+            .filter(|last| last.name == name && self.at - last.at <= REACH)
+            .filter(|last| !last.has_path || is_inner && request.status.is_none())
         {
-            told.has_path = true;
+            last.has_path = true;
             return;
         }
         if request.status.is_some() {
@@ -242,19 +242,19 @@ impl Transcript {
         let request = self.details.complete(request);
         let begun = self.time.filter(|(at, _)| self.at - at <= REACH).map(|(_, time)| time);
         let request = Request { time: request.time.or(begun), ..request };
-        self.told = Some(ReportedRequest { at: self.at, name: name_of(&request), body: None, has_path });
+        self.last = Some(ReportedRequest { at: self.at, name: name_of(&request), body: None, has_path });
         done.push(request);
     }
 
-    /// Whether this body belongs to the request that was told last: it had none yet, or the same in other escapes.
-    fn has_told(&mut self, name: &[u8], level: Option<usize>) -> bool {
-        let Some(told) = self.told.as_mut().filter(|told| told.name == name && self.at - told.at <= REACH)
+    /// Whether this body belongs to the last request: it had none yet, or the same in other escapes.
+    fn belongs_to_last(&mut self, name: &[u8], level: Option<usize>) -> bool {
+        let Some(last) = self.last.as_mut().filter(|last| last.name == name && self.at - last.at <= REACH)
         else {
             return false;
         };
-        match told.body {
+        match last.body {
             None => {
-                told.body = level.or(Some(0));
+                last.body = level.or(Some(0));
                 true
             }
             Some(body) => level.is_some_and(|level| level != body),

@@ -48,6 +48,14 @@ struct Request {
     agent: &'static str,
 }
 
+impl Request {
+    /// Day of November 2026, hour, minute, second.
+    fn day_and_clock(&self) -> [u64; 4] {
+        let clock = self.second % 86_400;
+        [self.second / 86_400 % 28 + 1, clock / 3600, clock / 60 % 60, clock % 60]
+    }
+}
+
 /// The id of an instance, as a server makes it.
 pub fn id(instance: u32) -> String {
     format!("6f1b2c3d-0a4b-4c5d-8e6f-{instance:012x}")
@@ -152,9 +160,8 @@ fn request(random: &mut SmallRng, second: u64) -> Request {
 }
 
 fn combined(line: &mut String, request: &Request) {
-    let Request { second, client, method, path, status, size, agent } = request;
-    let (day, clock) = (second / 86_400 % 28 + 1, second % 86_400);
-    let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
+    let Request { client, method, path, status, size, agent, .. } = request;
+    let [day, hour, minute, second] = request.day_and_clock();
     let agent = agent.replace('"', "\\\"");
     let _ = writeln!(
         line,
@@ -164,9 +171,8 @@ fn combined(line: &mut String, request: &Request) {
 }
 
 fn nginx_proxy_manager(line: &mut String, request: &Request) {
-    let Request { second, client, method, path, status, size, agent } = request;
-    let (day, clock) = (second / 86_400 % 28 + 1, second % 86_400);
-    let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
+    let Request { client, method, path, status, size, agent, .. } = request;
+    let [day, hour, minute, second] = request.day_and_clock();
     let agent = agent.replace('"', "\\x22");
     let _ = writeln!(
         line,
@@ -176,9 +182,8 @@ fn nginx_proxy_manager(line: &mut String, request: &Request) {
 }
 
 fn gin(line: &mut String, request: &Request) {
-    let Request { second, client, method, path, status, size, .. } = request;
-    let (day, clock) = (second / 86_400 % 28 + 1, second % 86_400);
-    let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
+    let Request { client, method, path, status, size, .. } = request;
+    let [day, hour, minute, second] = request.day_and_clock();
     let _ = writeln!(
         line,
         "[GIN] 2026/11/{day:02} - {hour:02}:{minute:02}:{second:02} | {status} |{size:>10}µs |{client:>16} | {method:<8} \"{path}\""
@@ -202,9 +207,8 @@ fn fastify(line: &mut String, request: &Request, number: u64) {
 }
 
 fn traefik(line: &mut String, request: &Request, random: &mut SmallRng) {
-    let Request { second, client, method, path, status, size, agent } = request;
-    let (day, clock) = (second / 86_400 % 28 + 1, second % 86_400);
-    let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
+    let Request { client, method, path, status, size, agent, .. } = request;
+    let [day, hour, minute, second] = request.day_and_clock();
     let time = format!(
         "2026-11-{day:02}T{hour:02}:{minute:02}:{second:02}.{:09}Z",
         random.random_range(0..1_000_000_000)

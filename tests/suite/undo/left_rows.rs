@@ -90,7 +90,7 @@ async fn a_deleted_credential_stands_in_no_older_run_s_way() {
     expected.sort_by_key(|left| left.to_string());
     assert_eq!(told, expected);
     on(&url, &["undo", "3", "--apply"]).ends(2).complains(&[
-        "nothing has been changed",
+        "it is not undone",
         "OpenaiSetting s2: OpenaiCreds c1 is gone",
         "IntegrationSession s1, s4: OpenaiBot b1, b3 are gone",
         "Message (sessionId) m1",

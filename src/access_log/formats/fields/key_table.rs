@@ -55,7 +55,7 @@ pub(in crate::access_log::formats) enum Place {
     Server,
     /// A list of pairs of names and values, that mean what keys beside it mean.
     Pairs,
-    /// OpenTelemetry's body: a line, or what somebody sent.
+    /// OpenTelemetry's body: a line of the log, or the content of a request.
     Body,
     /// What tells nothing of a request: labels, files, the server behind.
     Ignored,
