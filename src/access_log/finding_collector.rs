@@ -16,9 +16,10 @@ pub use self::request_counts::RequestCounts;
 use super::classify::{NameVerdict, classify_name};
 use super::finding_stats::{CountContext, Endpoint, EntryBudget, FindingStats};
 use super::finding_text::{MisuseDetail, SpellingError};
+use super::known_requests::PathKind;
 use super::name_history::{MOST_NAMES, NameHistory};
 use super::request::{Request, RequestTarget};
-use super::request_counter::{PathKind, RequestCounter, SuspectRequest};
+use super::request_counter::{RequestCounter, SuspectRequest};
 use crate::access_log::sanitize::sanitize;
 use crate::evolution::instances::{InstanceDirectory, trim_invisible};
 use crate::evolution::routes::{self, RouteError, RouteTemplate};
@@ -330,7 +331,7 @@ impl<'d> FindingCollector<'d> {
     }
 
     /// The counts, and the findings with what hurts most first.
-    pub fn finish(mut self, mut watch: RequestCounter) -> (RequestCounts, Vec<Finding>) {
+    pub fn finish(mut self, mut watch: RequestCounter<'_>) -> (RequestCounts, Vec<Finding>) {
         let mut counts = RequestCounts {
             matched: watch.matched,
             refused: self.refused,
@@ -341,7 +342,7 @@ impl<'d> FindingCollector<'d> {
         // Hosts that never served a route of the API, beside some that did, are other programs behind the same proxy.
         let elsewhere = watch.hosts_without_api();
         let likes = watch.spellings();
-        let names = std::mem::take(&mut watch.names);
+        let names = watch.take_names();
         let (served_names, traffic) = watch.totals();
         let at_work = served_names.keys().filter_map(|name| names.get(name));
         counts.not_listed = at_work.filter(|name| self.is_new(name)).count() as u64;

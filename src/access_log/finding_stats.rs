@@ -8,9 +8,9 @@ use foldhash::fast::RandomState;
 use serde_json::{Value, json};
 
 use super::finding_text::MisuseDetail;
+use super::known_requests::ServedName;
 use super::name_history::{MOST_NAMES, NameHistory};
 use super::request::Request;
-use super::request_counter::ServedName;
 use super::timeline::Timeline;
 use super::timestamp::Timestamp;
 use crate::access_log::sanitize::sanitize;

@@ -10,6 +10,7 @@ mod finding_stats;
 mod finding_text;
 mod follow_line;
 pub mod formats;
+mod known_requests;
 mod log_text;
 mod name_history;
 mod parallel_scan;

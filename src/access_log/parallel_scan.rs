@@ -14,7 +14,7 @@ use super::follow_line;
 use super::formats::{LineFormat, LineParser};
 use super::read_options::ReadOptions;
 use super::read_progress::ReadProgress;
-use super::request_counter::{RequestCounter, SuspectRequest};
+use super::request_counter::{Glance, RequestCounter, SuspectRequest};
 use super::source::{Block, LogSource};
 
 /// What was in one file.
@@ -56,8 +56,10 @@ pub(super) fn scan_logs<'d>(
     options: &ReadOptions<'_>,
     hasher: &RandomState,
     collector: &Mutex<FindingCollector<'d>>,
-) -> (Vec<ScanResult>, RequestCounter) {
-    let work = || ScanWorker::new(logs.len(), &options.format, hasher).run(logs, options, collector);
+) -> (Vec<ScanResult>, RequestCounter<'d>) {
+    let directory = lock(collector).directory();
+    let new = || ScanWorker::new(logs.len(), &options.format, RequestCounter::new(hasher, directory));
+    let work = || new().run(logs, options, collector);
     let results: Vec<ScanWorker> = thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let own = work();
@@ -66,23 +68,23 @@ pub(super) fn scan_logs<'d>(
             .map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         std::iter::once(own).chain(joined).collect()
     });
-    let mut all = ScanWorker::new(logs.len(), &options.format, hasher);
+    let mut all = new();
     for worker in results {
         all.merge(worker);
     }
     (all.scanned, all.watch)
 }
 
-struct ScanWorker {
+struct ScanWorker<'d> {
     parsers: Vec<LineParser>,
     scanned: Vec<ScanResult>,
-    watch: RequestCounter,
+    watch: RequestCounter<'d>,
 }
 
-impl ScanWorker {
-    fn new(logs: usize, format: &LineFormat, hasher: &RandomState) -> Self {
+impl<'d> ScanWorker<'d> {
+    fn new(logs: usize, format: &LineFormat, watch: RequestCounter<'d>) -> Self {
         let parsers = std::iter::repeat_with(|| LineParser::for_format(format.clone())).take(logs).collect();
-        Self { parsers, scanned: vec![ScanResult::default(); logs], watch: RequestCounter::new(hasher) }
+        Self { parsers, scanned: vec![ScanResult::default(); logs], watch }
     }
 
     fn run(
@@ -112,11 +114,12 @@ impl ScanWorker {
         let (parser, scanned) = (&mut self.parsers[at], &mut self.scanned[at]);
         let mut events = Vec::new();
         for line in block.lines() {
-            if let Some(glance) = parser.parse_partial(line) {
+            let glance = parser.parse_partial(line).map_or(Glance::Odd, |request| self.watch.count(&request));
+            if let Glance::InOrder = glance {
                 (scanned.lines, scanned.parsed) = (scanned.lines + 1, scanned.parsed + 1);
-                if let Some(place) = self.watch.count(&glance) {
-                    events.extend(parser.parse(line).map(|request| SuspectRequest { request, place }));
-                }
+            } else if let Glance::Suspect(place) = glance {
+                (scanned.lines, scanned.parsed) = (scanned.lines + 1, scanned.parsed + 1);
+                events.extend(parser.parse(line).map(|request| SuspectRequest { request, place }));
             } else if let Some(request) = parser.parse(line) {
                 (scanned.lines, scanned.parsed) = (scanned.lines + 1, scanned.parsed + 1);
                 events.extend(self.watch.event(request));

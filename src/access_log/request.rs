@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 use super::log_text;
 use super::timestamp::Timestamp;
 
@@ -37,21 +39,42 @@ pub struct Request<'l> {
     pub more: ExtraFields<'l>,
 }
 
-/// As much of a request as tells whether it is in order.
+/// As much of a combined line as tells whether its request is in order.
 #[derive(Debug, Clone, Copy)]
 pub struct PartialRequest<'l> {
-    /// The path, percent-encoded, with its query.
-    pub path: &'l [u8],
-    /// The verb.
-    pub method: Option<&'l [u8]>,
+    /// What stands between the quotes: verb, path and version, as far as nobody has looked at it.
+    pub request_line: &'l [u8],
+    /// Where its query begins, with the question mark.
+    pub query: Option<usize>,
     /// What the API answered.
-    pub status: Option<u16>,
-    /// Whether the proxy answered by itself.
-    pub is_own_answer: bool,
+    pub status: u16,
     /// When.
     pub time: Option<Timestamp>,
     /// The client's address.
-    pub client: Option<&'l [u8]>,
+    pub client: &'l [u8],
+}
+
+impl<'l> PartialRequest<'l> {
+    /// The line of the request up to its query: the same for all requests that ask for the same.
+    pub fn without_query(&self) -> &'l [u8] {
+        &self.request_line[..self.query.unwrap_or(self.request_line.len())]
+    }
+
+    /// Verb, and path with query; `None` where anything in them is odd, and the whole line has to be read.
+    pub fn verb_and_path(&self) -> Option<(&'l [u8], &'l [u8])> {
+        const VERSION: usize = " HTTP/1.1".len();
+        let (rest, version) =
+            self.request_line.split_at_checked(self.request_line.len().checked_sub(VERSION)?)?;
+        let &[b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor] = version else { return None };
+        let space = memchr(b' ', rest)?;
+        let (method, path) = (&rest[..space], &rest[space + 1..]);
+        let is_plain = major.is_ascii_digit()
+            && minor.is_ascii_digit()
+            && method.len() < 8
+            && memchr(b'\\', rest).is_none()
+            && memchr(b' ', path).is_none();
+        is_plain.then_some((method, path))
+    }
 }
 
 /// Fields that cost time to find in a line, and are asked of few.

@@ -78,8 +78,10 @@ impl Traffic {
     }
 
     fn line(&mut self, parser: &mut LineParser, line: &[u8]) {
-        if let Some(request) = parser.parse_partial(line) {
-            self.count(request.path, request.method, request.status, request.time, request.client);
+        if let Some(request) = parser.parse_partial(line)
+            && let Some((method, path)) = request.verb_and_path()
+        {
+            self.count(path, Some(method), Some(request.status), request.time, Some(request.client));
             return;
         }
         let mut next = parser.parse(line).map(super::request::Request::into_owned);

@@ -34,8 +34,6 @@ pub struct RouteTemplate {
     /// The path, parameters written `:like`.
     pub path: &'static str,
     methods: Vec<&'static str>,
-    takes_get: bool,
-    takes_post: bool,
 }
 
 impl RouteTemplate {
@@ -47,16 +45,6 @@ impl RouteTemplate {
             return self.methods.contains(&"GET").then_some("HEAD");
         }
         self.methods.iter().copied().find(|known| method.eq_ignore_ascii_case(known.as_bytes()))
-    }
-
-    /// Whether the server answers this verb here: [`RouteTemplate::verb`], quicker.
-    pub fn answers(&self, method: &[u8]) -> bool {
-        // By far the most requests have one of these, spelled so.
-        match method {
-            b"POST" => self.takes_post,
-            b"GET" => self.takes_get,
-            _ => self.verb(method).is_some(),
-        }
     }
 
     /// Every verb it answers to.
@@ -110,18 +98,16 @@ static TEMPLATES: LazyLock<HashMap<Vec<u8>, [Option<RouteTemplate>; 3], RandomSt
         let mut segments = route.path[1..].split('/');
         let fixed: Vec<&str> = segments.by_ref().take(2).collect();
         let slot = &mut templates.entry(fixed.join("/").to_ascii_lowercase().into_bytes()).or_default();
-        let template = slot[segments.count()].get_or_insert_with(|| RouteTemplate {
-            path: &route.path,
-            methods: Vec::new(),
-            takes_get: false,
-            takes_post: false,
-        });
+        let template = slot[segments.count()]
+            .get_or_insert_with(|| RouteTemplate { path: &route.path, methods: Vec::new() });
         template.methods.push(&route.method);
-        template.takes_get |= route.method == "GET";
-        template.takes_post |= route.method == "POST";
     }
     templates
 });
+
+/// The first words of all routes.
+static RESOURCES: LazyLock<WordFilter> =
+    LazyLock::new(|| WordFilter::new(ROUTES.iter().filter_map(|route| route.path[1..].split('/').next())));
 
 /// Every route known.
 pub fn routes() -> &'static [Route] {
@@ -157,7 +143,38 @@ pub fn match_path(path: &[u8]) -> Option<RouteMatch<'_>> {
 }
 
 fn template(resource: &[u8], action: &[u8], parameters: usize) -> Option<&'static RouteTemplate> {
-    TEMPLATES.get(&*key(resource, action)?)?[parameters].as_ref()
+    templates(resource, action)?[parameters].as_ref()
+}
+
+/// The path with these two words without a parameter, with one, and with two.
+fn templates(resource: &[u8], action: &[u8]) -> Option<&'static [Option<RouteTemplate>; 3]> {
+    if RESOURCES.may_hold(resource) { TEMPLATES.get(&*key(resource, action)?) } else { None }
+}
+
+/// Per length of a word, the first letters of the words that have it: most words in the paths of other programs are seen by
+/// it to be none of the API's.
+struct WordFilter([u32; LONGEST_KEY]);
+
+impl WordFilter {
+    fn new<'w>(words: impl Iterator<Item = &'w str>) -> Self {
+        let mut filter = Self([0; LONGEST_KEY]);
+        for word in words {
+            filter.0[word.len()] |= Self::letter(word.as_bytes());
+        }
+        filter
+    }
+
+    fn may_hold(&self, word: &[u8]) -> bool {
+        self.0.get(word.len()).is_some_and(|letters| letters & Self::letter(word) != 0)
+    }
+
+    /// A bit for the first letter, in either case.
+    fn letter(word: &[u8]) -> u32 {
+        match word.first() {
+            Some(letter) if letter.is_ascii_alphabetic() => 1 << (letter & 31),
+            _ => 0,
+        }
+    }
 }
 
 /// `resource/action` in lower case, unless it is longer than any.

@@ -36,7 +36,12 @@ pub fn is_command(line: &str) -> bool {
 }
 
 /// Whether a terminal would obey a character, or not show it.
+#[inline]
 pub fn is_hidden(character: char) -> bool {
+    // By far the most are letters and marks of ASCII.
+    if (' '..='~').contains(&character) {
+        return false;
+    }
     let is_odd_space = character.is_whitespace() && character != ' ';
     let is_mark = matches!(
         character,

@@ -66,7 +66,7 @@ fn unescape(name: &[u8]) -> Option<String> {
 }
 
 /// A time near the beginning of the line, as `docker logs --timestamps` and most programs put it there: in the forms of
-/// ISO 8601 and of Go, of syslog, or in seconds since 1970.
+/// ISO 8601, of Go and of Tornado, of syslog, or in seconds since 1970.
 pub(super) fn time(line: &[u8]) -> Option<Timestamp> {
     let head = String::from_utf8_lossy(&line[..line.len().min(PREFIX + LONGEST)]);
     let marks = head.match_indices(['-', '/']).take_while(|(mark, _)| *mark < PREFIX);
@@ -80,7 +80,15 @@ pub(super) fn time(line: &[u8]) -> Option<Timestamp> {
             .last()
             .or_else(|| gin(text))
     });
-    iso.or_else(|| Timestamp::from_syslog(&head)).or_else(|| epoch(&head))
+    iso.or_else(|| tornado(&head)).or_else(|| Timestamp::from_syslog(&head)).or_else(|| epoch(&head))
+}
+
+/// `[W 261121 03:59:12 web:2348]`
+fn tornado(head: &str) -> Option<Timestamp> {
+    let (level, rest) = head[head.find('[')? + 1..].split_once(' ')?;
+    let (day, clock) = (rest.get(..6)?, rest.get(7..15)?);
+    let date = format!("20{}-{}-{}", day.get(..2)?, day.get(2..4)?, day.get(4..)?);
+    (level.len() == 1).then(|| Timestamp::from_iso(&format!("{date} {clock}")))?
 }
 
 /// `2026/11/21 - 03:59:12`
@@ -171,6 +179,7 @@ mod tests {
         assert_eq!(time("2026/11/21 04:07:09.123 ").as_deref(), Some("2026-11-21T04:07:09"));
         assert_eq!(time("[GIN] 2026/11/21 - 04:07:09 | ").as_deref(), Some("2026-11-21T04:07:09"));
         assert_eq!(time("[0] a: [[1795233552.122, {}], ").as_deref(), Some("2026-11-21T03:59:12Z"));
+        assert_eq!(time("[W 261121 04:07:09 web:2348] ").as_deref(), Some("2026-11-21T04:07:09"));
         assert_eq!(time("a-b c-d "), None);
     }
 }

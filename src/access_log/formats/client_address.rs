@@ -1,10 +1,13 @@
 //! Addresses of clients, wherever they stand in a text.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
 /// The first word, of words between spaces and commas, that is an address, without port, brackets and quotes.
 pub(super) fn first(text: &[u8]) -> Option<Range<usize>> {
+    if let Some(length) = plain_ipv4(text) {
+        return Some(0..length);
+    }
     words(text)
         .find_map(|word| within(&text[word.clone()]).map(|at| word.start + at.start..word.start + at.end))
 }
@@ -19,6 +22,19 @@ pub(super) fn words(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
         at = end;
         Some(start..end)
     })
+}
+
+/// The length of an IPv4 address that a text begins with, where nothing or a port is behind it: the most common case, without
+/// a search.
+fn plain_ipv4(text: &[u8]) -> Option<usize> {
+    let length = text.iter().position(|byte| !(byte.is_ascii_digit() || *byte == b'.')).unwrap_or(text.len());
+    let is_alone = match &text[length..] {
+        [] => true,
+        [b':', port @ ..] => !port.is_empty() && port.len() <= 5 && port.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    (is_alone && str::from_utf8(&text[..length]).is_ok_and(|text| text.parse::<Ipv4Addr>().is_ok()))
+        .then_some(length)
 }
 
 /// The address in a word: alone, with a port, in brackets or quotes, or behind a mark as in `access.log:203.0.113.7`.

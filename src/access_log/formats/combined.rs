@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2, memchr3, memmem, memrchr};
+use memchr::{memchr, memchr2, memmem, memrchr};
 
 use super::client_address;
 use super::upstream_fields::{answer, from_quote};
@@ -42,63 +42,80 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<R
     })
 }
 
+/// The longest address with a port, and some room.
+const LONGEST_CLIENT: usize = 48;
+
+/// What a byte before the first space makes of a word; 0 where it says nothing.
+const CLIENT_BYTES: [u8; 256] = {
+    let mut bytes = [0; 256];
+    bytes[b' ' as usize] = SPACE;
+    bytes[b':' as usize] = COLON;
+    bytes[b'.' as usize] = DOT;
+    bytes[b']' as usize] = MARK;
+    bytes[b'=' as usize] = MARK;
+    bytes
+};
+const SPACE: u8 = 1;
+const COLON: u8 = 2;
+const DOT: u8 = 4;
+const MARK: u8 = 8;
+
 /// As much of a plain line as tells whether its request is in order: what [`parse`] reads, where nothing is odd.
 #[inline]
 pub(super) fn parse_partial<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<PartialRequest<'l>> {
     const BEFORE_TIME: &[u8] = b" - - [";
-    const VERSION: usize = "HTTP/1.1\"".len();
-    let space = line.iter().take(48).position(|&byte| byte == b' ')?;
+    let (client, space) = plain_client(line)?;
     let time = space + BEFORE_TIME.len();
-    let method = time + CLF_LENGTH + 3;
-    if line.get(space..time)? != BEFORE_TIME || line.get(method - 3..method)? != b"] \"" {
+    let start = time + CLF_LENGTH + 3;
+    if line.get(space..time)? != BEFORE_TIME || line.get(start - 3..start)? != b"] \"" {
         return None;
     }
-    let client = client_address::unmapped(&line[..space]);
-    // A mark in front of an address, as in `access.log:203.0.113.7`.
-    let is_marked = memchr3(b':', b']', b'=', client)
-        .is_some_and(|at| client[at] != b':' || memchr2(b'.', b']', client).is_some());
-    let is_odd = is_marked
-        || !(client.first()?.is_ascii_alphanumeric() || client[0] == b':')
-        || matches!(client.last()?, b'"' | b',');
-    let path = method + line.get(method..method + 8)?.iter().position(|&byte| byte == b' ')? + 1;
-    let end = path + memchr(b' ', &line[path..])?;
-    let &[
-        b'H',
-        b'T',
-        b'T',
-        b'P',
-        b'/',
-        major,
-        b'.',
-        minor,
-        b'"',
-        b' ',
-        hundreds @ b'1'..=b'5',
-        tens,
-        ones,
-        b' ',
-        ..,
-    ] = &line[end + 1..]
-    else {
+    let rest = &line[start..];
+    let mark = memchr2(b'"', b'?', rest)?;
+    let query = (rest[mark] == b'?').then_some(mark);
+    let end = if query.is_some() { mark + memchr(b'"', &rest[mark..])? } else { mark };
+    let &[b'"', b' ', hundreds @ b'1'..=b'5', tens, ones, b' ', ref tail @ ..] = &rest[end..] else {
         return None;
     };
-    let is_odd = is_odd
-        || !(major.is_ascii_digit() && minor.is_ascii_digit())
-        || memchr2(b'"', b'\\', &line[method..end]).is_some()
-        || ends_with_address(&line[end + 1 + VERSION..]);
-    if is_odd || !tens.is_ascii_digit() || !ones.is_ascii_digit() {
+    if !tens.is_ascii_digit() || !ones.is_ascii_digit() || ends_with_address(tail) {
         return None;
     }
     Some(PartialRequest {
-        path: &line[path..end],
-        method: Some(&line[method..path - 1]),
-        status: Some(
-            [hundreds, tens, ones].into_iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')),
-        ),
-        is_own_answer: false,
-        time: Some(clock.clf(&line[time..method - 3])?),
-        client: Some(client),
+        request_line: &rest[..end],
+        query,
+        status: [hundreds, tens, ones].into_iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')),
+        time: Some(clock.clf(&line[time..start - 3])?),
+        client,
     })
+}
+
+/// The client's address that a line begins with, and where the space behind it is; `None` where the first word may be
+/// anything else, as in `access.log:203.0.113.7`.
+#[inline]
+fn plain_client(line: &[u8]) -> Option<(&[u8], usize)> {
+    let (mut space, mut seen) = (0, 0);
+    loop {
+        let class = CLIENT_BYTES[usize::from(*line.get(space)?)];
+        if class == SPACE {
+            break;
+        }
+        seen |= class;
+        space += 1;
+        if space == LONGEST_CLIENT {
+            return None;
+        }
+    }
+    let mut client = &line[..space];
+    if seen & (COLON | DOT) == COLON | DOT {
+        client = client_address::unmapped(client);
+        if client.len() == space || memchr(b':', client).is_some() {
+            return None;
+        }
+    }
+    let is_odd = seen & MARK != 0
+        || !(client.first()?.is_ascii_alphanumeric() || client[0] == b':')
+        || matches!(client.last()?, b'"' | b',');
+    if is_odd { None } else { Some((client, space)) }
 }
 
 /// Whether the last quoted field may hold addresses.

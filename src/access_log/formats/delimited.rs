@@ -7,7 +7,9 @@ use memchr::memchr;
 use super::combined::may_be_host;
 use super::fields::{FieldValue, Fields, Key, Place, Slot, meaning};
 use super::{api_404_body, client_address};
-use crate::access_log::log_text::{METHODS, is_version, request_line, status, unescape, without_port};
+use crate::access_log::log_text::{
+    METHODS, host_of, is_version, request_line, status, unescape, without_port,
+};
 use crate::access_log::request::{ExtraFields, Request, RequestTarget};
 use crate::access_log::timestamp::{Timestamp, TimestampParser};
 
@@ -20,7 +22,8 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<R
     if count(b'\t') >= FEWEST {
         labelled(line, clock).or_else(|| request(line.split(|&byte| byte == b'\t'), line, clock, true))
     } else if count(b'|') >= FEWEST {
-        request(line.split(|&byte| byte == b'|'), line, clock, false)
+        let fields = || line.split(|&byte| byte == b'|');
+        request(fields(), line, clock, false).or_else(|| with_address(fields(), clock))
     } else {
         let inside = line.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
         request(cells(inside), line, clock, true)
@@ -129,6 +132,40 @@ fn request<'l>(
     })
 }
 
+/// `MISS|404|1795233552421|412|390|203.0.113.7|-|https://wa.example.com/path|DE|agent|id|DE`, as BunnyCDN writes: an address
+/// in absolute form, whose verb is not told. The one before it is the referer.
+fn with_address<'l>(
+    fields: impl Iterator<Item = &'l [u8]>,
+    clock: &mut TimestampParser,
+) -> Option<Request<'l>> {
+    const MILLIS: usize = 13;
+    let (mut answer, mut client, mut time, mut asked, mut agent) = (None, None, None, None, None);
+    for field in fields.map(<[u8]>::trim_ascii) {
+        if host_of(field).is_some() {
+            asked = Some(field);
+        } else if asked.is_none() && answer.is_none() && field.len() == 3 && status(field).is_some() {
+            answer = status(field);
+        } else if client.is_none() && client_address::within(field) == Some(0..field.len()) {
+            client = Some(client_address::unmapped(field));
+        } else if time.is_none() && field.len() == MILLIS && field.iter().all(u8::is_ascii_digit) {
+            time = str::from_utf8(field).ok().and_then(|text| Timestamp::from_unix(text.parse().ok()?));
+        } else if time.is_none() {
+            time = clock.clf(field).or_else(|| clock.iso(field));
+        } else if asked.is_some() && agent.is_none() && field.len() > 2 && field != b"-" {
+            agent = Some(field);
+        }
+    }
+    let asked = asked?;
+    Some(Request {
+        status: Some(answer?),
+        time: Some(time?),
+        client: Some(Cow::Borrowed(client?)),
+        host: host_of(asked).map(Cow::Borrowed),
+        more: ExtraFields::Known { user_agent: agent.map(unescape), router: None },
+        ..Request::new(RequestTarget::Path(Cow::Borrowed(asked)))
+    })
+}
+
 /// A path, with or without quotes around it.
 fn unquoted(text: &[u8]) -> Option<&[u8]> {
     let text = text.strip_prefix(b"\"").unwrap_or(text);
@@ -156,6 +193,13 @@ mod tests {
             assert_eq!(request.user_agent().as_deref(), Some(&b"n8n"[..]), "{line}");
             assert_eq!(request.time.unwrap().to_string(), "2026-11-21T03:59:12Z", "{line}");
         }
+        let bunny = "MISS|404|1795233552421|412|390|203.0.113.7|https://n8n.example.com/|https://wa.example.com/a?b=c|DE|n8n|32|DE";
+        let request = parse(bunny.as_bytes(), &mut TimestampParser::default()).unwrap();
+        assert_eq!(request.asked, RequestTarget::Path(Cow::Borrowed(b"https://wa.example.com/a?b=c")));
+        assert_eq!((request.status, request.client.as_deref()), (Some(404), Some(&b"203.0.113.7"[..])));
+        assert_eq!(request.host.as_deref(), Some(&b"wa.example.com"[..]));
+        assert_eq!(request.user_agent().as_deref(), Some(&b"n8n"[..]));
+        assert_eq!(request.time.unwrap().to_string(), "2026-11-21T03:59:12Z");
         // A number may be anything where no line of a request says what it is behind.
         assert_eq!(parse(b"2026\t404\tGET\t/a\t200", &mut TimestampParser::default()), None);
     }

@@ -8,6 +8,7 @@ mod aws_load_balancer;
 mod client_address;
 pub mod columns;
 pub(super) mod combined;
+mod cut_lines;
 mod delimited;
 mod fields;
 mod free_text;
@@ -34,6 +35,7 @@ use memchr::memmem;
 
 pub use self::api_404_body::record_time;
 use self::columns::{ColumnHeader, ColumnLine, FIELDS};
+use self::cut_lines::{CutLine, LinePiece};
 use self::json_documents::JsonDocuments;
 pub use self::line_format::{KNOWN, LineFormat};
 use self::transcript::Transcript;
@@ -57,7 +59,10 @@ pub struct LineParser {
     /// Whether any line came from Evolution's console log.
     pub saw_console: bool,
     clock: TimestampParser,
+    keys: json::LastKeys,
     conversation: Transcript,
+    /// The beginning of a line that was cut.
+    cut: CutLine,
     /// Requests whose answers come in later lines, by what these have in common.
     asked: VecDeque<(Vec<u8>, Request<'static>)>,
     /// Further requests of the last line.
@@ -87,7 +92,21 @@ impl LineParser {
     /// The request that a line, without its newline, tells of; `None` for anything else. Where it tells of several,
     /// [`LineParser::next_request`] gives the others.
     pub fn parse<'l>(&mut self, line: &'l [u8]) -> Option<Request<'l>> {
-        self.read(line, MOST_WRAPPINGS)
+        match self.cut.push(line) {
+            LinePiece::Whole => self.read(line, MOST_WRAPPINGS),
+            LinePiece::Completed(whole) => {
+                self.conversation.forget();
+                self.read(&whole, MOST_WRAPPINGS).map(Request::into_owned)
+            }
+            LinePiece::Incomplete => {
+                let request = self.read(line, MOST_WRAPPINGS);
+                // Others write Docker's form without newlines: a line that can be read is whole.
+                if request.as_ref().is_some_and(|request| request.status.is_some()) {
+                    self.cut.forget();
+                }
+                request
+            }
+        }
     }
 
     /// Another request of the last line.
@@ -97,6 +116,7 @@ impl LineParser {
 
     /// The request of the last lines whose status never came.
     pub fn finish(&mut self) -> Option<Request<'static>> {
+        self.cut.forget();
         self.conversation.finish().or_else(|| self.asked.pop_front().map(|(_, request)| request))
     }
 
@@ -125,12 +145,12 @@ impl LineParser {
     fn object<'l>(&mut self, text: &'l [u8], deeper: u32) -> Option<Request<'l>> {
         if !self.format.may_be(&LineFormat::Json) {
             // Docker's log files wrap each line of a container, of whatever kind it is.
-            return match json::parse(text, &mut self.clock) {
+            return match json::parse(text, &mut self.clock, &mut self.keys) {
                 json::JsonLine::Wrapped { line, time } => self.inner(&line, time, deeper),
                 _ => self.line(text, deeper),
             };
         }
-        match json::parse(text.trim_ascii_end(), &mut self.clock) {
+        match json::parse(text.trim_ascii_end(), &mut self.clock, &mut self.keys) {
             json::JsonLine::Request(request) if request.status.is_some() || request.is_own_answer => {
                 Some(request)
             }
@@ -265,7 +285,7 @@ impl LineParser {
     /// An object in the middle of a line.
     fn embedded(&mut self, object: &[u8], time: Option<Timestamp>, deeper: u32) -> Option<Request<'static>> {
         let json = log_wrappers::from_ruby(object).map_or(Cow::Borrowed(object), Cow::Owned);
-        match json::parse(&json, &mut self.clock) {
+        match json::parse(&json, &mut self.clock, &mut self.keys) {
             json::JsonLine::Request(request) if request.status.is_some() || request.is_own_answer => {
                 let request = request.into_owned();
                 Some(Request { time: request.time.or(time), ..request })
@@ -317,81 +337,4 @@ impl LineParser {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::borrow::Cow;
-
-    use super::*;
-    use crate::access_log::request::RequestTarget;
-    use proptest::prelude::*;
-
-    fn parse(line: &str) -> Option<Request<'_>> {
-        LineParser::default().parse(line.as_bytes())
-    }
-
-    #[test]
-    fn the_time_of_a_console_record_holds_until_the_next() {
-        let mut parser = LineParser::default();
-        let lines = [
-            "evolution_api  | [Evolution API]  11559 - Sat Nov 21 2026 04:07:09   ERROR  [InstanceController] [object] {",
-            "evolution_api  |   status: 400,",
-            "evolution_api  |   message: [ 'The \"g1\" instance does not exist' ]",
-        ];
-        assert_eq!(parser.parse(lines[0].as_bytes()), None);
-        assert_eq!(parser.parse(lines[1].as_bytes()), None);
-        let request = parser.parse(lines[2].as_bytes()).unwrap();
-        assert_eq!(request.asked, RequestTarget::Name(Cow::Borrowed(b"g1")));
-        assert_eq!(request.time.unwrap().to_string(), "2026-11-21T04:07:09");
-        assert!(parser.saw_console);
-
-        let coloured = "\u{1b}[1;32m[Evolution API]\u{1b}[0m \u{1b}[33mSat Nov 21 2026 05:00:00\u{1b}[0m LOG";
-        parser.parse(coloured.as_bytes());
-        assert_eq!(parser.record.unwrap().to_string(), "2026-11-21T05:00:00");
-    }
-
-    #[test]
-    fn docker_wraps_the_line_of_a_container() {
-        let line = r#"{"log":"  message: [ 'The \"g1\" instance does not exist' ]\n","stream":"stdout","time":"2026-11-21T04:07:09.5Z"}"#;
-        let request = parse(line).unwrap();
-        assert_eq!(request.asked, RequestTarget::Name(Cow::Borrowed(b"g1")));
-        assert_eq!(request.time.unwrap().to_string(), "2026-11-21T04:07:09Z");
-        let line = r#"{"log":"10.0.0.9 - - [21/Nov/2026:03:59:12 +0000] \"GET /x HTTP/1.1\" 404 5\n","stream":"stdout","time":"2026-11-21T04:07:09.5Z"}"#;
-        assert_eq!(parse(line).unwrap().asked, RequestTarget::Path(Cow::Borrowed(b"/x")));
-    }
-
-    #[test]
-    fn other_lines_are_no_requests() {
-        for line in ["", "   ", "{", "{}", "[1]", "hello", "\u{feff}"] {
-            assert_eq!(parse(line), None, "{line:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_panic(line in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = LineParser::default().parse(&line);
-        }
-
-        /// Real lines with bytes replaced, dropped and doubled reach further into the parsers than noise does.
-        #[test]
-        fn no_mutated_line_panics(which in 0..SEEDS.len(), cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3), 1..6)) {
-            let mut line = SEEDS[which].as_bytes().to_vec();
-            for (at, byte, how) in cuts {
-                let at = at.index(line.len());
-                match how {
-                    0 => line[at] = byte,
-                    1 => line.truncate(at.max(1)),
-                    _ => line.insert(at, byte),
-                }
-            }
-            let _ = LineParser::default().parse(&line);
-        }
-    }
-
-    const SEEDS: [&str; 5] = [
-        r#"203.0.113.7 - - [21/Nov/2026:03:59:12 +0000] "GET /instance/connect/a%20b HTTP/1.1" 404 91 "-" "n8n \"x\"""#,
-        r#"{"ClientHost":"203.0.113.7","DownstreamStatus":404,"RequestMethod":"GET","RequestPath":"/instance/connect/a","time":"2026-11-21T03:59:12Z"}"#,
-        r#"{"ts":1795233552.5,"request":{"remote_ip":"203.0.113.7","method":"GET","uri":"/instance/connect/a","headers":{"User-Agent":["x"]}},"status":404}"#,
-        r#"{"status":404,"error":"Not Found","response":{"message":["The \"g1\" instance does not exist"]}}"#,
-        "[Evolution API]  11559 - Sat Nov 21 2026 04:07:09   ERROR \u{1b}[0m 'The \"g1\" instance does not exist'",
-    ];
-}
+mod tests;

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use memchr::memchr2;
 use strsim::osa_distance;
 
-use super::{INSTANCE, RouteTemplate, TEMPLATES, key, without_fault, without_origin};
+use super::{INSTANCE, RouteTemplate, TEMPLATES, WordFilter, templates, without_fault, without_origin};
 
 /// A path that the server has no route for, though nearly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +77,10 @@ static WORDS: LazyLock<HashMap<String, Vec<&'static [u8]>>> = LazyLock::new(|| {
     words
 });
 
+/// Which words there are.
+static WORD_FILTER: LazyLock<WordFilter> =
+    LazyLock::new(|| WordFilter::new(WORDS.keys().map(String::as_str)));
+
 /// The route that a path was meant to ask for, where [`find`] finds none: its name is missing, or it is misspelled by
 /// a letter or two in one of its two words. Takes the path without its query.
 pub fn suggest_route(path: &[u8]) -> Option<NearRoute> {
@@ -99,8 +103,7 @@ pub fn suggest_route(path: &[u8]) -> Option<NearRoute> {
     let missed = |parameters, fault, templates: &'static [Option<RouteTemplate>; 3]| {
         templates.iter().flatten().next().map(|meant| NearRoute { meant, fault, parameters })
     };
-    let known =
-        |(at, (resource, action))| missed(at, RouteError::Segments, TEMPLATES.get(&*key(resource, action)?)?);
+    let known = |(at, (resource, action))| missed(at, RouteError::Segments, templates(resource, action)?);
     // The name of an instance is no action, so the last segment is not taken for one.
     let like = |(at, (resource, action))| missed(at, RouteError::Spelling, nearest(resource, action)?);
     pairs().find_map(known).or_else(|| pairs().skip(1).find_map(like))
@@ -109,12 +112,15 @@ pub fn suggest_route(path: &[u8]) -> Option<NearRoute> {
 /// `/instance/alpha/connectionState`: the name stands before the action.
 fn swapped(segments: &[&[u8]]) -> Option<&'static RouteTemplate> {
     let &[action, name, resource, ..] = segments else { return None };
-    let template = TEMPLATES.get(&*key(resource, action)?)?[1].as_ref()?;
+    let template = templates(resource, action)?[1].as_ref()?;
     (template.names_instance() && !name.is_empty()).then_some(template)
 }
 
 /// The routes that differ from this by few letters, in one of the two words only.
 fn nearest(resource: &[u8], action: &[u8]) -> Option<&'static [Option<RouteTemplate>; 3]> {
+    if !(WORD_FILTER.may_hold(resource) || WORD_FILTER.may_hold(action)) {
+        return None;
+    }
     let words = [resource, action].map(|word| String::from_utf8_lossy(word).to_ascii_lowercase());
     let known = WORDS.get(&words[0]).into_iter().chain(WORDS.get(&words[1])).flatten();
     let distance = |key: &[u8]| {

@@ -257,7 +257,7 @@ fn general(place: Place, key: &[u8]) -> Option<(Slot, u8)> {
         b"date" => (Slot::Time, 6),
 
         b"clienthost" => (Slot::Client, 0),
-        b"clientip" | b"cip" | b"clientaddress" | b"clientipaddress" | b"realip" | b"srcip" | b"sourceip"
+        b"clientip" | b"cip" | b"cliip" | b"clientaddress" | b"clientipaddress" | b"realip" | b"srcip" | b"sourceip"
         | b"requestremoteip" | b"requestip" => (Slot::Client, 1),
         b"xforwardedfor" | b"xforwardfor" | b"httpxforwardedfor" | b"forwardedfor" | b"fwd" | b"xff"
         | b"httpxrealip" | b"xrealip" | b"httpcfconnectingip" => (Slot::Client, 2),

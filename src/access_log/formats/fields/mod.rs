@@ -47,6 +47,9 @@ impl<'l> FieldValue<'l> {
 /// The rank of an address that stands in a request's headers.
 const PASSED_ON: u8 = 16;
 
+/// From this rank on a key means a path without host and query.
+const PATH_ALONE: u8 = 5;
+
 /// The values found in one line.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Fields<'l>([Option<(u8, FieldValue<'l>)>; SLOTS]);
@@ -54,6 +57,7 @@ pub(super) struct Fields<'l>([Option<(u8, FieldValue<'l>)>; SLOTS]);
 impl<'l> Fields<'l> {
     /// Takes a value, unless a better key had one already, or it cannot be what its key promises.
     pub fn insert(&mut self, (slot, rank): (Slot, u8), value: FieldValue<'l>) {
+        let value = if slot == Slot::Path { with_slash(value, rank) } else { value };
         // Some write the path alone where others write the line of the request.
         let is_path_alone = slot == Slot::RequestLine && is_path(value.bytes());
         let (slot, rank) = if is_path_alone { (Slot::Path, rank + 6) } else { (slot, rank) };
@@ -213,6 +217,22 @@ fn decoded(agent: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     Cow::Owned(if is_twice { percent_decode(&once).collect() } else { once })
 }
 
+/// The value of a field for the path alone: Akamai leaves its first slash out.
+fn with_slash(value: FieldValue<'_>, rank: u8) -> FieldValue<'_> {
+    match value {
+        FieldValue::Text(text) if rank >= PATH_ALONE && is_path_without_slash(&text) => {
+            FieldValue::Text(Cow::Owned([b"/", &*text].concat()))
+        }
+        value => value,
+    }
+}
+
+/// `message/sendText/alpha`: words with slashes between them.
+fn is_path_without_slash(text: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b':' | b'"');
+    text.first().is_some_and(u8::is_ascii_alphanumeric) && text.contains(&b'/') && text.iter().all(is_part)
+}
+
 /// Whether a text may be a path or an address with one.
 fn is_path(text: &[u8]) -> bool {
     text.starts_with(b"/") || text.starts_with(b"http://") || text.starts_with(b"https://")
@@ -243,6 +263,9 @@ fn is_host(host: &[u8], rank: u8) -> bool {
 }
 
 fn bare_address(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    if text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.') {
+        return text;
+    }
     let found = client_address::first(&text)
         .map(|range| range.end - client_address::unmapped(&text[range.clone()]).len()..range.end);
     match found {

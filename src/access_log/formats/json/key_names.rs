@@ -1,11 +1,13 @@
 //! Two ways to tell what a key means: by exact names, for the programs whose logs are the largest, and by any usual name.
 
+use std::fmt;
+
 use crate::access_log::formats::fields::{self, Slot};
 
 /// Tells what keys mean.
-pub(super) trait KeyNames {
+pub(super) trait KeyNames: fmt::Debug {
     /// A place in nested objects.
-    type Place: Copy;
+    type Place: Copy + PartialEq + fmt::Debug;
     /// The object that a line is.
     const TOP: Self::Place;
 
@@ -20,6 +22,7 @@ pub(super) trait KeyNames {
 }
 
 /// The names of Traefik, Caddy and Cloudflare, and of nginx where it writes `request_uri`.
+#[derive(Debug)]
 pub(super) struct ExactNames;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +82,7 @@ impl KeyNames for ExactNames {
 }
 
 /// Any usual name, in any usual place.
+#[derive(Debug)]
 pub(super) struct UsualNames;
 
 impl KeyNames for UsualNames {

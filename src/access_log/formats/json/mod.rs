@@ -6,6 +6,7 @@ mod scan;
 use std::borrow::Cow;
 
 use self::key_names::{ExactNames, UsualNames};
+use self::scan::KeyOrder;
 pub(super) use self::scan::unescaped;
 use super::fields::{Fields, Slot};
 use crate::access_log::request::Request;
@@ -32,15 +33,22 @@ pub(super) enum JsonLine<'l> {
     Broken,
 }
 
+/// The keys that the last lines had.
+#[derive(Debug, Default)]
+pub(super) struct LastKeys {
+    exact: KeyOrder<ExactNames>,
+    usual: KeyOrder<UsualNames>,
+}
+
 /// Reads an object.
-pub(super) fn parse<'l>(line: &'l [u8], clock: &mut TimestampParser) -> JsonLine<'l> {
-    if let Some(mut fields) = scan::fields::<ExactNames>(line).filter(Fields::are_enough) {
+pub(super) fn parse<'l>(line: &'l [u8], clock: &mut TimestampParser, last: &mut LastKeys) -> JsonLine<'l> {
+    if let Some(mut fields) = scan::fields(line, &mut last.exact).filter(Fields::are_enough) {
         let time = fields.time(clock);
         if let Some(request) = fields.request(time) {
             return JsonLine::Request(request);
         }
     }
-    let Some(mut fields) = scan::fields::<UsualNames>(line).or_else(|| really_parsed(line)) else {
+    let Some(mut fields) = scan::fields(line, &mut last.usual).or_else(|| really_parsed(line)) else {
         return JsonLine::Broken;
     };
     let time = fields.time(clock);
@@ -75,7 +83,7 @@ mod tests {
     use crate::access_log::request::RequestTarget;
 
     fn read(line: &str) -> Option<Request<'_>> {
-        match parse(line.as_bytes(), &mut TimestampParser::default()) {
+        match parse(line.as_bytes(), &mut TimestampParser::default(), &mut LastKeys::default()) {
             JsonLine::Request(request) => Some(request),
             _ => None,
         }

@@ -15,8 +15,9 @@ const DEEPEST: u32 = 16;
 ///
 /// Every bracket, quote and comma is where it belongs when this succeeds; what stands inside a text that nobody asked
 /// for is not looked at.
-pub(super) fn fields<N: KeyNames>(line: &[u8]) -> Option<Fields<'_>> {
-    let mut cursor = Cursor::<N> { line, at: 0, fields: Fields::default(), pair: None };
+pub(super) fn fields<'l, N: KeyNames>(line: &'l [u8], order: &mut KeyOrder<N>) -> Option<Fields<'l>> {
+    order.next = 0;
+    let mut cursor = Cursor::<N> { line, at: 0, fields: Fields::default(), pair: None, order };
     cursor.object(Some(N::TOP), DEEPEST)?;
     cursor.space();
     (cursor.at == line.len()).then_some(cursor.fields)
@@ -32,15 +33,62 @@ pub(super) fn parsed<N: KeyNames>(json: &Json) -> Fields<'static> {
 /// What a value is wanted for, and how far its key stands behind others for the same.
 type Wanted = Option<(Slot, u8)>;
 
-struct Cursor<'l, N: KeyNames> {
+/// The most keys that are remembered, and the longest, in bytes with its marks.
+const MOST_KEYS: usize = 128;
+const LONGEST_KEY: usize = 64;
+
+/// The keys of the last line in their order, with what they mean: one program's lines mostly have the same.
+#[derive(Debug)]
+pub(super) struct KeyOrder<N: KeyNames> {
+    keys: Vec<ExpectedKey<N>>,
+    next: usize,
+}
+
+#[derive(Debug)]
+struct ExpectedKey<N: KeyNames> {
+    /// The key with its quotes and its colon.
+    text: Vec<u8>,
+    place: N::Place,
+    wanted: Wanted,
+}
+
+impl<N: KeyNames> Default for KeyOrder<N> {
+    fn default() -> Self {
+        Self { keys: Vec::new(), next: 0 }
+    }
+}
+
+impl<N: KeyNames> KeyOrder<N> {
+    /// The next key, where the text begins with it.
+    fn expected(&mut self, place: N::Place, text: &[u8]) -> Option<(usize, Wanted)> {
+        let key = self.keys.get(self.next)?;
+        if key.place != place || !text.starts_with(&key.text) {
+            return None;
+        }
+        self.next += 1;
+        Some((key.text.len(), key.wanted))
+    }
+
+    /// Another key than was expected; what was expected behind it is forgotten.
+    fn learn(&mut self, place: N::Place, text: &[u8], wanted: Wanted) {
+        self.keys.truncate(self.next);
+        if self.next < MOST_KEYS && text.len() <= LONGEST_KEY {
+            self.keys.push(ExpectedKey { text: text.to_vec(), place, wanted });
+            self.next += 1;
+        }
+    }
+}
+
+struct Cursor<'l, 'o, N: KeyNames> {
     line: &'l [u8],
     at: usize,
     fields: Fields<'l>,
     /// In a list of headers: the place, and what the last name means.
     pair: Option<(N::Place, Wanted)>,
+    order: &'o mut KeyOrder<N>,
 }
 
-impl<'l, N: KeyNames> Cursor<'l, N> {
+impl<'l, N: KeyNames> Cursor<'l, '_, N> {
     fn space(&mut self) {
         while let Some(b' ' | b'\t' | b'\r') = self.line.get(self.at) {
             self.at += 1;
@@ -61,27 +109,56 @@ impl<'l, N: KeyNames> Cursor<'l, N> {
         }
         loop {
             self.space();
-            let (key, is_escaped) = self.string()?;
-            if is_escaped {
-                return None;
-            }
-            self.space();
-            self.eat(b':')?;
-            self.space();
-            if let Some((place, named)) = self.pair.filter(|_| place.is_none()) {
-                self.half_of_pair(place, named, key, deeper)?;
+            if let Some((outer, named)) = self.pair.filter(|_| place.is_none()) {
+                let key = self.key()?;
+                self.space();
+                self.half_of_pair(outer, named, key, deeper)?;
+            } else if let Some(place) = place {
+                self.member(place, deeper)?;
             } else {
-                let wanted = place.and_then(|place| N::meaning(place, key));
-                let first = self.line.get(self.at);
-                let (is_nested, is_list) = (matches!(first, Some(b'{' | b'[')), first == Some(&b'['));
-                let within = place.filter(|_| is_nested).and_then(|place| N::within(place, key, is_list));
-                self.value(wanted, within, deeper)?;
+                self.key()?;
+                self.space();
+                self.value(None, None, deeper)?;
             }
             self.space();
             if self.eat(b',').is_none() {
                 return self.eat(b'}');
             }
         }
+    }
+
+    /// A key with its value, in a place that is looked into.
+    fn member(&mut self, place: N::Place, deeper: u32) -> Option<()> {
+        let start = self.at;
+        let wanted = if let Some((length, wanted)) = self.order.expected(place, &self.line[start..]) {
+            self.at += length;
+            wanted
+        } else {
+            let key = self.key()?;
+            let wanted = N::meaning(place, key);
+            self.order.learn(place, &self.line[start..self.at], wanted);
+            wanted
+        };
+        let end = self.at;
+        self.space();
+        let first = self.line.get(self.at);
+        let within = match first {
+            Some(b'{' | b'[') => {
+                let key = &self.line[start + 1..end];
+                let key = &key[..key.iter().rposition(|&byte| byte == b'"')?];
+                N::within(place, key, first == Some(&b'['))
+            }
+            _ => None,
+        };
+        self.value(wanted, within, deeper)
+    }
+
+    /// A key without its quotes, and the colon behind it.
+    fn key(&mut self) -> Option<&'l [u8]> {
+        let (key, is_escaped) = self.string()?;
+        self.space();
+        self.eat(b':')?;
+        (!is_escaped).then_some(key)
     }
 
     /// `"name": "user-agent"` or `"value": "n8n"`, as HAR lists headers.
@@ -182,7 +259,7 @@ impl<'l, N: KeyNames> Cursor<'l, N> {
         self.eat(b'"')?;
         let (start, mut is_escaped) = (self.at, false);
         loop {
-            let end = self.at + memchr2(b'"', b'\\', self.line.get(self.at..)?)?;
+            let end = self.at + quote_or_backslash(self.line.get(self.at..)?)?;
             if self.line[end] == b'"' {
                 self.at = end + 1;
                 return Some((&self.line[start..end], is_escaped));
@@ -213,6 +290,29 @@ impl<'l, N: KeyNames> Cursor<'l, N> {
     fn literal(&mut self, word: &[u8]) -> Option<()> {
         self.line[self.at..].starts_with(word).then(|| self.at += word.len())
     }
+}
+
+/// Where the first quote or backslash is. Most texts are short: eight bytes at a time find it before a search of a whole
+/// vector has begun.
+#[inline]
+fn quote_or_backslash(text: &[u8]) -> Option<usize> {
+    const SHORT: usize = 32;
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const TOPS: u64 = u64::from_ne_bytes([0x80; 8]);
+    // The top bit of each byte that is 0; above the first such byte there may be others that are not.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & TOPS;
+    let mut at = 0;
+    while at < SHORT
+        && let Some(bytes) = text[at..].first_chunk::<8>()
+    {
+        let word = u64::from_le_bytes(*bytes);
+        let found = zeros(word ^ (ONES * b'"' as u64)) | zeros(word ^ (ONES * b'\\' as u64));
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    memchr2(b'"', b'\\', &text[at..]).map(|found| at + found)
 }
 
 /// The text that a quoted JSON string stands for.
