@@ -2,11 +2,14 @@
 //! the data's owner cannot repair in the database. Most rest on an error that somebody pastes and not on a query, so they
 //! are no files under `sql/`; those that `check` can see are (`sql/checks/EVO7*`).
 
+mod behind_evolution;
 mod connection;
+mod container;
 pub mod damaged_files;
 mod evolution_api;
 pub mod evolution_settings;
 pub mod exposure;
+mod server_files;
 mod server_host;
 
 use std::sync::LazyLock;
@@ -71,7 +74,14 @@ fn rule(code: &str) -> &'static Rule {
 }
 
 static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
-    let all =
-        connection::RULES.iter().chain(server_host::RULES).chain(evolution_api::RULES).chain(exposure::RULES);
-    all.map(RuleEntry::rule).collect()
+    let groups = [
+        connection::RULES,
+        server_host::RULES,
+        server_files::RULES,
+        evolution_api::RULES,
+        behind_evolution::RULES,
+        exposure::RULES,
+        container::RULES,
+    ];
+    groups.into_iter().flatten().map(RuleEntry::rule).collect()
 });
