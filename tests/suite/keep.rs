@@ -1,6 +1,7 @@
 //! What an upgrade destroys can be kept before it: exactly that, byte for byte, and what has a place comes back. That it is found
 //! for every pair of releases, `upgrades.rs` compares with what the migrations do; that nothing of it is lost, `pairs.rs`.
 
+mod cut_off;
 mod pairs;
 
 use std::collections::BTreeMap;
