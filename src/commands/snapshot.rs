@@ -19,6 +19,7 @@ use crate::report::{Detail, Report};
 use crate::staging::StagingSnapshot;
 use crate::staging::comparison::{Examination, compare};
 use crate::staging::copier::{Copier, Source};
+use crate::staging::preconditions::{Preconditions, expect_own_server_process};
 use crate::staging::row_filter::RowFilter;
 
 /// Makes the copy, examines it, and hands it out.
@@ -29,6 +30,11 @@ pub async fn run(args: &SnapshotArgs, common: &GlobalOptions) -> Result<Exit> {
     let output = output_path(common)?;
     let (all, every_code) = (CheckArgs::default(), CodeFilter::everything());
     let mut opened = DatabaseContext::connect_snapshot(common).await?;
+    // What would end the work is found before the database is examined, which may take minutes.
+    let (role, version) = (&opened.server.role, &opened.server.version);
+    let connection = opened.session.connection();
+    let preconditions = Preconditions::check(connection, &opened.schema, role, version).await?;
+    expect_own_server_process(&opened.target).await?;
     let mut scope = CheckContext::new(&opened.catalog, opened.release_range(), &opened.server.role);
     let original =
         run_checks(&all, &every_code, None, &mut opened.session, &opened.target, &mut scope).await?;
@@ -44,7 +50,7 @@ pub async fn run(args: &SnapshotArgs, common: &GlobalOptions) -> Result<Exit> {
         session: &mut opened.session,
         target: &opened.target,
         catalog: &opened.catalog,
-        server_version: &opened.server.version,
+        preconditions: &preconditions,
     };
     let mut copier = Copier::new(&mut source).await?;
     copier.write(source, filter, &file).await?;

@@ -8,6 +8,7 @@ pub mod expected_objects;
 pub mod ident;
 pub mod lock_deadline;
 pub mod pending_statements;
+pub mod pooler;
 pub mod query;
 pub mod release_facts;
 mod release_objects;

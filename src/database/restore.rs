@@ -9,6 +9,7 @@ pub mod archive_header;
 mod client_program;
 mod databases;
 mod disk_space;
+pub mod dump_connection;
 mod dump_file;
 mod dump_reader;
 mod missing_types;
@@ -34,7 +35,8 @@ use self::dump_file::{DumpFile, DumpFormat, damaged_error};
 use self::dump_reader::DumpReader;
 use self::replay::{ReplayResult, replay};
 use super::query::{execute_file, query_file};
-use super::scratch_server::{self, ScratchServer, ScratchServerOptions, binaries};
+use super::scratch_server::binaries::{self, Purpose};
+use super::scratch_server::{self, ScratchServer, ScratchServerOptions};
 use super::sql_file::Variables;
 use crate::error::user_error;
 use crate::progress::{ProgressTask, Unit};
@@ -93,11 +95,9 @@ impl RestoredDump {
     /// When it is no dump, is damaged, holds no Evolution tables, needs other programs than there are, or more room.
     pub async fn restore(path: &Path) -> Result<Self> {
         let source = DumpFile::detect(path)?;
-        let binaries = binaries::find_newest_for_dump(
-            source.display_name().as_str(),
-            source.major(),
-            source.format != DumpFormat::Plain,
-        )?;
+        let purpose =
+            Purpose::Restore { dump: &source.display_name(), is_archive: source.format != DumpFormat::Plain };
+        let binaries = binaries::find_newest(purpose, source.major())?;
         disk_space::expect_disk_space(&source, &scratch_server::parent_directory(None))?;
         let server = ScratchServer::start(throwaway_options(&binaries)).await?;
         let mut databases = RestoredDatabases::new(&server).await?;

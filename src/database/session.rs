@@ -2,7 +2,7 @@
 
 mod connect_error;
 mod containers;
-mod roots;
+pub(super) mod roots;
 
 use std::fs::File;
 use std::time::Duration;
@@ -32,6 +32,8 @@ pub struct Session {
     pub database: String,
     /// The role that all statements run as.
     pub role: String,
+    /// The TLS mode in which the server took the connection: the target's, or the one to fall back to.
+    pub ssl_mode: PgSslMode,
 }
 
 impl Session {
@@ -49,11 +51,13 @@ impl Session {
                 )
             })?;
         }
+        let mut ssl_mode = target.options.get_ssl_mode();
         let mut connection = match connect(target, roots::options(target)).await {
             Ok(connection) => connection,
             Err(refusal) => match second_way(target, &refusal) {
                 Some(options) => {
                     tracing::debug!(fallback = ?target.fallback, "the first way to connect is refused");
+                    ssl_mode = options.get_ssl_mode();
                     connect(target, options).await.map_err(|second| second.explain(target))?
                 }
                 None => return Err(refusal.explain(target)),
@@ -82,6 +86,7 @@ impl Session {
             server: target.server_name(),
             database: row.try_get(3)?,
             role: row.try_get(4)?,
+            ssl_mode,
         })
     }
 

@@ -33,7 +33,12 @@ pub enum MigrationStep {
         releases: Option<ReleaseRange>,
     },
     /// `DROP COLUMN`.
-    DropColumn { drop_column: String },
+    DropColumn {
+        drop_column: String,
+        /// The column that has taken its place, without its values.
+        #[serde(default)]
+        place: Option<ColumnPlace>,
+    },
     /// `CREATE INDEX`, not concurrently.
     CreateIndex { create_index: String, on: String },
     /// `DROP INDEX`.
@@ -85,6 +90,30 @@ pub enum SkipCondition {
     Here,
     /// In every schema that its role can see.
     Anywhere,
+}
+
+/// Where the values of a dropped column belong.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnPlace {
+    /// The column, in the same table.
+    pub column: String,
+    /// The table whose rows the values name.
+    pub references: String,
+    /// What other columns are to say then, where they say nothing.
+    #[serde(default)]
+    pub with: BTreeMap<String, String>,
+}
+
+/// Where the values of a column belong that one of these migrations has dropped.
+pub fn place_of(migrations: &[String], table: &str, column: &str) -> Option<&'static ColumnPlace> {
+    let steps = STEPS.iter().filter(|fact| migrations.contains(&fact.name)).flat_map(|fact| &fact.steps);
+    steps.into_iter().find_map(|step| match step {
+        MigrationStep::DropColumn { drop_column: path, place } if split_path(path) == (table, column) => {
+            place.as_ref()
+        }
+        _ => None,
+    })
 }
 
 #[derive(Debug, Deserialize)]

@@ -136,6 +136,15 @@ impl Table {
         in_release(&self.indexes, release)
     }
 
+    /// Its foreign keys in the newest release; of a table that is gone by then, all that it had.
+    pub fn newest_foreign_keys(&self) -> impl Iterator<Item = &ForeignKey> {
+        let newest = Release::newest();
+        let is_gone = self.releases.is_some_and(|range| !range.contains(newest));
+        self.foreign_keys
+            .iter()
+            .filter(move |key| is_gone || key.releases.is_none_or(|range| range.contains(newest)))
+    }
+
     /// Its foreign keys in a release.
     pub fn foreign_keys(&self, release: Release) -> impl Iterator<Item = &ForeignKey> {
         in_release(&self.foreign_keys, release)

@@ -107,9 +107,12 @@ impl Writer<'_> {
     }
 }
 
-/// Whether a key is no name of a field but a value, such as a number that something is kept for.
+/// Whether a key is no name of a field but a value, such as a number or a person's name that something is kept for. Names of fields
+/// begin with a small letter and have no spaces; a position is one, too.
 fn is_value(key: &str) -> bool {
-    key.contains('@') || key.bytes().filter(u8::is_ascii_digit).count() >= 6
+    let is_name = key.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    !is_name || !key.chars().all(is_of_name) || key.bytes().filter(u8::is_ascii_digit).count() >= 6
 }
 
 #[cfg(test)]
@@ -124,8 +127,8 @@ mod tests {
             key: &|_| "another".to_owned(),
         };
         let text = r#"{"type": "conversation", "n": [1.50, 1e400, -0, {}, 123456789], "x": {"type": "hello"},
-            "5511999998888@s.whatsapp.net": [], "e": "", "fromMe": true, "z": null}"#;
-        let mapped = r#"{"type":"conversation","n":[1.50,1e400,-0,{},7],"x":{"type":"HELLO"},"another":[],"e":"","fromMe":true,"z":null}"#;
+            "5511999998888@s.whatsapp.net": [], "e": "", "fromMe": true, "z": null, "Maria": {"0": 7}}"#;
+        let mapped = r#"{"type":"conversation","n":[1.50,1e400,-0,{},7],"x":{"type":"HELLO"},"another":[],"e":"","fromMe":true,"z":null,"another":{"0":7}}"#;
         assert_eq!(map_json(text, &map).unwrap(), mapped);
         assert_eq!(map_json("not json", &map), None);
         let deep = "[".repeat(100_000) + &"]".repeat(100_000);

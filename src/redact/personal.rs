@@ -76,10 +76,21 @@ static PERSONAL: LazyLock<Regex> = LazyLock::new(|| {
 static JSON_LITERAL: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"'[\[{](?:[^']|'')*'").expect("a constant"));
 
-/// Values that Postgres quotes from a row.
-static QUOTED_ROW: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?s)(\(.*?\)=)\(.*?\)(\s(?:is|already|conflicts))|(row contains )\(.*?\)(\.|$)")
-        .expect("a constant")
+/// Values that Postgres quotes in its messages, in English and in the other languages of its servers: a key or a row in
+/// parentheses, and an input that is none of its type. Where a value ends cannot be told: the last parenthesis or quotation mark of
+/// the line counts, or, of a value of several lines, the first.
+static QUOTED_VALUE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r#"(?x)
+        (?<key> \([^()]*\)= | (?: row\ contains | enthält | contiene | contient | contém ) \  )
+            (?: \(.*\) | \( (?s: .*? ) (?: \) | $ ) )
+        | (?<input>
+            (?: invalid\ input | malformed | Eingabe | fehlerhaft | entrada | entrée | sintassi | letterale | mal\ form ) [^:\n]* \ ? : \  )
+            ["«»„“] (?: .* ["»«“”] | (?s: .*? ) (?: ["»«“”] | $ ) )
+        | (?<token> \b (?: [Tt]oken | elemento | jeton ) \  ) ["«»„“] [^"«»„“”\n]* ["»«“”]
+        "#,
+    )
+    .expect("a constant")
 });
 
 static IS_STDERR_SHOWN: AtomicBool = AtomicBool::new(false);
@@ -153,10 +164,7 @@ impl Naming {
     /// A text without phone numbers, JIDs, mail addresses, tax numbers, and the values of rows that Postgres quotes in its
     /// messages.
     pub fn redact(self, text: &str) -> String {
-        let text = match text.contains("=(") || text.contains("row contains (") {
-            true => QUOTED_ROW.replace_all(text, "$1$3(…)$2$4"),
-            false => Cow::Borrowed(text),
-        };
+        let text = QUOTED_VALUE.replace_all(text, hidden_value);
         let found = |found: &Captures<'_>| self.replacement(&text, found);
         PERSONAL.replace_all(&text, found).into_owned()
     }
@@ -190,6 +198,16 @@ impl Naming {
     }
 }
 
+/// What is shown of a value that Postgres quotes.
+fn hidden_value(found: &Captures<'_>) -> String {
+    match (found.name("key"), found.name("input").or(found.name("token"))) {
+        (Some(key), _) => format!("{}(…)", key.as_str()),
+        // A message that is quoted as a whole ends with two.
+        (_, Some(input)) if found[0].ends_with("\"\"") => format!("{}\"…\"\"", input.as_str()),
+        (_, input) => format!("{}\"…\"", input.map_or("", |input| input.as_str())),
+    }
+}
+
 /// Whether digits may be a phone number: not the number of a migration, and not a moment in seconds or milliseconds.
 fn is_number(text: &str) -> bool {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
@@ -220,6 +238,29 @@ mod tests {
             ("CPF 123.456.789-09", "CPF document-…"),
             ("Key (\"apiKey\")=(sk-1) already exists.", "Key (\"apiKey\")=(…) already exists."),
             ("DETAIL: Failing row contains (1, Maria, x).", "DETAIL: Failing row contains (…)."),
+            ("Key (a, b)=(Maria (2), is it) is (not) here.", "Key (a, b)=(…) here."),
+            ("Ya existe la llave (\"name\")=(Maria).", "Ya existe la llave (\"name\")=(…)."),
+            ("Schlüssel »(name)=(Maria)« existiert bereits.", "Schlüssel »(name)=(…)« existiert bereits."),
+            ("La fila que falla contiene (1, Maria).", "La fila que falla contiene (…)."),
+            ("Key (note)=(Maria\nSilva) already exists.", "Key (note)=(…) already exists."),
+            (
+                "failed with \"invalid input value for enum \"Kind\": \"Maria\"\"; nothing is there",
+                "failed with \"invalid input value for enum \"Kind\": \"…\"\"; nothing is there",
+            ),
+            (
+                "invalid input syntax for type integer: \"Maria \"Z\" x\"",
+                "invalid input syntax for type integer: \"…\"",
+            ),
+            ("ungültige Eingabesyntax für Typ json: »Maria«", "ungültige Eingabesyntax für Typ json: \"…\""),
+            (
+                "valor de entrada é inválido para enum \"K\": \"Maria\"",
+                "valor de entrada é inválido para enum \"K\": \"…\"",
+            ),
+            (
+                "valeur en entrée invalide pour le enum K : « Maria »",
+                "valeur en entrée invalide pour le enum K : \"…\"",
+            ),
+            ("Token \"Maria\" is invalid.", "Token \"…\" is invalid."),
         ] {
             assert_eq!(Naming::Fixed.redact(text), shown, "{text}");
         }
@@ -237,6 +278,9 @@ mod tests {
             "0.12345678901234",
             "3EB0C767D097B7C7C030",
             "0@s.whatsapp.net and status@broadcast",
+            "relation \"public.Instance\" does not exist",
+            "(\"id\") IN (SELECT \"a\" FROM \"b\" WHERE (\"c\") = (\"d\"))",
+            "write instead: \"support\"",
         ] {
             assert_eq!(Naming::Keyed.redact(text), text);
         }

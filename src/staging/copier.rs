@@ -8,12 +8,14 @@ use sqlx::postgres::PgConnection;
 
 use super::columns::StagingTables;
 use super::originals::Originals;
+use super::preconditions::Preconditions;
 use super::row_filter::RowFilter;
 use super::rows::TableRows;
 use crate::database::catalog::Catalog;
 use crate::database::ident::SqlFragment;
 use crate::database::query::{execute, execute_file, query_file};
 use crate::database::restore::RestoreError;
+use crate::database::restore::dump_connection::DumpConnection;
 use crate::database::restore::structure_copy::{Original, StructureCopy};
 use crate::database::session::Session;
 use crate::database::shared_snapshot::{ServerCapacity, SharedSnapshot};
@@ -30,8 +32,8 @@ pub struct Source<'s> {
     pub target: &'s ConnectTarget,
     /// Its tables.
     pub catalog: &'s Catalog,
-    /// Such as `15.18 (Debian …)`.
-    pub server_version: &'s str,
+    /// What the copy is made with, and without.
+    pub preconditions: &'s Preconditions,
 }
 
 /// The work, and what is known of it so far.
@@ -66,7 +68,12 @@ impl Copier {
     /// When a column can neither be copied nor left out.
     pub async fn new(source: &mut Source<'_>) -> Result<Self> {
         let schema = source.catalog.schema.clone();
-        let tables = StagingTables::read(source.session.connection(), &schema).await?;
+        let mut tables = StagingTables::read(source.session.connection(), &schema).await?;
+        for table in &source.preconditions.excluded {
+            tables.tables.remove(table);
+            tables.left_out.retain(|column| !column.starts_with(&format!("{table}.")));
+            tables.left_out.push(format!("table {table:?}: this role may not read it"));
+        }
         Ok(Self {
             names: Pseudonymizer::new(PseudonymKey::random(), TimeShift::random()),
             originals: Originals::default(),
@@ -90,14 +97,15 @@ impl Copier {
             false => None,
         };
         let schema = self.schema.clone();
+        let connection = DumpConnection::new(source.target, source.session.ssl_mode)?;
         let original = Original {
-            target: source.target,
-            major: source.server_version.split('.').next().and_then(|major| major.parse().ok()),
+            connection: &connection,
             schema: &schema,
+            excluded: &source.preconditions.excluded,
             snapshot: shared.as_ref().map(SharedSnapshot::id),
         };
         self.progress.start_phase("structure", None, Unit::Steps);
-        let (copy, refused) = StructureCopy::create(&original).await?;
+        let (copy, refused) = StructureCopy::create(&source.preconditions.programs, &original).await?;
         self.note_refused(&refused);
         // A connection of its own, where that can be: the checks have left their settings on the first.
         let mut joined = match &shared {

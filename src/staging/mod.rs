@@ -10,6 +10,7 @@ pub mod comparison;
 pub mod copier;
 mod log_text;
 mod originals;
+pub mod preconditions;
 pub mod row_filter;
 mod rows;
 

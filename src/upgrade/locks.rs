@@ -123,7 +123,7 @@ fn touched(
                 if has_default && state.server < 110_000 { TableWork::Rewrite } else { TableWork::Catalog };
             one(table, AccessExclusive, work)
         }
-        MigrationStep::DropColumn { drop_column: path }
+        MigrationStep::DropColumn { drop_column: path, .. }
         | MigrationStep::DropNotNull { drop_not_null: path } => {
             one(split_path(path).0, AccessExclusive, TableWork::Catalog)
         }

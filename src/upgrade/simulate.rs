@@ -62,7 +62,7 @@ pub fn object(step: &MigrationStep) -> &str {
         MigrationStep::CreateTable { create_table: name }
         | MigrationStep::DropTable { drop_table: name }
         | MigrationStep::AddColumn { add_column: name, .. }
-        | MigrationStep::DropColumn { drop_column: name }
+        | MigrationStep::DropColumn { drop_column: name, .. }
         | MigrationStep::CreateIndex { create_index: name, .. }
         | MigrationStep::DropIndex { drop_index: name, .. }
         | MigrationStep::AddKey { add_key: name, .. }
@@ -92,7 +92,7 @@ fn refusal(state: &CatalogState, migration: &Migration, step: &MigrationStep) ->
                 is_there.then(|| ("42701", format!("the column {path} exists already")))
             })
         }
-        MigrationStep::DropColumn { drop_column: path } => {
+        MigrationStep::DropColumn { drop_column: path, .. } => {
             no_column(state, path).or_else(|| keeps_column(state, path))
         }
         MigrationStep::CreateIndex { create_index: name, on } => {
@@ -253,7 +253,7 @@ fn take(state: &mut CatalogState, migration: &Migration, step: &MigrationStep) {
                 columns.entry(column.to_owned()).or_insert(data_type);
             }
         }
-        MigrationStep::DropColumn { drop_column: path } => {
+        MigrationStep::DropColumn { drop_column: path, .. } => {
             let (table, column) = split_path(path);
             state.drop_column(table, column);
         }

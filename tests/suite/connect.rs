@@ -1,9 +1,9 @@
 //! Connecting: every form of connection string against real servers, and every refusal with its next step.
 
 mod named;
-mod pgbouncer;
+pub mod pgbouncer;
 mod pooled;
-mod tls;
+pub mod tls;
 
 use std::env;
 use std::path::PathBuf;

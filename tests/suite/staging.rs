@@ -1,5 +1,7 @@
 //! A staging snapshot: nobody is in it, and the same is found in it.
 
+mod origins;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -64,9 +66,13 @@ async fn people() -> TestDatabase {
 
 /// Makes a snapshot of a database.
 fn take(database: &TestDatabase, output: &Path, more: &[&str]) -> Run {
-    let url = database.url();
+    take_from(&database.url(), output, more)
+}
+
+/// Makes a snapshot of what is at a connection string.
+fn take_from(url: &str, output: &Path, more: &[&str]) -> Run {
     let output = output.to_str().unwrap();
-    let arguments = ["snapshot", "--database-url", &url, "--output", output, "--format", "json"];
+    let arguments = ["snapshot", "--database-url", url, "--output", output, "--format", "json"];
     let program = Evodoctor::new(arguments.iter().chain(more).copied());
     program.env("TMPDIR", in_memory().unwrap_or_else(std::env::temp_dir)).run()
 }

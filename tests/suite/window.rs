@@ -5,6 +5,7 @@ use std::fs;
 
 use serde_json::json;
 
+use crate::support::checkout::Checkout;
 use crate::support::database::{TestDatabase, execute};
 use crate::support::program::{Evodoctor, on};
 
@@ -82,6 +83,29 @@ async fn the_best_hour_is_the_one_in_which_the_fewest_requests_wait() {
     let told = |at: usize| (clients[at]["client"].clone(), clients[at]["gives_up"].clone());
     assert_eq!((told(0), told(1)), ((json!("10.0.0.7"), json!(false)), (json!("10.0.0.9"), json!(true))));
 
+    // The same with the real files: what is measured counts, and each file locks what it locks where it is run alone, whatever an
+    // earlier one of the rehearsal has locked.
+    let checkout = Checkout::of("2.3.7");
+    let rehearse = ["--migrations", checkout.root().to_str().expect("UTF-8"), "--rehearse-on-live"];
+    let report = preflight("json", &rehearse).json();
+    let measured = &report["preflight"]["traffic"];
+    assert_eq!((&measured["measured"], &measured["requests"]), (&json!(true), &traffic["requests"]));
+    assert_eq!((&measured["best"]["day"], &measured["best"]["hour"]), (&json!(2), &json!(3)), "{measured}");
+    let files = report["preflight"]["rehearsal"]["files"].as_array().expect("a list");
+    let lock = |number: &str| {
+        let file =
+            files.iter().find(|file| file["name"].as_str().is_some_and(|name| name.starts_with(number)));
+        let locks = file.expect("it was pending")["locks"].as_array().expect("a list").clone();
+        let message = locks.iter().find(|lock| lock["table"] == "evolution_api.\"Message\"").cloned();
+        message.unwrap_or_else(|| panic!("{number} locks no Message: {locks:?}"))
+    };
+    let (status, rewrite, indexes) = (lock("20241001180457"), lock("20241006130306"), lock("20241017144950"));
+    assert_eq!(status["mode"], "AccessExclusiveLock");
+    assert_eq!(rewrite["mode"], "AccessExclusiveLock");
+    assert_eq!(indexes["mode"], "ShareLock");
+    let rewritten = number(&rewrite["held_ms"]);
+    assert!(rewritten > number(&status["held_ms"]), "it takes longer: {status} {rewrite}");
+    assert!(number(&measured["longest"]) * 1000.0 >= rewritten, "{measured}");
     preflight("human", &[]).says(&[
         "the hours of the week, UTC",
         "Sun ························",

@@ -64,17 +64,24 @@ impl ClientProgram {
         Ok(self.child.wait().context(self.name)?.success())
     }
 
-    /// Waits for its end; the first error that it said, if it failed.
+    /// Waits for its end; if it failed, its first error and what it said after that, line by line.
     ///
     /// # Errors
     /// When the system loses it.
     pub async fn ended(mut self) -> Result<Option<String>> {
-        let error = format!("{}: error", self.name);
-        let mut first = None;
+        let error = format!("{}: error: ", self.name);
+        let mut said: Vec<String> = Vec::new();
         while let Some(line) = self.said.recv().await {
-            first = first.or_else(|| Some(line).filter(|line| line.starts_with(&error)));
+            match line.strip_prefix(&error) {
+                Some(text) => said.push(text.to_owned()),
+                None if said.is_empty() => {}
+                None => said.push(line),
+            }
         }
-        Ok(if self.wait()? { None } else { Some(first.unwrap_or_else(|| "it failed".to_owned())) })
+        if self.wait()? {
+            return Ok(None);
+        }
+        Ok(Some(if said.is_empty() { "it failed".to_owned() } else { said.join("\n") }))
     }
 }
 

@@ -6,26 +6,30 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 use sqlx::ConnectOptions;
-use sqlx::postgres::{PgConnection, PgSslMode};
+use sqlx::postgres::PgConnection;
 
 use super::client_program::{ClientProgram, WITHOUT_SERVER_OBJECTS};
 use super::databases::{self, RestoredDatabases};
+use super::dump_connection::DumpConnection;
 use super::dump_reader::DumpReader;
 use super::replay::replay;
 use super::restore_error::RestoreError;
 use super::throwaway_options;
-use crate::database::scratch_server::{self, ScratchServer, binaries};
-use crate::database::url::ConnectTarget;
+use crate::database::scratch_server::binaries::{self, Purpose};
+use crate::database::scratch_server::{self, ScratchServer};
 use crate::error::user_error;
+
+/// The longest that pg_dump waits for a lock, in milliseconds: as long as the snapshot's own sessions do.
+const LOCK_WAIT_MS: u32 = 3000;
 
 /// The original whose structure is copied.
 pub struct Original<'o> {
-    /// How to connect to it.
-    pub target: &'o ConnectTarget,
-    /// Its major version.
-    pub major: Option<u32>,
+    /// How pg_dump connects to it.
+    pub connection: &'o DumpConnection,
     /// The schema.
     pub schema: &'o str,
+    /// Tables that stay out.
+    pub excluded: &'o [String],
     /// The snapshot that it is to be read in, where one was exported.
     pub snapshot: Option<&'o str>,
 }
@@ -37,14 +41,21 @@ pub struct StructureCopy {
     database: String,
 }
 
+/// The directory with pg_dump, pg_restore and a server, of this major version at least.
+///
+/// # Errors
+/// When there is none; the next step installs one.
+pub fn find_programs(major: Option<u32>) -> Result<PathBuf> {
+    binaries::find_newest(Purpose::Copy, major)
+}
+
 impl StructureCopy {
     /// Makes the tables, without indexes and keys. What the server refuses comes back.
     ///
     /// # Errors
-    /// When there is no pg_dump that is new enough, or the original cannot be read.
-    pub async fn create(original: &Original<'_>) -> Result<(Self, Vec<RestoreError>)> {
-        let binaries = binaries::find_newest_for_dump("the database", original.major, true)?;
-        let server = ScratchServer::start(throwaway_options(&binaries)).await?;
+    /// When the original cannot be read, or the server does not start.
+    pub async fn create(binaries: &Path, original: &Original<'_>) -> Result<(Self, Vec<RestoreError>)> {
+        let server = ScratchServer::start(throwaway_options(binaries)).await?;
         let mut databases = RestoredDatabases::new(&server).await?;
         let pg_dump = binaries.join("pg_dump");
         let refused = feed(&pg_dump, original, "pre-data", &mut databases).await?;
@@ -94,7 +105,7 @@ impl StructureCopy {
         match running.ended().await? {
             None => Ok(()),
             Some(said) => Err(user_error(
-                format!("the snapshot cannot be written: {}", said.trim_start_matches("pg_dump: ")),
+                format!("the snapshot cannot be written: {}", first_line(&said)),
                 "give another path with --output",
             )),
         }
@@ -110,10 +121,15 @@ async fn feed(
     let mut command = Command::new(pg_dump);
     command.args(["--schema-only", "--no-password"]).arg(format!("--section={section}"));
     command.args(["--schema", &pattern(original.schema)]).args(WITHOUT_SERVER_OBJECTS);
+    // Whoever waits for a table for itself alone waits for the snapshot, and pg_dump would wait behind it for ever.
+    command.arg(format!("--lock-wait-timeout={LOCK_WAIT_MS}"));
+    for table in original.excluded {
+        command.arg(format!("--exclude-table={}.{}", pattern(original.schema), pattern(table)));
+    }
     if let Some(snapshot) = original.snapshot {
         command.arg(format!("--snapshot={snapshot}"));
     }
-    connection_environment(original.target, &mut command);
+    original.connection.apply(&mut command);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut running = ClientProgram::spawn("pg_dump", &mut command)?;
     let stdout = running.stdout().context("piped")?;
@@ -121,56 +137,30 @@ async fn feed(
     match running.ended().await? {
         None => Ok(fed.complaints),
         Some(said) => Err(user_error(
-            format!(
-                "the structure of schema {:?} cannot be read: {}",
-                original.schema,
-                said.trim_start_matches("pg_dump: ")
-            ),
-            "connect as the owner of Evolution's tables: pg_dump has to read each of them",
+            format!("the structure of schema {:?} cannot be read: {}", original.schema, first_line(&said)),
+            hint(&said),
         )),
+    }
+}
+
+fn first_line(said: &str) -> &str {
+    said.lines().next().unwrap_or_default()
+}
+
+/// What to do when pg_dump fails. The server's own words may be of any language; pg_dump's are English.
+fn hint(said: &str) -> &'static str {
+    if first_line(said).starts_with("connection to ") {
+        "pg_dump makes connections of its own: see that the server takes three more from here, and that psql connects with the \
+         same connection string"
+    } else if said.contains("LOCK TABLE") {
+        "another session holds an ACCESS EXCLUSIVE lock on a table of the schema, or waits for one: run it again when that has \
+         ended"
+    } else {
+        "see that pg_dump --schema-only works with the same connection string, then run it again"
     }
 }
 
 /// A name as pg_dump takes it, which else reads a pattern.
 fn pattern(schema: &str) -> String {
     format!("\"{}\"", schema.replace('"', "\"\""))
-}
-
-/// The same server, for libpq. Passwords go by the environment, which no other user can read.
-fn connection_environment(target: &ConnectTarget, command: &mut Command) {
-    let options = &target.options;
-    let inherited: Vec<(String, String)> =
-        std::env::vars().filter(|(name, _)| !name.starts_with("PG")).collect();
-    command.env_clear().envs(inherited);
-    let host = options
-        .get_socket()
-        .map_or_else(|| options.get_host().to_owned(), |socket| socket.display().to_string());
-    command.env("PGHOST", host.trim_matches(['[', ']'])).env("PGPORT", options.get_port().to_string());
-    command.env("PGUSER", options.get_username()).env("PGDATABASE", target.database());
-    command.env("PGAPPNAME", "evodoctor").env("PGCONNECT_TIMEOUT", "10");
-    if let Some(password) = password(target) {
-        command.env("PGPASSWORD", password);
-    }
-    let mode = match options.get_ssl_mode() {
-        PgSslMode::Disable => "disable",
-        PgSslMode::Allow => "allow",
-        PgSslMode::Prefer => "prefer",
-        PgSslMode::Require => "require",
-        PgSslMode::VerifyCa => "verify-ca",
-        PgSslMode::VerifyFull => "verify-full",
-    };
-    command.env("PGSSLMODE", mode);
-    for (parameter, path) in &target.files {
-        command.env(format!("PG{}", parameter.to_uppercase()), path);
-    }
-    if target.verifies_with_system() {
-        command.env("PGSSLROOTCERT", "system");
-    }
-}
-
-/// The driver shows the password in its URL only. The URL's other parts are replaced, as it refuses some that are none.
-fn password(target: &ConnectTarget) -> Option<String> {
-    let url = target.options.clone().username("user").host("localhost").to_url_lossy();
-    let encoded = url.password()?;
-    Some(percent_encoding::percent_decode_str(encoded).decode_utf8_lossy().into_owned())
 }

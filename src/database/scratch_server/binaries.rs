@@ -38,37 +38,84 @@ pub fn find_binaries() -> Result<PathBuf> {
     everywhere().into_iter().find(|directory| is_complete(directory)).map_or_else(|| Err(none()), Ok)
 }
 
-/// The newest directory with `initdb` and `postgres`, and with `pg_restore` where that is wanted, for a dump that
-/// needs PostgreSQL `major` at least. `EVODOCTOR_PG_BIN` names the only one, where it is set.
+/// What Postgres's programs are wanted for.
+#[derive(Debug, Clone, Copy)]
+pub enum Purpose<'p> {
+    /// A dump is restored; an archive takes `pg_restore`.
+    Restore {
+        /// The dump's name.
+        dump: &'p str,
+        /// Whether it is no plain text.
+        is_archive: bool,
+    },
+    /// A server's database is dumped, and the dump is restored.
+    Copy,
+}
+
+impl Purpose<'_> {
+    /// The client programs that it takes.
+    fn programs(self) -> &'static [&'static str] {
+        match self {
+            Self::Restore { is_archive: false, .. } => &[],
+            Self::Restore { is_archive: true, .. } => &["pg_restore"],
+            Self::Copy => &["pg_dump", "pg_restore"],
+        }
+    }
+
+    fn lacks(self, program: &str) -> String {
+        match self {
+            Self::Restore { dump, .. } => format!(
+                "{dump} is an archive, and there is no {program} beside the server programs of this machine"
+            ),
+            Self::Copy => format!(
+                "snapshot runs pg_dump and pg_restore, and there is no {program} beside the server programs of this machine"
+            ),
+        }
+    }
+
+    fn is_newer(self, major: u32, newest: u32) -> String {
+        match self {
+            Self::Restore { dump, .. } => {
+                format!("{dump} comes from PostgreSQL {major}; the newest here is {newest}")
+            }
+            Self::Copy => format!(
+                "the server is PostgreSQL {major}, and the newest pg_dump on this machine is {newest}: it reads no newer server"
+            ),
+        }
+    }
+}
+
+/// The newest directory with `initdb` and `postgres`, and with the client programs that the purpose takes, where PostgreSQL
+/// `major` is wanted at least. `EVODOCTOR_PG_BIN` names the only one, where it is set.
 ///
 /// # Errors
 /// When there is none, or none new enough; the next step is the command that installs one.
-pub fn find_newest_for_dump(dump: &str, major: Option<u32>, with_pg_restore: bool) -> Result<PathBuf> {
+pub fn find_newest(purpose: Purpose<'_>, major: Option<u32>) -> Result<PathBuf> {
     let candidates = match named() {
         Some(named) => {
             vec![expect_binaries(&named).map_err(|error| error.context(format!("{VARIABLE} is set")))?]
         }
         None => everywhere().into_iter().filter(|directory| is_complete(directory)).collect(),
     };
-    if candidates.is_empty() {
-        return Err(none());
-    }
-    let has_pg_restore = |directory: &PathBuf| !with_pg_restore || directory.join("pg_restore").is_file();
-    let versions =
-        candidates.into_iter().filter(has_pg_restore).map(|directory| (version(&directory), directory));
+    let Some(first) = candidates.first() else { return Err(none()) };
+    let lacking = |directory: &Path| {
+        purpose.programs().iter().copied().find(|program| !directory.join(program).is_file())
+    };
+    let missing = lacking(first);
+    let complete = candidates.into_iter().filter(|directory| lacking(directory).is_none());
     // The first of equals, in the order of the search.
-    let newest = versions.reduce(|best, other| if other.0 > best.0 { other } else { best });
+    let newest = complete
+        .map(|directory| (version(&directory), directory))
+        .reduce(|best, other| if other.0 > best.0 { other } else { best });
     let Some((version, directory)) = newest else {
         return Err(user_error(
-            format!(
-                "{dump} is an archive, and there is no pg_restore beside the server programs of this machine"
-            ),
+            purpose.lacks(missing.unwrap_or("pg_restore")),
             install_version(major, "install PostgreSQL's client programs of the server's version"),
         ));
     };
-    match major {
-        Some(major) if version.first().is_some_and(|newest| *newest < major) => Err(user_error(
-            format!("{dump} comes from PostgreSQL {major}; the newest here is {}", version[0]),
+    match (major, version.first()) {
+        (Some(major), Some(newest)) if *newest < major => Err(user_error(
+            purpose.is_newer(major, *newest),
             install_version(Some(major), &format!("install PostgreSQL {major}, server and client programs")),
         )),
         _ => Ok(directory),

@@ -29,10 +29,21 @@ pub(super) fn options(target: &ConnectTarget) -> PgConnectOptions {
     options.ssl_root_cert_from_pem(bundled())
 }
 
+/// The system's certificates as PEM, or Mozilla's where it has none: for a program that does not look for them itself.
+pub(in crate::database) fn system_certificates() -> Vec<u8> {
+    let system = rustls_native_certs::load_native_certs().certs;
+    let is_chosen = CHOSEN.iter().any(|name| env::var_os(name).is_some());
+    if system.is_empty() && !is_chosen { bundled() } else { pem(system.iter().map(AsRef::as_ref)) }
+}
+
 /// Mozilla's certificates as PEM.
 fn bundled() -> Vec<u8> {
+    pem(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(AsRef::as_ref))
+}
+
+fn pem<'c>(certificates: impl Iterator<Item = &'c [u8]>) -> Vec<u8> {
     let mut pem = String::new();
-    for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
+    for certificate in certificates {
         pem.push_str("-----BEGIN CERTIFICATE-----\n");
         pem.push_str(&STANDARD.encode(certificate));
         pem.push_str("\n-----END CERTIFICATE-----\n");

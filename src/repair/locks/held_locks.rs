@@ -221,6 +221,12 @@ impl LockWatch {
         self.first.as_ref().map(|(_, since)| since.elapsed()).unwrap_or_default()
     }
 
+    /// The tables whose locks came before a turn.
+    pub fn held_before(&self, turn: usize) -> Vec<String> {
+        let before = self.held.iter().filter(|(_, held)| held.turn < turn);
+        before.map(|(table, _)| table.clone()).collect()
+    }
+
     /// What came in a turn (from 1), and is held up to now: every lock stays until the transaction ends.
     pub fn held(&self, turn: usize) -> Vec<HeldLock> {
         self.held

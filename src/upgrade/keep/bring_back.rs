@@ -70,15 +70,7 @@ impl BringingBack<'_> {
                             Some(over) if table.columns.contains(column) => {
                                 self.overwritten(connection, part, table, column, over, &mut done).await?;
                             }
-                            _ => {
-                                let condition = format!("kept.{} IS NOT NULL", SqlFragment::ident(column));
-                                let values = self.count(connection, part, &condition).await?;
-                                if values > 0 {
-                                    done.stays.push(format!(
-                                        "{name}.{column}: the column is gone, or another one; {values} values stay kept"
-                                    ));
-                                }
-                            }
+                            _ => self.moved(connection, part, table, column, &mut done).await?,
                         }
                     }
                 }
@@ -118,6 +110,7 @@ impl BringingBack<'_> {
             .variables(kept, table)
             .sql("column", name.clone())
             .sql("word", SqlFragment::assert_safe(word.clone()))
+            .sql("nullable", SqlFragment::assert_safe(table.all_nullable(&[column.to_owned()]).to_string()))
             .text("value", value);
         let found = rendered("sql/quarantine/overwritten.sql", &variables)?;
         let of_type = type_of(table, column);
@@ -206,7 +199,7 @@ impl BringingBack<'_> {
     }
 
     /// Writes what a query finds, or counts it.
-    async fn write(
+    pub(super) async fn write(
         &self,
         connection: &mut PgConnection,
         table: &CatalogTable,
@@ -235,7 +228,12 @@ impl BringingBack<'_> {
         Ok(i64::try_from(touched)?)
     }
 
-    async fn count(&self, connection: &mut PgConnection, kept: &KeptPart, condition: &str) -> Result<i64> {
+    pub(super) async fn count(
+        &self,
+        connection: &mut PgConnection,
+        kept: &KeptPart,
+        condition: &str,
+    ) -> Result<i64> {
         let variables = Variables::default()
             .sql("kept", Quarantine::name(&kept.relation))
             .sql("runs", self.runs())
@@ -250,8 +248,8 @@ impl BringingBack<'_> {
         Ok(found.iter().map(|row| row.try_get("name")).collect::<sqlx::Result<_>>()?)
     }
 
-    fn variables(&self, kept: &KeptPart, table: &CatalogTable) -> Variables {
-        let key: Vec<String> = table.primary_key.iter().map(|column| restored_value(table, column)).collect();
+    pub(super) fn variables(&self, kept: &KeptPart, table: &CatalogTable) -> Variables {
+        let key = self.restored_key(table);
         Variables::default()
             .sql("table", SqlFragment::qualified(&self.catalog.schema, &table.name))
             .sql("kept", Quarantine::name(&kept.relation))
@@ -260,12 +258,17 @@ impl BringingBack<'_> {
             .sql("runs", self.runs())
     }
 
+    /// The primary key as the quarantine's tables have it.
+    pub(super) fn restored_key(&self, table: &CatalogTable) -> Vec<String> {
+        table.primary_key.iter().map(|column| restored_value(table, column)).collect()
+    }
+
     fn runs(&self) -> SqlFragment {
         SqlFragment::assert_safe(format!("ARRAY[{}]::pg_catalog.int8[]", self.run))
     }
 }
 
-fn rendered(path: &str, variables: &Variables) -> Result<String> {
+pub(super) fn rendered(path: &str, variables: &Variables) -> Result<String> {
     render(SqlFile::parse(embedded_file(path)).only_statement()?, variables).with_context(|| path.to_owned())
 }
 
@@ -327,7 +330,7 @@ fn merged_value(name: &str, of_type: &str) -> String {
     )
 }
 
-fn changed(table: &CatalogTable, columns: &[String], count: i64, reason: &str) -> Option<RowDiff> {
+pub(super) fn changed(table: &CatalogTable, columns: &[String], count: i64, reason: &str) -> Option<RowDiff> {
     (count > 0).then(|| RowDiff {
         table: table.name.clone(),
         action: RowAction::Changed,

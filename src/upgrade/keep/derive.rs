@@ -50,7 +50,7 @@ impl Losses<'_> {
                     loss.all.insert(name);
                 }
             }
-            MigrationStep::DropColumn { drop_column: path } => self.column(path, None, name),
+            MigrationStep::DropColumn { drop_column: path, .. } => self.column(path, None, name),
             MigrationStep::ChangeType { change_type: path, words } => {
                 let new = migration.column(path).map(|column| column.data_type.as_str()).unwrap_or_default();
                 if !self.is_widened(path, new) {

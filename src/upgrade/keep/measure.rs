@@ -40,8 +40,18 @@ impl LostPart {
     pub fn condition(&self, schema: &str) -> SqlFragment {
         SqlFragment::assert_safe(match &self.what {
             LostRows::All => "true".to_owned(),
-            LostRows::Values { columns, .. } => {
-                let one = |column: &String| format!("target.{} IS NOT NULL", SqlFragment::ident(column));
+            LostRows::Values { columns, overwritten } => {
+                let one = |column: &String| {
+                    let name = SqlFragment::ident(column);
+                    match overwritten.get(column).and_then(|over| over.value.as_deref()) {
+                        // Null is overwritten, too.
+                        Some(value) => {
+                            let value = SqlFragment::literal(value);
+                            format!("target.{name}::pg_catalog.text IS DISTINCT FROM {value}")
+                        }
+                        None => format!("target.{name} IS NOT NULL"),
+                    }
+                };
                 format!("({})", columns.iter().map(one).collect::<Vec<_>>().join(" OR "))
             }
             LostRows::Duplicates { columns } => {

@@ -9,6 +9,7 @@ pub mod copy;
 pub mod derive;
 pub mod lay_out;
 pub mod measure;
+mod moved;
 
 use std::collections::BTreeMap;
 
@@ -39,7 +40,7 @@ pub enum LostRows {
         /// These columns.
         columns: Vec<String>,
     },
-    /// The values of some columns, where they have one.
+    /// The values of some columns, where they have one, or where every row gets the same.
     Values {
         /// These columns.
         columns: Vec<String>,

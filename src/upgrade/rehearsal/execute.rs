@@ -6,8 +6,11 @@ use anyhow::{Context, Result};
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
+use super::held_before::LocksHeldBefore;
 use super::migration_dir::MigrationFile;
-use super::statement::{StatementKind, adds_enum_value, empties, excerpt, left_out, refused, send};
+use super::statement::{
+    StatementKind, adds_enum_value, empties, excerpt, left_out, milliseconds, refused, send,
+};
 use super::table_snapshot::TableSnapshot;
 use super::{FailedStatement, FileResult, SlowStatement};
 use crate::database::ident::SqlFragment;
@@ -70,6 +73,8 @@ struct FileRun<'a> {
     before: TableSnapshot,
     /// Tables that are gone, and since when they are locked: nobody can look their locks up any more.
     dropped: Vec<(String, Instant)>,
+    /// Locks on tables that an earlier file has locked.
+    again: LocksHeldBefore,
     took: Duration,
     result: FileResult,
 }
@@ -108,7 +113,14 @@ impl<'a> FileRunner<'a> {
         self.begin().await?;
         let (before, result) = (self.seen.clone(), FileResult::begun(file));
         let written = self.written("{}").await?;
-        let mut turn = FileRun { file, before, dropped: Vec::new(), took: Duration::ZERO, result };
+        let mut turn = FileRun {
+            file,
+            before,
+            dropped: Vec::new(),
+            again: LocksHeldBefore::default(),
+            took: Duration::ZERO,
+            result,
+        };
         for statement in &file.statements {
             self.statement(statement, &mut turn).await?;
         }
@@ -203,6 +215,7 @@ impl<'a> FileRunner<'a> {
             now = TableSnapshot::read(self.connection, self.schema).await?;
         }
         execute(self.connection, "RELEASE SAVEPOINT evodoctor_rehearsal".into()).await?;
+        turn.again.note(statement, &self.watch.held_before(self.turn), started);
         self.watch.record_locks_since(self.connection, started).await?;
         turn.dropped.extend(now.dropped_since(&self.seen).into_iter().map(|table| (table, started)));
         now.add_rows(&self.seen, &mut turn.result.rows);
@@ -300,6 +313,7 @@ impl FileRun<'_> {
 
     /// A table that the file itself makes keeps nobody waiting.
     fn note_locks(&mut self, mut held: Vec<HeldLock>) {
+        held.extend(self.again.held());
         for (table, since) in self.dropped.drain(..) {
             held.retain(|lock| lock.table != table);
             let (mode, held_ms) = ("AccessExclusiveLock".to_owned(), milliseconds(since.elapsed()));
@@ -338,8 +352,4 @@ impl FileRun<'_> {
         };
         result
     }
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -17,6 +17,7 @@ use crate::repair::locks::HeldLock;
 
 pub mod compare_prediction;
 pub mod execute;
+mod held_before;
 pub mod migration_dir;
 mod statement;
 pub mod table_snapshot;

@@ -82,6 +82,11 @@ pub async fn send(connection: &mut PgConnection, statement: &Statement) -> sqlx:
     Ok(started.elapsed())
 }
 
+/// A time as the report has it.
+pub fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// What the server refused.
 ///
 /// # Errors

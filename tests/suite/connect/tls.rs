@@ -12,7 +12,7 @@ use super::{is_encrypted, refused, start};
 use crate::support::database::execute;
 
 /// A CA, a server certificate for the names `localhost` and `db.example`, and another CA, made by openssl.
-fn certificates() -> TempDir {
+pub fn certificates() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let script = "
         set -eu
@@ -35,7 +35,8 @@ fn certificates() -> TempDir {
     directory
 }
 
-async fn start_with_tls(directory: &Path, certificate: &str, key: &str, hba: &str) -> ScratchServer {
+/// A server that shows this certificate, with these rules.
+pub async fn start_with_tls(directory: &Path, certificate: &str, key: &str, hba: &str) -> ScratchServer {
     let read = |name: &str| fs::read(directory.join(name)).unwrap();
     let settings = [
         ("ssl", "on"),

@@ -44,6 +44,13 @@ impl Evodoctor {
         self
     }
 
+    /// Adds an argument.
+    #[must_use]
+    pub fn argument(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
     /// Works in a folder.
     #[must_use]
     pub fn within(mut self, folder: &Path) -> Self {

@@ -1,0 +1,68 @@
+//! Poolers such as PgBouncer, and whether one hands a server process to another client between two transactions.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use sqlx::Row;
+use sqlx::postgres::PgConnection;
+
+use super::query;
+use super::session::Session;
+use super::url::ConnectTarget;
+
+/// How long finding out may take. A pool that is used up keeps its clients waiting for minutes.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A setting that a client may give itself when it connects. The server takes every one with a dot in its name.
+const MARK: &str = "evodoctor.direct";
+
+/// How often a client is asked which process serves it.
+const ROUNDS: usize = 5;
+
+/// Whether several clients take turns on one server process, so that a setting of one is left to the others. Nothing is changed
+/// to find that out.
+///
+/// A server takes settings from a client that connects, and poolers refuse or forget them. Behind a pooler, a client whose process
+/// serves another one, or is another one than before, has none of its own.
+///
+/// # Errors
+/// When the server takes no further connection.
+pub async fn shares_server_processes(target: &ConnectTarget) -> Result<bool> {
+    if tokio::time::timeout(PATIENCE, is_direct(target)).await.is_ok_and(|direct| direct) {
+        return Ok(false);
+    }
+    // Only a pool keeps its clients waiting.
+    tokio::time::timeout(PATIENCE, takes_turns(target)).await.unwrap_or(Ok(true))
+}
+
+/// Whether the server knows of the setting that its client has brought along.
+async fn is_direct(target: &ConnectTarget) -> bool {
+    let marked = target.options.clone().options([(MARK, "on")]);
+    let marked = ConnectTarget { options: marked, ..target.clone() };
+    let Ok(mut session) = Session::open(&marked).await else { return false };
+    let asked = format!("SELECT pg_catalog.current_setting('{MARK}', true)");
+    let rows = query::query_statement(session.connection(), asked).await;
+    let setting = rows.ok().and_then(|rows| rows.first()?.try_get::<Option<String>, _>(0).ok()?);
+    let _ = session.close().await;
+    setting.as_deref() == Some("on")
+}
+
+async fn takes_turns(target: &ConnectTarget) -> Result<bool> {
+    let (mut idle, mut busy) = (Session::open(target).await?, Session::open(target).await?);
+    let process = served_by(idle.connection()).await?;
+    busy.begin_snapshot().await?;
+    let mut takes_turns = served_by(busy.connection()).await? == process;
+    for _ in 0..ROUNDS {
+        takes_turns = takes_turns || served_by(idle.connection()).await? != process;
+    }
+    query::execute(busy.connection(), "ROLLBACK".into()).await?;
+    idle.close().await?;
+    busy.close().await?;
+    Ok(takes_turns)
+}
+
+async fn served_by(connection: &mut PgConnection) -> sqlx::Result<i32> {
+    // The simple protocol: a pooler may send each message outside of a transaction to another server.
+    let row = sqlx::raw_sql("SELECT pg_catalog.pg_backend_pid()").fetch_one(connection).await?;
+    row.try_get(0)
+}
