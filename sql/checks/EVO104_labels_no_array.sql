@@ -18,18 +18,35 @@
 -- matches: cannot extract elements from an object
 -- answers: message=scalar-elements
 -- joins: hash
-WITH odd AS MATERIALIZED (
+-- Where there are many, only the first thousand are kept for the examples, and the others are counted: to keep the ids of all, and
+-- to sort them, takes longer than to count them.
+WITH odd AS NOT MATERIALIZED (
     SELECT
         chat."id",
-        CASE
-            WHEN pg_catalog.jsonb_typeof(chat."labels") IN ('null', 'number') THEN true
-            WHEN pg_catalog.jsonb_typeof(chat."labels") = 'string' THEN chat."labels" #>> '{}' !~ '^\s*[[{"]'
+        CASE pg_catalog.jsonb_typeof(chat."labels")
+            WHEN 'string' THEN chat."labels" #>> '{}' !~ '^\s*[[{"]'
+            WHEN 'null' THEN true
+            WHEN 'number' THEN true
             ELSE false
         END AS is_plain
     FROM
         :"schema"."Chat" AS chat
     WHERE
         pg_catalog.jsonb_typeof(chat."labels") <> 'array'
+),
+front AS MATERIALIZED (
+    SELECT odd."id", odd.is_plain FROM odd LIMIT 1001
+),
+counted AS (
+    SELECT front.is_plain, pg_catalog.count(*) AS count
+    FROM front
+    WHERE (SELECT pg_catalog.count(*) FROM front) <= 1000
+    GROUP BY front.is_plain
+    UNION ALL
+    SELECT odd.is_plain, pg_catalog.count(*)
+    FROM odd
+    WHERE (SELECT pg_catalog.count(*) FROM front) > 1000
+    GROUP BY odd.is_plain
 )
 SELECT
     'Chat.labels' AS subject,
@@ -55,11 +72,26 @@ SELECT
             (
                 SELECT chat."id", chat."remoteJid", chat."labels", chat."instanceId"
                 FROM :"schema"."Chat" AS chat
-                WHERE chat."id" = ANY (ARRAY(SELECT odd."id" FROM odd WHERE odd.is_plain = counted.is_plain ORDER BY odd."id" LIMIT 5))
+                WHERE
+                    chat."id" = ANY (
+                        ARRAY(
+                            (SELECT front."id" FROM front WHERE front.is_plain = counted.is_plain ORDER BY front."id" LIMIT 5)
+                            UNION ALL
+                            (
+                                -- None of this kind is among the first.
+                                SELECT odd."id"
+                                FROM odd
+                                WHERE
+                                    odd.is_plain = counted.is_plain
+                                    AND (SELECT pg_catalog.count(*) FROM front WHERE front.is_plain = counted.is_plain) = 0
+                                LIMIT 5
+                            )
+                        )
+                    )
                 LIMIT 5
             ) AS example
     ) AS sample,
     CASE WHEN counted.is_plain THEN 'single value' ELSE 'unclear' END AS key,
     counted.is_plain AS fixable
 FROM
-    (SELECT odd.is_plain, pg_catalog.count(*) AS count FROM odd GROUP BY odd.is_plain) AS counted;
+    counted;

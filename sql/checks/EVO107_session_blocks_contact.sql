@@ -16,6 +16,8 @@
 -- matches: bot ignores contact
 -- matches: bot stopped answering
 -- joins: hash
+-- One pass counts the sessions in 256 parts, by a hash of their ids, and notes the first and the last id of each part. The examples
+-- are of these: to keep the ids of all, and to sort them, takes longer than to count them.
 WITH bot AS (
     SELECT "id" FROM :"schema"."Typebot"
     UNION ALL SELECT "id" FROM :"schema"."OpenaiBot"
@@ -29,8 +31,11 @@ WITH bot AS (
     UNION ALL SELECT "id" FROM :"schema"."Evoai"
     -- end
 ),
-blocking AS MATERIALIZED (
-    SELECT session."id", session."botId" IS NULL AS is_without_bot
+part AS MATERIALIZED (
+    SELECT
+        session."botId" IS NULL AS is_without_bot,
+        pg_catalog.count(*) AS count,
+        ARRAY[pg_catalog.min(session."id" COLLATE pg_catalog."C"), pg_catalog.max(session."id" COLLATE pg_catalog."C")] AS ids
     FROM
         :"schema"."IntegrationSession" AS session
     WHERE
@@ -40,6 +45,8 @@ blocking AS MATERIALIZED (
             OR session."type" IN ('typebot', 'openai', 'dify', 'evolution', 'flowise', 'n8n', 'evoai')
             AND NOT EXISTS (SELECT FROM bot WHERE bot."id" = session."botId")
         )
+    GROUP BY
+        session."botId" IS NULL, pg_catalog.hashtext(session."id") & 255
 )
 SELECT
     'IntegrationSession' AS subject,
@@ -73,9 +80,10 @@ SELECT
                 WHERE
                     session."id" = ANY (
                         ARRAY(
-                            SELECT blocking."id" FROM blocking
-                            WHERE blocking.is_without_bot = counted.is_without_bot
-                            ORDER BY blocking."id" LIMIT 5
+                            SELECT DISTINCT noted."id" COLLATE pg_catalog."default"
+                            FROM part CROSS JOIN LATERAL pg_catalog.unnest(part.ids) AS noted ("id")
+                            WHERE part.is_without_bot = counted.is_without_bot
+                            ORDER BY 1 LIMIT 5
                         )
                     )
                 LIMIT 5
@@ -84,7 +92,7 @@ SELECT
     CASE WHEN counted.is_without_bot THEN 'no bot' ELSE 'deleted bot' END AS key
 FROM
     (
-        SELECT blocking.is_without_bot, pg_catalog.count(*) AS count
-        FROM blocking
-        GROUP BY blocking.is_without_bot
+        SELECT part.is_without_bot, pg_catalog.sum(part.count)::bigint AS count
+        FROM part
+        GROUP BY part.is_without_bot
     ) AS counted;

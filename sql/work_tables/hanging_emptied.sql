@@ -13,6 +13,4 @@ WHERE
         FROM (:gone) AS gone
         WHERE (:gone_columns) = (:child_columns)
     )
-    -- No row is marked twice for the same columns.
-    AND :is_unmarked
 :for_update;

@@ -12,6 +12,4 @@ WHERE
         FROM (:gone) AS gone
         WHERE (:gone_columns) = (:child_columns)
     )
-    -- No row is marked twice.
-    AND :is_unmarked
 :for_update;

@@ -16,6 +16,4 @@ WHERE
         FROM :parent AS parent
         WHERE (:parent_columns) = (:child_columns)
     )
-    -- No row is marked twice for the same columns.
-    AND :is_unmarked
 :for_update;

@@ -15,6 +15,4 @@ WHERE
         FROM :parent AS parent
         WHERE (:parent_columns) = (:child_columns)
     )
-    -- No row is marked twice.
-    AND :is_unmarked
 :for_update;

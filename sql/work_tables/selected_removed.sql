@@ -11,6 +11,4 @@ FROM
 WHERE
     selected."table" = :'table_name'
     AND selected."change" IS NULL
-    -- Another query may have selected it before.
-    AND :is_unmarked
 :for_update;

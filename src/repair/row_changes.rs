@@ -6,7 +6,7 @@ mod mark_rows;
 mod unindexed_keys;
 mod write_rows;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -125,6 +125,8 @@ pub struct RowChanges<'a> {
     all: &'a [Reference],
     /// What is marked so far.
     marks: WorkTables,
+    /// How many rows refer to nothing, of the keys that this is known of, by table and name. All of these rows are removed.
+    counted: BTreeMap<(String, String), i64>,
     /// Whether the rows to remove refer to nothing, so that no server writes them.
     pub are_orphans: bool,
     begun: Instant,
@@ -133,7 +135,16 @@ pub struct RowChanges<'a> {
 impl<'a> RowChanges<'a> {
     /// Nothing is marked yet.
     pub fn new(code: &'a str, catalog: &'a Catalog, all: &'a [Reference]) -> Self {
-        Self { code, catalog, all, marks: WorkTables::default(), are_orphans: false, begun: Instant::now() }
+        let marks = WorkTables::new(&catalog.schema);
+        Self {
+            code,
+            catalog,
+            all,
+            marks,
+            counted: BTreeMap::new(),
+            are_orphans: false,
+            begun: Instant::now(),
+        }
     }
 
     /// Keeps and treats what is marked, once it is sure that nothing else hangs on it. Returns what it did.
@@ -193,7 +204,7 @@ impl<'a> RowChanges<'a> {
     /// Drops the work tables.
     async fn clean_up(self, connection: &mut PgConnection) -> Result<()> {
         self.marks.drop(connection).await?;
-        work_tables::reserve_memory(connection, false).await
+        work_tables::set_planner(connection, false).await
     }
 
     fn table(&self, name: &str) -> Result<&'a CatalogTable> {

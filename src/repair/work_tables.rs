@@ -11,7 +11,7 @@ use sqlx::postgres::PgConnection;
 use crate::database::catalog::CatalogTable;
 use crate::database::ident::SqlFragment;
 use crate::database::query::{execute, query_file};
-use crate::database::sql_file::{SqlFile, Variables, embedded_file, render, render_file};
+use crate::database::sql_file::{SqlFile, Variables, embedded_file, render};
 
 /// From how many new marks on the planner is given statistics of a work table.
 const MANY: u64 = 1000;
@@ -27,7 +27,6 @@ pub struct WorkTable {
     pub count: u64,
     /// The newest round of [`WorkTables::remove`] that added rows.
     round: Option<u32>,
-    is_indexed: bool,
 }
 
 impl WorkTable {
@@ -37,9 +36,36 @@ impl WorkTable {
     }
 }
 
+/// What is done to the rows of a work table.
+#[derive(Debug, Clone, Copy)]
+enum Treatment {
+    Removed,
+    Changed,
+}
+
+impl Treatment {
+    /// The file that creates such a work table.
+    fn path(self) -> &'static str {
+        match self {
+            Self::Removed => "sql/work_tables/removed.sql",
+            Self::Changed => "sql/work_tables/changed.sql",
+        }
+    }
+
+    /// The condition for two marks of one row to be the same.
+    fn is_same(self) -> &'static str {
+        match self {
+            Self::Removed => "true",
+            Self::Changed => "marked.\"evodoctor change\" = added.\"evodoctor change\"",
+        }
+    }
+}
+
 /// The work tables of one fix.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct WorkTables {
+    /// Evolution's schema.
+    schema: String,
     removed: BTreeMap<String, WorkTable>,
     changed: BTreeMap<String, WorkTable>,
     /// How many work tables have been made so far: the next one's number.
@@ -47,6 +73,11 @@ pub struct WorkTables {
 }
 
 impl WorkTables {
+    /// Nothing is marked yet.
+    pub fn new(schema: &str) -> Self {
+        Self { schema: schema.to_owned(), removed: BTreeMap::new(), changed: BTreeMap::new(), made: 0 }
+    }
+
     /// The tables with rows to remove.
     pub fn removed(&self) -> impl Iterator<Item = (&String, &WorkTable)> {
         self.removed.iter().filter(|(_, marks)| marks.count > 0)
@@ -68,105 +99,14 @@ impl WorkTables {
         lost.map(|(table, _)| table.clone()).collect()
     }
 
-    /// The work table for rows of a table that are to be removed.
-    ///
-    /// # Errors
-    /// When it cannot be made.
-    pub async fn for_removed(
-        &mut self,
-        connection: &mut PgConnection,
-        table: &CatalogTable,
-        schema: &str,
-    ) -> Result<SqlFragment> {
-        if !self.removed.contains_key(&table.name) {
-            let marks = self.make(connection, "sql/work_tables/removed.sql", table, schema).await?;
-            self.removed.insert(table.name.clone(), marks);
-        }
-        Ok(self.removed[&table.name].name())
-    }
-
-    /// The work table for rows of a table that are to be changed.
-    ///
-    /// # Errors
-    /// When it cannot be made.
-    pub async fn for_changed(
-        &mut self,
-        connection: &mut PgConnection,
-        table: &CatalogTable,
-        schema: &str,
-    ) -> Result<SqlFragment> {
-        if !self.changed.contains_key(&table.name) {
-            let marks = self.make(connection, "sql/work_tables/changed.sql", table, schema).await?;
-            self.changed.insert(table.name.clone(), marks);
-        }
-        Ok(self.changed[&table.name].name())
-    }
-
-    /// The condition for a row of `alias` not to be marked in a work table yet, with this change where it is one for changes. A
-    /// table that is filled for the second time gets an index first: the planner cannot know how many rows it is going to hold,
-    /// and might read all of it for each new one.
-    ///
-    /// # Errors
-    /// When the connection is lost.
-    pub async fn is_unmarked(
-        &mut self,
-        connection: &mut PgConnection,
-        table: &CatalogTable,
-        alias: &str,
-        change: Option<&str>,
-    ) -> Result<SqlFragment> {
-        let of = if change.is_some() { &mut self.changed } else { &mut self.removed };
-        let marks = of.get_mut(&table.name).context("the work table was made before")?;
-        if marks.count == 0 {
-            return Ok(SqlFragment::assert_safe("true".to_owned()));
-        }
-        if !marks.is_indexed {
-            let variables = Variables::default()
-                .sql("marks", marks.name())
-                .sql("key", SqlFragment::columns(None, &table.primary_key));
-            run_file(connection, "sql/work_tables/index_marks.sql", &variables).await?;
-            marks.is_indexed = true;
-        }
-        let is_same = match change {
-            None => "true".to_owned(),
-            Some(change) => {
-                format!("marked.\"evodoctor change\" = {}::pg_catalog.jsonb", SqlFragment::literal(change))
-            }
-        };
-        let variables = Variables::default()
-            .sql("marks", marks.name())
-            .sql("marked_key", SqlFragment::columns(Some("marked"), &table.primary_key))
-            .sql("row_key", SqlFragment::columns(Some(alias), &table.primary_key))
-            .sql("is_same", SqlFragment::assert_safe(is_same));
-        Ok(SqlFragment::assert_safe(format!(
-            "NOT EXISTS ({})",
-            render_file("sql/work_tables/is_marked.sql", &variables)?
-        )))
-    }
-
     /// A name for a work table.
     pub fn next_name(&mut self) -> String {
         self.made += 1;
         format!("work_{}", self.made)
     }
 
-    async fn make(
-        &mut self,
-        connection: &mut PgConnection,
-        path: &str,
-        table: &CatalogTable,
-        schema: &str,
-    ) -> Result<WorkTable> {
-        let relation = self.next_name();
-        let variables = Variables::default()
-            .sql("marks", SqlFragment::qualified(SCHEMA, &relation))
-            .sql("table", SqlFragment::qualified(schema, &table.name))
-            .sql("target_key", SqlFragment::columns(Some("target"), &table.primary_key));
-        run_file(connection, path, &variables).await?;
-        Ok(WorkTable { relation, count: 0, round: None, is_indexed: false })
-    }
-
-    /// Runs a statement that marks rows of a table to be removed, in a round. Returns how many it added.
+    /// Runs a statement that marks rows of a table to be removed, in a round. Returns how many rows it found, of which some may
+    /// be marked already.
     ///
     /// # Errors
     /// What the server says.
@@ -175,16 +115,14 @@ impl WorkTables {
         connection: &mut PgConnection,
         path: &str,
         variables: &Variables,
-        table: &str,
+        table: &CatalogTable,
         round: u32,
     ) -> Result<u64> {
-        let (_, added) = run_file(connection, path, variables).await?;
-        let marks = self.removed.get_mut(table).context("the work table was made before")?;
-        added_to(connection, marks, added).await?;
+        let (found, added) = self.mark(connection, Treatment::Removed, path, variables, table).await?;
         if added > 0 {
-            marks.round = Some(round);
+            self.marks(Treatment::Removed, table)?.round = Some(round);
         }
-        Ok(added)
+        Ok(found)
     }
 
     /// Runs a statement that marks rows of a table to be changed.
@@ -196,11 +134,74 @@ impl WorkTables {
         connection: &mut PgConnection,
         path: &str,
         variables: &Variables,
-        table: &str,
+        table: &CatalogTable,
     ) -> Result<()> {
-        let (_, added) = run_file(connection, path, variables).await?;
-        let marks = self.changed.get_mut(table).context("the work table was made before")?;
-        added_to(connection, marks, added).await
+        self.mark(connection, Treatment::Changed, path, variables, table).await?;
+        Ok(())
+    }
+
+    /// Runs a statement that marks rows. Where some are marked already, it fills a table of its own, from which the new ones are
+    /// added. Returns how many rows it found, and how many of these are new.
+    async fn mark(
+        &mut self,
+        connection: &mut PgConnection,
+        treatment: Treatment,
+        path: &str,
+        variables: &Variables,
+        table: &CatalogTable,
+    ) -> Result<(u64, u64)> {
+        if self.marks(treatment, table).is_err() {
+            let marks = self.make(connection, treatment, table).await?;
+            self.of(treatment).insert(table.name.clone(), marks);
+        }
+        let marks = self.marks(treatment, table)?;
+        let name = marks.name();
+        if marks.count == 0 {
+            let (_, found) = run_file(connection, path, &variables.clone().sql("marks", name)).await?;
+            added_to(connection, marks, found).await?;
+            return Ok((found, found));
+        }
+        let mut new = self.make(connection, treatment, table).await?;
+        let (_, found) = run_file(connection, path, &variables.clone().sql("marks", new.name())).await?;
+        added_to(connection, &mut new, found).await?;
+        let key = &table.primary_key;
+        let variables = Variables::default()
+            .sql("marks", name)
+            .sql("added", new.name())
+            .sql("marked_key", SqlFragment::columns(Some("marked"), key))
+            .sql("added_key", SqlFragment::columns(Some("added"), key))
+            .sql("is_same", SqlFragment::assert_safe(treatment.is_same().to_owned()));
+        let (_, added) = run_file(connection, "sql/work_tables/add_marks.sql", &variables).await?;
+        added_to(connection, self.marks(treatment, table)?, added).await?;
+        let variables = Variables::default().sql("marks", new.name());
+        run_file(connection, "sql/work_tables/drop.sql", &variables).await?;
+        Ok((found, added))
+    }
+
+    fn of(&mut self, treatment: Treatment) -> &mut BTreeMap<String, WorkTable> {
+        match treatment {
+            Treatment::Removed => &mut self.removed,
+            Treatment::Changed => &mut self.changed,
+        }
+    }
+
+    fn marks(&mut self, treatment: Treatment, table: &CatalogTable) -> Result<&mut WorkTable> {
+        self.of(treatment).get_mut(&table.name).context("the table has a work table")
+    }
+
+    async fn make(
+        &mut self,
+        connection: &mut PgConnection,
+        treatment: Treatment,
+        table: &CatalogTable,
+    ) -> Result<WorkTable> {
+        let relation = self.next_name();
+        let variables = Variables::default()
+            .sql("marks", SqlFragment::qualified(SCHEMA, &relation))
+            .sql("table", SqlFragment::qualified(&self.schema, &table.name))
+            .sql("target_key", SqlFragment::columns(Some("target"), &table.primary_key));
+        run_file(connection, treatment.path(), &variables).await?;
+        Ok(WorkTable { relation, count: 0, round: None })
     }
 
     /// Takes the rows that are removed anyway out of those that are to be changed.
@@ -271,13 +272,14 @@ pub async fn analyze(connection: &mut PgConnection, marks: SqlFragment) -> Resul
     Ok(())
 }
 
-/// Gives the statements that mark and treat rows memory to hash in, or takes it back.
+/// Gives the statements that treat many rows memory to hash in, and the planner statistics of small samples; or takes both back.
 ///
 /// # Errors
 /// When the connection is lost.
-pub async fn reserve_memory(connection: &mut PgConnection, more: bool) -> Result<()> {
-    let wanted = Variables::default().text("wanted", if more { "more" } else { "as before" });
-    run_file(connection, "sql/work_tables/work_mem.sql", &wanted).await?;
+pub async fn set_planner(connection: &mut PgConnection, for_many_rows: bool) -> Result<()> {
+    let wanted = if for_many_rows { "many rows" } else { "as before" };
+    let variables = Variables::default().text("wanted", wanted);
+    run_file(connection, "sql/work_tables/planner_settings.sql", &variables).await?;
     Ok(())
 }
 

@@ -138,6 +138,47 @@ async fn instances_by_the_thousand_are_fine() {
     assert_eq!(run.json()["summary"]["warnings"], 0);
 }
 
+/// Where very many rows are wrong, all are counted and five are shown, also of a kind whose first row comes late.
+#[tokio::test]
+async fn many_wrong_rows_are_counted_and_five_are_shown() {
+    let database = crate::support::database::TestDatabase::new("2.3.7", "evolution_api").await;
+    let sql = r#"SET search_path = evolution_api;
+        INSERT INTO "Instance" ("id", "name") VALUES ('i1', 'store');
+        INSERT INTO "Chat" ("id", "remoteJid", "labels", "instanceId")
+            SELECT 'c' || n, 'jid' || n, CASE WHEN n <= 1500 THEN '{"5": true}'::jsonb ELSE '"5"' END, 'i1'
+            FROM generate_series(1, 1503) AS n;
+        INSERT INTO "IntegrationSession" ("id", "sessionId", "remoteJid", "status", "awaitUser", "instanceId", "botId", "type", "updatedAt")
+            SELECT 's' || n, n, 'jid' || n, 'opened', false, 'i1', CASE WHEN n > 4 THEN 'gone' END, 'typebot', now()
+            FROM generate_series(1, 1204) AS n;
+        INSERT INTO "Message" ("id", "key", "messageType", "message", "source", "messageTimestamp", "instanceId", "status")
+            SELECT 'm' || n, '{}', 'conversation', '{}', 'web', n, 'i1', CASE WHEN n > 2 THEN '4' ELSE '-7' END
+            FROM generate_series(1, 1302) AS n"#;
+    execute(&mut database.connect().await, sql).await;
+    let report =
+        on(&database.url(), &["check", "--select", "EVO104,EVO107,EVO108", "--format", "json"]).ends(1);
+    let report = report.json();
+    let mut found: Vec<(&str, &str, u64, usize)> = Vec::new();
+    for finding in report["findings"].as_array().expect("a list") {
+        let text = |name: &str| finding[name].as_str().expect("text");
+        let sample = finding["sample"].as_array().expect("a list");
+        let ids: std::collections::BTreeSet<&str> =
+            sample.iter().map(|row| row["id"].as_str().expect("an id")).collect();
+        found.push((text("code"), text("key"), finding["count"].as_u64().expect("a number"), ids.len()));
+    }
+    found.sort();
+    assert_eq!(
+        found,
+        [
+            ("EVO104", "single value", 3, 3),
+            ("EVO104", "unclear", 1500, 5),
+            ("EVO107", "deleted bot", 1200, 5),
+            ("EVO107", "no bot", 4, 4),
+            ("EVO108", "0 to 5", 1300, 5),
+            ("EVO108", "other numbers", 2, 2),
+        ]
+    );
+}
+
 /// A check is a file that a DBA can run by hand, and gets the same rows from.
 #[tokio::test]
 async fn checks_run_under_psql() {

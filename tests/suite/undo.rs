@@ -62,6 +62,39 @@ async fn odd_values_come_back_exactly() {
     assert_eq!(rows(&mut connection).await, before);
 }
 
+/// Rows that two keys lost are removed once, for the first of them, and come back with what they referred to by either.
+#[tokio::test]
+async fn rows_that_two_keys_lost_come_back() {
+    let database = TestDatabase::new("2.3.7", "evolution_api").await;
+    let mut connection = database.connect().await;
+    let sql = r#"SET search_path = evolution_api;
+        SET session_replication_role = replica;
+        INSERT INTO "Instance" ("id", "name") VALUES ('i1', 'store');
+        INSERT INTO "Message" ("id", "key", "messageType", "message", "source", "messageTimestamp", "instanceId")
+            SELECT 'm' || n, '{}', 'conversation', '{}', 'web', n, 'i1' FROM generate_series(1, 40) AS n;
+        -- Of the instance alone, of both, of the message alone, of neither.
+        INSERT INTO "Media" ("id", "fileName", "type", "mimetype", "messageId", "instanceId")
+            SELECT 'd' || n, 'file', 'image', 'image/jpeg',
+                CASE WHEN n <= 10 THEN 'm' || n WHEN n > 1430 THEN 'm' || (n - 1400) ELSE 'lost' || n END,
+                CASE WHEN n <= 1410 THEN 'gone' ELSE 'i1' END
+            FROM generate_series(1, 1440) AS n"#;
+    execute(&mut connection, sql).await;
+    let before = rows(&mut connection).await;
+    let report = on(&database.url(), &[&APPLY[..], &["--format", "json"]].concat()).ends(0).json();
+    let removed: Vec<(&str, u64)> = report["fixes"][0]["row_diff"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|diff| (diff["reason"].as_str().expect("text"), diff["count"].as_u64().expect("a number")))
+        .collect();
+    assert_eq!(
+        removed,
+        [("Media.instanceId → Instance is gone", 1410), ("Media.messageId → Message is gone", 20)]
+    );
+    on(&database.url(), &["undo", "1", "--apply"]).ends(0);
+    assert_eq!(rows(&mut connection).await, before);
+}
+
 /// An upgrade between the fix and its undo adds columns; the rows come back with the new columns' defaults.
 #[tokio::test]
 async fn columns_added_since_get_their_default() {

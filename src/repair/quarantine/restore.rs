@@ -1,6 +1,6 @@
 //! Bringing rows back from the quarantine, and proving that they are back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
 use sqlx::Row;
@@ -14,7 +14,10 @@ use crate::database::query::{execute, query_file, sqlstate};
 use crate::database::sql_file::Variables;
 use crate::error::user_error;
 use crate::repair::row_changes::children_first;
-use crate::repair::work_tables::run_file;
+use crate::repair::work_tables::{self, run_file};
+
+/// From how many rows on the planner is given statistics of a table.
+const MANY: i64 = 1000;
 
 /// The rows of one fix that come back, of one run or of a series of batches.
 pub struct RowRestore<'a> {
@@ -36,6 +39,21 @@ pub struct RestoreResult {
 }
 
 impl RowRestore<'_> {
+    /// Gives the planner statistics of the tables that hold many rows: nobody else may have looked at them since they were filled.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn analyze(&self, connection: &mut PgConnection) -> Result<()> {
+        let mut rows: BTreeMap<&String, i64> = BTreeMap::new();
+        for entry in &self.entries {
+            *rows.entry(&entry.relation).or_default() += entry.diff.count;
+        }
+        for (relation, _) in rows.into_iter().filter(|(_, count)| *count >= MANY) {
+            work_tables::analyze(connection, Quarantine::name(relation)).await?;
+        }
+        Ok(())
+    }
+
     /// What keeps the rows from coming back: keys that are in use again, values that are others by now.
     ///
     /// # Errors

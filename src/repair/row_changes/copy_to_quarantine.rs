@@ -110,6 +110,10 @@ impl RowChanges<'_> {
             let keys =
                 self.catalog.foreign_keys.iter().filter(|key| key.child_table == *name && key.is_enforced);
             for key in keys {
+                if let Some(count) = self.counted.get(&(name.clone(), key.name.clone())) {
+                    found.extend((*count > 0).then(|| (key.name.clone(), *count)));
+                    continue;
+                }
                 let variables: Variables = key
                     .variables()
                     .sql("marks", marks.name())

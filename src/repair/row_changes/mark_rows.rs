@@ -25,7 +25,7 @@ impl<'a> RowChanges<'a> {
         connection: &mut PgConnection,
         orphaned: &[&Reference],
     ) -> Result<()> {
-        work_tables::reserve_memory(connection, true).await?;
+        work_tables::set_planner(connection, true).await?;
         let mut emptied = Vec::new();
         for reference in orphaned {
             match orphan_treatment(reference, self.catalog) {
@@ -55,7 +55,7 @@ impl<'a> RowChanges<'a> {
         tables: &[String],
         gives_places: bool,
     ) -> Result<()> {
-        work_tables::reserve_memory(connection, true).await?;
+        work_tables::set_planner(connection, true).await?;
         let selected = SqlFragment::qualified(SCHEMA, &self.marks.next_name());
         let place = if gives_places { "selection.\"place\"" } else { "CAST(NULL AS pg_catalog.tid)" };
         let variables = Variables::default()
@@ -74,15 +74,10 @@ impl<'a> RowChanges<'a> {
                 .sql("target_key", SqlFragment::columns(Some("target"), &table.primary_key))
                 .sql("for_update", self.for_update(name, "target"))
                 .sql("is_it", is_it(table, gives_places));
-            let removed = self.marks.for_removed(connection, table, &catalog.schema).await?;
-            let is_unmarked = self.marks.is_unmarked(connection, table, "target", None).await?;
-            let of_removed = variables.clone().sql("marks", removed).sql("is_unmarked", is_unmarked);
             self.marks
-                .remove(connection, "sql/work_tables/selected_removed.sql", &of_removed, name, 0)
+                .remove(connection, "sql/work_tables/selected_removed.sql", &variables, table, 0)
                 .await?;
-            let changed = self.marks.for_changed(connection, table, &catalog.schema).await?;
-            let of_changed = variables.sql("marks", changed);
-            self.marks.change(connection, "sql/work_tables/selected_changed.sql", &of_changed, name).await?;
+            self.marks.change(connection, "sql/work_tables/selected_changed.sql", &variables, table).await?;
         }
         run_file(connection, "sql/work_tables/drop.sql", &Variables::default().sql("marks", selected))
             .await?;
@@ -115,7 +110,7 @@ impl<'a> RowChanges<'a> {
         reference: &Reference,
         keys: &[Value],
     ) -> Result<()> {
-        work_tables::reserve_memory(connection, true).await?;
+        work_tables::set_planner(connection, true).await?;
         let treatment = orphan_treatment(reference, self.catalog)
             .map_err(|reason| anyhow!("{} cannot be repaired: {reason}", reference.subject()))?;
         if treatment == OrphanTreatment::Remove {
@@ -137,28 +132,16 @@ impl<'a> RowChanges<'a> {
             }
             for reference in self.hanging_on(&lost, OrphanTreatment::Remove) {
                 let child = self.table(&reference.child_table)?;
-                let marks = self.marks.for_removed(connection, child, &self.catalog.schema).await?;
-                let is_unmarked = self.marks.is_unmarked(connection, child, "child", None).await?;
-                let variables = self
-                    .hanging(reference, Some(round))?
-                    .text("round", round.to_string())
-                    .sql("is_unmarked", is_unmarked)
-                    .sql("marks", marks);
+                let variables = self.hanging(reference, Some(round))?.text("round", round.to_string());
                 let path = "sql/work_tables/hanging_removed.sql";
-                self.marks.remove(connection, path, &variables, &child.name, round + 1).await?;
+                self.marks.remove(connection, path, &variables, child, round + 1).await?;
             }
         }
         let lost: Vec<String> = self.marks.removed().map(|(table, _)| table.clone()).collect();
         for reference in self.hanging_on(&lost, OrphanTreatment::Empty) {
             let child = self.table(&reference.child_table)?;
-            let marks = self.marks.for_changed(connection, child, &self.catalog.schema).await?;
-            let change = emptying(reference)?;
-            let is_unmarked = self.marks.is_unmarked(connection, child, "child", Some(&change)).await?;
-            let variables = self.hanging(reference, None)?.sql("marks", marks);
-            let variables = variables.sql("is_unmarked", is_unmarked).text("change", change);
-            self.marks
-                .change(connection, "sql/work_tables/hanging_emptied.sql", &variables, &child.name)
-                .await?;
+            let variables = self.hanging(reference, None)?.text("change", emptying(reference)?);
+            self.marks.change(connection, "sql/work_tables/hanging_emptied.sql", &variables, child).await?;
         }
         Ok(())
     }
@@ -181,12 +164,13 @@ impl<'a> RowChanges<'a> {
         keys: Option<&[Value]>,
     ) -> Result<()> {
         let child = self.table(&reference.child_table)?;
-        let marks = self.marks.for_removed(connection, child, &self.catalog.schema).await?;
-        let is_unmarked = self.marks.is_unmarked(connection, child, "child", None).await?;
-        let variables = self.orphaned(reference, keys)?.sql("marks", marks).sql("is_unmarked", is_unmarked);
-        self.marks
-            .remove(connection, "sql/work_tables/orphans_removed.sql", &variables, &child.name, 0)
-            .await?;
+        let variables = self.orphaned(reference, keys)?;
+        let path = "sql/work_tables/orphans_removed.sql";
+        let found = self.marks.remove(connection, path, &variables, child, 0).await?;
+        // They are all that there are: whatever else is marked refers to something by this key.
+        if let Some(key) = reference.declared.as_ref().filter(|_| keys.is_none()) {
+            self.counted.insert((child.name.clone(), key.name.clone()), i64::try_from(found)?);
+        }
         Ok(())
     }
 
@@ -197,12 +181,8 @@ impl<'a> RowChanges<'a> {
         keys: Option<&[Value]>,
     ) -> Result<()> {
         let child = self.table(&reference.child_table)?;
-        let marks = self.marks.for_changed(connection, child, &self.catalog.schema).await?;
-        let change = emptying(reference)?;
-        let is_unmarked = self.marks.is_unmarked(connection, child, "child", Some(&change)).await?;
-        let variables = self.orphaned(reference, keys)?.sql("marks", marks);
-        let variables = variables.sql("is_unmarked", is_unmarked).text("change", change);
-        self.marks.change(connection, "sql/work_tables/orphans_emptied.sql", &variables, &child.name).await
+        let variables = self.orphaned(reference, keys)?.text("change", emptying(reference)?);
+        self.marks.change(connection, "sql/work_tables/orphans_emptied.sql", &variables, child).await
     }
 
     async fn settle(&mut self, connection: &mut PgConnection) -> Result<()> {

@@ -14,7 +14,7 @@ use crate::repair::fix;
 use crate::repair::fix_sql::refuse_if_any;
 use crate::repair::orphan_constraints::{ConstraintState, SavedConstraint};
 use crate::repair::quarantine::{DanglingAllowance, RowRestore, refers_to_gone};
-use crate::repair::work_tables::can_replicate;
+use crate::repair::work_tables::{self, can_replicate};
 
 impl Reversal<'_> {
     /// Brings rows and constraints back. Where rows cannot come back because what they refer to is gone, the others do, and these
@@ -52,6 +52,8 @@ impl Reversal<'_> {
         restoring: &RowRestore<'_>,
     ) -> Result<(Vec<String>, Vec<String>)> {
         let mut notes = Vec::new();
+        work_tables::set_planner(connection, true).await?;
+        restoring.analyze(connection).await?;
         refuse_if_any(&restoring.conflicts(connection).await?)?;
 
         let mut executed = Vec::new();
@@ -76,6 +78,7 @@ impl Reversal<'_> {
         }
         restoring.verify(connection).await?;
         self.expect_no_new_orphans(connection, restoring).await?;
+        work_tables::set_planner(connection, false).await?;
         for (constraint, add) in dropped.into_iter().zip(put_back) {
             if constraint.before != ConstraintState::Absent {
                 run_sql(connection, &mut executed, add).await?;
