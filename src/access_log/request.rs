@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr;
+use memchr::{memchr, memchr3};
 
 use super::log_text;
 use super::timestamp::Timestamp;
@@ -39,11 +39,22 @@ pub struct Request<'l> {
     pub more: ExtraFields<'l>,
 }
 
-/// As much of a combined line as tells whether its request is in order.
+/// How a line writes verb and path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestForm {
+    /// `GET /path HTTP/1.1`
+    WithVersion,
+    /// `GET      "/path"`
+    QuotedPath,
+}
+
+/// As much of a line as tells whether its request is in order.
 #[derive(Debug, Clone, Copy)]
 pub struct PartialRequest<'l> {
-    /// What stands between the quotes: verb, path and version, as far as nobody has looked at it.
+    /// Verb and path, as far as nobody has looked at them.
     pub request_line: &'l [u8],
+    /// How they are written.
+    pub form: RequestForm,
     /// Where its query begins, with the question mark.
     pub query: Option<usize>,
     /// What the API answered.
@@ -62,19 +73,25 @@ impl<'l> PartialRequest<'l> {
 
     /// Verb, and path with query; `None` where anything in them is odd, and the whole line has to be read.
     pub fn verb_and_path(&self) -> Option<(&'l [u8], &'l [u8])> {
-        const VERSION: usize = " HTTP/1.1".len();
-        let (rest, version) =
-            self.request_line.split_at_checked(self.request_line.len().checked_sub(VERSION)?)?;
-        let &[b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor] = version else { return None };
-        let space = memchr(b' ', rest)?;
-        let (method, path) = (&rest[..space], &rest[space + 1..]);
-        let is_plain = major.is_ascii_digit()
-            && minor.is_ascii_digit()
-            && method.len() < 8
-            && memchr(b'\\', rest).is_none()
-            && memchr(b' ', path).is_none();
+        let space = memchr(b' ', self.request_line)?;
+        let (method, rest) = self.request_line.split_at(space);
+        let path = match self.form {
+            RequestForm::WithVersion => without_version(&rest[1..])?,
+            RequestForm::QuotedPath => rest.trim_ascii_start().strip_prefix(b"\"")?.strip_suffix(b"\"")?,
+        };
+        let is_plain = method.len() < 8
+            && method.iter().all(u8::is_ascii_graphic)
+            && !method.contains(&b'\\')
+            && memchr3(b' ', b'\\', b'"', path).is_none();
         is_plain.then_some((method, path))
     }
+}
+
+/// `/path` of `/path HTTP/1.1`
+fn without_version(text: &[u8]) -> Option<&[u8]> {
+    let (path, version) = text.split_last_chunk::<9>()?;
+    let &[b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor] = version else { return None };
+    (major.is_ascii_digit() && minor.is_ascii_digit()).then_some(path)
 }
 
 /// Fields that cost time to find in a line, and are asked of few.

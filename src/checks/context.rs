@@ -23,6 +23,8 @@ pub struct CheckContext<'a> {
     pub unique_indexes: Vec<UniqueIndex>,
     /// The role that asks, for messages.
     pub role: &'a str,
+    /// Whether the server is a standby, which may end a connection to replay what the primary has changed.
+    pub is_standby: bool,
     /// Whether a lock that others hold ends the examination: a change begins again, where a check is undecided.
     pub gives_way: bool,
     /// Whether no index is trusted.
@@ -47,6 +49,7 @@ impl<'a> CheckContext<'a> {
             references,
             unique_indexes,
             role,
+            is_standby: false,
             gives_way: false,
             paranoid: false,
             large: LARGE,

@@ -185,7 +185,7 @@ impl Workers<'_> {
     /// When the connection is lost otherwise.
     async fn lead(&self, connection: &mut PgConnection) -> Result<()> {
         let Err(error) = self.work(connection).await else { return Ok(()) };
-        let Some(reason) = recovery_conflict(&error) else { return Err(error) };
+        let Some(reason) = recovery_conflict(&error, self.scope.is_standby) else { return Err(error) };
         self.is_ended.set(true);
         self.board.stop(reason);
         Ok(())
@@ -202,9 +202,11 @@ impl Workers<'_> {
             let done = run_step_in_savepoint(connection, left, step).await;
             let (answer, lost) = match done {
                 Ok(answer) => (answer.map_err(|error| explain_query_error(&error, self.scope)), None),
-                Err(error) => {
-                    (Err(recovery_conflict(&error).unwrap_or_else(|| format!("{error:#}"))), Some(error))
-                }
+                Err(error) => (
+                    Err(recovery_conflict(&error, self.scope.is_standby)
+                        .unwrap_or_else(|| format!("{error:#}"))),
+                    Some(error),
+                ),
             };
             self.board.complete(taken, answer, started.elapsed())?;
             if let Some(error) = lost {

@@ -1,5 +1,7 @@
 //! Why a query of a check was refused, and what would help.
 
+use std::io::ErrorKind;
+
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
 
@@ -41,10 +43,24 @@ pub fn explain_query_error(error: &sqlx::Error, scope: &CheckContext<'_>) -> Str
 }
 
 /// Why a standby has ended the connection: it had to replay what somebody still looked at. `None` for another error.
-pub fn recovery_conflict(error: &anyhow::Error) -> Option<String> {
+///
+/// A connection that stood idle when it was ended breaks at the next statement, before what the server said is read.
+pub fn recovery_conflict(error: &anyhow::Error, is_standby: bool) -> Option<String> {
     let of_driver = error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>())?;
-    let database = of_driver.as_database_error().filter(|error| error.code().as_deref() == Some("40001"))?;
-    Some(conflict_words(database.message()))
+    match of_driver {
+        sqlx::Error::Database(database) if database.code().as_deref() == Some("40001") => {
+            Some(conflict_words(database.message()))
+        }
+        sqlx::Error::Io(io) if is_standby && is_ended_by_peer(io.kind()) => {
+            Some(conflict_words(&io.to_string()))
+        }
+        _ => None,
+    }
+}
+
+fn is_ended_by_peer(kind: ErrorKind) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
 fn conflict_words(message: &str) -> String {

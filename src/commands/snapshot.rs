@@ -35,7 +35,10 @@ pub async fn run(args: &SnapshotArgs, common: &GlobalOptions) -> Result<Exit> {
     let connection = opened.session.connection();
     let preconditions = Preconditions::check(connection, &opened.schema, role, version).await?;
     expect_own_server_process(&opened.target).await?;
-    let mut scope = CheckContext::new(&opened.catalog, opened.release_range(), &opened.server.role);
+    let mut scope = CheckContext {
+        is_standby: opened.server.in_recovery,
+        ..CheckContext::new(&opened.catalog, opened.release_range(), &opened.server.role)
+    };
     let original =
         run_checks(&all, &every_code, None, &mut opened.session, &opened.target, &mut scope).await?;
     if !original.is_connected {

@@ -62,7 +62,10 @@ pub async fn examine(
         refuse_downgrade(&opened, target)?;
     }
     let tables = opened.release_range().map_or(target, |range| range.from);
-    let scope = CheckContext::new(&opened.catalog, opened.release_range(), &opened.server.role);
+    let scope = CheckContext {
+        is_standby: opened.server.in_recovery,
+        ..CheckContext::new(&opened.catalog, opened.release_range(), &opened.server.role)
+    };
     let (mut answer, uncounted) = way_back(opened.session.connection(), &scope, target, tables).await?;
     opened.session.end_snapshot().await?;
     answer.ignored = newer;

@@ -57,6 +57,7 @@ pub struct Prediction {
 /// reason is the answer to that question and to all after it.
 struct HazardQueries<'c> {
     connection: &'c mut PgConnection,
+    is_standby: bool,
     ended: Option<String>,
 }
 
@@ -70,7 +71,7 @@ impl HazardQueries<'_> {
         }
         match question(self.connection).await {
             Ok(answer) => Ok(Ok(answer)),
-            Err(error) => match recovery_conflict(&error) {
+            Err(error) => match recovery_conflict(&error, self.is_standby) {
                 Some(reason) => {
                     self.ended = Some(reason.clone());
                     Ok(Err(reason))
@@ -100,7 +101,7 @@ pub async fn predict_upgrade(
         false => Some(CatalogState::read(connection, schema).await?),
     };
     let runs = fix_conflicts::applied_runs(connection, schema).await?;
-    let mut asking = HazardQueries { connection, ended: None };
+    let mut asking = HazardQueries { connection, is_standby: scope.is_standby, ended: None };
     let in_front = in_front(history);
     let (mut checks, mut findings) = (Vec::new(), Vec::new());
     let is_in_front = |check: &Check| in_front == Some(check.rule.code.as_str());

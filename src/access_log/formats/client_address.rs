@@ -37,6 +37,12 @@ fn plain_ipv4(text: &[u8]) -> Option<usize> {
         .then_some(length)
 }
 
+/// Whether a word is nothing but an address, in the form in which it is kept.
+pub(super) fn is_plain(word: &[u8]) -> bool {
+    plain_ipv4(word) == Some(word.len())
+        || word.contains(&b':') && word.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b':')
+}
+
 /// The address in a word: alone, with a port, in brackets or quotes, or behind a mark as in `access.log:203.0.113.7`.
 pub(super) fn within(word: &[u8]) -> Option<Range<usize>> {
     if !word.iter().any(u8::is_ascii_digit) && !word.windows(2).any(|pair| pair == b"::") {

@@ -7,7 +7,7 @@ use memchr::{memchr, memchr2, memmem, memrchr};
 use super::client_address;
 use super::upstream_fields::{answer, from_quote};
 use crate::access_log::log_text::{quoted, request_line, unescape, without_port};
-use crate::access_log::request::{ExtraFields, PartialRequest, Request, RequestTarget};
+use crate::access_log::request::{ExtraFields, PartialRequest, Request, RequestForm, RequestTarget};
 use crate::access_log::timestamp::{CLF_LENGTH, TimestampParser};
 
 /// Reads `client - user [time] "GET /path HTTP/1.1" 404 91 "referer" "user agent"` with anything behind it, and a
@@ -82,6 +82,7 @@ pub(super) fn parse_partial<'l>(line: &'l [u8], clock: &mut TimestampParser) -> 
     }
     Some(PartialRequest {
         request_line: &rest[..end],
+        form: RequestForm::WithVersion,
         query,
         status: [hundreds, tens, ones].into_iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')),
         time: Some(clock.clf(&line[time..start - 3])?),

@@ -10,7 +10,7 @@ use super::{api_404_body, client_address};
 use crate::access_log::log_text::{
     METHODS, host_of, is_version, request_line, status, unescape, without_port,
 };
-use crate::access_log::request::{ExtraFields, Request, RequestTarget};
+use crate::access_log::request::{ExtraFields, PartialRequest, Request, RequestForm, RequestTarget};
 use crate::access_log::timestamp::{Timestamp, TimestampParser};
 
 /// The fewest fields that make a request.
@@ -34,6 +34,34 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<R
 pub(super) fn gin<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<Request<'l>> {
     line.strip_prefix(b"[GIN] ")?;
     request(line.split(|&byte| byte == b'|'), line, clock, false)
+}
+
+/// As much of Gin's line as tells whether its request is in order: what [`gin`] reads, where nothing is odd.
+#[inline]
+pub(super) fn gin_partial<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<PartialRequest<'l>> {
+    let (moment, rest) = line.strip_prefix(b"[GIN] ")?.split_first_chunk::<21>()?;
+    let &[hundreds @ b'1'..=b'5', tens, ones, b' ', b'|', ref rest @ ..] = rest.strip_prefix(b" | ")? else {
+        return None;
+    };
+    let rest = &rest[memchr(b'|', rest)? + 1..];
+    let bar = memchr(b'|', rest)?;
+    let client = rest[..bar].trim_ascii();
+    let request_line = rest[bar + 1..].trim_ascii();
+    let is_plain = tens.is_ascii_digit()
+        && ones.is_ascii_digit()
+        && memchr(b'|', request_line).is_none()
+        && client_address::is_plain(client);
+    if !is_plain {
+        return None;
+    }
+    Some(PartialRequest {
+        request_line,
+        form: RequestForm::QuotedPath,
+        query: memchr(b'?', request_line),
+        status: [hundreds, tens, ones].into_iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')),
+        time: Some(gin_time(moment, clock)?),
+        client,
+    })
 }
 
 /// The time that ends a field as Gin writes it.
@@ -200,6 +228,14 @@ mod tests {
         assert_eq!(request.host.as_deref(), Some(&b"wa.example.com"[..]));
         assert_eq!(request.user_agent().as_deref(), Some(&b"n8n"[..]));
         assert_eq!(request.time.unwrap().to_string(), "2026-11-21T03:59:12Z");
+        let line = b"[GIN] 2026/11/21 - 03:59:12 | 404 |     1.234ms |     203.0.113.7 | GET      \"/a?b=c\"";
+        let partial = gin_partial(line, &mut TimestampParser::default()).unwrap();
+        let whole = gin(line, &mut TimestampParser::default()).unwrap();
+        assert_eq!(partial.verb_and_path(), Some((&b"GET"[..], &b"/a?b=c"[..])));
+        assert_eq!(partial.without_query(), b"GET      \"/a");
+        assert_eq!((Some(partial.status), partial.time), (whole.status, whole.time));
+        assert_eq!(Some(partial.client), whole.client.as_deref());
+        assert_eq!(whole.asked, RequestTarget::Path(Cow::Borrowed(b"/a?b=c")));
         // A number may be anything where no line of a request says what it is behind.
         assert_eq!(parse(b"2026\t404\tGET\t/a\t200", &mut TimestampParser::default()), None);
     }

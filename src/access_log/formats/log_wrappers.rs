@@ -10,9 +10,26 @@ use memchr::{memchr, memchr_iter, memmem};
 use super::json::unescaped;
 use crate::access_log::log_text::METHODS;
 
+/// The longest name of a service, with the spaces that bring it in line with the others.
+const LONGEST_SERVICE: usize = 64;
+
 /// The line inside, where there is something around it.
 pub(super) fn unwrap(line: &[u8]) -> Option<Cow<'_, [u8]>> {
     string(line).or_else(|| field(line)).or_else(|| cell(line)).or_else(|| entities(line))
+}
+
+/// The length of `proxy-1  | `, the name of a service that `docker compose logs` puts before each line; 0 where there is none.
+#[inline]
+pub(super) fn service_prefix(line: &[u8]) -> usize {
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if !line.first().is_some_and(u8::is_ascii_alphabetic) {
+        return 0;
+    }
+    let Some(name) = line.iter().take(LONGEST_SERVICE).position(|byte| !is_name(byte)) else { return 0 };
+    let Some(bar) = line[name..].iter().take(LONGEST_SERVICE).position(|&byte| byte != b' ') else {
+        return 0;
+    };
+    if bar > 0 && line[name + bar..].starts_with(b"| ") { name + bar + 2 } else { 0 }
 }
 
 /// The line without a terminal's colours, if it has any. Anything else that steers a terminal is no colour, and stays.
@@ -163,6 +180,9 @@ mod tests {
         ] {
             assert_eq!(inside(line).as_deref(), expected, "{line}");
         }
+        assert_eq!(service_prefix(b"proxy-1  | 203.0.113.7 - -"), "proxy-1  | ".len());
+        assert_eq!(service_prefix(b"203.0.113.7 - - [x] \"GET /a | b"), 0);
+        assert_eq!(service_prefix(b"proxy: | a"), 0);
         assert_eq!(colours(b"\x1B[1;36ma\x1B[0m b").as_deref(), Some(&b"a b"[..]));
         assert_eq!(colours(b"a\x1B]0;b\x1B[2J"), None);
         assert_eq!(mail(b"> > a"), Some(&b"a"[..]));

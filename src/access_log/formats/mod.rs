@@ -40,7 +40,7 @@ use self::json_documents::JsonDocuments;
 pub use self::line_format::{KNOWN, LineFormat};
 use self::transcript::Transcript;
 use super::request::{PartialRequest, Request};
-use super::timestamp::{Timestamp, TimestampParser};
+use super::timestamp::{CLF_LENGTH, Timestamp, TimestampParser};
 
 /// Requests that wait for the lines with their answers.
 const MOST_ASKED: usize = 256;
@@ -77,7 +77,10 @@ impl LineParser {
     /// odd; else it has to be read in full.
     #[inline]
     pub fn parse_partial<'l>(&mut self, line: &'l [u8]) -> Option<PartialRequest<'l>> {
-        if self.format.may_be(&LineFormat::Combined) {
+        if self.format == LineFormat::Any && line.first() == Some(&b'[') {
+            delimited::gin_partial(line, &mut self.clock)
+        } else if self.format.may_be(&LineFormat::Combined) {
+            let line = &line[log_wrappers::service_prefix(line)..];
             combined::parse_partial(line, &mut self.clock)
         } else {
             None
@@ -228,8 +231,15 @@ impl LineParser {
 
     fn line<'l>(&mut self, line: &'l [u8], deeper: u32) -> Option<Request<'l>> {
         // Nothing else begins so, and to try the others first takes longer than to read it.
+        let mut begins = || match line.first() {
+            Some(b'[') if line.get(1 + CLF_LENGTH) == Some(&b']') => {
+                vendor_lines::proxy_manager(line, &mut self.clock)
+            }
+            Some(b'[') => delimited::gin(line, &mut self.clock),
+            _ => None,
+        };
         if self.format == LineFormat::Any
-            && let Some(request) = delimited::gin(line, &mut self.clock)
+            && let Some(request) = begins()
         {
             return Some(request);
         }

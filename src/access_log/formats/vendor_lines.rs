@@ -21,7 +21,7 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<R
 
 /// `[time] cache upstream-status status - GET https host "/path" [Client 203.0.113.7] [Length 61] … "agent" "referer"`;
 /// hosts without a server behind them have the status alone.
-fn proxy_manager<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<Request<'l>> {
+pub(super) fn proxy_manager<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<Request<'l>> {
     const CLIENT: &[u8] = b" [Client ";
     let bracket = memmem::find(line, CLIENT)?;
     let quote = memmem::find(&line[..bracket], b" \"")?;

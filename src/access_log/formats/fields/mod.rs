@@ -68,7 +68,10 @@ impl<'l> Fields<'l> {
             _ if !value.is_said() => false,
             Slot::Path => is_path(value.bytes()),
             Slot::RequestLine => is_request_line(value.bytes()),
-            Slot::Method => METHODS.iter().any(|method| value.bytes().eq_ignore_ascii_case(method)),
+            Slot::Method => {
+                let method = value.bytes();
+                METHODS.contains(&method) || METHODS.iter().any(|known| method.eq_ignore_ascii_case(known))
+            }
             Slot::Status => status(value.bytes()).is_some(),
             Slot::Time => may_be_time(&value),
             Slot::Client => rank < 2 || client_address::first(value.bytes()).is_some(),

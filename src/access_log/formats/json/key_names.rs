@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use memchr::memmem;
+
 use crate::access_log::formats::fields::{self, Slot};
 
 /// Tells what keys mean.
@@ -32,6 +34,13 @@ pub(super) enum Exactly {
     Request,
     /// `request.headers`, where each value is a list
     Headers,
+}
+
+impl ExactNames {
+    /// Whether a line may have a path under one of these names: without one they are not enough.
+    pub fn may_hold_path(line: &[u8]) -> bool {
+        [&b"RequestPath\""[..], b"uri\"", b"URI\""].iter().any(|key| memmem::find(line, key).is_some())
+    }
 }
 
 impl KeyNames for ExactNames {

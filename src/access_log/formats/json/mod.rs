@@ -42,7 +42,9 @@ pub(super) struct LastKeys {
 
 /// Reads an object.
 pub(super) fn parse<'l>(line: &'l [u8], clock: &mut TimestampParser, last: &mut LastKeys) -> JsonLine<'l> {
-    if let Some(mut fields) = scan::fields(line, &mut last.exact).filter(Fields::are_enough) {
+    if ExactNames::may_hold_path(line)
+        && let Some(mut fields) = scan::fields(line, &mut last.exact).filter(Fields::are_enough)
+    {
         let time = fields.time(clock);
         if let Some(request) = fields.request(time) {
             return JsonLine::Request(request);

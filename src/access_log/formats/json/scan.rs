@@ -16,7 +16,7 @@ const DEEPEST: u32 = 16;
 /// Every bracket, quote and comma is where it belongs when this succeeds; what stands inside a text that nobody asked
 /// for is not looked at.
 pub(super) fn fields<'l, N: KeyNames>(line: &'l [u8], order: &mut KeyOrder<N>) -> Option<Fields<'l>> {
-    order.next = 0;
+    order.last = 0;
     let mut cursor = Cursor::<N> { line, at: 0, fields: Fields::default(), pair: None, order };
     cursor.object(Some(N::TOP), DEEPEST)?;
     cursor.space();
@@ -37,45 +37,58 @@ type Wanted = Option<(Slot, u8)>;
 const MOST_KEYS: usize = 128;
 const LONGEST_KEY: usize = 64;
 
-/// The keys of the last line in their order, with what they mean: one program's lines mostly have the same.
+/// The keys of the last lines, with what they mean and what came behind each: the lines of one program have few orders.
 #[derive(Debug)]
 pub(super) struct KeyOrder<N: KeyNames> {
-    keys: Vec<ExpectedKey<N>>,
-    next: usize,
+    /// The first stands for the beginning of a line.
+    keys: Vec<KnownKey<N>>,
+    last: usize,
 }
 
 #[derive(Debug)]
-struct ExpectedKey<N: KeyNames> {
+struct KnownKey<N: KeyNames> {
     /// The key with its quotes and its colon.
     text: Vec<u8>,
     place: N::Place,
     wanted: Wanted,
+    /// The numbers of the keys that came behind it, the last one first; 0 for none.
+    next: [usize; 2],
 }
 
 impl<N: KeyNames> Default for KeyOrder<N> {
     fn default() -> Self {
-        Self { keys: Vec::new(), next: 0 }
+        let beginning = KnownKey { text: Vec::new(), place: N::TOP, wanted: None, next: [0; 2] };
+        Self { keys: vec![beginning], last: 0 }
     }
 }
 
 impl<N: KeyNames> KeyOrder<N> {
-    /// The next key, where the text begins with it.
+    /// The next key's length and meaning, where the text begins with one that came here before.
     fn expected(&mut self, place: N::Place, text: &[u8]) -> Option<(usize, Wanted)> {
-        let key = self.keys.get(self.next)?;
-        if key.place != place || !text.starts_with(&key.text) {
-            return None;
+        for at in self.keys[self.last].next {
+            let key = &self.keys[at];
+            if at != 0 && key.place == place && text.starts_with(&key.text) {
+                self.last = at;
+                return Some((key.text.len(), key.wanted));
+            }
         }
-        self.next += 1;
-        Some((key.text.len(), key.wanted))
+        None
     }
 
-    /// Another key than was expected; what was expected behind it is forgotten.
+    /// Another key than was expected.
     fn learn(&mut self, place: N::Place, text: &[u8], wanted: Wanted) {
-        self.keys.truncate(self.next);
-        if self.next < MOST_KEYS && text.len() <= LONGEST_KEY {
-            self.keys.push(ExpectedKey { text: text.to_vec(), place, wanted });
-            self.next += 1;
-        }
+        let known = self.keys.iter().skip(1).position(|key| key.place == place && key.text == text);
+        let at = match known {
+            Some(at) => at + 1,
+            None if self.keys.len() < MOST_KEYS && text.len() <= LONGEST_KEY => {
+                self.keys.push(KnownKey { text: text.to_vec(), place, wanted, next: [0; 2] });
+                self.keys.len() - 1
+            }
+            None => return,
+        };
+        let next = &mut self.keys[self.last].next;
+        *next = [at, next[0]];
+        self.last = at;
     }
 }
 
