@@ -99,6 +99,8 @@ pub struct Rule {
     pub summary: String,
     /// What breaks for the user, in plain words.
     pub why: String,
+    /// What to do, where it is nothing that a fix could change.
+    pub next: Option<String>,
     /// Whether there is a fix, and how freely it may be applied.
     pub fix: Option<Applicability>,
     /// How it is seen in logs and answers, for people; `…` stands for anything.
@@ -135,6 +137,7 @@ impl Rule {
             releases: None,
             summary: summary.to_owned(),
             why: why.to_owned(),
+            next: None,
             fix: None,
             matches: matches.iter().map(|&text| text.to_owned()).collect(),
             answers: Vec::new(),
@@ -146,6 +149,21 @@ impl Rule {
     pub fn with_consequence(mut self, consequence: Consequence) -> Self {
         self.consequence = consequence;
         self
+    }
+
+    /// The rule with what to do.
+    #[must_use]
+    pub fn with_next(mut self, next: String) -> Self {
+        self.next = Some(next);
+        self
+    }
+
+    /// Why it matters and what to do, in one text.
+    pub fn why_and_next(&self) -> String {
+        match &self.next {
+            Some(next) => format!("{} {next}", self.why),
+            None => self.why.clone(),
+        }
     }
 
     /// The rule with the errors that it answers.
@@ -190,6 +208,7 @@ impl Rule {
             releases: Some(ReleaseRange::parse(need("releases")?)?),
             summary: need("summary")?.to_owned(),
             why: need("why")?.to_owned(),
+            next: None,
             fix: match need("fix")? {
                 "none" => None,
                 other => Some(other.parse()?),

@@ -88,10 +88,10 @@ fn descriptor(group: &CodeGroup<'_>) -> Value {
         "id": rule.code,
         "name": rule.name,
         "shortDescription": {"text": rule.summary},
-        "fullDescription": {"text": rule.why},
+        "fullDescription": {"text": rule.why_and_next()},
         "helpUri": ABOUT,
         "defaultConfiguration": {"level": level(rule.severity)},
-        "help": help(&rule.code, &rule.why),
+        "help": help(&rule.code, &rule.why_and_next()),
     })
 }
 

@@ -123,7 +123,7 @@ fn of_rule(group: &CodeGroup<'_>, most: usize, budget: &mut PageBudget) -> (Mark
     let commands = group.told.first().map(|told| told.commands()).unwrap_or_default();
     let about = html! {
         @if let Some(rule) = rule {
-            details { summary { "Why it matters" } p.why { (prose(&rule.why)) } }
+            details { summary { "Why it matters" } p.why { (prose(&rule.why_and_next())) } }
         }
         p.todo {
             @for (at, text) in commands.iter().enumerate() {

@@ -116,6 +116,10 @@ fn one(rule: &Rule, page: Page) -> String {
     }
     out.push_str(&section("why it matters"));
     out.push_str(&page.wrap(&rule.why, 2));
+    if let Some(next) = &rule.next {
+        out.push_str(&section("what to do"));
+        out.push_str(&page.wrap(next, 2));
+    }
     if !rule.matches.is_empty() {
         out.push_str(&section("how it is seen in logs and answers"));
         for text in rule.matches.iter().take(SEEN) {
@@ -223,7 +227,8 @@ pub fn json(rules: &[&Rule], answer: Option<&LookupResult>) -> Result<String> {
             "severity": rule.severity,
             "releases": rule.releases.map(|releases| releases.to_string()),
             "summary": rule.summary,
-            "why": rule.why,
+            "why": rule.why_and_next(),
+            "next": rule.next,
             "matches": rule.matches,
             "fix": fix.map(|fix| json!({
                 "version": fix.version,

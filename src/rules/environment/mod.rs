@@ -42,8 +42,8 @@ impl RuleEntry {
             "" => sentence(lookup(self.sqlstate).expect("the table has what these rules name").next),
             next => next.to_owned(),
         };
-        let why = format!("{} {next}", self.why);
-        let rule = Rule::built_in(self.code, self.name, self.severity, self.summary, &why, self.matches)
+        let rule = Rule::built_in(self.code, self.name, self.severity, self.summary, self.why, self.matches)
+            .with_next(next)
             .with_error_patterns(self.answers);
         match self.code {
             "EVO727" => rule.with_consequence(Consequence::LosesData),
