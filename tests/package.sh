@@ -113,7 +113,7 @@ expect 2 "Evolution" in_alpine "$(url db.test)"
 expect 2 "is not known here" in_alpine "$(url other.test)"
 # Without any certificate of the system's, Mozilla's are those that do not know this server.
 for mode in verify-ca verify-full; do
-    arguments="check -v"
+    arguments="check -vv"
     expect 2 "Mozilla's, which evodoctor carries, are used" in_alpine "$(url db.test sslmode=$mode)"
     expect 2 "UnknownIssuer" in_alpine "$(url db.test sslmode=$mode)"
 done
