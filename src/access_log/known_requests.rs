@@ -1,5 +1,5 @@
-//! What requests ask for, and which of their answers somebody has to look at, remembered: most ask for what was asked for
-//! a moment ago.
+//! A cache of requests: what each asks for, and which answers to it are reported. Most requests are the same as one a moment
+//! ago.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use super::timestamp::Timestamp;
 use crate::evolution::instances::InstanceDirectory;
 use crate::evolution::routes::{self, NearRoute, RouteTemplate};
 
-/// Different names that were served, told apart.
+/// The most different names that were served; of further ones it is not known.
 const MOST_SERVED: usize = 20_000;
 
 /// Different names whose text is kept, to know them again in other letters.
@@ -49,7 +49,7 @@ pub(super) struct ServedName {
     pub deleted: Option<Timestamp>,
 }
 
-/// A set of the kinds of answer that are told apart.
+/// A set of kinds of answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Answers(u8);
 
@@ -98,7 +98,7 @@ pub(super) struct KnownRequest {
     hash: u64,
     /// Whether and when it was last served, as far as that was not counted yet.
     served: Option<Option<Timestamp>>,
-    /// The answers that somebody has to look at.
+    /// The answers that are reported.
     pub reported: Answers,
     /// Whether it names an instance, and the route has its verb.
     pub is_named: bool,
@@ -220,7 +220,7 @@ impl<'d> KnownRequests<'d> {
         self.kinds[at + 1] = kind;
     }
 
-    /// What a request asks for, and which of its answers somebody has to look at.
+    /// What a request asks for, and which answers to it are reported.
     fn judge(&mut self, method: Option<&[u8]>, path: &[u8]) -> (KnownRequest, PathKind) {
         let other = KnownRequest::OTHER;
         let refused = KnownRequest { reported: Answers::NOT_FOUND, ..other };

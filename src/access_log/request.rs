@@ -51,7 +51,7 @@ pub enum RequestForm {
 /// As much of a line as tells whether its request is in order.
 #[derive(Debug, Clone, Copy)]
 pub struct PartialRequest<'l> {
-    /// Verb and path, as far as nobody has looked at them.
+    /// Verb and path, not checked yet.
     pub request_line: &'l [u8],
     /// How they are written.
     pub form: RequestForm,

@@ -21,7 +21,7 @@ const MOST_CLIENTS: usize = 50_000;
 /// Clients at hand, a power of two.
 const CLIENTS: usize = 8192;
 
-/// A request that somebody has to look at.
+/// A request that is reported.
 #[derive(Debug)]
 pub(super) struct SuspectRequest<'b> {
     pub request: Request<'b>,
@@ -31,9 +31,9 @@ pub(super) struct SuspectRequest<'b> {
 /// What a glance at a request tells.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Glance {
-    /// It is counted, and nobody has to look at it.
+    /// It is counted, and not reported.
     InOrder,
-    /// It is counted, and somebody has to look at what it asks for.
+    /// It is counted, and reported: what it asks for.
     Suspect(PathKind),
     /// It is not counted: the line has to be read in full.
     Odd,
@@ -94,7 +94,7 @@ impl<'d> RequestCounter<'d> {
         }
     }
 
-    /// Takes a request that was read in full; what it asks for, where somebody has to look at it.
+    /// Takes a request that was read in full; what it asks for, where it is reported.
     fn count_whole(&mut self, request: &Request<'_>) -> Option<PathKind> {
         let path = match &request.asked {
             RequestTarget::Path(path) => &**path,
@@ -117,7 +117,7 @@ impl<'d> RequestCounter<'d> {
         self.count_known(at, query, request.status, request.time).then(|| self.known.kind(at))
     }
 
-    /// Takes an answer to a request that is known, with its query; whether somebody has to look at it.
+    /// Takes an answer to a request that is known, with its query; whether it is reported.
     #[inline]
     fn count_known(&mut self, at: usize, query: &[u8], status: Option<u16>, time: Option<Timestamp>) -> bool {
         let entry = self.known.entry(at);
@@ -131,7 +131,7 @@ impl<'d> RequestCounter<'d> {
             || entry.takes_query && query.len() > 1 && self.is_reported_by_query(at, &query[1..], status)
     }
 
-    /// Whether somebody has to look at a request because its query may name an instance too.
+    /// Whether a request is reported because its query may name an instance too.
     fn is_reported_by_query(&self, at: usize, query: &[u8], status: Option<u16>) -> bool {
         match self.known.kind(at) {
             PathKind::Nameless(_) => status == Some(404),
@@ -176,7 +176,7 @@ impl<'d> RequestCounter<'d> {
         }
     }
 
-    /// Takes a request that was read in full, and gives it back where somebody has to look at it.
+    /// Takes a request that was read in full, and gives it back where it is reported.
     pub fn event<'b>(&mut self, request: Request<'b>) -> Option<SuspectRequest<'b>> {
         let place = self.count_whole(&request);
         self.note_host(&request, place);

@@ -11,7 +11,7 @@ use super::session::Session;
 use super::url::ConnectTarget;
 
 /// How long finding out may take. A pool that is used up keeps its clients waiting for minutes.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A setting that a client may give itself when it connects. The server takes every one with a dot in its name.
 const MARK: &str = "evodoctor.direct";
@@ -28,11 +28,11 @@ const ROUNDS: usize = 5;
 /// # Errors
 /// When the server takes no further connection.
 pub async fn shares_server_processes(target: &ConnectTarget) -> Result<bool> {
-    if tokio::time::timeout(PATIENCE, is_direct(target)).await.is_ok_and(|direct| direct) {
+    if tokio::time::timeout(TIMEOUT, is_direct(target)).await.is_ok_and(|direct| direct) {
         return Ok(false);
     }
     // Only a pool keeps its clients waiting.
-    tokio::time::timeout(PATIENCE, takes_turns(target)).await.unwrap_or(Ok(true))
+    tokio::time::timeout(TIMEOUT, takes_turns(target)).await.unwrap_or(Ok(true))
 }
 
 /// Whether the server knows of the setting that its client has brought along.

@@ -160,8 +160,8 @@ fn request<'l>(
     })
 }
 
-/// `MISS|404|1795233552421|412|390|203.0.113.7|-|https://wa.example.com/path|DE|agent|id|DE`, as BunnyCDN writes: an address
-/// in absolute form, whose verb is not told. The one before it is the referer.
+/// `MISS|404|1795233552421|412|390|203.0.113.7|-|https://wa.example.com/path|DE|agent|id|DE`, as BunnyCDN writes: the whole URL,
+/// and no verb. A URL before it is the referer.
 fn with_address<'l>(
     fields: impl Iterator<Item = &'l [u8]>,
     clock: &mut TimestampParser,
