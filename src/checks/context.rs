@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::references::{Reference, all_references};
 use super::table_scan::TableScans;
 use super::unique_indexes::{UniqueIndex, unique_indexes};
-use crate::database::catalog::Catalog;
+use crate::database::catalog::{Catalog, ServerInfo};
 use crate::database::column_stats::LARGE;
 use crate::evolution::release::ReleaseRange;
 use crate::rules::rule::Rule;
@@ -40,6 +40,11 @@ pub struct CheckContext<'a> {
 }
 
 impl<'a> CheckContext<'a> {
+    /// Gathers the references and the unique indexes of the catalog, for the role of a session on this server.
+    pub fn for_server(catalog: &'a Catalog, range: Option<ReleaseRange>, server: &'a ServerInfo) -> Self {
+        Self { is_standby: server.in_recovery, ..Self::new(catalog, range, &server.role) }
+    }
+
     /// Gathers the references and the unique indexes of the catalog.
     pub fn new(catalog: &'a Catalog, range: Option<ReleaseRange>, role: &'a str) -> Self {
         let (references, unique_indexes) = (all_references(catalog, range), unique_indexes(catalog, range));

@@ -50,10 +50,7 @@ pub async fn examine(args: &cli::CheckArgs, common: &GlobalOptions) -> Result<Re
         opened = DatabaseContext::connect_snapshot(common) => opened?,
     };
     let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
-    let mut scope = CheckContext {
-        is_standby: opened.server.in_recovery,
-        ..CheckContext::new(&opened.catalog, opened.release_range(), &opened.server.role)
-    };
+    let mut scope = CheckContext::for_server(&opened.catalog, opened.release_range(), &opened.server);
     let CheckResults { mut checks, mut findings, is_connected } =
         run_checks(args, &selection, deadline, &mut opened.session, &opened.target, &mut scope).await?;
     dry_run::mark_untreatable(&mut findings, &scope);

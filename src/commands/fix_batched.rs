@@ -160,7 +160,7 @@ async fn look_around(
         all_checks().iter().find(|check| check.rule.code == code).context("the code is of a check")?;
     let fix = fix::find_fix(code).context("the code has a fix")?;
     opened.session.begin_snapshot().await?;
-    let scope = CheckContext::new(&opened.catalog, subject.range, &subject.server.role);
+    let scope = CheckContext::for_server(&opened.catalog, subject.range, &subject.server);
     let (report, mut findings) = check.find(opened.session.connection(), &scope).await?;
     mark_untreatable(&mut findings, &scope);
     fix::annotate(&mut findings);

@@ -63,10 +63,7 @@ pub async fn examine(args: &cli::PreflightArgs, common: &GlobalOptions) -> Resul
     if let Some(newer) = way_back::newer_migrations(&opened, target) {
         return way_back::examine(opened, target, newer, args, common, &selection).await;
     }
-    let scope = CheckContext {
-        is_standby: opened.server.in_recovery,
-        ..CheckContext::new(&opened.catalog, opened.release_range(), &opened.server.role)
-    };
+    let scope = CheckContext::for_server(&opened.catalog, opened.release_range(), &opened.server);
     let connection = opened.session.connection();
     let Prediction { preflight: mut answer, mut checks, mut findings, is_connected } =
         preflight::predict_upgrade(connection, &scope, opened.history.as_ref(), target).await?;

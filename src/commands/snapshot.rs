@@ -31,14 +31,9 @@ pub async fn run(args: &SnapshotArgs, common: &GlobalOptions) -> Result<Exit> {
     let (all, every_code) = (CheckArgs::default(), CodeFilter::everything());
     let mut opened = DatabaseContext::connect_snapshot(common).await?;
     // What would end the work is found before the database is examined, which may take minutes.
-    let (role, version) = (&opened.server.role, &opened.server.version);
-    let connection = opened.session.connection();
-    let preconditions = Preconditions::check(connection, &opened.schema, role, version).await?;
+    let preconditions = Preconditions::check(&mut opened.session, &opened.schema).await?;
     expect_own_server_process(&opened.target).await?;
-    let mut scope = CheckContext {
-        is_standby: opened.server.in_recovery,
-        ..CheckContext::new(&opened.catalog, opened.release_range(), &opened.server.role)
-    };
+    let mut scope = CheckContext::for_server(&opened.catalog, opened.release_range(), &opened.server);
     let original =
         run_checks(&all, &every_code, None, &mut opened.session, &opened.target, &mut scope).await?;
     if !original.is_connected {
@@ -60,7 +55,7 @@ pub async fn run(args: &SnapshotArgs, common: &GlobalOptions) -> Result<Exit> {
 
     copier.tell_examining();
     let mut copy = DatabaseContext::connect_snapshot(&options_of_copy(common, &file, &opened.schema)).await?;
-    let mut scope = CheckContext::new(&copy.catalog, copy.release_range(), &copy.server.role);
+    let mut scope = CheckContext::for_server(&copy.catalog, copy.release_range(), &copy.server);
     let again = run_checks(&all, &every_code, None, &mut copy.session, &copy.target, &mut scope).await?;
     let values_found = copier.look_for_originals(copy.session.connection()).await?;
     if values_found > 0 {

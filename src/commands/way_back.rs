@@ -62,10 +62,7 @@ pub async fn examine(
         refuse_downgrade(&opened, target)?;
     }
     let tables = opened.release_range().map_or(target, |range| range.from);
-    let scope = CheckContext {
-        is_standby: opened.server.in_recovery,
-        ..CheckContext::new(&opened.catalog, opened.release_range(), &opened.server.role)
-    };
+    let scope = CheckContext::for_server(&opened.catalog, opened.release_range(), &opened.server);
     let (mut answer, uncounted) = way_back(opened.session.connection(), &scope, target, tables).await?;
     opened.session.end_snapshot().await?;
     answer.ignored = newer;

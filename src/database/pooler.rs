@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
 use super::query;
 use super::session::Session;
+use super::sql_file::{Variables, render_file};
 use super::url::ConnectTarget;
 
 /// How long finding out may take. A pool that is used up keeps its clients waiting for minutes.
@@ -61,8 +62,9 @@ async fn takes_turns(target: &ConnectTarget) -> Result<bool> {
     Ok(takes_turns)
 }
 
-async fn served_by(connection: &mut PgConnection) -> sqlx::Result<i32> {
-    // The simple protocol: a pooler may send each message outside of a transaction to another server.
-    let row = sqlx::raw_sql("SELECT pg_catalog.pg_backend_pid()").fetch_one(connection).await?;
-    row.try_get(0)
+async fn served_by(connection: &mut PgConnection) -> Result<i32> {
+    // One message: a pooler may send each one outside of a transaction to another server.
+    let sql = render_file("sql/shared_snapshot/process.sql", &Variables::default())?;
+    let rows = query::simple_query(connection, sql).await?;
+    Ok(rows.first().context("the server did not answer")?.try_get("pid")?)
 }

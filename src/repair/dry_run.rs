@@ -206,7 +206,7 @@ async fn alone(
     watch.next_fix();
     let catalog = Catalog::read(connection, &subject.schema).await?;
     subject.expect_release(connection, &catalog).await?;
-    let scope = CheckContext::new(&catalog, subject.range, &subject.server.role);
+    let scope = CheckContext::for_server(&catalog, subject.range, &subject.server);
     let Task { finder, fix, chosen, arguments, series } = task;
     let turn = FixExecution { subject, scope: &scope, finder, fix, chosen, arguments, is_online: false };
     let needs = [turn.required_privileges()];

@@ -26,7 +26,7 @@ pub async fn is_repaired(
     treated: &[Finding],
 ) -> Result<()> {
     let catalog = Catalog::read(connection, &subject.schema).await?;
-    let mut scope = CheckContext::new(&catalog, subject.range, &subject.server.role);
+    let mut scope = CheckContext::for_server(&catalog, subject.range, &subject.server);
     let is_treated = |key: &str| treated.iter().any(|finding| finding.key == key);
     scope.references.retain(|reference| family != CheckScope::Reference || is_treated(&reference.subject()));
     scope.unique_indexes.retain(|index| family != CheckScope::UniqueIndex || is_treated(&index.name));
@@ -58,7 +58,7 @@ pub async fn can_validate(
         })
     };
     let catalog = Catalog::read(connection, &subject.schema).await?;
-    let mut scope = CheckContext::new(&catalog, subject.range, &subject.server.role);
+    let mut scope = CheckContext::for_server(&catalog, subject.range, &subject.server);
     scope.references.retain(is_validated);
     let check = all_checks().iter().find(|check| check.scope() == CheckScope::Reference);
     let Some(check) = check.filter(|_| !scope.references.is_empty()) else { return Ok(()) };

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use sqlx::Row;
-use sqlx::postgres::PgConnection;
 
 use crate::database::ident::SqlFragment;
 use crate::database::pooler::shares_server_processes;
 use crate::database::query::query_file;
 use crate::database::restore::structure_copy::find_programs;
+use crate::database::session::Session;
 use crate::database::sql_file::Variables;
 use crate::database::url::ConnectTarget;
 use crate::error::user_error;
@@ -29,21 +29,17 @@ impl Preconditions {
     ///
     /// # Errors
     /// When Postgres's programs are missing or older than the server, or the role may not read a table of Evolution's.
-    pub async fn check(
-        connection: &mut PgConnection,
-        schema_name: &str,
-        role: &str,
-        server_version: &str,
-    ) -> Result<Self> {
-        let major = server_version.split('.').next().and_then(|major| major.parse().ok());
-        let programs = find_programs(major)?;
+    pub async fn check(session: &mut Session, schema_name: &str) -> Result<Self> {
+        let programs = find_programs(u32::try_from(session.server_version_num / 10_000).ok())?;
         let variables = Variables::for_schema(schema_name);
-        let rows = query_file(connection, "sql/staging/unlockable_tables.sql", &variables).await?;
+        let rows =
+            query_file(session.connection(), "sql/staging/tables_without_select.sql", &variables).await?;
         let names: Vec<String> = rows.iter().map(|row| row.try_get("table")).collect::<Result<_, _>>()?;
         let (needed, excluded): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| is_evolutions(name));
         if needed.is_empty() {
             return Ok(Self { programs, excluded });
         }
+        let role = &session.role;
         let quoted = |names: &[String]| names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>();
         let tables: Vec<String> =
             needed.iter().map(|name| SqlFragment::qualified(schema_name, name).to_string()).collect();

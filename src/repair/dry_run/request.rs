@@ -364,7 +364,7 @@ impl Request<'_> {
     }
 
     fn scope<'c>(&'c self, catalog: &'c Catalog) -> CheckContext<'c> {
-        let mut scope = CheckContext::new(catalog, self.subject.range, &self.subject.server.role);
+        let mut scope = CheckContext::for_server(catalog, self.subject.range, &self.subject.server);
         scope.gives_way = true;
         scope
     }

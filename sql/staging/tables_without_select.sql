@@ -1,6 +1,6 @@
--- Tables that this role may not lock for reading, as pg_dump does: that takes SELECT on the whole table, which grants on each
--- of its columns are not.
--- Run by hand: psql -v schema=public -f sql/staging/unlockable_tables.sql
+-- Tables that this role may not read as a whole. pg_dump locks each table, which takes SELECT on all of it: grants on each
+-- of its columns are too little.
+-- Run by hand: psql -v schema=public -f sql/staging/tables_without_select.sql
 SELECT relation.relname::text AS "table"
 FROM
     pg_catalog.pg_class AS relation
