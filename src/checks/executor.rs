@@ -178,20 +178,19 @@ impl Workers<'_> {
         }
     }
 
-    /// Takes steps until nothing is left, or until a standby ends the connection: its snapshot is gone then, and what is not
-    /// decided by now stays so.
+    /// Takes steps until nothing is left, or until a standby has ended a connection.
     ///
     /// # Errors
     /// When the connection is lost otherwise.
     async fn lead(&self, connection: &mut PgConnection) -> Result<()> {
-        let Err(error) = self.work(connection).await else { return Ok(()) };
-        let Some(reason) = recovery_conflict(&error, self.scope.is_standby) else { return Err(error) };
-        self.is_ended.set(true);
-        self.board.stop(reason);
-        Ok(())
+        match self.work(connection).await {
+            Err(error) if !self.is_ended.get() => Err(error),
+            _ => Ok(()),
+        }
     }
 
-    /// Takes steps until nothing is left.
+    /// Takes steps until nothing is left. Where a standby ends the connection, it ends every other one of the same snapshot too,
+    /// if not at once: what is not decided by now stays so.
     ///
     /// # Errors
     /// When the connection is lost.
@@ -199,19 +198,22 @@ impl Workers<'_> {
         while let Some((taken, step)) = self.board.next().await {
             let started = Instant::now();
             let left = self.time_left(started);
-            let done = run_step_in_savepoint(connection, left, step).await;
-            let (answer, lost) = match done {
-                Ok(answer) => (answer.map_err(|error| explain_query_error(&error, self.scope)), None),
-                Err(error) => (
-                    Err(recovery_conflict(&error, self.scope.is_standby)
-                        .unwrap_or_else(|| format!("{error:#}"))),
-                    Some(error),
-                ),
+            let error = match run_step_in_savepoint(connection, left, step).await {
+                Ok(answer) => {
+                    let answer = answer.map_err(|error| explain_query_error(&error, self.scope));
+                    self.board.complete(taken, answer, started.elapsed())?;
+                    continue;
+                }
+                Err(error) => error,
             };
-            self.board.complete(taken, answer, started.elapsed())?;
-            if let Some(error) = lost {
-                return Err(error);
+            let conflict = recovery_conflict(&error, self.scope.is_standby);
+            let reason = conflict.clone().unwrap_or_else(|| format!("{error:#}"));
+            self.board.complete(taken, Err(reason), started.elapsed())?;
+            if let Some(reason) = conflict {
+                self.is_ended.set(true);
+                self.board.stop(reason);
             }
+            return Err(error);
         }
         Ok(())
     }
