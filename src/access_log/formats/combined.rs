@@ -74,17 +74,15 @@ pub(super) fn parse_partial<'l>(line: &'l [u8], clock: &mut TimestampParser) -> 
     let mark = memchr2(b'"', b'?', rest)?;
     let query = (rest[mark] == b'?').then_some(mark);
     let end = if query.is_some() { mark + memchr(b'"', &rest[mark..])? } else { mark };
-    let &[b'"', b' ', hundreds @ b'1'..=b'5', tens, ones, b' ', ref tail @ ..] = &rest[end..] else {
-        return None;
-    };
-    if !tens.is_ascii_digit() || !ones.is_ascii_digit() || ends_with_address(tail) {
+    let (answer, tail) = rest[end..].strip_prefix(b"\"")?.split_first_chunk::<4>()?;
+    if ends_with_address(tail.strip_prefix(b" ")?) {
         return None;
     }
     Some(PartialRequest {
         request_line: &rest[..end],
         form: RequestForm::WithVersion,
         query,
-        status: [hundreds, tens, ones].into_iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')),
+        status: status(answer)?,
         time: Some(clock.clf(&line[time..start - 3])?),
         client,
     })

@@ -40,25 +40,20 @@ pub(super) fn gin<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<Req
 #[inline]
 pub(super) fn gin_partial<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<PartialRequest<'l>> {
     let (moment, rest) = line.strip_prefix(b"[GIN] ")?.split_first_chunk::<21>()?;
-    let &[hundreds @ b'1'..=b'5', tens, ones, b' ', b'|', ref rest @ ..] = rest.strip_prefix(b" | ")? else {
-        return None;
-    };
+    let (answer, rest) = rest.strip_prefix(b" | ")?.split_first_chunk::<3>()?;
+    let rest = rest.strip_prefix(b" |")?;
     let rest = &rest[memchr(b'|', rest)? + 1..];
     let bar = memchr(b'|', rest)?;
     let client = rest[..bar].trim_ascii();
     let request_line = rest[bar + 1..].trim_ascii();
-    let is_plain = tens.is_ascii_digit()
-        && ones.is_ascii_digit()
-        && memchr(b'|', request_line).is_none()
-        && client_address::is_plain(client);
-    if !is_plain {
+    if memchr(b'|', request_line).is_some() || !client_address::is_plain(client) {
         return None;
     }
     Some(PartialRequest {
         request_line,
         form: RequestForm::QuotedPath,
         query: memchr(b'?', request_line),
-        status: [hundreds, tens, ones].into_iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')),
+        status: status(answer)?,
         time: Some(gin_time(moment, clock)?),
         client,
     })

@@ -39,6 +39,22 @@ fn docker_wraps_the_line_of_a_container() {
 }
 
 #[test]
+fn what_is_read_at_a_glance_is_what_the_whole_line_says() {
+    for line in [
+        r#"203.0.113.7 - - [21/Nov/2026:03:59:12 +0000] "GET /a?b=c HTTP/1.1" 404 5 "-" "n8n""#,
+        r#"proxy-1  | 203.0.113.7 - - [21/Nov/2026:03:59:12 +0000] "GET /a?b=c HTTP/1.1" 404 5 "-" "n8n""#,
+        r#"[GIN] 2026/11/21 - 03:59:12 | 404 |     1.2ms |     203.0.113.7 | GET      "/a?b=c""#,
+    ] {
+        let glance = LineParser::default().parse_partial(line.as_bytes()).unwrap_or_else(|| panic!("{line}"));
+        let whole = parse(line).unwrap();
+        let (method, path) = glance.verb_and_path().unwrap();
+        assert_eq!(whole.asked, RequestTarget::Path(Cow::Borrowed(path)), "{line}");
+        assert_eq!((whole.method.as_deref(), whole.status), (Some(method), Some(glance.status)), "{line}");
+        assert_eq!((whole.client.as_deref(), whole.time), (Some(glance.client), glance.time), "{line}");
+    }
+}
+
+#[test]
 fn other_lines_are_no_requests() {
     for line in ["", "   ", "{", "{}", "[1]", "hello", "\u{feff}"] {
         assert_eq!(parse(line), None, "{line:?}");

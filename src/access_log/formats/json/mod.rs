@@ -95,6 +95,35 @@ mod tests {
         field == Some(text.as_bytes())
     }
 
+    /// The keys of the lines before only save looking them up.
+    #[test]
+    fn a_line_is_read_the_same_whatever_came_before() {
+        let lines = [
+            r#"{"ClientHost":"203.0.113.7","DownstreamStatus":404,"RequestMethod":"GET","RequestPath":"/a"}"#,
+            r#"{"RequestPath":"/b","ClientHost":"203.0.113.8","RequestMethod":"PUT","DownstreamStatus":500}"#,
+            r#"{"level":30,"reqId":"1","req":{"method":"GET","url":"/c","remoteAddress":"203.0.113.7"}}"#,
+            r#"{"level":30,"reqId":"1","res":{"statusCode":404},"responseTime":1}"#,
+            r#"{"status":404,"request":{"uri":"/d","method":"GET","client_ip":"203.0.113.9"}}"#,
+            r#"{"request":"GET /e HTTP/1.1","status":"404","remote_addr":"203.0.113.7"}"#,
+        ];
+        let said = |line: &'static str, last: &mut LastKeys| match parse(
+            line.as_bytes(),
+            &mut TimestampParser::default(),
+            last,
+        ) {
+            JsonLine::Request(request) => format!("{request:?}"),
+            JsonLine::Asked { id, request } => format!("asked {id:?} {request:?}"),
+            JsonLine::Answered { id, status } => format!("answered {id:?} {status}"),
+            _ => panic!("{line}"),
+        };
+        let mut last = LastKeys::default();
+        // Each behind each.
+        for (before, line) in lines.iter().flat_map(|before| lines.iter().map(move |line| (before, line))) {
+            said(before, &mut last);
+            assert_eq!(said(line, &mut last), said(line, &mut LastKeys::default()), "{line}");
+        }
+    }
+
     #[test]
     fn each_program_s_fields_are_found() {
         let traefik = r#"{"ClientAddr":"203.0.113.7:5123","ClientHost":"203.0.113.7","DownstreamStatus":404,"OriginStatus":404,"RequestHost":"wa.example.com","RequestMethod":"GET","RequestPath":"/instance/connect/x","RouterName":"evo@docker","StartUTC":"2026-11-21T03:59:12.5Z","request_User-Agent":"axios/1.7"}"#;
