@@ -2,7 +2,7 @@
 -- cache for each page of the table, and what others need goes; a scan of all takes a few pages, and takes these again and again.
 SET LOCAL enable_tidscan = off;
 
--- As for pieces: room for hashes, and one process each.
+-- As for chunks: room for hashes, and one process each.
 SET LOCAL work_mem = '64MB';
 
 SET LOCAL max_parallel_workers_per_gather = 0;

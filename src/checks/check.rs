@@ -1,18 +1,24 @@
 //! Checks: one SQL file each, found by walking `sql/checks/`.
 
-use std::rc::Rc;
+use std::cell::Cell;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use futures_util::future::join_all;
+use sqlx::postgres::PgRow;
 
+use super::check_error::CheckResult;
 use super::conditional_sql;
 use super::context::CheckContext;
 use super::duplicates;
 use super::orphans::{self, message_key_hash};
+use super::pool::SnapshotPool;
 use super::precondition::Precondition;
-use super::query_variables;
+use super::query_variables::query_variables;
 use super::row_filter::RowFilter;
-use super::step::{Question, Step, pages};
+use super::task::{Task, pages};
+use super::task_group::TaskGroup;
 use crate::database::ident::SqlFragment;
 use crate::database::sql_file::{FILES, SqlFile, Variables, render, uses_variable};
 use crate::evolution::schema::schema;
@@ -46,7 +52,7 @@ pub struct Check {
     pub rule: Rule,
     /// The file's stem: code, underscore, name. Its fix and fixtures have the same.
     pub stem: String,
-    family: CheckScope,
+    scope: CheckScope,
     suspects: Option<RowFilter>,
     first: Option<Precondition>,
     /// The table whose rows it judges (`judges:`); where there are none, there is nothing to find.
@@ -100,7 +106,7 @@ impl Check {
             path == format!("sql/checks/{stem}.sql"),
             "{path} should be named {stem}.sql after its header"
         );
-        let family = CheckScope::parse(script.header("each")).with_context(|| path.to_owned())?;
+        let scope = CheckScope::parse(script.header("each")).with_context(|| path.to_owned())?;
         let suspects = script
             .header("reads")
             .zip(script.header("suspects"))
@@ -119,7 +125,7 @@ impl Check {
                 bail!("{path}: tables are joined by \"hash\" or as the planner likes, not by {other:?}")
             }
         };
-        Ok(Self { rule, stem, family, suspects, first, judges, joins_by_hash, query })
+        Ok(Self { rule, stem, scope, suspects, first, judges, joins_by_hash, query })
     }
 
     /// Whether it begins by comparing the whole schema with the release's.
@@ -135,85 +141,73 @@ impl Check {
 
     /// What it is run for.
     pub fn scope(&self) -> CheckScope {
-        self.family
+        self.scope
     }
 
-    /// Says which tables it is going to read from end to end, so that other checks join.
-    pub fn register_scans(&self, scope: &CheckContext<'_>) {
-        if self.family == CheckScope::Reference {
-            orphans::register_scans(scope);
+    /// Says which tables it is going to read from end to end, so that other checks subscribe to the same scan.
+    pub fn register_scans(&self, context: &CheckContext<'_>) {
+        if self.scope == CheckScope::Reference {
+            orphans::register_scans(context);
         }
-        let suspects = self.suspects.as_ref().filter(|suspects| suspects.joins(scope));
-        suspects.iter().for_each(|suspects| scope.readings.register(&suspects.table));
+        let suspects = self.suspects.as_ref().filter(|suspects| suspects.uses_scan(context));
+        suspects.iter().for_each(|suspects| context.scans.register(&suspects.table));
         if uses_variable(&self.query, "updates") {
-            message_key_hash::register_scans(scope);
+            message_key_hash::register_scans(context);
         }
     }
 
-    /// The questions that carry it out on this database, which may be any release in the scope's range.
-    ///
-    /// # Errors
-    /// When the file uses a variable that nobody sets.
-    pub fn questions<'a>(&'a self, scope: &'a CheckContext<'a>) -> Result<Vec<Question<'a>>> {
-        let catalog = scope.catalog;
-        let query = conditional_sql::strip_for_release(&self.query, catalog, scope.range);
-        match self.family {
-            CheckScope::Once | CheckScope::Finding => Ok(vec![self.only_question(scope, query)?]),
-            CheckScope::Reference => {
-                let word = move |variables: &Variables| render(&query, variables).context(self.stem.clone());
-                orphans::questions(scope, &(Rc::new(word) as orphans::OrphanQuery<'a>))
+    /// Asks everything that the check wants to know, side by side. `busy` adds up how long connections work for it.
+    pub async fn ask(&self, pool: &SnapshotPool<'_>, busy: &Cell<Duration>) -> Vec<Answer> {
+        let context = pool.context();
+        let query = conditional_sql::strip_for_release(&self.query, context.catalog, context.range);
+        let render = |variables: &Variables| render(&query, variables).context(self.stem.clone());
+        let begin = || TaskGroup::new(pool, &self.rule.code, busy);
+        match self.scope {
+            CheckScope::Once | CheckScope::Finding => {
+                vec![(String::new(), self.find_once(&begin(), &query).await)]
             }
+            CheckScope::Reference => orphans::find_all(context, begin, &render).await,
             CheckScope::UniqueIndex => {
-                let word: duplicates::DuplicateQuery<'a> =
-                    Rc::new(move |variables| render(&query, variables).context(self.stem.clone()));
-                let indexes = scope.unique_indexes.iter();
-                let filled = indexes.filter(|index| !scope.empty.contains(&index.table));
-                filled.map(|index| duplicates::question(index, scope, Rc::clone(&word))).collect()
+                let indexes = context.unique_indexes.iter();
+                let filled = indexes.filter(|index| !context.empty.contains(&index.table));
+                let searches = filled
+                    .map(async |index| (index.subject(), duplicates::find(index, &begin(), render).await));
+                join_all(searches).await
             }
         }
     }
 
-    /// The question of a check that asks one only.
-    ///
-    /// # Errors
-    /// When the file uses a variable that nobody sets.
-    fn only_question<'a>(&'a self, scope: &'a CheckContext<'a>, query: String) -> Result<Question<'a>> {
-        if self.judges.as_ref().is_some_and(|table| scope.empty.contains(table)) {
-            return Ok(Question::nothing());
+    /// The rows of a query that is run once.
+    async fn find_once(&self, group: &TaskGroup<'_, '_>, query: &str) -> CheckResult<Vec<PgRow>> {
+        let context = group.context();
+        if self.judges.as_ref().is_some_and(|table| context.empty.contains(table)) {
+            return Ok(Vec::new());
         }
-        let cost = pages(&query, scope.catalog);
-        let begin = move || {
-            let variables =
-                match query_variables::query_variables(&query, scope.catalog, scope.range, scope.role)? {
-                    Ok(variables) => variables,
-                    Err(obstacle) => return Ok(Question::query("", cost, Err(obstacle))),
-                };
-            let tables: Vec<&str> = schema().tables.iter().map(|table| table.name.as_str()).collect();
-            let variables = variables.text("tables", serde_json::to_string(&tables)?);
-            let with = |name: &'static str| {
-                let (query, variables) = (query.clone(), variables.clone());
-                Rc::new(move |sql| {
-                    render(&query, &variables.clone().sql(name, sql)).context(self.stem.clone())
-                })
-            };
-            let ask = move |sql| match self.joins_by_hash {
-                true => Step::query_under("sql/table_scan/hash_joins.sql", "", cost, sql),
-                false => Step::query("", cost, sql),
-            };
-            match &self.suspects {
-                Some(suspects) => suspects.question(scope, ask, with("suspects")),
-                None if uses_variable(&query, "updates") => {
-                    message_key_hash::question(scope, ask, with("updates"))
-                }
-                None => Ok(Question::step(ask(render(&query, &variables).context(self.stem.clone())?))),
-            }
-        };
-        match &self.first {
-            None => begin(),
-            Some(first) => first.question(scope, begin),
+        if let Some(first) = &self.first
+            && !first.holds(group).await?
+        {
+            return Ok(Vec::new());
+        }
+        let tables: Vec<&str> = schema().tables.iter().map(|table| table.name.as_str()).collect();
+        let mut variables = query_variables(query, context.catalog, context.range, context.role)?
+            .text("tables", serde_json::to_string(&tables)?);
+        if let Some(suspects) = &self.suspects {
+            let Some(rows) = suspects.suspects(group).await? else { return Ok(Vec::new()) };
+            variables = variables.sql("suspects", rows);
+        } else if uses_variable(query, "updates") {
+            variables = variables.sql("updates", message_key_hash::orphaned_updates(group).await?);
+        }
+        let sql = render(query, &variables).context(self.stem.clone())?;
+        let task = Task::new("", pages(query, context.catalog));
+        match self.joins_by_hash {
+            true => group.query_with_settings("sql/table_scan/hash_joins.sql", task, sql).await,
+            false => group.query(task, sql).await,
         }
     }
 }
+
+/// What a check asked about, such as a key, and the rows that findings are made of. It is empty where the check asks one question.
+pub type Answer = (String, CheckResult<Vec<PgRow>>);
 
 static CHECKS: LazyLock<Vec<Check>> = LazyLock::new(|| {
     FILES

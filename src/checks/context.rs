@@ -31,8 +31,8 @@ pub struct CheckContext<'a> {
     pub paranoid: bool,
     /// Tables with fewer pages than that are compared as the planner likes.
     pub large: u64,
-    /// Large tables that are going to be read, each once for all who ask.
-    pub readings: TableScans,
+    /// Scans of large tables, each read once for all who ask.
+    pub scans: TableScans,
     /// Tables that are known to have no row in this snapshot (see [`super::empty_tables`]).
     pub empty: BTreeSet<String>,
     /// Whether the schema differs from the release's at all, where that was asked beforehand (see [`super::precondition`]).
@@ -58,7 +58,7 @@ impl<'a> CheckContext<'a> {
             gives_way: false,
             paranoid: false,
             large: LARGE,
-            readings: TableScans::default(),
+            scans: TableScans::default(),
             empty: BTreeSet::new(),
             differs: None,
         }

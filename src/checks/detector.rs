@@ -23,7 +23,7 @@ pub trait Detector {
     fn find<'a>(
         &'a self,
         connection: &'a mut PgConnection,
-        scope: &'a CheckContext<'_>,
+        context: &'a CheckContext<'_>,
     ) -> DetectorFuture<'a>;
 
     /// Whether its answer may depend on the rows of a table. Where that is not known, it may.
@@ -45,18 +45,18 @@ impl Detector for Check {
     fn find<'a>(
         &'a self,
         connection: &'a mut PgConnection,
-        scope: &'a CheckContext<'_>,
+        context: &'a CheckContext<'_>,
     ) -> DetectorFuture<'a> {
-        Box::pin(run_check(connection, scope, self))
+        Box::pin(run_check(connection, context, self))
     }
 
-    fn reads(&self, table: &str, scope: &CheckContext<'_>) -> bool {
+    fn reads(&self, table: &str, context: &CheckContext<'_>) -> bool {
         match self.scope() {
             CheckScope::Reference => {
-                let mut references = scope.references.iter();
+                let mut references = context.references.iter();
                 references.any(|one| one.child_table == table || one.parent_table == table)
             }
-            CheckScope::UniqueIndex => scope.unique_indexes.iter().any(|index| index.table == table),
+            CheckScope::UniqueIndex => context.unique_indexes.iter().any(|index| index.table == table),
             CheckScope::Once | CheckScope::Finding => self.mentions(table),
         }
     }

@@ -2,125 +2,99 @@
 //!
 //! What a large table holds twice the server would find with a hash table, or a sort, of all its keys: neither fits in its
 //! `work_mem`, and both spill to its disk, a hundred bytes for each row. So it only makes a hash of eight bytes of each key,
-//! in one reading of the table, and those that come more than once are found here. Where there are any, another reading finds
+//! in one scan of the table, and those that come more than once are found here. Where there are any, another scan finds
 //! their rows, and the check's query looks at these alone: that two keys share a hash by chance costs a look, and equal keys
 //! always do.
 
-use std::rc::Rc;
-
 use anyhow::{Context, Result};
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 
+use super::check_error::CheckResult;
 use super::context::CheckContext;
-use super::step::{Next, Question, Step, StepAnswer};
-use super::table_scan::{Ctid, MOST_HASHES, Projection, collect_ctids, hash_expression, rows_by_ctid};
+use super::table_scan::{Ctid, MAX_HASHES, Projection, collect_ctids, hash_expression, rows_by_ctid};
+use super::task::Task;
+use super::task_group::TaskGroup;
 use super::unique_indexes::UniqueIndex;
 use crate::database::ident::SqlFragment;
 use crate::database::sql_file::{Variables, render_file};
 
 /// Of more values that come more than once the rows are not looked for by themselves.
-const FEW: usize = 10_000;
+const MAX_DUPLICATES: usize = 10_000;
 
-/// Renders the check's query with the rows to look at as `:among`, and what stands as `:holds` and `:is_invalid`.
-pub type DuplicateQuery<'a> = Rc<dyn Fn(&Variables) -> Result<String> + 'a>;
-
-/// A unique index that is asked about, and all it takes to do so.
-struct DuplicateSearch<'a> {
-    index: &'a UniqueIndex,
-    scope: &'a CheckContext<'a>,
-    word: DuplicateQuery<'a>,
-    variables: Variables,
-}
-
-/// The question for what a unique index would refuse. It begins with whether one stands: under a valid one there is
-/// nothing, and the table is not read, unless no index is trusted.
+/// Finds what a unique index would refuse: the rows of the check's query, which `render` makes with the rows to look at as
+/// `:among`, and what exists as `:holds` and `:is_invalid`. Under a valid index there is nothing, and the table is not read,
+/// unless no index is trusted.
 ///
 /// # Errors
-/// When a file of this program is broken.
-pub fn question<'a>(
-    index: &'a UniqueIndex,
-    scope: &'a CheckContext<'a>,
-    word: DuplicateQuery<'a>,
-) -> Result<Question<'a>> {
-    let variables = index.variables(scope.catalog);
-    let standing = render_file("sql/duplicates/present.sql", &variables)?;
-    let then = move |answers: Vec<StepAnswer>| {
-        let rows = answers.into_iter().next().context("one step was asked")?.rows()?;
-        let row = rows.first().context("what stands is one row")?;
-        let (holds, is_invalid): (bool, bool) = (row.try_get("holds")?, row.try_get("is_invalid")?);
-        if holds && !scope.paranoid {
-            return Ok(Next::Rows(Vec::new()));
-        }
-        let is_so = |is_so: bool| if is_so { "true" } else { "false" };
-        let variables = variables.text("holds", is_so(holds)).text("is_invalid", is_so(is_invalid));
-        DuplicateSearch { index, scope, word, variables }.begin()
+/// Undecided when the table cannot be read.
+pub async fn find(
+    index: &UniqueIndex,
+    group: &TaskGroup<'_, '_>,
+    render: impl Fn(&Variables) -> Result<String>,
+) -> CheckResult<Vec<PgRow>> {
+    let context = group.context();
+    let variables = index.variables(context.catalog);
+    let present = render_file("sql/duplicates/present.sql", &variables)?;
+    let rows = group.query(Task::new(index.subject(), 0), present).await?;
+    let row = rows.first().context("what exists is one row")?;
+    let (holds, is_invalid): (bool, bool) = (row.try_get("holds")?, row.try_get("is_invalid")?);
+    if holds && !context.paranoid {
+        return Ok(Vec::new());
+    }
+    let table = SqlFragment::qualified(&context.catalog.schema, &index.table);
+    let (among, cost) = match suspects(index, group).await? {
+        Some(rows) if rows.is_empty() => return Ok(Vec::new()),
+        Some(rows) => (SqlFragment::assert_safe(format!("({})", rows_by_ctid(&table, &rows))), 0),
+        None => (table, context.catalog.page_count(&index.table)),
     };
-    let steps = Ok(vec![Step::query(index.subject(), 0, standing)]);
-    Ok(Question { about: index.subject(), steps, then: Box::new(then) })
+    let variables = variables
+        .text("holds", holds.to_string())
+        .text("is_invalid", is_invalid.to_string())
+        .sql("among", among);
+    group.query(Task::new(index.subject(), cost), render(&variables)?).await
 }
 
-impl<'a> DuplicateSearch<'a> {
-    fn begin(self) -> Result<Next<'a>> {
-        let Some(hash) = self.hash() else { return self.among(None) };
-        tracing::debug!("{}: hashes of its keys, as no index holds them", self.index.subject());
-        let (catalog, about) = (self.scope.catalog, format!("hashes of {}", self.index.subject()));
-        let (known, steps) = self.scope.readings.hash_set(catalog, &self.index.table, &about, hash.clone());
-        let then = move |_: Vec<StepAnswer>| match known.duplicates() {
-            twice if twice.is_empty() => Ok(Next::Rows(Vec::new())),
-            // To look for their rows first would be another reading for little.
-            twice if twice.len() > FEW => self.among(None),
-            twice => Ok(self.look_for(&hash, &twice)),
-        };
-        Ok(Next::Steps(steps, Box::new(then)))
+/// The rows whose keys have the same hash as another row's; `None` where the check's query has to look at all rows.
+async fn suspects(index: &UniqueIndex, group: &TaskGroup<'_, '_>) -> CheckResult<Option<Vec<Ctid>>> {
+    let context = group.context();
+    let Some(hash) = key_hash(index, context) else { return Ok(None) };
+    let subject = index.subject();
+    tracing::debug!("{subject}: hashes of its keys, as no index holds them");
+    let (hashes, scan) = context.scans.hash_set(context.catalog, &index.table, hash.clone());
+    scan.read(group, &format!("hashes of {subject}")).await?;
+    let duplicates = hashes.duplicates();
+    drop(hashes);
+    if duplicates.is_empty() {
+        return Ok(Some(Vec::new()));
     }
+    // To look for their rows first would be another scan for little.
+    if duplicates.len() > MAX_DUPLICATES {
+        return Ok(None);
+    }
+    // As the server counts, half of them are negative.
+    let duplicates: Vec<String> = duplicates.iter().map(|hash| hash.cast_signed().to_string()).collect();
+    let duplicates = duplicates.join(",");
+    let condition = format!("{hash} IN (SELECT pg_catalog.unnest('{{{duplicates}}}'::pg_catalog.int8[]))");
+    let projection = Projection::Rows { join: String::new(), condition };
+    let scan = context.scans.subscribe(context.catalog, &index.table, projection, |part| part);
+    Ok(collect_ctids(scan.read(group, &subject).await?)?)
+}
 
-    /// Reads the table once more, for the rows with these hashes.
-    fn look_for(self, hash: &str, twice: &[u64]) -> Next<'a> {
-        // As the server counts, half of them are negative.
-        let hashes: Vec<String> = twice.iter().map(|hash| hash.cast_signed().to_string()).collect();
-        let hashes = hashes.join(",");
-        let condition = format!("{hash} IN (SELECT pg_catalog.unnest('{{{hashes}}}'::pg_catalog.int8[]))");
-        let (readings, catalog) = (&self.scope.readings, self.scope.catalog);
-        let wanted = Projection::Rows { join: String::new(), condition };
-        let steps =
-            readings.subscribe(catalog, &self.index.table, &self.index.subject(), wanted, StepAnswer::of);
-        let then = move |answers: Vec<StepAnswer>| self.among(collect_ctids(answers)?);
-        Next::Steps(steps, Box::new(then))
+/// The hash of a row's key, null where part of it is; `None` where the table is small, or too large, or its columns are
+/// not of the kind that is the same only where the bytes are.
+fn key_hash(index: &UniqueIndex, context: &CheckContext<'_>) -> Option<String> {
+    let (catalog, name) = (context.catalog, &index.table);
+    let table = catalog.tables.get(name)?;
+    let mut is_plain = index.columns.iter().map(|column| {
+        catalog.columns.get(name, column).is_some_and(|column| column.is_text() && column.is_deterministic)
+    });
+    if table.pages < context.large || table.rows > MAX_HASHES || !is_plain.all(|is_plain| is_plain) {
+        return None;
     }
-
-    /// Goes on with the check's query, for the rows at these places, or for all.
-    fn among(self, rows: Option<Vec<Ctid>>) -> Result<Next<'a>> {
-        let table = self.table();
-        let (among, cost) = match rows {
-            None => (table, self.scope.catalog.page_count(&self.index.table)),
-            Some(rows) => (SqlFragment::assert_safe(format!("({})", rows_by_ctid(&table, &rows))), 0),
-        };
-        let sql = (self.word)(&self.variables.sql("among", among))?;
-        Ok(Next::finding(vec![Step::query(self.index.subject(), cost, sql)]))
-    }
-
-    fn table(&self) -> SqlFragment {
-        SqlFragment::qualified(&self.scope.catalog.schema, &self.index.table)
-    }
-
-    /// The hash of a row's key, null where part of it is; `None` where the table is small, or too large, or its columns are
-    /// not of the kind that is the same only where the bytes are.
-    fn hash(&self) -> Option<String> {
-        let (catalog, name) = (self.scope.catalog, &self.index.table);
-        let table = catalog.tables.get(name)?;
-        let mut is_plain = self.index.columns.iter().map(|column| {
-            catalog
-                .columns
-                .get(name, column)
-                .is_some_and(|column| column.is_text() && column.is_deterministic)
-        });
-        if table.pages < self.scope.large || table.rows > MOST_HASHES || !is_plain.all(|is_plain| is_plain) {
-            return None;
-        }
-        let table = self.table();
-        let of = |seed: String, column: &String| {
-            hash_expression(&format!("{table}.{}", SqlFragment::ident(column)), &seed)
-        };
-        Some(self.index.columns.iter().fold("0".to_owned(), of))
-    }
+    let table = SqlFragment::qualified(&catalog.schema, name);
+    let add = |seed: String, column: &String| {
+        hash_expression(&format!("{table}.{}", SqlFragment::ident(column)), &seed)
+    };
+    Some(index.columns.iter().fold("0".to_owned(), add))
 }

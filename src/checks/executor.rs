@@ -1,25 +1,27 @@
-//! Checks side by side: several connections that share one snapshot take steps from one board.
+//! Checks side by side, on several connections that share one snapshot.
 //!
-//! Steps side by side rather than queries with parallel workers: a worker is one of a few that the whole server shares,
+//! Tasks side by side rather than queries with parallel workers: a worker is one of a few that the whole server shares,
 //! small queries never get any, and the end of a large one waits for its slowest part alone. So each connection has one
 //! process, and there are as many of them by default as the server gives one query of its own accord
-//! (`max_parallel_workers_per_gather` and the query itself), at most [`MOST`]. The examination then takes no more of the
+//! (`max_parallel_workers_per_gather` and the query itself), at most [`MAX_CONNECTIONS`]. The run then takes no more of the
 //! server than any report would. A connection that is alone keeps the server's own parallel workers.
 
-use std::cell::{Cell, RefCell};
-use std::pin::pin;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use futures_util::future::{join_all, try_join};
+use futures_util::future::{MaybeDone, join, join_all, maybe_done};
 use sqlx::postgres::PgConnection;
 
 use super::check::{Check, all_checks};
 use super::context::CheckContext;
-use super::query_error::{explain_query_error, recovery_conflict};
-use super::savepoint::run_step_in_savepoint;
-use super::step_queue::StepQueue;
+use super::pool::{ConnectionOwner, PooledConnection, SnapshotPool, TaskLimits};
+use super::run_checks::{Examination, run_in_pool};
 use crate::database::query::execute_file;
+use crate::database::session::Session;
 use crate::database::shared_snapshot::{self, ServerCapacity, SharedSnapshot};
 use crate::database::sql_file::Variables;
 use crate::database::url::ConnectTarget;
@@ -28,21 +30,21 @@ use crate::rules::finding::{CheckReport, Finding};
 use crate::rules::order::sort_by_consequence;
 
 /// How many connections are opened at most, unless more are asked for: the cores are the server's.
-pub const MOST: u64 = 4;
+pub const MAX_CONNECTIONS: u64 = 4;
 
 /// What one connection reads in a moment is not worth opening more: 32 MB.
-const WORTH_IT: u64 = 4096;
+const WORTH_MORE_CONNECTIONS: u64 = 4096;
 
 /// How often progress is told.
-const OFTEN: Duration = Duration::from_millis(200);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How soon to cancel again.
-const AGAIN: Duration = Duration::from_millis(100);
+const CANCEL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long statements that were cancelled may take to end.
-const GRACE: Duration = Duration::from_secs(5);
+const CANCEL_GRACE: Duration = Duration::from_secs(5);
 
-/// How an examination is to be carried out.
+/// How checks are to be run.
 pub struct ExecutionOptions<'a> {
     /// How to connect again.
     pub target: &'a ConnectTarget,
@@ -52,7 +54,7 @@ pub struct ExecutionOptions<'a> {
     pub deadline: Option<Instant>,
 }
 
-/// What came of an examination.
+/// What came of the checks.
 pub struct CheckResults {
     /// How each check came out.
     pub checks: Vec<CheckReport>,
@@ -62,56 +64,52 @@ pub struct CheckResults {
     pub is_connected: bool,
 }
 
-/// What all connections work from.
-struct Workers<'a> {
-    board: StepQueue<'a>,
-    scope: &'a CheckContext<'a>,
-    plan: &'a ExecutionOptions<'a>,
-    room: ServerCapacity,
-    /// The processes that serve our connections.
-    pids: RefCell<Vec<i32>>,
-    /// Whether a standby has ended the first connection.
-    is_ended: Cell<bool>,
-}
-
-/// Carries out every check that applies and that `selected` lets through, until `stop` says why not to go on.
+/// Runs every check that applies and that `selected` lets through, until `stop` says why not to go on.
 ///
 /// # Errors
-/// When the first connection is lost. A step that fails makes its check undecided instead.
+/// When the first connection is lost. A query that fails makes its check undecided instead.
 pub async fn run_in_parallel(
     connection: &mut PgConnection,
-    scope: &CheckContext<'_>,
-    plan: &ExecutionOptions<'_>,
+    context: &CheckContext<'_>,
+    options: &ExecutionOptions<'_>,
     selected: impl Fn(&Check) -> bool,
     stop: impl Future<Output = String>,
 ) -> Result<CheckResults> {
-    let chosen = all_checks().iter().filter(|check| scope.applies(&check.rule) && selected(check));
-    let board = StepQueue::new(scope, chosen)?;
-    let room = ServerCapacity::read(connection).await?;
-    let jobs = jobs(plan, room, board.pages());
+    let capacity = ServerCapacity::read(connection).await?;
+    let limits = TaskLimits { deadline: options.deadline, statement_timeout: capacity.statement_timeout };
+    let pool = SnapshotPool::new(context, limits);
+    let chosen = all_checks().iter().filter(|check| context.applies(&check.rule) && selected(check));
+    let mut running = pin!(maybe_done(run_in_pool(&pool, chosen.collect())));
+    // Now every check has said what it needs first, and no connection has begun with less than that.
+    poll_fn(|waker| Poll::Ready(running.as_mut().poll(waker).is_ready())).await;
+
+    let jobs = connection_count(options, capacity, pool.pages());
     let snapshot = match jobs {
         1 => None,
-        _ => Some(SharedSnapshot::export(connection, plan.target).await?),
+        _ => Some(SharedSnapshot::export(connection, options.target).await?),
     };
-    settle(connection, snapshot.is_none(), scope).await?;
-    let crew =
-        Workers { board, scope, plan, room, pids: RefCell::new(vec![room.pid]), is_ended: Cell::new(false) };
-    let is_connected = crew.work_until(connection, snapshot.as_ref(), jobs - 1, stop).await?;
-    let is_connected = is_connected && !crew.is_ended.get();
-    let (checks, mut findings) = crew.board.conclude()?;
+    apply_settings(connection, snapshot.is_none(), context).await?;
+    pool.add(PooledConnection { pid: capacity.pid, owner: ConnectionOwner::First(connection) });
+    let others = open_others(&pool, snapshot.as_ref(), jobs - 1);
+    let done = run_until(&pool, running.as_mut(), others, options.target, stop).await?;
+
+    let (is_connected, joined) = pool.close();
+    close_all(joined).await;
+    let (checks, mut findings) = done;
     sort_by_consequence(&mut findings);
     Ok(CheckResults { checks, findings, is_connected })
 }
 
 /// How many connections to use.
-fn jobs(plan: &ExecutionOptions<'_>, room: ServerCapacity, pages: u64) -> u64 {
-    let jobs = plan.jobs.unwrap_or_else(|| {
+fn connection_count(options: &ExecutionOptions<'_>, capacity: ServerCapacity, pages: u64) -> u64 {
+    let jobs = options.jobs.unwrap_or_else(|| {
         // Half of what is free stays free, and a connection string that allows Evolution a few allows us no more.
-        let spare = (1 + room.connections / 2).min(plan.target.connection_limit.unwrap_or(u64::MAX));
-        if pages < WORTH_IT { 1 } else { room.processes.min(MOST).min(spare) }
+        let limit = options.target.connection_limit.unwrap_or(u64::MAX);
+        let spare = (1 + capacity.connections / 2).min(limit);
+        if pages < WORTH_MORE_CONNECTIONS { 1 } else { capacity.processes.min(MAX_CONNECTIONS).min(spare) }
     });
-    let jobs = if room.can_export { jobs.max(1) } else { 1 };
-    tracing::debug!(jobs, free = room.connections, pages, "connections");
+    let jobs = if capacity.can_export { jobs.max(1) } else { 1 };
+    tracing::debug!(jobs, free = capacity.connections, pages, "connections");
     jobs
 }
 
@@ -119,152 +117,110 @@ fn jobs(plan: &ExecutionOptions<'_>, room: ServerCapacity, pages: u64) -> u64 {
 ///
 /// # Errors
 /// When it is lost.
-async fn settle(connection: &mut PgConnection, is_alone: bool, scope: &CheckContext<'_>) -> Result<()> {
+async fn apply_settings(
+    connection: &mut PgConnection,
+    is_alone: bool,
+    context: &CheckContext<'_>,
+) -> Result<()> {
     if !is_alone {
         execute_file(connection, "sql/shared_snapshot/one_process.sql", &Variables::default()).await?;
     }
-    if scope.paranoid {
+    if context.paranoid {
         execute_file(connection, "sql/catalog/heap_only.sql", &Variables::default()).await?;
     }
     Ok(())
 }
 
-impl Workers<'_> {
-    /// Works on all connections until nothing is left, or until `stop`. Returns whether the first connection is still
-    /// good for something.
-    ///
-    /// # Errors
-    /// When the first connection is lost.
-    async fn work_until(
-        &self,
-        connection: &mut PgConnection,
-        snapshot: Option<&SharedSnapshot<'_>>,
-        helpers: u64,
-        stop: impl Future<Output = String>,
-    ) -> Result<bool> {
-        let others = async {
-            if let Some(snapshot) = snapshot {
-                join_all((0..helpers).map(|_| self.help(snapshot))).await;
-            }
-            Ok(())
-        };
-        let mut working = pin!(try_join(self.lead(connection), others));
-        let mut stop = pin!(stop);
-        let (progress, begun) = (ProgressTask::start("checking"), Instant::now());
-        progress.start_phase("", Some(0), Unit::Steps);
-        let mut often = tokio::time::interval(OFTEN);
-        loop {
-            tokio::select! {
-                done = &mut working => return done.map(|_| true),
-                reason = &mut stop => {
-                    self.board.stop(reason);
-                    break;
-                }
-                _ = often.tick() => {
-                    let standing = self.board.progress();
-                    progress.set_len(standing.steps as u64);
-                    progress.set_position(standing.done as u64);
-                    progress.set_message(standing.describe(begun.elapsed()));
-                }
-            }
-        }
-        let ended = tokio::select! {
-            ended = tokio::time::timeout(GRACE, &mut working) => ended,
-            never = self.cancel() => never,
-        };
-        match ended {
-            Ok(done) => done.map(|_| true),
-            Err(_) => Ok(false),
-        }
+/// Opens more connections. Where there is none to be had, the others go on alone.
+async fn open_others(pool: &SnapshotPool<'_>, snapshot: Option<&SharedSnapshot<'_>>, count: u64) {
+    let Some(snapshot) = snapshot else { return };
+    let opened = (0..count).map(async |_| {
+        let (mut session, pid) = snapshot.join().await?;
+        apply_settings(session.connection(), false, pool.context()).await?;
+        pool.add(PooledConnection { pid, owner: ConnectionOwner::Joined(session) });
+        anyhow::Ok(())
+    });
+    for failed in join_all(opened).await.into_iter().filter_map(Result::err) {
+        tracing::debug!("goes on with fewer connections, another one is refused: {failed:#}");
     }
+}
 
-    /// Takes steps until nothing is left, or until a standby has ended a connection.
-    ///
-    /// # Errors
-    /// When the connection is lost otherwise.
-    async fn lead(&self, connection: &mut PgConnection) -> Result<()> {
-        match self.work(connection).await {
-            Err(error) if !self.is_ended.get() => Err(error),
-            _ => Ok(()),
+/// Runs what is `running`, until it is done, or until `stop`. Then what still runs on the server is cancelled; where that does not
+/// end in time either, it is left alone.
+///
+/// # Errors
+/// When the first connection is lost.
+async fn run_until<'r>(
+    pool: &SnapshotPool<'_>,
+    mut running: Pin<&mut MaybeDone<impl Future<Output = Result<Examination>> + 'r>>,
+    others: impl Future<Output = ()>,
+    target: &ConnectTarget,
+    stop: impl Future<Output = String>,
+) -> Result<Examination> {
+    let mut serving = pin!(join(pool.hand_out(), others));
+    let mut reporting = pin!(report_progress(pool));
+    let mut stop = pin!(stop);
+    tokio::select! {
+        biased;
+        () = running.as_mut() => {}
+        (never, ()) = &mut serving => match never {},
+        () = pool.stopped() => {}
+        reason = &mut stop => pool.stop(reason),
+        never = &mut reporting => match never {},
+    }
+    if pool.stop_reason().is_some() {
+        tokio::select! {
+            biased;
+            () = running.as_mut() => {}
+            (never, ()) = &mut serving => match never {},
+            never = cancel_running(pool, target) => match never {},
+            () = tokio::time::sleep(CANCEL_GRACE) => pool.abandon(),
         }
+        running.as_mut().await;
     }
+    match (pool.take_failure(), running.take_output()) {
+        (Some(error), _) => Err(error),
+        (None, done) => done.unwrap_or_else(|| Ok(Examination::default())),
+    }
+}
 
-    /// Takes steps until nothing is left. Where a standby ends the connection, it ends every other one of the same snapshot too,
-    /// if not at once: what is not decided by now stays so.
-    ///
-    /// # Errors
-    /// When the connection is lost.
-    async fn work(&self, connection: &mut PgConnection) -> Result<()> {
-        while let Some((taken, step)) = self.board.next().await {
-            let started = Instant::now();
-            let left = self.time_left(started);
-            let error = match run_step_in_savepoint(connection, left, step).await {
-                Ok(answer) => {
-                    let answer = answer.map_err(|error| explain_query_error(&error, self.scope));
-                    self.board.complete(taken, answer, started.elapsed())?;
-                    continue;
-                }
-                Err(error) => error,
-            };
-            let conflict = recovery_conflict(&error, self.scope.is_standby);
-            let reason = conflict.clone().unwrap_or_else(|| format!("{error:#}"));
-            self.board.complete(taken, Err(reason), started.elapsed())?;
-            if let Some(reason) = conflict {
-                self.is_ended.set(true);
-                self.board.stop(reason);
+/// Tells how far it is, for as long as it is awaited.
+async fn report_progress(pool: &SnapshotPool<'_>) -> Infallible {
+    let (progress, started) = (ProgressTask::start("checking"), Instant::now());
+    progress.start_phase("", Some(0), Unit::Steps);
+    let mut interval = tokio::time::interval(PROGRESS_INTERVAL);
+    loop {
+        interval.tick().await;
+        let estimate = pool.progress();
+        progress.set_len(estimate.tasks as u64);
+        progress.set_position(estimate.done as u64);
+        progress.set_message(estimate.describe(started.elapsed()));
+    }
+}
+
+/// Cancels what the pool's connections are doing, again and again, as one may just be about to begin something.
+async fn cancel_running(pool: &SnapshotPool<'_>, target: &ConnectTarget) -> Infallible {
+    match shared_snapshot::cancel_backends(target, &pool.pids()).await {
+        Ok(mut session) => loop {
+            tokio::time::sleep(CANCEL_INTERVAL).await;
+            if shared_snapshot::cancel_backends_on(&mut session, &pool.pids()).await.is_err() {
+                break;
             }
-            return Err(error);
-        }
-        Ok(())
+        },
+        Err(error) => tracing::debug!("what is running cannot be cancelled: {error:#}"),
     }
+    std::future::pending().await
+}
 
-    /// How long the server lets a statement run that begins now: a little longer than we wait ourselves, should we not
-    /// get round to ending it.
-    fn time_left(&self, now: Instant) -> Option<Duration> {
-        let left = self.plan.deadline?.saturating_duration_since(now) + Duration::from_secs(1);
-        Some(self.room.statement_timeout.map_or(left, |limit| limit.min(left)))
-    }
-
-    /// Opens another connection and takes steps on it. Where there is none to be had, the others go on alone.
-    async fn help(&self, snapshot: &SharedSnapshot<'_>) {
-        let joined = tokio::select! {
-            joined = snapshot.join() => joined,
-            () = self.board.is_over() => return,
-        };
-        let (mut session, pid) = match joined {
-            Ok(joined) => joined,
-            Err(error) => {
-                tracing::debug!("goes on with fewer connections, another one is refused: {error:#}");
-                return;
-            }
-        };
-        self.pids.borrow_mut().push(pid);
-        let helped = async {
-            settle(session.connection(), false, self.scope).await?;
-            self.work(session.connection()).await?;
-            // From here on the process may serve somebody else.
-            self.pids.borrow_mut().retain(|other| *other != pid);
+/// Ends the snapshot of connections that have joined it, and closes them.
+async fn close_all(joined: Vec<Session>) {
+    for mut session in joined {
+        let closed = async {
             session.end_snapshot().await?;
             session.close().await
         };
-        if let Err(error) = helped.await {
-            self.pids.borrow_mut().retain(|other| *other != pid);
-            tracing::debug!("goes on with fewer connections, one was lost: {error:#}");
+        if let Err(error) = closed.await {
+            tracing::debug!("a connection was lost at its end: {error:#}");
         }
-    }
-
-    /// Ends what our connections are doing, again and again, as one may just be about to begin something. Never ends.
-    async fn cancel<T>(&self) -> T {
-        let now = || self.pids.borrow().clone();
-        match shared_snapshot::cancel_backends(self.plan.target, &now()).await {
-            Ok(mut session) => loop {
-                tokio::time::sleep(AGAIN).await;
-                if shared_snapshot::cancel_backends_on(&mut session, &now()).await.is_err() {
-                    break;
-                }
-            },
-            Err(error) => tracing::debug!("what is running cannot be cancelled: {error:#}"),
-        }
-        std::future::pending().await
     }
 }

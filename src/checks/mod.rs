@@ -1,7 +1,8 @@
 //! Finding what is wrong: rules, the checks that carry them out, and what they found.
 
 pub mod check;
-mod check_run;
+pub mod check_error;
+mod check_report;
 pub mod conditional_sql;
 pub mod context;
 pub mod detector;
@@ -10,6 +11,7 @@ pub mod empty_tables;
 pub mod executor;
 pub mod finding_row;
 pub mod orphans;
+pub mod pool;
 pub mod precondition;
 mod progress_estimate;
 pub mod query_error;
@@ -18,9 +20,9 @@ pub mod references;
 pub mod row_filter;
 pub mod run_checks;
 pub mod savepoint;
-pub mod step;
-mod step_queue;
 pub mod table_scan;
+pub mod task;
+pub mod task_group;
 pub mod unique_indexes;
 
 pub use crate::redact;

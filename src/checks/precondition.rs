@@ -6,12 +6,14 @@ use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 use tokio::task::spawn_blocking;
 
+use super::check_error::{CheckResult, if_decided};
 use super::context::CheckContext;
-use super::query_variables;
-use super::savepoint::run_step_in_savepoint;
-use super::step::{Next, Question, Step, StepAnswer};
+use super::query_variables::{history_fragment, release_bounds};
+use super::savepoint::simple_query_in_savepoint;
+use super::task::Task;
+use super::task_group::TaskGroup;
 use crate::database::expected_objects::{CatalogObject, ExpectedObjects};
-use crate::database::sql_file::{SqlFile, Variables, embedded_file, render};
+use crate::database::sql_file::{Variables, render, render_file};
 use crate::evolution::release::Release;
 
 /// What is asked first.
@@ -32,31 +34,29 @@ impl Precondition {
         }
     }
 
-    /// The question that begins with this, and goes on with another where there may be something to find.
+    /// Whether there may be something to find.
     ///
     /// # Errors
-    /// When a file of this program is broken.
-    pub fn question<'a>(
-        &self,
-        scope: &'a CheckContext<'a>,
-        begin: impl FnOnce() -> Result<Question<'a>> + 'a,
-    ) -> Result<Question<'a>> {
-        let variables = Variables::for_schema(&scope.catalog.schema);
+    /// Undecided when nobody can tell, such as without a release to compare with.
+    pub async fn holds(&self, group: &TaskGroup<'_, '_>) -> CheckResult<bool> {
+        let context = group.context();
+        let task = Task::new("", 0);
         match self {
             Self::Condition(condition) => {
-                let variables = variables.sql("history", query_variables::history_fragment(scope.catalog));
-                let sql = render(&format!("SELECT {condition} AS is_so"), &variables)?;
-                Ok(asked(sql, |rows| Ok(rows.first().context("one row")?.try_get("is_so")?), begin))
+                let variables = Variables::for_schema(&context.catalog.schema)
+                    .sql("history", history_fragment(context.catalog));
+                let sql = render(&format!("SELECT {condition} AS holds"), &variables)?;
+                let rows = group.query(task, sql).await?;
+                Ok(rows.first().context("a condition is one row")?.try_get("holds")?)
             }
-            Self::Objects if scope.differs == Some(false) => Ok(Question::nothing()),
-            Self::Objects if scope.differs == Some(true) => begin(),
-            Self::Objects => {
-                let (release, sql) = match objects_of(scope)? {
-                    Ok(asked) => asked,
-                    Err(obstacle) => return Ok(Question::query("", 0, Err(obstacle))),
-                };
-                Ok(asked(sql, move |rows| differ(&ExpectedObjects::new(release), &rows), begin))
-            }
+            Self::Objects => match context.differs {
+                Some(differs) => Ok(differs),
+                None => {
+                    let (release, sql) = objects_query(context)?;
+                    let rows = group.query(task, sql).await?;
+                    Ok(differs(&ExpectedObjects::new(release), &rows)?)
+                }
+            },
         }
     }
 }
@@ -66,55 +66,32 @@ impl Precondition {
 ///
 /// # Errors
 /// When the connection is lost.
-pub async fn schema_differs(connection: &mut PgConnection, scope: &CheckContext<'_>) -> Result<Option<bool>> {
-    let Ok((release, sql)) = objects_of(scope)? else { return Ok(None) };
+pub async fn schema_differs(
+    connection: &mut PgConnection,
+    context: &CheckContext<'_>,
+) -> Result<Option<bool>> {
+    let Some((release, sql)) = if_decided(objects_query(context))? else { return Ok(None) };
     // Both take as long: the release's objects are made while the server looks for its own.
     let expected = spawn_blocking(move || ExpectedObjects::new(release));
-    match run_step_in_savepoint(connection, None, Step::query("", 0, sql)).await? {
-        Ok(answer) => differ(&expected.await?, &answer.rows()?).map(Some),
+    match simple_query_in_savepoint(connection, None, sql).await? {
+        Ok(rows) => differs(&expected.await?, &rows).map(Some),
         Err(_) => Ok(None),
     }
 }
 
-/// The query for all objects of the schema, and the release to compare them with; or why there is none.
-fn objects_of(scope: &CheckContext<'_>) -> Result<Result<(Release, String), String>> {
-    let release = match query_variables::release_bounds(scope.range) {
-        Ok((_, release)) => release,
-        Err(obstacle) => return Ok(Err(obstacle)),
-    };
-    let variables = Variables::for_schema(&scope.catalog.schema);
-    Ok(Ok((
-        release,
-        render(SqlFile::parse(embedded_file("sql/catalog/objects.sql")).only_statement()?, &variables)?,
-    )))
+/// The query for all objects of the schema, and the release to compare them with.
+fn objects_query(context: &CheckContext<'_>) -> CheckResult<(Release, String)> {
+    let (_, release) = release_bounds(context.range)?;
+    let variables = Variables::for_schema(&context.catalog.schema);
+    Ok((release, render_file("sql/catalog/objects.sql", &variables)?))
 }
 
-fn differ(expected: &ExpectedObjects, rows: &[PgRow]) -> Result<bool> {
-    let found: Vec<CatalogObject> = rows.iter().map(read).collect::<Result<_>>()?;
+fn differs(expected: &ExpectedObjects, rows: &[PgRow]) -> Result<bool> {
+    let found: Vec<CatalogObject> = rows.iter().map(catalog_object).collect::<Result<_>>()?;
     Ok(!expected.match_exactly(&found))
 }
 
-/// Asks a query whether there may be something to find, and begins the question only then.
-fn asked<'a>(
-    sql: String,
-    may_find: impl FnOnce(Vec<PgRow>) -> Result<bool> + 'a,
-    begin: impl FnOnce() -> Result<Question<'a>> + 'a,
-) -> Question<'a> {
-    let then = move |answers: Vec<StepAnswer>| {
-        let first = answers.into_iter().next().context("one step was asked")?;
-        if !may_find(first.rows()?)? {
-            return Ok(Next::Rows(Vec::new()));
-        }
-        let Question { steps, then, .. } = begin()?;
-        Ok(match steps {
-            Ok(steps) => Next::Steps(steps, then),
-            Err(obstacle) => Next::Undecided(obstacle),
-        })
-    };
-    Question { about: String::new(), steps: Ok(vec![Step::query("", 0, sql)]), then: Box::new(then) }
-}
-
-fn read(row: &PgRow) -> Result<CatalogObject> {
+fn catalog_object(row: &PgRow) -> Result<CatalogObject> {
     Ok(CatalogObject {
         kind: row.try_get("kind")?,
         table: row.try_get("table")?,

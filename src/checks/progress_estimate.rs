@@ -11,19 +11,31 @@ const ENOUGH: f64 = 0.05;
 /// How far an examination is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ProgressEstimate {
-    /// Steps that are done.
+    /// Tasks that are done.
     pub done: usize,
-    /// Steps that are known of; some follow from others.
-    pub steps: usize,
-    /// About how many pages the steps that are done have read.
+    /// Tasks that are known of; some follow from others.
+    pub tasks: usize,
+    /// About how many pages the tasks that are done have read.
     pub pages_done: u64,
-    /// About how many pages all steps read.
+    /// About how many pages all tasks read.
     pub pages: u64,
     /// What is being done right now, on each connection: the check's code and what it reads.
     pub now: Vec<String>,
 }
 
 impl ProgressEstimate {
+    /// Counts a task that was asked for.
+    pub fn add(&mut self, pages: u64) {
+        self.tasks += 1;
+        self.pages += pages;
+    }
+
+    /// Counts a task that is done, or not needed any more.
+    pub fn finish(&mut self, pages: u64) {
+        self.done += 1;
+        self.pages_done += pages;
+    }
+
     /// In a few words: how much is done, how long the rest takes, and what is being done now.
     pub fn describe(&self, elapsed: Duration) -> String {
         let share = self.share();
@@ -41,10 +53,10 @@ impl ProgressEstimate {
         text
     }
 
-    /// How much is done, from 0 to 1: of the pages, and of the steps, which take a moment each however little they read.
+    /// How much is done, from 0 to 1: of the pages, and of the tasks, which take a moment each however little they read.
     fn share(&self) -> f64 {
-        let weight = |pages: u64, steps: usize| pages as f64 + steps as f64;
-        let all = weight(self.pages, self.steps);
+        let weight = |pages: u64, tasks: usize| pages as f64 + tasks as f64;
+        let all = weight(self.pages, self.tasks);
         if all == 0.0 { 0.0 } else { weight(self.pages_done, self.done) / all }
     }
 }
@@ -56,12 +68,12 @@ mod tests {
     #[test]
     fn the_rest_is_told_by_what_is_done() {
         let now = ["EVO101 Chat", "EVO103 Chat", "EVO104"].map(str::to_owned).to_vec();
-        let mut standing = ProgressEstimate { done: 5, steps: 10, pages_done: 245, pages: 990, now };
-        let told = standing.describe(Duration::from_secs(10));
-        assert_eq!(told, "25 %, about 30 s left: EVO101 Chat, EVO103 Chat and 1 more");
-        assert!(standing.describe(Duration::from_secs(100)).contains(", about 5 min left"));
-        standing.pages_done = 1;
-        assert!(standing.describe(Duration::from_secs(10)).starts_with("1 %: "));
+        let mut estimate = ProgressEstimate { done: 5, tasks: 10, pages_done: 245, pages: 990, now };
+        let described = estimate.describe(Duration::from_secs(10));
+        assert_eq!(described, "25 %, about 30 s left: EVO101 Chat, EVO103 Chat and 1 more");
+        assert!(estimate.describe(Duration::from_secs(100)).contains(", about 5 min left"));
+        estimate.pages_done = 1;
+        assert!(estimate.describe(Duration::from_secs(10)).starts_with("1 %: "));
         assert!(ProgressEstimate::default().describe(Duration::from_secs(10)).starts_with("0 %: "));
     }
 }

@@ -12,17 +12,17 @@ use crate::error::sqlstate::without_row_values;
 use crate::rules::environment::damaged_files::DAMAGED;
 
 /// Says what the server refused, and what would help.
-pub fn explain_query_error(error: &sqlx::Error, scope: &CheckContext<'_>) -> String {
+pub fn explain_query_error(error: &sqlx::Error, context: &CheckContext<'_>) -> String {
     let Some(database) = error.as_database_error() else { return error.to_string() };
     let state = database.code().unwrap_or_default();
-    let (role, message) = (scope.role, without_row_values(&state, database.message()));
+    let (role, message) = (context.role, without_row_values(&state, database.message()));
     match state.as_ref() {
         "42501" if is_row_security(database) => format!(
             "row-level security would hide rows from role {role:?} ({message}); ask as the table's owner, or as a role with \
              BYPASSRLS"
         ),
         "42501" if role == OWNER => format!("the dump lacks its rows ({message})"),
-        "42501" => format!("role {role:?} may not read it ({message}); {}", grants(scope, message)),
+        "42501" => format!("role {role:?} may not read it ({message}); {}", grants(context, message)),
         "57014" if message.contains("user request") => {
             format!("somebody has cancelled it (pg_cancel_backend: {message})")
         }
@@ -78,20 +78,20 @@ fn is_row_security(error: &dyn DatabaseError) -> bool {
 }
 
 /// What to type so that the role may read: the tables that the server named, else all that are closed to it.
-fn grants(scope: &CheckContext<'_>, message: &str) -> String {
-    let role = SqlFragment::ident(scope.role);
-    let schema = SqlFragment::ident(&scope.catalog.schema);
-    if !scope.catalog.is_reachable {
+fn grants(context: &CheckContext<'_>, message: &str) -> String {
+    let role = SqlFragment::ident(context.role);
+    let schema = SqlFragment::ident(&context.catalog.schema);
+    if !context.catalog.is_reachable {
         return format!(
             "GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}"
         );
     }
-    let closed = || scope.catalog.tables.values().filter(|table| !table.is_readable);
+    let closed = || context.catalog.tables.values().filter(|table| !table.is_readable);
     let named: Vec<String> = closed()
         .filter(|table| {
             message.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == table.name)
         })
-        .map(|table| SqlFragment::qualified(&scope.catalog.schema, &table.name).to_string())
+        .map(|table| SqlFragment::qualified(&context.catalog.schema, &table.name).to_string())
         .collect();
     match named.as_slice() {
         [] => format!("GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}"),

@@ -21,15 +21,13 @@
 
 use std::sync::LazyLock;
 
-use anyhow::Result;
 use serde_json::{Value, json};
 
+use super::check_error::{CheckError, CheckResult};
 use crate::database::catalog::{Catalog, LedgerState};
 use crate::database::expected_objects;
 use crate::database::ident::SqlFragment;
-use crate::database::sql_file::{
-    FILES, SqlFile, Variables, embedded_file, render, render_file, variables_of,
-};
+use crate::database::sql_file::{FILES, SqlFile, Variables, render_file, variables_of};
 use crate::database::{release_facts, trusted_roles};
 use crate::evolution::release::{Release, ReleaseRange};
 
@@ -69,16 +67,16 @@ fn distrusted(why: &str) -> String {
     )
 }
 
-/// The variables that `query` uses, or why they cannot be made.
+/// The variables that `query` uses.
 ///
 /// # Errors
-/// When a file of this program is broken.
+/// Undecided where they cannot be made, such as without a release; the reason is for a person.
 pub fn query_variables(
     query: &str,
     catalog: &Catalog,
     range: Option<ReleaseRange>,
     role: &str,
-) -> Result<Result<Variables, String>> {
+) -> CheckResult<Variables> {
     static MIGRATIONS: LazyLock<String> = LazyLock::new(|| release_facts::migrations().to_string());
     static EFFECTS: LazyLock<String> = LazyLock::new(|| release_facts::effects().to_string());
     static BROUGHT: LazyLock<String> = LazyLock::new(|| release_facts::brought().to_string());
@@ -88,10 +86,7 @@ pub fn query_variables(
     let used = variables_of(query);
     let mut variables = Variables::for_schema(schema);
     if ["expected", "release_from", "release_to"].iter().any(|name| used.contains(name)) {
-        let (from, to) = match release_bounds(range) {
-            Ok(bounds) => bounds,
-            Err(obstacle) => return Ok(Err(obstacle)),
-        };
+        let (from, to) = release_bounds(range)?;
         variables = variables.text("release_from", from.version()).text("release_to", to.version());
         if used.contains("expected") {
             variables = variables.text("expected", expected_objects::expected(schema, to).text.as_str());
@@ -113,24 +108,20 @@ pub fn query_variables(
         variables = variables.text("unique_keys", UNIQUE_KEYS.as_str());
     }
     for (name, path) in SPLICED.into_iter().filter(|(name, _)| used.contains(name)) {
-        let text = render(SqlFile::parse(embedded_file(path)).only_statement()?, &variables)?;
+        let text = render_file(path, &variables)?;
         variables = variables.sql(name, SqlFragment::assert_safe(text));
     }
     if used.contains("history") {
         if let Some(reason) = catalog.closed.get("_prisma_migrations") {
-            return Ok(Err(reason.clone()));
+            return Err(CheckError::Undecided(reason.clone()));
         }
         variables = variables.sql("history", history_fragment(catalog));
     }
     if used.contains("superseded") {
         if matches!(catalog.ledger, LedgerState::Hidden) {
-            return Ok(Err(hidden(role)));
+            return Err(CheckError::Undecided(hidden(role)));
         }
-        let found = match superseded_query(catalog)? {
-            Ok(query) => query,
-            Err(obstacle) => return Ok(Err(obstacle)),
-        };
-        variables = variables.sql("superseded", SqlFragment::assert_safe(found));
+        variables = variables.sql("superseded", SqlFragment::assert_safe(superseded_query(catalog)?));
     }
     if used.contains("code") {
         let trust = trusted_roles::trust_variables(schema)?;
@@ -143,16 +134,13 @@ pub fn query_variables(
     if used.contains("unfinished") {
         let found = match &catalog.ledger {
             LedgerState::Absent => NO_RUNS.to_owned(),
-            LedgerState::Hidden => return Ok(Err(hidden(role))),
-            LedgerState::Distrusted(why) => return Ok(Err(distrusted(why))),
-            LedgerState::Readable => render(
-                SqlFile::parse(embedded_file("sql/ledger/unfinished.sql")).only_statement()?,
-                &variables,
-            )?,
+            LedgerState::Hidden => return Err(CheckError::Undecided(hidden(role))),
+            LedgerState::Distrusted(why) => return Err(CheckError::Undecided(distrusted(why))),
+            LedgerState::Readable => render_file("sql/ledger/unfinished.sql", &variables)?,
         };
         variables = variables.sql("unfinished", SqlFragment::assert_safe(found));
     }
-    Ok(Ok(variables))
+    Ok(variables)
 }
 
 /// `:history`.
@@ -164,24 +152,23 @@ pub fn history_fragment(catalog: &Catalog) -> SqlFragment {
     }
 }
 
-/// A query for the applied fixes that upstream has overtaken, or why they cannot be known.
+/// A query for the applied fixes that upstream has overtaken.
 ///
 /// # Errors
-/// When a file of this program is broken.
-pub fn superseded_query(catalog: &Catalog) -> Result<Result<String, String>> {
+/// Undecided where they cannot be known.
+pub fn superseded_query(catalog: &Catalog) -> CheckResult<String> {
     match &catalog.ledger {
-        LedgerState::Absent => Ok(Ok(NO_LEDGER.to_owned())),
-        LedgerState::Hidden => Ok(Err(HIDDEN.to_owned())),
-        LedgerState::Distrusted(why) => Ok(Err(distrusted(why))),
+        LedgerState::Absent => Ok(NO_LEDGER.to_owned()),
+        LedgerState::Hidden => Err(CheckError::Undecided(HIDDEN.to_owned())),
+        LedgerState::Distrusted(why) => Err(CheckError::Undecided(distrusted(why))),
         LedgerState::Readable => {
             if let Some(reason) = catalog.closed.get("_prisma_migrations") {
-                return Ok(Err(reason.clone()));
+                return Err(CheckError::Undecided(reason.clone()));
             }
             let variables = Variables::for_schema(&catalog.schema)
                 .sql("history", history_fragment(catalog))
                 .text("upstream", UPSTREAM.to_string());
-            render(SqlFile::parse(embedded_file("sql/ledger/superseded.sql")).only_statement()?, &variables)
-                .map(Ok)
+            Ok(render_file("sql/ledger/superseded.sql", &variables)?)
         }
     }
 }
@@ -197,12 +184,14 @@ static UPSTREAM: LazyLock<Value> = LazyLock::new(|| {
     files.filter_map(of_file).collect()
 });
 
-/// The bounds of the release found, or why they are not known.
+/// The bounds of the release found.
 ///
 /// # Errors
-/// The reason, for a person.
-pub fn release_bounds(range: Option<ReleaseRange>) -> Result<(Release, Release), String> {
-    let range = range.ok_or("the migration history does not tell the release")?;
-    let to = range.to.ok_or("the database is of a newer release than this evodoctor knows")?;
+/// Undecided where they are not known; the reason is for a person.
+pub fn release_bounds(range: Option<ReleaseRange>) -> CheckResult<(Release, Release)> {
+    let undecided = |reason: &str| CheckError::Undecided(reason.to_owned());
+    let range = range.ok_or_else(|| undecided("the migration history does not tell the release"))?;
+    let to =
+        range.to.ok_or_else(|| undecided("the database is of a newer release than this evodoctor knows"))?;
     Ok((range.from, to))
 }

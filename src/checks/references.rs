@@ -145,6 +145,13 @@ impl Reference {
         shown
     }
 
+    /// What its rows are sorted by, before the first of them are shown: what they refer to, then their own key.
+    pub fn row_order(&self, catalog: &Catalog) -> SqlFragment {
+        let child = SqlFragment::qualified(&catalog.schema, &self.child_table);
+        let shown = SqlFragment::columns(Some(child.as_str()), &self.identifying_columns(catalog));
+        SqlFragment::assert_safe(format!("{}, {shown}", self.value(catalog)))
+    }
+
     /// About how many pages both tables have.
     pub fn pages(&self, catalog: &Catalog) -> u64 {
         let of_parent =
@@ -178,7 +185,7 @@ impl Reference {
                 "orphan_order",
                 SqlFragment::columns(Some("orphan"), &[self.child_columns.as_slice(), &names].concat()),
             )
-            .sql("order", SqlFragment::assert_safe(format!("{value}, {shown}")))
+            .sql("order", self.row_order(catalog))
             .sql("reference", value)
             .sql("columns", shown)
             .sql("predicate", predicate)

@@ -1,21 +1,23 @@
-//! Runs checks one after the other in the transaction that is open, each behind a savepoint, so that one that fails does not
-//! decide for the others. [`super::executor`] runs many at once, on connections of their own.
+//! Runs checks in the transaction that is open, on its one connection, each behind a savepoint, so that one that fails does not
+//! decide for the others. [`super::executor`] adds more connections.
 
-use std::collections::VecDeque;
-use std::time::Instant;
+use std::cell::Cell;
 
 use anyhow::Result;
+use futures_util::future::join_all;
 use sqlx::postgres::PgConnection;
 
 use super::check::{Check, all_checks};
-use super::check_run::CheckRun;
+use super::check_report::check_report;
 use super::context::CheckContext;
-use super::query_error::explain_query_error;
-use super::savepoint::run_step_in_savepoint;
-use crate::database::query::{execute_file, is_lock_conflict};
+use super::pool::{SnapshotPool, TaskLimits};
+use crate::database::query::execute_file;
 use crate::database::sql_file::Variables;
 use crate::rules::finding::{CheckReport, Finding};
 use crate::rules::order::sort_by_consequence;
+
+/// How checks came out, and what they found.
+pub type Examination = (Vec<CheckReport>, Vec<Finding>);
 
 /// Runs every check that applies and that `selected` lets through.
 ///
@@ -23,18 +25,14 @@ use crate::rules::order::sort_by_consequence;
 /// When the connection is lost. A query that fails makes its check undecided instead.
 pub async fn run_checks(
     connection: &mut PgConnection,
-    scope: &CheckContext<'_>,
+    context: &CheckContext<'_>,
     selected: impl Fn(&Check) -> bool,
-) -> Result<(Vec<CheckReport>, Vec<Finding>)> {
-    if scope.paranoid {
+) -> Result<Examination> {
+    if context.paranoid {
         execute_file(connection, "sql/catalog/heap_only.sql", &Variables::default()).await?;
     }
-    let (mut reports, mut findings) = (Vec::new(), Vec::new());
-    for check in all_checks().iter().filter(|check| scope.applies(&check.rule) && selected(check)) {
-        let (report, found) = run_check(connection, scope, check).await?;
-        reports.push(report);
-        findings.extend(found);
-    }
+    let chosen = all_checks().iter().filter(|check| context.applies(&check.rule) && selected(check));
+    let (reports, mut findings) = run_on(connection, context, chosen.collect()).await?;
     sort_by_consequence(&mut findings);
     Ok((reports, findings))
 }
@@ -42,28 +40,44 @@ pub async fn run_checks(
 /// Runs one check.
 ///
 /// # Errors
-/// When the connection is lost. Where the scope gives way, also when others hold a lock for too long.
+/// When the connection is lost. Where the context gives way, also when others hold a lock for too long.
 pub async fn run_check(
     connection: &mut PgConnection,
-    scope: &CheckContext<'_>,
+    context: &CheckContext<'_>,
     check: &Check,
 ) -> Result<(CheckReport, Vec<Finding>)> {
-    tracing::debug!("check {}", check.rule.code);
-    check.register_scans(scope);
-    let (mut course, steps) = CheckRun::start(scope, check)?;
-    let mut ready = VecDeque::from(steps);
-    while let Some((place, step)) = ready.pop_front() {
-        if !course.needs(place) {
-            continue;
-        }
-        let started = Instant::now();
-        let answer = match run_step_in_savepoint(connection, None, step).await? {
-            Err(error) if scope.gives_way && is_lock_conflict(&error) => return Err(error.into()),
-            answer => answer.map_err(|error| explain_query_error(&error, scope)),
-        };
-        for (position, step) in course.complete(place, answer, started.elapsed())?.into_iter().enumerate() {
-            ready.insert(position, step);
-        }
+    let (mut reports, findings) = run_on(connection, context, vec![check]).await?;
+    Ok((reports.remove(0), findings))
+}
+
+async fn run_on(
+    connection: &mut PgConnection,
+    context: &CheckContext<'_>,
+    checks: Vec<&Check>,
+) -> Result<Examination> {
+    let pool = SnapshotPool::new(context, TaskLimits::default());
+    pool.run_on(connection, run_in_pool(&pool, checks)).await?
+}
+
+/// Runs checks side by side on whatever connections the pool gets.
+///
+/// # Errors
+/// When the rows are not what a check's file promises.
+pub(super) async fn run_in_pool(pool: &SnapshotPool<'_>, checks: Vec<&Check>) -> Result<Examination> {
+    for check in &checks {
+        tracing::debug!("check {}", check.rule.code);
+        check.register_scans(pool.context());
     }
-    course.conclude()
+    let reports = checks.into_iter().map(async |check| {
+        let busy = Cell::default();
+        let answers = check.ask(pool, &busy).await;
+        check_report(check, pool.context(), answers, busy.get())
+    });
+    let (mut all, mut findings) = (Vec::new(), Vec::new());
+    for done in join_all(reports).await {
+        let (report, found) = done?;
+        all.push(report);
+        findings.extend(found);
+    }
+    Ok((all, findings))
 }

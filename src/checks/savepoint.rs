@@ -5,14 +5,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use sqlx::postgres::{PgConnection, PgRow};
 
-use super::step::{Step, StepAnswer};
 use crate::database::query::{execute, query_statement, simple_query};
 
-/// Runs something behind a savepoint, where time is `left` no longer than that. The outer error is a lost connection, the
-/// inner one the server's refusal.
+/// Runs something behind a savepoint, where time is `left` no longer than that. The inner error is the server's refusal.
 ///
 /// # Errors
-/// As said.
+/// When the connection is lost.
 pub async fn in_savepoint<T>(
     connection: &mut PgConnection,
     left: Option<Duration>,
@@ -26,6 +24,35 @@ pub async fn in_savepoint<T>(
         }
         Err(refusal) => Ok(Err(go_on_after(connection, refusal).await?)),
     }
+}
+
+/// Runs one query behind a savepoint in two round trips instead of three. The inner error is the server's refusal.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn simple_query_in_savepoint(
+    connection: &mut PgConnection,
+    left: Option<Duration>,
+    sql: String,
+) -> Result<sqlx::Result<Vec<PgRow>>> {
+    // The savepoint is a message of its own: a text that the server cannot even read undoes what stands before it in
+    // the same message. Its release is none; the query may end in a comment.
+    execute(connection, guard(left)).await.context("the connection was lost")?;
+    match simple_query(connection, format!("{sql}\n;{RELEASE}")).await {
+        Ok(rows) => Ok(Ok(rows)),
+        Err(refusal) => Ok(Err(go_on_after(connection, refusal).await?)),
+    }
+}
+
+/// Runs one statement behind a savepoint, as a prepared one. The inner error is the server's refusal.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn query_in_savepoint(
+    connection: &mut PgConnection,
+    sql: String,
+) -> Result<sqlx::Result<Vec<PgRow>>> {
+    in_savepoint(connection, None, async |connection| query_statement(connection, sql).await).await
 }
 
 const RELEASE: &str = "RELEASE SAVEPOINT evodoctor";
@@ -51,38 +78,4 @@ async fn go_on_after(connection: &mut PgConnection, refusal: sqlx::Error) -> Res
         // Its last words say why, not that nobody answers any more.
         Err(_) => Err(refusal).context("the server ended the connection"),
     }
-}
-
-/// Runs a step behind a savepoint, where time is `left` no longer than that.
-///
-/// # Errors
-/// As [`in_savepoint`].
-pub async fn run_step_in_savepoint(
-    connection: &mut PgConnection,
-    left: Option<Duration>,
-    step: Step,
-) -> Result<sqlx::Result<StepAnswer>> {
-    match step.into_query() {
-        Ok(sql) => {
-            // The savepoint is a message of its own: a text that the server cannot even read undoes what stands before it in
-            // the same message. Its release is none; the query may end in a comment.
-            execute(connection, guard(left)).await.context("the connection was lost")?;
-            match simple_query(connection, format!("{sql}\n;{RELEASE}")).await {
-                Ok(rows) => Ok(Ok(StepAnswer::Rows(rows))),
-                Err(refusal) => Ok(Err(go_on_after(connection, refusal).await?)),
-            }
-        }
-        Err(work) => in_savepoint(connection, left, async |connection| work(connection).await).await,
-    }
-}
-
-/// Runs a query behind a savepoint.
-///
-/// # Errors
-/// As [`in_savepoint`].
-pub async fn query_in_savepoint(
-    connection: &mut PgConnection,
-    sql: String,
-) -> Result<sqlx::Result<Vec<PgRow>>> {
-    in_savepoint(connection, None, async |connection| query_statement(connection, sql).await).await
 }

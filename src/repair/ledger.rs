@@ -15,6 +15,7 @@ use sqlx::postgres::PgConnection;
 
 use super::locks::{self, LockMode};
 use super::schema_acl::revoke_from_others;
+use crate::checks::check_error::if_decided;
 use crate::checks::query_variables;
 use crate::database::catalog::Catalog;
 use crate::database::query::{execute_file, query_file, query_statement};
@@ -156,7 +157,7 @@ pub async fn mark_superseded(
     catalog: &Catalog,
     runs: &mut [AppliedRun],
 ) -> Result<()> {
-    let Ok(query) = query_variables::superseded_query(catalog)? else { return Ok(()) };
+    let Some(query) = if_decided(query_variables::superseded_query(catalog))? else { return Ok(()) };
     for row in query_statement(connection, query).await? {
         let number: i64 = row.try_get("run")?;
         let migrations: Vec<String> = row.try_get("migrations")?;

@@ -77,10 +77,10 @@ fn strategies(scope: &CheckContext<'_>) -> Chosen {
     let chosen = scope.references.iter().map(|reference| {
         let name = match choose_strategy(reference, scope).strategy {
             Strategy::Plain => "plain",
-            Strategy::Walk { .. } => "walk",
-            Strategy::Hashes { .. } => "hashes",
-            Strategy::Merge { .. } => "merge",
-            Strategy::Pass => "pass",
+            Strategy::LooseIndexScan { .. } => "loose index scan",
+            Strategy::HashAntiJoin { .. } => "hash anti-join",
+            Strategy::MergeAntiJoin { .. } => "merge anti-join",
+            Strategy::SeqScan => "seq scan",
         };
         (reference.subject(), name)
     });
@@ -113,10 +113,10 @@ async fn compare(database: &TestDatabase, is_paranoid: bool, case: &str) -> (Str
     let announced = all_checks().iter().filter(|check| CODES.contains(&check.rule.code.as_str()));
     announced.for_each(|check| check.register_scans(&together));
     assert_eq!(find(connection, &together, &CODES).await, found, "{case}, from the tables");
-    // In many pieces, which three connections take as they come.
-    let mut pieces = scope(0);
-    pieces.readings = TableScans::in_pieces_of(2);
-    assert_eq!(find_side_by_side(connection, &pieces, database).await, found, "{case}, in pieces");
+    // In many chunks, which three connections take as they come.
+    let mut chunks = scope(0);
+    chunks.scans = TableScans::in_chunks_of(2);
+    assert_eq!(find_side_by_side(connection, &chunks, database).await, found, "{case}, in chunks");
     strategies.extend(self::strategies(&together));
     if let Some(one) = found.symmetric_difference(&expected).next() {
         let of = if found.contains(one) { "found too much" } else { "not found" };
@@ -254,13 +254,13 @@ async fn every_strategy_finds_what_an_anti_join_finds() {
         {
             assert!(found.contains(&format!("\"key\":\"{key}\"")), "{key}: {found}");
         }
-        assert!(has(&chosen, OF_UPDATE, "walk"), "{chosen:?}");
+        assert!(has(&chosen, OF_UPDATE, "loose index scan"), "{chosen:?}");
 
         execute(connection, "VACUUM ANALYZE").await;
         let (_, chosen) = compare(&database, false, &format!("{seed}, analysed")).await;
-        assert!(has(&chosen, OF_UPDATE, "hashes"), "{chosen:?}");
-        assert!(has(&chosen, "MessageUpdate.instanceId → Instance", "walk"), "{chosen:?}");
-        assert!(has(&chosen, "Message.sessionId → IntegrationSession", "hashes"), "{chosen:?}");
+        assert!(has(&chosen, OF_UPDATE, "hash anti-join"), "{chosen:?}");
+        assert!(has(&chosen, "MessageUpdate.instanceId → Instance", "loose index scan"), "{chosen:?}");
+        assert!(has(&chosen, "Message.sessionId → IntegrationSession", "hash anti-join"), "{chosen:?}");
 
         // What came since ANALYZE stands behind the last page that is known.
         let grown = r#"SET session_replication_role = replica;
@@ -281,13 +281,16 @@ async fn every_strategy_finds_what_an_anti_join_finds() {
         .await;
         let (_, chosen) = compare(&database, false, &format!("{seed}, more indexes")).await;
         for subject in [OF_UPDATE, "Message.sessionId → IntegrationSession"] {
-            assert!(has(&chosen, subject, "merge") && has(&chosen, subject, "hashes"), "{chosen:?}");
+            assert!(
+                has(&chosen, subject, "merge anti-join") && has(&chosen, subject, "hash anti-join"),
+                "{chosen:?}"
+            );
         }
         execute(connection, "DROP INDEX sessions, owners").await;
 
         let (_, chosen) = compare(&database, true, &format!("{seed}, paranoid")).await;
-        assert!(chosen.iter().all(|(_, strategy)| matches!(*strategy, "pass" | "plain")), "{chosen:?}");
-        assert!(has(&chosen, OF_UPDATE, "pass"), "{chosen:?}");
+        assert!(chosen.iter().all(|(_, strategy)| matches!(*strategy, "seq scan" | "plain")), "{chosen:?}");
+        assert!(has(&chosen, OF_UPDATE, "seq scan"), "{chosen:?}");
 
         // No index, an index on some of the rows, one of another kind, and one that is not valid.
         execute(
@@ -300,9 +303,9 @@ async fn every_strategy_finds_what_an_anti_join_finds() {
         )
         .await;
         let (_, chosen) = compare(&database, false, &format!("{seed}, useless indexes")).await;
-        assert!(has(&chosen, OF_UPDATE, "hashes"), "{chosen:?}");
-        assert!(has(&chosen, "Message.instanceId → Instance", "hashes"), "{chosen:?}");
-        assert!(has(&chosen, "MessageUpdate.instanceId → Instance", "hashes"), "{chosen:?}");
+        assert!(has(&chosen, OF_UPDATE, "hash anti-join"), "{chosen:?}");
+        assert!(has(&chosen, "Message.instanceId → Instance", "hash anti-join"), "{chosen:?}");
+        assert!(has(&chosen, "MessageUpdate.instanceId → Instance", "hash anti-join"), "{chosen:?}");
     }
 }
 
@@ -358,12 +361,12 @@ async fn keys_of_an_unusual_form_are_compared_all_the_same() {
     for (subject, strategy) in [
         // Only the length differs.
         ("MessageUpdate.messageId → Message", "plain"),
-        ("MessageUpdate.instanceId → Instance", "walk"),
+        ("MessageUpdate.instanceId → Instance", "loose index scan"),
         ("Message.sessionId → IntegrationSession", "plain"),
         ("Owned.a+b → Owner", "plain"),
-        ("Counted.n → Number", "merge"),
-        ("Counted.unindexed → Number", "pass"),
-        ("Counted.word → Word", "merge"),
+        ("Counted.n → Number", "merge anti-join"),
+        ("Counted.unindexed → Number", "seq scan"),
+        ("Counted.word → Word", "merge anti-join"),
     ] {
         assert!(has(&chosen, subject, strategy), "{subject}: {chosen:?}");
         assert!(found.contains(subject), "{subject}: {found}");
@@ -392,7 +395,11 @@ async fn paranoia_finds_orphans_that_a_corrupt_index_hides() {
     let url = database.url();
     let run = evodoctor(&["check", "-vv", "--select", "EVO101", "--database-url", &url]);
     assert_eq!(run.code, Some(0), "{}", run.stdout);
-    assert!(run.stderr.contains("Contact.instanceId → Instance: a walk over the values"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("Contact.instanceId → Instance: a loose scan of the index"),
+        "{}",
+        run.stderr
+    );
     let run = evodoctor(&["check", "-vv", "--paranoid", "--select", "EVO101", "--database-url", &url]);
     assert_eq!(run.code, Some(1), "{}", run.stdout);
     assert!(run.stdout.contains("\"id\":\"lost\""), "{}", run.stdout);

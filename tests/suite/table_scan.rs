@@ -1,16 +1,16 @@
-//! A table is read in pieces, each once for everybody who joined, by whichever connection comes to it.
+//! A table is read in chunks, each once for everybody who subscribed, by whichever connection comes to it.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 use evodoctor::checks::check::Check;
 use evodoctor::checks::context::CheckContext;
 use evodoctor::checks::executor::{self, ExecutionOptions};
+use evodoctor::checks::pool::{SnapshotPool, TaskLimits};
 use evodoctor::checks::run_checks::run_checks;
-use evodoctor::checks::savepoint::run_step_in_savepoint;
-use evodoctor::checks::step::{Step, StepAnswer};
-use evodoctor::checks::table_scan::{ChunkPart, Ctid, Projection, TableScans};
+use evodoctor::checks::table_scan::{ChunkPart, Ctid, Projection, Subscription, TableScans, collect_ctids};
+use evodoctor::checks::task_group::TaskGroup;
 use evodoctor::database::query::begin_transaction;
 use evodoctor::database::url::ConnectTarget;
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -18,10 +18,10 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::orphans::{SNAPSHOT, known, told};
 use super::support::database::{TestDatabase, execute};
 
-/// How many pages a piece has here.
-const PIECE: u64 = 8;
+/// How many pages a chunk has here.
+const CHUNK: u64 = 8;
 
-/// What is wrong of the rows stands in the first piece, in one of the middle, in the last that the statistics know of, and
+/// What is wrong of the rows stands in the first chunk, in one of the middle, in the last that the statistics know of, and
 /// behind it: the last 200 rows came after ANALYZE. Some twelve fill a page: of twenty and more the catalog would count pages
 /// by the rows that came since.
 async fn fill(connection: &mut PgConnection) {
@@ -52,18 +52,18 @@ async fn fill(connection: &mut PgConnection) {
     }
 }
 
-/// In which piece each of the wrong rows of a table is, of so many.
-async fn pieces_of_wrong(connection: &mut PgConnection, table: &str, count: u64) -> Vec<u64> {
+/// In which chunk each of the wrong rows of a table is, of so many.
+async fn chunks_of_wrong(connection: &mut PgConnection, table: &str, count: u64) -> Vec<u64> {
     let sql = format!(
         r#"SELECT (ctid::text::point)[0]::bigint FROM public."{table}" WHERE substr("id", 2)::integer IN (TABLE public.wrong) ORDER BY ctid"#
     );
     let pages: Vec<i64> =
         sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(connection).await.expect("the wrong rows");
-    pages.into_iter().map(|page| (page.cast_unsigned() / PIECE).min(count)).collect()
+    pages.into_iter().map(|page| (page.cast_unsigned() / CHUNK).min(count)).collect()
 }
 
 #[tokio::test]
-async fn what_is_wrong_in_any_piece_is_found_whoever_reads_it() {
+async fn what_is_wrong_in_any_chunk_is_found_whoever_reads_it() {
     const CODES: [&str; 3] = ["EVO101", "EVO102", "EVO103"];
     let database = TestDatabase::new("2.3.7", "public").await;
     let mut connection = database.connect().await;
@@ -72,20 +72,20 @@ async fn what_is_wrong_in_any_piece_is_found_whoever_reads_it() {
     begin_transaction(connection, SNAPSHOT).await.expect("a snapshot");
     let (catalog, range) = known(connection).await;
     for table in ["Message", "MessageUpdate", "Contact"] {
-        let count = catalog.page_count(table).div_ceil(PIECE);
-        let wrong = pieces_of_wrong(connection, table, count).await;
+        let count = catalog.page_count(table).div_ceil(CHUNK);
+        let wrong = chunks_of_wrong(connection, table, count).await;
         let [0, middle, last, behind] = wrong[..] else { panic!("{table}: {wrong:?} of {count}") };
         assert!(1 < middle && middle < last && last == count - 1 && behind == count, "{table}: {wrong:?}");
     }
 
     let selected = |check: &Check| CODES.contains(&check.rule.code.as_str());
-    let mut in_pieces = CheckContext::new(&catalog, range, "postgres");
-    in_pieces.readings = TableScans::in_pieces_of(PIECE);
+    let mut in_chunks = CheckContext::new(&catalog, range, "postgres");
+    in_chunks.scans = TableScans::in_chunks_of(CHUNK);
     let target = ConnectTarget::parse(&database.url()).expect("a connection string");
     let plan = ExecutionOptions { target: &target, jobs: Some(3), deadline: None };
     let never = std::future::pending();
     let examined =
-        executor::run_in_parallel(connection, &in_pieces, &plan, selected, never).await.expect("an answer");
+        executor::run_in_parallel(connection, &in_chunks, &plan, selected, never).await.expect("an answer");
 
     for (key, count, sample) in [
         ("Message.sessionId → IntegrationSession", 4, ["m1", "m1000", "m1990", "m2190"].as_slice()),
@@ -108,62 +108,63 @@ async fn what_is_wrong_in_any_piece_is_found_whoever_reads_it() {
     }
 }
 
-/// Joins the reading of the messages for all places; returns the steps. What comes of each piece is kept in `made` for as
-/// long as somebody else has it.
-fn join(scope: &CheckContext<'_>, made: &Rc<RefCell<Vec<Weak<Vec<Ctid>>>>>) -> Vec<Step> {
-    let made = Rc::clone(made);
-    let wanted = Projection::Rows { join: String::new(), condition: "true".to_owned() };
-    scope.readings.subscribe(scope.catalog, "Message", "places", wanted, move |part| {
-        let ChunkPart::Rows(Some(places)) = part else { panic!("places are wanted: {part:?}") };
-        let places = Rc::new(places);
-        made.borrow_mut().push(Rc::downgrade(&places));
-        StepAnswer::of(places)
+/// Subscribes to the scan of the messages for all ctids. `looked_at` counts the chunks that were looked at.
+fn subscribe(context: &CheckContext<'_>, looked_at: &Rc<Cell<usize>>) -> Subscription {
+    let looked_at = Rc::clone(looked_at);
+    let projection = Projection::Rows { join: String::new(), condition: "true".to_owned() };
+    context.scans.subscribe(context.catalog, "Message", projection, move |part| {
+        looked_at.set(looked_at.get() + 1);
+        part
     })
 }
 
-/// Nothing of a piece is kept once everybody has had it, and no row is in two pieces, or in none.
+/// Nothing of a chunk is kept once everybody has had it, and no row is in two chunks, or in none.
 #[tokio::test]
-async fn a_piece_is_read_once_for_all_and_let_go() {
+async fn a_chunk_is_read_once_for_all_and_not_kept() {
     let database = TestDatabase::new("2.3.7", "public").await;
     let mut connection = database.connect().await;
-    let connection = &mut connection;
-    fill(connection).await;
-    begin_transaction(connection, SNAPSHOT).await.expect("a snapshot");
-    let (catalog, range) = known(connection).await;
-    let mut scope = CheckContext::new(&catalog, range, "postgres");
-    scope.readings = TableScans::in_pieces_of(PIECE);
+    fill(&mut connection).await;
+    begin_transaction(&mut connection, SNAPSHOT).await.expect("a snapshot");
+    let (catalog, range) = known(&mut connection).await;
+    let mut context = CheckContext::new(&catalog, range, "postgres");
+    context.scans = TableScans::in_chunks_of(CHUNK);
 
-    let made = Rc::default();
-    let (firsts, seconds) = (join(&scope, &made), join(&scope, &made));
-    let count = catalog.page_count("Message").div_ceil(PIECE) as usize;
-    assert!(count > 10 && firsts.len() == count && seconds.len() == count, "{count} pieces");
-    let held = || made.borrow().iter().filter(|places| places.strong_count() > 0).count();
-    let mut read = Vec::new();
-    for (at, step) in firsts.into_iter().enumerate() {
-        let answer =
-            run_step_in_savepoint(connection, None, step).await.expect("a connection").expect("an answer");
-        assert_eq!(made.borrow().len(), 2 * (at + 1), "as soon as a piece is read it is looked at for both");
-        let places: Rc<Vec<Ctid>> = answer.made().expect("places");
-        read.extend_from_slice(&places);
-        drop(places);
-        assert_eq!(held(), at + 1, "the other one's answers are waiting, and nothing else");
-    }
-    for (at, step) in seconds.into_iter().enumerate() {
-        let answer =
-            run_step_in_savepoint(connection, None, step).await.expect("a connection").expect("an answer");
-        assert_eq!(made.borrow().len(), 2 * count, "nothing is read again");
-        drop(answer);
-        assert_eq!(held(), count - at - 1, "an answer is kept that was fetched");
-    }
+    let looked_at = Rc::default();
+    let (first, second) = (subscribe(&context, &looked_at), subscribe(&context, &looked_at));
+    let count = catalog.page_count("Message").div_ceil(CHUNK) as usize;
+    assert!(count > 10 && first.chunk_count() == count && second.chunk_count() == count, "{count} chunks");
+    let (pool, busy) = (SnapshotPool::new(&context, TaskLimits::default()), Cell::default());
+    let reading = async {
+        let group = TaskGroup::new(&pool, "EVO000", &busy);
+        let mut read = Vec::new();
+        for chunk in 0..count {
+            let part = first.read_chunk(&group, "ctids", chunk).await.expect("an answer");
+            assert_eq!(
+                looked_at.get(),
+                2 * (chunk + 1),
+                "as soon as a chunk is read it is looked at for both"
+            );
+            let Some(ChunkPart::Rows(Some(ctids))) = part else { panic!("ctids are wanted: {part:?}") };
+            read.extend(ctids);
+            let again = first.read_chunk(&group, "ctids", chunk).await.expect("an answer");
+            assert!(again.is_none(), "a part is kept that was fetched");
+        }
+        let parts = second.read(&group, "ctids").await.expect("an answer");
+        assert_eq!(looked_at.get(), 2 * count, "nothing is read again");
+        assert_eq!(collect_ctids(parts).expect("ctids").as_ref(), Some(&read), "both get the same");
+        read
+    };
+    let read: Vec<Ctid> = pool.run_on(&mut connection, reading).await.expect("a connection");
+    drop(pool);
 
     let sql = r#"SELECT message.ctid::text FROM public."Message" AS message ORDER BY message.ctid"#;
-    let places: Vec<String> = sqlx::query_scalar(sql).fetch_all(connection).await.expect("places");
+    let ctids: Vec<String> = sqlx::query_scalar(sql).fetch_all(&mut connection).await.expect("ctids");
     let read: Vec<String> = read.iter().map(|(page, number)| format!("({page},{number})")).collect();
-    assert_eq!(read.len(), places.len(), "rows");
-    assert_eq!(read.iter().zip(&places).find(|(read, place)| read != place), None);
+    assert_eq!(read.len(), ctids.len(), "rows");
+    assert_eq!(read.iter().zip(&ctids).find(|(read, ctid)| read != ctid), None);
 }
 
-/// More suspect rows of one piece than are kept: the server looks at all rows of the table.
+/// More suspect rows of one chunk than are kept: the server looks at all rows of the table.
 #[tokio::test]
 async fn more_rows_than_are_kept_are_all_found() {
     let database = TestDatabase::new("2.3.7", "public").await;
@@ -181,7 +182,7 @@ async fn more_rows_than_are_kept_are_all_found() {
     begin_transaction(connection, SNAPSHOT).await.expect("a snapshot");
     let (catalog, range) = known(connection).await;
     let mut in_one = CheckContext::new(&catalog, range, "postgres");
-    in_one.readings = TableScans::in_pieces_of(u64::from(u32::MAX));
+    in_one.scans = TableScans::in_chunks_of(u64::from(u32::MAX));
     let mut exact = CheckContext::new(&catalog, range, "postgres");
     exact.large = u64::MAX;
     let mut found: Vec<BTreeSet<String>> = Vec::new();

@@ -1,41 +1,45 @@
 //! Ranges of a column's values, which share none: what is found in them adds up.
 
-use anyhow::Result;
 use sqlx::Row;
 
 use super::OrphanSearch;
-use crate::checks::step::{Step, StepAnswer};
+use crate::checks::check_error::CheckResult;
+use crate::checks::task::Task;
 use crate::database::ident::SqlFragment;
 use crate::database::sql_file::{Variables, render_file};
 
-/// The step that asks for the bounds between so many ranges of a column in Evolution's schema.
+/// A range of values: from the first bound on, and below the second. Without a bound it is open.
+pub type KeyRange = (Option<String>, Option<String>);
+
+/// Cuts a column of a table in Evolution's schema into about so many ranges.
 ///
 /// # Errors
-/// When the file is broken.
-pub fn bounds(key: &OrphanSearch<'_>, table: &str, column: &str, ranges: u32) -> Result<Step> {
-    let variables = Variables::for_schema(&key.scope.catalog.schema)
+/// Undecided when the server does not say where.
+pub async fn key_ranges(
+    search: &OrphanSearch<'_, '_, '_>,
+    table: &str,
+    column: &str,
+    count: u32,
+) -> CheckResult<Vec<KeyRange>> {
+    if count <= 1 {
+        return Ok(vec![(None, None)]);
+    }
+    let catalog = search.context().catalog;
+    let variables = Variables::for_schema(&catalog.schema)
         .text("table_name", table)
         .text("column_name", column)
-        .text("ranges", ranges.to_string());
+        .text("ranges", count.to_string());
     let sql = render_file("sql/orphans/bounds.sql", &variables)?;
-    Ok(Step::query(key.reference.subject(), key.reference.pages(key.scope.catalog), sql).awaited())
+    let task = Task::new(search.reference.subject(), search.reference.pages(catalog)).awaited();
+    let rows = search.group.query(task, sql).await?;
+    let bounds: Vec<String> = rows.iter().map(|row| row.try_get("bound")).collect::<Result<_, _>>()?;
+    let starts = std::iter::once(None).chain(bounds.iter().cloned().map(Some));
+    let ends = bounds.iter().cloned().map(Some).chain([None]);
+    Ok(starts.zip(ends).collect())
 }
 
-/// The bounds in its answer.
-///
-/// # Errors
-/// When the rows are of something else.
-pub fn bounds_in(answer: StepAnswer) -> Result<Vec<String>> {
-    answer.rows()?.iter().map(|row| Ok(row.try_get("bound")?)).collect()
-}
-
-/// Where a range begins and ends, of those between the bounds, of which there is one more.
-pub fn ends(bounds: &[String], at: usize) -> (Option<&String>, Option<&String>) {
-    (at.checked_sub(1).and_then(|at| bounds.get(at)), bounds.get(at))
-}
-
-/// The condition for a value from `low` on and below `high`, in the order of the column's own type and collation.
-pub fn range(value: &SqlFragment, low: Option<&String>, high: Option<&String>) -> SqlFragment {
+/// The condition for a value in a range, in the order of the column's own type and collation.
+pub fn in_range(value: &SqlFragment, (low, high): (Option<&String>, Option<&String>)) -> SqlFragment {
     let from = low.map(|low| format!("{value} >= {}", SqlFragment::literal(low)));
     let to = high.map(|high| format!("{value} < {}", SqlFragment::literal(high)));
     let bounds: Vec<String> = from.into_iter().chain(to).collect();

@@ -1,20 +1,20 @@
-//! Which strategy a key gets.
+//! Which strategy finds the orphans of a key.
 
 use std::fmt;
 
 use crate::checks::context::CheckContext;
 use crate::checks::references::Reference;
-use crate::checks::table_scan::MOST_HASHES;
+use crate::checks::table_scan::MAX_HASHES;
 use crate::database::column_stats::ColumnStats;
 
 /// A look-up in an index costs about as much as reading so many of its entries in order.
 const LOOK_UP: f64 = 50.0;
 
-/// A walk that was promised nothing may visit so many values: some milliseconds.
+/// Where nothing is known of the values a loose scan may visit so many: some milliseconds.
 const TRIED: u32 = 1_000;
 
-/// No walk visits more, whatever was promised: some seconds.
-const MOST: u32 = 200_000;
+/// No loose scan visits more, whatever the estimate: some seconds.
+const MAX_VISITED: u32 = 200_000;
 
 /// Tables with more rows than these are not hashed in memory: some 50 MB.
 const HASHED: u64 = 500_000;
@@ -39,22 +39,22 @@ pub enum Strategy {
     /// One anti-join, as the planner likes.
     Plain,
     /// A loose scan of the index, up to so many values.
-    Walk {
+    LooseIndexScan {
         /// After how many it gives up.
         limit: u32,
     },
     /// Hashes of both sides, compared here; those of the referring side come from the reading of the table.
-    Hashes {
+    HashAntiJoin {
         /// Where those are read that they refer to.
         parent: HashSource,
     },
     /// Both indexes in their order.
-    Merge {
+    MergeAntiJoin {
         /// In how many ranges.
         ranges: u32,
     },
     /// One pass over the table, with the other keys of it.
-    Pass,
+    SeqScan,
 }
 
 /// Where the hashes of a side come from.
@@ -73,10 +73,10 @@ impl fmt::Display for Strategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Plain => "one anti-join",
-            Self::Walk { .. } => "a walk over the values in the index",
-            Self::Hashes { .. } => "hashes of both sides",
-            Self::Merge { .. } => "a merge of both indexes",
-            Self::Pass => "one pass over the table",
+            Self::LooseIndexScan { .. } => "a loose scan of the index",
+            Self::HashAntiJoin { .. } => "hashes of both sides",
+            Self::MergeAntiJoin { .. } => "a merge of both indexes",
+            Self::SeqScan => "one pass over the table",
         })
     }
 }
@@ -103,45 +103,48 @@ struct KeyColumns<'a> {
 }
 
 /// Chooses for one reference.
-pub fn choose_strategy(reference: &Reference, scope: &CheckContext<'_>) -> StrategyChoice {
-    let ends = match ends(reference, scope) {
+pub fn choose_strategy(reference: &Reference, context: &CheckContext<'_>) -> StrategyChoice {
+    let ends = match ends(reference, context) {
         Ok(ends) => ends,
         Err(why) => return choice(Strategy::Plain, why),
     };
-    if scope.paranoid || !ends.child.is_indexed {
-        return choose_without_index_scan(reference, scope);
+    if context.paranoid || !ends.child.is_indexed {
+        return choose_without_index_scan(reference, context);
     }
     match ends.child.distinct_values {
         None => choice(
-            Strategy::Walk { limit: TRIED },
+            Strategy::LooseIndexScan { limit: TRIED },
             "the table was never analysed, and there may be few different values",
         ),
         Some(values) if values * LOOK_UP <= ends.rows as f64 => {
             // An estimate from a sample is too low more often than too high.
-            let limit = (values as u32).saturating_mul(10).clamp(TRIED, MOST);
+            let limit = (values as u32).saturating_mul(10).clamp(TRIED, MAX_VISITED);
             let rows = ends.rows;
-            choice(Strategy::Walk { limit }, format!("about {values:.0} different values in {rows} rows"))
+            choice(
+                Strategy::LooseIndexScan { limit },
+                format!("about {values:.0} different values in {rows} rows"),
+            )
         }
-        Some(_) => choose_without_index_scan(reference, scope),
+        Some(_) => choose_without_index_scan(reference, context),
     }
 }
 
-/// Chooses for a reference that has too many different values to walk over.
-pub fn choose_without_index_scan(reference: &Reference, scope: &CheckContext<'_>) -> StrategyChoice {
-    let ends = match ends(reference, scope) {
+/// Chooses for a reference that has too many different values for a loose scan.
+pub fn choose_without_index_scan(reference: &Reference, context: &CheckContext<'_>) -> StrategyChoice {
+    let ends = match ends(reference, context) {
         Ok(ends) => ends,
         Err(why) => return choice(Strategy::Plain, why),
     };
-    if scope.paranoid {
+    if context.paranoid {
         return match ends.parent_rows <= HASHED {
-            true => choice(Strategy::Pass, "no index is trusted"),
+            true => choice(Strategy::SeqScan, "no index is trusted"),
             false => {
                 choice(Strategy::Plain, "no index is trusted, and what it refers to is too large for a hash")
             }
         };
     }
     let from_index = |table: &str, column: &ColumnStats| {
-        column.is_indexed && column.is_visible && !scope.readings.is_registered(table)
+        column.is_indexed && column.is_visible && !context.scans.is_registered(table)
     };
     let is_child_alone = from_index(&reference.child_table, ends.child);
     let is_parent_alone = from_index(&reference.parent_table, ends.parent);
@@ -149,23 +152,29 @@ pub fn choose_without_index_scan(reference: &Reference, scope: &CheckContext<'_>
         return choice(Strategy::Plain, "there are few rows, which are looked up in an index");
     }
     let merge = || {
-        let ranges = ranges(ends.rows, scope);
-        choice(Strategy::Merge { ranges }, "both sides are indexed, and there are many different values")
+        let ranges = ranges(ends.rows, context);
+        choice(
+            Strategy::MergeAntiJoin { ranges },
+            "both sides are indexed, and there are many different values",
+        )
     };
     if is_child_alone && is_parent_alone {
         return merge();
     }
-    if ends.child.is_text() && ends.parent_rows <= MOST_HASHES {
+    if ends.child.is_text() && ends.parent_rows <= MAX_HASHES {
         let parent = match is_parent_alone {
-            true => HashSource::Index { ranges: ranges(ends.parent_rows, scope) },
+            true => HashSource::Index { ranges: ranges(ends.parent_rows, context) },
             false => HashSource::Table,
         };
-        return choice(Strategy::Hashes { parent }, "the table is read anyway, or there is no index to read");
+        return choice(
+            Strategy::HashAntiJoin { parent },
+            "the table is read anyway, or there is no index to read",
+        );
     }
     match (ends.child.is_indexed, ends.parent.is_indexed) {
         (true, true) => merge(),
         (false, _) if ends.parent_rows <= HASHED => {
-            choice(Strategy::Pass, "no index leads with the referring column")
+            choice(Strategy::SeqScan, "no index leads with the referring column")
         }
         (false, _) => choice(
             Strategy::Plain,
@@ -176,8 +185,8 @@ pub fn choose_without_index_scan(reference: &Reference, scope: &CheckContext<'_>
 }
 
 /// In how many ranges an index with so many entries is read.
-fn ranges(rows: u64, scope: &CheckContext<'_>) -> u32 {
-    match scope.catalog.columns.server_version {
+fn ranges(rows: u64, context: &CheckContext<'_>) -> u32 {
+    match context.catalog.columns.server_version {
         _ if rows < RANGED => 1,
         BOUNDS_BY_PAGE.. => MORE_RANGES,
         _ => RANGES,
@@ -185,8 +194,8 @@ fn ranges(rows: u64, scope: &CheckContext<'_>) -> u32 {
 }
 
 /// The two columns, or why only the plain form fits.
-fn ends<'a>(reference: &Reference, scope: &CheckContext<'a>) -> Result<KeyColumns<'a>, String> {
-    let catalog = scope.catalog;
+fn ends<'a>(reference: &Reference, context: &CheckContext<'a>) -> Result<KeyColumns<'a>, String> {
+    let catalog = context.catalog;
     let ([child], [parent]) = (reference.child_columns.as_slice(), reference.parent_columns.as_slice())
     else {
         return Err("the key has several columns".to_owned());
@@ -196,7 +205,7 @@ fn ends<'a>(reference: &Reference, scope: &CheckContext<'a>) -> Result<KeyColumn
     }
     let table = |name: &str| catalog.tables.get(name).ok_or(format!("{name} is not known"));
     let (child_table, parent_table) = (table(&reference.child_table)?, table(&reference.parent_table)?);
-    if child_table.pages < scope.large {
+    if child_table.pages < context.large {
         return Err("the table is small".to_owned());
     }
     let column = |table: &str, column: &str| {

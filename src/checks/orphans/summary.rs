@@ -1,11 +1,10 @@
-//! What was found of one key, in one step or put together from several.
+//! What was found of one key, by one query or added up from several.
 
 use anyhow::Result;
 use serde_json::Value;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
-use crate::checks::step::StepAnswer;
 use crate::database::ident::SqlFragment;
 use crate::database::sql_file::{Variables, render_file};
 
@@ -16,16 +15,16 @@ pub struct OrphanSummary {
     pub count: i64,
     /// To how many different rows they refer.
     missing: i64,
-    /// The first five of these rows' values, as rows of the table; those of each step, one step after the other.
+    /// The first five of these rows' values, as rows of the table; those of each range, one range after the other.
     first: Vec<Value>,
 }
 
 impl OrphanSummary {
-    /// Reads what `walk.sql` and `merge.sql` return.
+    /// Reads what `loose_index_scan.sql` and `merge.sql` return.
     ///
     /// # Errors
-    /// When one is missing or of another type.
-    pub fn read(row: &PgRow) -> Result<Self> {
+    /// When a column is missing or of another type.
+    pub fn from_row(row: &PgRow) -> Result<Self> {
         let first = match row.try_get::<Option<Value>, _>("first")? {
             Some(Value::Array(values)) => values,
             _ => Vec::new(),
@@ -34,24 +33,10 @@ impl OrphanSummary {
     }
 
     /// Adds what was found in the next range of values, which has no value in common with this.
-    fn add(&mut self, other: Self) {
+    pub fn add(&mut self, other: Self) {
         self.count += other.count;
         self.missing += other.missing;
         self.first.extend(other.first);
-    }
-
-    /// What was found in several ranges together, given in their order.
-    ///
-    /// # Errors
-    /// When the answers are of something else.
-    pub fn sum(answers: Vec<StepAnswer>) -> Result<Self> {
-        let mut found = Self::default();
-        for answer in answers {
-            for row in answer.rows()? {
-                found.add(Self::read(&row)?);
-            }
-        }
-        Ok(found)
     }
 
     /// A query that returns it with the first five rows, for the query that words the finding.

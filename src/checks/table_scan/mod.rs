@@ -1,13 +1,12 @@
-//! One reading of a large table for all checks that want to know something of its rows.
+//! One scan of a large table for all checks that want to know something of its rows.
 //!
-//! To read ten million messages takes longer than to look at them, so whoever has to look at every one joins the same
-//! reading: before it is begun each says what it wants, and each gets its own part. The table is read in pieces, which any
-//! connection of the snapshot can take. What comes back is small and bounded: the places of rows that are suspect, of
-//! which at most [`MOST_ROWS`] are kept, or a hash of eight bytes for each row. Where somebody else's rows are held against
+//! To read ten million messages takes longer than to look at them, so whoever has to look at every one subscribes to the same
+//! scan: before it is begun each says what it wants, and each gets its own part. The table is read in chunks, which any
+//! connection of the snapshot can take. What comes back is small and bounded: the ctids of rows that are suspect, of
+//! which at most [`MAX_ROWS`] are kept, or a hash of eight bytes for each row. Where somebody else's rows are compared with
 //! the hashes they become a set ([`ValueHashes`]), which everybody shares who asks for the same ones.
 //!
-//! Joining is all there is to it: the steps of everybody who joined are the same pieces. Whoever comes first to a piece
-//! reads it for all, the others find the answer there.
+//! Subscribing is all there is to it: whoever comes first to a chunk reads it for all, and the others find their part there.
 
 mod chunks;
 mod ctids;
@@ -18,29 +17,39 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use futures_util::future::join_all;
+
 use chunks::TableScan;
 pub use ctids::{collect_ctids, ctid_condition, decode_ctids, decode_hashes, rows_by_ctid};
-pub use projection::{ChunkPart, Ctid, MOST_ROWS, MissingRows, Projection};
-pub use value_hashes::{MOST_HASHES, ValueHashes, hash_expression};
+pub use projection::{ChunkPart, Ctid, MAX_ROWS, MissingRows, Projection};
+pub use value_hashes::{MAX_HASHES, ValueHashes, hash_expression};
 
-use super::step::{Step, StepAnswer};
+use super::check_error::CheckResult;
+use super::task_group::TaskGroup;
 use crate::database::catalog::Catalog;
 
-/// The readings of an examination that have not begun yet, by table.
+/// The scans of a run that have not begun yet, by table.
 #[derive(Debug, Default)]
 pub struct TableScans {
     open: RefCell<BTreeMap<String, Rc<TableScan>>>,
     expected: RefCell<BTreeSet<String>>,
-    piece: Option<u64>,
+    chunk_pages: Option<u64>,
+}
+
+/// What one of the subscribers gets of a scan.
+#[derive(Debug)]
+pub struct Subscription {
+    scan: Rc<TableScan>,
+    number: usize,
 }
 
 impl TableScans {
-    /// Of tables that are cut into pieces of so many pages, whatever their size.
-    pub fn in_pieces_of(pages: u64) -> Self {
-        Self { piece: Some(pages), ..Self::default() }
+    /// Of tables that are cut into chunks of so many pages, whatever their size.
+    pub fn in_chunks_of(pages: u64) -> Self {
+        Self { chunk_pages: Some(pages), ..Self::default() }
     }
 
-    /// Says that somebody is going to read a table from end to end: then others do well to join, although an index
+    /// Says that somebody is going to read a table from end to end: then others do well to subscribe, although an index
     /// would serve them, too.
     pub fn register(&self, table: &str) {
         self.expected.borrow_mut().insert(table.to_owned());
@@ -51,42 +60,71 @@ impl TableScans {
         self.expected.borrow().contains(table)
     }
 
-    /// Joins the reading of a table; returns its pieces as steps. `look` makes each one's answer of what it brings.
+    /// Subscribes to the scan of a table. `reduce` makes each chunk's part smaller as soon as it is read.
     pub fn subscribe(
         &self,
         catalog: &Catalog,
         table: &str,
-        about: &str,
-        want: Projection,
-        look: impl Fn(ChunkPart) -> StepAnswer + 'static,
-    ) -> Vec<Step> {
-        let reading = self.open(catalog, table);
-        let number = reading.add(want, move |_, part| look(part));
-        reading.steps(about, number)
+        projection: Projection,
+        reduce: impl Fn(ChunkPart) -> ChunkPart + 'static,
+    ) -> Subscription {
+        let scan = self.open(catalog, table);
+        let number = scan.add(projection, move |_, part| Some(reduce(part)));
+        Subscription { scan, number }
     }
 
-    /// Joins the reading of a table for the set of an expression's hashes; returns it, and the steps that fill it. Others
-    /// who want the same set get the same one, and their steps take no time.
+    /// Subscribes to the scan of a table for the set of an expression's hashes, which is full once the subscription was read.
+    /// Others who want the same set get the same one.
     pub fn hash_set(
         &self,
         catalog: &Catalog,
         table: &str,
-        about: &str,
         expression: String,
-    ) -> (Rc<ValueHashes>, Vec<Step>) {
-        let reading = self.open(catalog, table);
-        let (number, known) = reading.hash_set(expression);
-        (known, reading.steps(about, number).into_iter().map(Step::awaited).collect())
+    ) -> (Rc<ValueHashes>, Subscription) {
+        let scan = self.open(catalog, table);
+        let (number, hashes) = scan.hash_set(expression);
+        (hashes, Subscription { scan, number })
     }
 
-    /// The reading of a table that can still be joined.
+    /// The scan of a table that can still be subscribed to.
     fn open(&self, catalog: &Catalog, table: &str) -> Rc<TableScan> {
         let mut open = self.open.borrow_mut();
-        let reading = open.get(table).filter(|reading| !reading.is_begun()).cloned();
-        reading.unwrap_or_else(|| {
-            let reading = Rc::new(TableScan::new(catalog, table, self.piece));
-            open.insert(table.to_owned(), Rc::clone(&reading));
-            reading
+        let scan = open.get(table).filter(|scan| !scan.is_begun()).cloned();
+        scan.unwrap_or_else(|| {
+            let scan = Rc::new(TableScan::new(catalog, table, self.chunk_pages));
+            open.insert(table.to_owned(), Rc::clone(&scan));
+            scan
         })
+    }
+}
+
+impl Subscription {
+    /// How many chunks it has.
+    pub fn chunk_count(&self) -> usize {
+        self.scan.chunk_count()
+    }
+
+    /// The part of each chunk, in their order; none of those that somebody else needs as a set, or that were read already.
+    /// `about` is what it is called where this one is the first who asks for a chunk.
+    ///
+    /// # Errors
+    /// Undecided when a chunk cannot be read.
+    pub async fn read(&self, group: &TaskGroup<'_, '_>, about: &str) -> CheckResult<Vec<ChunkPart>> {
+        let chunks = (0..self.chunk_count()).map(|chunk| self.read_chunk(group, about, chunk));
+        let parts: Vec<Option<ChunkPart>> = join_all(chunks).await.into_iter().collect::<Result<_, _>>()?;
+        Ok(parts.into_iter().flatten().collect())
+    }
+
+    /// The part of one chunk, which nobody keeps afterwards.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_chunk(
+        &self,
+        group: &TaskGroup<'_, '_>,
+        about: &str,
+        chunk: usize,
+    ) -> CheckResult<Option<ChunkPart>> {
+        self.scan.part(group, about, chunk, self.number).await
     }
 }

@@ -1,7 +1,7 @@
-//! What is wanted of the rows of a table, and what a piece of it brings.
+//! What is wanted of the rows of a table, and what a chunk of it brings.
 
-/// Of so many suspect rows the places are kept; more are too many to look up one by one.
-pub const MOST_ROWS: usize = 100_000;
+/// Of so many suspect rows the ctids are kept; more are too many to look up one by one.
+pub const MAX_ROWS: usize = 100_000;
 
 /// Where a row is: page and number.
 pub type Ctid = (u32, u16);
@@ -9,7 +9,7 @@ pub type Ctid = (u32, u16);
 /// What is wanted of a table's rows.
 #[derive(Debug, Clone)]
 pub enum Projection {
-    /// The places of the rows for which a condition holds.
+    /// The ctids of the rows for which a condition holds.
     Rows {
         /// What is joined for it: `LEFT JOIN … ON …`, which adds no row. May be empty.
         join: String,
@@ -18,23 +18,23 @@ pub enum Projection {
     },
     /// A hash of every row for which it is not null, as an expression of type `bigint`.
     Hashes {
-        /// The expression; never null where places are wanted.
+        /// The expression; never null where ctids are wanted.
         expression: String,
         /// Only of the rows for which this holds.
         condition: Option<String>,
-        /// Whether the rows' places are wanted too.
-        with_places: bool,
+        /// Whether the rows' ctids are wanted too.
+        with_ctids: bool,
     },
 }
 
-/// What one piece brings to one who joined.
+/// What one chunk brings to one subscriber.
 #[derive(Debug, Clone)]
 pub enum ChunkPart {
-    /// Places; `None` when there are too many.
+    /// Ctids; `None` when there are too many.
     Rows(Option<Vec<Ctid>>),
-    /// Hashes, and the places of their rows where they are wanted.
+    /// Hashes, and the ctids of their rows where they are wanted.
     Hashes(Vec<u64>, Vec<Ctid>),
-    /// What of them is in no set that they were held against.
+    /// Those of them that are not in the set that they were compared with.
     Missing(MissingRows),
 }
 
@@ -47,7 +47,7 @@ pub struct MissingRows {
     pub nulls: u64,
     /// Their hashes, each once.
     pub hashes: Vec<u64>,
-    /// Their places; `None` when there are too many.
+    /// Their ctids; `None` when there are too many.
     pub rows: Option<Vec<Ctid>>,
 }
 
@@ -58,7 +58,7 @@ impl Default for MissingRows {
 }
 
 impl MissingRows {
-    /// Adds those of another piece.
+    /// Adds those of another chunk.
     pub fn add(&mut self, other: Self) {
         self.count += other.count;
         self.nulls += other.nulls;
@@ -67,7 +67,7 @@ impl MissingRows {
             rows.extend(others);
             rows
         });
-        self.rows.take_if(|rows| rows.len() > MOST_ROWS);
+        self.rows.take_if(|rows| rows.len() > MAX_ROWS);
     }
 
     /// How many different values they have.

@@ -1,4 +1,4 @@
-//! A set of hashes of eight bytes, gathered piece by piece, that millions of others are held against, or that is looked
+//! A set of hashes of eight bytes, gathered chunk by chunk, that millions of others are compared with, or that is looked
 //! through for those that came more than once.
 //!
 //! What has no equal in it is missing for certain. Two different values have the same hash by chance once in some hundred
@@ -7,10 +7,10 @@
 use std::array;
 use std::cell::{OnceCell, RefCell};
 
-use super::projection::{ChunkPart, Ctid, MOST_ROWS, MissingRows};
+use super::projection::{ChunkPart, Ctid, MAX_ROWS, MissingRows};
 
 /// Of more values the hashes are not held in memory, where they would take 512 MB.
-pub const MOST_HASHES: u64 = 64 << 20;
+pub const MAX_HASHES: u64 = 64 << 20;
 
 /// Of a bucket with more hashes they are sorted: a value that stands in most rows is there as often.
 const FEW: usize = 16;
@@ -27,48 +27,48 @@ pub fn hash_expression(text: &str, seed: &str) -> String {
 /// The hashes of a column's values.
 #[derive(Debug)]
 pub struct ValueHashes {
-    pieces: RefCell<Vec<Option<Vec<u64>>>>,
+    chunks: RefCell<Vec<Option<Vec<u64>>>>,
     buckets: OnceCell<Buckets>,
 }
 
 impl ValueHashes {
-    /// None yet, of so many pieces.
-    pub fn new(pieces: usize) -> Self {
-        Self { pieces: RefCell::new(vec![None; pieces]), buckets: OnceCell::new() }
+    /// None yet, of so many chunks.
+    pub fn new(chunks: usize) -> Self {
+        Self { chunks: RefCell::new(vec![None; chunks]), buckets: OnceCell::new() }
     }
 
-    /// Takes the hashes of a piece.
-    pub fn add_chunk(&self, piece: usize, hashes: Vec<u64>) {
-        if let Some(place) = self.pieces.borrow_mut().get_mut(piece) {
+    /// Takes the hashes of a chunk.
+    pub fn add_chunk(&self, chunk: usize, hashes: Vec<u64>) {
+        if let Some(place) = self.chunks.borrow_mut().get_mut(chunk) {
             *place = Some(hashes);
         }
     }
 
-    /// The set, once all pieces are there.
+    /// The set, once all chunks are there.
     fn buckets(&self) -> Option<&Buckets> {
         if self.buckets.get().is_none() {
-            if self.pieces.borrow().iter().any(Option::is_none) {
+            if self.chunks.borrow().iter().any(Option::is_none) {
                 return None;
             }
-            let pieces: Vec<Vec<u64>> = self.pieces.take().into_iter().flatten().collect();
-            return Some(self.buckets.get_or_init(|| Buckets::new(&pieces)));
+            let chunks: Vec<Vec<u64>> = self.chunks.take().into_iter().flatten().collect();
+            return Some(self.buckets.get_or_init(|| Buckets::new(&chunks)));
         }
         self.buckets.get()
     }
 
     /// The rows whose hash is not there; the hashes as they are where that cannot be told yet.
     pub fn missing(&self, part: ChunkPart) -> ChunkPart {
-        let (Some(known), ChunkPart::Hashes(hashes, places)) = (self.buckets(), &part) else { return part };
+        let (Some(known), ChunkPart::Hashes(hashes, ctids)) = (self.buckets(), &part) else { return part };
         let mut missing = MissingRows::default();
         let mut rows: Vec<Ctid> = Vec::new();
         for at in known.missing(hashes) {
             missing.hashes.push(hashes[at]);
-            if rows.len() <= MOST_ROWS {
-                rows.push(places[at]);
+            if rows.len() <= MAX_ROWS {
+                rows.push(ctids[at]);
             }
         }
         missing.count = missing.hashes.len() as u64;
-        missing.rows = (rows.len() <= MOST_ROWS).then_some(rows);
+        missing.rows = (rows.len() <= MAX_ROWS).then_some(rows);
         missing.hashes.sort_unstable();
         missing.nulls = missing.hashes.partition_point(|hash| *hash == 0) as u64;
         missing.hashes.dedup();
@@ -76,13 +76,13 @@ impl ValueHashes {
         ChunkPart::Missing(missing)
     }
 
-    /// The places of the first five rows whose hash is not there, in the order given; none as long as pieces are outstanding.
-    pub fn first_missing(&self, hashes: &[u64], places: &[Ctid]) -> Vec<Ctid> {
+    /// The ctids of the first five rows whose hash is not there, in the order given; none as long as chunks are outstanding.
+    pub fn first_missing(&self, hashes: &[u64], ctids: &[Ctid]) -> Vec<Ctid> {
         let missing = self.buckets().into_iter().flat_map(|known| known.missing(hashes));
-        missing.filter_map(|at| places.get(at).copied()).take(5).collect()
+        missing.filter_map(|at| ctids.get(at).copied()).take(5).collect()
     }
 
-    /// The hashes that came more than once, each once; none as long as pieces are outstanding.
+    /// The hashes that came more than once, each once; none as long as chunks are outstanding.
     pub fn duplicates(&self) -> Vec<u64> {
         self.buckets().map(Buckets::twice).unwrap_or_default()
     }
@@ -98,12 +98,12 @@ struct Buckets {
 }
 
 impl Buckets {
-    fn new(pieces: &[Vec<u64>]) -> Self {
-        let count: usize = pieces.iter().map(Vec::len).sum();
+    fn new(chunks: &[Vec<u64>]) -> Self {
+        let count: usize = chunks.iter().map(Vec::len).sum();
         let bits = (count / 4).max(2).ilog2();
         let shift = u64::BITS - bits;
         let mut starts = vec![0u32; (1 << bits) + 1];
-        for hash in pieces.iter().flatten() {
+        for hash in chunks.iter().flatten() {
             starts[(hash >> shift) as usize] += 1;
         }
         // Each bucket is filled from its end, so that it begins where it is full.
@@ -113,7 +113,7 @@ impl Buckets {
             *start = end;
         }
         let mut hashes = vec![0; count];
-        for hash in pieces.iter().flatten() {
+        for hash in chunks.iter().flatten() {
             let start = &mut starts[(hash >> shift) as usize];
             *start -= 1;
             hashes[*start as usize] = *hash;
@@ -181,8 +181,8 @@ mod tests {
             // One of them is there a hundred times.
             known.add_chunk(1, (0..count / 2).chain((0..100).map(|_| 0)).map(hash).collect());
             let asked: Vec<u64> = (0..2 * count + 3).map(hash).chain([0, u64::MAX]).collect();
-            let places = (0..asked.len()).map(|page| (page as u32, 1)).collect();
-            let part = known.missing(ChunkPart::Hashes(asked.clone(), places));
+            let ctids = (0..asked.len()).map(|page| (page as u32, 1)).collect();
+            let part = known.missing(ChunkPart::Hashes(asked.clone(), ctids));
             let ChunkPart::Hashes(..) = part else { panic!("told before all are known") };
             known.add_chunk(0, (0..count).map(hash).collect());
             let ChunkPart::Missing(missing) = known.missing(part) else { panic!("{count}") };
@@ -191,9 +191,9 @@ mod tests {
             assert_eq!(missing.rows.as_ref(), Some(&expected), "{count}");
             assert_eq!((missing.count, missing.nulls), (expected.len() as u64, 1), "{count}");
             assert_eq!(missing.hashes.len(), expected.len(), "each is another one: {count}");
-            let places: Vec<Ctid> = (0..asked.len()).map(|page| (page as u32, 1)).collect();
+            let ctids: Vec<Ctid> = (0..asked.len()).map(|page| (page as u32, 1)).collect();
             let first = expected.iter().copied().take(5).collect::<Vec<_>>();
-            assert_eq!(known.first_missing(&asked, &places), first, "{count}");
+            assert_eq!(known.first_missing(&asked, &ctids), first, "{count}");
         }
     }
 
@@ -208,11 +208,11 @@ mod tests {
     }
 
     #[test]
-    fn what_the_pieces_brought_is_let_go_once_it_is_a_set() {
+    fn what_the_chunks_brought_is_let_go_once_it_is_a_set() {
         let known = ValueHashes::new(2);
         known.add_chunk(0, vec![1, 2]);
         known.add_chunk(1, vec![2, 3]);
         assert_eq!(known.duplicates(), [2]);
-        assert!(known.pieces.borrow().is_empty());
+        assert!(known.chunks.borrow().is_empty());
     }
 }

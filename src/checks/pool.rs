@@ -1,0 +1,426 @@
+//! The connections that share one snapshot, and the tasks that wait for one of them.
+//!
+//! Every free connection takes the task that ranks highest: what takes no time, then what other tasks need, then the most
+//! expensive. So --timeout and Ctrl-C leave as little undecided as can be, and no connection is still at work on a long task while
+//! the others are idle.
+
+use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use sqlx::postgres::PgConnection;
+use tokio::sync::{Notify, oneshot};
+
+use super::context::CheckContext;
+use super::progress_estimate::ProgressEstimate;
+use super::query_error::{explain_query_error, recovery_conflict};
+use super::task::Task;
+use crate::database::query::is_lock_conflict;
+use crate::database::session::Session;
+
+/// A task that reads no more pages than these takes no time that anybody notices.
+const QUICK: u64 = 1000;
+
+/// Why a task of a group has failed, once one has.
+pub(super) type Failure = Rc<RefCell<Option<String>>>;
+
+/// Connections to one snapshot.
+pub struct SnapshotPool<'p> {
+    context: &'p CheckContext<'p>,
+    limits: TaskLimits,
+    state: RefCell<PoolState<'p>>,
+    /// Somebody waits for a connection, or one is free.
+    changed: Notify,
+    /// No more tasks are begun: see [`SnapshotPool::stop`].
+    stopped: Notify,
+    /// What runs is left alone: see [`SnapshotPool::abandon`].
+    abandoned: Notify,
+}
+
+/// How long a task may take.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TaskLimits {
+    /// When everything ends.
+    pub deadline: Option<Instant>,
+    /// How long the role lets a statement run.
+    pub statement_timeout: Option<Duration>,
+}
+
+#[derive(Default)]
+struct PoolState<'p> {
+    idle: Vec<PooledConnection<'p>>,
+    waiting: Vec<WaitingTask<'p>>,
+    running: Vec<(usize, String)>,
+    /// How many tasks there were so far.
+    count: usize,
+    progress: ProgressEstimate,
+    pids: Vec<i32>,
+    stopped: Option<String>,
+    is_abandoned: bool,
+    ending: Ending,
+}
+
+/// Whether the run can go on, and its first connection afterwards.
+#[derive(Default)]
+enum Ending {
+    #[default]
+    Regular,
+    /// A standby has ended the connections.
+    Standby,
+    /// The first connection is lost, or has to give way: the run ends with an error.
+    Failed(anyhow::Error),
+}
+
+/// One that is lent to tasks.
+pub(super) struct PooledConnection<'p> {
+    /// The process that serves it.
+    pub pid: i32,
+    /// The connection itself.
+    pub owner: ConnectionOwner<'p>,
+}
+
+/// Where a connection comes from, and goes to in the end.
+pub(super) enum ConnectionOwner<'p> {
+    /// The one that the snapshot was begun on. It is lent to the pool.
+    First(&'p mut PgConnection),
+    /// One that has joined the snapshot.
+    Joined(Session),
+}
+
+/// A task without a connection.
+struct WaitingTask<'p> {
+    number: usize,
+    code: String,
+    task: Task,
+    failure: Failure,
+    to: oneshot::Sender<PooledConnection<'p>>,
+}
+
+/// What decides which task is next: whether it is quick, whether others need it, its cost, its place in the report.
+type TaskRank = (bool, Option<Reverse<u64>>, u64, Reverse<usize>);
+
+/// What takes no time comes before all. Then what others need, the cheapest of it first: what a large table brings is then held
+/// against it at once, and not kept until it is there. Then the most expensive. Of two alike the one that asked first.
+fn rank(task: &Task, number: usize) -> TaskRank {
+    let awaited = task.is_awaited().then_some(Reverse(task.cost));
+    (task.cost <= QUICK, awaited, task.cost, Reverse(number))
+}
+
+/// A connection that a task holds. It is lost with the lease where the work was not finished.
+pub(super) struct Lease<'l, 'p> {
+    pool: &'l SnapshotPool<'p>,
+    connection: PooledConnection<'p>,
+    number: usize,
+    cost: u64,
+}
+
+impl<'p> SnapshotPool<'p> {
+    /// A pool that has no connection yet.
+    pub fn new(context: &'p CheckContext<'p>, limits: TaskLimits) -> Self {
+        Self {
+            context,
+            limits,
+            state: RefCell::default(),
+            changed: Notify::new(),
+            stopped: Notify::new(),
+            abandoned: Notify::new(),
+        }
+    }
+
+    /// Runs what asks for this pool's connections, and gives it this one, and no other.
+    ///
+    /// # Errors
+    /// When the connection is lost. Where the context gives way, also when others hold a lock for too long.
+    pub async fn run_on<T>(
+        &self,
+        connection: &'p mut PgConnection,
+        asking: impl Future<Output = T>,
+    ) -> Result<T> {
+        // Nobody cancels what runs here, so nobody asks for the process.
+        self.add(PooledConnection { pid: 0, owner: ConnectionOwner::First(connection) });
+        let answer = tokio::select! {
+            biased;
+            answer = asking => answer,
+            never = self.hand_out() => match never {},
+        };
+        self.take_failure().map_or(Ok(answer), Err)
+    }
+
+    /// The database that is examined.
+    pub fn context(&self) -> &'p CheckContext<'p> {
+        self.context
+    }
+
+    /// Lends a connection.
+    pub(super) fn add(&self, connection: PooledConnection<'p>) {
+        self.state.borrow_mut().pids.push(connection.pid);
+        self.give_back(connection);
+    }
+
+    fn give_back(&self, connection: PooledConnection<'p>) {
+        self.state.borrow_mut().idle.push(connection);
+        self.changed.notify_one();
+    }
+
+    /// The processes that serve its connections.
+    pub(super) fn pids(&self) -> Vec<i32> {
+        self.state.borrow().pids.clone()
+    }
+
+    /// About how many pages all tasks read that were asked for so far.
+    pub(super) fn pages(&self) -> u64 {
+        self.state.borrow().progress.pages
+    }
+
+    /// How far it is.
+    pub(super) fn progress(&self) -> ProgressEstimate {
+        let state = self.state.borrow();
+        let now = state.running.iter().map(|(_, about)| about.clone()).collect();
+        ProgressEstimate { now, ..state.progress.clone() }
+    }
+
+    /// Waits for a connection; `None` when the task is not needed any more, or the run was stopped.
+    pub(super) async fn acquire(&self, code: &str, task: Task, failure: &Failure) -> Option<Lease<'_, 'p>> {
+        let cost = task.cost;
+        let (number, connection) = {
+            let mut state = self.state.borrow_mut();
+            if state.stopped.is_some() {
+                return None;
+            }
+            state.progress.add(cost);
+            state.count += 1;
+            let (number, (to, connection)) = (state.count, oneshot::channel());
+            state.waiting.push(WaitingTask {
+                number,
+                code: code.to_owned(),
+                task,
+                failure: Rc::clone(failure),
+                to,
+            });
+            (number, connection)
+        };
+        self.changed.notify_one();
+        match connection.await {
+            Ok(connection) => Some(Lease { pool: self, connection, number, cost }),
+            Err(_) => {
+                self.state.borrow_mut().progress.finish(cost);
+                None
+            }
+        }
+    }
+
+    /// Gives free connections to whoever ranks highest, for as long as it is awaited. It does so only once everybody has said what
+    /// they wait for now: a task that has just ended is often followed by another one.
+    pub(super) async fn hand_out(&self) -> Infallible {
+        loop {
+            self.changed.notified().await;
+            self.state.borrow_mut().hand_out();
+        }
+    }
+
+    /// Begins no more tasks. What is not answered is undecided for this reason.
+    pub(super) fn stop(&self, reason: String) {
+        let mut state = self.state.borrow_mut();
+        state.stopped.get_or_insert(reason);
+        state.waiting.clear();
+        self.stopped.notify_waiters();
+    }
+
+    /// Comes to an end once no more tasks are begun.
+    pub(super) async fn stopped(&self) {
+        let stopped = self.stopped.notified();
+        if self.stop_reason().is_none() {
+            stopped.await;
+        }
+    }
+
+    /// Why no more tasks are begun, if so.
+    pub(super) fn stop_reason(&self) -> Option<String> {
+        self.state.borrow().stopped.clone()
+    }
+
+    /// Ends what still runs without an answer. Its connections are lost.
+    pub(super) fn abandon(&self) {
+        self.state.borrow_mut().is_abandoned = true;
+        self.abandoned.notify_waiters();
+    }
+
+    async fn is_abandoned(&self) {
+        let abandoned = self.abandoned.notified();
+        if !self.state.borrow().is_abandoned {
+            abandoned.await;
+        }
+    }
+
+    /// Why the run as a whole has failed, if it has.
+    pub(super) fn take_failure(&self) -> Option<anyhow::Error> {
+        let mut state = self.state.borrow_mut();
+        match std::mem::take(&mut state.ending) {
+            Ending::Failed(error) => Some(error),
+            other => {
+                state.ending = other;
+                None
+            }
+        }
+    }
+
+    /// Ends the use of all connections; returns whether the first one is still good for something, and those that joined.
+    pub(super) fn close(&self) -> (bool, Vec<Session>) {
+        let mut state = self.state.borrow_mut();
+        let (mut is_connected, mut joined) = (false, Vec::new());
+        for connection in std::mem::take(&mut state.idle) {
+            match connection.owner {
+                ConnectionOwner::First(_) => is_connected = matches!(state.ending, Ending::Regular),
+                ConnectionOwner::Joined(session) => joined.push(session),
+            }
+        }
+        (is_connected, joined)
+    }
+
+    /// How long the server lets a statement run that begins now: a little longer than we wait ourselves, should we not
+    /// get round to ending it.
+    fn time_left(&self, now: Instant) -> Option<Duration> {
+        let left = self.limits.deadline?.saturating_duration_since(now) + Duration::from_secs(1);
+        Some(self.limits.statement_timeout.map_or(left, |limit| limit.min(left)))
+    }
+
+    fn end(&self, ending: Ending, reason: String) {
+        self.state.borrow_mut().ending = ending;
+        self.stop(reason);
+    }
+}
+
+impl PoolState<'_> {
+    fn hand_out(&mut self) {
+        // Another task of the group has failed, or nobody waits any more.
+        self.waiting.retain(|waiting| waiting.failure.borrow().is_none() && !waiting.to.is_closed());
+        while !self.idle.is_empty() {
+            let ranked = self.waiting.iter().enumerate();
+            let best = ranked.max_by_key(|(_, waiting)| rank(&waiting.task, waiting.number));
+            let Some((best, _)) = best else { return };
+            let WaitingTask { number, code, task, to, .. } = self.waiting.swap_remove(best);
+            let Some(connection) = self.idle.pop() else { return };
+            match to.send(connection) {
+                Ok(()) => {
+                    self.running.push((number, format!("{code} {}", task.about).trim_end().to_owned()));
+                }
+                Err(connection) => self.idle.push(connection),
+            }
+        }
+    }
+}
+
+impl Lease<'_, '_> {
+    /// Does the work, and gives the connection back if it can be used again. Returns what came of it, or why nothing did; and how
+    /// long it took.
+    pub async fn work<T>(
+        mut self,
+        work: impl AsyncFnOnce(&mut PgConnection, Option<Duration>) -> Result<sqlx::Result<T>>,
+    ) -> (Result<T, String>, Duration) {
+        let (pool, started) = (self.pool, Instant::now());
+        let left = pool.time_left(started);
+        let done = tokio::select! {
+            biased;
+            done = work(self.connection.get(), left) => Some(done),
+            () = pool.is_abandoned() => None,
+        };
+        let took = started.elapsed();
+        let mut state = pool.state.borrow_mut();
+        state.running.retain(|(number, _)| *number != self.number);
+        state.progress.finish(self.cost);
+        let stopped = state.stopped.clone();
+        drop(state);
+        let answer = match done {
+            Some(Ok(Ok(answer))) => {
+                pool.give_back(self.connection);
+                return (Ok(answer), took);
+            }
+            Some(Ok(Err(refusal))) => self.refused(refusal),
+            Some(Err(lost)) => self.lost(lost),
+            None => "not finished".to_owned(),
+        };
+        // What the server says of a run that was stopped is only that it was told to.
+        (Err(stopped.unwrap_or(answer)), took)
+    }
+
+    fn refused(self, refusal: sqlx::Error) -> String {
+        let (pool, reason) = (self.pool, explain_query_error(&refusal, self.pool.context));
+        pool.give_back(self.connection);
+        if pool.context.gives_way && is_lock_conflict(&refusal) {
+            pool.end(Ending::Failed(refusal.into()), reason.clone());
+        }
+        reason
+    }
+
+    /// Where a standby ends a connection, it ends every other one of the same snapshot too, if not at once: what is not decided
+    /// by now stays so. Otherwise the others go on alone, unless it was the first one.
+    fn lost(self, error: anyhow::Error) -> String {
+        let pool = self.pool;
+        if let Some(reason) = recovery_conflict(&error, pool.context.is_standby) {
+            pool.end(Ending::Standby, reason.clone());
+            return reason;
+        }
+        let reason = format!("{error:#}");
+        match self.connection.owner {
+            ConnectionOwner::First(_) => pool.end(Ending::Failed(error), reason.clone()),
+            ConnectionOwner::Joined(_) => {
+                tracing::debug!("goes on with fewer connections, one was lost: {reason}");
+                // The process may serve somebody else by now.
+                pool.state.borrow_mut().pids.retain(|pid| *pid != self.connection.pid);
+            }
+        }
+        reason
+    }
+}
+
+impl PooledConnection<'_> {
+    fn get(&mut self) -> &mut PgConnection {
+        match &mut self.owner {
+            ConnectionOwner::First(connection) => connection,
+            ConnectionOwner::Joined(session) => session.connection(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_no_time_is_taken_first_then_what_others_wait_for() {
+        let large = QUICK + 1;
+        let tasks = [
+            ("large", large, false),
+            ("largest", 50 * large, false),
+            ("awaited, larger", 3 * large, true),
+            ("awaited, large", 2 * large, true),
+            ("tiny", 1, false),
+            ("quick", QUICK, false),
+            ("awaited, quick", 2, true),
+            ("tiny again", 1, false),
+        ];
+        let ranked = tasks.iter().enumerate().map(|(number, (about, cost, is_awaited))| {
+            let task = Task::new(*about, *cost);
+            (rank(&if *is_awaited { task.awaited() } else { task }, number), *about)
+        });
+        let mut ranked: Vec<(TaskRank, &str)> = ranked.collect();
+        ranked.sort_by(|one, other| other.cmp(one));
+        let order: Vec<&str> = ranked.into_iter().map(|(_, about)| about).collect();
+        assert_eq!(
+            order,
+            [
+                "awaited, quick",
+                "quick",
+                "tiny",
+                "tiny again",
+                "awaited, large",
+                "awaited, larger",
+                "largest",
+                "large"
+            ]
+        );
+    }
+}
