@@ -4,7 +4,7 @@ use evodoctor::checks::check::all_checks;
 use serde_json::Value;
 
 use crate::support::database::execute;
-use crate::support::fixtures::{Expected, Fixture, names};
+use crate::support::fixtures::{Expected, Fixture};
 use crate::support::program::{evodoctor, on};
 
 fn found(report: &Value, code: &str) -> Vec<Expected> {
@@ -25,56 +25,43 @@ fn found(report: &Value, code: &str) -> Vec<Expected> {
     found
 }
 
-/// Runs every fixture of the codes with this prefix, in this schema.
-async fn every_fixture(prefix: &str, schema: &str) {
-    let mut count = 0;
-    for check in all_checks().iter().filter(|check| check.rule.code.starts_with(prefix)) {
-        for name in names(&check.stem) {
-            let mut fixture = Fixture::read(&check.stem, &name);
-            let database = fixture.database(schema).await;
-            let run = evodoctor(&["check", "--format", "json", "--database-url", &database.url()]);
-            let code = &check.rule.code;
-            fixture.finds.sort();
-            assert_eq!(found(&run.json(), code), fixture.finds, "{code} on {name}.sql in {schema}");
-            for finding in run.json()["findings"].as_array().expect("a list") {
-                assert!(finding["sample"].as_array().expect("a list").len() <= 5);
-                let detail = finding["detail"].as_str().expect("a sentence");
-                assert!(!detail.is_empty() && detail.trim() == detail, "{detail:?}");
-            }
-            count += 1;
-        }
+/// What a check finds in a fixture, with Evolution's tables in this schema, is what the fixture says of itself.
+async fn finds_what_it_shows(stem: &str, name: &str, schema: &str) {
+    let (code, _) = stem.split_once('_').expect("a code and a name");
+    let mut fixture = Fixture::read(stem, name);
+    let database = fixture.database(schema).await;
+    let report = evodoctor(&["check", "--format", "json", "--database-url", &database.url()]).json();
+    fixture.finds.sort();
+    assert_eq!(found(&report, code), fixture.finds);
+    for finding in report["findings"].as_array().expect("a list") {
+        assert!(finding["sample"].as_array().expect("a list").len() <= 5);
+        let detail = finding["detail"].as_str().expect("a sentence");
+        assert!(!detail.is_empty() && detail.trim() == detail, "{detail:?}");
     }
-    assert!(count > 0, "no check has a code {prefix}…");
 }
 
-#[tokio::test]
-async fn data_checks_find_what_their_fixtures_show() {
-    every_fixture("EVO1", "evolution_api").await;
+mod each_fixture {
+    macro_rules! case {
+        ($case:ident, $stem:literal, $name:literal) => {
+            #[tokio::test]
+            async fn $case() {
+                super::finds_what_it_shows($stem, $name, "evolution_api").await;
+            }
+        };
+    }
+    each_check!(case);
 }
 
-#[tokio::test]
-async fn schema_checks_find_what_their_fixtures_show() {
-    every_fixture("EVO2", "public").await;
-}
-
-#[tokio::test]
-async fn instance_checks_find_what_their_fixtures_show() {
-    every_fixture("EVO4", "public").await;
-}
-
-#[tokio::test]
-async fn history_checks_find_what_their_fixtures_show() {
-    every_fixture("EVO3", "evolution_api").await;
-}
-
-#[tokio::test]
-async fn server_checks_find_what_their_fixtures_show() {
-    every_fixture("EVO7", "public").await;
-}
-
-#[tokio::test]
-async fn names_that_need_quoting_are_quoted() {
-    every_fixture("EVO", "we\"ird").await;
+mod each_fixture_in_a_schema_that_needs_quoting {
+    macro_rules! case {
+        ($case:ident, $stem:literal, $name:literal) => {
+            #[tokio::test]
+            async fn $case() {
+                super::finds_what_it_shows($stem, $name, "we\"ird").await;
+            }
+        };
+    }
+    each_check!(case);
 }
 
 /// The predicate of a finding about rows selects the rows that it counted.

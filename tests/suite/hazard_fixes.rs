@@ -105,21 +105,28 @@ async fn takes_away(hazard: &Hazard, name: &str, fixture: &Fixture, schema: &str
     assert_eq!(look(&database, &["evodoctor"]).await, before, "{what}: undo did not restore everything");
 }
 
-/// Tests run side by side, so the fixtures are dealt out to two.
-async fn every_second(skipped: usize, schema: &str) {
-    for (hazard, name, fixture) in repairable().iter().skip(skipped).step_by(2) {
-        takes_away(hazard, name, fixture, schema).await;
+/// Every second code in a schema that needs quoting. Fixtures that show something else than the fix can take away are left out.
+async fn takes_away_if_repairable(stem: &str, name: &str) {
+    let repairable = repairable();
+    let Some((hazard, _, fixture)) =
+        repairable.iter().find(|(hazard, other, _)| hazard.stem == stem && other == name)
+    else {
+        return;
+    };
+    let is_odd = hazard.rule.code.ends_with(['1', '3', '5', '7', '9']);
+    takes_away(hazard, name, fixture, if is_odd { "we\"ird" } else { "evolution_api" }).await;
+}
+
+mod each_fixture {
+    macro_rules! case {
+        ($case:ident, $stem:literal, $name:literal) => {
+            #[tokio::test]
+            async fn $case() {
+                super::takes_away_if_repairable($stem, $name).await;
+            }
+        };
     }
-}
-
-#[tokio::test]
-async fn a_hazard_is_taken_away_and_the_upgrade_passes_and_until_then_undo_restores() {
-    every_second(0, "evolution_api").await;
-}
-
-#[tokio::test]
-async fn other_hazards_are_taken_away_in_a_schema_that_needs_quoting() {
-    every_second(1, "we\"ird").await;
+    each_hazard!(case);
 }
 
 /// A database that prisma db push, or a newer server's dump, has brought to a later release: the history is behind.

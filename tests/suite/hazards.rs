@@ -5,7 +5,7 @@ use evodoctor::rules::finding::Finding;
 use evodoctor::upgrade::hazard::{Hazard, all_hazards};
 
 use crate::release_schema::{expected, found};
-use crate::support::fixtures::{Expected, Fixture, names};
+use crate::support::fixtures::{Expected, Fixture};
 use crate::support::upgrade::{goes_astray, predict, predicted, upgrade};
 
 fn of_hazard(findings: &[Finding], hazard: &Hazard) -> Vec<Expected> {
@@ -25,38 +25,49 @@ fn of_hazard(findings: &[Finding], hazard: &Hazard) -> Vec<Expected> {
     found
 }
 
-async fn every_fixture(schema: &str) {
-    for hazard in all_hazards().iter().filter(|hazard| hazard.rule.code != "EVO604") {
-        for name in names(&hazard.stem) {
-            let mut fixture = Fixture::read(&hazard.stem, &name);
-            let target = fixture.to.as_deref().and_then(Release::find).expect("an upgrade has an end");
-            let database = fixture.database(schema).await;
-            let prediction = predict(&database, schema, target).await;
-            fixture.finds.sort();
-            let what = format!("{name}.sql of {}", hazard.stem);
-            assert_eq!(of_hazard(&prediction.findings, hazard), fixture.finds, "{what}");
-            assert!(prediction.checks.iter().all(|check| check.reason.is_none()), "{what}");
-            if name == "good" {
-                assert!(predicted(&prediction.preflight).is_ok(), "{what}");
-            }
+/// What a hazard finds in a fixture is what the fixture says of itself, and the upgrade ends as predicted.
+async fn happens_as_predicted(stem: &str, name: &str, schema: &str) {
+    let hazard = all_hazards().iter().find(|hazard| hazard.stem == stem).expect("a hazard");
+    let mut fixture = Fixture::read(stem, name);
+    let target = fixture.to.as_deref().and_then(Release::find).expect("an upgrade has an end");
+    let database = fixture.database(schema).await;
+    let prediction = predict(&database, schema, target).await;
+    fixture.finds.sort();
+    assert_eq!(of_hazard(&prediction.findings, hazard), fixture.finds);
+    assert!(prediction.checks.iter().all(|check| check.reason.is_none()), "{:?}", prediction.checks);
+    if name == "good" {
+        assert!(predicted(&prediction.preflight).is_ok());
+    }
 
-            let mut connection = database.connect().await;
-            let happening = upgrade(&mut connection, schema, target).await;
-            assert_eq!(predicted(&prediction.preflight), happening, "{what}");
-            let found = found(&mut connection, schema).await;
-            if goes_astray(&prediction) {
-                assert!(!expected(target).is_subset(&found), "{what}: nothing is missing");
-            }
-        }
+    let mut connection = database.connect().await;
+    let happening = upgrade(&mut connection, schema, target).await;
+    assert_eq!(predicted(&prediction.preflight), happening);
+    let found = found(&mut connection, schema).await;
+    if goes_astray(&prediction) {
+        assert!(!expected(target).is_subset(&found), "nothing is missing");
     }
 }
 
-#[tokio::test]
-async fn hazards_find_what_their_fixtures_show_and_it_happens() {
-    every_fixture("evolution_api").await;
+mod each_fixture {
+    macro_rules! case {
+        ($case:ident, $stem:literal, $name:literal) => {
+            #[tokio::test]
+            async fn $case() {
+                super::happens_as_predicted($stem, $name, "evolution_api").await;
+            }
+        };
+    }
+    each_hazard!(case);
 }
 
-#[tokio::test]
-async fn hazards_find_the_same_in_a_schema_that_needs_quoting() {
-    every_fixture("we\"ird").await;
+mod each_fixture_in_a_schema_that_needs_quoting {
+    macro_rules! case {
+        ($case:ident, $stem:literal, $name:literal) => {
+            #[tokio::test]
+            async fn $case() {
+                super::happens_as_predicted($stem, $name, "we\"ird").await;
+            }
+        };
+    }
+    each_hazard!(case);
 }

@@ -1,5 +1,9 @@
 //! One file per promise.
 
+// A test for each fixture: see src/build.rs.
+include!(concat!(env!("OUT_DIR"), "/fixture_cases.rs"));
+
+mod add_release;
 mod atomic;
 mod bad_input;
 mod baseline;
