@@ -12,6 +12,7 @@ pub mod database;
 pub mod error;
 pub mod evolution;
 pub mod exit_code;
+pub mod interrupt;
 pub mod logging;
 pub mod output_file;
 pub mod progress;

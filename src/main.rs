@@ -15,6 +15,7 @@ use evodoctor::commands::{
 use evodoctor::database::server_error;
 use evodoctor::error;
 use evodoctor::exit_code::Exit;
+use evodoctor::interrupt;
 use evodoctor::logging;
 use evodoctor::progress;
 use evodoctor::redact::personal;
@@ -93,6 +94,7 @@ async fn run() -> ExitCode {
         Ok(()) => tokio::select! {
             // In this order: a Ctrl-C is listened for before there is anything to remove.
             biased;
+            () = interrupt::repeated() => std::process::exit(interrupt::EXIT_CODE),
             error = interrupted(&cli) => Err(error),
             outcome = dispatch(&cli) => outcome,
             error = liveness::until_cancelled(&cli) => Err(error),

@@ -23,6 +23,7 @@ pub mod savepoint;
 pub mod table_scan;
 pub mod task;
 pub mod task_group;
+mod task_queue;
 pub mod unique_indexes;
 
 pub use crate::redact;

@@ -1,31 +1,22 @@
 //! The connections that share one snapshot, and the tasks that wait for one of them.
 //!
-//! Every free connection takes the task that ranks highest: what takes no time, then what other tasks need, then the most
-//! expensive. So --timeout and Ctrl-C leave as little undecided as can be, and no connection is still at work on a long task while
-//! the others are idle.
+//! Every free connection goes to the task that ranks highest (see [`super::task_queue`]).
 
 use std::cell::RefCell;
-use std::cmp::Reverse;
 use std::convert::Infallible;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 use super::context::CheckContext;
 use super::progress_estimate::ProgressEstimate;
 use super::query_error::{explain_query_error, recovery_conflict};
 use super::task::Task;
+use super::task_queue::{Failure, TaskQueue};
 use crate::database::query::is_lock_conflict;
 use crate::database::session::Session;
-
-/// A task that reads no more pages than these takes no time that anybody notices.
-const QUICK: u64 = 1000;
-
-/// Why a task of a group has failed, once one has.
-pub(super) type Failure = Rc<RefCell<Option<String>>>;
 
 /// Connections to one snapshot.
 pub struct SnapshotPool<'p> {
@@ -52,10 +43,8 @@ pub struct TaskLimits {
 #[derive(Default)]
 struct PoolState<'p> {
     idle: Vec<PooledConnection<'p>>,
-    waiting: Vec<WaitingTask<'p>>,
+    waiting: TaskQueue<PooledConnection<'p>>,
     running: Vec<(usize, String)>,
-    /// How many tasks there were so far.
-    count: usize,
     progress: ProgressEstimate,
     pids: Vec<i32>,
     stopped: Option<String>,
@@ -88,25 +77,6 @@ pub(super) enum ConnectionOwner<'p> {
     First(&'p mut PgConnection),
     /// One that has joined the snapshot.
     Joined(Session),
-}
-
-/// A task without a connection.
-struct WaitingTask<'p> {
-    number: usize,
-    code: String,
-    task: Task,
-    failure: Failure,
-    to: oneshot::Sender<PooledConnection<'p>>,
-}
-
-/// What decides which task is next: whether it is quick, whether others need it, its cost, its place in the report.
-type TaskRank = (bool, Option<Reverse<u64>>, u64, Reverse<usize>);
-
-/// What takes no time comes before all. Then what others need, the cheapest of it first: what a large table brings is then held
-/// against it at once, and not kept until it is there. Then the most expensive. Of two alike the one that asked first.
-fn rank(task: &Task, number: usize) -> TaskRank {
-    let awaited = task.is_awaited().then_some(Reverse(task.cost));
-    (task.cost <= QUICK, awaited, task.cost, Reverse(number))
 }
 
 /// A connection that a task holds. It is lost with the lease where the work was not finished.
@@ -191,16 +161,7 @@ impl<'p> SnapshotPool<'p> {
                 return None;
             }
             state.progress.add(cost);
-            state.count += 1;
-            let (number, (to, connection)) = (state.count, oneshot::channel());
-            state.waiting.push(WaitingTask {
-                number,
-                code: code.to_owned(),
-                task,
-                failure: Rc::clone(failure),
-                to,
-            });
-            (number, connection)
+            state.waiting.push(code, task, failure)
         };
         self.changed.notify_one();
         match connection.await {
@@ -295,21 +256,16 @@ impl<'p> SnapshotPool<'p> {
 
 impl PoolState<'_> {
     fn hand_out(&mut self) {
-        // Another task of the group has failed, or nobody waits any more.
-        self.waiting.retain(|waiting| waiting.failure.borrow().is_none() && !waiting.to.is_closed());
-        while !self.idle.is_empty() {
-            let ranked = self.waiting.iter().enumerate();
-            let best = ranked.max_by_key(|(_, waiting)| rank(&waiting.task, waiting.number));
-            let Some((best, _)) = best else { return };
-            let WaitingTask { number, code, task, to, .. } = self.waiting.swap_remove(best);
-            let Some(connection) = self.idle.pop() else { return };
-            match to.send(connection) {
-                Ok(()) => {
-                    self.running.push((number, format!("{code} {}", task.about).trim_end().to_owned()));
+        while let Some(connection) = self.idle.pop() {
+            match self.waiting.give_to_best(connection) {
+                Ok(running) => self.running.push(running),
+                Err(connection) => {
+                    self.idle.push(connection);
+                    return;
                 }
-                Err(connection) => self.idle.push(connection),
             }
         }
+        self.waiting.drop_unneeded();
     }
 }
 
@@ -382,45 +338,5 @@ impl PooledConnection<'_> {
             ConnectionOwner::First(connection) => connection,
             ConnectionOwner::Joined(session) => session.connection(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_takes_no_time_is_taken_first_then_what_others_wait_for() {
-        let large = QUICK + 1;
-        let tasks = [
-            ("large", large, false),
-            ("largest", 50 * large, false),
-            ("awaited, larger", 3 * large, true),
-            ("awaited, large", 2 * large, true),
-            ("tiny", 1, false),
-            ("quick", QUICK, false),
-            ("awaited, quick", 2, true),
-            ("tiny again", 1, false),
-        ];
-        let ranked = tasks.iter().enumerate().map(|(number, (about, cost, is_awaited))| {
-            let task = Task::new(*about, *cost);
-            (rank(&if *is_awaited { task.awaited() } else { task }, number), *about)
-        });
-        let mut ranked: Vec<(TaskRank, &str)> = ranked.collect();
-        ranked.sort_by(|one, other| other.cmp(one));
-        let order: Vec<&str> = ranked.into_iter().map(|(_, about)| about).collect();
-        assert_eq!(
-            order,
-            [
-                "awaited, quick",
-                "quick",
-                "tiny",
-                "tiny again",
-                "awaited, large",
-                "awaited, larger",
-                "largest",
-                "large"
-            ]
-        );
     }
 }

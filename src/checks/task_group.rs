@@ -7,9 +7,10 @@ use sqlx::postgres::{PgConnection, PgRow};
 
 use super::check_error::{CheckError, CheckResult};
 use super::context::CheckContext;
-use super::pool::{Failure, SnapshotPool};
+use super::pool::SnapshotPool;
 use super::savepoint::{in_savepoint, simple_query_in_savepoint};
 use super::task::Task;
+use super::task_queue::Failure;
 use crate::database::query::query_with_settings;
 
 /// The tasks of one question, such as whether the rows of one key refer to something. They may run side by side. Once one of them

@@ -18,6 +18,7 @@ use crate::cli::{self, GlobalOptions};
 use crate::database::query::execute;
 use crate::error::user_error;
 use crate::exit_code::Exit;
+use crate::interrupt;
 use crate::progress::{self, ProgressTask, Unit};
 use crate::repair::adaptive_batch::{self, BatchSeries, BatchSizer, CODES, LOOK, ServerLoad};
 use crate::repair::apply_fix::FixExecution;
@@ -103,7 +104,7 @@ pub async fn run(args: &cli::FixArgs, first: usize, common: &GlobalOptions) -> R
         };
         tokio::select! {
             ended = work => ended,
-            _ = tokio::signal::ctrl_c() => Err(user_error(
+            () = interrupt::requested() => Err(user_error(
                 "interrupted; the batch that was running is rolled back",
                 "the same command goes on with what is left; evodoctor history lists the runs",
             )),

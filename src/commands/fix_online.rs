@@ -15,6 +15,7 @@ use super::shared::connect::DatabaseContext;
 use crate::database::catalog::Catalog;
 use crate::database::query::{self, execute};
 use crate::error::{user_error, user_error_caused_by};
+use crate::interrupt;
 use crate::progress;
 use crate::repair::change_target::ChangeTarget;
 use crate::repair::deferred_ddl::{self, DeferredState, DeferredStatement, DeferredWork};
@@ -202,7 +203,7 @@ async fn expect_alone(opened: &mut DatabaseContext, subject: &ChangeTarget, wait
 async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::select! {
         done = work => done,
-        _ = tokio::signal::ctrl_c() => Err(user_error("interrupted", "go on when you like")),
+        () = interrupt::requested() => Err(user_error("interrupted", "go on when you like")),
     }
 }
 

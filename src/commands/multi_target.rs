@@ -17,6 +17,7 @@ use crate::cli::{self, GlobalOptions, LoadedConfig, OutputFormat};
 use crate::config::{self, NamedTarget};
 use crate::error::{self, user_error};
 use crate::exit_code::Exit;
+use crate::interrupt;
 use crate::progress::{ProgressTask, Unit, notice};
 use crate::redact::personal::Naming;
 use crate::report::ci::github;
@@ -73,7 +74,7 @@ pub async fn run(
         tokio::select! {
             biased;
             // Ctrl-C begins nothing more. What is begun ends by itself, with what it knows; what does not is left.
-            _ = tokio::signal::ctrl_c(), if !is_stopped.get() => {
+            () = interrupt::requested(), if !is_stopped.get() => {
                 is_stopped.set(true);
                 deadline = Instant::now() + GRACE;
             }

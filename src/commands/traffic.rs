@@ -15,6 +15,7 @@ use crate::access_log::read_progress::ReadProgress;
 use crate::access_log::traffic::Traffic;
 use crate::commands::shared::read_logs::{TICK, show_progress};
 use crate::error::user_error;
+use crate::interrupt;
 use crate::progress::ProgressTask;
 
 /// Reads the logs that the patterns name; nothing where none is given.
@@ -30,12 +31,12 @@ pub async fn read(patterns: &[PathBuf]) -> Result<Option<Traffic>> {
     let progress = Arc::new(ReadProgress::default());
     let reading = Arc::clone(&progress);
     let mut work = spawn_blocking(move || Traffic::read(&files, &LineFormat::Any, &reading));
-    let mut interrupted = pin!(tokio::signal::ctrl_c());
+    let mut interrupted = pin!(interrupt::requested());
     let mut phase = None;
     loop {
         tokio::select! {
             traffic = &mut work => return traffic.context("the reading ended early")?.map(Some),
-            _ = &mut interrupted => {
+            () = &mut interrupted => {
                 progress.stop.store(true, Relaxed);
                 return Err(user_error("interrupted while reading the log", "run it again when you like"));
             }

@@ -12,6 +12,7 @@ use super::{fix_online, undo_kept};
 use crate::cli::{self, GlobalOptions, UndoRun};
 use crate::error::user_error;
 use crate::exit_code::Exit;
+use crate::interrupt;
 use crate::progress;
 use crate::repair::change_target::ChangeTarget;
 use crate::repair::ledger::{self, AppliedRun};
@@ -117,7 +118,7 @@ impl Undo<'_> {
             let work = self.undo_each(opened, &done, &committing);
             tokio::select! {
                 ended = work => ended,
-                _ = tokio::signal::ctrl_c() => Err(user_error(
+                () = interrupt::requested() => Err(user_error(
                     "interrupted; the run that was being undone is rolled back",
                     "the same command goes on with what is left; evodoctor history lists the runs",
                 )),

@@ -14,6 +14,7 @@ use crate::database::sql_file::Variables;
 use crate::error::user_error;
 use crate::evolution::release::Release;
 use crate::exit_code::Exit;
+use crate::interrupt;
 use crate::report;
 use crate::terminal::style::{COMMAND, DIM, paint};
 
@@ -29,7 +30,7 @@ const LOG: &str = include_str!("access.log");
 pub async fn run(common: &GlobalOptions) -> Result<Exit> {
     tokio::select! {
         outcome = tell(common) => outcome,
-        _ = tokio::signal::ctrl_c() => {
+        () = interrupt::requested() => {
             Err(user_error("interrupted; the throwaway server is stopped and removed", "evodoctor demo starts it anew"))
         }
     }

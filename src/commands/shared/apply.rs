@@ -12,6 +12,7 @@ use crate::database::query::execute;
 use crate::database::server_error::{ServerFault, is_connection_lost};
 use crate::database::session::Session;
 use crate::error::{user_error, user_error_caused_by};
+use crate::interrupt;
 use crate::progress;
 use crate::repair::adaptive_batch::CODES;
 use crate::repair::change_target::ChangeTarget;
@@ -49,7 +50,7 @@ pub async fn dry_run_with_retry<T>(
 ) -> Result<T> {
     let result = tokio::select! {
         result = retry_on_lock_timeout(opened.session.connection(), subject, patience, work) => result,
-        _ = tokio::signal::ctrl_c() => Err(user_error(
+        () = interrupt::requested() => Err(user_error(
             "interrupted; everything was rolled back and nothing has been changed",
             "run it again when you like",
         )),
@@ -262,7 +263,7 @@ pub async fn commit_transaction(
     let known = tokio::select! {
         known = outcome(opened, is_done) => Some(known),
         () = limit => None,
-        _ = tokio::signal::ctrl_c() => None,
+        () = interrupt::requested() => None,
     };
     match known {
         Some(true) => Ok(()),

@@ -10,6 +10,7 @@ use crate::database::session::Session;
 use crate::database::url::ConnectTarget;
 use crate::error::user_error;
 use crate::evolution::release::{MigrationHistory, ReleaseRange};
+use crate::interrupt;
 use crate::repair::change_target::ChangeTarget;
 use crate::report::{DatabaseInfo, ReleaseInfo, expect_writable};
 
@@ -162,9 +163,7 @@ pub async fn interrupted_on_dump(common: &GlobalOptions) -> anyhow::Error {
 
 /// Waits for Ctrl-C while there is a throwaway server to be removed.
 pub async fn wait_for_ctrl_c() -> anyhow::Error {
-    if tokio::signal::ctrl_c().await.is_err() {
-        return std::future::pending().await;
-    }
+    interrupt::requested().await;
     user_error(
         "interrupted; the throwaway server is stopped and removed, with all that was in it",
         "run it again when you like",

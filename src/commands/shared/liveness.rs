@@ -3,14 +3,13 @@
 
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
 use crate::cli::{Cli, Command, CredentialsCommand};
-use crate::commands::shared::cancellation::INTERRUPTED;
 use crate::database::pending_statements;
 use crate::database::session::Session;
 use crate::error::user_error;
+use crate::interrupt;
 use crate::progress;
 use crate::text::duration::format_argument;
 
@@ -65,20 +64,13 @@ fn ends_by_itself(command: &Command) -> bool {
 }
 
 async fn interrupted(cli: &Cli) -> anyhow::Error {
-    // Where nobody can listen, Ctrl-C ends the program as it does without.
-    let Ok(mut presses) = signal(SignalKind::interrupt()) else { return std::future::pending().await };
-    if presses.recv().await.is_none() {
-        return std::future::pending().await;
-    }
+    interrupt::requested().await;
     if ends_by_itself(&cli.command) {
         sleep(MOMENT).await;
         progress::notice(
             "interrupted: the server's answer is waited for a few seconds; Ctrl-C once more ends at once",
         );
-        tokio::select! {
-            _ = presses.recv() => std::process::exit(INTERRUPTED),
-            () = sleep(GRACE) => {}
-        }
+        sleep(GRACE).await;
     }
     user_error(
         "interrupted; what was not committed is rolled back as soon as the server notices",

@@ -14,6 +14,7 @@ use crate::access_log::read_progress::ReadProgress;
 use crate::access_log::{self, LogFindings, ReadOptions};
 use crate::cli::{self, GlobalOptions, LogFormat, OutputFormat};
 use crate::evolution::instances::InstanceDirectory;
+use crate::interrupt;
 use crate::progress::{ProgressTask, Unit};
 
 /// How often the progress is shown anew.
@@ -52,9 +53,7 @@ pub async fn read_logs_with_progress(
         };
         access_log::read_logs(&args.files, directory.as_deref(), &options)
     });
-    let listen = |kind| signal(kind).context("cannot listen to signals");
-    let (mut interrupted, mut terminated) =
-        (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let mut terminated = signal(SignalKind::terminate()).context("cannot listen to signals")?;
     let mut phase = None;
     loop {
         tokio::select! {
@@ -62,7 +61,7 @@ pub async fn read_logs_with_progress(
                 drop(shown);
                 return examined.context("the reading ended early")?;
             }
-            _ = interrupted.recv() => progress.stop.store(true, Relaxed),
+            () = interrupt::requested(), if !progress.stop.load(Relaxed) => progress.stop.store(true, Relaxed),
             _ = terminated.recv() => progress.stop.store(true, Relaxed),
             () = sleep(TICK) => shown.iter().for_each(|shown| show_progress(shown, &progress, &mut phase)),
         }

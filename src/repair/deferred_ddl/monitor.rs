@@ -14,6 +14,7 @@ use crate::database::session::Session;
 use crate::database::sql_file::Variables;
 use crate::database::url::ConnectTarget;
 use crate::error::user_error;
+use crate::interrupt;
 use crate::progress::{self, ProgressTask as Progress, Unit};
 use crate::repair::locks::{self, Blocker};
 
@@ -151,7 +152,7 @@ async fn watch(
 ) {
     let told_to_end = tokio::select! {
         told_to_end = follow(connection, later, wait, whose) => told_to_end,
-        _ = tokio::signal::ctrl_c() => Some(StatementEnd::Interrupted),
+        () = interrupt::requested() => Some(StatementEnd::Interrupted),
     };
     let Some(ended) = told_to_end else { return };
     why.set(Some(ended));
