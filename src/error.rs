@@ -52,7 +52,8 @@ pub fn hint(error: &anyhow::Error) -> &str {
     let of_files = || error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()).map(of_a_file);
     let of_servers = || error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>()).map(of_a_server);
     explicit_hint(error).or_else(of_servers).or_else(of_files).unwrap_or(
-        "run it again with -vv, which shows the last statement on stderr; if it stays, report it with that",
+        "run it again with -vv, which shows the last statement on stderr; if the error stays, report it \
+            with that output",
     )
 }
 
@@ -65,20 +66,22 @@ pub fn reword_hint(error: &mut anyhow::Error, reword: impl FnOnce(&str) -> Strin
 
 fn of_a_file(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::NotFound => "check the path: the file, or the folder it is to be in, is not there",
+        io::ErrorKind::NotFound => "check the path: the file or its folder does not exist",
         io::ErrorKind::PermissionDenied => {
-            "run it as a user who may, or give this one the permission (ls -l shows it)"
+            "run it as a user with the right, or change the file's permissions (ls -l shows them)"
         }
         io::ErrorKind::IsADirectory => "name a file: this is a folder",
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room, or choose another place",
-        io::ErrorKind::ReadOnlyFilesystem => "choose another place: this one takes no changes",
-        _ => "see whether the file can be read and written with other programs",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free disk space, or use another folder",
+        io::ErrorKind::ReadOnlyFilesystem => "use another folder: this file system is read-only",
+        _ => "check that other programs can read and write the file",
     }
 }
 
 fn of_a_server(error: &sqlx::Error) -> &'static str {
     match error {
-        sqlx::Error::Database(_) => "see the server's log; -vv shows the statement that it refused",
-        _ => "the connection is gone: see the server's log, then evodoctor history for what was committed",
+        sqlx::Error::Database(_) => "read the server's log; -vv shows the statement that the server \
+            refused",
+        _ => "the connection is lost: read the server's log, then evodoctor history for what was \
+            committed",
     }
 }

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         Err(error) => {
             error_text::print_error(&error::user_error_caused_by(
                 error.into(),
-                "the program cannot start: the system gives it no more files",
+                "the program cannot start: too many files are open",
                 "allow it more open files (ulimit -n 64), then run it again",
             ));
             Exit::Failed.into()

@@ -111,15 +111,16 @@ impl<'d> MisuseDetail<'d> {
                 format!("{what}{}", ending(wrong)) + &history(past, wrong.confusion)
             }
             Self::Crossed => format!(
-                "\"{written}\" names one instance in the path and another in the query: the key of the first was \
-                 checked, and the other was served."
+                "\"{written}\" names one instance in the path and another in the query: the key was \
+                    checked for the first, and the second was served."
             ),
             Self::Like(name) => format!(
-                "\"{written}\" differs from \"{}\", which this log shows at work, in letter case, which matters in names.",
+                "\"{written}\" differs from \"{}\", which works in this log, only in letter case; names \
+                    are case-sensitive.",
                 escape::escape_control(name)
             ),
             Self::Route { fault: None, .. } => {
-                format!("The API has no {written}; this path takes another verb.")
+                format!("The API has no {written}; this path takes another HTTP method.")
             }
             Self::Route { fault: Some(RouteError::Segments), .. } => {
                 format!("The API has no {written}: a part of the path is missing, or there is one too many.")
@@ -132,7 +133,8 @@ impl<'d> MisuseDetail<'d> {
             }
             Self::Route { fault: Some(RouteError::Slashes), .. } => {
                 format!(
-                    "The API has no {written}: a slash is doubled. The server's address in the client ends with one."
+                    "The API has no {written}: a slash is doubled, because the server's address in the \
+                        client ends with one."
                 )
             }
             Self::Route { fault: Some(RouteError::Manager), .. } => {
@@ -141,13 +143,14 @@ impl<'d> MisuseDetail<'d> {
                 )
             }
             Self::Route { fault: Some(RouteError::Parameter), .. } => {
-                format!("{written} looks for an id, and this is an instance's name.")
+                format!("{written} stands in the place of an id, and this is an instance's name.")
             }
             Self::Unguarded(wrong) => {
                 let what = name(wrong, SpellingError::StraySpace, written, listed);
                 format!("{what}{} The server answered 500 instead of saying so.", ending(wrong))
             }
-            Self::Rest => format!("More than {MOST_NAMES} different wrong names: these are not told apart."),
+            Self::Rest => format!("More than {MOST_NAMES} different wrong names: the others are counted \
+                together."),
         }
     }
 }
@@ -168,33 +171,33 @@ fn name(wrong: &WrongName<'_>, reason: SpellingError, written: &str, listed: boo
         }
         (MisuseKind::Id, true) => format!("{written} has the form of an instance's id, not of a name."),
         (MisuseKind::LetterCase, _) => {
-            format!("\"{written}\" differs from {names} in letter case, which matters in names.")
+            format!("\"{written}\" differs from {names} only in letter case; names are case-sensitive.")
         }
         (MisuseKind::Encoding, no_name) => {
             let reason = match reason {
-                SpellingError::Plus => "a space in a path is %20; a + stands for itself",
-                SpellingError::EncodedTwice => "it was encoded once too often",
-                SpellingError::Latin => "its escapes are those of Latin-1, and the server reads UTF-8",
-                SpellingError::Unicode => "it has other characters of Unicode that look the same",
-                SpellingError::StraySpace => "there is a stray space or invisible character around it",
+                SpellingError::Plus => "a space in a path is %20; a + is a plus sign",
+                SpellingError::EncodedTwice => "it was percent-encoded twice",
+                SpellingError::Latin => "it was percent-encoded as Latin-1, and the server expects UTF-8",
+                SpellingError::Unicode => "it has other Unicode characters that look the same",
+                SpellingError::StraySpace => "it has an extra space or invisible character around it",
             };
             let names = if no_name { "an instance's name" } else { &names };
-            format!("\"{written}\" is not how a path spells {names}: {reason}.")
+            format!("\"{written}\" is a wrong spelling of {names}: {reason}.")
         }
         (MisuseKind::Token, false) => {
             format!("{written} is the token of the instance {names}: a secret, and this log holds it.")
         }
         (MisuseKind::Token, true) => {
             format!(
-                "{written} has the form of a token or key: a secret, if it is one, and this log holds it."
+                "{written} has the form of a token or key; if it is one, this log holds a secret."
             )
         }
         (MisuseKind::Phone, false) => {
             format!("{written} is the phone number of the instance {names}, not its name.")
         }
         (MisuseKind::Phone, true) => format!("{written} has the form of a phone number or WhatsApp id."),
-        (_, false) => format!("No instance is named \"{written}\"; near is {names}."),
-        (_, true) if listed => format!("No instance is named \"{written}\", and no name is near."),
+        (_, false) => format!("No instance is named \"{written}\"; similar: {names}."),
+        (_, true) if listed => format!("No instance is named \"{written}\", and no name is similar."),
         (_, true) => format!("The server has no instance named \"{written}\"."),
     }
 }
@@ -204,13 +207,14 @@ fn ending(wrong: &WrongName<'_>) -> &'static str {
     match (wrong.confusion, wrong.meant.as_slice()) {
         (MisuseKind::Unknown, _) | (_, []) => "",
         (_, [instance]) if !instance.is_callable() => {
-            " No URL reaches that name either: the instance has to be renamed."
+            " That name cannot be written in a URL either: rename the instance."
         }
         (_, [instance]) if instance.name.contains('/') => {
-            " Its slash has to be written %2F, and a proxy that decodes the path or takes a prefix from it may break that."
+            " Its slash must be written as %2F, and a proxy that decodes the path or strips a prefix may \
+                break that."
         }
         (_, [_]) => "",
-        _ => " Which of them is meant, the client's owner has to say.",
+        _ => " Ask the client's owner which of them is meant.",
     }
 }
 

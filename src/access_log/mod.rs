@@ -170,7 +170,7 @@ fn no_requests(sources: &[LogSource], scanned: &[ScanResult]) -> anyhow::Error {
     let names = names.join(", ");
     if lines == 0 {
         return user_error(
-            format!("{names} {verb} no requests: there is nothing in it"),
+            format!("{names} {verb} no requests: the log is empty"),
             "give an access log that has lines",
         );
     }

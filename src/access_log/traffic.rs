@@ -70,7 +70,7 @@ impl Traffic {
         }
         if traffic.hours.is_empty() {
             return Err(user_error(
-                "no line of the log tells when a request on a route of the API came",
+                "no line of the log has the time of a request to the API",
                 "give the access log of the proxy in front of the server (evodoctor help logs names the formats)",
             ));
         }

@@ -60,16 +60,16 @@ pub(super) fn natural_call(error: &Error, arguments: &[OsString]) -> Option<anyh
             is_first.then(|| {
                 user_error(
                     format!("there is no command {word}"),
-                    format!("evodoctor {command}; evodoctor alone lists the commands"),
+                    format!("evodoctor {command}; evodoctor without arguments lists the commands"),
                 )
             })
         }
         ErrorKind::MissingRequiredArgument if call.command == Some("undo") => Some(user_error(
-            "the run to undo is not named",
+            "no run is given to undo",
             format!("{}; evodoctor history lists the runs", call.with("last")),
         )),
         ErrorKind::MissingRequiredArgument if call.command == Some("logs") => {
-            Some(user_error("no log is named", format!("{}; - reads from a pipe", call.with("access.log"))))
+            Some(user_error("no log is given", format!("{}; - reads from a pipe", call.with("access.log"))))
         }
         _ => None,
     }
@@ -79,27 +79,28 @@ fn unknown_argument(word: &str, call: &Call<'_>) -> Option<anyhow::Error> {
     let changes = matches!(call.command, Some("fix" | "undo" | "credentials" | "history"));
     if word == "--dry-run" {
         return Some(user_error(
-            "--dry-run is no option: fix, undo and credentials are dry runs without --apply",
+            "there is no option --dry-run: fix, undo and credentials are dry runs without --apply",
             call.replacing(word, ""),
         ));
     }
     if SURE.contains(&word) && changes {
         return Some(user_error(
             format!(
-                "{word} is no option: no question is asked. --apply commits, and --allow consents to hazards"
+                "there is no option {word}, because evodoctor asks no questions; --apply commits, and \
+                    --allow consents to hazards"
             ),
             call.replacing(word, "--apply"),
         ));
     }
     if call.command == Some("preflight") && is_version(word) {
         return Some(user_error(
-            "the release is named with an option, not by its place",
+            "the release is given with an option, not as an argument",
             call.replacing(word, &format!("--to {word}")),
         ));
     }
     if OF_OTHERS.contains(&word) {
         return Some(user_error(
-            format!("{word} is no option of evodoctor"),
+            format!("there is no option {word}"),
             "name the database with --database-url URL, or with psql's own variables: PGDATABASE, PGHOST, PGUSER",
         ));
     }
@@ -107,7 +108,7 @@ fn unknown_argument(word: &str, call: &Call<'_>) -> Option<anyhow::Error> {
     if call.command == Some("snapshot") && option.starts_with("--snapshot") {
         let word = shell::quote(word);
         return Some(user_error(
-            "a file is named with an option, not by its place",
+            "a file is given with an option, not as an argument",
             format!(
                 "{} to write that file; {} to make a snapshot of that dump",
                 call.replacing(&word, &format!("--output {word}")),
@@ -115,7 +116,7 @@ fn unknown_argument(word: &str, call: &Call<'_>) -> Option<anyhow::Error> {
             ),
         ));
     }
-    Some(user_error("a database is named with an option, not by its place", call.replacing(word, &option)))
+    Some(user_error("a database is given with an option, not as an argument", call.replacing(word, &option)))
 }
 
 fn is_version(word: &str) -> bool {

@@ -6,9 +6,9 @@ use crate::terminal::style::{COMMAND, NAME, paint};
 /// What most people come for, and what it does.
 const WANTED: [(&str, &str); 5] = [
     ("evodoctor check --env-file .env", "what is wrong; changes nothing"),
-    ("evodoctor fix --env-file .env", "rehearses repairs, rolls back"),
-    ("evodoctor preflight --env-file .env", "what an upgrade will do to it"),
-    ("evodoctor logs access.log", "who calls by a wrong name, and gets 404"),
+    ("evodoctor fix --env-file .env", "shows every repair, rolls back"),
+    ("evodoctor preflight --env-file .env", "what an upgrade will change"),
+    ("evodoctor logs access.log", "who calls by a wrong name and gets 404"),
     ("evodoctor explain 'P2002 apiKey'", "what a code or an error means"),
 ];
 

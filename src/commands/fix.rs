@@ -41,13 +41,14 @@ pub async fn run(args: &cli::FixArgs, common: &GlobalOptions) -> Result<Exit> {
     if args.online {
         expect_live(
             common,
-            "--online is for a server that others work on, and a dump's is only there for this",
+            "--online is not for dumps: nobody else uses the server that a dump is restored on",
         )?;
     }
     if args.plan_out.is_some() {
         expect_live(
             common,
-            "a plan is for the database it was rehearsed on, and what a dump restores is gone afterwards",
+            "a plan belongs to one database, and the one that a dump is restored into is removed \
+                afterwards",
         )?;
     }
     let plan = args.plan.as_deref().map(PlanFile::read).transpose()?;
@@ -107,8 +108,8 @@ pub async fn run(args: &cli::FixArgs, common: &GlobalOptions) -> Result<Exit> {
             fix_online::run_deferred(&mut opened, &subject, rehearsal.run, args.waiting.wait).await?;
         if !given_up.is_empty() {
             return Err(user_error(
-                format!("run {} is committed, but not all of it: {}", rehearsal.run, given_up.join("; ")),
-                format!("evodoctor undo {} takes back what is done", rehearsal.run),
+                format!("run {} is committed, but only a part of it: {}", rehearsal.run, given_up.join("; ")),
+                format!("evodoctor undo {} undoes that part", rehearsal.run),
             ));
         }
     }
@@ -131,10 +132,10 @@ fn expect_in_pieces(hazards: &Hazards) -> Result<()> {
         None => Ok(()),
         Some(hazard) => Err(user_error(
             format!(
-                "{} is not done --online: it stands or falls with the migration it is about",
+                "{} does not run --online: it must commit together with the rest of its run",
                 hazard.hazard.rule.code
             ),
-            "the same without --online, in one transaction",
+            "run it without --online, in one transaction",
         )),
     }
 }
@@ -143,7 +144,7 @@ fn expect_in_pieces(hazards: &Hazards) -> Result<()> {
 async fn say_unfinished(opened: &mut DatabaseContext, subject: &ChangeTarget, wait: Duration) -> Result<()> {
     for run in fix_online::unfinished(opened, subject, wait).await? {
         progress::notice(&format!(
-            "run {} is not finished: with --apply, that is gone on with first",
+            "run {} is not finished: with --apply it is continued first",
             run.run
         ));
     }
@@ -166,8 +167,8 @@ impl Hazards {
             .collect();
         if chosen.is_empty() && to.is_some() {
             return Err(user_error(
-                "--to is for hazards of an upgrade (EVO6xx), and none is named",
-                format!("evodoctor preflight --to {target} says which there are"),
+                "--to needs an upgrade hazard (EVO6xx), and none is named",
+                format!("evodoctor preflight --to {target} lists them"),
             ));
         }
         Ok(Self { target, chosen })
@@ -189,7 +190,8 @@ fn in_batches(fixes: &[FixPlan], bound: Duration) -> Vec<String> {
     too_long
         .map(|(code, held)| {
             format!(
-                "evodoctor fix {code} --batch    in short transactions: all at once it keeps writers waiting for about {}",
+                "evodoctor fix {code} --batch    in short transactions; in a single one writers wait for \
+                    about {}",
                 humanize::format_duration(held)
             )
         })

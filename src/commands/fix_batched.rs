@@ -106,14 +106,14 @@ pub async fn run(args: &cli::FixArgs, first: usize, common: &GlobalOptions) -> R
             ended = work => ended,
             () = interrupt::requested() => Err(user_error(
                 "interrupted; the batch that was running is rolled back",
-                "the same command goes on with what is left; evodoctor history lists the runs",
+                "run the same command again to continue; evodoctor history lists the runs",
             )),
         }
     };
     if let Err(error) = ended {
         abandon(opened.session.connection()).await;
         let said = done.borrow().words();
-        return Err(if args.apply { error.context(format!("not all is done: {said}")) } else { error });
+        return Err(if args.apply { error.context(format!("not finished: {said}")) } else { error });
     }
     let report = report(&opened, plan, done.into_inner(), args);
     let mut report = if is_named { report.with_policy_unignored(common) } else { report.with_policy(common) };
@@ -139,11 +139,11 @@ fn code(named: &[String]) -> Result<&'static str> {
         Some([one]) => Ok(one),
         Some(_) => Err(user_error(
             "--batch takes one code at a time",
-            "the first one, then the others: evodoctor fix EVO101 --batch, then evodoctor fix EVO103 --batch",
+            "run one after the other: evodoctor fix EVO101 --batch, then evodoctor fix EVO103 --batch",
         )),
         None => Err(user_error(
             format!(
-                "--batch is for {}, of which there may be millions of rows: other fixes are of one piece",
+                "--batch is for {}, which can affect millions of rows; other fixes run in one transaction",
                 CODES.join(", ")
             ),
             "evodoctor fix EVO101 --batch; the others without it, in one transaction",
@@ -238,14 +238,14 @@ async fn rehearse(
         let mut batch = rehearsed.await?;
         execute(connection, "ROLLBACK".into()).await?;
         batch.plan.notes.push(format!(
-            "{}: rehearsed was a first batch of {} of {} rows; the others are counted and not rehearsed",
+            "{}: the dry run covers the first batch, {} of {} rows; the others are counted and not run",
             finding.key, batch.rows, finding.count
         ));
         if plan.needs_constraint {
             batch
                 .plan
                 .notes
-                .push("the constraint is put in place last, in a transaction of its own".to_owned());
+                .push("the constraint is added last, in a transaction of its own".to_owned());
         }
         done.borrow_mut().fixes.push(batch.plan);
     }
@@ -263,7 +263,8 @@ async fn apply(
 ) -> Result<()> {
     if !plan.chosen.is_empty() && !ServerLoad::read(opened.session.connection()).await?.sees_lag {
         progress::notice(
-            "this role does not see how far standbys are behind (GRANT pg_monitor), so none is waited for",
+            "this role cannot see how far standbys are behind (GRANT pg_monitor), so batches do not wait \
+                for them",
         );
     }
     let mut pace = BatchSizer::new(first);
@@ -353,8 +354,8 @@ fn expect_consent(plan: &FixPlan, allowed: &[String]) -> Result<()> {
         return Ok(());
     }
     Err(user_error(
-        format!("the batch has hazards that nobody consented to: {}", missing.join(", ")),
-        format!("read it (the same without --apply), then add --allow {}", missing.join(",")),
+        format!("the batch has hazards without consent: {}", missing.join(", ")),
+        format!("review the dry run (the same command without --apply), then add --allow {}", missing.join(",")),
     ))
 }
 
@@ -391,7 +392,8 @@ fn report(opened: &DatabaseContext, plan: BatchPlan, done: CommittedBatches, arg
 fn done_words(runs: &[i64]) -> String {
     let done = CommittedBatches { runs: runs.to_vec(), ..CommittedBatches::default() };
     format!(
-        "{}; locks are those of the batch that held them longest, statements those of the first",
+        "{}; the locks are those of the batch that held them longest, the statements those of the first \
+            batch",
         done.words()
     )
 }

@@ -37,12 +37,12 @@ pub async fn expect_no_limits(connection: &mut PgConnection) -> Result<()> {
     }
     Err(user_error(
         format!(
-            "this session has {}, which would cut a long statement off, and evodoctor changes no session's settings; nothing \
-             has been changed",
+            "this session has {}, which would cancel a long statement; nothing has been changed",
             limits.join(" and ")
         ),
-        "lift it for this connection (options=-c%20statement_timeout%3D0 in the connection string, not through PgBouncer), or \
-         for the role (ALTER ROLE … SET statement_timeout = 0), or leave --online away",
+        "remove it for this connection (options=-c%20statement_timeout%3D0 in the connection string, not \
+            through PgBouncer), or for the role (ALTER ROLE … SET statement_timeout = 0), or run \
+            without --online",
     ))
 }
 
@@ -54,7 +54,7 @@ pub async fn resume(opened: &mut DatabaseContext, subject: &ChangeTarget, wait: 
     let mut open = unfinished(opened, subject, wait).await?;
     open.sort_by_key(|run| run.run);
     for run in open {
-        progress::notice(&format!("run {} is not finished; going on with it", run.run));
+        progress::notice(&format!("run {} is not finished; continuing it", run.run));
         for given_up in run_deferred(opened, subject, run.run, wait).await? {
             progress::notice(&given_up);
         }
@@ -158,11 +158,11 @@ fn left_to_do(error: anyhow::Error, run: &AppliedRun) -> anyhow::Error {
     let what: Vec<String> = open.iter().map(|later| later.work.title()).collect();
     let (number, what) = (run.run, what.join(", "));
     let next = crate::error::explicit_hint(&error).map(|next| format!("{next}; then ")).unwrap_or_default();
-    let message = format!("run {number} is committed, and left to do is {what}");
+    let message = format!("run {number} is committed, but this is not done yet: {what}");
     user_error_caused_by(
         error,
         message,
-        format!("{next}evodoctor fix --online --apply goes on, evodoctor undo {number} takes the run back"),
+        format!("{next}evodoctor fix --online --apply continues it, evodoctor undo {number} undoes it"),
     )
 }
 
@@ -203,7 +203,7 @@ async fn expect_alone(opened: &mut DatabaseContext, subject: &ChangeTarget, wait
 async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::select! {
         done = work => done,
-        () = interrupt::requested() => Err(user_error("interrupted", "go on when you like")),
+        () = interrupt::requested() => Err(user_error("interrupted", "run the same command again to continue")),
     }
 }
 
@@ -219,7 +219,7 @@ async fn clean(
             deferred_ddl::drop_leftovers(connection, &subject.schema, attempt, &later.work).await
         });
     if unless_interrupted(cleaned).await? {
-        progress::notice(&format!("what {} had left is dropped", later.work.title()));
+        progress::notice(&format!("removed what an earlier run left unfinished: {}", later.work.title()));
     }
     execute(opened.session.connection(), "COMMIT".into()).await.context("the server refused to commit")?;
     Ok(())

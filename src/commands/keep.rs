@@ -44,7 +44,7 @@ pub fn expect_applicable(args: &cli::PreflightArgs, common: &GlobalOptions) -> R
     }
     expect_live(
         common,
-        "--apply changes a database, and a dump is none: what it restores is gone afterwards",
+        "--apply needs a database: what a dump is restored into is removed afterwards",
     )?;
     expect_writable(common.output.as_deref())
 }
@@ -86,7 +86,7 @@ pub async fn plan(
     let mut notes = Vec::new();
     if history.is_none() {
         notes.push(
-            "without a migration history it is not known what is pending, and nothing is kept".to_owned(),
+            "there is no migration history, so it is unknown what is pending, and nothing is kept".to_owned(),
         );
     }
     let report = KeepReport {
@@ -146,7 +146,7 @@ pub async fn apply(
     report.run = Some(state.run);
     report.seconds = begun.elapsed().as_secs_f64();
     report.notes.push(
-        "what is written after this is not kept: run it with the server stopped, right before the upgrade"
+        "rows that are written after this are not kept: stop the server, run this, then upgrade"
             .to_owned(),
     );
     Ok(report)
@@ -162,7 +162,7 @@ pub fn say_kept(report: &KeepReport, findings: &mut [Finding]) {
     };
     for finding in findings.iter_mut().filter(is_kept) {
         finding.severity = Severity::Advice;
-        finding.detail.push_str(&format!("; what goes is kept by run {run}"));
+        finding.detail.push_str(&format!("; run {run} keeps a copy of what is lost"));
     }
 }
 

@@ -64,7 +64,7 @@ fn undecided(read: &ReadSummary) -> Option<String> {
     if count > 0 {
         let requests = if count == 1 { "request" } else { "requests" };
         reasons.push(format!(
-            "{} {requests} without a status: nothing can be said of them",
+            "{} {requests} without a status: they cannot be judged",
             humanize::format_count(count)
         ));
     }

@@ -18,36 +18,38 @@ const EXIT_STATUS: [(&str, &str); 4] = [
     ("2", "The tool could not do its work: usage, connection, permission, refused plan."),
     (
         "3",
-        "No findings, but at least one check is undecided: a timeout, a missing privilege, an unknown release.",
+        "No findings, but at least one check is undecided: a timeout, a missing privilege, or an unknown \
+            release.",
     ),
 ];
 
 const ENVIRONMENT: [(&str, &str); 9] = [
-    ("DATABASE_CONNECTION_URI", "The connection string, as Evolution has it, where no option gives one."),
-    ("DATABASE_URL", "The same, where DATABASE_CONNECTION_URI is not set."),
-    ("PGPASSWORD, PGHOST, PGUSER, …", "What the connection string leaves out, as libpq has it."),
+    ("DATABASE_CONNECTION_URI", "The connection string, if no option gives one; Evolution uses the same \
+        variable."),
+    ("DATABASE_URL", "The same, if DATABASE_CONNECTION_URI is not set."),
+    ("PGPASSWORD, PGHOST, PGUSER, …", "Defaults for what the connection string leaves out, as in libpq."),
     (
         "EVODOCTOR_PG_BIN",
         "The directory of Postgres's programs for --snapshot and demo [default: the newest installed].",
     ),
-    ("TMPDIR", "Where throwaway servers are made."),
-    ("COLUMNS", "The width of the page, where stdout is no terminal."),
-    ("NO_COLOR", "Set: no colours, unless --color always."),
-    ("CLICOLOR_FORCE", "Set: colours also in pipes, unless NO_COLOR is set."),
-    ("GITHUB_STEP_SUMMARY", "Where --format github writes its summary."),
+    ("TMPDIR", "The directory for throwaway servers."),
+    ("COLUMNS", "The width of the output, if stdout is not a terminal."),
+    ("NO_COLOR", "If set: no colours, unless --color always."),
+    ("CLICOLOR_FORCE", "If set: colours also in pipes, unless NO_COLOR is set."),
+    ("GITHUB_STEP_SUMMARY", "The file that --format github appends its summary to."),
 ];
 
 const FILES: [(&str, &str); 2] = [
-    (".env", "Evolution's own, for --env-file: DATABASE_CONNECTION_URI is read from it."),
-    ("~/.pgpass", "Passwords, as libpq reads them."),
+    (".env", "Evolution's settings, for --env-file: DATABASE_CONNECTION_URI is read from it."),
+    ("~/.pgpass", "Passwords, as in libpq."),
 ];
 
 const EXAMPLES: [(&str, &str); 7] = [
-    ("evodoctor check --env-file /path/to/evolution/.env", "What is wrong; changes nothing."),
-    ("evodoctor check --snapshot evolution.dump", "The same of a dump, without its server."),
-    ("evodoctor fix", "Rehearses every repair, shows the diff, rolls back."),
-    ("evodoctor fix EVO101 --apply --allow deletes-rows,changes-rows", "Repairs one code for good."),
-    ("evodoctor undo 1 --apply", "Takes run 1 back."),
+    ("evodoctor check --env-file /path/to/evolution/.env", "Finds what is wrong; changes nothing."),
+    ("evodoctor check --snapshot evolution.dump", "The same for a dump, without its server."),
+    ("evodoctor fix", "Dry run: shows the diff of every repair, then rolls back."),
+    ("evodoctor fix EVO101 --apply --allow deletes-rows,changes-rows", "Repairs one code and commits."),
+    ("evodoctor undo 1 --apply", "Undoes run 1."),
     ("evodoctor preflight --to 2.3.7", "What an upgrade will do."),
     ("evodoctor explain 'P2002 apiKey'", "What an error message means."),
 ];

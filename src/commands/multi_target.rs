@@ -59,7 +59,7 @@ pub async fn run(
     let targets = config::read_target_list(list)?;
     for folder in [&common.output, &common.write_baseline].into_iter().flatten() {
         fs::create_dir_all(folder)
-            .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+            .with_context(|| format!("cannot create the folder {}", folder.display()))?;
     }
     let work = ProgressTask::start("examining");
     work.start_phase("databases", u64::try_from(targets.len()).ok(), Unit::Steps);
@@ -107,14 +107,14 @@ fn expect_tellable(common: &GlobalOptions) -> Result<()> {
     );
     if needs_folder && common.output.is_none() {
         return Err(user_error(
-            format!("there is no one document as {} for several databases", common.format.as_str()),
-            "add --output DIR: each database gets a file of its own there",
+            format!("--format {} has no single document for several databases", common.format.as_str()),
+            "add --output DIR: each database gets its own file there",
         ));
     }
     if let Some(folder) = common.output.as_ref().filter(|folder| folder.exists() && !folder.is_dir()) {
         return Err(user_error(
-            format!("with --targets, --output names a folder, and {} is a file", folder.display()),
-            "name a folder; each database gets a file of its own there",
+            format!("with --targets, --output must be a folder, and {} is a file", folder.display()),
+            "name a folder; each database gets its own file there",
         ));
     }
     let has_file_name = |path: &&PathBuf| {
@@ -123,14 +123,15 @@ fn expect_tellable(common: &GlobalOptions) -> Result<()> {
     };
     if let Some(file) = common.output.as_ref().filter(has_file_name) {
         return Err(user_error(
-            format!("with --targets, --output names a folder, and {} has the name of a file", file.display()),
+            format!("with --targets, --output must be a folder, and {} looks like a file", file.display()),
             format!("--output {}", file.with_extension("").display()),
         ));
     }
     if let Some(folder) = common.baseline.as_ref().filter(|folder| !folder.is_dir()) {
         return Err(user_error(
             format!(
-                "with --targets, --baseline names a folder with a file for each database, and {} is none",
+                "with --targets, --baseline must be a folder with one file for each database, and {} is \
+                    not one",
                 folder.display()
             ),
             "evodoctor check --targets FILE --write-baseline DIR makes one",
@@ -276,7 +277,7 @@ fn worst(exits: impl Iterator<Item = Exit>) -> Exit {
 
 impl<'t> TargetOutcome<'t> {
     fn interrupted(target: &'t NamedTarget, common: &GlobalOptions) -> Self {
-        let report = Err(user_error("interrupted before it was examined", "run it again when you like"));
+        let report = Err(user_error("interrupted before it was examined", "run it again"));
         Self { target, common: common.clone(), took: Duration::ZERO, report }
     }
 

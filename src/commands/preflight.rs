@@ -122,8 +122,8 @@ pub async fn examine(args: &cli::PreflightArgs, common: &GlobalOptions) -> Resul
 /// What counts for the exit code although the tables succeed.
 fn licence(target: Release) -> (CheckReport, Finding) {
     let rule = registry::find_rule("EVO731").expect("the rule about the licence is one of this program");
-    let detail = "the tables succeed, and every route of the API then answers 503 LICENSE_REQUIRED until the server is activated \
-                  in its manager (/manager)";
+    let detail = "the migrations succeed, but then every route of the API answers 503 LICENSE_REQUIRED \
+        until the server is activated in its manager (/manager)";
     let mut finding = Finding::new(rule, format!("release {target}"), detail);
     finding.severity = Severity::Warning;
     finding.key = "licence".to_owned();
@@ -146,9 +146,9 @@ pub fn target(version: &str) -> Result<Release> {
             .map(|near| format!("did you mean {near}? "))
             .unwrap_or_default();
         user_error(
-            format!("no release {version} is known to this evodoctor"),
+            format!("there is no release {version} that this evodoctor knows"),
             format!(
-                "{near}known are {} to {}; without --to the newest stable one is meant",
+                "{near}known releases are {} to {}; the default is the newest stable one",
                 known.first().unwrap_or(&""),
                 known.last().unwrap_or(&"")
             ),

@@ -34,7 +34,7 @@ pub async fn run(
     let (directory, _) = load_instances(args, common).await?;
     let directory = directory.map(Arc::new).ok_or_else(|| {
         user_error(
-            "--emit needs to know the instances, and nothing here lists them",
+            "--emit needs the list of instances, and none is given",
             "give --database-url or --env-file, or --instances with the JSON of GET /instance/fetchInstances",
         )
     })?;
@@ -51,14 +51,15 @@ pub async fn run(
     let left_out = directory.instances().iter().filter(|instance| is_left_out(instance)).count();
     if left_out > 0 {
         eprintln!(
-            "note: {} left out, whose names are phone numbers or addresses; --show-rows writes them",
+            "note: {} left out, because their names are phone numbers or addresses; --show-rows includes \
+                them",
             humanize::pluralize(left_out, "instance")
         );
     }
     report::print(&proxy_config::configuration(proxy, &rewrites, &now()), common.output.as_deref())?;
     if !common.quiet {
         eprintln!(
-            "note: {} rewrites for {} instances; {} left as they are, listed in the head",
+            "note: {} rewrites for {} instances; {} not rewritten, listed at the top of the file",
             rewrites.safe.len(),
             rewrites.instances,
             rewrites.left.len()

@@ -61,7 +61,8 @@ pub async fn run(args: &SnapshotArgs, common: &GlobalOptions) -> Result<Exit> {
     if values_found > 0 {
         return Err(user_error(
             format!(
-                "{values_found} values of the original are in the copy, so it is not handed out; this is a fault of evodoctor"
+                "{values_found} values of the original are in the copy, so no snapshot was written; this \
+                    is a bug in evodoctor"
             ),
             "please report it, with the types of the columns that you have added",
         ));
@@ -101,11 +102,11 @@ pub async fn run(args: &SnapshotArgs, common: &GlobalOptions) -> Result<Exit> {
 /// The file that is asked for.
 fn output_path(common: &GlobalOptions) -> Result<PathBuf> {
     let Some(output) = common.output.clone() else {
-        return Err(user_error("no file is named for the snapshot", "add --output staging.dump"));
+        return Err(user_error("no file is given for the snapshot", "add --output staging.dump"));
     };
     if is_special(&output) || output.is_dir() {
         return Err(user_error(
-            format!("{} is no ordinary file", output.display()),
+            format!("{} is not a regular file", output.display()),
             "name a file with --output, such as staging.dump",
         ));
     }

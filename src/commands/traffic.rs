@@ -35,10 +35,10 @@ pub async fn read(patterns: &[PathBuf]) -> Result<Option<Traffic>> {
     let mut phase = None;
     loop {
         tokio::select! {
-            traffic = &mut work => return traffic.context("the reading ended early")?.map(Some),
+            traffic = &mut work => return traffic.context("the log was not read to its end")?.map(Some),
             () = &mut interrupted => {
                 progress.stop.store(true, Relaxed);
-                return Err(user_error("interrupted while reading the log", "run it again when you like"));
+                return Err(user_error("interrupted while reading the log", "run it again"));
             }
             () = sleep(TICK) => show_progress(&shown, &progress, &mut phase),
         }
@@ -67,7 +67,7 @@ fn expand(patterns: &[PathBuf]) -> Result<Vec<PathBuf>> {
         }
         if found.is_empty() {
             return Err(user_error(
-                format!("no file is named {}", pattern.display()),
+                format!("there is no file {}", pattern.display()),
                 "give the access log of the proxy in front of the server",
             ));
         }

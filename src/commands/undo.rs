@@ -120,7 +120,7 @@ impl Undo<'_> {
                 ended = work => ended,
                 () = interrupt::requested() => Err(user_error(
                     "interrupted; the run that was being undone is rolled back",
-                    "the same command goes on with what is left; evodoctor history lists the runs",
+                    "run the same command again to continue; evodoctor history lists the runs",
                 )),
             }
         };
@@ -140,7 +140,7 @@ impl Undo<'_> {
             let said: Vec<String> = said.into_iter().chain(open).collect();
             return Err(match said.as_slice() {
                 [] => error,
-                said => error.context(format!("not all is done: {}", said.join("; "))),
+                said => error.context(format!("not finished: {}", said.join("; "))),
             });
         }
         done.finish(self.number);
@@ -202,7 +202,8 @@ impl Undo<'_> {
             left.map(|left| format!("{} {}: {}", left.whole_table(), left.named(), left.reason)).collect();
         Err(user_error(
             format!(
-                "run {} cannot be undone whole, and nobody consented to {}; it is not undone. These rows cannot come back:\n    {}",
+                "run {} cannot be undone completely without consent to {}; it is not undone. These rows \
+                    cannot come back:\n    {}",
                 undone.run.run,
                 missing.join(", "),
                 told.join("\n    ")

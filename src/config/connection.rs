@@ -46,10 +46,10 @@ impl ConnectionSource {
             (None, Some(path), None) => Ok(Some(Self::EnvFile(folder.join(path.value)))),
             (Some(_), Some(path), _) => {
                 Err(path
-                    .error_at("both database-url and env-file name the database", "leave one of them out"))
+                    .error_at("both database-url and env-file give the database", "remove one of them"))
             }
             (None, _, Some(path)) => Err(path.error_at(
-                "password-file goes with database-url",
+                "password-file needs database-url",
                 "name the database with database-url = \"postgresql://user@host/database\"",
             )),
         }
@@ -127,7 +127,7 @@ fn expanded(text: &Located<String>) -> Result<String> {
                 Ok(value) => Ok(utf8_percent_encode(&value, ENCODED).to_string()),
                 Err(_) => Err(text.error_at(
                     format!("the variable {name} is not set"),
-                    format!("set {name}, or take its place in the file with something else"),
+                    format!("set {name}, or write something else in its place in the file"),
                 )),
             },
         })
@@ -179,9 +179,9 @@ pub fn expect_sound(url: &Located<String>, is_private: bool) -> Result<()> {
     let has_password = url::has_password(&written).map_err(|error| error.context(url.place.clone()))?;
     if has_password && !is_private {
         return Err(url.error_at(
-            "a password stands in the connection string, where everybody reads it who reads this file",
-            "put ${PASSWORD} in its place and set that variable, or name a file with password-file, or Evolution's own \
-             .env with env-file",
+            "the connection string contains a password, which everyone who can read this file can see",
+            "replace it with ${PASSWORD} and set that variable, or name a file with password-file, or \
+                Evolution's .env with env-file",
         ));
     }
     Ok(())

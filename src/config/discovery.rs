@@ -44,8 +44,9 @@ fn expect_trusted(file: &Path, folder: &Path) -> Result<()> {
     let shown = file.display();
     Err(user_error(
         format!(
-            "{shown} belongs to neither you nor the owner of this folder (but to user {of_file}), and is not trusted"
+            "{shown} is not trusted: it belongs neither to you nor to the owner of this folder (but to \
+                user {of_file})"
         ),
-        format!("name it if you trust it: --config {shown}; or go without: --no-config"),
+        format!("if you trust it: --config {shown}; to ignore it: --no-config"),
     ))
 }

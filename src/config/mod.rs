@@ -70,8 +70,8 @@ impl Config {
             (Some(name), None) => {
                 let next = match (closest_match(name, &names), names.is_empty()) {
                     (Some(near), _) => format!("did you mean --env {near}?"),
-                    (None, false) => format!("there are {}", names.join(", ")),
-                    (None, true) => format!("it has no environments; begin one with [{ENVIRONMENTS}.{name}]"),
+                    (None, false) => format!("its environments are {}", names.join(", ")),
+                    (None, true) => format!("it has no environments; add one with [{ENVIRONMENTS}.{name}]"),
                 };
                 return Err(user_error(
                     format!("{} has no environment {name:?} (from --env or EVODOCTOR_ENV)", file.display()),

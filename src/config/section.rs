@@ -128,7 +128,7 @@ fn time(
     read: impl Fn(&str) -> Result<Duration, String>,
 ) -> Result<Option<Duration>> {
     let Some(text) = table.string(key)? else { return Ok(None) };
-    let next = || format!("as on the command line: {key} = \"5m\"");
+    let next = || format!("write it as on the command line: {key} = \"5m\"");
     read(&text.value).map(Some).map_err(|message| text.error_at(message, next()))
 }
 
@@ -139,9 +139,9 @@ fn severities(table: &TomlTable<'_>) -> Result<std::collections::BTreeMap<String
         let severity = text.value.parse().map_err(|_| {
             let next = match closest_match(&text.value, &["error", "warning", "advice"]) {
                 Some(near) => format!("did you mean {near}?"),
-                None => "use error, warning or advice; what is not to be told at all is for [[ignore]], with a reason".into(),
+                None => "use error, warning or advice; to hide a finding use [[ignore]] with a reason".into(),
             };
-            text.error_at(format!("{:?} is no severity", text.value), next)
+            text.error_at(format!("{:?} is not a severity", text.value), next)
         })?;
         Ok((code(Located { value: key.value.to_owned(), place: key.place })?, severity))
     };
@@ -156,12 +156,12 @@ fn ignore(table: &TomlTable<'_>) -> Result<IgnoreRule> {
     table.deny_unknown_keys(&["code", "key", "subject", "reason", "until"])?;
     let missing = |key: &str, next: &str| table.error_at(format!("this ignore has no {key}"), next);
     let code = code(
-        table.string("code")?.ok_or_else(|| missing("code", "say what is ignored: code = \"EVO209\""))?,
+        table.string("code")?.ok_or_else(|| missing("code", "add what is ignored: code = \"EVO209\""))?,
     )?;
     let reason = table.string("reason")?.ok_or_else(|| {
         missing(
             "reason",
-            "say why, for whoever reads it next year: reason = \"…\"; and until = 2027-01-31 for how long",
+            "add why: reason = \"…\"; and optionally until when: until = 2027-01-31",
         )
     })?;
     let text = |key| Ok::<_, anyhow::Error>(table.string(key)?.map(|text| text.value));

@@ -80,7 +80,7 @@ fn target(table: &TomlTable<'_>, folder: &Path, is_private: bool) -> Result<Loca
         .ok_or_else(|| table.error_at("this target has no name", "give it one: name = \"…\""))?;
     if section.connection.is_none() {
         return Err(name.error_at(
-            format!("{} says nowhere where its database is", name.value),
+            format!("{} does not say where its database is", name.value),
             "add database-url = \"postgresql://…\", or env-file = \"….env\"",
         ));
     }
@@ -116,7 +116,8 @@ fn lines(source: &TomlFile, folder: &Path, is_private: bool) -> Result<Vec<Locat
             _ => {
                 return Err(user_error(
                     format!(
-                        "{place}: a line is a name, a space, and a connection string, and this one has {} words",
+                        "{place}: a line must be a name and a connection string, and this one has {} \
+                            words",
                         words.len()
                     ),
                     "percent-encode spaces in the connection string (%20); for more than that write TOML with [[target]], in a \
@@ -135,7 +136,7 @@ fn distinct(targets: Vec<Located<NamedTarget>>) -> Result<Vec<NamedTarget>> {
         // Some file systems take capital letters for small ones.
         if let Some(other) = files.insert(target.file.to_lowercase(), name) {
             let message = if other.value == target.name {
-                format!("{place}: {} is there already ({})", target.name, other.place)
+                format!("{place}: {} is listed already ({})", target.name, other.place)
             } else {
                 format!(
                     "{place}: {} would write the same file as {} ({})",

@@ -66,10 +66,10 @@ impl TomlFile {
     pub fn parse(&self) -> Result<Spanned<DeTable<'_>>> {
         DeTable::parse(&self.text).map_err(|error| {
             let message = error.message().replace('\n', ", ");
-            let next = "mend the line; https://toml.io tells how TOML is written";
+            let next = "correct the line; https://toml.io describes TOML";
             self.error_at(
                 error.span().map_or(0, |span| span.start),
-                format!("this is no TOML: {message}"),
+                format!("this is not TOML: {message}"),
                 next,
             )
         })
@@ -110,7 +110,7 @@ impl<'t> TomlTable<'t> {
             if !known.contains(&name) {
                 let next = match closest_match(name, known) {
                     Some(near) => format!("did you mean {near}?"),
-                    None => format!("there are {}", known.join(", ")),
+                    None => format!("known are {}", known.join(", ")),
                 };
                 return Err(self.source.error_at(
                     key.span().start,
@@ -155,7 +155,7 @@ impl<'t> TomlTable<'t> {
     /// When it is none, or one of them is empty.
     pub fn strings(&self, key: &str) -> Result<Option<Vec<Located<String>>>> {
         let Some(value) = self.get(key) else { return Ok(None) };
-        let items = value.get_ref().as_array().ok_or_else(|| self.other(key, value, "a list of texts"))?;
+        let items = value.get_ref().as_array().ok_or_else(|| self.other(key, value, "a list of strings"))?;
         items.iter().map(|item| self.as_text(key, item)).collect::<Result<_>>().map(Some)
     }
 
@@ -168,7 +168,7 @@ impl<'t> TomlTable<'t> {
         let number = value.get_ref().as_integer().and_then(|number| number.as_str().parse().ok());
         match number {
             Some(number) if number > 0 => Ok(Some(self.at(value, number))),
-            _ => Err(self.other(key, value, "a whole number from 1 on")),
+            _ => Err(self.other(key, value, "a whole number of at least 1")),
         }
     }
 
@@ -201,7 +201,7 @@ impl<'t> TomlTable<'t> {
         let date =
             value.get_ref().as_datetime().filter(|time| time.time.is_none()).and_then(|time| time.date);
         let Some(date) = date else {
-            return Err(self.other(key, value, "a day without quotes, such as 2027-01-31"));
+            return Err(self.other(key, value, "a date without quotes, such as 2027-01-31"));
         };
         Ok(Some(self.at(value, Date::from_ymd(date.year.into(), date.month.into(), date.day.into()))))
     }
@@ -237,7 +237,7 @@ impl<'t> TomlTable<'t> {
     fn as_text(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<Located<String>> {
         match value.get_ref().as_str().map(str::trim) {
             Some(text) if !text.is_empty() => Ok(self.at(value, text.to_owned())),
-            _ => Err(self.other(key, value, "a text that is not empty")),
+            _ => Err(self.other(key, value, "a non-empty string")),
         }
     }
 
@@ -247,7 +247,7 @@ impl<'t> TomlTable<'t> {
     }
 
     fn other(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) -> anyhow::Error {
-        let message = format!("{key} wants {wanted}");
+        let message = format!("{key} must be {wanted}");
         self.source.error_at(value.span().start, message, format!("write {key} as {wanted}"))
     }
 }

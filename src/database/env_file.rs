@@ -76,7 +76,7 @@ pub fn assignments_of(path: &Path) -> Result<Vec<Assignment>> {
     let bytes = fs::read(path).map_err(|error| {
         user_error(
             format!("{} cannot be read: {error}", path.display()),
-            "see that the path is right, from the compose file's folder",
+            "check the path, relative to the compose file's folder",
         )
     })?;
     Ok(assignments(&String::from_utf8_lossy(&bytes)))

@@ -110,7 +110,7 @@ fn whole_table(builder: &DdlBuilder<'_>, table: &Table) -> ExpectedObject {
         vec![
             format!(
                 "SELECT {} AS refusal FROM {} LIMIT 1",
-                SqlFragment::literal(&format!("the table {} holds rows by now", table.name)),
+                SqlFragment::literal(&format!("the table {} has rows by now", table.name)),
                 builder.qualified(&table.name)
             ),
             format!("DROP TABLE {}", builder.qualified(&table.name)),
@@ -165,7 +165,7 @@ fn kept(builder: &DdlBuilder<'_>, table: &Table, column: &Column) -> String {
     };
     format!(
         "SELECT {} AS refusal FROM {} WHERE {name} IS DISTINCT FROM {default} LIMIT 1",
-        SqlFragment::literal(&format!("the column {}.{} holds values by now", table.name, column.name)),
+        SqlFragment::literal(&format!("the column {}.{} has values by now", table.name, column.name)),
         builder.qualified(&table.name),
     )
 }

@@ -123,7 +123,7 @@ impl RestoredDump {
         let (complaints, ignored): (Vec<_>, Vec<_>) = fed.complaints.into_iter().partition(|c| c.has_bearing);
         origin.ignored = ignored.len();
         for refused in &ignored {
-            tracing::debug!("not restored, without a bearing: {}: {}", refused.object, refused.error);
+            tracing::debug!("not restored, and not needed: {}: {}", refused.object, refused.error);
         }
         origin.complaints = complaints;
         Ok(Self { server, database, origin })
@@ -161,7 +161,7 @@ async fn restore_plain(
     if fed.done == 0 {
         return Err(user_error(
             format!(
-                "{} is no dump of a Postgres database: the server understood no statement in it",
+                "{} is not a dump of a Postgres database: the server accepted none of its statements",
                 source.display_name()
             ),
             "give a dump that pg_dump or pg_dumpall made",

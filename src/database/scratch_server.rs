@@ -226,7 +226,7 @@ pub fn parent_directory(wanted: Option<&Path>) -> PathBuf {
 fn private_directory(parent: &Path) -> Result<(TempDir, File)> {
     let private = fs::Permissions::from_mode(0o700);
     let directory = tempfile::Builder::new().prefix(PREFIX).permissions(private).tempdir_in(parent);
-    let directory = directory.with_context(|| format!("no directory can be made in {}", parent.display()))?;
+    let directory = directory.with_context(|| format!("cannot create a directory in {}", parent.display()))?;
     let owner = stale_directories::mark_in_use(directory.path())
         .context("the throwaway server's directory cannot be used")?;
     Ok((directory, owner))
@@ -249,7 +249,8 @@ fn unprivileged_user() -> Result<(u32, u32)> {
         .filter(|(uid, _)| *uid != 0)
         .ok_or_else(|| {
             user_error(
-                "Postgres does not run as root, and there is no user postgres or nobody to run it as",
+                "Postgres refuses to run as root, and there is no user \"postgres\" or \"nobody\" to run \
+                    it as",
                 "run evodoctor as an ordinary user",
             )
         })
@@ -285,7 +286,7 @@ fn lay_files(
 
 /// Links a directory that is kept to where the server's data belongs.
 fn keep_data(directory: &Path, data: &Path, user: Option<(u32, u32)>) -> Result<()> {
-    let cannot = || format!("the server's data cannot be kept in {}", data.display());
+    let cannot = || format!("the throwaway server cannot keep its data in {}", data.display());
     fs::create_dir_all(data).with_context(cannot)?;
     fs::set_permissions(data, fs::Permissions::from_mode(0o700)).with_context(cannot)?;
     if let Some((uid, gid)) = user {

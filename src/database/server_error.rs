@@ -8,8 +8,8 @@ use crate::error;
 use crate::error::sqlstate::lookup;
 
 /// What to do when PgBouncer had no connection to give in its query_wait_timeout.
-pub const POOL_USED_UP: &str = "every connection of the pool was in use for too long: end what holds them (SHOW CLIENTS at \
-                                PgBouncer's admin console), raise pool_size, or connect to Postgres directly";
+pub const POOL_USED_UP: &str = "every connection of the pool was in use for too long: close idle clients \
+    (SHOW CLIENTS at PgBouncer's admin console), raise pool_size, or connect to Postgres directly";
 
 /// What keeps statement_timeout from ending a statement.
 const NO_STATEMENT_TIMEOUT: &str = "as the role's owner: ALTER ROLE … SET statement_timeout = 0, or add \
@@ -52,56 +52,60 @@ impl ServerFault {
             // PgBouncer's own errors come as a protocol violation.
             "08P01" => return Some(Self::of_pooler(said)),
             "57P01" => (
-                "the server ended the connection: somebody ended this session, or the server is stopping",
-                "look into the server's log; when it is back, try again",
+                "the server ended the connection: another session terminated this one, or the server is \
+                    stopping",
+                "read the server's log; when the server is back, try again",
             ),
             "57P02" => (
-                "the server ended the connection, because another of its processes has crashed; it is restarting",
-                "look into the server's log; when it is back, try again",
+                "the server ended the connection, because another server process crashed; it is \
+                    restarting",
+                "read the server's log; when the server is back, try again",
             ),
-            "57P03" => ("the server starts, stops or recovers", "try again in a moment"),
+            "57P03" => ("the server is starting, stopping or recovering", "try again in a moment"),
             "25P03" | "25P04" | "57P05" => (
-                "the server ended the connection, because evodoctor stood still for too long (a stopped process, a \
-                 suspended machine, a network that hangs) or because of a timeout that the server sets",
-                "try again; idle_in_transaction_session_timeout and transaction_timeout of the role, the database or the \
-                 server are what sets it",
+                "the server ended the connection, because evodoctor was idle for too long (a stopped \
+                    process, a suspended machine, a hanging network) or because of a timeout that \
+                    the server sets",
+                "try again; the settings are idle_in_transaction_session_timeout and transaction_timeout \
+                    of the role, the database or the server",
             ),
             "57014" if said.contains("statement timeout") => (
-                "the server ended a statement, because its statement_timeout is too short for this",
+                "the server cancelled a statement, because its statement_timeout is too short",
                 NO_STATEMENT_TIMEOUT,
             ),
             "57014" if said.contains("user request") => {
-                ("somebody has cancelled a statement (pg_cancel_backend)", "ask who, then try again")
+                ("another session cancelled a statement (pg_cancel_backend)", "try again")
             }
             // Only the words tell the two apart, and they may be of any language.
             "57014" => (
-                "the server ended a statement: its statement_timeout is too short for this, or somebody has cancelled it \
-                 (pg_cancel_backend)",
+                "the server cancelled a statement: its statement_timeout is too short, or another \
+                    session cancelled it (pg_cancel_backend)",
                 NO_STATEMENT_TIMEOUT,
             ),
             "40001" if is_fatal(error) => (
                 "the standby ended the connection, to replay what the primary has changed since",
-                "set hot_standby_feedback = on there or raise max_standby_streaming_delay, or ask the primary",
+                "set hot_standby_feedback = on there or raise max_standby_streaming_delay, or use the \
+                    primary",
             ),
             "53100" => (
                 "the server's disk is full",
-                "free space on the server, then try again: what a fix removes or changes is kept in \
-                 the schema \"evodoctor\", so it needs about the size of those rows, and as much log",
+                "free disk space on the server, then try again: the quarantine needs about the size of \
+                    the rows that a fix removes or changes, and the WAL as much again",
             ),
             "53200" if has_hint(error, "max_locks_per_transaction") => (
-                "the server has no room for more locks",
-                "raise max_locks_per_transaction at the server, or name fewer codes at once",
+                "the server's lock table is full",
+                "raise max_locks_per_transaction on the server, or name fewer codes at once",
             ),
-            "53200" => ("the server is out of memory", "look into the server's log, then try again"),
+            "53200" => ("the server is out of memory", "read the server's log, then try again"),
             "XX001" | "XX002" => {
                 let advice = lookup(&code)?;
                 (advice.what, advice.next)
             }
             _ if code.starts_with("58") || is_of_storage(error) => (
                 "the server cannot write to its disk",
-                "look into the server's log: the disk is full, a quota is used up, or it is broken",
+                "read the server's log: the disk is full, a quota is used up, or the disk is broken",
             ),
-            _ if is_fatal(error) => ("the server ended the connection", "look into the server's log"),
+            _ if is_fatal(error) => ("the server ended the connection", "read the server's log"),
             _ => return None,
         };
         Some(Self::new(format!("{message} ({said})"), next))
@@ -112,11 +116,12 @@ impl ServerFault {
         if said.contains("statement pool") {
             return Self::new(
                 format!(
-                    "this is PgBouncer in statement mode, which allows no transaction, and evodoctor looks at a database in \
-                     one and changes it in one ({said})"
+                    "this is PgBouncer in statement mode, which allows no transactions, and evodoctor \
+                        needs them ({said})"
                 ),
-                "connect to Postgres directly, or to a pool in transaction or session mode: pool_mode=transaction behind \
-                 this database's line in pgbouncer.ini's [databases], and then RELOAD",
+                "connect to Postgres directly, or to a pool in transaction or session mode: \
+                    pool_mode=transaction behind this database's line in pgbouncer.ini's \
+                    [databases], then RELOAD",
             );
         }
         let next = if said.contains("query_wait_timeout") {

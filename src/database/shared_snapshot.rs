@@ -97,7 +97,8 @@ impl<'t> SharedSnapshot<'t> {
             Ok((session, pid))
         };
         let in_time = tokio::time::timeout(PATIENCE, joining).await;
-        in_time.context("it does not come about in a few seconds, as behind a pooler whose pool is full")?
+        in_time.context("the connection is not opened within a few seconds, for example by a pooler \
+            whose pool is full")?
     }
 }
 

@@ -81,8 +81,9 @@ impl ConnectTarget {
         };
         if address.is_stand_in && tls.compares_names() {
             return Err(user_error(
-                "hostaddr stands in for the host's address, and the certificate would be compared with that",
-                "leave hostaddr out, or use sslmode=verify-ca, which does not compare names",
+                "hostaddr replaces the host's address, and the certificate would be compared with \
+                    hostaddr",
+                "remove hostaddr, or use sslmode=verify-ca, which does not compare names",
             ));
         }
         options = tls.apply(options);
@@ -263,7 +264,7 @@ fn server_settings(text: &str) -> Result<Vec<(String, String)>> {
         let pair = setting.as_deref().and_then(|setting| setting.split_once('='));
         let (name, value) = pair.ok_or_else(|| {
             user_error(
-                format!("options has {word:?}, which is no setting"),
+                format!("options has {word:?}, which is not a setting"),
                 "write options as -c%20name=value, once for each setting",
             )
         })?;

@@ -40,9 +40,10 @@ const ADVICE: &[(&[&str], &str, &str)] = &[
     ),
     (
         &["22021"],
-        "this database checks no encoding and holds bytes that are no UTF-8",
-        "this database checks no encoding (SQL_ASCII) and holds bytes that are no UTF-8, which nobody can show or keep \
-         in jsonb; find them with convert_from(COLUMN::bytea, 'UTF8'), which fails on them, and put them right",
+        "this database checks no encoding and holds bytes that are not UTF-8",
+        "this database checks no encoding (SQL_ASCII) and holds bytes that are not UTF-8, which cannot \
+            be shown or kept in jsonb; find them with convert_from(COLUMN::bytea, 'UTF8'), which \
+            fails on them, and correct them",
     ),
     (
         &["22P05"],
@@ -82,8 +83,8 @@ const ADVICE: &[(&[&str], &str, &str)] = &[
     (
         &["53200"],
         "the server is out of memory",
-        "look into the server's log, then try again; give the machine or the container more memory (shm_size in a compose file), \
-         or raise max_locks_per_transaction where the log names it",
+        "read the server's log, then try again; give the machine or the container more memory (shm_size \
+            in a compose file), or raise max_locks_per_transaction if the log names it",
     ),
     (
         &["53300"],
@@ -92,23 +93,24 @@ const ADVICE: &[(&[&str], &str, &str)] = &[
     ),
     (
         &["55P03"],
-        "a lock did not come free",
-        "somebody has a table for himself that this needs (ALTER TABLE, TRUNCATE, VACUUM FULL): try again when that is done",
+        "a lock was not released in time",
+        "another session holds a lock that blocks this (ALTER TABLE, TRUNCATE, VACUUM FULL): try again \
+            when it has finished",
     ),
     (
         &["57014"],
-        "the server ended a statement",
+        "the server cancelled a statement",
         "raise statement_timeout for this role (options=-c%20statement_timeout%3D0 in the URL), then try again",
     ),
     (
         &["57P01", "57P02"],
         "the server ended the connection",
-        "look into the server's log for why it ended the connection, then run it again",
+        "read the server's log for why it ended the connection, then run it again",
     ),
     (
         &["57P03"],
-        "the server starts, stops or recovers",
-        "the server starts, stops or recovers; try again in a moment",
+        "the server is starting, stopping or recovering",
+        "the server is starting, stopping or recovering; try again in a moment",
     ),
     (
         &["XX001", "XX002"],

@@ -23,11 +23,11 @@ pub fn parse_instances(json: &[u8]) -> Result<Vec<Instance>> {
     for value in values {
         match value {
             Value::Array(_) | Value::Object(_) => items.extend(unwrapped(value)),
-            _ => return Err(user_error("this JSON is no list of instances", HOW)),
+            _ => return Err(user_error("this JSON is not a list of instances", HOW)),
         }
     }
     if items.is_empty() {
-        return Err(user_error("this JSON lists no instance, so nothing could be compared with it", HOW));
+        return Err(user_error("this JSON lists no instance, so there is nothing to compare with", HOW));
     }
     items.iter().enumerate().map(|(at, item)| instance(at, item)).collect()
 }
@@ -37,9 +37,9 @@ fn values(json: &[u8]) -> Result<Vec<Value>> {
     let values: serde_json::Result<Vec<Value>> =
         serde_json::Deserializer::from_slice(json).into_iter().collect();
     match values {
-        Ok(values) if values.is_empty() => Err(user_error("this is no JSON: it is empty", HOW)),
+        Ok(values) if values.is_empty() => Err(user_error("this is not JSON: it is empty", HOW)),
         Ok(values) => Ok(values),
-        Err(error) => Err(user_error(format!("this is no JSON: {error}"), HOW)),
+        Err(error) => Err(user_error(format!("this is not JSON: {error}"), HOW)),
     }
 }
 
@@ -91,10 +91,10 @@ fn instance(at: usize, item: &Value) -> Result<Instance> {
     let Some(name) = name else {
         return Err(match (item.get("status"), item.get("error").and_then(Value::as_str)) {
             (Some(status), Some(error)) => user_error(
-                format!("this is the server's refusal, {status} {error}, and no list of instances"),
+                format!("this is an error of the server, {status} {error}, and not a list of instances"),
                 HOW,
             ),
-            _ => user_error(format!("entry {} of this JSON has no name, so it is no instance", at + 1), HOW),
+            _ => user_error(format!("entry {} of this JSON has no name, so it is not an instance", at + 1), HOW),
         });
     };
     // What `POST /instance/create` answers holds the token beside the instance, bare or under `apikey`.

@@ -207,7 +207,7 @@ impl ReleaseRange {
     pub fn parse(text: &str) -> Result<Self> {
         let (from, to) = text.trim().split_once("..").context("a range is written FROM.. or FROM..TO")?;
         let known = |version: &str| {
-            Release::resolve(version).with_context(|| format!("{version} is no known release"))
+            Release::resolve(version).with_context(|| format!("{version} is not a known release"))
         };
         let range = Self { from: known(from)?, to: (!to.is_empty()).then(|| known(to)).transpose()? };
         anyhow::ensure!(range.to.is_none_or(|to| range.from <= to), "the range {text} is empty");

@@ -161,7 +161,8 @@ impl FixExecution<'_> {
             UndoSteps { arguments: self.arguments.cloned().unwrap_or_default(), ..UndoSteps::default() };
         let is_online = self.leaves_for_later();
         if self.is_online && !is_online {
-            notes.push("all of it is one transaction, with --online too: an index takes another's place, and in between nothing would keep duplicates out".to_owned());
+            notes.push("everything runs in one transaction, with --online too: one index replaces \
+                another, and no duplicates may be written in between".to_owned());
         }
         let online = is_online.then_some(self.scope.catalog);
         let mut treated = TreatedRows::default();
@@ -247,7 +248,8 @@ impl FixExecution<'_> {
         let undo_is_exact = !claimed || work_tables::can_replicate(connection).await?;
         if !undo_is_exact {
             notes.push(
-                "undo by a role that is no superuser brings the rows back, but leaves their constraint NOT VALID".into(),
+                "undo by a role that is not a superuser brings the rows back, but leaves their \
+                    constraint NOT VALID".into(),
             );
         }
         let plan = FixPlan {

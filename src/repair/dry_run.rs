@@ -147,10 +147,10 @@ pub async fn dry_run(
 pub fn missing_consent_error(missing: &[String]) -> anyhow::Error {
     user_error(
         format!(
-            "the plan has hazards that nobody consented to: {}; nothing has been changed",
+            "the plan has hazards without consent: {}; nothing has been changed",
             missing.join(", ")
         ),
-        format!("read it (the same without --apply), then add --allow {}", missing.join(",")),
+        format!("review the dry run (the same command without --apply), then add --allow {}", missing.join(",")),
     )
 }
 
@@ -239,12 +239,12 @@ async fn alone(
 fn mark_unbuildable(findings: &mut [Finding], scope: &CheckContext<'_>, left: &[Finding]) {
     let is_left = |reference: &&Reference| left.iter().any(|left| left.key == reference.subject());
     for reference in scope.references.iter().filter(is_left) {
-        let key = format!("missing key {} of {}", reference.constraint, reference.child_table);
+        let key = format!("missing foreign key {} of {}", reference.constraint, reference.child_table);
         for finding in findings.iter_mut().filter(|finding| finding.key == key) {
             finding.is_fixable = false;
             finding
                 .detail
-                .push_str("; rows that refer to nothing, which are left to you (EVO101), are in its way");
+                .push_str("; blocked by orphaned rows that are left to you (EVO101)");
         }
     }
 }

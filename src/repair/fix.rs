@@ -148,7 +148,7 @@ impl Fix {
         ensure!(stem.split('_').next() == Some(&code), "{stem}: the header names {code}");
         let hazards = words("hazards");
         for hazard in &hazards {
-            ensure!(HAZARDS.iter().any(|(name, _)| name == hazard), "{stem}: {hazard:?} is no hazard");
+            ensure!(HAZARDS.iter().any(|(name, _)| name == hazard), "{stem}: {hazard:?} is not a hazard");
         }
         let mut after = Vec::new();
         for (key, text) in &first.header {

@@ -233,8 +233,8 @@ pub fn refuse_if_any(refusals: &[String]) -> Result<()> {
         return Ok(());
     }
     Err(user_error(
-        format!("something stands in the way, so nothing was changed:\n    {}", refusals.join("\n    ")),
-        "mend what is named above, then try again",
+        format!("the fix is blocked, so nothing was changed:\n    {}", refusals.join("\n    ")),
+        "correct what is named above, then try again",
     ))
 }
 
@@ -242,12 +242,12 @@ async fn run_statement(connection: &mut PgConnection, sql: &str) -> Result<()> {
     let Err(error) = execute(connection, sql.to_owned()).await else { return Ok(()) };
     match sqlstate(&error).as_deref() {
         Some("23503") => Err(user_error(
-            "rows that refer to nothing keep the key from being built",
-            "evodoctor fix EVO101 treats them; what it leaves to you has to be treated first",
+            "orphaned rows block the foreign key",
+            "run evodoctor fix EVO101 first; repair by hand what it leaves to you",
         )),
         Some("23505") => Err(user_error(
-            format!("duplicate rows keep a unique index from being built ({sql})"),
-            "EVO103 names them: let it merge them in the same run, or merge by hand what it leaves to you",
+            format!("duplicate rows block a unique index ({sql})"),
+            "name EVO103 in the same run, which merges them, or merge by hand what EVO103 leaves to you",
         )),
         _ => Err(error).with_context(|| format!("the server refused: {sql}")),
     }

@@ -144,7 +144,7 @@ pub async fn begin_change(connection: &mut PgConnection, moment: Duration) -> Re
         let who = blockers::lock_holder(connection, OURS).await?;
         return Err(user_error(
             format!(
-                "another evodoctor is changing this database right now: {who}; nothing has been changed by this one"
+                "another evodoctor is changing this database: {who}; nothing has been changed by this one"
             ),
             "wait until it has finished, then try again",
         ));
@@ -152,7 +152,7 @@ pub async fn begin_change(connection: &mut PgConnection, moment: Duration) -> Re
     if !row.try_get::<bool, _>("is_prismas")? {
         let who = blockers::lock_holder(connection, PRISMAS).await?;
         return Err(user_error(
-            format!("prisma migrate is at work on this database right now: {who}; nothing has been changed"),
+            format!("prisma migrate is running on this database: {who}; nothing has been changed"),
             "wait until the server has started and its migrations are done, then try again",
         ));
     }

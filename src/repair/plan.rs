@@ -266,10 +266,10 @@ impl PlanFile {
         })?;
         let again = "make the plan again: evodoctor fix --plan-out FILE";
         let value: Value = serde_json::from_str(&text)
-            .map_err(|e| user_error(format!("{shown} is no plan, or only a part of one: {e}"), again))?;
+            .map_err(|e| user_error(format!("{shown} is not a plan, or not a whole one: {e}"), again))?;
         if value["evodoctor_plan"] != json!(1) {
             return Err(user_error(
-                format!("{shown} is no plan that this version of evodoctor can read"),
+                format!("{shown} is not a plan that this version of evodoctor can read"),
                 again,
             ));
         }
@@ -326,7 +326,7 @@ impl PlanFile {
             return Ok(());
         }
         Err(user_error(
-            "the text of the plan has been edited: it says something else than what would be done; nothing was applied",
+            "the text of the plan was edited and differs from what would be done; nothing was applied",
             "make the plan again, and read it: evodoctor fix --plan-out FILE",
         ))
     }
@@ -350,7 +350,7 @@ impl PlanFile {
                 (planned, found) if planned == found => {}
                 (_, found) if found.is_empty() => differs.push(format!("{code} has nothing to do any more")),
                 (planned, _) if planned.is_empty() => differs.push(format!("{code} was not in the plan")),
-                _ => differs.push(format!("{code} would now do something else")),
+                _ => differs.push(format!("{code} would now do something different")),
             }
         }
         if self.left != left {
@@ -361,7 +361,7 @@ impl PlanFile {
                 "the database has changed since the plan was made ({}); nothing was applied",
                 differs.join(", ")
             ),
-            "make a new plan and read what is different: evodoctor fix --plan-out FILE",
+            "make a new plan and read what has changed: evodoctor fix --plan-out FILE",
         ))
     }
 }

@@ -150,7 +150,7 @@ fn of_triggers(catalog: &Catalog, need: &RequiredPrivileges, missing: &mut Missi
                 need.code,
                 catalog.tables.get(table).map(|table| table.firing_triggers.join(", ")).unwrap_or_default()
             ),
-            "add --allow fires-triggers, or rehearse on a dump: --snapshot FILE".to_owned(),
+            "add --allow fires-triggers, or do the dry run on a dump: --snapshot FILE".to_owned(),
         );
     }
 }
@@ -164,7 +164,7 @@ fn refuse(role: &str, missing: MissingPrivilege) -> Result<()> {
         )),
         lines => Err(user_error(
             format!(
-                "role {role:?} lacks what this needs, so nothing has been changed. It\n    {}",
+                "role {role:?} lacks rights, so nothing has been changed. It\n    {}",
                 lines.join("\n    ")
             ),
             missing.steps.join(";\n      "),
@@ -211,7 +211,7 @@ fn of_tables(catalog: &Catalog, role: &str, needs: &[RequiredPrivileges]) -> Mis
             missing.add(
                 format!("finds no rows of {:?} in the dump ({})", table.name, list(codes)),
                 format!(
-                    "dump its rows too, or leave these fixes out: --ignore {}",
+                    "dump its rows too, or skip these fixes: --ignore {}",
                     list(codes).replace(", ", ",")
                 ),
             );
@@ -251,7 +251,7 @@ fn of_tables(catalog: &Catalog, role: &str, needs: &[RequiredPrivileges]) -> Mis
         && !instance.may_become_owner
     {
         missing.add(
-            format!("may not give {:?} what {} makes", instance.owner, list(&owned)),
+            format!("may not give {:?} the objects that {} creates", instance.owner, list(&owned)),
             format!("connect as {:?}, the role that Evolution itself uses", instance.owner),
         );
     }
@@ -269,9 +269,10 @@ fn of_code<'t>(
         if let Some(reason) = catalog.closed.get(name) {
             let owner = evolution(catalog).map_or(role, |instance| instance.owner.as_str());
             missing.add(
-                format!("does not touch what others have control of ({}): {reason}", list(codes)),
+                format!("does not change objects that other roles control ({}): {reason}", list(codes)),
                 format!(
-                    "as an administrator: ALTER TABLE {} OWNER TO {}, the role that Evolution itself uses; or leave these out",
+                    "as an administrator: ALTER TABLE {} OWNER TO {}, the role that Evolution itself \
+                        uses; or skip these fixes",
                     SqlFragment::qualified(&catalog.schema, name),
                     SqlFragment::ident(owner)
                 ),
@@ -281,7 +282,7 @@ fn of_code<'t>(
         if let Some(code) = table.foreign_code.first() {
             missing.add(
                 format!(
-                    "does not run code that others have control of ({}): {}",
+                    "does not run code that other roles control ({}): {}",
                     list(codes),
                     code.reason(role)
                 ),

@@ -98,10 +98,10 @@ impl PrunePlan {
                 0 if is_named => Some("keeps no rows"),
                 0 => continue,
                 _ if !run.unfinished.is_empty() => {
-                    Some("is not finished; evodoctor fix --online --apply goes on with it")
+                    Some("is not finished; evodoctor fix --online --apply continues it")
                 }
                 _ if run.can_be_undone() && !may_limit => {
-                    Some("can still be undone; --allow limits-undo drops its rows all the same")
+                    Some("can still be undone; --allow limits-undo drops its rows anyway")
                 }
                 _ => None,
             };

@@ -35,19 +35,19 @@ pub enum OrphanTreatment {
 pub fn orphan_treatment(reference: &Reference, catalog: &Catalog) -> Result<OrphanTreatment, String> {
     let table = match catalog.tables.get(&reference.child_table) {
         Some(table) if matches!(table.kind.as_str(), "r" | "p") => table,
-        _ => return Err(format!("{} is no table", reference.child_table)),
+        _ => return Err(format!("{} is not a table", reference.child_table)),
     };
     if table.has_heirs {
         return Err(format!(
-            "other tables inherit from {}, and some of these rows may be theirs",
+            "other tables inherit from {}, and some of these rows may belong to them",
             table.name
         ));
     }
     if table.primary_key.is_empty() {
-        return Err(format!("{} has no primary key to recognise its rows by", table.name));
+        return Err(format!("{} has no primary key to identify its rows by", table.name));
     }
     if reference.declared.as_ref().is_some_and(|key| key.comment.is_some() && !key.is_validated) {
-        return Err(format!("{} carries a comment that undo could not put back", reference.constraint));
+        return Err(format!("{} has a comment that undo could not restore", reference.constraint));
     }
     let nullable = table.all_nullable(&reference.child_columns);
     match reference.on_delete {
@@ -212,10 +212,12 @@ impl<'a> RowChanges<'a> {
         if table.has_heirs {
             return Err(user_error(
                 format!(
-                    "other tables inherit from {name}: their rows show up in it, and could not be put back as theirs"
+                    "other tables inherit from {name}: their rows show up in it, and could not be \
+                        restored into their own tables"
                 ),
                 format!(
-                    "end that first (ALTER TABLE … NO INHERIT {name:?}), or leave this fix out with --ignore {}",
+                    "end the inheritance first (ALTER TABLE … NO INHERIT {name:?}), or skip this fix \
+                        with --ignore {}",
                     self.code
                 ),
             ));

@@ -21,9 +21,11 @@ pub fn expect_trusted_reference(catalog: &Catalog, key: &DeclaredKey) -> Result<
     };
     Err(user_error(
         format!(
-            "rows of {:?} would be removed, and {:?}.{:?} refers to it ({}) and is not looked at: it {whose}",
+            "rows of {:?} would be removed, and {:?}.{:?} refers to it ({}) and is not examined: it \
+                {whose}",
             key.parent_table, key.child_schema, key.child_table, key.name
         ),
-        "have that table given to Evolution's owner, or its key dropped; or leave this fix out with --ignore",
+        "give that table to the owner of Evolution's tables, or drop its foreign key; or skip this fix \
+            with --ignore",
     ))
 }

@@ -67,11 +67,11 @@ pub async fn can_validate(
     let reference = scope.references.iter().find(|reference| reference.subject() == finding.key);
     Err(user_error(
         format!(
-            "{} rows refer to rows that do not exist ({}), so the key {} could not be validated afterwards",
+            "{} rows refer to rows that do not exist ({}), so the foreign key {} could not be validated",
             format_count(u64::try_from(finding.count).unwrap_or_default()),
             finding.subject,
             reference.map_or("", |reference| reference.constraint.as_str()),
         ),
-        "evodoctor fix EVO101 treats them; what it leaves to you has to be treated first",
+        "run evodoctor fix EVO101 first; repair by hand what it leaves to you",
     ))
 }

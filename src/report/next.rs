@@ -71,7 +71,7 @@ fn on_the_server(outline: &ReportView<'_>, line: &str) -> NextStep {
     let command = line.split(" --apply").next().unwrap_or(line);
     NextStep::new(
         format!("{command}{}", outline.common.live_connection_arguments()),
-        "rehearses the same on the database itself; a dump cannot be changed",
+        "dry run on the database itself; a dump cannot be changed",
     )
 }
 
@@ -128,10 +128,10 @@ fn after_check(outline: &ReportView<'_>) -> Option<NextStep> {
         let command = format!("evodoctor fix{}{}", common.finding_arguments(), common.connection_arguments());
         return Some(NextStep::new(
             command,
-            "rehearses every repair in a transaction, shows the diff, and rolls back",
+            "dry run: shows the diff of every repair, then rolls back",
         ));
     }
-    Some(explain(&first, "says what to do: nothing here is repaired without you"))
+    Some(explain(&first, "says what to do: no finding here has an automatic fix"))
 }
 
 fn explain(code: &str, what: &str) -> NextStep {

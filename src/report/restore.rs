@@ -71,10 +71,10 @@ impl DumpInfo {
         );
         let mut lines = vec![("dump", dump)];
         if !self.has_rows {
-            lines.push(("rows", "none are in this dump: what only rows tell is undecided".to_owned()));
+            lines.push(("rows", "this dump has none: checks that need them are undecided".to_owned()));
         } else if !self.without_rows.is_empty() {
             let tables = self.without_rows.join(", ");
-            lines.push(("rows", format!("missing in this dump, so what they tell is undecided: {tables}")));
+            lines.push(("rows", format!("missing in this dump, so their checks are undecided: {tables}")));
         }
         lines
     }

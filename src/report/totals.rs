@@ -157,7 +157,7 @@ pub fn change_totals(command: &str, change: &Change) -> String {
         done.push(pluralize(schema, "schema change"));
     }
     if done.is_empty() {
-        done.push("nothing but the record of it".to_owned());
+        done.push("only the record of it".to_owned());
     }
     let what = match (command, change.fixes.len()) {
         ("fix", 1) => "1 fix".to_owned(),

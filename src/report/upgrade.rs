@@ -62,7 +62,7 @@ pub fn verdict(report: &Report, preflight: &Preflight) -> UpgradeVerdict {
         return says(Some(Severity::Warning), "succeeds, and a migration is recorded without being done");
     }
     if has(MigrationOutcome::Undecided) {
-        return says(Some(Severity::Warning), "could not be predicted whole");
+        return says(Some(Severity::Warning), "could not be predicted completely");
     }
     if let Some(lock) = longest(preflight) {
         let time = format_estimate(Duration::from_secs_f64(lock.seconds));
@@ -70,7 +70,7 @@ pub fn verdict(report: &Report, preflight: &Preflight) -> UpgradeVerdict {
         return says(Some(Severity::Warning), &end);
     }
     if let Some(worst) = counts(report) {
-        return says(Some(worst), "succeeds, and something has to be known before");
+        return says(Some(worst), "succeeds, and has notes to read first");
     }
     match pending.as_slice() {
         [] => UpgradeVerdict { severity: None, sentence: format!("nothing is pending for {to}") },

@@ -154,7 +154,7 @@ impl Baseline {
         let next = "give the file that evodoctor check --write-baseline FILE wrote, or write one";
         let text =
             fs::read_to_string(path).with_context(|| format!("the baseline {shown} cannot be read"))?;
-        let no_baseline = || user_error(format!("{shown} is no baseline of evodoctor's"), next);
+        let no_baseline = || user_error(format!("{shown} is not a baseline of evodoctor"), next);
         let mut document: Value = serde_json::from_str(&text).map_err(|_| no_baseline())?;
         match document["evodoctor_baseline"].as_u64() {
             Some(FORMAT) => {}

@@ -47,7 +47,7 @@ impl FromStr for Consequence {
     fn from_str(text: &str) -> Result<Self> {
         match Self::ALL.into_iter().find(|one| one.as_str() == text) {
             Some(one) => Ok(one),
-            None => bail!("{text:?} is no consequence ({})", Self::ALL.map(Self::as_str).join(", ")),
+            None => bail!("{text:?} is not a consequence ({})", Self::ALL.map(Self::as_str).join(", ")),
         }
     }
 }

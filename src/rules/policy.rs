@@ -115,14 +115,14 @@ impl Policy {
             let was_examined = checks.iter().any(|check| check.code == *code && check.reason.is_none());
             match ignore.until {
                 Some(until) if until < today && found > 0 => notes.push(format!(
-                    "{place}: the ignore of {code} ended on {until}, so its findings count again ({reason}); mend them, or \
-                     decide anew"
+                    "{place}: the ignore of {code} ended on {until}, so its findings count again \
+                        ({reason}); repair them, or set a new date"
                 )),
                 Some(until) if until < today => {
-                    notes.push(format!("{place}: the ignore of {code} ended on {until}; take it out"));
+                    notes.push(format!("{place}: the ignore of {code} ended on {until}; remove it"));
                 }
                 _ if found == 0 && was_examined => notes.push(format!(
-                    "{place}: the ignore of {code} is for nothing that is found any more; take it out"
+                    "{place}: the ignore of {code} matches no finding any more; remove it"
                 )),
                 Some(until) if until.days_since(today) <= SOON && found > 0 => notes.push(format!(
                     "{place}: the ignore of {code} ends on {until} ({reason}); its findings count from the next day on"

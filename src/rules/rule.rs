@@ -30,7 +30,7 @@ impl FromStr for Severity {
             "advice" => Self::Advice,
             "warning" => Self::Warning,
             "error" => Self::Error,
-            other => bail!("{other:?} is no severity (error, warning, advice)"),
+            other => bail!("{other:?} is not a severity (error, warning, advice)"),
         })
     }
 }
@@ -65,7 +65,7 @@ impl FromStr for Applicability {
             "safe" => Self::Safe,
             "quarantine" => Self::Quarantine,
             "manual" => Self::Manual,
-            other => bail!("{other:?} is no applicability (safe, quarantine, manual)"),
+            other => bail!("{other:?} is not an applicability (safe, quarantine, manual)"),
         })
     }
 }
@@ -197,7 +197,7 @@ impl Rule {
         };
         let code = need("code")?.to_owned();
         if !is_code(&code) {
-            bail!("{code:?} is no code (EVO and three digits)");
+            bail!("{code:?} is not a code (EVO and three digits)");
         }
         Ok(Self {
             code,

@@ -152,7 +152,7 @@ impl StagingColumn {
                 };
                 names
                     .map_document(value, &mut is_public)
-                    .with_context(|| format!("a value of {table}.{} is no JSON", self.name))?
+                    .with_context(|| format!("a value of {table}.{} is not JSON", self.name))?
             }
             // Hexadecimal digits behind `\x`.
             Kind::Bytes => match value.strip_prefix("\\x") {

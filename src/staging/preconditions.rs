@@ -45,7 +45,8 @@ impl Preconditions {
             needed.iter().map(|name| SqlFragment::qualified(schema_name, name).to_string()).collect();
         Err(user_error(
             format!(
-                "role {role:?} may not read {}: pg_dump, which reads the structure, takes SELECT on every whole table",
+                "role {role:?} may not read {}: pg_dump, which reads the structure, needs SELECT on \
+                    every whole table",
                 quoted(&needed).join(", ")
             ),
             format!("GRANT SELECT ON {} TO {}", tables.join(", "), SqlFragment::ident(role)),

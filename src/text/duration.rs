@@ -7,7 +7,7 @@ use std::time::Duration;
 /// # Errors
 /// When it is none of these, or no time at all; the message says what is.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let help = || format!("{text:?} is no duration; write 90s, 5m or 1h30m");
+    let help = || format!("{text:?} is not a duration; write 90s, 5m or 1h30m");
     let mut rest = text.trim();
     let mut total = Duration::ZERO;
     if rest.is_empty() {
@@ -31,7 +31,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         total = total.checked_add(Duration::from_millis(part)).ok_or_else(help)?;
     }
     if total.is_zero() {
-        Err(format!("{text:?} is no time at all; write 90s, 5m or 1h30m"))
+        Err(format!("{text:?} must be greater than zero; write 90s, 5m or 1h30m"))
     } else {
         Ok(total)
     }

@@ -96,7 +96,7 @@ impl ReadSpeed {
         let (found, took) = match in_savepoint(connection, None, reading).await? {
             Ok(read) => read,
             Err(refusal) => {
-                tracing::debug!("how fast the server reads is not known: {refusal}");
+                tracing::debug!("it is unknown how fast the server reads: {refusal}");
                 return Ok(Self::default_estimate());
             }
         };

@@ -8,7 +8,8 @@ pub fn release_notes(target: Release) -> Vec<String> {
     if !target.is_stable() {
         let version = target.version().split('-').next().unwrap_or_default();
         notes.push(format!(
-            "{target} is no stable release: of {version} only candidates are known here; the newest stable release is {}",
+            "{target} is not a stable release: of {version} only release candidates are known; the \
+                newest stable release is {}",
             Release::newest_stable()
         ));
     }
@@ -19,8 +20,8 @@ pub fn release_notes(target: Release) -> Vec<String> {
 }
 
 /// What becomes of the API after an upgrade whose tables succeed.
-const LICENCE: &str = "after the upgrade every route of the API answers 503 LICENSE_REQUIRED until the server is activated in its \
-                       manager (/manager); GET /license/status says whether it is";
+const LICENCE: &str = "after the upgrade every route of the API answers 503 LICENSE_REQUIRED until the \
+    server is activated in its manager (/manager); GET /license/status shows whether it is";
 
 #[cfg(test)]
 mod tests {

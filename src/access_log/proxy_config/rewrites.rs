@@ -110,7 +110,7 @@ impl<'d> NameMeanings<'d> {
     ) -> Result<Option<Rewrite<'d>>, &'static str> {
         let Instance { name, id, .. } = instance;
         if !instance.is_callable() {
-            return Err("has a name that no URL reaches; it has to be renamed");
+            return Err("has a name that cannot be written in a URL; rename it");
         }
         if !instance.is_plain() {
             return Err(
@@ -119,7 +119,7 @@ impl<'d> NameMeanings<'d> {
         }
         let written = match confusion {
             MisuseKind::Id if id.is_empty() => return Ok(None),
-            MisuseKind::Id if !is_uuid(trim_invisible(id)) => return Err("has an id that is no UUID"),
+            MisuseKind::Id if !is_uuid(trim_invisible(id)) => return Err("has an id that is not a UUID"),
             MisuseKind::Id => trim_invisible(id),
             _ if name.bytes().any(|byte| byte.is_ascii_alphabetic()) => name,
             _ => return Ok(None),

@@ -211,7 +211,7 @@ fn refuse_binary(head: &[u8], name: &str) -> Result<()> {
     let unpack = MAGIC.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, unpack)| *unpack);
     if let Some(unpack) = unpack.or(is_tar.then_some("tar -xOf")) {
         let next = format!("{unpack} {name} | evodoctor logs -");
-        return Err(user_error("this file is compressed in a way that is not read here", next));
+        return Err(user_error("this file is compressed in a format that evodoctor does not read", next));
     }
     if memchr(0, &head[..head.len().min(LOOKED_AT)]).is_some() {
         return Err(user_error(

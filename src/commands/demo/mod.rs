@@ -31,7 +31,7 @@ pub async fn run(common: &GlobalOptions) -> Result<Exit> {
     tokio::select! {
         outcome = tell(common) => outcome,
         () = interrupt::requested() => {
-            Err(user_error("interrupted; the throwaway server is stopped and removed", "evodoctor demo starts it anew"))
+            Err(user_error("interrupted; the throwaway server is stopped and removed", "run it again: evodoctor demo"))
         }
     }
 }
@@ -67,13 +67,13 @@ async fn tell(common: &GlobalOptions) -> Result<Exit> {
     let apply = cli::FixArgs { apply: true, allow: consent, ..rehearse.clone() };
 
     say(&format!(
-        "This is a database of Evolution API {RELEASE} that nobody has looked after. Its server starts, and a dump of \
-         it would not restore. First look, change nothing:"
+        "This is a damaged database of Evolution API {RELEASE}: its server starts, but a dump of it \
+            would not restore. First, find what is wrong; this changes nothing:"
     ))?;
     command("evodoctor check")?;
     ensure!(check::run(&look, &common).await? == Exit::Findings, "the demo's database should have findings");
 
-    say("Now rehearse every repair. It really happens, inside a transaction that is then rolled back:")?;
+    say("Now a dry run of every repair: it runs in a transaction, which is then rolled back:")?;
     command("evodoctor fix")?;
     ensure!(
         fix::run(&rehearse, &common).await? == Exit::Findings,
@@ -81,7 +81,8 @@ async fn tell(common: &GlobalOptions) -> Result<Exit> {
     );
 
     say(
-        "Every removed or changed row goes into a quarantine, so consent is a small thing. The same again, for good:",
+        "Every removed or changed row is kept in the quarantine, so it can come back. The same again, \
+            and commit:",
     )?;
     command("evodoctor fix --apply --allow deletes-rows,changes-rows --quiet")?;
     let quiet = GlobalOptions { quiet: true, ..common.clone() };
@@ -90,14 +91,15 @@ async fn tell(common: &GlobalOptions) -> Result<Exit> {
     ensure!(check::run(&look, &common).await? == Exit::Clean, "the repaired database should be clean");
 
     say(
-        "The dashboard says connected and the clients get 404. The proxy's log knows who calls by the wrong name:",
+        "The dashboard shows the instances as connected, yet clients get 404. The proxy's log shows who \
+            calls by a wrong name:",
     )?;
     command("evodoctor logs access.log")?;
     let args =
         cli::LogsArgs { files: vec![log], log_format: None, follow: false, instances: None, emit: None };
     ensure!(logs::run(&args, &common).await? == Exit::Findings, "the demo's log should have findings");
 
-    say("And back: schema and rows become exactly what they were.")?;
+    say("Undo the run: schema and rows become exactly what they were.")?;
     command("evodoctor undo 1 --apply --quiet")?;
     let args = cli::UndoArgs {
         run: cli::UndoRun::Number(1),
@@ -112,7 +114,8 @@ async fn tell(common: &GlobalOptions) -> Result<Exit> {
     ensure!(check::run(&look, &quiet).await? == Exit::Findings, "the failures should be back");
 
     say(
-        "The throwaway server is gone now. On your own database: evodoctor check --env-file /path/to/evolution/.env",
+        "The throwaway server is removed. On your own database: evodoctor check --env-file \
+            /path/to/evolution/.env",
     )?;
     Ok(Exit::Clean)
 }

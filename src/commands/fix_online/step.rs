@@ -37,7 +37,7 @@ impl OnlineStep<'_> {
         let (subject, later, at) = (self.subject, self.later().clone(), self.at);
         let (number, position) = (self.run.run, self.position);
         let fix = &self.run.fixes[position];
-        progress::notice(&format!("{}: others go on reading and writing", later.work.title()));
+        progress::notice(&format!("{}; reads and writes are not blocked", later.work.title()));
         let connection = self.opened.session.connection();
         let validated = retry_on_lock_timeout(
             connection,
@@ -61,7 +61,7 @@ impl OnlineStep<'_> {
                 // foreign_key_violation
                 match states.any(|state| state.as_deref() == Some("23503")) {
                     true => {
-                        self.give_up("rows that refer to nothing came in meanwhile", "EVO101").await.map(Some)
+                        self.give_up("orphaned rows were written since", "EVO101").await.map(Some)
                     }
                     false => Err(error),
                 }
@@ -82,7 +82,7 @@ impl OnlineStep<'_> {
         clean(self.opened, self.subject, &later, self.wait).await?;
         let (was_there, before) = self.look(&name).await?;
         if !was_there {
-            progress::notice(&format!("{}: others go on reading and writing", later.work.title()));
+            progress::notice(&format!("{}; reads and writes are not blocked", later.work.title()));
             let DatabaseContext { session, target, .. } = &mut *self.opened;
             match deferred_ddl::run_monitored(session.connection(), target, &later, self.wait).await? {
                 StatementEnd::Done => {}
@@ -90,7 +90,7 @@ impl OnlineStep<'_> {
             }
         }
         let (is_there, after) = self.look(&name).await?;
-        ensure!(is_there, "the index {name:?} is not valid, although the server says that it has built it");
+        ensure!(is_there, "the index {name:?} is invalid, although its build succeeded");
         // Where it was there already, the tool ended between its end and its line in the ledger.
         self.settle(DeferredState::Done, (!was_there).then_some(&before), &after).await?;
         Ok(None)
@@ -108,25 +108,25 @@ impl OnlineStep<'_> {
             StatementEnd::Refused(error) if sqlstate(&error).as_deref() == Some("23505") => {
                 // Nobody else would drop it.
                 clean(self.opened, self.subject, later, self.wait).await?;
-                self.give_up("duplicate rows came in meanwhile", "EVO103").await.map(Some)
+                self.give_up("duplicate rows were written since", "EVO103").await.map(Some)
             }
             StatementEnd::Refused(error) => {
                 let left = self.tidy(later).await;
                 let error = anyhow::Error::new(error);
-                Err(error.context(format!("the server refused it or broke off: {}{left}", later.sql)))
+                Err(error.context(format!("the server refused or cancelled it: {}{left}", later.sql)))
             }
             StatementEnd::Blocked(blockers) => {
                 let left = self.tidy(later).await;
                 let who: Vec<String> = blockers.iter().map(locks::Blocker::describe).collect();
                 let longer = format_argument(LockRetry::new(self.wait).suggestion());
                 Err(user_error(
-                    format!("{} has waited long enough for {}{left}", later.work.title(), who.join("; ")),
+                    format!("{} waited too long for {}{left}", later.work.title(), who.join("; ")),
                     locks::suggest_next_step(&blockers, &longer),
                 ))
             }
             StatementEnd::Interrupted => {
                 let left = self.tidy(later).await;
-                Err(user_error(format!("interrupted{left}"), "go on when you like"))
+                Err(user_error(format!("interrupted{left}"), "run the same command again to continue"))
             }
         }
     }
@@ -146,9 +146,9 @@ impl OnlineStep<'_> {
         match clean(self.opened, self.subject, later, SOON).await {
             Ok(()) => "",
             Err(error) => {
-                tracing::debug!("what it has left stays: {error:#}");
+                tracing::debug!("its unfinished index could not be dropped: {error:#}");
                 apply::abandon(self.opened.session.connection()).await;
-                "; what it has built so far stays for now, invalid, and is dropped by the next run"
+                "; its unfinished index stays, invalid, until the next run drops it"
             }
         }
     }
@@ -160,7 +160,7 @@ impl OnlineStep<'_> {
         let own = self.run.fixes[self.position].code.clone();
         self.settle(DeferredState::GivenUp, Some(&ddl), &ddl).await?;
         let codes = if own == code { own } else { format!("{code} {own}") };
-        Ok(format!("{title} is not done: {why}; evodoctor fix {codes} --online shows them, and mends it"))
+        Ok(format!("{title} is not done: {why}; run evodoctor fix {codes} --online"))
     }
 
     async fn settle(&mut self, state: DeferredState, before: Option<&Ddl>, after: &Ddl) -> Result<()> {

@@ -52,7 +52,7 @@ pub async fn dry_run_with_retry<T>(
         result = retry_on_lock_timeout(opened.session.connection(), subject, patience, work) => result,
         () = interrupt::requested() => Err(user_error(
             "interrupted; everything was rolled back and nothing has been changed",
-            "run it again when you like",
+            "run it again",
         )),
     };
     if result.is_err() {
@@ -83,7 +83,8 @@ pub fn print_undo(opened: &DatabaseContext, change: Change, common: &GlobalOptio
 pub fn keep_report_error(written: Result<()>, committed: Option<i64>) -> Result<()> {
     let Some(run) = committed else { return written };
     written.map_err(|error| {
-        let next = format!("evodoctor history shows it, and evodoctor undo {run} what undoing it would do");
+        let next = format!("evodoctor history lists it; evodoctor undo {run} shows what undoing it would \
+            do");
         user_error_caused_by(
             error,
             format!("run {run} is committed, but its report could not be written"),
@@ -120,7 +121,7 @@ pub async fn retry_on_lock_timeout<T>(
             told = pids;
         }
         let _line = progress::wait(&format!(
-            "attempt {} in {:.1} s, for at most {} more; Ctrl-C ends it",
+            "attempt {} in {:.1} s ({} left); Ctrl-C stops it",
             patience.failed() + 1,
             pause.as_secs_f64(),
             humanize::format_duration(patience.left()),
@@ -149,7 +150,7 @@ fn unchanged(error: anyhow::Error) -> anyhow::Error {
     match ServerFault::from_error(&error) {
         Some(ServerFault { message, next }) => user_error_caused_by(
             error,
-            format!("{message}; what was begun is rolled back, and nothing has been changed"),
+            format!("{message}; the transaction is rolled back, and nothing has been changed"),
             next,
         ),
         None => error,
@@ -163,7 +164,7 @@ fn locked_too_long(timeout: &LockedTooLong) -> anyhow::Error {
         timeout.estimate.map(|whole| format!(", about {} in all", humanize::format_duration(whole)));
     let rows = match timeout.rows {
         0 => String::new(),
-        rows => format!(" ({} rows to treat{})", humanize::format_count(rows), estimate.unwrap_or_default()),
+        rows => format!(" ({} rows to repair{})", humanize::format_count(rows), estimate.unwrap_or_default()),
     };
     let during = timeout.code.as_ref().map(|code| format!("{code}: ")).unwrap_or_default();
     let longer = timeout.estimate.unwrap_or(timeout.limit).max(timeout.limit) * 3;
@@ -178,7 +179,8 @@ fn locked_too_long(timeout: &LockedTooLong) -> anyhow::Error {
             timeout.table
         ),
         format!(
-            "{in_batches}on a dump, where nobody waits: --snapshot FILE; or let writers wait for longer: --max-lock {}",
+            "{in_batches}on a dump, where no writer waits: --snapshot FILE; or let writers wait for \
+                longer: --max-lock {}",
             format_argument(Duration::from_secs(longer.as_secs().max(1)))
         ),
     )
@@ -258,7 +260,7 @@ pub async fn commit_transaction(
         let error = anyhow::Error::new(error);
         return Err(unchanged(error.context("the server refused to commit; nothing has been changed")));
     }
-    progress::notice("the connection was lost while committing; asking the server whether it was done");
+    progress::notice("the connection was lost while committing; asking the server whether it is committed");
     let limit = tokio::time::sleep(ASKING);
     let known = tokio::select! {
         known = outcome(opened, is_done) => Some(known),
@@ -275,10 +277,10 @@ pub async fn commit_transaction(
         None => Err(user_error_caused_by(
             error.into(),
             format!(
-                "the connection was lost while committing run {run}, and the server does not answer since, so it is not known \
-                 whether it was done: all of it is, or nothing"
+                "the connection was lost while committing run {run}, and the server does not answer: \
+                    either all of it is committed, or nothing"
             ),
-            "when the server is back, evodoctor history says which",
+            "when the server is back, evodoctor history shows which",
         )),
     }
 }
@@ -288,7 +290,7 @@ async fn outcome(opened: &mut DatabaseContext, is_done: impl Fn(&AppliedRun) -> 
     loop {
         match ledger_says(opened, &is_done).await {
             Ok(is_done) => return is_done,
-            Err(error) => tracing::debug!("the server does not say yet: {error:#}"),
+            Err(error) => tracing::debug!("the server does not answer yet: {error:#}"),
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

@@ -24,7 +24,7 @@ pub fn until_stopped(timeout: Option<Duration>, deadline: Option<Instant>) -> im
                 // Several databases may be examined at once.
                 static TOLD: Once = Once::new();
                 TOLD.call_once(|| {
-                    progress::notice("interrupted: what is known so far follows; Ctrl-C once more ends at once");
+                    progress::notice("interrupted: the results so far follow; press Ctrl-C again to exit at once");
                 });
                 "interrupted".to_owned()
             }

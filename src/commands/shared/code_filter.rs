@@ -79,13 +79,13 @@ fn as_written(text: &str) -> Result<String> {
         return Ok(rule.code.clone());
     }
     if let Some(option) = option_for(text.trim()) {
-        return Err(user_error("a database is named with an option, not by its place", option));
+        return Err(user_error("a database is given with an option, not as an argument", option));
     }
     let typed = text.trim().to_ascii_uppercase();
     if typed == "ALL" {
         return Err(user_error(
             "there is no code ALL",
-            "leave it out: without a code, all of them are taken",
+            "leave it out: without a code, all of them are used",
         ));
     }
     Err(user_error(format!("there is no code {typed}"), suggest_code(text)))
@@ -102,8 +102,8 @@ pub fn parse_fixable_codes(codes: &[String]) -> Result<Vec<String>> {
         Some(code) => {
             let able = all_fixes().iter().map(|fix| fix.code.as_str()).collect::<Vec<_>>().join(", ");
             Err(user_error(
-                format!("{code} has no fix that evodoctor could run"),
-                format!("evodoctor explain {code} says what helps; fixes exist for {able}"),
+                format!("{code} has no automatic fix"),
+                format!("evodoctor explain {code} says what to do; these have a fix: {able}"),
             ))
         }
     }
@@ -118,7 +118,7 @@ pub fn parse_hazards(allowed: &[String]) -> Result<Vec<String>> {
     match allowed.iter().find(|hazard| !all.contains(&hazard.as_str())) {
         None => Ok(allowed.to_vec()),
         Some(hazard) => Err(user_error(
-            format!("{hazard:?} is no hazard that could be allowed"),
+            format!("there is no hazard {hazard:?}"),
             match closest_match(hazard, &all) {
                 Some(near) => format!("did you mean --allow {near}?"),
                 None => format!("hazards are {}", all.join(", ")),

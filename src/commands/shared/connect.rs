@@ -62,7 +62,7 @@ impl DatabaseContext {
         if applies {
             expect_live(
                 common,
-                "--apply changes a database, and a dump is none: what it restores is gone afterwards",
+                "--apply needs a database: what a dump is restored into is removed afterwards",
             )?;
         }
         expect_writable(common.output.as_deref())?;
@@ -79,7 +79,8 @@ impl DatabaseContext {
     pub fn expect_primary(&self) -> Result<()> {
         if self.server.in_recovery {
             return Err(user_error(
-                "this server is a standby (in recovery): nothing can be changed on it, not even in a rehearsal",
+                "this server is a standby (in recovery): nothing can be changed on it, not even in a dry \
+                    run",
                 "connect to the primary; evodoctor check works here",
             ));
         }
@@ -148,7 +149,8 @@ pub fn expect_live(common: &GlobalOptions, why: &str) -> Result<()> {
         None => Ok(()),
         Some(_) => Err(user_error(
             why,
-            "without it, the dump shows what would be done; then the same on the database itself: --database-url URL",
+            "without --apply, a dry run on the dump shows what would be done; to repair the database \
+                itself: --database-url URL",
         )),
     }
 }
@@ -166,6 +168,6 @@ pub async fn wait_for_ctrl_c() -> anyhow::Error {
     interrupt::requested().await;
     user_error(
         "interrupted; the throwaway server is stopped and removed, with all that was in it",
-        "run it again when you like",
+        "run it again",
     )
 }

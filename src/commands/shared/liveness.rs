@@ -68,13 +68,14 @@ async fn interrupted(cli: &Cli) -> anyhow::Error {
     if ends_by_itself(&cli.command) {
         sleep(MOMENT).await;
         progress::notice(
-            "interrupted: the server's answer is waited for a few seconds; Ctrl-C once more ends at once",
+            "interrupted: waiting a few seconds for the server's answer; press Ctrl-C again to exit at \
+                once",
         );
         sleep(GRACE).await;
     }
     user_error(
         "interrupted; what was not committed is rolled back as soon as the server notices",
-        "run it again when you like; evodoctor history lists what is committed",
+        "run it again; evodoctor history lists what is committed",
     )
 }
 
@@ -107,7 +108,8 @@ async fn gone() -> anyhow::Error {
                 let seconds = (SILENCE + ATTEMPT * 3).as_secs();
                 return user_error(
                     format!(
-                        "{} has not answered for {seconds} s and takes no connection either: the network or the server is gone",
+                        "{} has not answered for {seconds} s and accepts no new connection: the network \
+                            or the server is down",
                         target.server_name()
                     ),
                     "what was not committed is rolled back when the server notices; when it is back, evodoctor history lists what \

@@ -45,7 +45,7 @@ const LONGEST: u64 = 256 << 20;
 
 /// The instances in a file that holds what `GET /instance/fetchInstances` returns.
 fn from_file(file: &Path) -> Result<InstanceDirectory> {
-    let context = || format!("cannot take the instances from {}", file.display());
+    let context = || format!("cannot read the instances from {}", file.display());
     let mut json = Vec::new();
     let read = if file == Path::new("-") {
         io::stdin().take(LONGEST + 1).read_to_end(&mut json)
@@ -55,7 +55,7 @@ fn from_file(file: &Path) -> Result<InstanceDirectory> {
     read.with_context(context)?;
     if json.len() as u64 > LONGEST {
         return Err(user_error(
-            format!("{} is longer than {} MB, which no list of instances is", file.display(), LONGEST >> 20),
+            format!("{} is larger than {} MB, too large for a list of instances", file.display(), LONGEST >> 20),
             "give what GET /instance/fetchInstances returns",
         ));
     }

@@ -59,7 +59,7 @@ pub async fn read_logs_with_progress(
         tokio::select! {
             examined = &mut examined => {
                 drop(shown);
-                return examined.context("the reading ended early")?;
+                return examined.context("the log was not read to its end")?;
             }
             () = interrupt::requested(), if !progress.stop.load(Relaxed) => progress.stop.store(true, Relaxed),
             _ = terminated.recv() => progress.stop.store(true, Relaxed),

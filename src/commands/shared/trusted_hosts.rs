@@ -50,12 +50,12 @@ pub fn expect_trusted_host(section: &ConfigSection, common: &GlobalOptions) -> R
     let SecretDestination { place, host, .. } = sending;
     Err(user_error(
         format!(
-            "{place}: a password or a variable of yours would go to {host:?}, which only this file names; whoever can change the \
-             file could have it sent anywhere"
+            "{place}: a password or a variable of yours would be sent to {host:?}, a host that only this \
+                file names"
         ),
         format!(
-            "if the host is yours, name it too: --allow-host {host}, or {VARIABLE}={host}; or leave the file out (--no-config) and \
-             give --database-url"
+            "if you trust the host: --allow-host {host}, or {VARIABLE}={host}; else ignore the file \
+                (--no-config) and give --database-url"
         ),
     ))
 }

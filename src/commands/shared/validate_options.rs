@@ -21,17 +21,17 @@ pub fn validate_options(cli: &mut Cli) -> Result<()> {
     if !formats.contains(&common.format) {
         let names: Vec<&str> = formats.iter().copied().map(OutputFormat::as_str).collect();
         return Err(user_error(
-            format!("{command} cannot be told as {}: it has no findings", common.format.as_str()),
-            format!("--format {}", names.join(" or --format ")),
+            format!("{command} does not support --format {}: it has no findings", common.format.as_str()),
+            format!("use --format {}", names.join(" or --format ")),
         ));
     }
     let asks = common.baseline.is_some() || common.write_baseline.is_some();
     if asks && !cli.command.takes_baseline() {
         return Err(user_error(
             format!(
-                "{command} takes no baseline: what is known is for check, preflight and logs not to fail on"
+                "{command} does not use a baseline; check, preflight and logs do"
             ),
-            "leave --baseline and --write-baseline out",
+            "remove --baseline and --write-baseline",
         ));
     }
     if let Some(path) = &common.metrics {
@@ -49,21 +49,21 @@ pub fn validate_options(cli: &mut Cli) -> Result<()> {
 fn expect_metrics(path: &Path, command: &str, has_figures: bool) -> Result<()> {
     if !has_figures {
         return Err(user_error(
-            format!("{command} has no metrics: check, preflight and logs do"),
-            "leave --metrics out",
+            format!("{command} writes no metrics; check, preflight and logs do"),
+            "remove --metrics",
         ));
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if path.is_dir() || !folder.is_dir() {
         return Err(user_error(
-            format!("--metrics {} is no file in a folder that is there", path.display()),
-            "name a file in the folder that node_exporter has as --collector.textfile.directory",
+            format!("--metrics {} is not a file in an existing folder", path.display()),
+            "name a file in the folder that node_exporter's --collector.textfile.directory names",
         ));
     }
     if !is_textfile_name(path) {
         return Err(user_error(
-            format!("the textfile collector reads only what ends in .prom, and {} does not", path.display()),
-            format!("--metrics {}", path.with_extension("prom").display()),
+            format!("the textfile collector reads only files that end in .prom, and {} does not", path.display()),
+            format!("use --metrics {}", path.with_extension("prom").display()),
         ));
     }
     Ok(())

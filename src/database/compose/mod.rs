@@ -66,7 +66,7 @@ impl Compose {
         let file: File = serde_saphyr::from_str(&text).map_err(|error| {
             let place = error.location().map(|at| format!(":{}", at.line())).unwrap_or_default();
             user_error(
-                format!("{shown}{place}: this is no compose file"),
+                format!("{shown}{place}: this is not a compose file"),
                 "docker compose config says what is wrong with it; name another one with --compose",
             )
         })?;

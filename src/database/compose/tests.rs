@@ -88,8 +88,8 @@ fn what_cannot_be_used_is_said_and_shows_no_password() {
         ),
         ("services: {api: {env_file: none.env}}", "no service in"),
         ("services: {}\ninclude: [other.yaml]", "are not followed"),
-        ("services: [SECRET", "is no compose file"),
-        ("services:\n  api:\n    environment: SECRET", ":3: this is no compose file"),
+        ("services: [SECRET", "is not a compose file"),
+        ("services:\n  api:\n    environment: SECRET", ":3: this is not a compose file"),
         ("", "no service in"),
     ] {
         let error = evolution(text, &[], None).unwrap_err();

@@ -30,7 +30,7 @@ pub fn expect_files(path: &Path, shown: &str) -> Result<()> {
         if !entry.file_type().map_err(|error| unreadable_file(shown, &error))?.is_file() {
             return Err(leads_out(
                 shown,
-                &format!("{name:?} in it is no file: a link, a folder or a device"),
+                &format!("{name:?} in it is not a file: a link, a folder or a device"),
             ));
         }
         // A list of large objects: a number and a file in each line.
@@ -52,7 +52,8 @@ pub fn expect_files(path: &Path, shown: &str) -> Result<()> {
 pub fn expect_names_inside(contents: &[u8], shown: &str) -> Result<()> {
     let names = names(contents).ok_or_else(|| {
         user_error(
-            format!("the table of contents of {shown} cannot be read, so nobody knows which files it names"),
+            format!("the table of contents of {shown} cannot be read, so it is unknown which files it \
+                names"),
             "dump into one file instead: pg_dump --format=custom --file=evolution.dump URL; or update evodoctor",
         )
     })?;
@@ -65,9 +66,10 @@ pub fn expect_names_inside(contents: &[u8], shown: &str) -> Result<()> {
 fn leads_out(shown: &str, what: &str) -> anyhow::Error {
     user_error(
         format!(
-            "{shown} leads out of itself, which no dump of pg_dump's does: {what}; nothing of it was read"
+            "{shown} refers to files outside of itself, which pg_dump never writes: {what}; nothing of \
+                it was read"
         ),
-        "do not trust whoever made it; if it was you, copy the files themselves into it (cp -RL)",
+        "do not trust its source; if you made it yourself, copy the files themselves into it (cp -RL)",
     )
 }
 
@@ -114,7 +116,7 @@ fn names(contents: &[u8]) -> Option<Vec<String>> {
 /// Why a file of the dump cannot be read.
 pub fn unreadable_file(shown: &str, error: &io::Error) -> anyhow::Error {
     let next = match error.kind() {
-        io::ErrorKind::PermissionDenied => "run as a user who may read it, or allow it to this one",
+        io::ErrorKind::PermissionDenied => "run as a user who may read it, or give this user the right",
         _ => "name the dump's file, or the directory that pg_dump -Fd made, with --snapshot",
     };
     user_error(format!("{shown} cannot be read: {error}"), next)

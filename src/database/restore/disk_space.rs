@@ -15,7 +15,7 @@ const EMPTY: u64 = 160 << 20;
 pub fn disk_full_error() -> anyhow::Error {
     user_error(
         "the disk is full: the dump needs more room when it is restored",
-        "make room, or choose another place: TMPDIR=/path/with/room evodoctor …",
+        "free disk space, or use another folder: TMPDIR=/path/with/room evodoctor …",
     )
 }
 
@@ -40,8 +40,8 @@ pub fn expect_disk_space(source: &DumpFile, place: &Path) -> Result<()> {
             place.display(),
             shown(free)
         ),
-        "make room, or choose another place: TMPDIR=/path/with/room evodoctor … (a short path, which every user may \
-         enter when evodoctor runs as root)",
+        "free disk space, or use another folder: TMPDIR=/path/with/room evodoctor … (a short path, which \
+            every user may enter when evodoctor runs as root)",
     ))
 }
 

@@ -150,7 +150,7 @@ fn directory(path: &Path, shown: &str) -> Result<DumpFile> {
             "start a server on a copy of it, and examine that: evodoctor check --database-url URL",
         ),
         io::ErrorKind::NotFound => user_error(
-            format!("{shown} is a directory, but none that pg_dump -Fd made: it holds no toc.dat"),
+            format!("{shown} is a directory, but not one that pg_dump -Fd made: it holds no toc.dat"),
             "name the dump's file, or the directory that pg_dump -Fd made",
         ),
         _ => unreadable_file(&contents.display().to_string(), &error),
@@ -197,7 +197,8 @@ fn kind(start: &[u8], shown: &str) -> Result<(DumpFormat, bool, DumpOrigin)> {
 /// What a plain dump says of itself, or why it is none.
 fn plain(start: &[u8], shown: &str) -> Result<DumpOrigin> {
     let give =
-        "give a dump that pg_dump or pg_dumpall made, in any of its formats, also packed by gzip or zstd";
+        "give a dump that pg_dump or pg_dumpall made, in any of its formats, also compressed with gzip \
+            or zstd";
     let text = String::from_utf8_lossy(start);
     let text = text.trim_start_matches('\u{feff}');
     if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
@@ -223,7 +224,7 @@ fn plain(start: &[u8], shown: &str) -> Result<DumpOrigin> {
     let is_sql = text.trim_start().starts_with(['-', '/', '\\'])
         || STATEMENTS.iter().any(|word| first.eq_ignore_ascii_case(word));
     if start.contains(&0) || !is_sql || !text.lines().any(looks_like_sql) {
-        return Err(user_error(format!("{shown} is no dump of a Postgres database"), give));
+        return Err(user_error(format!("{shown} is not a dump of a Postgres database"), give));
     }
     let said = |prefix: &str| {
         let value = text.lines().find_map(|line| line.strip_prefix(prefix))?;

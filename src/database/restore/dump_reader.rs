@@ -65,7 +65,7 @@ impl DumpReader {
                 Some(found) => break searched + found + 1,
                 None if self.is_at_end => break self.rest().len(),
                 None if self.rest().len() > LONGEST => {
-                    return Err(anyhow!("a line of more than 1 GB, which no dump has"));
+                    return Err(anyhow!("a line of more than 1 GB, which is too long for a dump"));
                 }
                 None => {
                     searched = self.rest().len();

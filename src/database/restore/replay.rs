@@ -181,7 +181,7 @@ async fn copy(
         }
     };
     while let Some(rows) = input.next_rows().await? {
-        sink.send(rows).await.context("the throwaway server went away")?;
+        sink.send(rows).await.context("the throwaway server stopped")?;
     }
     Ok(sink.finish().await)
 }
@@ -191,7 +191,7 @@ fn expect_answer(error: sqlx::Error) -> Result<sqlx::Error> {
     match sqlstate(&error).as_deref() {
         Some("53100") => Err(disk_full_error()),
         // The classes of a server that stops or has crashed.
-        None => Err(error).context("the throwaway server went away while the dump was restored"),
+        None => Err(error).context("the throwaway server stopped while the dump was restored"),
         Some(state) if state.starts_with("57P") => {
             Err(error).context("the throwaway server stopped while the dump was restored")
         }

@@ -150,13 +150,13 @@ fn first_line(said: &str) -> &str {
 /// What to do when pg_dump fails. The server's own words may be of any language; pg_dump's are English.
 fn hint(said: &str) -> &'static str {
     if first_line(said).starts_with("connection to ") {
-        "pg_dump makes connections of its own: see that the server takes three more from here, and that psql connects with the \
-         same connection string"
+        "pg_dump opens its own connections: check that the server accepts three more from here, and that \
+            psql connects with the same connection string"
     } else if said.contains("LOCK TABLE") {
-        "another session holds an ACCESS EXCLUSIVE lock on a table of the schema, or waits for one: run it again when that has \
-         ended"
+        "another session holds an ACCESS EXCLUSIVE lock on a table of the schema, or waits for one: run \
+            it again when that session has finished"
     } else {
-        "see that pg_dump --schema-only works with the same connection string, then run it again"
+        "check that pg_dump --schema-only works with the same connection string, then run it again"
     }
 }
 

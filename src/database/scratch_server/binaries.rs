@@ -65,10 +65,12 @@ impl Purpose<'_> {
     fn lacks(self, program: &str) -> String {
         match self {
             Self::Restore { dump, .. } => format!(
-                "{dump} is an archive, and there is no {program} beside the server programs of this machine"
+                "{dump} is an archive, and {program} is not installed beside the server programs of this \
+                    machine"
             ),
             Self::Copy => format!(
-                "snapshot runs pg_dump and pg_restore, and there is no {program} beside the server programs of this machine"
+                "snapshot runs pg_dump and pg_restore, and {program} is not installed beside the server \
+                    programs of this machine"
             ),
         }
     }
@@ -79,7 +81,8 @@ impl Purpose<'_> {
                 format!("{dump} comes from PostgreSQL {major}; the newest here is {newest}")
             }
             Self::Copy => format!(
-                "the server is PostgreSQL {major}, and the newest pg_dump on this machine is {newest}: it reads no newer server"
+                "the server is PostgreSQL {major}, and the newest pg_dump on this machine is {newest}, \
+                    which cannot dump a newer server"
             ),
         }
     }
@@ -136,7 +139,7 @@ fn everywhere() -> Vec<PathBuf> {
 
 fn none() -> anyhow::Error {
     user_error(
-        "no Postgres server programs (initdb, postgres) on this machine",
+        "this machine has no Postgres server programs (initdb, postgres)",
         format!("{}, or set {VARIABLE} to their directory", install_command()),
     )
 }

@@ -112,12 +112,12 @@ fn explain_server(target: &ConnectTarget, code: &str, message: &str, routine: &s
             format!("run as the system user {user}, or connect over TCP (localhost) with a password")
         }
         "28000" => format!("check that the role {user} exists and may log in"),
-        "3D000" => format!("check the database's name; psql -l lists them (asked for was {database})"),
+        "3D000" => format!("check the database's name; psql -l lists them (this one was {database})"),
         "42501" => format!("as an administrator: GRANT CONNECT ON DATABASE \"{database}\" TO \"{user}\""),
 "53300" | "57P03" => lookup(code).map_or_else(String::new, |advice| advice.next.to_owned()),
         "08P01" if message.contains("unsupported startup parameter") => {
-            "PgBouncer lets no settings of a client through: leave options out of the connection string, or name them in \
-             ignore_startup_parameters of pgbouncer.ini, where they are then without effect"
+            "PgBouncer accepts no settings from clients: remove options from the connection string, or \
+                add them to ignore_startup_parameters in pgbouncer.ini, which makes them ineffective"
                 .to_owned()
         }
         "08P01" if message.contains("query_wait_timeout") => POOL_USED_UP.to_owned(),
@@ -125,7 +125,7 @@ fn explain_server(target: &ConnectTarget, code: &str, message: &str, routine: &s
         "08P01" => "if PgBouncer answers here: check its [databases] and auth_file, or connect to Postgres \
                     directly"
             .to_owned(),
-        _ => "the message is the server's own; its log may say more".to_owned(),
+        _ => "the message is the server's; its log may say more".to_owned(),
     };
     (said, next)
 }
@@ -142,7 +142,7 @@ fn explain_tls(target: &ConnectTarget, text: &str) -> (String, String) {
         )
     } else if has("UnknownIssuer") {
         (
-            "its certificate is signed by nobody that is trusted here",
+            "its certificate is not signed by a trusted CA",
             "give the CA's certificate with sslrootcert=ca.pem, or use sslmode=require without sslrootcert, \
              which encrypts but does not verify",
         )
@@ -164,7 +164,7 @@ fn explain_tls(target: &ConnectTarget, text: &str) -> (String, String) {
             "give one with sslcert=client.pem&sslkey=client.key",
         )
     } else {
-        ("TLS does not come about", "check the certificates; sslmode=disable connects without TLS")
+        ("the TLS handshake fails", "check the certificates; sslmode=disable connects without TLS")
     };
     (format!("no encrypted connection to {server}: {what} ({text})"), next.to_owned())
 }
@@ -189,7 +189,7 @@ fn explain_io(target: &ConnectTarget, kind: io::ErrorKind, text: &str) -> (Strin
         }
         io::ErrorKind::PermissionDenied => (
             format!("the socket {server} may not be opened: {text}"),
-            "run as a user who may, or connect over TCP (localhost)".to_owned(),
+            "run as a user with the right, or connect over TCP (localhost)".to_owned(),
         ),
         _ if text.contains("lookup address") => {
             Around::look(target).unknown_name(target.options.get_host(), target.options.get_port())

@@ -43,10 +43,10 @@ impl Around {
 
     /// Where a host's name is not known: what it is, and what to do.
     pub fn unknown_name(&self, host: &str, port: u16) -> (String, String) {
-        let not_known = format!("the host name {host} is not known here");
+        let not_known = format!("the host name {host} cannot be resolved here");
         if host == "host.docker.internal" {
             return (
-                format!("{not_known}; Docker knows it of its own accord on desktops only"),
+                format!("{not_known}; only Docker Desktop defines it by itself"),
                 "start the container with --add-host host.docker.internal:host-gateway (compose: extra_hosts), or give the host's \
                  address"
                     .to_owned(),
@@ -55,7 +55,7 @@ impl Around {
         if let Some((compose, reach)) = self.service(host, port) {
             return (
                 format!(
-                    "{not_known}: it is the service {} of {}, and its name is known inside its network only",
+                    "{not_known}: it is the service {} of {}, whose name works only inside its network",
                     reach.service,
                     compose.path.display()
                 ),
@@ -66,15 +66,15 @@ impl Around {
             return (
                 not_known,
                 format!(
-                    "check the name; a service is known by it to the containers of its network only: docker network connect \
-                     NETWORK {}",
+                    "check the name; a service name works only for containers of its network: docker \
+                        network connect NETWORK {}",
                     env::var("HOSTNAME").unwrap_or_else(|_| "CONTAINER".to_owned())
                 ),
             );
         }
         let next = format!(
-            "check the name; if it is a container's, it is known inside its network only, where Evolution is: {} (docker ps names \
-             the CONTAINER)",
+            "check the name; a container's name works only inside its network, where Evolution is: {} \
+                (docker ps lists the CONTAINER)",
             self.beside("CONTAINER")
         );
         (not_known, next)

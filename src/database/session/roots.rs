@@ -24,7 +24,7 @@ pub(super) fn options(target: &ConnectTarget) -> PgConnectOptions {
         return options;
     }
     tracing::debug!(
-        "this system has no certificates of authorities: Mozilla's, which evodoctor carries, are used"
+        "this system has no CA certificates: the built-in ones of Mozilla are used"
     );
     options.ssl_root_cert_from_pem(bundled())
 }

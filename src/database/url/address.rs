@@ -60,8 +60,9 @@ impl Address {
             && host != address
         {
             return Err(user_error(
-                format!("{place} has hostaddr={address}, by which psql would go elsewhere than to {host}"),
-                "leave one of them out (unset PGHOSTADDR)",
+                format!("{place} has hostaddr={address}, so psql would connect to another server than \
+                    {host}"),
+                "remove one of them (unset PGHOSTADDR)",
             ));
         }
         let stands_in = under.address.is_some() && under.host.is_some();
@@ -124,7 +125,7 @@ fn check_scheme(scheme: &str) -> Result<()> {
         )),
         // A password that stands before :// must not be shown, so only what looks like a scheme is.
         other if is_scheme(other) => {
-            Err(user_error(format!("{other}:// is no Postgres connection string"), SHAPE))
+            Err(user_error(format!("{other}:// is not a Postgres connection string"), SHAPE))
         }
         _ => Err(user_error("the connection string does not start with postgresql://", SHAPE)),
     }
@@ -173,6 +174,6 @@ fn decoded(name: &str, text: &str) -> Result<String> {
     match percent_decode_str(text).decode_utf8() {
         // libpq and the server end a string there.
         Ok(text) if !text.contains('\0') => Ok(text.into_owned()),
-        _ => Err(user_error(format!("the {name} in the connection string is no UTF-8 once decoded"), ENCODE)),
+        _ => Err(user_error(format!("the {name} in the connection string is not UTF-8 once decoded"), ENCODE)),
     }
 }

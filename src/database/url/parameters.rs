@@ -132,7 +132,7 @@ impl Parameters {
             "host" => self.host = text(),
             "hostaddr" if value.parse::<IpAddr>().is_err() => {
                 return Err(user_error(
-                    format!("hostaddr={value} in {place} is no address"),
+                    format!("hostaddr={value} in {place} is not an address"),
                     "give one address such as 10.0.0.7, or a name with host",
                 ));
             }
@@ -183,14 +183,14 @@ fn unknown(setting: &Setting) -> Result<()> {
             return Ok(());
         }
         return Err(user_error(
-            format!("{place} asks for {name} {value}, which evodoctor cannot do"),
-            "leave it out for evodoctor",
+            format!("{place} asks for {name} {value}, which evodoctor does not support"),
+            "remove it for evodoctor",
         ));
     }
     if let Some(meant) = closest_match(name, &DECIDING) {
         return Err(user_error(
-            format!("{name} in {place} is no parameter, and is not simply left out, as {meant} is one"),
-            format!("write {meant}={value}, or leave it out"),
+            format!("{name} in {place} is not a parameter, but {meant} is"),
+            format!("write {meant}={value}, or remove it"),
         ));
     }
     tracing::debug!(parameter = %name, "unknown parameter of the connection string, ignored");
@@ -207,7 +207,7 @@ fn number<T: FromStr<Err: Display>>(setting: &Setting) -> Result<T> {
 fn ssl_mode(value: &str) -> Result<PgSslMode> {
     value.parse().map_err(|_| {
         user_error(
-            format!("sslmode={value} is no mode"),
+            format!("sslmode={value} is not a mode"),
             "use disable, allow, prefer, require, verify-ca or verify-full",
         )
     })
@@ -218,7 +218,7 @@ fn is_strict(value: &str) -> Result<bool> {
         "strict" => Ok(true),
         "accept_invalid_certs" => Ok(false),
         _ => Err(user_error(
-            format!("sslaccept={value} is nothing that Prisma knows"),
+            format!("sslaccept={value} is not a value that Prisma knows"),
             "use sslaccept=strict (verify the server) or sslaccept=accept_invalid_certs",
         )),
     }

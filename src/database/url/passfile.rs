@@ -23,7 +23,7 @@ pub(super) fn password(named: Option<&str>, wanted: &Wanted<'_>) -> Option<Strin
     let mut opened = File::open(&file).ok().filter(|_| is_file)?;
     let mode = opened.metadata().ok()?.permissions().mode();
     if mode & 0o77 != 0 {
-        eprintln!("note: {} may be read by others and is not used: chmod 600 it", file.display());
+        eprintln!("note: {} is readable by others and is not used: chmod 600 it", file.display());
         return None;
     }
     let mut text = String::new();

@@ -76,7 +76,7 @@ fn section(text: &str, service: &str, file: &Path) -> Result<Option<Vec<Setting>
         if line.starts_with("ldap") && line.contains("://") {
             return Err(user_error(
                 format!(
-                    "{}: the service is looked up in a directory (LDAP), which evodoctor does not do",
+                    "{}: the service is looked up in a directory (LDAP), which evodoctor does not support",
                     place()
                 ),
                 "write host, port and dbname into the service file, or give --database-url",
@@ -84,7 +84,7 @@ fn section(text: &str, service: &str, file: &Path) -> Result<Option<Vec<Setting>
         }
         let Some((name, value)) = line.split_once('=') else {
             return Err(user_error(
-                format!("{}: this is no parameter=value", place()),
+                format!("{}: this is not parameter=value", place()),
                 "write it as host=db",
             ));
         };

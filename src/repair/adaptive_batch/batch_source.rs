@@ -64,7 +64,8 @@ impl<'a> BatchSource<'a> {
                 reference.map(|reference| BatchTarget::Orphans(Box::new(reference)))
             }
         };
-        let gone = || user_error(format!("{key} is gone: the tables have changed meanwhile"), "run it again");
+        let gone = || user_error(format!("{key} does not exist any more: the tables were changed during \
+            the run"), "run it again");
         Ok(Self { fix, catalog, range, all, subject: subject.ok_or_else(gone)? })
     }
 

@@ -84,7 +84,7 @@ pub(super) fn trigger_notes(catalog: &Catalog, rows: &[RowDiff]) -> Vec<String> 
         .filter(|table| !table.triggers.is_empty())
         .map(|table| {
             format!(
-                "the triggers of {} run too ({}); what they do elsewhere is not in the quarantine",
+                "the triggers of {} run too ({}); what they change is not in the quarantine",
                 table.name,
                 table.triggers.join(", ")
             )

@@ -55,7 +55,7 @@ pub async fn run_monitored(
     let ended = guarded(connection, target, later, wait).await;
     // Its locks are free when the server has answered, and not yet when the connection is closed.
     if let Err(error) = execute(connection, "ROLLBACK".into()).await {
-        tracing::debug!("the guard was lost: {error:#}");
+        tracing::debug!("the connection that holds the guard was lost: {error:#}");
     }
     ended
 }
@@ -137,7 +137,7 @@ async fn in_time(answer: impl Future<Output = sqlx::Result<u64>>) -> Result<()> 
 
 fn too_few() -> anyhow::Error {
     user_error(
-        "--online takes three connections, and no more are to be had, as behind a pooler whose pool is full",
+        "--online needs three connections, and the server or pooler gives no more",
         "connect to the server itself, or give the pool three connections",
     )
 }
@@ -159,8 +159,8 @@ async fn watch(
     // The server may be gone, or the pool used up: then the connection that waits for the statement is closed after a while.
     match tokio::time::timeout(PATIENCE, cancel_statement(connection, later)).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!("the statement could not be told to end: {error:#}"),
-        Err(_) => tracing::debug!("the statement could not be told to end in time"),
+        Ok(Err(error)) => tracing::debug!("the statement could not be cancelled: {error:#}"),
+        Err(_) => tracing::debug!("the statement could not be cancelled in time"),
     }
 }
 
@@ -198,11 +198,11 @@ async fn follow(
         let seen = match look(connection, &variables).await {
             Ok(seen) => seen,
             Err(error) if whose == Whose::Abandoned => {
-                tracing::debug!("nobody says whether it has ended: {error:#}");
+                tracing::debug!("cannot find out whether it has ended: {error:#}");
                 return None;
             }
             Err(error) => {
-                tracing::debug!("nobody says how far it is: {error:#}");
+                tracing::debug!("cannot find out how far it is: {error:#}");
                 tokio::time::sleep(LOOK).await;
                 continue;
             }
@@ -210,7 +210,7 @@ async fn follow(
         match (&seen, whose) {
             (None, Whose::Abandoned) => return None,
             (Some(seen), Whose::Abandoned) if !is_met => progress::notice(&format!(
-                "{}: process {} is still at it, for a program that is gone; its end is waited for",
+                "{}: waiting for process {}, which still runs it for a terminated evodoctor",
                 later.work.title(),
                 seen.builder
             )),
@@ -234,7 +234,7 @@ async fn follow(
             if told != pids {
                 let who = blockers.iter().map(Blocker::describe).collect::<Vec<_>>().join("; ");
                 progress::notice(&format!(
-                    "waiting: {} waits for {who}; others go on reading and writing",
+                    "waiting: {} waits for {who}; reads and writes are not blocked",
                     later.work.title()
                 ));
                 told = pids;

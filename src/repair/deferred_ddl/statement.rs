@@ -72,9 +72,9 @@ impl DeferredWork {
     /// What it is called while it lasts.
     pub fn title(&self) -> String {
         match self {
-            Self::Build(name) => format!("the build of the index {name:?}"),
-            Self::Rebuild(name) => format!("the rebuild of the index {name:?}"),
-            Self::Validate(name) => format!("the validation of the key {name:?}"),
+            Self::Build(name) => format!("the build of index {name:?}"),
+            Self::Rebuild(name) => format!("the rebuild of index {name:?}"),
+            Self::Validate(name) => format!("the validation of foreign key {name:?}"),
         }
     }
 }
@@ -99,7 +99,7 @@ impl DeferredStatement {
     /// When it lacks what its statement needs, as what others have written into the ledger may.
     pub fn rendered(mut self, schema: &str) -> Result<Self> {
         let variables = Variables::for_schema(schema);
-        let table = || self.table.clone().with_context(|| format!("{} names no table", self.work.title()));
+        let table = || self.table.clone().with_context(|| format!("{} does not name a table", self.work.title()));
         self.sql = match (&self.work, &self.index) {
             (DeferredWork::Build(name), Some(IndexKey { unique, columns })) if !columns.is_empty() => {
                 let path =
@@ -151,10 +151,10 @@ impl<'de> Deserialize<'de> for DeferredStatement {
 fn not_understood(work: &DeferredWork) -> anyhow::Error {
     user_error(
         format!(
-            "the ledger does not say which columns {} is about, in a form that evodoctor has ever written",
+            "the ledger describes the columns of {} in a form that evodoctor never wrote",
             work.title()
         ),
-        "it is not run; if you know it to be yours, build the index by hand, then: evodoctor fix EVO307 EVO308",
+        "it was not run; if the index is yours, build it by hand, then: evodoctor fix EVO307 EVO308",
     )
 }
 

@@ -51,7 +51,7 @@ impl Obstacle {
     /// The finding, left to a person for this reason.
     pub(super) fn leave(&self, mut finding: Finding) -> Finding {
         finding.is_fixable = false;
-        finding.detail.push_str(&format!("; left to you, because its fix met an obstacle: {}", self.reason));
+        finding.detail.push_str(&format!("; left to you, because its fix is blocked: {}", self.reason));
         if let Some(next) = &self.next {
             finding.detail.push_str(&format!("; next: {next}"));
         }
@@ -76,11 +76,11 @@ pub(super) fn not_carried_out(error: anyhow::Error, fix: &Fix) -> anyhow::Error 
     if let Some(timeout) = error.chain().find_map(|cause| cause.downcast_ref::<LockedTooLong>()) {
         return LockedTooLong { code: Some(fix.code.clone()), ..timeout.clone() }.into();
     }
-    let what = format!("{} could not be carried out; everything was rolled back", fix.code);
+    let what = format!("{} could not be done; everything was rolled back", fix.code);
     match error::explicit_hint(&error) {
         Some(_) => error.context(what),
         None => {
-            user_error_caused_by(error, what, format!("leave it out, and do the rest: --ignore {}", fix.code))
+            user_error_caused_by(error, what, format!("skip it and do the rest: --ignore {}", fix.code))
         }
     }
 }

@@ -387,8 +387,8 @@ fn leave_what_comes_back(findings: &mut [Finding]) {
     for finding in findings.iter_mut().filter(|finding| finding.is_fixable) {
         finding.is_fixable = false;
         finding.detail.push_str(&format!(
-            "; left to you: other fixes of this run bring it back each time, after {MOST_ROUNDS} rounds still; next: evodoctor fix {} \
-             by itself",
+            "; left to you: other fixes of this run cause it again, even after {MOST_ROUNDS} rounds; \
+                next: evodoctor fix {} by itself",
             finding.code
         ));
     }

@@ -41,7 +41,7 @@ pub(super) fn expect_sound(row: &PgRow) -> Result<bool> {
     if exists && !comment.as_deref().is_some_and(is_ours) {
         return Err(match comment {
             Some(comment) if comment.starts_with("evodoctor ledger") => user_error(
-                format!("the ledger in this database is of another format ({comment})"),
+                format!("the ledger in this database has another format ({comment})"),
                 "use the version of evodoctor that wrote it, or a newer one",
             ),
             _ => user_error(
@@ -53,9 +53,10 @@ pub(super) fn expect_sound(row: &PgRow) -> Result<bool> {
     if let Some(why) = row.try_get::<Option<String>, _>("distrust")? {
         return Err(user_error(
             format!("the ledger in the schema \"evodoctor\" is not trusted: {why}; nothing in it is read"),
-            "what it says could be forged. If it is not yours: DROP SCHEMA \"evodoctor\" CASCADE. If it is: give the schema and \
-             its tables to the owner of Evolution's tables (ALTER SCHEMA, ALTER TABLE … OWNER TO), take the rights of others \
-             away (REVOKE), and drop what does not belong there",
+            "it may be forged. If it is not yours: DROP SCHEMA \"evodoctor\" CASCADE. If it is: give the \
+                schema and its tables to the owner of Evolution's tables (ALTER SCHEMA, ALTER TABLE \
+                … OWNER TO), revoke the rights of others (REVOKE), and drop what does not belong \
+                there",
         ));
     }
     if exists && !row.try_get::<bool, _>("is_usable")? {
@@ -88,7 +89,8 @@ pub async fn expect_own(connection: &mut PgConnection, schema: &str, role: &str)
     if owner != role {
         return Err(user_error(
             format!(
-                "the way back is kept in the ledger, which belongs to {owner:?}, and runs with that role's rights only"
+                "the undo statements are in the ledger, which belongs to {owner:?}, and run with that \
+                    role's rights only"
             ),
             format!("connect as {owner:?} to undo this run"),
         ));
@@ -97,11 +99,13 @@ pub async fn expect_own(connection: &mut PgConnection, schema: &str, role: &str)
         None => Ok(()),
         Some(writer) => Err(user_error(
             format!(
-                "the way back is kept in the ledger, and {writer:?} may write there what {role:?} would run"
+                "the undo statements are in the ledger, where {writer:?} may write what {role:?} would \
+                    run"
             ),
             format!(
-                "ALTER TABLE … OWNER TO {who} for the tables of \"evodoctor\", REVOKE ALL ON ALL TABLES IN SCHEMA \"evodoctor\" \
-                 FROM {writer}, and look at \"steps\" of \"evodoctor\".\"applied_fix\" first",
+                "ALTER TABLE … OWNER TO {who} for the tables of \"evodoctor\", REVOKE ALL ON ALL TABLES \
+                    IN SCHEMA \"evodoctor\" FROM {writer}; read \"steps\" of \
+                    \"evodoctor\".\"applied_fix\" first",
                 who = SqlFragment::ident(role),
                 writer = SqlFragment::ident(&writer),
             ),

@@ -181,7 +181,7 @@ pub(super) fn read_run(row: &PgRow) -> Result<AppliedRun> {
         *later = later
             .clone()
             .rendered(&run.target_schema)
-            .with_context(|| format!("run {number} of the ledger cannot be gone on with"))?;
+            .with_context(|| format!("run {number} of the ledger cannot be continued"))?;
     }
     run.unfinished = run.pending_statements().into_iter().map(|later| later.sql.clone()).collect();
     Ok(run)

@@ -102,7 +102,7 @@ impl Blocker {
             self.transaction.told(transaction),
             self.query.told("query"),
             self.hidden_from.as_ref().map(|role| {
-                format!("its state and times are hidden from role {role}, GRANT pg_read_all_stats shows them")
+                format!("role {role} cannot see its state and times without GRANT pg_read_all_stats")
             }),
         ];
         let details = details.into_iter().flatten().collect::<Vec<_>>().join(", ");
@@ -121,7 +121,7 @@ impl Blocker {
         if self.tables.len() > SHOWN {
             tables.push_str(&format!(" and {} more", self.tables.len() - SHOWN));
         }
-        let does = if self.holds { "holds a lock on" } else { "stands in the queue for" };
+        let does = if self.holds { "holds a lock on" } else { "waits in the queue for" };
         format!("{} {does} {}", self.describe(), escape_control(&tables))
     }
 
@@ -131,17 +131,18 @@ impl Blocker {
             (None, Some(name)) => {
                 let name = SqlFragment::literal(name);
                 format!(
-                    "whoever prepared it decides: COMMIT PREPARED {name} or ROLLBACK PREPARED {name}; until then it keeps \
-                     its locks, also over a restart"
+                    "ask its owner for COMMIT PREPARED {name} or ROLLBACK PREPARED {name}; until then it \
+                        keeps its locks, even after a restart"
                 )
             }
-            (None, None) => "end the prepared transaction: pg_prepared_xacts names it".to_owned(),
+            (None, None) => "end the prepared transaction: pg_prepared_xacts lists it".to_owned(),
             (Some(_), _) if self.is_autovacuum => {
                 "let autovacuum finish (pg_stat_progress_vacuum shows how far it is), then try again"
                     .to_owned()
             }
             (Some(pid), _) => {
-                format!("let it end, or end it if its owner agrees: SELECT pg_terminate_backend({pid})")
+                format!("wait until it ends, or end it if its owner agrees: SELECT \
+                    pg_terminate_backend({pid})")
             }
         }
     }
@@ -183,7 +184,7 @@ pub(super) async fn lock_holder(connection: &mut PgConnection, key: i64) -> Resu
 /// Who is in the way, all in one sentence.
 pub fn describe_blockers(blockers: &[Blocker], timeout: &LockTimeout) -> String {
     if blockers.is_empty() {
-        return format!("{timeout}, and is gone by now");
+        return format!("{timeout}, and has ended since");
     }
     blockers.iter().map(Blocker::describe_with_locks).collect::<Vec<_>>().join("; ")
 }

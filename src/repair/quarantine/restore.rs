@@ -135,7 +135,7 @@ impl RowRestore<'_> {
                     ));
                 }
                 done.notes.push(format!(
-                    "of the {} changed rows of {name}, {gone} were deleted since and stay so",
+                    "of the {} changed rows of {name}, {gone} were deleted since and stay deleted",
                     self.count_changed(name, relation, columns)
                 ));
             }
@@ -238,7 +238,8 @@ impl RowRestore<'_> {
     pub(super) fn table(&self, name: &str) -> Result<&CatalogTable> {
         match self.catalog.tables.get(name) {
             Some(table) => Ok(table),
-            None => bail!("the table {name:?} is gone, and its rows cannot come back without it"),
+            None => bail!("the table {name:?} does not exist any more, and its rows cannot come back \
+                without it"),
         }
     }
 
@@ -350,10 +351,10 @@ fn interfered(table: &str, rows: &[String]) -> anyhow::Error {
     let more = if rows.len() > 5 { " and others" } else { "" };
     user_error(
         format!(
-            "a trigger or a rule on {table} took or changed rows that undo wrote ({shown}{more}); all was rolled back, and the \
-             quarantine still holds them"
+            "a trigger or a rule on {table} removed or changed rows that undo wrote ({shown}{more}); all \
+                was rolled back, and the quarantine still holds them"
         ),
-        format!("look at the triggers and rules of {table:?} (\\d in psql), switch them off, then try again"),
+        format!("disable the triggers and rules of {table:?} (\\d in psql), then try again"),
     )
 }
 
@@ -361,9 +362,10 @@ fn explain(error: anyhow::Error, table: &str) -> anyhow::Error {
     let state = error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>()).and_then(sqlstate);
     match state.as_deref() {
         Some("23505") => user_error(
-            format!("rows written since take the place of removed rows of {table} under a unique index"),
+            format!("rows written since have the same values in a unique index as removed rows of {table}"),
             format!(
-                "compare {table} with the tables of the schema evodoctor, remove what is in the way, then try again"
+                "compare {table} with the tables of the schema evodoctor, remove the rows that conflict, \
+                    then try again"
             ),
         ),
         Some("23503") => refers_to_gone(table),
@@ -374,9 +376,10 @@ fn explain(error: anyhow::Error, table: &str) -> anyhow::Error {
 /// Rows that would come back without what they refer to.
 pub fn refers_to_gone(table: &str) -> anyhow::Error {
     user_error(
-        format!("removed rows of {table} refer to rows that are gone by now"),
+        format!("removed rows of {table} refer to rows that do not exist any more"),
         format!(
-            "compare {table} with the tables of the schema evodoctor; what the rows refer to has to come back first"
+            "compare {table} with the tables of the schema evodoctor; restore the rows that they refer \
+                to first"
         ),
     )
 }

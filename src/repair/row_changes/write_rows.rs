@@ -33,11 +33,12 @@ impl RowChanges<'_> {
             if count > 0 {
                 return Err(user_error(
                     format!(
-                        "{count} rows of {}.{} refer to rows that would be removed ({}), and evodoctor cannot put \
-                         them back: they are in another schema, have no primary key, or may belong to a table that inherits",
+                        "{count} rows of {}.{} refer to rows that would be removed ({}), and evodoctor \
+                            cannot restore them: they are in another schema, have no primary key, \
+                            or may belong to a table that inherits",
                         key.child_schema, key.child_table, key.name
                     ),
-                    "remove or repoint those rows yourself, then run the fix again",
+                    "remove or change those rows yourself, then run the fix again",
                 ));
             }
         }
@@ -114,7 +115,8 @@ fn counted((sql, touched): (String, u64), expected: i64, table: &str) -> Result<
     }
     Err(user_error(
         format!(
-            "{expected} rows of {table} were to be treated, but the server treated {touched}; all was rolled back"
+            "{expected} rows of {table} were to be written, but the server wrote {touched}; everything \
+                was rolled back"
         ),
         format!("look for triggers or rules on {table:?} (\\d in psql) that keep rows from changing"),
     ))

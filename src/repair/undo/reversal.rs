@@ -138,14 +138,14 @@ impl Reversal<'_> {
             let untouched = self.applied.ddl_after.get(table) == before.get(table);
             if !untouched {
                 notes.push(format!(
-                    "{table} was changed by others since the run; only the fix's own part was reversed"
+                    "{table} was changed since the run; only the changes of the fix were reversed"
                 ));
             } else if is_exact && after.get(table) != Some(was) {
                 let left = schema_diff::unified_diff(
                     &[(table.clone(), was.clone())].into(),
                     &after.clone().into_iter().filter(|(t, _)| t == table).collect(),
                 );
-                bail!("{table} would not be what it was:\n{left}");
+                bail!("{table} would differ from its state before the run:\n{left}");
             }
         }
         Ok(())

@@ -45,7 +45,7 @@ pub fn select_run(runs: &[AppliedRun], wanted: i64, schema: &str) -> Result<Appl
     }
     if let Some(when) = &run.closed_at {
         return Err(user_error(
-            format!("run {wanted} was closed at {when}: an upgrade has changed what it had repaired"),
+            format!("run {wanted} was closed at {when}: an upgrade has changed what it repaired"),
             format!("what it keeps is in \"evodoctor\".\"quarantine\" (\"run\" = {wanted}); {see}"),
         ));
     }
@@ -62,8 +62,8 @@ pub fn select_run(runs: &[AppliedRun], wanted: i64, schema: &str) -> Result<Appl
     if !run.superseded_by.is_empty() {
         return Err(user_error(
             format!(
-                "run {wanted} has been superseded: {} changed the same objects since, and undoing it would take away what the \
-                 newer release rests on",
+                "run {wanted} has been superseded: {} changed the same objects since, and undoing it \
+                    would remove what the newer release needs",
                 run.superseded_by.join(", ")
             ),
             "close it: evodoctor fix EVO307 --apply; what it keeps stays in the quarantine",

@@ -149,14 +149,14 @@ impl UndoneRuns {
                 time(all)
             ),
             (false, true) => format!(
-                "--apply undoes {total} runs in a transaction each, the newest first, and others pass between them: rehearsed, the longest \
-                 held its locks for {longest}, all together for {}",
+                "--apply undoes {total} runs, the newest first, each in its own transaction: in this dry \
+                    run the longest held its locks for {longest}, all together for {}",
                 time(all)
             ),
             (false, false) => format!(
-                "--apply undoes {total} runs in a transaction each, the newest first, and others pass between them. The newest {done} were \
-                 rehearsed, as many as --max-lock allows, and the others are counted: the longest held its locks for {longest}, these \
-                 together for {}",
+                "--apply undoes {total} runs, the newest first, each in its own transaction. The dry run \
+                    covers the newest {done}, as many as --max-lock allows, and the others are \
+                    counted: the longest held its locks for {longest}, these together for {}",
                 time(all)
             ),
         }
@@ -168,8 +168,8 @@ fn note_of_left(left: &[LeftRows], number: i64) -> String {
     let count: i64 = left.iter().map(|rows| rows.count).sum();
     let verb = if count == 1 { "stays" } else { "stay" };
     format!(
-        "{} cannot come back and {verb} in the quarantine: evodoctor undo {number} brings back what it can once what is gone is there \
-         again, evodoctor history --prune {number} drops the rest",
+        "{} cannot come back and {verb} in the quarantine: when the rows that they refer to exist again, \
+            evodoctor undo {number} restores them; evodoctor history --prune {number} drops them",
         pluralize(count, "row")
     )
 }

@@ -52,7 +52,7 @@ pub fn render(outline: &ReportView<'_>) -> String {
     let findings = groups.iter().filter_map(Annotation::of);
     let all: Vec<Annotation> =
         verdict.into_iter().chain(Annotation::of_grants(outline)).chain(findings).chain(undecided).collect();
-    notice + &capped(&all, "the step's summary tells them") + &totals::headline(outline) + "\n"
+    notice + &capped(&all, "the step's summary lists them") + &totals::headline(outline) + "\n"
 }
 
 /// Of several databases an annotation for each that is not clean: GitHub shows no more of a whole step than of one.
@@ -76,7 +76,7 @@ pub fn render_targets(members: &[TargetReport<'_>]) -> String {
         Some(Annotation { level, title: escape_control(member.name), message })
     };
     let all: Vec<Annotation> = members.iter().filter_map(annotation).collect();
-    capped(&all, "the table tells them")
+    capped(&all, "the table lists them")
 }
 
 /// What GitHub shows of them, with how many are left out.

@@ -25,7 +25,7 @@ pub fn render(outline: &ReportView<'_>) -> Result<String> {
 pub fn issues(outline: &ReportView<'_>) -> Vec<Value> {
     let undecided = outline.undecided().map(|(check, reason)| {
         let id = FindingId { code: check.code.clone(), key: "undecided".to_owned() };
-        let description = escape_control(&format!("{} could not look everywhere: {reason}", check.name));
+        let description = escape_control(&format!("{} is partly undecided: {reason}", check.name));
         issue(&id, "info", &description, Location::Database)
     });
     let mut issues: Vec<Value> =

@@ -55,7 +55,7 @@ pub fn render(outline: &ReportView<'_>) -> String {
     let all = blocks.len();
     for (at, block) in blocks.into_iter().enumerate() {
         if out.len() + block.len() > LONGEST {
-            out.push_str(&format!("{} more; `--format json` tells all\n\n", pluralize(all - at, "part")));
+            out.push_str(&format!("{} more; `--format json` lists all\n\n", pluralize(all - at, "part")));
             break;
         }
         out.push_str(&block);
@@ -122,7 +122,7 @@ fn block(outline: &ReportView<'_>, group: &CodeGroup<'_>) -> Option<String> {
         body.push_str(&format!("\nnext: {}\n", commands.join(", or ")));
     }
     if group.reason().is_some() {
-        body.push_str("\nnot everywhere looked: see what is undecided\n");
+        body.push_str("\npartly undecided: the reason is in the list of undecided checks\n");
     }
     let severity = worst?;
     let what = format!("{severity} {}: {}", group.title(), pluralize(news.len(), "finding"));

@@ -138,7 +138,7 @@ fn result(told: FindingView<'_>, index: usize, schema: Option<&str>) -> Value {
         result.insert("baselineState".to_owned(), state.into());
     }
     if told.standing == Some(BaselineStatus::Known) {
-        let known = json!([{"kind": "external", "justification": "known to the baseline"}]);
+        let known = json!([{"kind": "external", "justification": "in the baseline already"}]);
         result.insert("suppressions".to_owned(), known);
     }
     result.into()
@@ -161,7 +161,7 @@ fn suppressed(
 /// Statements as SARIF's fix: put in where the finding is.
 fn suggested(sql: &str, place: Location<'_>, code: &str) -> Value {
     let start = json!({"startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 1});
-    let text = format!("evodoctor fix {code} rehearses this, shows what it does, and with --apply runs it");
+    let text = format!("evodoctor fix {code} shows this in a dry run, and with --apply runs it");
     json!({
         "description": {"text": text},
         "artifactChanges": [{
@@ -177,7 +177,7 @@ fn open(group: &CodeGroup<'_>, index: usize, reason: &str) -> Value {
     let mut result = common(&id, index, location(Location::Database, None));
     result.insert("kind".to_owned(), "open".into());
     result.insert("level".to_owned(), "none".into());
-    let text = escape_control(&format!("not everywhere looked: {reason}"));
+    let text = escape_control(&format!("partly undecided: {reason}"));
     result.insert("message".to_owned(), json!({"text": literal(&text)}));
     result.into()
 }

@@ -30,7 +30,7 @@ pub fn section(change: &Change, budget: &mut PageBudget) -> Option<Markup> {
     }
     let missing = change.fixes.len() - shown.len();
     Some(html! {
-        p.lead { "Plan " code { (short(&change.plan_hash)) } ". What is applied is what is shown here: the same plan, or it is refused." }
+        p.lead { "Plan " code { (short(&change.plan_hash)) } ". --apply does exactly this, or refuses." }
         @for markup in &shown { (markup) }
         @if missing > 0 {
             p.left-out { (missing) " more would make this page too large; " code { "--format json" } " has them." }
@@ -76,7 +76,7 @@ fn one(fix: &FixPlan) -> Markup {
                 }
             }
             @if !fix.after_commit.is_empty() {
-                h4 { "After the commit, while others read and write" }
+                h4 { "After the commit, without blocking reads and writes" }
                 @for (nth, statement) in fix.after_commit.iter().enumerate() {
                     (block(statement, &format!("Statement {} after the commit of {}", nth + 1, fix.code)))
                 }

@@ -18,7 +18,7 @@ pub fn undecided(outline: &ReportView<'_>) -> Option<Markup> {
     let reasons = undecided_reasons(outline);
     (!reasons.is_empty()).then(|| {
         html! {
-            p.lead { "A check that could not look everywhere is never taken for clean." }
+            p.lead { "A check that could not read everything is undecided, never clean." }
             ul.findings {
                 @for UndecidedReason { reason, codes } in &reasons {
                     li.finding.undecided {
@@ -56,7 +56,7 @@ pub fn baseline(outline: &ReportView<'_>) -> Option<Markup> {
         p.lead { (counted(outline.known() as u64, "finding")) " known already, " (outline.new_findings().count()) " new or grown, " (gone.len()) " gone." }
         @if !gone.is_empty() {
             details {
-                summary { "What is gone" }
+                summary { "Findings that are gone" }
                 ul.sample { @for id in gone { li { code { (id.code) } " " (name(&id.key)) } } }
             }
         }
@@ -110,7 +110,7 @@ pub fn all(outline: &ReportView<'_>) -> Option<Markup> {
                 summary { (counted(checks.len() as u64, "check")) }
                 div.scroll tabindex="0" role="group" aria-label="Every check" {
                     table.wide {
-                        thead { tr { th scope="col" { "Code" } th scope="col" { "What was looked for" } th scope="col" { "Outcome" } th.end scope="col" { "Time" } } }
+                        thead { tr { th scope="col" { "Code" } th scope="col" { "What the check looks for" } th scope="col" { "Outcome" } th.end scope="col" { "Time" } } }
                         tbody {
                             @for check in checks {
                                 tr {

@@ -101,7 +101,8 @@ pub fn footer(report: &Report) -> Markup {
         footer {
             p {
                 "Written by evodoctor " (report.tool.version) " at " time datetime=(now) { (now) }
-                ". This page is one file: it asks no network. Keys, tokens and passwords are masked. "
+                ". This page is one file: it loads nothing from the network. Keys, tokens and passwords \
+                    are masked. "
                 "Numbers for programs are in " code { "--format json" } "."
             }
         }

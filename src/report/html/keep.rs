@@ -13,7 +13,7 @@ pub fn section(report: &KeepReport) -> Option<Markup> {
     let rows: Vec<Vec<Markup>> = report.parts.iter().map(|one| cells(keep::row(one))).collect();
     Some(html! {
         p.lead { (prose(&format!("{}.", keep::sentence(report)))) }
-        @if !rows.is_empty() { (table("What goes", &["Table", "What goes", "Rows", "Size", "By"], &rows)) }
+        @if !rows.is_empty() { (table("What is lost", &["Table", "What is lost", "Rows", "Size", "By"], &rows)) }
         @if !report.notes.is_empty() { ul.notes { @for note in &report.notes { li { (prose(note)) } } } }
     })
 }

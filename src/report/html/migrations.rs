@@ -50,7 +50,7 @@ fn outcome(outcome: MigrationOutcome, sqlstate: Option<&str>) -> (&'static str, 
         MigrationOutcome::Passes => ("good", "passes".to_owned()),
         MigrationOutcome::Blocks => ("warning", "blocks".to_owned()),
         MigrationOutcome::LosesData => ("error", "loses data".to_owned()),
-        MigrationOutcome::GoesAstray => ("warning", "goes astray".to_owned()),
+        MigrationOutcome::GoesAstray => ("warning", "not done".to_owned()),
         MigrationOutcome::Undecided => ("open", "undecided".to_owned()),
     }
 }
@@ -127,7 +127,7 @@ fn file(file: &FileResult, longest: u64) -> Markup {
                     span.tag.(class) { (word) }
                     @if !file.reached { span.tag.known { "not reached" } }
                     span.aside {
-                        @if let Some(release) = file.release { "since " (release) ", " } @else { "of no release that is known, " }
+                        @if let Some(release) = file.release { "since " (release) ", " } @else { "of no known release, " }
                         (counted(file.statements as u64, "statement")) ", " (humanize::format_bytes(file.wal_bytes.max(file.new_file_bytes))) " written"
                     }
                 }

@@ -149,10 +149,10 @@ fn parts(outline: &ReportView<'_>, verdict: &PageVerdict) -> Vec<PageSection> {
     if matches!(outline.report.detail, Detail::Check {} | Detail::Change(_)) {
         add("map", "Where it is", map::section(outline));
     }
-    add("undecided", "Not decided", checks::undecided(outline));
-    add("baseline", "Beside the baseline", checks::baseline(outline));
+    add("undecided", "Undecided", checks::undecided(outline));
+    add("baseline", "Compared with the baseline", checks::baseline(outline));
     add("decided", "What is ignored", checks::decided(outline));
-    add("checks", "Everything that was looked for", checks::all(outline));
+    add("checks", "All checks", checks::all(outline));
     parts
 }
 

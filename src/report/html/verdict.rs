@@ -191,7 +191,7 @@ fn examined(outline: &ReportView<'_>, summary: &Summary, exit: Exit) -> (String,
     let mut more = Vec::new();
     if summary.undecided > 0 {
         more.push(format!(
-            "{} could not look everywhere; what is not seen is not taken for clean.",
+            "{} could not read everything, which does not count as clean.",
             pluralize(summary.undecided, "check")
         ));
     }
@@ -201,7 +201,7 @@ fn examined(outline: &ReportView<'_>, summary: &Summary, exit: Exit) -> (String,
     }
     let ignored = outline.report.ignored().len();
     if ignored > 0 {
-        more.push(format!("{} ignored, as is decided.", is_or_are(ignored, "finding")));
+        more.push(format!("{} ignored by evodoctor.toml.", is_or_are(ignored, "finding")));
     }
     let worst = outline.new_findings().map(|told| told.finding).next();
     let sentence = match worst.filter(|worst| worst.severity > Severity::Advice) {
@@ -217,7 +217,7 @@ fn examined(outline: &ReportView<'_>, summary: &Summary, exit: Exit) -> (String,
             let aside = if worst.is_some() { " Advice needs no action." } else { "" };
             more.insert(0, format!("{} found {found}.{aside}", pluralize(checks, "check")));
             match exit {
-                Exit::Undecided => "All is well where it could look".to_owned(),
+                Exit::Undecided => "All is well in what could be read".to_owned(),
                 _ => "All is well".to_owned(),
             }
         }
@@ -260,8 +260,8 @@ fn changed(report: &Report, change: &Change) -> (String, Vec<String>) {
             format!("Run {run} is {}", words::keep::outcome("undo", code))
         }
         (_, Some(run)) if change.run.applied => format!("Run {run} is applied and committed"),
-        (1, _) => format!("1 {one} was rehearsed and rolled back"),
-        _ => format!("{fixes} {several} were rehearsed and rolled back"),
+        (1, _) => format!("Dry run of 1 {one}, rolled back"),
+        _ => format!("Dry run of {fixes} {several}, rolled back"),
     };
     let mut more: Vec<String> = left.into_iter().collect();
     if fixes > 0 {

@@ -37,7 +37,7 @@ pub fn heading(answer: &WayBack) -> String {
     match answer.verdict {
         Verdict::Runs => format!("The server of {} runs on these tables", answer.server),
         Verdict::Uncertain => {
-            format!("Whether the server of {} runs on these tables is to be tried", answer.server)
+            format!("The server of {} may run on these tables; try it first", answer.server)
         }
         Verdict::Fails => format!("The server of {} does not run on these tables", answer.server),
     }

@@ -28,7 +28,8 @@ pub fn section(found: &UpgradeWindow) -> Option<Markup> {
                 }
                 @for hour in &found.hours { (cell(found, hour)) }
             }
-            figcaption { (prose(&window::heading(found))) ", the fuller the more requests; a frame alone is not in the log." }
+            figcaption { (prose(&window::heading(found))) ", fuller for more requests; an empty frame is \
+                not in the log." }
         }
     })
 }

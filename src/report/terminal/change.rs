@@ -55,7 +55,7 @@ pub(crate) fn human(outline: &ReportView<'_>, change: &Change, common: &GlobalOp
         _ if change.fixes.is_empty() => {}
         _ => {
             let plan = &change.plan_hash[..12];
-            let how = format!("rehearsed and rolled back: nothing has been changed (plan {plan})");
+            let how = format!("dry run, rolled back: nothing has been changed (plan {plan})");
             out.push_str(&page.wrap(&paint(GOOD, how), 0));
         }
     }
@@ -155,7 +155,7 @@ fn one_fix(fix: &FixPlan, is_full: bool, is_over: bool, page: Page) -> String {
         out.extend(fix.statements.iter().map(|statement| one_statement(statement)));
     }
     if !fix.after_commit.is_empty() {
-        out.push_str(&title("after the commit, while others read and write"));
+        out.push_str(&title("after the commit, without blocking reads and writes"));
         out.extend(fix.after_commit.iter().map(|statement| one_statement(statement)));
     }
     if !fix.locks.is_empty() && is_full {

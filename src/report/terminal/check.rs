@@ -223,7 +223,7 @@ pub fn once_more(outline: &ReportView<'_>, page: Page) -> String {
         return String::new();
     }
     let command = format!("evodoctor {}{}", outline.report.command, outline.common.connection_arguments());
-    page.command_hint(&command, "once the reasons above are gone: some checks could not run", 0)
+    page.command_hint(&command, "some checks could not run: remove the reasons above, then run this", 0)
 }
 
 fn capitalised(text: &str) -> String {

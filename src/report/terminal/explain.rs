@@ -36,7 +36,7 @@ pub fn human(rules: &[&Rule], page: Page) -> String {
         out.push_str(&page.command_hint("evodoctor explain CODE", "", 0));
         if rules.iter().all(|rule| rule.releases.is_none()) {
             out.push_str(
-                "which of these it is: evodoctor logs FILE, with the log of the proxy before the API\n",
+                "to find out which: evodoctor logs FILE, with the log of the proxy in front of the API\n",
             );
         }
         return out;
@@ -69,7 +69,7 @@ pub fn answered(answer: &LookupResult, page: Page) -> String {
 pub fn unknown(answer: &LookupResult, page: Page) -> String {
     let mut out = page.wrap("no rule is known for this text", 0);
     if !answer.perhaps.is_empty() {
-        out.push_str(&page.wrap("perhaps, but nothing in the text proves it:", 0));
+        out.push_str(&page.wrap("possible, but the text does not prove it:", 0));
         for rule in &answer.perhaps {
             out.push_str(&page.wrap_hanging(&format!("{}: {}", rule.code_and_name(), rule.summary), 2, 4));
         }
@@ -121,7 +121,7 @@ fn one(rule: &Rule, page: Page) -> String {
         out.push_str(&page.wrap(next, 2));
     }
     if !rule.matches.is_empty() {
-        out.push_str(&section("how it is seen in logs and answers"));
+        out.push_str(&section("what it looks like in logs and responses"));
         for text in rule.matches.iter().take(SEEN) {
             out.push_str(&page.wrap_hanging(&format!("- {}", escape_control(text)), 2, 4));
         }
@@ -144,11 +144,13 @@ fn section(title: &str) -> String {
 /// What to do where nothing is run.
 fn left(rule: &Rule, is_hazard: bool) -> &'static str {
     if rehearsed().iter().any(|one| one.code == rule.code) {
-        "none of its own: evodoctor preflight --migrations DIR --snapshot DUMP shows where each file stands on your database"
+        "no automatic fix: evodoctor preflight --migrations DIR --snapshot DUMP shows what each file \
+            does on your database"
     } else if is_hazard {
-        "none of its own: evodoctor preflight --to RELEASE says what to do on your database before the upgrade"
+        "no automatic fix: evodoctor preflight --to RELEASE says what to do on your database before the \
+            upgrade"
     } else if rule.fix == Some(Applicability::Manual) {
-        "left to you: what is right here, only you know. What can be done stands above"
+        "no automatic fix: choose one of the options above"
     } else {
         "none: there is nothing in the database to change"
     }
@@ -157,15 +159,15 @@ fn left(rule: &Rule, is_hazard: bool) -> &'static str {
 /// What a hazard means for whoever consents to it.
 fn meaning(hazard: &str) -> &'static str {
     match hazard {
-        "deletes-rows" => "rows are removed; --apply wants --allow deletes-rows",
-        "changes-rows" => "rows are changed; --apply wants --allow changes-rows",
+        "deletes-rows" => "rows are removed; --apply needs --allow deletes-rows",
+        "changes-rows" => "rows are changed; --apply needs --allow changes-rows",
         "rewrites-table" => {
-            "a table is written anew, which takes time and room; --apply wants --allow rewrites-table"
+            "a table is rewritten, which takes time and disk space; --apply needs --allow rewrites-table"
         }
-        "blocks-writes" => "whoever writes to the tables waits meanwhile",
+        "blocks-writes" => "writers to the tables wait",
         "limits-undo" => {
-            "undo is refused once rows are there that the old state does not allow; where undo could not be exact from the start \
-             (EVO101, as a role that is no superuser), --apply wants --allow limits-undo"
+            "undo fails if new rows violate the old state; where undo cannot be exact (EVO101, as a role \
+                that is not a superuser), --apply needs --allow limits-undo"
         }
         _ => "",
     }
@@ -202,11 +204,11 @@ fn repaired(rule: &Rule, fix: &Fix, is_hazard: bool, page: Page) -> String {
     let to = if is_hazard { " --to RELEASE" } else { "" };
     let command = format!("evodoctor fix {}{to}", rule.code);
     out.push('\n');
-    out.push_str(&page.command_hint(&command, "rehearses it on your database and shows the diff", 0));
+    out.push_str(&page.command_hint(&command, "dry run on your database, with its diff", 0));
     if is_hazard {
         out.push_str(&page.command_hint(
             "evodoctor preflight --to RELEASE",
-            "says whether it meets your database",
+            "says whether it concerns your database",
             0,
         ));
     }

@@ -13,7 +13,7 @@ pub fn human(keep: &KeepReport, to: &str, common: &GlobalOptions, page: Page) ->
     let mut out = format!("\n{}\n", paint(NAME, "what the upgrade destroys"));
     if !keep.parts.is_empty() {
         let rows: Vec<Vec<String>> = keep.parts.iter().map(row).collect();
-        out.push_str(&page.table(&["table", "what goes", "rows", "size", "by"], &rows, 0));
+        out.push_str(&page.table(&["table", "what is lost", "rows", "size", "by"], &rows, 0));
     }
     out.push_str(&page.wrap(&paint(GOOD, sentence(keep)), 0));
     for note in &keep.notes {
@@ -21,7 +21,7 @@ pub fn human(keep: &KeepReport, to: &str, common: &GlobalOptions, page: Page) ->
     }
     match keep.run {
         Some(run) => {
-            let what = "after the upgrade: shows what has a place in the newer tables";
+            let what = "after the upgrade: shows what fits into the newer tables";
             out.push_str(&page.command_hint(&format!("evodoctor undo {run}{again}"), what, 0));
         }
         None if !keep.parts.is_empty() => {

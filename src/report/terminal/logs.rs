@@ -38,7 +38,7 @@ pub fn human(read: &ReadSummary, findings: &[Finding], news: &[&Finding], page: 
     }
     if news.len() > MOST_BLOCKS {
         let more = humanize::format_count((news.len() - MOST_BLOCKS) as u64);
-        let _ = writeln!(text, "\n… {more} more; --format json tells them all in full");
+        let _ = writeln!(text, "\n… {more} more; --format json has all of them in full");
     }
     text.push('\n');
     if let Some(first) = news.first() {
@@ -170,7 +170,7 @@ fn clients(text: &mut String, finding: &Finding, page: Page) {
     }
     let others = number(finding.extra.get("other_clients"));
     if others > 0 {
-        let _ = writeln!(text, "  … {} of clients that were not told apart", requests(others));
+        let _ = writeln!(text, "  … {} of other clients", requests(others));
     }
 }
 

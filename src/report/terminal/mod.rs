@@ -203,7 +203,7 @@ fn credentials(credentials: &[Value], common: &GlobalOptions, page: Page) -> Str
     let release = format!("evodoctor credentials release CREDENTIAL{again}");
     page.table(&["credential", "name", "instance", "key", "held by"], &rows, 0)
         + &page.command_hint(&share, "gives an instance a copy of a credential", 0)
-        + &page.command_hint(&release, "lets a credential go from all that hold it", 0)
+        + &page.command_hint(&release, "releases a credential from everything that uses it", 0)
 }
 
 /// How many runs there are, in a line.
@@ -290,7 +290,7 @@ fn history(runs: &[AppliedRun], storage: &LedgerStorage, common: &GlobalOptions,
     }
     if runs.iter().any(|run| !run.unfinished.is_empty()) {
         let command = format!("evodoctor fix --online --apply{}", common.connection_arguments());
-        out.push_str(&page.command_hint(&command, "goes on with what is not finished", 0));
+        out.push_str(&page.command_hint(&command, "continues what is not finished", 0));
     }
     if let Some(newest) = runs.iter().find(|run| run.can_be_undone()) {
         let command = format!(

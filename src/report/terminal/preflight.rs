@@ -41,10 +41,10 @@ pub fn human(preflight: &Preflight, common: &GlobalOptions, page: Page) -> Strin
     let others = preflight.pending.len() - listed.len();
     if others > 0 {
         let text = format!(
-            "{} more {}, and {} nobody waiting: -v lists them\n",
+            "{} more {} and {} nothing: -v lists them\n",
             others,
             if others == 1 { "passes" } else { "pass" },
-            if others == 1 { "keeps" } else { "keep" },
+            if others == 1 { "blocks" } else { "block" },
         );
         out.push_str(&text);
     }
@@ -125,7 +125,7 @@ fn row(one: &PendingMigration) -> Vec<String> {
         MigrationOutcome::Passes => "passes".to_owned(),
         MigrationOutcome::Blocks => "blocks".to_owned(),
         MigrationOutcome::LosesData => "loses data".to_owned(),
-        MigrationOutcome::GoesAstray => "goes astray".to_owned(),
+        MigrationOutcome::GoesAstray => "not done".to_owned(),
         MigrationOutcome::Undecided => "undecided".to_owned(),
     };
     let outcome = if one.reached { outcome } else { format!("not reached ({outcome})") };

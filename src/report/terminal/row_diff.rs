@@ -75,7 +75,7 @@ fn changed(diff: &RowDiff, sample: &RowSample, page: Page, indent: usize) -> Str
     }
     for column in masked {
         out.push_str(
-            &page.wrap(&format!("{}: changed in what is not shown", escape_control(column)), indent + 2),
+            &page.wrap(&format!("{}: changed in columns that are not shown", escape_control(column)), indent + 2),
         );
     }
     out

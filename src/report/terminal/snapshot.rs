@@ -32,11 +32,11 @@ pub fn human(snapshot: &StagingSnapshot, common: &GlobalOptions, page: Page) -> 
         list(&mut out, "not in it:", &snapshot.left_out, page);
         list(
             &mut out,
-            "not carried (about the server, roles, other schemas or the size of tables):",
+            "not carried over (about the server, roles, other schemas or the size of tables):",
             &snapshot.not_carried,
             page,
         );
-        list(&mut out, "found in one of them only, or in another number:", &snapshot.differences, page);
+        list(&mut out, "found in one of them only, or with another count:", &snapshot.differences, page);
         out.push('\n');
     }
     let verdict = match snapshot.differences.len() {

@@ -13,12 +13,12 @@ pub fn sentence(keep: &KeepReport) -> String {
     let rows = pluralize(keep.rows, "row");
     match (keep.run, keep.parts.is_empty()) {
         (Some(run), true) => {
-            format!("nothing goes; run {run} remembers what is predicted and how many rows there are")
+            format!("nothing is lost; run {run} records the prediction and the row counts")
         }
-        (None, true) => "nothing goes".to_owned(),
+        (None, true) => "nothing is lost".to_owned(),
         (Some(run), false) => format!("kept as run {run}: {rows}, about {size}, in {time}"),
         (None, false) => {
-            format!("nothing is kept yet: {rows}, about {size}, would take about {time}; nobody waits for it")
+            format!("nothing is kept yet: {rows}, about {size}, would take about {time} and block nothing")
         }
     }
 }
@@ -28,7 +28,7 @@ pub fn row(one: &MeasuredPart) -> Vec<String> {
     let what = match &one.part.what {
         LostRows::All => "all rows".to_owned(),
         LostRows::Duplicates { columns } => {
-            format!("of rows that are equal in {} all but one", columns.join(" and "))
+            format!("all but one of the rows that are equal in {}", columns.join(" and "))
         }
         LostRows::Values { columns, .. } => format!("values: {}", columns.join(", ")),
     };
@@ -61,7 +61,7 @@ pub fn short_label(fix: &AppliedFix) -> String {
 pub fn outcome(command: &str, code: Option<&str>) -> &'static str {
     match (command, code) {
         ("undo", Some(CODE)) => "brought back",
-        ("undo", Some("into-schema")) => "laid out",
+        ("undo", Some("into-schema")) => "written to tables",
         ("undo", _) => "undone",
         _ => "applied",
     }

@@ -24,7 +24,7 @@ pub fn headline(read: &ReadSummary, findings: &[Finding]) -> String {
     let refused = match (read.requests.matched, names) {
         (0, _) => "No request in this log names an instance.".to_owned(),
         (matched_count, 0) if read.requests.without_status == matched_count => {
-            format!("{matched} named an instance, and of none the log says how it was answered.")
+            format!("{matched} named an instance, and the log has no status for any of them.")
         }
         (_, 0) => format!("{matched} named an instance, and none was refused for a wrong name."),
         (_, names) => {
@@ -57,22 +57,22 @@ pub fn notes(read: &ReadSummary) -> Vec<String> {
     }
     if counts.names_that_exist_now > 0 {
         lines.push(format!(
-            "{} got 404 although the name exists now: the instance is newer than the request, or another \
-             thing was not found.",
+            "{} got 404 although the name exists now: the instance is newer than the request, or \
+                something else was not found.",
             requests(counts.names_that_exist_now)
         ));
     }
     if counts.unauthorized > 0 {
         lines.push(format!(
-            "{} with a wrong name got 401 or 403, and never 404: something before the API looked at the key. With \
-             the right key they will get 404.",
+            "{} with a wrong name got 401 or 403, and never 404: a proxy in front of the API checked the \
+                key. With the right key they will get 404.",
             requests(counts.unauthorized)
         ));
     }
     if counts.without_status > 0 {
         lines.push(format!(
-            "{} without a status: nothing can be said of them. If the log holds it, give --log-format with the string \
-             of nginx's log_format.",
+            "{} without a status: they cannot be judged. If the log has it, give --log-format with the \
+                string of nginx's log_format.",
             requests(counts.without_status)
         ));
     }
@@ -125,7 +125,7 @@ pub fn instead(finding: &Finding, compared: bool) -> String {
     }
     match finding.code.as_str() {
         "EVO507" => "the path alone, without ?instanceName=".to_owned(),
-        "EVO506" if compared => "nothing is near: ask whoever runs the client".to_owned(),
+        "EVO506" if compared => "no similar name: ask the client's owner".to_owned(),
         "EVO503" => "the instance's name, encoded once".to_owned(),
         _ => "the instance's name".to_owned(),
     }

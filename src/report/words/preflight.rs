@@ -32,7 +32,7 @@ pub fn summary(preflight: &Preflight) -> String {
         let sqlstate = one.sqlstate.as_deref().unwrap_or("an error");
         parts.push(format!("{} FAILS with {sqlstate}", one.name));
     } else if has(MigrationOutcome::Undecided) {
-        parts.push("whether they succeed could not be found out".to_owned());
+        parts.push("it is unknown whether they succeed".to_owned());
     } else if !pending.is_empty() {
         parts.push("will succeed".to_owned());
     }
@@ -45,7 +45,7 @@ pub fn summary(preflight: &Preflight) -> String {
     if has(MigrationOutcome::LosesData) {
         let kept = preflight.keep.as_ref().and_then(|keep| keep.run);
         parts.push(
-            kept.map_or("data is lost".to_owned(), |run| format!("data goes, and is kept by run {run}")),
+            kept.map_or("data is dropped, and run {run} keeps it".to_owned(), |run| format!("data goes, and is kept by run {run}")),
         );
     }
     parts.extend(longest(preflight).map(|lock| {
@@ -68,7 +68,7 @@ pub fn summary(preflight: &Preflight) -> String {
 /// How an applied fix and a pending migration get along.
 pub fn meeting(meeting: &FixConflict) -> String {
     let what = match (meeting.recorded, meeting.compatible) {
-        (true, _) => "did beforehand, and recorded, what would have been done by",
+        (true, _) => "did in advance, and recorded, the work of",
         (false, true) => "is compatible with",
         (false, false) => "has to be undone before",
     };

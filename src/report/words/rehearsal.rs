@@ -36,7 +36,7 @@ pub fn summary(rehearsal: &MigrationRehearsal, to: &str) -> String {
         None if files.is_empty() => parts.push("no file is pending".to_owned()),
         None if has(MigrationOutcome::Undecided) > 0 => {
             parts.push(format!(
-                "{} could not be rehearsed whole",
+                "{} could not be rehearsed completely",
                 pluralize(has(MigrationOutcome::Undecided), "file")
             ));
         }
@@ -101,7 +101,7 @@ pub fn said(file: &FileResult) -> Vec<(&'static str, String)> {
         pairs.push(("not run", format!("line {}: {}; {}", one.line, one.statement, one.reason)));
     }
     for line in &file.commits {
-        let text = format!("line {line} commits: if the file fails afterwards, what stands before stays");
+        let text = format!("line {line} commits: if the file fails later, the statements before it stay");
         pairs.push(("commits", text));
     }
     for slow in file.slow.iter().filter(|slow| slow.duration_ms >= 1000) {
@@ -116,7 +116,7 @@ pub fn said(file: &FileResult) -> Vec<(&'static str, String)> {
     } else if !file.errors.is_empty() {
         pairs.push((
             "next",
-            "mend what the error names, then rehearse again; do not upgrade before".to_owned(),
+            "correct what the error names, then rehearse again; do not upgrade before".to_owned(),
         ));
     }
     pairs
@@ -127,24 +127,26 @@ fn error(refused: &FailedStatement) -> String {
     let detail = refused.detail.as_ref().map(|detail| format!("; {detail}")).unwrap_or_default();
     let kept = refused
         .committed_up_to
-        .map(|line| format!("; what stands before the COMMIT in line {line} stays"))
+        .map(|line| format!("; the statements before the COMMIT in line {line} stay"))
         .unwrap_or_default();
     format!("line {}: {sqlstate}{}{detail}{kept}", refused.line, refused.message)
 }
 
 fn meaning(refused: &FailedStatement) -> Option<&'static str> {
     Some(match refused.sqlstate.as_deref()? {
-        "42501" => "this role may not do it: rehearse as the role that Evolution connects as",
+        "42501" => "this role lacks the right: rehearse as the role that Evolution connects as",
         "25001" => "Prisma sends the file as one transaction, in which this cannot run: it fails there, too",
         "42P07" | "42701" | "42710" => {
-            "what the file makes is there already: prisma db push or somebody's hand made it before"
+            "what the file creates exists already: prisma db push or a person created it"
         }
-        "42P01" | "42703" | "42704" => "what the file alters is not there: it was renamed or removed before",
+        "42P01" | "42703" | "42704" => "what the file alters does not exist: it was renamed or removed",
         "2BP01" | "0A000" => {
-            "something of yours hangs on what the file drops or alters: drop it before, make it after"
+            "an object of yours depends on what the file drops or alters: drop it before the upgrade, \
+                create it again after"
         }
-        "23505" => "rows are there twice that have to be unique: merge them before",
-        "23502" => "rows lack a value that has to be there",
+        "23505" => "there are duplicate rows where the file makes them unique: merge them before the \
+            upgrade",
+        "23502" => "there are rows without a value where the file requires one",
         "22001" => "a value is longer than the column will be",
         _ => return None,
     })
@@ -155,7 +157,7 @@ pub fn directory(rehearsal: &MigrationRehearsal) -> Vec<String> {
     let mut lines = Vec::new();
     if !rehearsal.missing.is_empty() {
         lines.push(format!(
-            "{} not in this folder ({}): Prisma does not mind",
+            "{} not in this folder ({}): Prisma ignores that",
             pluralize(rehearsal.missing.len(), "applied migration"),
             few(rehearsal.missing.clone())
         ));
@@ -163,7 +165,8 @@ pub fn directory(rehearsal: &MigrationRehearsal) -> Vec<String> {
     if !rehearsal.changed.is_empty() {
         let names = rehearsal.changed.iter().map(|changed| changed.name.clone()).collect();
         lines.push(format!(
-            "{} applied with other content than this folder has ({}): Prisma does not look, and runs none of it again",
+            "{} applied with other content than this folder has ({}): Prisma does not compare them, and \
+                runs none of them again",
             pluralize(rehearsal.changed.len(), "migration"),
             few(names)
         ));

@@ -12,7 +12,7 @@ pub fn kinds(answer: &WayBack) -> [(Effect, String); 5] {
         (Effect::MayFail, format!("what may be refused to {server}")),
         (Effect::WrittenDifferently, format!("what {server} writes in another way")),
         (Effect::Unseen, format!("what {server} does not see")),
-        (Effect::Harmless, format!("what is different, and {server} was seen to run with")),
+        (Effect::Harmless, format!("differences that {server} was tested with")),
     ]
 }
 
@@ -35,15 +35,18 @@ pub fn sentence(answer: &WayBack) -> String {
     let count = |effect| answer.with_effect(effect).count();
     match (answer.verdict, answer.proof) {
         (Verdict::Runs, Proof::Seen) => format!(
-            "{server} runs on these tables as it is: seen, the real server answered on those of {tables} exactly as on its own"
+            "{server} runs on these tables as they are: tested, the real server answered on the tables \
+                of {tables} exactly as on its own"
         ),
         (Verdict::Runs, Proof::Derived) => {
             format!(
-                "{server} runs on these tables as it is: derived, nothing that it reads or writes is different"
+                "{server} runs on these tables as they are: derived, nothing that it reads or writes is \
+                    different"
             )
         }
         (Verdict::Uncertain, _) => format!(
-            "{server} finds all that it needs on these tables, but {} may keep it from running as on its own: derived, not tried",
+            "{server} finds all that it needs on these tables, but {} may be a problem for it: derived, \
+                not tested",
             pluralize(count(Effect::MayFail), "change")
         ),
         (Verdict::Fails, _) => format!(

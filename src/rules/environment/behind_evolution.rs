@@ -8,7 +8,7 @@ pub(super) const RULES: &[RuleEntry] = &[
         code: "EVO740",
         name: "chatwoot-database",
         severity: Warning,
-        summary: "the import to Chatwoot fails in Chatwoot's own database",
+        summary: "the import into Chatwoot fails in Chatwoot's own database",
         why: "CHATWOOT_IMPORT_DATABASE_CONNECTION_URI leads to Chatwoot's database, whose tables are contacts, conversations, \
               messages and so on. An error about one of those is about that database and its version, not about Evolution's.",
         next: "Check that the variable leads to Chatwoot's database (not Evolution's), with a role that may write there, or switch the \
@@ -91,10 +91,10 @@ pub(super) const RULES: &[RuleEntry] = &[
         code: "EVO742",
         name: "whatsapp-session-keys",
         severity: Warning,
-        summary: "messages cannot be decrypted: the keys of the session do not fit",
-        why: "\"Bad MAC\", \"No matching sessions found for message\", \"failed to decrypt message\": the keys in \"Session\" or in the \
-              cache are older than the phone's, after a restore, a clone that ran beside the original, or two servers for one \
-              instance. Single ones are normal.",
+        summary: "messages cannot be decrypted: the session keys do not match",
+        why: "\"Bad MAC\", \"No matching sessions found for message\", \"failed to decrypt message\": \
+            the keys in \"Session\" or in the cache are older than the phone's, after a restore, a \
+            clone that ran beside the original, or two servers for one instance. A few are normal.",
         next: "If it does not stop within minutes, log the instance out (DELETE /instance/logout/NAME) and scan a new QR code. Never let a \
                restored copy connect while the original is connected.",
         sqlstate: "",
@@ -122,11 +122,12 @@ pub(super) const RULES: &[RuleEntry] = &[
         code: "EVO758",
         name: "number-not-on-whatsapp",
         severity: Advice,
-        summary: "the number that a message is for has no WhatsApp",
-        why: "Before it sends, the server asks WhatsApp for the number. 400 with \"exists\": false is WhatsApp's answer: nobody has it, \
-              or it is written otherwise (with or without the ninth digit in Brazil, with a zero or a plus in front, an id of a group without \
-              @g.us). Instance and database are in order.",
-        next: "Ask first with POST /chat/whatsappNumbers/NAME, and send to the jid that it answers.",
+        summary: "the recipient's number is not on WhatsApp",
+        why: "Before it sends, the server asks WhatsApp for the number. 400 with \"exists\": false is \
+            WhatsApp's answer: nobody has this number, or it is written differently (with or \
+            without the ninth digit in Brazil, with a zero or a plus in front, an id of a group \
+            without @g.us). The instance and the database are fine.",
+        next: "Ask first with POST /chat/whatsappNumbers/NAME, and send to the jid that it returns.",
         sqlstate: "",
         matches: &["\"exists\": false"],
         answers: &[r#"http=400 text="exists\" … false""#, r#"text="jid … exists … false … number""#],
@@ -135,12 +136,12 @@ pub(super) const RULES: &[RuleEntry] = &[
         code: "EVO757",
         name: "chatwoot-refuses",
         severity: Warning,
-        summary: "Chatwoot's API refuses what Evolution asks of it",
+        summary: "Chatwoot's API refuses Evolution's requests",
         why: "401: the token is not one of Chatwoot's (it is the access token of an administrator's profile). 404 \"Inbox not found\": the \
               inbox was deleted or renamed there, or the account's number is wrong. 422 \"has already been taken\": the contact is there \
               already, under another number or identifier. Evolution's own data is not the cause.",
-        next: "Compare GET /chatwoot/find/NAME with Chatwoot: address, account, token, nameInbox. Set it anew with POST /chatwoot/set/NAME; \
-               contacts that are there twice are merged in Chatwoot.",
+        next: "Compare GET /chatwoot/find/NAME with Chatwoot: address, account, token, nameInbox. Set it \
+            again with POST /chatwoot/set/NAME; merge duplicate contacts in Chatwoot.",
         sqlstate: "",
         matches: &["Inbox not found", "Identifier has already been taken"],
         answers: &[

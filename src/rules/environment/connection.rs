@@ -40,7 +40,7 @@ pub(super) const RULES: &[RuleEntry] = &[
         code: "EVO703",
         name: "database-access-rule",
         severity: Error,
-        summary: "pg_hba.conf of the server has no line that lets this client in",
+        summary: "the server's pg_hba.conf has no line that lets this client in",
         why: "The server was reached, and its pg_hba.conf lists no entry for this user, database and address, or only one that \
               asks for TLS.",
         next: "",
@@ -53,9 +53,10 @@ pub(super) const RULES: &[RuleEntry] = &[
         name: "database-missing",
         severity: Error,
         summary: "the server has no database of this name",
-        why: "The server was reached, and the last part of the connection string's path names a database that it does not have \
-              (P1003, 3D000). Prisma makes it in `migrate deploy` only if the role may. A new, empty volume has none either: \
-              look whether the right volume is mounted before anything is made.",
+        why: "The server was reached, and the last part of the connection string's path names a database \
+            that it does not have (P1003, 3D000). Prisma makes it in `migrate deploy` only if the \
+            role may. A new, empty volume has none either: check that the right volume is mounted \
+            before you create anything.",
         next: "",
         sqlstate: "3D000",
         matches: &["database \"…\" does not exist", "P1003"],
@@ -66,9 +67,9 @@ pub(super) const RULES: &[RuleEntry] = &[
         name: "database-permission-denied",
         severity: Error,
         summary: "the role may not do that in this database",
-        why: "The login worked, and the role of DATABASE_CONNECTION_URI owns neither the tables nor the schema (P1010, 42501). It \
-              happens after a restore as another role (postgres), and since PostgreSQL 15 nobody but the owner may create \
-              tables in \"public\".",
+        why: "The login worked, and the role of DATABASE_CONNECTION_URI owns neither the tables nor the \
+            schema (P1010, 42501). It happens after a restore as another role (postgres), and since \
+            PostgreSQL 15 only the owner may create tables in \"public\".",
         next: "",
         sqlstate: "42501",
         matches: &[
@@ -84,11 +85,13 @@ pub(super) const RULES: &[RuleEntry] = &[
         name: "connection-string-invalid",
         severity: Error,
         summary: "the connection string cannot be read, or the variable that holds it is not set",
-        why: "Prisma reads the connection string before it connects (P1012, P1013). Special characters in the password must be \
-              percent-encoded; quotes around the value belong in a .env file and not in a compose file's environment list; and the \
-              variable is DATABASE_CONNECTION_URI, DATABASE_URL is not read by Evolution.",
-        next: "Write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE?schema=NAME, with @ as %40, # as %23, / as %2F, : as \
-               %3A, and look at what the container really has: docker exec CONTAINER printenv DATABASE_CONNECTION_URI.",
+        why: "Prisma reads the connection string before it connects (P1012, P1013). Special characters \
+            in the password must be percent-encoded; quotes around the value belong in a .env file \
+            and not in a compose file's environment list; and Evolution reads \
+            DATABASE_CONNECTION_URI, not DATABASE_URL.",
+        next: "Write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE?schema=NAME, with @ as %40, # \
+            as %23, / as %2F, : as %3A, and check what the container really has: docker exec \
+            CONTAINER printenv DATABASE_CONNECTION_URI.",
         sqlstate: "",
         matches: &[
             "P1012",
@@ -111,7 +114,7 @@ pub(super) const RULES: &[RuleEntry] = &[
         code: "EVO707",
         name: "database-provider-mismatch",
         severity: Error,
-        summary: "DATABASE_PROVIDER and the connection string are of different kinds of database",
+        summary: "DATABASE_PROVIDER and the connection string name different kinds of database",
         why: "DATABASE_PROVIDER is postgresql, mysql or psql_bouncer, and decides which schema and migrations the server takes. With \
               a connection string of another kind, or after a change between the two, it does not start (P3019, \"the URL must \
               start with the protocol mysql://\", errors ER_… of MySQL). evodoctor reads PostgreSQL databases only.",
@@ -147,10 +150,11 @@ pub(super) const RULES: &[RuleEntry] = &[
         code: "EVO708",
         name: "connection-lost",
         severity: Error,
-        summary: "the connection to the database was cut while it was in use",
-        why: "The server was restarted or stopped, an administrator ended the session, one of its processes crashed (often: the \
-              kernel killed it for want of memory), or something in between closes idle connections (P1017, 57P01, 57P02). What \
-              was being written is not in the database; the rest is.",
+        summary: "the connection to the database was closed while it was in use",
+        why: "The server was restarted or stopped, an administrator ended the session, one of its \
+            processes crashed (often: the kernel killed it because memory was full), or something \
+            in between closes idle connections (P1017, 57P01, 57P02). What was being written is not \
+            in the database; the rest is.",
         next: "",
         sqlstate: "57P01",
         matches: &[
@@ -173,9 +177,10 @@ pub(super) const RULES: &[RuleEntry] = &[
         code: "EVO709",
         name: "server-starting",
         severity: Warning,
-        summary: "the database server starts, stops or recovers",
-        why: "The server answers, and takes no queries yet (57P03). After a crash it first repeats what its log holds, which takes \
-              minutes on a large database. In a compose file a health check keeps Evolution from starting before.",
+        summary: "the database server is starting, stopping or recovering",
+        why: "The server answers, and takes no queries yet (57P03). After a crash it first replays its \
+            WAL, which takes minutes on a large database. In a compose file a health check keeps \
+            Evolution from starting before.",
         next: "",
         sqlstate: "57P03",
         matches: &["the database system is starting up", "the database system is in recovery mode"],
@@ -219,7 +224,7 @@ pub(super) const RULES: &[RuleEntry] = &[
         code: "EVO712",
         name: "pooler-in-between",
         severity: Error,
-        summary: "a pooler in transaction mode and prepared statements do not go together",
+        summary: "prepared statements do not work through a pooler in transaction mode",
         why: "PgBouncer or a cloud pooler hands one connection of the server to several clients, so a prepared statement of one is \
               there for another, or gone (42P05, 26000), and settings of a connection are refused (08P01). `migrate deploy` \
               cannot run through it at all.",
@@ -243,7 +248,7 @@ pub(super) const RULES: &[RuleEntry] = &[
         code: "EVO713",
         name: "tls-to-database",
         severity: Error,
-        summary: "the encrypted connection to the database does not come about",
+        summary: "the TLS connection to the database fails",
         why: "Server and client do not agree on TLS: the server has none, asks for it, or shows a certificate that the client does \
               not trust (P1011).",
         next: "Set sslmode=require where the server asks for TLS, sslmode=disable where it has none, and sslaccept=accept_invalid_certs \

@@ -9,10 +9,11 @@ pub(super) const RULES: &[RuleEntry] = &[
         name: "licence-required",
         severity: Error,
         summary: "the server is of 2.4 or later and has not been activated",
-        why: "Since 2.4 every route of the API answers 503 with LICENSE_REQUIRED until the server is activated, also for an unknown \
-              instance and a wrong key; the manager's pages and /license/status answer. Nothing in the database repairs that. A \
-              dump or a clone carries the activation in \"RuntimeConfig\". A 503 of a page without that word is the proxy's: the server \
-              behind it is down or starts.",
+        why: "Since 2.4 every route of the API answers 503 with LICENSE_REQUIRED until the server is \
+            activated, also for an unknown instance and a wrong key; the manager's pages and \
+            /license/status answer. No change in the database repairs that. A dump or a clone \
+            carries the activation in \"RuntimeConfig\". A 503 without that word comes from the \
+            proxy: the server behind it is down or starting.",
         next: "Activate it in the manager (/manager), or go back to 2.3.7, the newest stable release, which runs on the tables of \
                2.4.",
         sqlstate: "",
@@ -30,10 +31,11 @@ pub(super) const RULES: &[RuleEntry] = &[
         code: "EVO732",
         name: "record-not-found",
         severity: Advice,
-        summary: "the server wants to change a row that is not there any more",
+        summary: "the server changes a row that does not exist any more",
         why: "P2025: an update or a delete found no row. Something else removed it first, a second delete or a second server for \
               example, or the row was never saved. The data is not damaged by it.",
-        next: "If it is for one instance again and again, run evodoctor check: an instance that is half deleted (EVO105) answers so.",
+        next: "If one instance causes it again and again, run evodoctor check: a half-deleted instance \
+            (EVO105) does so.",
         sqlstate: "",
         matches: &[
             "P2025",
@@ -57,8 +59,9 @@ pub(super) const RULES: &[RuleEntry] = &[
         why: "\"Argument `…` is missing\", \"Invalid value for argument\", \"Provided Date object is invalid\", \"Unknown \
               argument\": the server's code, what a client sent, or a generated client of another release is at fault. Nothing in \
               the database changes that.",
-        next: "Look at the body that the client sent (numbers, dates and names of fields); after an upgrade by hand run npm run db:generate, \
-               or take the image of one release instead of mixing two.",
+        next: "Check the body that the client sent (numbers, dates and names of fields); after an \
+            upgrade by hand run npm run db:generate, or take the image of one release instead of \
+            mixing two.",
         sqlstate: "",
         matches: &[
             "Argument `…` is missing",
@@ -124,10 +127,12 @@ pub(super) const RULES: &[RuleEntry] = &[
         name: "value-already-taken",
         severity: Warning,
         summary: "a value that must be unique is there already",
-        why: "P2002, 23505: the row is not written, because another one has the same value, and the fields behind \"Unique constraint \
-              failed on the fields\" say which. Two requests at once do that too, and then nothing is wrong. Which rule it is depends on \
-              the model and the fields: paste the whole error.",
-        next: "Look at the fields, then repeat the request once; if it fails again, the row is there and the client should update it.",
+        why: "P2002, 23505: the row is not written, because another one has the same value, and the \
+            fields behind \"Unique constraint failed on the fields\" say which. Two requests at the \
+            same time cause it too, and then nothing is wrong. Which rule it is depends on the \
+            model and the fields: paste the whole error.",
+        next: "Check the fields, then repeat the request once; if it fails again, the row is there and \
+            the client should update it.",
         sqlstate: "",
         matches: &["P2002", "Unique constraint failed", "duplicate key value violates unique constraint"],
         answers: &["code=23505"],
@@ -136,7 +141,7 @@ pub(super) const RULES: &[RuleEntry] = &[
         code: "EVO737",
         name: "migrate-used-by-hand",
         severity: Warning,
-        summary: "prisma migrate was called in a way that a production database is not made for",
+        summary: "a prisma migrate command was used that is not for production databases",
         why: "`migrate dev` wants a second, empty database and may reset the first (P3006, P3014); `migrate resolve` wants the exact name \
               of a migration that failed or is unknown (P3008, P3011, P3012, P3017); and both want the migrations of the image \
               (P3015). The server itself runs `migrate deploy`.",
@@ -159,10 +164,10 @@ pub(super) const RULES: &[RuleEntry] = &[
         code: "EVO738",
         name: "migration-lock-held",
         severity: Warning,
-        summary: "another start of the server, or a lost one, holds the lock that migrations take",
-        why: "Only one `migrate deploy` runs at a time: it takes the advisory lock 72707369 and gives up after ten seconds (P1002). \
-              Two replicas that start at once meet there, and so does a session that a killed container left behind, or one through \
-              a pooler.",
+        summary: "another starting server, or a lost session, holds the migration lock",
+        why: "Only one `migrate deploy` runs at a time: it takes the advisory lock 72707369 and gives up \
+            after ten seconds (P1002). Two replicas that start at the same time cause it, and so \
+            does a session that a killed container left behind, or one through a pooler.",
         next: "Start one container first. If it stays: SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 72707369 shows \
                who holds it, and pg_terminate_backend(pid) ends a session that is lost.",
         sqlstate: "",
@@ -227,8 +232,9 @@ pub(super) const RULES: &[RuleEntry] = &[
         name: "api-key-refused",
         severity: Advice,
         summary: "the request has no key, or one of another instance",
-        why: "401 Unauthorized: the header `apikey` is missing, or holds neither AUTHENTICATION_API_KEY of the server nor the token of the \
-              instance in the URL. An unknown instance answers 404 even so, so the name is right.",
+        why: "401 Unauthorized: the header `apikey` is missing, or holds neither AUTHENTICATION_API_KEY \
+            of the server nor the token of the instance in the URL. An unknown instance answers 404 \
+            in any case, so the name is right.",
         next: "Send the header apikey, not Authorization, with the instance's token or the server's key.",
         sqlstate: "",
         matches: &["401 … Unauthorized"],
@@ -238,7 +244,7 @@ pub(super) const RULES: &[RuleEntry] = &[
         code: "EVO405",
         name: "client-name-without-instances",
         severity: Error,
-        summary: "the server's client name is that of no instance, so it loads none",
+        summary: "no instance has the server's client name, so it loads none",
         why: "A server loads only instances whose \"clientName\" is its DATABASE_CONNECTION_CLIENT_NAME. The image's default is \
               evolution_exchange, that of the code evolution, so a move from one to the other, or a setting left out, hides all \
               instances at once: the list is empty, and creating one of the same name fails (P2002 on name). Nothing is lost.",
@@ -253,9 +259,10 @@ pub(super) const RULES: &[RuleEntry] = &[
         name: "schema-of-connection-string",
         severity: Error,
         summary: "the connection string leads to a schema without instances, and another schema has them",
-        why: "Without schema= in the connection string Prisma takes \"public\". Upstream's example changed from schema=public (2.3.0) to \
-              schema=evolution_api (2.3.4), so whoever copies the newer one starts in an empty schema, which migrate deploy fills \
-              with new tables. The old rows are all there, one schema further.",
+        why: "Without schema= in the connection string Prisma takes \"public\". Upstream's example \
+            changed from schema=public (2.3.0) to schema=evolution_api (2.3.4), so whoever copies \
+            the newer one starts in an empty schema, which migrate deploy fills with new tables. \
+            The old rows are all still there, in the other schema.",
         next: "Put the full schema into DATABASE_CONNECTION_URI and restart the server; evodoctor check --env-file .env says which it is.",
         sqlstate: "",
         matches: &["all instances gone after copying the new .env", "schema=evolution_api"],
@@ -265,7 +272,7 @@ pub(super) const RULES: &[RuleEntry] = &[
         code: "EVO746",
         name: "setting-not-read",
         severity: Warning,
-        summary: "a setting of the database is one that the server does not read, or does not fit another",
+        summary: "the server does not read a database setting, or two settings contradict each other",
         why: "Evolution reads DATABASE_CONNECTION_URI and not DATABASE_URL; DATABASE_BOUNCER_CONNECTION_URI only with DATABASE_PROVIDER \
               psql_bouncer; and with CACHE_REDIS_SAVE_INSTANCES sessions are in Redis and not in the database.",
         next: "Set what the finding names, and restart the server.",

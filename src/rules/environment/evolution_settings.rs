@@ -149,7 +149,7 @@ fn schema(settings: &EvolutionSettings, existing: &DatabaseFacts) -> Option<Find
         format!("the connection string names no schema, so Prisma takes \"{taken}\"")
     };
     let instances =
-        if count == 1 { "1 instance stands".to_owned() } else { format!("{count} instances stand") };
+        if count == 1 { "1 instance is".to_owned() } else { format!("{count} instances are") };
     let detail = format!(
         "{why}, where no instance is, and {instances} in \"{full}\"; add schema={full} to DATABASE_CONNECTION_URI and restart \
          the server"
@@ -184,8 +184,9 @@ fn unread(settings: &EvolutionSettings) -> Vec<Finding> {
         Some(_) => add(
             "DATABASE_PROVIDER",
             Severity::Warning,
-            "DATABASE_PROVIDER is none of postgresql and psql_bouncer, although this is a PostgreSQL database; the server takes the \
-             tables and migrations of another one, or does not start",
+            "DATABASE_PROVIDER is neither postgresql nor psql_bouncer, although this is a PostgreSQL \
+                database; the server takes the tables and migrations of another one, or does not \
+                start",
         ),
     }
     if bouncer && settings.get("DATABASE_PROVIDER") == Some("postgresql") {

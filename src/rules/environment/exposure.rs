@@ -10,9 +10,10 @@ pub(super) const RULES: &[RuleEntry] = &[
         name: "superuser-as-evolution-role",
         severity: Advice,
         summary: "Evolution connects as a superuser",
-        why: "Evolution needs no more than to own its tables. As a superuser, whoever reads its .env, or finds a way into the server, \
-              reads and writes every database of this Postgres, and files and programs of the machine (COPY ... PROGRAM). The role \
-              that the postgres image makes of POSTGRES_USER is one.",
+        why: "Evolution needs no more than to own its tables. As a superuser, anyone who reads its .env, \
+            or breaks into the server, reads and writes every database of this Postgres, and files \
+            and programs of the machine (COPY ... PROGRAM). The role that the postgres image makes \
+            of POSTGRES_USER is one.",
         next: "CREATE ROLE \"evolution\" LOGIN PASSWORD '...'; ALTER DATABASE \"NAME\" OWNER TO \"evolution\"; then give it the schema and \
                what is in it (ALTER SCHEMA, and ALTER TABLE and ALTER TYPE for each, ... OWNER TO \"evolution\"), and put it into \
                DATABASE_CONNECTION_URI.",
@@ -24,12 +25,13 @@ pub(super) const RULES: &[RuleEntry] = &[
         code: "EVO748",
         name: "trust-from-other-machines",
         severity: Advice,
-        summary: "the server lets clients of other machines in without a password",
-        why: "A line of pg_hba.conf with the method trust asks nobody for a password. For the machine itself that may be meant; for \
-              addresses of others it opens every database to whoever reaches the port, and databases that were open to the world are \
-              those that vanish (EVO751). POSTGRES_HOST_AUTH_METHOD=trust writes such a line.",
-        next: "Put scram-sha-256 in place of trust, give every role a password, and SELECT pg_reload_conf(). Publish the port to nobody \
-               who does not need it.",
+        summary: "the server accepts clients from other machines without a password",
+        why: "A line of pg_hba.conf with the method trust requires no password. For connections from the \
+            same machine that may be intended; for other addresses it opens every database to \
+            anyone who reaches the port, and open databases are the ones that get wiped (EVO751). \
+            POSTGRES_HOST_AUTH_METHOD=trust writes such a line.",
+        next: "Put scram-sha-256 in place of trust, give every role a password, and SELECT \
+            pg_reload_conf(). Publish the port only where it is needed.",
         sqlstate: "",
         matches: &["POSTGRES_HOST_AUTH_METHOD=trust"],
         answers: &[],
@@ -42,7 +44,8 @@ const MOST_SHOWN: usize = 5;
 /// That Evolution's role may do everything.
 pub fn superuser(role: &str) -> Finding {
     let detail = format!(
-        "DATABASE_CONNECTION_URI names \"{role}\", who is a superuser: whoever gets at it has every database of this server, and its files"
+        "DATABASE_CONNECTION_URI names \"{role}\", a superuser: anyone who obtains it controls every \
+            database of this server, and its files"
     );
     finding("EVO747", "DATABASE_CONNECTION_URI", detail, 1)
 }
@@ -57,7 +60,7 @@ pub fn trust(lines: &[(i32, String)]) -> Option<Finding> {
     if lines.len() > MOST_SHOWN {
         shown.push(format!("and {} more", lines.len() - MOST_SHOWN));
     }
-    let detail = format!("clients of other machines are let in without a password: {}", shown.join(", "));
+    let detail = format!("clients from other machines are accepted without a password: {}", shown.join(", "));
     Some(finding("EVO748", "pg_hba.conf", detail, i64::try_from(lines.len()).unwrap_or(i64::MAX)))
 }
 

@@ -9,9 +9,10 @@ pub(super) const RULES: &[RuleEntry] = &[
         name: "disk-full",
         severity: Error,
         summary: "the disk of the server is full",
-        why: "A write found no room (53100, ENOSPC). Nothing is lost by it, but the server may stop, and does not start again \
-              before there is room for its log. Look at what is large before anything is deleted: Message and MessageUpdate, \
-              the server's own logs, docker's logs, old images. Nothing in pg_wal is ever deleted by hand.",
+        why: "A write failed for lack of disk space (53100, ENOSPC). Nothing is lost, but the server may \
+            stop, and does not start again before there is space for its WAL. Find out what is \
+            large before you delete anything: Message and MessageUpdate, the server's own logs, \
+            docker's logs, old images. Never delete files in pg_wal by hand.",
         next: "",
         sqlstate: "53100",
         matches: &["No space left on device", "could not extend file", "ENOSPC"],
@@ -21,7 +22,7 @@ pub(super) const RULES: &[RuleEntry] = &[
         code: "EVO722",
         name: "server-out-of-memory",
         severity: Error,
-        summary: "the database server has no memory for what it was asked",
+        summary: "the database server ran out of memory",
         why: "The machine, the container's limit or the server's own table of locks is used up (53200). In a container \
               shared memory is 64 MB unless shm_size says more.",
         next: "",
@@ -34,10 +35,12 @@ pub(super) const RULES: &[RuleEntry] = &[
         name: "writers-in-conflict",
         severity: Warning,
         summary: "two writers waited for each other, and the server ended one of them",
-        why: "Both wanted the same rows in opposite order (40P01, 40001, P2034). One went on, the other got this error, and the data \
-              is consistent. Now and then it is harmless; many at once mean two servers for the same instances, an upgrade while the \
-              server runs, or a slow query that holds rows for long.",
-        next: "Repeat what failed. If it comes often: let one server only serve these instances, and look at evodoctor check.",
+        why: "Both wanted the same rows in opposite order (40P01, 40001, P2034). One went on, the other \
+            got this error, and the data is consistent. A few are harmless; many at once mean two \
+            servers for the same instances, an upgrade while the server runs, or a slow query that \
+            holds rows for long.",
+        next: "Repeat what failed. If it comes often: let only one server use these instances, and run \
+            evodoctor check.",
         sqlstate: "",
         matches: &["deadlock detected", "Transaction failed due to a write conflict or a deadlock", "P2034"],
         answers: &["code=40P01", "code=P2034"],
@@ -47,9 +50,9 @@ pub(super) const RULES: &[RuleEntry] = &[
         name: "statement-took-too-long",
         severity: Warning,
         summary: "a statement or a request took longer than a limit allows",
-        why: "statement_timeout of the role or the database, Prisma's transaction timeout (P2028, P1008), or a proxy's limit (504) \
-              ended the wait. The usual causes are a lookup without an index on a large table (EVO212, EVO209) and a lock that \
-              somebody else holds.",
+        why: "statement_timeout of the role or the database, Prisma's transaction timeout (P2028, \
+            P1008), or a proxy's limit (504) ended the wait. The usual causes are a lookup without \
+            an index on a large table (EVO212, EVO209) and a lock that another session holds.",
         next: "Run evodoctor check, which finds the missing indexes, and see in pg_stat_activity what waits for whom.",
         sqlstate: "",
         matches: &[
@@ -103,9 +106,9 @@ pub(super) const RULES: &[RuleEntry] = &[
         name: "damaged-files",
         severity: Error,
         summary: "a file of the database is damaged, and rows of it cannot be read",
-        why: "The server found a page, an index or a large value that is not what it wrote (XX001, XX002): a broken disk, a power cut \
-              on a disk that lies about writing, a volume that two servers used, or a copy made while the server ran. It gets worse \
-              with use.",
+        why: "The server found a page, an index or a large value that is not what it wrote (XX001, \
+            XX002): a broken disk, a power cut on a disk that confirms writes too early, a volume \
+            that two servers used, or a copy made while the server ran. It gets worse with use.",
         next: "",
         sqlstate: "XX001",
         matches: &[
@@ -141,9 +144,9 @@ pub(super) const RULES: &[RuleEntry] = &[
         name: "server-internal-error",
         severity: Advice,
         summary: "the server reports an internal error",
-        why: "XX000 is what Postgres and its extensions say when something happened that should not, and by itself it says no more \
-              than its message. A pooler of a cloud uses it too, for a tenant that it does not know or a plan that has ended.",
-        next: "Look at the message beside the code, and into the server's log.",
+        why: "XX000 is an internal error of Postgres or of an extension, and only its message says more. \
+            Cloud poolers use it too, for an unknown tenant or an ended plan.",
+        next: "Read the message beside the code, and the server's log.",
         sqlstate: "",
         matches: &["XX000"],
         answers: &["code=XX000", r#"text="Tenant or user not found""#],

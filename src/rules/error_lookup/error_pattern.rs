@@ -58,7 +58,7 @@ impl ErrorPattern {
         let mut conditions = Vec::new();
         let mut rest = line;
         while !rest.trim().is_empty() {
-            let found = CONDITION.captures(rest).ok_or_else(|| format!("{rest:?} is no condition"))?;
+            let found = CONDITION.captures(rest).ok_or_else(|| format!("{rest:?} is not a condition"))?;
             let value = found
                 .get(2)
                 .or_else(|| found.get(3))
@@ -93,7 +93,7 @@ impl ErrorPattern {
 
 impl Condition {
     fn parse(key: &str, value: String) -> Result<Self, String> {
-        let number = |text: &str| text.parse().map_err(|_| format!("{text:?} is no number"));
+        let number = |text: &str| text.parse().map_err(|_| format!("{text:?} is not a number"));
         Ok(match key {
             "code" => Self::Code(value),
             "http" => Self::Http(number(&value)? as u16),
@@ -107,18 +107,19 @@ impl Condition {
                 Self::Message(value)
             }
             "message" => {
-                return Err(format!("{value:?} is no message of src/rules/error_lookup/known_messages.rs"));
+                return Err(format!("{value:?} is not a message of \
+                    src/rules/error_lookup/known_messages.rs"));
             }
             "width" => Self::Width(number(&value)?),
             "name" => Self::Name(match value.as_str() {
                 "uuid" => NameForm::Uuid,
                 "phone" => NameForm::Phone,
                 "encoded" => NameForm::Encoded,
-                other => return Err(format!("{other:?} is no form of a name")),
+                other => return Err(format!("{other:?} is not a form of a name")),
             }),
             "text" => Self::Words(words(&value, true)),
             "exact" => Self::Words(words(&value, false)),
-            other => return Err(format!("{other:?} is no condition")),
+            other => return Err(format!("{other:?} is not a condition")),
         })
     }
 

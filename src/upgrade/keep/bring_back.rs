@@ -52,17 +52,18 @@ impl BringingBack<'_> {
             }
             let name = &part.part.table;
             if !part.part.migrations.iter().any(|migration| self.applied.contains(migration)) {
-                done.stays.push(format!("{name}: {count} rows are kept, and nothing of them is gone yet"));
+                done.stays.push(format!("{name}: {count} rows are kept, and none of them is missing yet"));
                 continue;
             }
             let Some(table) = self.catalog.tables.get(name) else {
-                done.stays.push(format!("{name}: the table is gone; {count} rows stay kept"));
+                done.stays.push(format!("{name}: the table does not exist any more; {count} rows stay \
+                    kept"));
                 continue;
             };
             match &part.part.what {
                 LostRows::All => {
                     done.stays
-                        .push(format!("{name}: the table is another one by now; {count} rows stay kept"));
+                        .push(format!("{name}: the table is a different one now; {count} rows stay kept"));
                 }
                 LostRows::Values { columns, overwritten } => {
                     for column in columns {
@@ -122,7 +123,7 @@ impl BringingBack<'_> {
             self.count(connection, kept, &format!("kept.{name} IS NOT NULL AND {word} IS NULL")).await?;
         if unknown > 0 {
             done.stays
-                .push(format!("{path}: {unknown} values have no word in the newer release, and stay kept"));
+                .push(format!("{path}: {unknown} values do not exist in the newer release, and stay kept"));
         }
         Ok(())
     }
@@ -141,7 +142,7 @@ impl BringingBack<'_> {
         if !group.iter().chain(&table.primary_key).all(has)
             || !group.iter().all(|c| table.columns.contains(c))
         {
-            done.stays.push(format!("{}: the columns that told duplicates are gone", table.name));
+            done.stays.push(format!("{}: the columns that identified duplicates do not exist any more", table.name));
             return Ok(());
         }
         let is_plain = |column: &&String| {
@@ -191,7 +192,7 @@ impl BringingBack<'_> {
         let assignments = each(&|c| format!("{} = found.{}", name(c), new(c))).join(",\n    ");
         let rows = self.write(connection, table, &found, &assignments, done).await?;
         let reason = format!(
-            "of rows that were equal in {} another one was the newer, or held more",
+            "another of the rows that were equal in {} was newer, or held more",
             group.join(" and ")
         );
         done.rows.extend(changed(table, &columns, rows, &reason));

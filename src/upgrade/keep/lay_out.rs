@@ -43,8 +43,8 @@ pub async fn lay_out(
         || schema.is_empty()
     {
         return Err(user_error(
-            format!("the schema {schema:?} exists already, or its name belongs to somebody else"),
-            "give a name that no schema has; the tables are to be looked at, and nothing of others is to be among them",
+            format!("the schema {schema:?} exists already, or its name is reserved"),
+            "give the name of a new schema",
         ));
     }
     let entries = read_entries(connection, runs).await?;
@@ -82,7 +82,7 @@ pub async fn lay_out(
         let (sql, rows) = run_file(connection, "sql/quarantine/lay_out.sql", &variables).await?;
         laid.statements.push(sql);
         laid.rows.push(RowDiff {
-            reason: format!("laid out as {schema}.{name}"),
+            reason: format!("written to {schema}.{name}"),
             table: entry.diff.table,
             action: RowAction::Restored,
             columns: Vec::new(),

@@ -78,7 +78,7 @@ impl LostPart {
         if table.hides_rows {
             return Err(user_error(
                 format!(
-                    "row-level security hides rows of {:?} from this role, and what is hidden cannot be kept",
+                    "row-level security hides rows of {:?} from this role, and hidden rows cannot be kept",
                     self.table
                 ),
                 format!("connect as the owner, {:?}", table.owner),

@@ -98,7 +98,7 @@ fn failure(file: &FileResult) -> Option<Finding> {
         detail.push_str(&format!("; {more}"));
     }
     if let Some(line) = first.committed_up_to {
-        detail.push_str(&format!("; what stands before its COMMIT in line {line} stays"));
+        detail.push_str(&format!("; the statements before its COMMIT in line {line} stay"));
     }
     let hazards = file.predicted.as_ref().map(|predicted| predicted.hazards.join(", ")).unwrap_or_default();
     if !hazards.is_empty() {

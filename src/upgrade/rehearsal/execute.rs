@@ -177,12 +177,12 @@ impl<'a> FileRunner<'a> {
                 turn.result.commits.push(statement.line);
             }
             StatementKind::RollsBack | StatementKind::OtherControl => turn.result.not_rehearsed.push(
-                left_out(statement, "it ends or divides the transaction, which the rehearsal does not do"),
+                left_out(statement, "it ends or splits the transaction, which the rehearsal does not do"),
             ),
             StatementKind::Copies => turn.refuse(FailedStatement {
                 line: statement.line,
                 sqlstate: None,
-                message: "rows would have to come from or go to the client, and Prisma's does neither".into(),
+                message: "it copies rows from or to the client, which Prisma does not support".into(),
                 detail: None,
                 statement: excerpt(statement),
                 committed_up_to: None,
@@ -272,7 +272,8 @@ impl<'a> FileRunner<'a> {
                 "it cannot run in a transaction; Prisma runs it by itself, as the file's only statement"
             }
             "55P04" if self.is_live() && !is_own_value() => {
-                "it uses an enum's new value in the transaction that adds it; Prisma commits in between"
+                "it uses an enum's new value in the transaction that adds it; Prisma commits between the \
+                    two"
             }
             "42501" if !self.is_live() => "the role on the throwaway server may not do it",
             _ => {

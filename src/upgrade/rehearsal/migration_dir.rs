@@ -92,7 +92,7 @@ impl MigrationFile {
         let metadata = fs::metadata(&path).map_err(|error| unreadable(&path, &error))?;
         if !metadata.is_file() {
             return Err(user_error(
-                format!("{} is no file", path.display()),
+                format!("{} is not a file", path.display()),
                 "give a fresh checkout's or image's prisma/postgresql-migrations",
             ));
         }
@@ -100,7 +100,7 @@ impl MigrationFile {
         let Ok(text) = std::str::from_utf8(&bytes) else {
             return Err(user_error(
                 format!("{} is not UTF-8: Prisma could not read it either", path.display()),
-                "look at the file; a fresh checkout or image has it whole",
+                "check the file; a fresh checkout or image has it complete",
             ));
         };
         let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -172,7 +172,7 @@ fn guessed(files: &[MigrationFile]) -> &'static str {
 
 fn nothing_in(path: &Path) -> anyhow::Error {
     let what = match fs::metadata(path) {
-        Ok(metadata) if !metadata.is_dir() => "is no folder".to_owned(),
+        Ok(metadata) if !metadata.is_dir() => "is not a folder".to_owned(),
         Ok(_) => match fs::read_dir(path) {
             Ok(_) => "holds no migrations: no folder with a migration.sql in it".to_owned(),
             Err(error) => format!("cannot be read: {error}"),

@@ -127,7 +127,7 @@ pub fn differences(server: &[CatalogObject], tables: &[CatalogObject]) -> Vec<Di
             None => found.push(Difference::new(
                 Effect::Fails,
                 table,
-                "the table is not there; what the server does with it ends with 42P01",
+                "the table does not exist; what the server does with it fails with 42P01",
             )),
             Some(now) if now != definition => found.push(Difference::new(
                 Effect::Fails,
@@ -155,7 +155,8 @@ fn columns(server: &Catalog<'_>, tables: &Catalog<'_>, found: &mut Vec<Differenc
             None => found.push(Difference::new(
                 Effect::Fails,
                 &path,
-                "the column is not there; every row of the table is read and written with it (42703, P2022)",
+                "the column does not exist; every read and write of a row of this table fails (42703, \
+                    P2022)",
             )),
             Some(now) => found.extend(
                 changed_column(was, now).map(|(effect, detail)| Difference::new(effect, &path, &detail)),
@@ -172,7 +173,8 @@ fn columns(server: &Catalog<'_>, tables: &Catalog<'_>, found: &mut Vec<Differenc
             found.push(Difference::new(
                 Effect::Fails,
                 &path,
-                "the server does not know the column, which may not be null and has no default; every new row ends with 23502",
+                "the server does not know the column, which may not be null and has no default; every \
+                    new row fails with 23502",
             ));
             continue;
         }
@@ -193,7 +195,7 @@ fn changed_column(was: &Value, now: &Value) -> Option<(Effect, String)> {
             (Some(old), Some(new)) if new >= old => None,
             (Some(_), Some(length)) => {
                 let detail = format!(
-                    "the column holds {length} characters and was {old}; longer values end with 22001"
+                    "the column holds {length} characters and was {old}; longer values fail with 22001"
                 );
                 Some((Effect::MayFail, detail))
             }
@@ -207,16 +209,16 @@ fn changed_column(was: &Value, now: &Value) -> Option<(Effect, String)> {
     match (is_not_null(was), is_not_null(now)) {
         (false, true) => Some((
             Effect::MayFail,
-            "the column may not be null any more; a row without it ends with 23502".to_owned(),
+            "the column may not be null any more; a row without it fails with 23502".to_owned(),
         )),
         (true, false) => Some((
             Effect::MayFail,
-            "the column may be null now; the server cannot read a row where it is (P2032)".to_owned(),
+            "the column may be null now; the server cannot read a row with NULL in it (P2032)".to_owned(),
         )),
         _ if is_not_null(now) && now["default"].is_null() && !was["default"].is_null() => Some((
             Effect::MayFail,
             format!(
-                "the column has no default any more and had {}; a row without it ends with 23502",
+                "the column has no default any more and had {}; a row without it fails with 23502",
                 text(&was["default"])
             ),
         )),
@@ -244,12 +246,12 @@ fn enums(server: &Catalog<'_>, tables: &Catalog<'_>, found: &mut Vec<Difference>
     };
     for (kind, _, was) in server.of_kind("enum") {
         let Some(now) = tables.get("enum", kind, kind) else {
-            found.push(Difference::new(Effect::Fails, kind, "the type is not there"));
+            found.push(Difference::new(Effect::Fails, kind, "the type does not exist"));
             continue;
         };
         let (was, now) = (values(was), values(now));
         for value in was.iter().filter(|value| !now.contains(value)) {
-            let detail = format!("the type lacks the value {value}; writing it ends with 22P02");
+            let detail = format!("the type lacks the value {value}; writing it fails with 22P02");
             found.push(Difference::new(Effect::Fails, kind, &detail));
         }
         for value in now.iter().filter(|value| !was.contains(value)) {
@@ -268,7 +270,8 @@ fn unique_indexes(server: &Catalog<'_>, tables: &Catalog<'_>, found: &mut Vec<Di
     let unique = |(table, form, _): &(&str, &str, &Value)| in_both(table) && form.starts_with("UNIQUE ");
     for (table, form, _) in server.of_kind("index").filter(unique) {
         if tables.get("index", table, form).is_none() {
-            let detail = "the unique index is not there; an upsert on it ends with 42P10, and duplicates are not refused";
+            let detail = "the unique index does not exist; an upsert on it fails with 42P10, and \
+                duplicates are not refused";
             found.push(Difference::new(Effect::MayFail, &format!("{table} {}", columns(form)), detail));
         }
     }
@@ -292,18 +295,18 @@ fn keys(server: &Catalog<'_>, tables: &Catalog<'_>, found: &mut Vec<Difference>)
             Some(was) if was["on_delete"] == now["on_delete"] => {}
             Some(was) => {
                 let detail =
-                    format!("the key is ON DELETE {} and was {}", now["on_delete"], was["on_delete"]);
+                    format!("the foreign key is ON DELETE {} and was {}", now["on_delete"], was["on_delete"]);
                 found.push(Difference::new(Effect::MayFail, &object, &detail.replace('"', "")));
             }
             None if keeps_parent(now) => found.push(Difference::new(
                 Effect::MayFail,
                 &object,
-                "a key that the server does not know refuses to delete what it refers to (23503)",
+                "a foreign key that the server does not know refuses to delete what it refers to (23503)",
             )),
             None if server.has_table(table) => found.push(Difference::new(
                 Effect::MayFail,
                 &object,
-                "a key that the server does not know refuses rows that refer to nothing (23503)",
+                "a foreign key that the server does not know refuses orphaned rows (23503)",
             )),
             None => {}
         }
@@ -314,7 +317,7 @@ fn keys(server: &Catalog<'_>, tables: &Catalog<'_>, found: &mut Vec<Difference>)
             && parent(form).is_some_and(|parent| tables.has_table(&parent))
     };
     for (table, form, _) in server.of_kind("key").filter(is_gone) {
-        let detail = "the key is not there; what refers to a deleted row stays behind";
+        let detail = "the foreign key does not exist; rows that refer to a deleted row stay behind";
         found.push(Difference::new(Effect::MayFail, &format!("{table} {form}"), detail));
     }
 }

@@ -123,7 +123,8 @@ fn notes(server: Release, tables: Release) -> Vec<String> {
         ));
     }
     notes.push(format!(
-        "the newer migrations stay recorded: a later upgrade to {tables} runs none of them again, and finds what {server} has written meanwhile"
+        "the newer migrations stay recorded: a later upgrade to {tables} runs none of them again, and \
+            finds what {server} has written until then"
     ));
     notes
 }

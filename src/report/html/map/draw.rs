@@ -45,7 +45,7 @@ pub fn draw(map: &Map, two_sided: bool) -> Markup {
 }
 
 fn words(table: &MapTable, columns: &str, to: &str, broken: &BrokenKey) -> String {
-    plain(&format!("{}.{columns} refers to {to} in vain, {} rows.", table.name, broken.rows))
+    plain(&format!("{}.{columns} refers to {to}: {} orphaned rows.", table.name, broken.rows))
 }
 
 fn path(line: &Line) -> String {
@@ -76,7 +76,7 @@ fn table_box(table: &MapTable, area: Area, is_left: bool) -> Markup {
     let state = broken.map(|severity| severity.to_string()).unwrap_or_default();
     html! {
         g.table.(state).stranger[!table.is_evolutions] {
-            title { (plain(&table.name)) @if !table.is_evolutions { ", no table of Evolution's" } }
+            title { (plain(&table.name)) @if !table.is_evolutions { ", not a table of Evolution" } }
             rect x=(x) y=(y) width=(width) height=(height) rx="6" {}
             text x=(text) y=(centre) text-anchor=(if is_left { "end" } else { "start" }) dominant-baseline="central" {
                 (shortened(&table.name, LONGEST_NAME))
@@ -144,9 +144,10 @@ pub fn legend(map: &Map) -> Markup {
     let has_marks = map.tables.iter().any(|table| table.found.is_some());
     html! {
         ul.legend {
-            li { svg width="34" height="12" aria-hidden="true" { g.whole { path d="M0 6L34 6" {} } } (if map.is_whole { "a reference that is whole" } else { "a reference, as far as is known whole" }) }
+            li { svg width="34" height="12" aria-hidden="true" { g.whole { path d="M0 6L34 6" {} } } (if map.is_whole { "a reference without orphaned rows" } else { "a reference without known orphaned rows" }) }
             @if !map.broken().is_empty() {
-                li { svg width="34" height="16" aria-hidden="true" { g.broken.error { path d="M0 8L34 8" {} circle cx="17" cy="8" r="7" {} path.cross d="M14 5L20 11M20 5L14 11" {} } } "a broken one: column, and rows that refer to nothing" }
+                li { svg width="34" height="16" aria-hidden="true" { g.broken.error { path d="M0 8L34 8" {} circle cx="17" cy="8" r="7" {} path.cross d="M14 5L20 11M20 5L14 11" {} } } "a broken reference: its column, and \
+                    the number of orphaned rows" }
             }
             @if has_marks {
                 li { svg width="18" height="18" aria-hidden="true" { g.dot.warning { circle cx="9" cy="9" r="8" {} text x="9" y="9" text-anchor="middle" dominant-baseline="central" { "2" } } } "other findings in the table" }

@@ -135,7 +135,7 @@ impl Map {
         let of = format!("{} tables and {keys} keys of Evolution {}", self.tables.len(), self.release);
         let broken = self.broken();
         let rows: i64 = broken.iter().map(|(_, _, broken)| broken.rows).sum();
-        let looked = if self.is_whole { "" } else { " Not every key could be looked at." };
+        let looked = if self.is_whole { "" } else { " Not every foreign key could be checked." };
         match broken.len() {
             0 if self.is_whole => format!("{of}: every row refers to a row that exists."),
             0 => format!("{of}. No broken reference is known.{looked}"),
