@@ -79,9 +79,13 @@ fn of_a_file(error: &io::Error) -> &'static str {
 
 fn of_a_server(error: &sqlx::Error) -> &'static str {
     match error {
-        sqlx::Error::Database(_) => "read the server's log; -vv shows the statement that the server \
-            refused",
-        _ => "the connection is lost: read the server's log, then evodoctor history for what was \
-            committed",
+        sqlx::Error::Database(_) => {
+            "read the server's log; -vv shows the statement that the server \
+            refused"
+        }
+        _ => {
+            "the connection is lost: read the server's log, then evodoctor history for what was \
+            committed"
+        }
     }
 }

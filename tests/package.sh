@@ -114,7 +114,7 @@ expect 2 "is not known here" in_alpine "$(url other.test)"
 # Without any certificate of the system's, Mozilla's are those that do not know this server.
 for mode in verify-ca verify-full; do
     arguments="check -vv"
-    expect 2 "Mozilla's, which evodoctor carries, are used" in_alpine "$(url db.test sslmode=$mode)"
+    expect 2 "the built-in ones of Mozilla are used" in_alpine "$(url db.test sslmode=$mode)"
     expect 2 "UnknownIssuer" in_alpine "$(url db.test sslmode=$mode)"
 done
 echo "package: $size bytes, static, run in two empty roots"

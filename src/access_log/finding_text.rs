@@ -149,8 +149,10 @@ impl<'d> MisuseDetail<'d> {
                 let what = name(wrong, SpellingError::StraySpace, written, listed);
                 format!("{what}{} The server answered 500 instead of saying so.", ending(wrong))
             }
-            Self::Rest => format!("More than {MOST_NAMES} different wrong names: the others are counted \
-                together."),
+            Self::Rest => format!(
+                "More than {MOST_NAMES} different wrong names: the others are counted \
+                together."
+            ),
         }
     }
 }
@@ -188,9 +190,7 @@ fn name(wrong: &WrongName<'_>, reason: SpellingError, written: &str, listed: boo
             format!("{written} is the token of the instance {names}: a secret, and this log holds it.")
         }
         (MisuseKind::Token, true) => {
-            format!(
-                "{written} has the form of a token or key; if it is one, this log holds a secret."
-            )
+            format!("{written} has the form of a token or key; if it is one, this log holds a secret.")
         }
         (MisuseKind::Phone, false) => {
             format!("{written} is the phone number of the instance {names}, not its name.")

@@ -231,8 +231,8 @@ mod tests {
             ),
             ("fix -y --database-url=postgresql://u:secret@h/d", "evodoctor fix --apply --database-url=URL"),
             ("preflight 2.3.7 --env-file .env", "evodoctor preflight --to 2.3.7 --env-file .env"),
-            ("rollback 3", "evodoctor undo; evodoctor alone lists the commands"),
-            ("repair", "evodoctor fix; evodoctor alone lists the commands"),
+            ("rollback 3", "evodoctor undo; evodoctor without arguments lists the commands"),
+            ("repair", "evodoctor fix; evodoctor without arguments lists the commands"),
             ("undo --env-file .env", "evodoctor undo --env-file .env last; evodoctor history lists the runs"),
             ("logs", "evodoctor logs access.log; - reads from a pipe"),
             (

@@ -143,10 +143,7 @@ fn expect_in_pieces(hazards: &Hazards) -> Result<()> {
 /// Says which runs the next one goes on with first.
 async fn say_unfinished(opened: &mut DatabaseContext, subject: &ChangeTarget, wait: Duration) -> Result<()> {
     for run in fix_online::unfinished(opened, subject, wait).await? {
-        progress::notice(&format!(
-            "run {} is not finished: with --apply it is continued first",
-            run.run
-        ));
+        progress::notice(&format!("run {} is not finished: with --apply it is continued first", run.run));
     }
     Ok(())
 }

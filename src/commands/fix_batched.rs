@@ -242,10 +242,7 @@ async fn rehearse(
             finding.key, batch.rows, finding.count
         ));
         if plan.needs_constraint {
-            batch
-                .plan
-                .notes
-                .push("the constraint is added last, in a transaction of its own".to_owned());
+            batch.plan.notes.push("the constraint is added last, in a transaction of its own".to_owned());
         }
         done.borrow_mut().fixes.push(batch.plan);
     }
@@ -355,7 +352,10 @@ fn expect_consent(plan: &FixPlan, allowed: &[String]) -> Result<()> {
     }
     Err(user_error(
         format!("the batch has hazards without consent: {}", missing.join(", ")),
-        format!("review the dry run (the same command without --apply), then add --allow {}", missing.join(",")),
+        format!(
+            "review the dry run (the same command without --apply), then add --allow {}",
+            missing.join(",")
+        ),
     ))
 }
 

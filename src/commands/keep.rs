@@ -42,10 +42,7 @@ pub fn expect_applicable(args: &cli::PreflightArgs, common: &GlobalOptions) -> R
     if !args.apply {
         return Ok(());
     }
-    expect_live(
-        common,
-        "--apply needs a database: what a dump is restored into is removed afterwards",
-    )?;
+    expect_live(common, "--apply needs a database: what a dump is restored into is removed afterwards")?;
     expect_writable(common.output.as_deref())
 }
 
@@ -146,8 +143,7 @@ pub async fn apply(
     report.run = Some(state.run);
     report.seconds = begun.elapsed().as_secs_f64();
     report.notes.push(
-        "rows that are written after this are not kept: stop the server, run this, then upgrade"
-            .to_owned(),
+        "rows that are written after this are not kept: stop the server, run this, then upgrade".to_owned(),
     );
     Ok(report)
 }

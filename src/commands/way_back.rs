@@ -38,9 +38,7 @@ pub fn refuse_downgrade(opened: &DatabaseContext, target: Release) -> Result<()>
     let range = opened.release_range().map(|range| range.to_string()).unwrap_or_default();
     Err(user_error(
         format!(
-            "this database is of {range}, and {target} is older; migrations cannot be reverted, and {} \
-                would have to be: {}",
-            if newer.len() == 1 { "this one" } else { "these" },
+            "this database is of {range}, and {target} is older; these migrations cannot be reverted: {}",
             newer.join(", "),
         ),
         format!("evodoctor preflight --to {target} says whether its server runs on these tables"),

@@ -45,8 +45,7 @@ impl ConnectionSource {
             }
             (None, Some(path), None) => Ok(Some(Self::EnvFile(folder.join(path.value)))),
             (Some(_), Some(path), _) => {
-                Err(path
-                    .error_at("both database-url and env-file give the database", "remove one of them"))
+                Err(path.error_at("both database-url and env-file give the database", "remove one of them"))
             }
             (None, _, Some(path)) => Err(path.error_at(
                 "password-file needs database-url",

@@ -159,10 +159,7 @@ fn ignore(table: &TomlTable<'_>) -> Result<IgnoreRule> {
         table.string("code")?.ok_or_else(|| missing("code", "add what is ignored: code = \"EVO209\""))?,
     )?;
     let reason = table.string("reason")?.ok_or_else(|| {
-        missing(
-            "reason",
-            "add why: reason = \"…\"; and optionally until when: until = 2027-01-31",
-        )
+        missing("reason", "add why: reason = \"…\"; and optionally until when: until = 2027-01-31")
     })?;
     let text = |key| Ok::<_, anyhow::Error>(table.string(key)?.map(|text| text.value));
     Ok(IgnoreRule {

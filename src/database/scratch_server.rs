@@ -226,7 +226,8 @@ pub fn parent_directory(wanted: Option<&Path>) -> PathBuf {
 fn private_directory(parent: &Path) -> Result<(TempDir, File)> {
     let private = fs::Permissions::from_mode(0o700);
     let directory = tempfile::Builder::new().prefix(PREFIX).permissions(private).tempdir_in(parent);
-    let directory = directory.with_context(|| format!("cannot create a directory in {}", parent.display()))?;
+    let directory =
+        directory.with_context(|| format!("cannot create a directory in {}", parent.display()))?;
     let owner = stale_directories::mark_in_use(directory.path())
         .context("the throwaway server's directory cannot be used")?;
     Ok((directory, owner))

@@ -97,8 +97,10 @@ impl<'t> SharedSnapshot<'t> {
             Ok((session, pid))
         };
         let in_time = tokio::time::timeout(PATIENCE, joining).await;
-        in_time.context("the connection is not opened within a few seconds, for example by a pooler \
-            whose pool is full")?
+        in_time.context(
+            "the connection is not opened within a few seconds, for example by a pooler \
+            whose pool is full",
+        )?
     }
 }
 

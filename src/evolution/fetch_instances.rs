@@ -94,7 +94,10 @@ fn instance(at: usize, item: &Value) -> Result<Instance> {
                 format!("this is an error of the server, {status} {error}, and not a list of instances"),
                 HOW,
             ),
-            _ => user_error(format!("entry {} of this JSON has no name, so it is not an instance", at + 1), HOW),
+            _ => user_error(
+                format!("entry {} of this JSON has no name, so it is not an instance", at + 1),
+                HOW,
+            ),
         });
     };
     // What `POST /instance/create` answers holds the token beside the instance, bare or under `apikey`.
@@ -145,7 +148,7 @@ mod tests {
     fn what_is_no_list_of_instances_says_so() {
         let error = |json: &str| parse_instances(json.as_bytes()).unwrap_err().to_string();
         assert!(error("<html>").contains("no JSON"));
-        assert!(error("3").contains("no list of instances"));
+        assert!(error("3").contains("not a list of instances"));
         assert!(error("[]").contains("lists no instance"));
         assert!(error(r#"[{"name":"a"},{"id":"x"}]"#).contains("entry 2"));
         let refusal = error(r#"{"status":401,"error":"Unauthorized","response":{"message":"Unauthorized"}}"#);

@@ -161,8 +161,11 @@ impl FixExecution<'_> {
             UndoSteps { arguments: self.arguments.cloned().unwrap_or_default(), ..UndoSteps::default() };
         let is_online = self.leaves_for_later();
         if self.is_online && !is_online {
-            notes.push("everything runs in one transaction, with --online too: one index replaces \
-                another, and no duplicates may be written in between".to_owned());
+            notes.push(
+                "everything runs in one transaction, with --online too: one index replaces \
+                another, and no duplicates may be written in between"
+                    .to_owned(),
+            );
         }
         let online = is_online.then_some(self.scope.catalog);
         let mut treated = TreatedRows::default();
@@ -249,7 +252,8 @@ impl FixExecution<'_> {
         if !undo_is_exact {
             notes.push(
                 "undo by a role that is not a superuser brings the rows back, but leaves their \
-                    constraint NOT VALID".into(),
+                    constraint NOT VALID"
+                    .into(),
             );
         }
         let plan = FixPlan {

@@ -146,11 +146,11 @@ pub async fn dry_run(
 /// Says which hazards nobody consented to.
 pub fn missing_consent_error(missing: &[String]) -> anyhow::Error {
     user_error(
+        format!("the plan has hazards without consent: {}; nothing has been changed", missing.join(", ")),
         format!(
-            "the plan has hazards without consent: {}; nothing has been changed",
-            missing.join(", ")
+            "review the dry run (the same command without --apply), then add --allow {}",
+            missing.join(",")
         ),
-        format!("review the dry run (the same command without --apply), then add --allow {}", missing.join(",")),
     )
 }
 
@@ -242,9 +242,7 @@ fn mark_unbuildable(findings: &mut [Finding], scope: &CheckContext<'_>, left: &[
         let key = format!("missing foreign key {} of {}", reference.constraint, reference.child_table);
         for finding in findings.iter_mut().filter(|finding| finding.key == key) {
             finding.is_fixable = false;
-            finding
-                .detail
-                .push_str("; blocked by orphaned rows that are left to you (EVO101)");
+            finding.detail.push_str("; blocked by orphaned rows that are left to you (EVO101)");
         }
     }
 }

@@ -152,7 +152,8 @@ pub async fn add_constraints(
 ) -> Result<ConstraintResult> {
     let [add, validate] = fix.up.as_slice() else { bail!("EVO101's fix holds two statements") };
     // Before PostgreSQL 18 a partitioned table takes no key that is NOT VALID.
-    let add_valid = add.strip_suffix(" NOT VALID").context("the foreign key is added unvalidated")?.to_owned();
+    let add_valid =
+        add.strip_suffix(" NOT VALID").context("the foreign key is added unvalidated")?.to_owned();
     let constraints = orphaned.iter().map(|reference| SavedConstraint::from_reference(reference)).collect();
     let mut done = ConstraintResult { constraints, ..ConstraintResult::default() };
     for constraint in &done.constraints {

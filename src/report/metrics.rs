@@ -68,10 +68,7 @@ fn render(runs: &[MeasuredRun<'_>], now: SystemTime) -> String {
         Family::new("evodoctor_findings", "Findings by code and severity, without ignored ones."),
         Family::new("evodoctor_finding_rows", "Rows or requests that the findings of a code are about."),
         Family::new("evodoctor_findings_ignored", "Findings that evodoctor.toml ignores."),
-        Family::new(
-            "evodoctor_findings_new",
-            "Findings that are not in the baseline, or have grown.",
-        ),
+        Family::new("evodoctor_findings_new", "Findings that are not in the baseline, or have grown."),
         Family::new("evodoctor_check_undecided", "1 if a check is undecided, at least in part."),
         Family::new("evodoctor_check_duration_seconds", "How long a check took."),
     ];

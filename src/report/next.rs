@@ -126,10 +126,7 @@ fn after_check(outline: &ReportView<'_>) -> Option<NextStep> {
     if acted_on.any(|told| is_fixable(told.finding)) {
         let common = outline.common;
         let command = format!("evodoctor fix{}{}", common.finding_arguments(), common.connection_arguments());
-        return Some(NextStep::new(
-            command,
-            "dry run: shows the diff of every repair, then rolls back",
-        ));
+        return Some(NextStep::new(command, "dry run: shows the diff of every repair, then rolls back"));
     }
     Some(explain(&first, "says what to do: no finding here has an automatic fix"))
 }

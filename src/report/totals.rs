@@ -291,7 +291,7 @@ mod tests {
         );
         assert_eq!(
             change_totals("undo", &Change { fixes: vec![fix("", &[], &[])], ..change }),
-            "1 change: nothing but the record of it"
+            "1 change: only the record of it"
         );
     }
 }

@@ -200,7 +200,7 @@ mod tests {
         };
         let notes = |checks: &[CheckReport]| policy.notes(counting.iter(), checks, today);
         assert_eq!(notes(&[]), [""; 0], "nobody looked");
-        assert!(notes(std::slice::from_ref(&check))[0].contains("for nothing"));
+        assert!(notes(std::slice::from_ref(&check))[0].contains("matches no finding"));
         check.reason = Some("not everywhere".to_owned());
         assert_eq!(notes(&[check]), [""; 0], "nobody looked everywhere");
     }

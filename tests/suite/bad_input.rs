@@ -179,7 +179,7 @@ async fn a_schema_of_our_name_that_is_not_ours() {
     on(&url, &["check"]).ends(1);
     // A ledger of a later version is not touched either.
     execute(&mut connection, "COMMENT ON SCHEMA evodoctor IS 'evodoctor ledger, format 9'").await;
-    on(&url, &APPLY).ends(2).complains(&["of another format"]);
+    on(&url, &APPLY).ends(2).complains(&["has another format"]);
 }
 
 #[tokio::test]

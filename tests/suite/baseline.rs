@@ -143,16 +143,16 @@ fn what_is_no_baseline_is_refused_before_any_work() {
             .ends(2)
             .complains(words);
     };
-    refuses("no JSON", &["is no baseline", "--write-baseline"]);
-    refuses("{\"findings\": []}", &["is no baseline"]);
-    refuses("{\"evodoctor_baseline\": 1, \"findings\": [{\"code\": 7}]}", &["is no baseline"]);
+    refuses("no JSON", &["is not a baseline", "--write-baseline"]);
+    refuses("{\"findings\": []}", &["is not a baseline"]);
+    refuses("{\"evodoctor_baseline\": 1, \"findings\": [{\"code\": 7}]}", &["is not a baseline"]);
     refuses("{\"evodoctor_baseline\": 2, \"findings\": []}", &["of format 2", "knows format 1"]);
     fs::remove_file(&file).expect("there");
     let run = on("postgresql://nobody@127.0.0.1:1/x", &["check", "--baseline", text(&file)]).ends(2);
     run.complains(&["cannot be read"]);
     for command in [&["fix"][..], &["history"], &["undo", "1"]] {
         let arguments = [command, &["--write-baseline", text(&file)]].concat();
-        evodoctor(&arguments).ends(2).complains(&["takes no baseline"]);
+        evodoctor(&arguments).ends(2).complains(&["does not use a baseline"]);
         assert!(!file.exists());
     }
 }

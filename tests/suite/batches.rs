@@ -73,7 +73,7 @@ async fn batches_end_where_one_transaction_does_and_are_undone_together() {
     let before = seen(&database).await;
 
     let dry = on(&database.url(), &BATCHES[..3]).ends(1);
-    assert!(dry.stdout.contains("the others are counted and not rehearsed"), "{}", dry.stdout);
+    assert!(dry.stdout.contains("the others are counted and not run"), "{}", dry.stdout);
     assert_eq!(seen(&database).await, before);
 
     on(&other.url(), &AT_ONCE).ends(0);
@@ -158,7 +158,7 @@ async fn batches_need_consent_and_are_for_what_there_may_be_millions_of() {
     let database = broken().await;
     let before = seen(&database).await;
     on(&database.url(), &["fix", "EVO101", "--batch", "--apply"]).ends(2).complains(&[
-        "nobody consented to",
+        "hazards without consent",
         "--allow",
         "nothing has been changed",
     ]);
@@ -301,12 +301,7 @@ async fn ctrl_c_ends_it_behind_whole_batches() {
     let told = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(told.expect("kill is there").success());
     let run = tokio::task::spawn_blocking(|| ended(child)).await.expect("it ends").ends(2);
-    run.complains(&[
-        "not all is done",
-        "committed",
-        "interrupted",
-        "the same command goes on with what is left",
-    ]);
+    run.complains(&["not finished: ", "committed", "interrupted", "run the same command again to continue"]);
     assert!(!standing(&database).is_empty());
     on(&database.url(), &MERGES).ends(0);
     on(&database.url(), &["check", "--select", "EVO103"]).ends(0);

@@ -55,8 +55,8 @@ fn each_format_tells_a_small_report() {
     let told = |format| told(&["Alpha", "Alpha"], "EVO501,EVO502", format).ends(1).stdout;
     assert_eq!(
         told("github"),
-        "::warning title=EVO502 instance-name-letter-case::Alpha: \"Alpha\" differs from \"alpha\" in letter case, which \
-         matters in names.%0Anext: evodoctor explain EVO502\n\
+        "::warning title=EVO502 instance-name-letter-case::Alpha: \"Alpha\" differs from \"alpha\" only in letter case; \
+         names are case-sensitive.%0Anext: evodoctor explain EVO502\n\
          1 problem (1 warning); 2 checks\n"
     );
     let issues: Value = serde_json::from_str(&told("gitlab")).expect("JSON");
@@ -64,8 +64,7 @@ fn each_format_tells_a_small_report() {
         issues,
         json!([{
             "check_name": "EVO502",
-            "description": "Alpha: \"Alpha\" differs from \"alpha\" in letter case, which matters in names. (evodoctor \
-                            explain EVO502)",
+            "description": "Alpha: \"Alpha\" differs from \"alpha\" only in letter case; names are case-sensitive. (evodoctor explain EVO502)",
             "fingerprint": "6978eef366c26b1d6273bded9d83745552916d5d6d0eba733227cab0f0bef0c4",
             "severity": "major",
             "location": {"path": "requests", "lines": {"begin": 1}}
@@ -78,7 +77,7 @@ fn each_format_tells_a_small_report() {
            <testsuite name=\"evodoctor logs\" tests=\"2\" failures=\"1\" errors=\"0\" time=\"0.000\" skipped=\"0\">\n    \
              <testcase name=\"EVO502 instance-name-letter-case\" classname=\"evodoctor.logs\" time=\"0.000\">\n      \
                <failure type=\"warning\" message=\"1 finding\">warning Alpha: &quot;Alpha&quot; differs from \
-               &quot;alpha&quot; in letter case, which matters in names.\n  next: evodoctor explain EVO502</failure>\n    \
+               &quot;alpha&quot; only in letter case; names are case-sensitive.\n  next: evodoctor explain EVO502</failure>\n    \
              </testcase>\n    \
              <testcase name=\"EVO501 instance-id-as-name\" classname=\"evodoctor.logs\" time=\"0.000\">\n    \
              </testcase>\n  \
@@ -95,8 +94,8 @@ fn each_format_tells_a_small_report() {
          | warning | EVO502 | instance name letter case | 1 | 2 | left to you |\n\n\
          Next: `evodoctor explain EVO502`\n\n\
          <details><summary>warning EVO502 instance-name-letter-case: 1 finding</summary>\n\n\
-         A client writes an instance's name in other letter case\n\n\
-         - `Alpha`: \"Alpha\" differs from \"alpha\" in letter case, which matters in names.\n\n\
+         A client writes an instance's name in different letter case\n\n\
+         - `Alpha`: \"Alpha\" differs from \"alpha\" only in letter case; names are case-sensitive.\n\n\
          next: `evodoctor explain EVO502`\n\n\
          </details>\n\n"
     );
@@ -346,7 +345,7 @@ async fn more_annotations_than_github_shows_are_counted() {
     let run = on(&database.url(), &["check", "--format", "github"]).ends(1);
     assert!(run.stdout.starts_with("::error title=EVO301 failed-migration::"), "{}", run.stdout);
     assert_eq!(warnings(&run), 10, "{}", run.stdout);
-    assert!(run.stdout.contains(" more; the step's summary tells them\n"), "{}", run.stdout);
+    assert!(run.stdout.contains(" more; the step's summary lists them\n"), "{}", run.stdout);
 }
 
 /// What a pipeline reads after a run that failed is about that run, and says so in its own format.

@@ -146,7 +146,7 @@ async fn what_cannot_be_reached_is_told_apart() {
     let message = refused("postgresql://u:SECRET@127.0.0.1:1/d").await;
     assert!(message.contains("no server listens on 127.0.0.1:1"), "{message}");
     let message = refused("postgresql://u:SECRET@no-such-host.invalid/d").await;
-    assert!(message.contains("no-such-host.invalid is not known here"), "{message}");
+    assert!(message.contains("no-such-host.invalid cannot be resolved here"), "{message}");
     let message = refused("postgresql://u:SECRET@/d?host=/no/such/directory").await;
     assert!(
         message.contains("no server listens on the socket /no/such/directory/.s.PGSQL.5432"),

@@ -196,7 +196,7 @@ async fn the_plan_remembers_the_release_to_go_to() {
     on(&url, &["fix", "--apply", "--plan", plan, allow[0], allow[1]]).ends(0);
     on(&url, &["fix", "EVO202", "--to", "2.3.7"])
         .ends(2)
-        .complains(&["--to is for hazards", "preflight --to 2.3.7"]);
+        .complains(&["--to needs an upgrade hazard", "preflight --to 2.3.7"]);
     on(&url, &["fix", "EVO608", "--to", "2.9.9"]).ends(2).complains(&["no release 2.9.9 is known"]);
     on(&url, &["fix", "EVO604"]).ends(2).complains(&["EVO604 has no fix"]);
 }

@@ -138,12 +138,12 @@ async fn what_an_upgrade_destroys_is_kept_and_comes_back_where_it_has_a_place() 
     // In batches of two rows.
     on(&url, &["preflight", "--to", "2.3.7", "--keep", "--apply", "--batch", "2"]).ends(1).says(&[
         "kept as run 1: 20 rows",
-        "data goes, and is kept by run 1",
+        "data is dropped, and run 1 keeps it",
         "next: evodoctor undo 1",
     ]);
     on(&url, &["history"]).ends(0).says(&["kept before 2.3.7"]);
     assert_eq!(contents(&mut connection, SCHEMA).await, before, "Evolution's own rows stay as they are");
-    on(&url, &["undo", "1"]).ends(0).says(&["nothing of them is gone yet"]);
+    on(&url, &["undo", "1"]).ends(0).says(&["none of them is missing yet"]);
     let outcome = || on(&url, &["check", "--format", "json", "--fail-on", "never"]).json()["upgrade"].clone();
     assert_eq!(outcome(), Value::Null, "the upgrade is still to come");
 
@@ -196,7 +196,7 @@ async fn what_an_upgrade_destroys_is_kept_and_comes_back_where_it_has_a_place() 
     );
     let dry = on(&url, &["undo", "1"]).ends(1);
     let dry = dry.says(&[
-        "TypebotSession: the table is gone; 3 rows stay kept",
+        "TypebotSession: the table does not exist any more; 3 rows stay kept",
         "Message.typebotSessionId: the column is gone",
     ]);
     drop(dry);
@@ -259,7 +259,7 @@ async fn every_status_comes_back_that_nothing_has_changed_since() {
     assert_eq!(rows(&mut connection, statuses).await, [json!({"status": "PENDING", "n": 80})]);
     // The newer server has heard of one since: it was kept as ERROR.
     execute(&mut connection, r#"UPDATE "Message" SET "status" = 'PLAYED' WHERE "id" = 'm0'"#).await;
-    on(&url, &["undo", "1"]).ends(1).says(&["10 values have no word in the newer release"]);
+    on(&url, &["undo", "1"]).ends(1).says(&["10 values do not exist in the newer release"]);
     on(&url, &["undo", "1", "--apply"]).ends(0);
     let by_status: Vec<Value> = rows(&mut connection, statuses).await;
     let expected = [
@@ -286,7 +286,7 @@ async fn a_run_that_was_interrupted_or_never_used_is_begun_anew() {
     let keep = ["preflight", "--to", "2.1.0", "--keep", "--apply", "--batch", "1"];
     // Without it the loss counts; what is kept is no loss.
     on(&url, &["preflight", "--to", "2.1.0"]).ends(1);
-    on(&url, &keep).ends(0).says(&["and run 1 keeps it", "is kept by run 1"]);
+    on(&url, &keep).ends(0).says(&["and run 1 keeps it", "run 1 keeps a copy"]);
     execute(
         &mut connection,
         r#"UPDATE "evodoctor"."applied_fix" SET "steps" = pg_catalog.jsonb_set("steps", '{kept,finished}', 'false')"#,
@@ -316,7 +316,7 @@ async fn an_upgrade_that_destroys_nothing_is_told_of_as_well() {
     fill(&mut connection, SCHEMA, Release::find("2.3.7").expect("known"), &[]).await;
     on(&url, &["preflight", "--to", "2.4.0-rc2", "--keep", "--apply", "--fail-on", "never"])
         .ends(0)
-        .says(&["nothing goes; run 1"]);
+        .says(&["nothing is lost; run 1"]);
     upgrade(&mut connection, SCHEMA, Release::find("2.4.0-rc2").expect("known"))
         .await
         .expect("the upgrade passes");

@@ -181,7 +181,7 @@ async fn several_are_told_in_one_document_where_a_format_can() {
     hoster
         .check(&list, &["--format", "junit"])
         .ends(2)
-        .complains(&["no one document as junit", "--output DIR"]);
+        .complains(&["--format junit has no single document", "--output DIR"]);
 }
 
 #[tokio::test]
@@ -285,8 +285,8 @@ fn what_is_wrong_with_a_list_is_refused_before_any_work() {
         assert!(!run.stderr.contains("s3cret"), "{}", run.stderr);
     };
     refuses("", &["names no database"]);
-    refuses("a postgresql://u:s3cret@h/d\n", &["list:1: a password stands"]);
-    refuses("a postgresql://u@h/d s3cret\n", &["list:1: a line is a name"]);
+    refuses("a postgresql://u:s3cret@h/d\n", &["list:1: the connection string contains a password"]);
+    refuses("a postgresql://u@h/d s3cret\n", &["list:1: a line must be a name"]);
     refuses("a postgresql://u@h/d\nA postgresql://u@h/d\n", &["list:2: A would write the same file as a"]);
     // In a file that nobody else may read a password may stand.
     fs::write(&list, format!("a {}\n", NOWHERE.replacen("nobody", "nobody:s3cret", 1))).expect("writable");
@@ -301,7 +301,7 @@ fn what_is_wrong_with_a_list_is_refused_before_any_work() {
     // A file's name is no folder's: nothing is made of it.
     let file = folder.path().join("all.xml");
     let arguments = ["check", "--targets", text_of(&list), "--format", "junit", "--output", text_of(&file)];
-    evodoctor(&arguments).ends(2).complains(&["has the name of a file", "--output"]);
+    evodoctor(&arguments).ends(2).complains(&["looks like a file", "--output"]);
     assert!(!file.exists());
 
     for arguments in [&["check", "--targets", "x", "--database-url", NOWHERE][..], &["fix", "--targets", "x"]]

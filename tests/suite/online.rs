@@ -124,7 +124,7 @@ async fn others_read_and_write_while_it_builds_and_whom_it_waits_for_is_named() 
     let run = talking.end().await.ends(0);
     run.complains(&[
         &format!("waits for process {pid} (monthly report, role postgres, "),
-        "others go on reading and writing",
+        "reads and writes are not blocked",
     ]);
     assert_eq!(is_valid(&mut writer).await, Some(true));
     assert_eq!(unfinished(&database), 0);
@@ -141,11 +141,11 @@ async fn it_gives_up_when_the_time_is_up_and_goes_on_later() {
         let mut reader = reader(&database, table).await;
         let run = on(&database.url(), &CHAT.into_iter().chain(["--wait", "1s"]).collect::<Vec<_>>()).ends(2);
         let number = if table == "Media" { 1 } else { 2 };
-        let left = format!("run {number} is committed, and left to do is the build of the index");
+        let left = format!("run {number} is committed, but this is not done yet: the build of index");
         run.complains(&[
-            "has waited long enough for process",
+            "waited too long for process",
             &left,
-            "evodoctor fix --online --apply --database-url \"$DATABASE_CONNECTION_URI\" goes on",
+            "evodoctor fix --online --apply --database-url \"$DATABASE_CONNECTION_URI\" continues it",
         ]);
         let expected = if table == "Media" { None } else { Some(false) };
         assert_eq!(is_valid(&mut connection).await, expected, "{table}");
@@ -159,8 +159,7 @@ async fn it_gives_up_when_the_time_is_up_and_goes_on_later() {
     on(&database.url(), &CHAT.into_iter().chain(["--wait", "0"]).collect::<Vec<_>>()).ends(2);
     execute(&mut reader, "COMMIT").await;
     on(&database.url(), &["fix", "EVO205", "--online"]).complains(&["run 3 is not finished"]);
-    on(&database.url(), &["fix", "--online", "--apply"])
-        .complains(&["run 3 is not finished; going on with it"]);
+    on(&database.url(), &["fix", "--online", "--apply"]).complains(&["run 3 is not finished; continuing it"]);
     assert_eq!(is_valid(&mut connection).await, Some(true));
     assert_eq!(unfinished(&database), 0);
     on(&database.url(), &["undo", "3", "--apply"]).ends(0);
@@ -201,7 +200,7 @@ async fn cut_off_in_the_middle_it_is_gone_on_with() {
         let run: Run = tokio::task::spawn_blocking(|| ended(child)).await.expect("it ends");
         assert_ne!(run.code, Some(0), "{cut:?}");
         if matches!(cut, Cut::Interrupted) {
-            run.complains(&["interrupted", "run 1 is committed, and left to do is", "goes on"]);
+            run.complains(&["interrupted", "run 1 is committed, but this is not done yet:", "continues it"]);
         }
         assert_eq!(unfinished(&database), 1, "{cut:?}");
         execute(&mut reader, "COMMIT").await;
@@ -245,7 +244,7 @@ async fn what_would_cut_it_off_or_is_of_one_piece_is_refused() {
     execute(&mut connection, &format!("ALTER DATABASE \"{name}\" SET statement_timeout = '30s'")).await;
     on(&database.url(), &CHAT).ends(2).complains(&["statement_timeout = 30s", "nothing has been changed"]);
     execute(&mut connection, &format!("ALTER DATABASE \"{name}\" RESET statement_timeout")).await;
-    on(&database.url(), &["fix", "EVO601", "--online"]).ends(2).complains(&["is not done --online"]);
+    on(&database.url(), &["fix", "EVO601", "--online"]).ends(2).complains(&["does not run --online"]);
     on(&database.url(), &["fix", "--online", "--batch"]).ends(2).complains(&["cannot be used with"]);
     assert_eq!(seen(&database).await, before);
 }

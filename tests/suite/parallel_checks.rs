@@ -189,7 +189,7 @@ async fn a_second_ctrl_c_ends_at_once() {
     let mut said = String::new();
     let stderr = child.stderr.as_mut().expect("piped");
     BufReader::new(stderr).read_line(&mut said).expect("it says something");
-    assert!(said.contains("Ctrl-C once more"), "{said:?}");
+    assert!(said.contains("Ctrl-C again"), "{said:?}");
     interrupt(&child);
     let run = end_of(child).await.ends(130);
     assert_eq!(run.stdout, "");

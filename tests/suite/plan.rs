@@ -98,7 +98,7 @@ async fn a_row_more_is_refused() {
     let sql = r#"SET session_replication_role = replica; INSERT INTO #."MessageUpdate"
         ("id", "keyId", "remoteJid", "fromMe", "status", "messageId", "instanceId")
         VALUES ('u9', 'k', 'jid', true, 'READ', 'm99', 'i1')"#;
-    Planned::refused_after(sql, &["EVO101 would now do something else", "nothing was applied"]).await;
+    Planned::refused_after(sql, &["EVO101 would now do something different", "nothing was applied"]).await;
 }
 
 /// As many rows as before, but others.
@@ -107,16 +107,16 @@ async fn another_row_is_refused() {
     let sql = r#"SET session_replication_role = replica;
         UPDATE #."MessageUpdate" SET "messageId" = 'm3' WHERE "id" = 'u3';
         UPDATE #."MessageUpdate" SET "messageId" = 'm77' WHERE "id" = 'u2'"#;
-    Planned::refused_after(sql, &["EVO101 would now do something else"]).await;
+    Planned::refused_after(sql, &["EVO101 would now do something different"]).await;
     // The same row, with another content: it would be another row that goes.
     let sql = r#"UPDATE #."MessageUpdate" SET "status" = 'PLAYED' WHERE "id" = 'u3'"#;
-    Planned::refused_after(sql, &["EVO101 would now do something else"]).await;
+    Planned::refused_after(sql, &["EVO101 would now do something different"]).await;
 }
 
 #[tokio::test]
 async fn another_schema_is_refused() {
     let sql = r#"ALTER TABLE #."OpenaiCreds" ADD COLUMN "note" text"#;
-    Planned::refused_after(sql, &["EVO202 would now do something else"]).await;
+    Planned::refused_after(sql, &["EVO202 would now do something different"]).await;
     let sql = r#"CREATE INDEX "mine" ON #."OpenaiSetting" ("instanceId")"#;
     Planned::refused_after(sql, &["EVO204 would now do something else"]).await;
     let sql = r#"ALTER TABLE #."OpenaiSetting" DROP CONSTRAINT "OpenaiSetting_openaiCredsId_fkey";"#;
@@ -127,11 +127,11 @@ async fn another_schema_is_refused() {
 async fn a_spoiled_file_is_refused() {
     let mut planned = Planned::new().await;
     let whole = fs::read_to_string(&planned.file).expect("written");
-    planned.refused_with(&whole[..whole.len() / 2], "is no plan, or only a part of one").await;
-    planned.refused_with("", "is no plan, or only a part of one").await;
-    planned.refused_with("-- not JSON", "is no plan, or only a part of one").await;
-    planned.refused_with("{}", "is no plan that this version of evodoctor can read").await;
-    planned.refused_with("[1, 2]", "is no plan that this version of evodoctor can read").await;
+    planned.refused_with(&whole[..whole.len() / 2], "is not a plan, or not a whole one").await;
+    planned.refused_with("", "is not a plan, or not a whole one").await;
+    planned.refused_with("-- not JSON", "is not a plan, or not a whole one").await;
+    planned.refused_with("{}", "is not a plan that this version of evodoctor can read").await;
+    planned.refused_with("[1, 2]", "is not a plan that this version of evodoctor can read").await;
     planned.refused_with(r#"{"evodoctor_plan": 1}"#, "is not a whole plan").await;
 
     let changed = "has been changed since it was written";
@@ -170,7 +170,7 @@ async fn an_edited_text_is_refused() {
         let digest: String =
             Sha256::digest(plan.to_string()).iter().map(|byte| format!("{byte:02x}")).collect();
         plan["checksum"] = digest.into();
-        planned.refused_with(&plan.to_string(), "the text of the plan has been edited").await;
+        planned.refused_with(&plan.to_string(), "the text of the plan was edited").await;
     }
     planned.apply().ends(0);
 }

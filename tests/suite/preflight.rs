@@ -344,7 +344,7 @@ async fn a_table_whose_rows_are_hidden_is_undecided() {
     assert_eq!(pending(&report, "20241006130306")["outcome"], "undecided");
     assert_eq!(pending(&report, "20251122003044")["outcome"], "passes");
     execute(&mut connection, r#"BEGIN; LOCK TABLE evolution_api."Message" IN ACCESS EXCLUSIVE MODE"#).await;
-    on(&url, &["preflight"]).ends(2).complains(&["lock timeout", "has a table for himself"]);
+    on(&url, &["preflight"]).ends(2).complains(&["lock timeout", "holds a lock that blocks this"]);
 }
 
 /// How long a lock is held depends on the server: the hazard is told.
@@ -389,7 +389,7 @@ async fn a_release_that_wants_a_licence_says_so() {
     assert_eq!(report["preflight"]["to"], "2.4.0-rc2");
     let notes = report["preflight"]["notes"].to_string();
     assert!(
-        notes.contains("of 2.4.0 only candidates are known") && notes.contains("LICENSE_REQUIRED"),
+        notes.contains("of 2.4.0 only release candidates are known") && notes.contains("LICENSE_REQUIRED"),
         "{notes}"
     );
     let finding = &report["findings"][0];

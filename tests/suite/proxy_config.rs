@@ -338,12 +338,12 @@ fn with_logs_only_what_clients_got_wrong_is_rewritten() {
 #[test]
 fn without_instances_or_with_json_it_says_what_to_do() {
     evodoctor(&["logs", "--emit", "nginx"]).ends(2).complains(&[
-        "needs to know the instances",
+        "needs the list of instances",
         "--instances",
         "--database-url",
     ]);
     evodoctor(&["logs", "--emit", "nginx", "--format", "json"]).ends(2).complains(&["cannot be used with"]);
-    evodoctor(&["logs"]).ends(2).complains(&["no log is named"]);
+    evodoctor(&["logs"]).ends(2).complains(&["no log is given"]);
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ async fn a_run_that_can_be_undone_is_pruned_with_consent_only() {
     for allow in [&[][..], &["--allow", "deletes-rows"], &["--allow", "limits-undo"]] {
         history(&database, &[&["--prune", "1", "--apply"], allow].concat())
             .ends(2)
-            .complains(&["nobody consented"]);
+            .complains(&["without consent"]);
     }
     assert_eq!(state(&mut connection, &[]).await, before, "nothing has changed so far");
 

@@ -251,7 +251,7 @@ fn slips_of_the_finger_are_understood_or_get_a_suggestion() {
         (&["check", "postgresql://u:secret@h/d"], "next: evodoctor check --database-url URL"),
         (&["fix", "last-night.dump"], "--snapshot last-night.dump"),
         (&["fix", "--dry-run"], "next: evodoctor fix"),
-        (&["fix", "all"], "without a code, all of them are taken"),
+        (&["fix", "all"], "without a code, all of them are used"),
         (&["undo", "newest"], "or last"),
         (&["preflght"], "'preflight'"),
         (&["man", "fxi"], "did you mean fix?"),

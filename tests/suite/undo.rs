@@ -112,7 +112,7 @@ async fn columns_added_since_get_their_default() {
     on(&database.url(), &APPLY).ends(0);
     execute(&mut connection, change).await;
     let report = on(&database.url(), &["undo", "1", "--apply", "--format", "json"]).ends(0).json();
-    assert!(notes(&report).contains("Message was changed by others since the run"), "{}", notes(&report));
+    assert!(notes(&report).contains("Message was changed since the run"), "{}", notes(&report));
     assert_eq!(rows(&mut connection).await, expected);
 }
 
@@ -272,7 +272,7 @@ async fn rows_elsewhere_that_would_go_too_stop_the_fix() {
         on(&url, &["fix", "EVO101"]).ends(1).says(&["left to you", named]);
         assert_eq!(state(&mut connection, &[]).await, before);
         // What hangs on other rows is treated, and comes back.
-        on(&url, &APPLY).ends(1).says(&["left to you", named, "cannot put them back"]);
+        on(&url, &APPLY).ends(1).says(&["left to you", named, "evodoctor cannot restore them"]);
         on(&url, &["undo", "1", "--apply"]).ends(0);
         assert_eq!(state(&mut connection, &["evodoctor"]).await, before);
         // Without that row the table itself stands in nobody's way, and undo is exact.

@@ -32,7 +32,7 @@ async fn the_answer_is_that_of_the_facts_until_somebody_changes_the_tables() {
     assert_eq!(way_back["ignored"].as_array().map(Vec::len), Some(2));
     assert_eq!(report["findings"], json!([]));
     on(&url, &["preflight", "--to", "2.3.7"]).ends(0).says(&[
-        "2.3.7 runs on these tables as it is: seen",
+        "2.3.7 runs on these tables as they are: tested",
         "ignores 2 newer migrations in the history",
         "20260506184850_add_runtime_config",
         "2.3.7 asks for no licence",

@@ -51,8 +51,10 @@ fn left(rewrites: &Rewrites) -> String {
         names, and letter case outside of\na to z."
         .to_owned();
     if !rewrites.left.is_empty() {
-        text.push_str(" Also not rewritten, because a rewrite would not help or could reach the wrong \
-            instance:");
+        text.push_str(
+            " Also not rewritten, because a rewrite would not help or could reach the wrong \
+            instance:",
+        );
     }
     for left in &rewrites.left {
         // Traefik fills in `{{ }}` and Caddy `{$ }` even in comments.

@@ -212,7 +212,7 @@ mod tests {
             told(vec![instance(&one, "a", ""), instance(&one, "b", "")])[2..],
             [format!("\"a\" {id}"), format!("\"b\" {id}")]
         );
-        assert_eq!(told(vec![instance("cm3x", "a", "")]), ["a → a", "\"a\" has an id that is no UUID"]);
+        assert_eq!(told(vec![instance("cm3x", "a", "")]), ["a → a", "\"a\" has an id that is not a UUID"]);
     }
 
     #[test]
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_name_that_a_proxy_cannot_write_is_left_and_shown_in_one_line() {
-        let lost = "has a name that no URL reaches; it has to be renamed";
+        let lost = "has a name that cannot be written in a URL; rename it";
         let odd =
             "has a name that a proxy may decode on its way; its clients have to write it percent-encoded";
         let names = ["a/b", "a\nb}", " a", "..", "a\u{1b}[2J#"];

@@ -80,20 +80,16 @@ async fn tell(common: &GlobalOptions) -> Result<Exit> {
         "the demo should have something to repair"
     );
 
-    say(
-        "Every removed or changed row is kept in the quarantine, so it can come back. The same again, \
-            and commit:",
-    )?;
+    say("Every removed or changed row is kept in the quarantine, so it can come back. The same again, \
+            and commit:")?;
     command("evodoctor fix --apply --allow deletes-rows,changes-rows --quiet")?;
     let quiet = GlobalOptions { quiet: true, ..common.clone() };
     ensure!(fix::run(&apply, &quiet).await? == Exit::Clean, "the repairs should apply");
     command("evodoctor check")?;
     ensure!(check::run(&look, &common).await? == Exit::Clean, "the repaired database should be clean");
 
-    say(
-        "The dashboard shows the instances as connected, yet clients get 404. The proxy's log shows who \
-            calls by a wrong name:",
-    )?;
+    say("The dashboard shows the instances as connected, yet clients get 404. The proxy's log shows who \
+            calls by a wrong name:")?;
     command("evodoctor logs access.log")?;
     let args =
         cli::LogsArgs { files: vec![log], log_format: None, follow: false, instances: None, emit: None };
@@ -113,10 +109,8 @@ async fn tell(common: &GlobalOptions) -> Result<Exit> {
     command("evodoctor check --quiet")?;
     ensure!(check::run(&look, &quiet).await? == Exit::Findings, "the failures should be back");
 
-    say(
-        "The throwaway server is removed. On your own database: evodoctor check --env-file \
-            /path/to/evolution/.env",
-    )?;
+    say("The throwaway server is removed. On your own database: evodoctor check --env-file \
+            /path/to/evolution/.env")?;
     Ok(Exit::Clean)
 }
 

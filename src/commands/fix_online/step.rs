@@ -60,9 +60,7 @@ impl OnlineStep<'_> {
                 let mut states = error.chain().filter_map(|cause| cause.downcast_ref()).map(sqlstate);
                 // foreign_key_violation
                 match states.any(|state| state.as_deref() == Some("23503")) {
-                    true => {
-                        self.give_up("orphaned rows were written since", "EVO101").await.map(Some)
-                    }
+                    true => self.give_up("orphaned rows were written since", "EVO101").await.map(Some),
                     false => Err(error),
                 }
             }

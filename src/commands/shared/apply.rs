@@ -83,8 +83,10 @@ pub fn print_undo(opened: &DatabaseContext, change: Change, common: &GlobalOptio
 pub fn keep_report_error(written: Result<()>, committed: Option<i64>) -> Result<()> {
     let Some(run) = committed else { return written };
     written.map_err(|error| {
-        let next = format!("evodoctor history lists it; evodoctor undo {run} shows what undoing it would \
-            do");
+        let next = format!(
+            "evodoctor history lists it; evodoctor undo {run} shows what undoing it would \
+            do"
+        );
         user_error_caused_by(
             error,
             format!("run {run} is committed, but its report could not be written"),

@@ -42,7 +42,10 @@ fn read(common: &GlobalOptions) -> Result<Option<Config>> {
         return match environment {
             None => Ok(None),
             Some(name) => Err(user_error(
-                format!("there is no {} in this folder or above it, so there is no environment {name:?}", config::NAME),
+                format!(
+                    "there is no {} in this folder or above it, so there is no environment {name:?}",
+                    config::NAME
+                ),
                 format!("name the file with --config FILE, or remove --env and {ENVIRONMENT}"),
             )),
         };

@@ -83,10 +83,7 @@ fn as_written(text: &str) -> Result<String> {
     }
     let typed = text.trim().to_ascii_uppercase();
     if typed == "ALL" {
-        return Err(user_error(
-            "there is no code ALL",
-            "leave it out: without a code, all of them are used",
-        ));
+        return Err(user_error("there is no code ALL", "leave it out: without a code, all of them are used"));
     }
     Err(user_error(format!("there is no code {typed}"), suggest_code(text)))
 }

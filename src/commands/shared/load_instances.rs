@@ -55,7 +55,11 @@ fn from_file(file: &Path) -> Result<InstanceDirectory> {
     read.with_context(context)?;
     if json.len() as u64 > LONGEST {
         return Err(user_error(
-            format!("{} is larger than {} MB, too large for a list of instances", file.display(), LONGEST >> 20),
+            format!(
+                "{} is larger than {} MB, too large for a list of instances",
+                file.display(),
+                LONGEST >> 20
+            ),
             "give what GET /instance/fetchInstances returns",
         ));
     }

@@ -28,9 +28,7 @@ pub fn validate_options(cli: &mut Cli) -> Result<()> {
     let asks = common.baseline.is_some() || common.write_baseline.is_some();
     if asks && !cli.command.takes_baseline() {
         return Err(user_error(
-            format!(
-                "{command} does not use a baseline; check, preflight and logs do"
-            ),
+            format!("{command} does not use a baseline; check, preflight and logs do"),
             "remove --baseline and --write-baseline",
         ));
     }
@@ -62,7 +60,10 @@ fn expect_metrics(path: &Path, command: &str, has_figures: bool) -> Result<()> {
     }
     if !is_textfile_name(path) {
         return Err(user_error(
-            format!("the textfile collector reads only files that end in .prom, and {} does not", path.display()),
+            format!(
+                "the textfile collector reads only files that end in .prom, and {} does not",
+                path.display()
+            ),
             format!("use --metrics {}", path.with_extension("prom").display()),
         ));
     }

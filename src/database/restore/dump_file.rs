@@ -196,8 +196,7 @@ fn kind(start: &[u8], shown: &str) -> Result<(DumpFormat, bool, DumpOrigin)> {
 
 /// What a plain dump says of itself, or why it is none.
 fn plain(start: &[u8], shown: &str) -> Result<DumpOrigin> {
-    let give =
-        "give a dump that pg_dump or pg_dumpall made, in any of its formats, also compressed with gzip \
+    let give = "give a dump that pg_dump or pg_dumpall made, in any of its formats, also compressed with gzip \
             or zstd";
     let text = String::from_utf8_lossy(start);
     let text = text.trim_start_matches('\u{feff}');

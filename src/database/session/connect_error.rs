@@ -114,7 +114,7 @@ fn explain_server(target: &ConnectTarget, code: &str, message: &str, routine: &s
         "28000" => format!("check that the role {user} exists and may log in"),
         "3D000" => format!("check the database's name; psql -l lists them (this one was {database})"),
         "42501" => format!("as an administrator: GRANT CONNECT ON DATABASE \"{database}\" TO \"{user}\""),
-"53300" | "57P03" => lookup(code).map_or_else(String::new, |advice| advice.next.to_owned()),
+        "53300" | "57P03" => lookup(code).map_or_else(String::new, |advice| advice.next.to_owned()),
         "08P01" if message.contains("unsupported startup parameter") => {
             "PgBouncer accepts no settings from clients: remove options from the connection string, or \
                 add them to ignore_startup_parameters in pgbouncer.ini, which makes them ineffective"

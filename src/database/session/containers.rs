@@ -188,7 +188,7 @@ mod tests {
         let (said, next) = around.unknown_name("db", 5432);
         assert_eq!(
             said,
-            "the host name db is not known here: it is the service db of compose.yaml, and its name is known inside its network only"
+            "the host name db cannot be resolved here: it is the service db of compose.yaml, whose name works only inside its network"
         );
         assert_eq!(
             next,
@@ -233,7 +233,7 @@ mod tests {
     fn without_a_compose_file_the_container_is_the_users_to_name() {
         let (mut around, _folder) = around(None, true);
         let (said, next) = around.unknown_name("db", 5432);
-        assert_eq!(said, "the host name db is not known here");
+        assert_eq!(said, "the host name db cannot be resolved here");
         assert!(next.contains("docker cp /opt/evodoctor CONTAINER:/tmp/evodoctor && docker exec CONTAINER /tmp/evodoctor check"), "{next}");
         around.is_static = false;
         assert!(around.unknown_name("db", 5432).1.contains("--network container:CONTAINER"));

@@ -23,9 +23,7 @@ pub(super) fn options(target: &ConnectTarget) -> PgConnectOptions {
     if !rustls_native_certs::load_native_certs().certs.is_empty() {
         return options;
     }
-    tracing::debug!(
-        "this system has no CA certificates: the built-in ones of Mozilla are used"
-    );
+    tracing::debug!("this system has no CA certificates: the built-in ones of Mozilla are used");
     options.ssl_root_cert_from_pem(bundled())
 }
 

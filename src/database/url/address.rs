@@ -60,8 +60,10 @@ impl Address {
             && host != address
         {
             return Err(user_error(
-                format!("{place} has hostaddr={address}, so psql would connect to another server than \
-                    {host}"),
+                format!(
+                    "{place} has hostaddr={address}, so psql would connect to another server than \
+                    {host}"
+                ),
                 "remove one of them (unset PGHOSTADDR)",
             ));
         }
@@ -174,6 +176,8 @@ fn decoded(name: &str, text: &str) -> Result<String> {
     match percent_decode_str(text).decode_utf8() {
         // libpq and the server end a string there.
         Ok(text) if !text.contains('\0') => Ok(text.into_owned()),
-        _ => Err(user_error(format!("the {name} in the connection string is not UTF-8 once decoded"), ENCODE)),
+        _ => {
+            Err(user_error(format!("the {name} in the connection string is not UTF-8 once decoded"), ENCODE))
+        }
     }
 }

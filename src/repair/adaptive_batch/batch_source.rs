@@ -64,8 +64,15 @@ impl<'a> BatchSource<'a> {
                 reference.map(|reference| BatchTarget::Orphans(Box::new(reference)))
             }
         };
-        let gone = || user_error(format!("{key} does not exist any more: the tables were changed during \
-            the run"), "run it again");
+        let gone = || {
+            user_error(
+                format!(
+                    "{key} does not exist any more: the tables were changed during \
+            the run"
+                ),
+                "run it again",
+            )
+        };
         Ok(Self { fix, catalog, range, all, subject: subject.ok_or_else(gone)? })
     }
 

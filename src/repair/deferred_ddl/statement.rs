@@ -99,7 +99,8 @@ impl DeferredStatement {
     /// When it lacks what its statement needs, as what others have written into the ledger may.
     pub fn rendered(mut self, schema: &str) -> Result<Self> {
         let variables = Variables::for_schema(schema);
-        let table = || self.table.clone().with_context(|| format!("{} does not name a table", self.work.title()));
+        let table =
+            || self.table.clone().with_context(|| format!("{} does not name a table", self.work.title()));
         self.sql = match (&self.work, &self.index) {
             (DeferredWork::Build(name), Some(IndexKey { unique, columns })) if !columns.is_empty() => {
                 let path =
@@ -150,10 +151,7 @@ impl<'de> Deserialize<'de> for DeferredStatement {
 
 fn not_understood(work: &DeferredWork) -> anyhow::Error {
     user_error(
-        format!(
-            "the ledger describes the columns of {} in a form that evodoctor never wrote",
-            work.title()
-        ),
+        format!("the ledger describes the columns of {} in a form that evodoctor never wrote", work.title()),
         "it was not run; if the index is yours, build it by hand, then: evodoctor fix EVO307 EVO308",
     )
 }

@@ -79,8 +79,6 @@ pub(super) fn not_carried_out(error: anyhow::Error, fix: &Fix) -> anyhow::Error 
     let what = format!("{} could not be done; everything was rolled back", fix.code);
     match error::explicit_hint(&error) {
         Some(_) => error.context(what),
-        None => {
-            user_error_caused_by(error, what, format!("skip it and do the rest: --ignore {}", fix.code))
-        }
+        None => user_error_caused_by(error, what, format!("skip it and do the rest: --ignore {}", fix.code)),
     }
 }

@@ -141,8 +141,10 @@ impl Blocker {
                     .to_owned()
             }
             (Some(pid), _) => {
-                format!("wait until it ends, or end it if its owner agrees: SELECT \
-                    pg_terminate_backend({pid})")
+                format!(
+                    "wait until it ends, or end it if its owner agrees: SELECT \
+                    pg_terminate_backend({pid})"
+                )
             }
         }
     }

@@ -29,7 +29,10 @@ pub async fn unpack(connection: &mut PgConnection, catalog: &Catalog, runs: &[i6
         for row in query_file(connection, "sql/quarantine/legacy_groups.sql", &variables).await? {
             let entry = read(&row)?;
             let table = catalog.tables.get(&entry.diff.table).with_context(|| {
-                format!("the table {:?} does not exist any more, and its rows cannot come back without it", entry.diff.table)
+                format!(
+                    "the table {:?} does not exist any more, and its rows cannot come back without it",
+                    entry.diff.table
+                )
             })?;
             move_group(connection, catalog, &mut quarantine, table, *run, entry).await?;
         }

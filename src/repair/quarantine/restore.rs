@@ -238,8 +238,10 @@ impl RowRestore<'_> {
     pub(super) fn table(&self, name: &str) -> Result<&CatalogTable> {
         match self.catalog.tables.get(name) {
             Some(table) => Ok(table),
-            None => bail!("the table {name:?} does not exist any more, and its rows cannot come back \
-                without it"),
+            None => bail!(
+                "the table {name:?} does not exist any more, and its rows cannot come back \
+                without it"
+            ),
         }
     }
 

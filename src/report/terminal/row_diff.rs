@@ -75,7 +75,10 @@ fn changed(diff: &RowDiff, sample: &RowSample, page: Page, indent: usize) -> Str
     }
     for column in masked {
         out.push_str(
-            &page.wrap(&format!("{}: changed in columns that are not shown", escape_control(column)), indent + 2),
+            &page.wrap(
+                &format!("{}: changed in columns that are not shown", escape_control(column)),
+                indent + 2,
+            ),
         );
     }
     out
@@ -183,7 +186,7 @@ mod tests {
     fn what_looks_the_same_behind_its_mask_is_still_said() {
         let row = json!({"id": "c1", "apiKey": "sk-a…f3"});
         let told = diff(RowAction::Changed, &["apiKey"], row.clone(), row);
-        assert_eq!(told, "~ Chat \"c1\"\n  apiKey: changed in what is not shown\n");
+        assert_eq!(told, "~ Chat \"c1\"\n  apiKey: changed in columns that are not shown\n");
     }
 
     #[test]

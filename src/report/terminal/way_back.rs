@@ -32,7 +32,10 @@ pub fn human(answer: &WayBack, before: &[String], notes: &[String], is_verbose: 
         out.push_str(&page.wrap(&escape_control(note), 0));
     }
     if !before.is_empty() {
-        out.push_str(&format!("\n{} (--resolve prints just these)\n", paint(NAME, "before the older server starts")));
+        out.push_str(&format!(
+            "\n{} (--resolve prints just these)\n",
+            paint(NAME, "before the older server starts")
+        ));
         for line in before {
             let style = if line.starts_with('#') { DIM } else { COMMAND };
             out.push_str(&format!("  {}\n", paint(style, escape_control(line))));

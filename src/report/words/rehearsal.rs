@@ -144,8 +144,10 @@ fn meaning(refused: &FailedStatement) -> Option<&'static str> {
             "an object of yours depends on what the file drops or alters: drop it before the upgrade, \
                 create it again after"
         }
-        "23505" => "there are duplicate rows where the file makes them unique: merge them before the \
-            upgrade",
+        "23505" => {
+            "there are duplicate rows where the file makes them unique: merge them before the \
+            upgrade"
+        }
         "23502" => "there are rows without a value where the file requires one",
         "22001" => "a value is longer than the column will be",
         _ => return None,

@@ -148,8 +148,7 @@ fn schema(settings: &EvolutionSettings, existing: &DatabaseFacts) -> Option<Find
     } else {
         format!("the connection string names no schema, so Prisma takes \"{taken}\"")
     };
-    let instances =
-        if count == 1 { "1 instance is".to_owned() } else { format!("{count} instances are") };
+    let instances = if count == 1 { "1 instance is".to_owned() } else { format!("{count} instances are") };
     let detail = format!(
         "{why}, where no instance is, and {instances} in \"{full}\"; add schema={full} to DATABASE_CONNECTION_URI and restart \
          the server"

@@ -107,8 +107,10 @@ impl Condition {
                 Self::Message(value)
             }
             "message" => {
-                return Err(format!("{value:?} is not a message of \
-                    src/rules/error_lookup/known_messages.rs"));
+                return Err(format!(
+                    "{value:?} is not a message of \
+                    src/rules/error_lookup/known_messages.rs"
+                ));
             }
             "width" => Self::Width(number(&value)?),
             "name" => Self::Name(match value.as_str() {

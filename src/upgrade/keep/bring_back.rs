@@ -56,8 +56,10 @@ impl BringingBack<'_> {
                 continue;
             }
             let Some(table) = self.catalog.tables.get(name) else {
-                done.stays.push(format!("{name}: the table does not exist any more; {count} rows stay \
-                    kept"));
+                done.stays.push(format!(
+                    "{name}: the table does not exist any more; {count} rows stay \
+                    kept"
+                ));
                 continue;
             };
             match &part.part.what {
@@ -142,7 +144,10 @@ impl BringingBack<'_> {
         if !group.iter().chain(&table.primary_key).all(has)
             || !group.iter().all(|c| table.columns.contains(c))
         {
-            done.stays.push(format!("{}: the columns that identified duplicates do not exist any more", table.name));
+            done.stays.push(format!(
+                "{}: the columns that identified duplicates do not exist any more",
+                table.name
+            ));
             return Ok(());
         }
         let is_plain = |column: &&String| {
@@ -191,10 +196,8 @@ impl BringingBack<'_> {
         let found = rendered("sql/quarantine/merged.sql", &variables)?;
         let assignments = each(&|c| format!("{} = found.{}", name(c), new(c))).join(",\n    ");
         let rows = self.write(connection, table, &found, &assignments, done).await?;
-        let reason = format!(
-            "another of the rows that were equal in {} was newer, or held more",
-            group.join(" and ")
-        );
+        let reason =
+            format!("another of the rows that were equal in {} was newer, or held more", group.join(" and "));
         done.rows.extend(changed(table, &columns, rows, &reason));
         Ok(())
     }

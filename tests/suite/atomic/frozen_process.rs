@@ -101,7 +101,7 @@ async fn an_unknown_end_is_called_unknown() {
     let run = tokio::task::spawn_blocking(|| ended(child)).await.expect("it ends").ends(2);
     run.complains(&[
         "the connection was lost while committing run 3",
-        "not known whether it was done: all of it is, or nothing",
+        "either all of it is committed, or nothing",
         "next: when the server is back, evodoctor history --database-url",
         "says which",
     ]);

@@ -99,7 +99,7 @@ async fn a_full_disk_changes_nothing_and_is_named() {
     on(&url, &FIX).ends(2).complains(&[
         "the server's disk is full",
         "nothing has been changed",
-        "free space",
+        "free disk space",
     ]);
     on(&url, &["check"]).ends(1);
     // To read all of it the server may need room of its own.

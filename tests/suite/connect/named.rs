@@ -120,13 +120,13 @@ fn what_leads_elsewhere_is_never_left_out() {
     for (parameters, text) in [
         ("service=nowhere", "there is no service \"nowhere\""),
         ("service=x&servicefile=/no/such/file", "/no/such/file cannot be read"),
-        ("hostaddr=name", "hostaddr=name in the connection string is no address"),
-        ("hostaddr=127.0.0.1&sslmode=verify-full", "hostaddr stands in"),
+        ("hostaddr=name", "hostaddr=name in the connection string is not an address"),
+        ("hostaddr=127.0.0.1&sslmode=verify-full", "hostaddr replaces"),
         ("host=a,b", "names several servers"),
         ("sevice=x", "as service is one"),
         ("sslmod=require", "as sslmode is one"),
-        ("options=geqo", "which is no setting"),
-        ("requirepeer=postgres", "requirepeer postgres, which evodoctor cannot do"),
+        ("options=geqo", "which is not a setting"),
+        ("requirepeer=postgres", "requirepeer postgres, which evodoctor does not support"),
         ("sslnegotiation=direct", "sslnegotiation direct"),
     ] {
         refused(&["--database-url", &url(parameters)], &[], &[text]);
@@ -134,7 +134,7 @@ fn what_leads_elsewhere_is_never_left_out() {
     let plain = url("");
     let option = ["--database-url", plain.as_str()];
     for (variable, value, text) in [
-        ("PGHOSTADDR", "10.0.0.7", "psql would go elsewhere than to 127.0.0.1"),
+        ("PGHOSTADDR", "10.0.0.7", "psql would connect to another server than 127.0.0.1"),
         ("PGPORT", "many", "port=many in the variable PGPORT"),
         ("PGSERVICE", "nowhere", "there is no service \"nowhere\""),
         ("PGSSLMODE", "always", "sslmode=always"),
@@ -196,7 +196,7 @@ fn a_server_in_a_network_of_containers_is_explained_with_the_command_that_works(
     assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
     // These tests build a program that needs a libc.
     run.complains(&[
-        "the host name postgres-of-evo is not known here: it is the service postgres-of-evo of compose.yaml",
+        "the host name postgres-of-evo cannot be resolved here: it is the service postgres-of-evo of compose.yaml",
         "docker run --rm --network evo_default",
         "/evodoctor check --compose compose.yaml",
     ]);
@@ -221,7 +221,7 @@ fn a_server_in_a_network_of_containers_is_explained_with_the_command_that_works(
     let url = ["--database-url", "postgresql://u@postgres-of-evo.invalid/d"];
     check(bare.path(), &url, &[])
         .ends(2)
-        .complains(&["postgres-of-evo.invalid is not known here", "CONTAINER"]);
+        .complains(&["postgres-of-evo.invalid cannot be resolved here", "CONTAINER"]);
     let elsewhere = if is_container { unpublished } else { "check host and port" };
     check(bare.path(), &here, &[]).ends(2).complains(&[elsewhere]);
 }

@@ -290,8 +290,8 @@ async fn indexes_are_built_online_through_a_pool_that_has_three_connections() {
     let arguments = ["fix", "EVO205", "--online", "--apply", "--allow", "deletes-rows,changes-rows"];
     let Some(small) = Bouncer::start(&database, "transaction", 1, "") else { return };
     on(&small.url(&database), &arguments).ends(2).complains(&[
-        "--online takes three connections",
-        "run 1 is committed, and left to do is the build of the index",
+        "--online needs three connections",
+        "run 1 is committed, but this is not done yet: the build of index",
     ]);
     drop(small);
     let Some(bouncer) = Bouncer::start(&database, "transaction", 3, "") else { return };

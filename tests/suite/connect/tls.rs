@@ -89,11 +89,11 @@ async fn tls_is_verified_as_far_as_was_asked() {
     for (host, parameters, part) in [
         ("127.0.0.1", "sslmode=verify-full&sslrootcert=DIR/ca.pem", "another host name"),
         ("127.0.0.1", "sslmode=require&sslcert=DIR/ca.pem&sslaccept=strict", "another host name"),
-        ("localhost", "sslmode=verify-full&sslrootcert=DIR/other.pem", "nobody that is trusted"),
-        ("localhost", "sslmode=verify-ca&sslrootcert=DIR/other.pem", "nobody that is trusted"),
-        ("localhost", "sslmode=require&sslrootcert=DIR/other.pem", "nobody that is trusted"),
-        ("localhost", "sslmode=verify-full", "nobody that is trusted"),
-        ("localhost", "sslaccept=strict", "nobody that is trusted"),
+        ("localhost", "sslmode=verify-full&sslrootcert=DIR/other.pem", "not signed by a trusted CA"),
+        ("localhost", "sslmode=verify-ca&sslrootcert=DIR/other.pem", "not signed by a trusted CA"),
+        ("localhost", "sslmode=require&sslrootcert=DIR/other.pem", "not signed by a trusted CA"),
+        ("localhost", "sslmode=verify-full", "not signed by a trusted CA"),
+        ("localhost", "sslaccept=strict", "not signed by a trusted CA"),
     ] {
         let message = refused(&url(host, parameters)).await;
         assert!(message.contains(part), "{host} {parameters}: {message}");

@@ -15,10 +15,10 @@ fn what_is_no_dump_is_called_by_its_name() {
         ("empty.sql", &b""[..], "empty.sql is empty"),
         ("empty.sql.gz", &gzip(b""), "empty.sql.gz is empty"),
         ("mysql.sql", b"-- MySQL dump 10.13\n/*!40101 SET NAMES utf8 */;\n", "is a dump of MySQL or MariaDB"),
-        ("notes.txt", b"Dear all,\nthe dump is late.\n", "is no dump of a Postgres database"),
+        ("notes.txt", b"Dear all,\nthe dump is late.\n", "is not a dump of a Postgres database"),
         ("talk.txt", b"select the best offer\nfrom us\n", "is a dump that is cut off"),
-        ("talk2.txt", b"select the best offer;\n", "the server understood no statement in it"),
-        ("image.png", b"\x89PNG\r\n\x1a\n\0\0", "is no dump of a Postgres database"),
+        ("talk2.txt", b"select the best offer;\n", "the server accepted none of its statements"),
+        ("image.png", b"\x89PNG\r\n\x1a\n\0\0", "is not a dump of a Postgres database"),
     ] {
         let path = dumps.write(name, content);
         snapshot(&path, &check).ends(2).complains(&[expected, "next: "]);

@@ -108,7 +108,7 @@ async fn a_directory_that_leads_out_of_itself_is_not_read() {
     let dumps = Dumps::new();
     let refused = |name: &str, what: &str| {
         let run = snapshot(&dumps.path(name), &["check"]).ends(2);
-        run.complains(&["leads out of itself", what, "nothing of it was read"]);
+        run.complains(&["refers to files outside of itself", what, "nothing of it was read"]);
     };
 
     dumps.dump(&database, "link", &["-Fd", "-Z0"]);

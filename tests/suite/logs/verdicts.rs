@@ -32,7 +32,7 @@ fn requests_without_a_status_are_undecided_and_said() {
     let line = "2026/11/21 03:59:12 [error] 1#1: *2 limiting requests, client: 203.0.113.7, server: x, request: \"GET /instance/connect/nosuch HTTP/1.1\", host: \"h\"\n";
     let examined = examine_text(&line.repeat(3), Some(&listed(&["alpha"])));
     assert_eq!((told(&examined).len(), examined.read.requests.without_status), (0, 3));
-    assert!(human(&examined, 200).contains("3 requests without a status: nothing can be said of them"));
+    assert!(human(&examined, 200).contains("3 requests without a status: they cannot be judged"));
     let log = file(line.as_bytes());
     let run = evodoctor(&["logs", log.path().to_str().unwrap()]);
     assert_eq!(run.code, Some(3), "{}", run.stdout);
@@ -62,7 +62,7 @@ fn one_bad_file_does_not_hide_the_others() {
     std::io::Write::write_all(&mut packed, &archive).unwrap();
     let archive = file(&packed.finish().unwrap());
     let error = format!("{:#}", read(&[archive.path().to_owned()], None).unwrap_err());
-    assert!(error.contains("compressed in a way"), "{error}");
+    assert!(error.contains("compressed in a format"), "{error}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ async fn folders_that_hold_no_migrations_say_what_to_give() {
     refused(&empty.path().join("none"), &["cannot be read", "No such file"]);
     let file = empty.path().join("file");
     fs::write(&file, "SELECT 1;").expect("a file");
-    refused(&file, &["is no folder"]);
+    refused(&file, &["is not a folder"]);
     symlink(empty.path().join("loop"), empty.path().join("loop")).expect("a link");
     refused(&empty.path().join("loop"), &["cannot be read", "symbolic links"]);
 
@@ -44,7 +44,7 @@ async fn folders_that_hold_no_migrations_say_what_to_give() {
     refused(binary.root(), &["is not UTF-8"]);
     let piped = Checkout::of("2.3.7");
     fs::create_dir_all(piped.migrations().join("20990101000000_folder/migration.sql")).expect("a folder");
-    refused(piped.root(), &["is no file"]);
+    refused(piped.root(), &["is not a file"]);
 
     // Root reads everything.
     if !rustix::process::geteuid().is_root() {
@@ -61,7 +61,7 @@ async fn a_folder_of_an_older_release_is_refused_and_a_history_is_needed() {
     let checkout = Checkout::of("2.2.3");
     on(&database.url(), &live(checkout.root(), &[]))
         .ends(2)
-        .complains(&["2.2.3 is older", "no migration leads back"]);
+        .complains(&["2.2.3 is older", "migrations cannot be reverted"]);
     execute(&mut database.connect().await, "DROP TABLE evolution_api._prisma_migrations").await;
     let report = rehearsed(&database, &Checkout::of("2.3.7")).ends(1).json();
     assert_eq!(report["preflight"]["rehearsal"]["files"], json!([]));

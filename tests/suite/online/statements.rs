@@ -37,7 +37,7 @@ async fn an_index_that_takes_anothers_place_does_so_at_once() {
         let dry = on(&database.url(), &["fix", code, "--online", "--format", "json"]).ends(1).json();
         let fix = &dry["fixes"][0];
         assert!(fix["after_commit"].is_null(), "{code}: {fix:#}");
-        assert!(fix["notes"].to_string().contains("takes another's place"), "{code}: {fix:#}");
+        assert!(fix["notes"].to_string().contains("one index replaces another"), "{code}: {fix:#}");
         on(&database.url(), &["fix", code, "--online", "--apply", "--allow", ALLOW]).ends(0);
         on(&database.url(), &["undo", "1", "--apply"]).ends(0);
         assert_eq!(seen(&database).await, before, "{code}");
@@ -78,11 +78,13 @@ async fn a_build_whose_program_is_gone_is_seen_out() {
     tokio::task::spawn_blocking(|| ended(killed)).await.expect("it ends");
     on(&database.url(), &["check", "--select", "EVO308"]).ends(1);
     let child = start_on(&database.url(), &["fix", "--online", "--apply", "--allow", ALLOW, "--wait", "1m"]);
-    let talking = Talking::listen(child).once("is still at it").await;
+    let talking = Talking::listen(child).once("for a terminated evodoctor").await;
     execute(&mut reader, "COMMIT").await;
     let run = talking.end().await.ends(0);
-    let run = run.complains(&[&format!("process {builder} is still at it, for a program that is gone")]);
-    assert!(!run.stderr.contains("is dropped"), "{}", run.stderr);
+    let run = run.complains(&[&format!(
+        "waiting for process {builder}, which still runs it for a terminated evodoctor"
+    )]);
+    assert!(!run.stderr.contains("removed what an earlier run"), "{}", run.stderr);
     assert_eq!(is_valid(&mut connection).await, Some(true));
     assert_eq!(unfinished(&database), 0);
     on(&database.url(), &["check", "--select", "EVO308"]).ends(0);
@@ -151,8 +153,8 @@ async fn a_validation_is_ended_by_ctrl_c() {
     let run = interrupted(&database, &arguments, &mut connection, waits).await;
     run.complains(&[
         "interrupted",
-        "run 1 is committed, and left to do is the validation of the key",
-        "goes on",
+        "run 1 is committed, but this is not done yet: the validation of foreign key",
+        "continues it",
     ]);
     execute(&mut vacuum, "COMMIT").await;
     on(&database.url(), &["check", "--select", "EVO308"]).ends(1);

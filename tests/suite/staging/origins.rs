@@ -121,7 +121,11 @@ async fn who_waits_for_a_lock_does_not_wait_for_ever() {
     let mut other = database.connect().await;
     execute(&mut other, "BEGIN; LOCK TABLE evolution_api.crm_notes IN ACCESS EXCLUSIVE MODE").await;
     let run = take_from(&database.url(), &output, &["--select", "EVO101"]).ends(2);
-    run.complains(&["structure of schema", "ACCESS EXCLUSIVE", "run it again when that has ended"]);
+    run.complains(&[
+        "structure of schema",
+        "ACCESS EXCLUSIVE",
+        "run it again when that session has finished",
+    ]);
     execute(&mut other, "ROLLBACK").await;
     assert!(!output.exists());
 }

@@ -165,7 +165,7 @@ async fn deferred_work_of_an_older_version_is_taken_apart_or_refused() {
     execute(&mut connection, &as_it_was("ALTER ROLE evo_test_forged SUPERUSER")).await;
     on(&database.url(), &["fix", "EVO205", "--online", "--apply"])
         .ends(2)
-        .complains(&["cannot be gone on with", "in a form that evodoctor has ever written"]);
+        .complains(&["cannot be continued", "in a form that evodoctor never wrote"]);
     assert!(!is_superuser(&mut connection, "evo_test_forged").await);
     execute(&mut connection, "DROP ROLE evo_test_forged").await;
 }

@@ -52,7 +52,7 @@ async fn writers_pass_between_the_batches() {
     assert_eq!(rehearsed.len(), runs, "{}", plan["run"]);
     on(&url, &["undo", "1"])
         .ends(1)
-        .says(&[&format!("--apply undoes {runs} runs in a transaction each"), "(run "]);
+        .says(&[&format!("--apply undoes {runs} runs, the newest first"), "(run "]);
     assert_eq!(moment(&mut connection).await, (runs, 0));
 
     // A writer on the tables goes on meanwhile, and sees the rows of one batch after the other.

@@ -54,7 +54,7 @@ async fn who_stands_in_the_queue_ahead_is_named_too() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let run = on(&database.url(), &["fix", "EVO101", "--wait", "0"]).ends(2);
-    run.complains(&[&format!("process {pid} ("), "stands in the queue for Message"]);
+    run.complains(&[&format!("process {pid} ("), "waits in the queue for Message"]);
     execute(&mut connection, &format!("SELECT pg_terminate_backend({reader})")).await;
     alters.await.expect("it comes through");
 }

@@ -109,11 +109,11 @@ async fn migrations_at_work_are_named_and_a_fix_is_waited_for() {
     // Now the migrations are at work: a fix says so, and changes nothing.
     prisma_has_its_lock(&mut connection, true).await;
     on(&database.url(), &SHARED_KEY).ends(2).complains(&[
-        "prisma migrate is at work on this database right now",
+        "prisma migrate is running on this database",
         "nothing has been changed",
         "next: wait until the server has started",
     ]);
-    on(&database.url(), &["undo", "1", "--apply"]).ends(2).complains(&["prisma migrate is at work"]);
+    on(&database.url(), &["undo", "1", "--apply"]).ends(2).complains(&["prisma migrate is running"]);
     execute(&mut reader, "ROLLBACK").await;
     let deployed = tokio::task::spawn_blocking(|| ended(deploying)).await.expect("it ends").ends(0);
     assert!(deployed.stdout.contains("All migrations have been successfully applied"), "{deployed:?}");
