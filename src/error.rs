@@ -13,12 +13,12 @@ pub struct UserError {
     cause: Option<anyhow::Error>,
 }
 
-/// An error with the step that mends it. `anyhow::Error` carries it up to `main`.
+/// An error with its hint. `anyhow::Error` carries it up to `main`.
 pub fn user_error(message: impl Into<String>, next: impl Into<String>) -> anyhow::Error {
     anyhow::Error::new(UserError { message: message.into(), next: next.into(), cause: None })
 }
 
-/// The same, where something else failed below.
+/// The same, caused by another error.
 pub fn user_error_caused_by(
     cause: anyhow::Error,
     message: impl Into<String>,
@@ -39,7 +39,7 @@ impl std::error::Error for UserError {
     }
 }
 
-/// The step that mends just this error, where one is known.
+/// The hint of this very error, if it has one.
 pub fn explicit_hint(error: &anyhow::Error) -> Option<&str> {
     let ours = error.chain().find_map(|cause| cause.downcast_ref::<UserError>());
     let servers =
@@ -47,7 +47,7 @@ pub fn explicit_hint(error: &anyhow::Error) -> Option<&str> {
     ours.map(|failure| failure.next.as_str()).or_else(servers)
 }
 
-/// The step that mends an error: its own, else what helps with errors of its kind.
+/// The hint for an error: its own, else the one for errors of its kind.
 pub fn hint(error: &anyhow::Error) -> &str {
     let of_files = || error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()).map(of_a_file);
     let of_servers = || error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>()).map(of_a_server);
@@ -57,7 +57,7 @@ pub fn hint(error: &anyhow::Error) -> &str {
     )
 }
 
-/// Says the step that mends an error in other words, where it has one of its own.
+/// Rewords the hint of an error, if it has one of its own.
 pub fn reword_hint(error: &mut anyhow::Error, reword: impl FnOnce(&str) -> String) {
     if let Some(ours) = error.downcast_mut::<UserError>() {
         ours.next = reword(&ours.next);

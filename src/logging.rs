@@ -1,4 +1,4 @@
-//! What `-vv` says on stderr: text, whatever stands in a statement or a name.
+//! The output of `-vv` on stderr, safe to print whatever a statement or a name contains.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,8 @@ use tracing_subscriber::EnvFilter;
 use crate::redact::personal::for_stderr;
 use crate::text::escape::escape_control;
 
-/// Begins to tell: errors only, also with `-v`, which shows more of the result; with `-vv` what is done, and every SQL statement.
+/// Starts logging: errors only, also with `-v`, which shows more of the result; with `-vv` the steps and every SQL
+/// statement.
 pub fn init(verbose: u8) {
     let level = match verbose {
         0 | 1 => "error",

@@ -26,7 +26,7 @@ use evodoctor::terminal::page::Page;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 
-/// With fewer open files than this nothing can be done: a connection, its TLS, and what listens for signals.
+/// Minimum number of open files: a connection, its TLS, and signal handling.
 const FEWEST_FILES: u64 = 24;
 
 fn main() -> ExitCode {
@@ -86,13 +86,13 @@ async fn run() -> ExitCode {
         personal::show_on_stderr();
     }
     logging::init(cli.common.verbose);
-    // What -vv says and a line that is drawn anew do not go together.
+    // -vv output and a progress line that is redrawn do not go together.
     if !cli.common.quiet && cli.common.verbose < 2 {
         progress::enable();
     }
     let outcome = match validate_options::validate_options(&mut cli) {
         Ok(()) => tokio::select! {
-            // In this order: a Ctrl-C is listened for before there is anything to remove.
+            // In this order: Ctrl-C is handled before there is anything to remove.
             biased;
             () = interrupt::repeated() => std::process::exit(interrupt::EXIT_CODE),
             error = interrupted(&cli) => Err(error),
@@ -118,7 +118,7 @@ async fn run() -> ExitCode {
         .into()
 }
 
-/// Ctrl-C ends what has to be cleaned up after. `check` ends by itself, with a report.
+/// Ctrl-C ends commands that have to clean up. `check` ends by itself, with a report.
 async fn interrupted(cli: &Cli) -> anyhow::Error {
     match &cli.command {
         Command::Check(_) => std::future::pending().await,
@@ -127,7 +127,7 @@ async fn interrupted(cli: &Cli) -> anyhow::Error {
     }
 }
 
-/// Ends a call that asked for nothing.
+/// Ends a call without a command.
 fn told(text: &str) -> ExitCode {
     match report::print_painted(text, None) {
         Ok(()) => Exit::Clean,

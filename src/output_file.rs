@@ -1,5 +1,5 @@
-//! Files that a user has named to be written: whole or not at all where they are files, and written into where they are a device,
-//! a pipe or a link to one, which nobody wants replaced.
+//! Output files: regular files are written whole or not at all; a device, a pipe or a link to one is written into, not
+//! replaced.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::Builder;
 
-/// Who may read a file that is made.
+/// Who may read a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileAccess {
     /// The user alone: it may hold rows.
@@ -29,15 +29,12 @@ impl FileAccess {
     }
 }
 
-/// Whether there is something at the path that is no file, such as a device, a FIFO, or a link to one.
+/// True if there is something at the path that is not a file, such as a device, a FIFO, or a link to one.
 pub fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir())
 }
 
 /// Writes into what is there; a file that is made is for these readers, and one that is there stays for its own.
-///
-/// # Errors
-/// What the system says.
 pub fn write_through(path: &Path, content: &[u8], readers: FileAccess) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true);
@@ -47,11 +44,8 @@ pub fn write_through(path: &Path, content: &[u8], readers: FileAccess) -> io::Re
     options.open(path)?.write_all(content)
 }
 
-/// Puts a whole file in the place of what is there, so that nobody reads half of one. Through a link the file behind it is
-/// replaced; what is no file is written into.
-///
-/// # Errors
-/// What the system says.
+/// Replaces a file as a whole, so that nobody reads half of it. Through a link the file behind it is replaced; anything
+/// that is not a regular file is written into.
 pub fn replace_file(path: &Path, content: &[u8], readers: FileAccess) -> io::Result<()> {
     if is_special(path) {
         return write_through(path, content, readers);

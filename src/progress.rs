@@ -1,7 +1,7 @@
-//! How far the work is, on a terminal, when it takes longer than a moment.
+//! Progress on a terminal, for work that takes longer than a moment.
 //!
-//! There is one terminal, so there is one place for this: whoever works says what is being done, and nothing has to be
-//! handed around for it. Nothing is shown until `enable` was called, and never where stderr is no terminal.
+//! There is one terminal, so the progress is global and nothing has to be passed around. Nothing is shown until
+//! `enable` was called, and never if stderr is not a terminal.
 
 use std::io::{IsTerminal, stderr};
 use std::sync::atomic::AtomicBool;
@@ -18,7 +18,7 @@ use crate::text::escape::escape_control;
 /// What is done sooner is not shown.
 const MOMENT: Duration = Duration::from_secs(1);
 
-/// How often a line is drawn anew, so that one sees that it lives.
+/// How often a line is redrawn, so that it visibly moves.
 const TICK: Duration = Duration::from_millis(200);
 
 const WAIT: &str = "{spinner} {prefix} {wide_msg}";
@@ -52,8 +52,8 @@ pub fn notice(line: &str) {
     }
 }
 
-/// Says until when is waited, for as long as what it returns is held: a line that the next one takes the place of on a
-/// terminal, elsewhere a line of its own.
+/// Shows what the program waits for, as long as the returned value lives: on a terminal a line that the next one
+/// replaces, otherwise a line of its own.
 pub fn wait(line: &str) -> Option<ProgressTask> {
     if !IS_WANTED.load(Relaxed) {
         notice(&format!("waiting: {line}"));
@@ -66,8 +66,8 @@ pub fn wait(line: &str) -> Option<ProgressTask> {
     Some(work)
 }
 
-/// Says which statement the server works on, behind what is done now. Statements that only read say little by their first
-/// words, and are not shown.
+/// Shows which statement the server runs, after the current step. Statements that only read are not shown, because
+/// their first words say little.
 pub fn show_statement(sql: &str) {
     if !IS_WANTED.load(Relaxed) {
         return;
@@ -79,7 +79,7 @@ pub fn show_statement(sql: &str) {
     shown.bar.set_message(if is_telling { format!("{part}: {}", escape_control(first)) } else { part });
 }
 
-/// The work that is going on, for whoever knows how far it is and did not begin it.
+/// The current work, for code that knows its progress but did not start it.
 pub fn current() -> Option<ProgressTask> {
     held(&CURRENT).upgrade().map(|shown| ProgressTask { shown })
 }
@@ -109,19 +109,19 @@ struct Shown {
 }
 
 impl ProgressTask {
-    /// Begins it; `what` stands in front of the line, such as `restoring`.
+    /// Begins it; `what` is in front of the line, such as `restoring`.
     pub fn start(what: &'static str) -> Self {
         let task = Self::start_around(what);
         *held(&CURRENT) = Arc::downgrade(&task.shown);
         task
     }
 
-    /// Begins work that consists of others, which do not show up in its line: a series of batches.
+    /// Starts work that consists of other work without a line of its own: a series of batches.
     pub fn start_around(what: &'static str) -> Self {
         let task = Self::hidden(what);
         if IS_WANTED.load(Relaxed) {
             let waiting = Arc::downgrade(&task.shown);
-            // A thread: whoever works waits for the server, and has no time to look at the clock.
+            // A thread: the worker waits for the server, and cannot look at the clock.
             thread::spawn(move || {
                 thread::sleep(MOMENT);
                 if let Some(shown) = waiting.upgrade() {
@@ -203,7 +203,7 @@ impl Drop for Shown {
     }
 }
 
-/// A panic elsewhere is no reason to say nothing more.
+/// A panic elsewhere is no reason to show nothing more.
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

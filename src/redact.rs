@@ -1,4 +1,4 @@
-//! Secrets stay secret: the one place that decides what is masked before a row leaves the database layer.
+//! Decides what is masked as a secret before a row leaves the database layer. The only place that does.
 
 mod field_names;
 mod patterns;

@@ -1,9 +1,9 @@
-//! What a statically linked glibc asks: files and DNS, which it has built in.
+//! Keeps a statically linked glibc from loading libraries: only files and DNS are used, which are built in.
 //!
-//! Left alone it reads `/etc/nsswitch.conf` and loads what that names (`libnss_resolve.so`, `libnss_sss.so`, …) from the machine it
-//! runs on, built for another glibc than its own.
+//! By default it reads `/etc/nsswitch.conf` and loads the libraries that the file names (`libnss_resolve.so`,
+//! `libnss_sss.so`, …) from the machine it runs on, built for another glibc than its own.
 
-/// Settles it; before the first name is looked up, and before there is a second thread.
+/// Has to be called before the first name is resolved, and before there is a second thread.
 #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
 pub fn settle() {
     use std::ffi::{CStr, c_char, c_int};
@@ -20,6 +20,6 @@ pub fn settle() {
     }
 }
 
-/// Nothing: this program takes the system's glibc with all that belongs to it.
+/// Does nothing: a dynamically linked program uses the system's glibc.
 #[cfg(not(all(target_env = "gnu", target_feature = "crt-static")))]
 pub fn settle() {}

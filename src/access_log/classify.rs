@@ -1,4 +1,4 @@
-//! What a name that the server refused was meant to be.
+//! Finds out which instance a refused name was meant for.
 //!
 //! Source of the facts: requests against runs of 2.3.7. The server decodes the last segment once and compares it
 //! with the names byte by byte, before it looks at the key.
@@ -11,10 +11,10 @@ use crate::evolution::instances::{Instance, InstanceDirectory, is_uuid, trim_inv
 use crate::evolution::{phone, routes};
 use crate::rules::misuse::MisuseKind;
 
-/// What became of a name.
+/// The verdict on a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NameVerdict<'d> {
-    /// An instance has exactly this name now; that it was refused then has another cause.
+    /// An instance has exactly this name now; the request was refused for another reason.
     ExistsNow,
     /// It is wrong.
     Wrong(WrongName<'d>),
@@ -23,25 +23,24 @@ pub enum NameVerdict<'d> {
 /// A name that no instance has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrongName<'d> {
-    /// What stands in the name's place.
+    /// What was written in the place of the name.
     pub confusion: MisuseKind,
-    /// Whose id, token, number or misspelled name it is: one where it is clear, several where it may be any of
-    /// them, none where nothing is known.
+    /// The instances that may be meant: one if it is clear, several if it may be any of them, none if nothing is known.
     pub meant: Vec<&'d Instance>,
-    /// Whether it was judged by its form alone.
+    /// True if it was judged by its form alone.
     pub probable: bool,
 }
 
 /// How often a client may have encoded a name.
 const MOST_ENCODINGS: usize = 3;
 
-/// Hexadecimal text this long is a key: nobody names an instance so.
+/// Hexadecimal text of at least this length is taken for a key: no instance has such a name.
 const KEY_LENGTH: usize = 32;
 
 /// Says what a refused name was meant to be. Takes the name as the server saw it: decoded once.
 ///
-/// Without a directory nothing but the name's form can be judged. Costs a few look-ups, however many instances
-/// there are: which names are near an unknown one is asked later, of the directory, for those that matter.
+/// Without a directory only the form of the name can be judged. Costs a few look-ups, however many instances there are:
+/// similar names are searched later, only for the names that are reported.
 pub fn classify_name<'d>(name: &str, directory: Option<&'d InstanceDirectory>) -> NameVerdict<'d> {
     let readings = readings(name);
     if let Some(directory) = directory {
@@ -98,7 +97,7 @@ fn spelled<'d>(reading: &str, directory: &'d InstanceDirectory) -> Vec<&'d Insta
     }
 }
 
-/// The name itself, then what it becomes when the ways in which clients mangle names are undone, one by one.
+/// The name itself, then the name with each common client mistake undone, one by one.
 fn readings(name: &str) -> Vec<Cow<'_, str>> {
     let mut readings = vec![Cow::Borrowed(name)];
     for _ in 0..MOST_ENCODINGS {
@@ -144,7 +143,7 @@ fn looks_like_token(text: &str) -> bool {
     is_key || is_uuid(text) && has(text, u8::is_ascii_uppercase) && !has(text, u8::is_ascii_lowercase)
 }
 
-/// Whether a name, decoded once, has space around it or is still encoded: hardly anybody names an instance so.
+/// True if a name, decoded once, has space around it or is still encoded: almost no instance has such a name.
 fn is_mangled(name: &str) -> bool {
     let clean = trim_invisible(name);
     let is_encoded = *routes::decode_segment(name.as_bytes()) != *name.as_bytes();

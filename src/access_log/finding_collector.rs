@@ -1,4 +1,4 @@
-//! What all requests that are not in order say together, in memory that does not grow with the input.
+//! Collects the findings of all requests, in memory that does not grow with the input.
 
 mod accepted_misuse;
 mod request_counts;
@@ -29,30 +29,30 @@ use crate::rules::misuse::MisuseKind;
 use crate::text::escape;
 use crate::text::hex::encode_hex;
 
-/// As [`MOST_NAMES`], for wrong names of which it is known whose they are. They have room of their own, so that a flood
-/// of unknown names cannot hide them.
+/// Like [`MOST_NAMES`], for wrong names whose instance is known. They have their own limit, so that many unknown names
+/// cannot push them out.
 const MOST_MEANT: usize = 2_000;
 
-/// Different pairs of names, and wrong routes, that are told apart.
+/// Maximum number of pairs of names, and of wrong routes, that are counted separately.
 const MOST_OTHERS: usize = 1_000;
 
-/// Unknown names for which near ones are looked for, those requested most often.
+/// Maximum number of unknown names for which similar names are searched; the most frequent ones are taken.
 const MOST_NEAR: usize = 500;
 
-/// How much of a name is shown, in bytes.
+/// Maximum number of bytes of a name that are shown.
 const LONGEST_NAME: usize = 200;
 
-/// Takes what is not in order, one by one, and keeps what the findings need.
+/// Collects wrong requests, one by one, and keeps what the findings need.
 #[derive(Debug)]
 pub(super) struct FindingCollector<'d> {
     directory: Option<&'d InstanceDirectory>,
-    /// Things are told apart by a hash with a secret seed, so no name, secret or huge, is kept for it.
+    /// Names are identified by a hash with a secret seed, so no name, secret or huge, is stored for that.
     hasher: RandomState,
     verdicts: HashMap<u64, NameStatus, RandomState>,
     tallies: Vec<FindingStats<'d>>,
-    /// How many of these are of names of which it is known whose they are.
+    /// Number of those whose instance is known.
     meant: usize,
-    /// How many are of no refused name.
+    /// Number of those that are not about a refused name.
     others: usize,
     beyond: FindingStats<'d>,
     budget: EntryBudget,
@@ -60,7 +60,7 @@ pub(super) struct FindingCollector<'d> {
     names_that_exist_now: u64,
 }
 
-/// What is known of a name that was looked at before.
+/// The result for a name that was judged before.
 #[derive(Debug, Clone, Copy)]
 enum NameStatus {
     ExistsNow,
@@ -99,7 +99,7 @@ impl<'d> FindingCollector<'d> {
         self.directory
     }
 
-    /// Takes a request. The finding it belongs to, where it is the first of its client.
+    /// Takes a request. Returns its finding if the request is the first of its client.
     pub fn take(&mut self, event: &SuspectRequest<'_>) -> Option<&FindingStats<'d>> {
         let request = &event.request;
         let verb = |template: &RouteTemplate| request.method.as_deref().map(|method| template.verb(method));
@@ -112,7 +112,7 @@ impl<'d> FindingCollector<'d> {
             (PathKind::Nameless(template), RequestTarget::Path(path)) if template.lists_instances() => {
                 self.listing(template, verb(template).flatten(), path, request)
             }
-            // With another verb the server looks at no name at all.
+            // With another method the server looks at no name at all.
             (PathKind::Named(template, _) | PathKind::Nameless(template), RequestTarget::Path(_))
                 if verb(template) == Some(None) =>
             {
@@ -190,7 +190,7 @@ impl<'d> FindingCollector<'d> {
         }
     }
 
-    /// Judges a name seen for the first time; `None` where it is wrong and there is no room to tell it apart.
+    /// Judges a name seen for the first time; `None` if it is wrong and the limit of names is reached.
     fn judge(&mut self, key: u64, hash: u64, name: &[u8], kind: &StatsKind) -> Option<NameStatus> {
         let name = String::from_utf8_lossy(name);
         let known = match classify_name(&name, self.directory) {
@@ -252,7 +252,7 @@ impl<'d> FindingCollector<'d> {
         self.count(at, Some(endpoint), request)
     }
 
-    /// Counts a request of a verb or path that the server does not have. `method` is the verb, where it is right.
+    /// Counts a request of a method or path that the server does not have. `method` is the method, where it is right.
     fn route(
         &mut self,
         written: String,
@@ -276,7 +276,7 @@ impl<'d> FindingCollector<'d> {
         self.count(at, None, request)
     }
 
-    /// The tally with this key, or a new one where there is room.
+    /// The tally with this key, or a new one if the limit is not reached.
     fn other(&mut self, key: u64, new: impl FnOnce(&Self) -> FindingStats<'d>) -> Option<usize> {
         if let Some(NameStatus::Wrong(at)) = self.verdicts.get(&key) {
             return Some(*at);
@@ -321,7 +321,7 @@ impl<'d> FindingCollector<'d> {
             MisuseKind::Encoding => escape::truncate(&routes::encode_segment(name), LONGEST_NAME),
             _ => sanitize(name.as_bytes(), LONGEST_NAME, self.directory),
         };
-        // A name that was masked or cut is told apart by a hash, which gives nothing of it away.
+        // A name that was masked or cut is identified by a hash, which does not reveal it.
         let key = match confusion {
             MisuseKind::Token => format!("token:{}", short_hash(name)),
             _ if written != name => format!("{written}:{}", short_hash(name)),
@@ -387,7 +387,7 @@ impl<'d> FindingCollector<'d> {
     }
 }
 
-/// Twelve hexadecimal digits that stand for a text and do not give it away.
+/// Twelve hexadecimal digits that identify a text without revealing it.
 fn short_hash(text: &str) -> String {
     encode_hex(&Sha256::digest(text.as_bytes())[..6])
 }

@@ -1,4 +1,4 @@
-//! One thing that is wrong: who did it, where, when and how often.
+//! One wrong name or route: which clients used it, where, when and how often.
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::{Entry, HashMap};
@@ -20,20 +20,20 @@ use crate::rules::finding::Finding;
 use crate::rules::misuse::MisuseKind;
 use crate::rules::rule::Severity;
 
-/// Clients, hosts or routes that are told apart for one tally.
+/// Maximum number of clients, hosts or routes that one tally counts separately.
 const MOST_OF_A_KIND: usize = 100;
 
-/// How much of an address, a user agent or a host is shown, in bytes.
+/// Maximum number of bytes of an address, a user agent or a host that are shown.
 const LONGEST_TEXT: usize = 160;
 
-/// Examples in a finding.
+/// Maximum number of examples in a finding.
 const MOST_SAMPLES: usize = 5;
 
-/// A verb, where it is known, on a route.
+/// A method, where it is known, on a route.
 pub(super) type Endpoint = (Option<&'static str>, &'static RouteTemplate);
 
-/// How many clients, hosts and routes may still be told apart over all tallies together. The first of each kind is kept
-/// for every tally and costs nothing here, so that noise cannot push out what matters.
+/// How many more clients, hosts and routes all tallies together may count separately. The first of each kind is kept
+/// for every tally and does not count, so that noise cannot push out what matters.
 #[derive(Debug)]
 pub(super) struct EntryBudget(usize);
 
@@ -54,7 +54,7 @@ impl EntryBudget {
     }
 }
 
-/// Everything known of one thing that is wrong.
+/// The statistics of one wrong name or route.
 #[derive(Debug)]
 pub(super) struct FindingStats<'d> {
     /// What is wrong.
@@ -67,12 +67,12 @@ pub(super) struct FindingStats<'d> {
     pub name: u64,
     /// Requests that had this and were answered as such requests are.
     pub count: u64,
-    /// Requests of the same name that something refused for want of a right key, before the name was looked at.
+    /// Requests with the same name that were refused because of a wrong key, before the name was looked at.
     pub unauthorized: u64,
     statuses: BTreeMap<u16, u64>,
     endpoints: HashMap<(Option<&'static str>, &'static str), CallCounts, RandomState>,
     clients: HashMap<u64, ClientStats, RandomState>,
-    /// Requests of clients for whom there was no room.
+    /// Requests of clients that were not counted separately, because the limit was reached.
     other_clients: u64,
     hosts: HashMap<u64, (String, u64), RandomState>,
     routers: HashMap<u64, (String, u64), RandomState>,
@@ -110,9 +110,9 @@ impl CallCounts {
 pub(super) struct CountContext<'c, 'd> {
     /// The instances, for their tokens.
     pub directory: Option<&'d InstanceDirectory>,
-    /// Tells clients and hosts apart.
+    /// Identifies clients and hosts.
     pub hasher: &'c RandomState,
-    /// Room for more of them.
+    /// The number of more of them that can be counted separately.
     pub budget: &'c mut EntryBudget,
 }
 
@@ -138,12 +138,12 @@ impl<'d> FindingStats<'d> {
         }
     }
 
-    /// For all names for which there is no room.
+    /// For all names beyond the limit.
     pub fn overflow() -> Self {
         Self::new(MisuseDetail::Rest, "other names".into(), "other-names".into(), 0)
     }
 
-    /// Looks for the names that an unknown one may have been meant to be.
+    /// Searches for names that are similar to an unknown one.
     pub fn look_near(&mut self, directory: &'d InstanceDirectory) {
         if let MisuseDetail::Name(wrong, _) | MisuseDetail::Unguarded(wrong) = &mut self.what
             && wrong.confusion == MisuseKind::Unknown
@@ -152,13 +152,13 @@ impl<'d> FindingStats<'d> {
         }
     }
 
-    /// Whether all its requests went to hosts for which this holds.
+    /// True if all its requests went to hosts for which this holds.
     pub fn hosts_are(&self, holds: impl Fn(u64) -> bool) -> bool {
         let counted: u64 = self.hosts.values().map(|(_, count)| count).sum();
         counted == self.count && !self.hosts.is_empty() && self.hosts.keys().all(|&host| holds(host))
     }
 
-    /// Without a list of instances: compares an unknown name with those that the log shows at work.
+    /// Without a list of instances: compares an unknown name with those that work in the log.
     pub fn look_like(&mut self, likes: &HashMap<String, String, RandomState>, listed: bool) {
         if let MisuseDetail::Name(wrong, _) = &self.what
             && wrong.confusion == MisuseKind::Unknown
@@ -169,7 +169,7 @@ impl<'d> FindingStats<'d> {
         }
     }
 
-    /// Notes a request that was refused for another reason, which says nothing of the name.
+    /// Counts a request that was refused for another reason, which says nothing about the name.
     pub fn add_unauthorized(&mut self, status: u16) {
         self.unauthorized += 1;
         *self.statuses.entry(status).or_default() += 1;
@@ -223,7 +223,8 @@ impl<'d> FindingStats<'d> {
         self.clients.len() > known
     }
 
-    /// What the rest of the log says of the name: it is gone if it was served, and only before it was first refused.
+    /// What the rest of the log shows about the name: it was deleted or renamed if it was served, but only before it
+    /// was first refused.
     pub fn name_history(&self, served: Option<&ServedName>) -> NameHistory {
         let (Some(served), Some(first)) = (served, self.first) else { return NameHistory::default() };
         let deleted = served.deleted.filter(|&deleted| served.last == Some(deleted) && deleted <= first);
@@ -231,8 +232,8 @@ impl<'d> FindingStats<'d> {
         NameHistory { is_gone, worked_until: served.last, deleted }
     }
 
-    /// What it comes to. `listed` says whether there was a list of instances to compare with, `traffic` how many
-    /// requests each client sent in all.
+    /// The finding. `listed` is true if there was a list of instances to compare with; `traffic` is the number of
+    /// requests that each client sent in all.
     pub fn finding(
         self,
         listed: bool,
@@ -270,7 +271,8 @@ impl<'d> FindingStats<'d> {
             true => endpoints.iter().take(MOST_SAMPLES).map(sample).collect(),
             false => vec![Value::from(self.written.as_str())],
         };
-        // Whoever made all of the calls made them when the finding says. A log with a million names has as many of these.
+        // If one client made all of the calls, it made them at the times of the finding. A log with a million names has
+        // as many of these.
         let part = |calls: &CallCounts| match calls.count == self.count {
             true => Value::Null,
             false => intervals(&calls.timeline),
@@ -316,7 +318,7 @@ fn intervals(timeline: &Timeline) -> Value {
     ))
 }
 
-/// What is counted under a key, where there is room to tell it from others.
+/// Counts a key separately, if the limit is not reached.
 fn counted<'c, K: Eq + std::hash::Hash, V>(
     counted: &'c mut HashMap<K, V, RandomState>,
     key: K,
@@ -331,7 +333,7 @@ fn counted<'c, K: Eq + std::hash::Hash, V>(
     }
 }
 
-/// Counts a text, where there is room to tell it from others.
+/// Counts a text separately, if the limit is not reached.
 fn count(
     texts: &mut HashMap<u64, (String, u64), RandomState>,
     hash: u64,

@@ -1,4 +1,4 @@
-//! What a finding says: what is wrong with what was written, in a sentence or two, and what to write instead.
+//! The sentences of a finding: what is wrong with the name or route, and what to write instead.
 
 use super::classify::WrongName;
 use super::name_history::{MOST_NAMES, NameHistory};
@@ -7,29 +7,29 @@ use crate::evolution::routes::{self, RouteError};
 use crate::rules::misuse::MisuseKind;
 use crate::text::escape;
 
-/// What a tally is about.
+/// The subject of a tally.
 #[derive(Debug)]
 pub(super) enum MisuseDetail<'d> {
     /// A name that the server refused.
     Name(WrongName<'d>, SpellingError),
     /// A path and a query that name different instances.
     Crossed,
-    /// A verb or path that the server does not have.
+    /// A method or path that the server does not have.
     Route {
         /// What was meant, as `GET /path`.
         meant: String,
-        /// What is wrong with the path; `None` where it is the verb.
+        /// What is wrong with the path; `None` where it is the method.
         fault: Option<RouteError>,
     },
     /// A name that the server should have refused.
     Unguarded(WrongName<'d>),
-    /// A name that the log shows at work in other letter case, where there is no list to look it up in.
+    /// A name that the log shows at work in different letter case, where there is no list to look it up in.
     Like(String),
-    /// Names for which there was no room.
+    /// Names beyond the limit.
     Rest,
 }
 
-/// In what way a spelling is wrong.
+/// The kinds of wrong spelling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SpellingError {
     Plus,
@@ -42,7 +42,7 @@ pub(super) enum SpellingError {
 }
 
 impl SpellingError {
-    /// Why the server did not find the name, should it be one that is merely spelled wrongly.
+    /// The reason why the server did not find a name that is only spelled wrongly.
     pub fn of(name: &str, wrong: &WrongName<'_>) -> Self {
         if *routes::decode_segment(name.as_bytes()) != *name.as_bytes() {
             Self::EncodedTwice
@@ -70,7 +70,7 @@ impl<'d> MisuseDetail<'d> {
         }
     }
 
-    /// Whether it was judged by its form alone.
+    /// True if it was judged by its form alone.
     pub fn is_probable(&self) -> bool {
         match self {
             Self::Name(wrong, _) | Self::Unguarded(wrong) => wrong.probable,
@@ -87,12 +87,12 @@ impl<'d> MisuseDetail<'d> {
         }
     }
 
-    /// The right name, where there is one and a URL can reach it; the right verb and path, where those are wrong.
+    /// The right name, where there is one and a URL can reach it; the right method and path, where those are wrong.
     pub fn instead(&self) -> Option<&str> {
         match self {
             Self::Route { meant, .. } => Some(meant),
             Self::Like(name) => Some(name),
-            // A near name is a guess, and nobody should paste a guess.
+            // A similar name is a guess, and a guess should not be pasted.
             Self::Name(wrong, _) | Self::Unguarded(wrong) if wrong.confusion != MisuseKind::Unknown => {
                 match wrong.meant.as_slice() {
                     [instance] if instance.is_callable() => Some(&instance.name),

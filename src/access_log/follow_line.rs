@@ -1,4 +1,4 @@
-//! One line for a wrong request, as it comes: what `--follow` prints.
+//! One line for each wrong request as it comes: the output of `--follow`.
 
 use serde_json::json;
 

@@ -1,5 +1,5 @@
-//! A cache of requests: what each asks for, and which answers to it are reported. Most requests are the same as one a moment
-//! ago.
+//! A cache of requests: the meaning of each, and which answers to it are reported. Most requests are the same as one a
+//! moment ago.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use super::timestamp::Timestamp;
 use crate::evolution::instances::InstanceDirectory;
 use crate::evolution::routes::{self, NearRoute, RouteTemplate};
 
-/// The most different names that were served; of further ones it is not known.
+/// Maximum number of names that were served and are remembered.
 const MOST_SERVED: usize = 20_000;
 
 /// Different names whose text is kept, to know them again in other letters.
@@ -21,8 +21,8 @@ const MOST_NAMES: usize = 4_000;
 /// Names longer than this, in bytes, are not remembered.
 const LONGEST_NAME: usize = 120;
 
-/// Requests at hand, a power of two: several times as many as a busy server's clients make, so that they do not push each
-/// other out. A core's own cache has room for those that come often.
+/// Number of requests in the cache, a power of two: several times as many as the clients of a busy server make, so that
+/// they do not push each other out. The most frequent ones fit into a core's cache.
 const SLOTS: usize = 32_768;
 
 /// What a path asks for.
@@ -86,13 +86,13 @@ impl Answers {
         if is { self.and(other) } else { self }
     }
 
-    /// Whether the kind is one of these.
+    /// True if the kind is one of these.
     pub fn contains(self, kind: Self) -> bool {
         self.0 & kind.0 != 0
     }
 }
 
-/// A request that was seen, as far as every further one of its kind needs it: half a line of a processor's cache.
+/// A request in the cache, with all that is needed for further ones like it: half a cache line.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct KnownRequest {
     hash: u64,
@@ -100,13 +100,13 @@ pub(super) struct KnownRequest {
     served: Option<Option<Timestamp>>,
     /// The answers that are reported.
     pub reported: Answers,
-    /// Whether it names an instance, and the route has its verb.
+    /// True if it names an instance, and the route has its method.
     pub is_named: bool,
-    /// Whether success shows that the instance exists.
+    /// True if success shows that the instance exists.
     pub proves_instance: bool,
-    /// Whether a query may name an instance too.
+    /// True if a query may name an instance too.
     pub takes_query: bool,
-    /// Whether nothing is known of it, and each line has to be read in full.
+    /// True if nothing is known about it, and each line has to be read completely.
     pub is_odd: bool,
 }
 
@@ -128,7 +128,7 @@ impl KnownRequest {
     }
 }
 
-/// The requests at hand, and the names in all that were seen.
+/// The cached requests, and all names that were seen.
 #[derive(Debug)]
 pub(super) struct KnownRequests<'d> {
     directory: Option<&'d InstanceDirectory>,
@@ -155,8 +155,8 @@ impl<'d> KnownRequests<'d> {
         }
     }
 
-    /// The number of the request with this hash; where it is not at hand, it is learned by its verb and its path without
-    /// query, or, where there are none, as one that is odd.
+    /// The number of the request with this hash. A request that is not in the cache is added by its method and its path
+    /// without query, or, if there are none, as an unusual one.
     #[inline]
     pub fn find<'p>(
         &mut self,
@@ -231,7 +231,7 @@ impl<'d> KnownRequests<'d> {
             };
         };
         let template = target.template;
-        // With another verb the server answers `Cannot POST /…` and looks at no name at all.
+        // With another method the server answers `Cannot POST /…` and does not look at the name.
         let has_verb = method.is_none_or(|method| template.verb(method).is_some());
         let Some(segment) = target.instance else {
             // Only the list of instances can be asked for one by name or id.
@@ -265,7 +265,7 @@ impl<'d> KnownRequests<'d> {
         (entry, kind)
     }
 
-    /// Whether a name is certainly wrong, whatever the server says to it.
+    /// True if a name is certainly wrong, whatever the server says to it.
     fn is_of_another(&self, name: &[u8]) -> bool {
         let Ok(name) = str::from_utf8(name) else { return true };
         matches!(classify_name(name, self.directory), NameVerdict::Wrong(wrong) if !wrong.meant.is_empty())

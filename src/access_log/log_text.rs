@@ -1,10 +1,10 @@
-//! The pieces that lines of every kind share: a request's line, its verb, a status, a quoted field, a host.
+//! The pieces that lines of every kind share: a request's line, its method, a status, a quoted field, a host.
 
 use std::borrow::Cow;
 
 use memchr::{memchr, memrchr};
 
-/// The user agent of what stands behind the size.
+/// The user agent of what is behind the size.
 pub fn user_agent(tail: &[u8]) -> Option<Cow<'_, [u8]>> {
     let (_referer, rest) = quoted(tail)?;
     let (agent, _) = quoted(rest.strip_prefix(b" ")?)?;
@@ -84,7 +84,7 @@ fn hex(digit: u8) -> u8 {
     }
 }
 
-/// The verbs of HTTP that a log may hold.
+/// The methods of HTTP that a log may hold.
 pub const METHODS: [&[u8]; 9] =
     [b"GET", b"POST", b"PUT", b"PATCH", b"DELETE", b"HEAD", b"OPTIONS", b"TRACE", b"CONNECT"];
 

@@ -64,9 +64,9 @@ pub struct ReadSummary {
     pub cut_short: Vec<String>,
     /// Files that could not be read, with the reason.
     pub unreadable: Vec<UnreadableFile>,
-    /// Whether there was a list of instances to compare names with.
+    /// True if there was a list of instances to compare names with.
     pub compared: bool,
-    /// Whether it was stopped before the end.
+    /// True if it was stopped before the end.
     pub interrupted: bool,
 }
 
@@ -137,9 +137,6 @@ pub fn read_logs(
 }
 
 /// The logs that can be opened, and those that cannot.
-///
-/// # Errors
-/// When none can.
 fn open(files: &[PathBuf], options: &ReadOptions<'_>) -> Result<(Vec<OpenLog>, Vec<UnreadableFile>)> {
     let (mut logs, mut unreadable, mut first) = (Vec::new(), Vec::new(), None);
     for file in files {

@@ -9,14 +9,14 @@ use super::read_progress::ReadProgress;
 pub struct ReadOptions<'o> {
     /// The only kind of line to read.
     pub format: LineFormat,
-    /// Whether files are read on as they grow.
+    /// True if files are read on as they grow.
     pub follow: bool,
-    /// Whether these are told as JSON.
+    /// True if these are told as JSON.
     pub is_json: bool,
-    /// Whether clients and phone numbers are replaced by pseudonyms.
+    /// True if clients and phone numbers are replaced by pseudonyms.
     pub is_redacted: bool,
     /// How far it is, and when to stop.
     pub progress: &'o Arc<ReadProgress>,
-    /// Told of every wrong thing, once for each client, when it is first seen.
+    /// Called for every wrong request, once for each client, when it is first seen.
     pub told: Option<&'o (dyn Fn(&str) + Sync)>,
 }

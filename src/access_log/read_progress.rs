@@ -1,4 +1,4 @@
-//! How far the reading is, and the wish to end it: shared by who reads and who watches.
+//! The progress of reading, and the request to stop: shared by the reader and the one who watches it.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -14,12 +14,12 @@ pub struct ReadProgress {
     pub total: AtomicU64,
     /// Whether the total is not known: a pipe, or a file that grows.
     pub is_endless: AtomicBool,
-    /// Whether to stop soon and tell what is known by then.
+    /// True if reading should stop soon and report what is known.
     pub stop: AtomicBool,
 }
 
 impl ReadProgress {
-    /// Whether it is time to stop.
+    /// True if it is time to stop.
     pub fn is_stopped(&self) -> bool {
         self.stop.load(Relaxed)
     }

@@ -21,13 +21,13 @@ pub enum RequestTarget<'l> {
 pub struct Request<'l> {
     /// The path, or the name that was refused.
     pub asked: RequestTarget<'l>,
-    /// The verb.
+    /// The method.
     pub method: Option<Cow<'l, [u8]>>,
     /// What the API answered; `None` where it is unknown or the proxy answered by itself.
     pub status: Option<u16>,
-    /// Whether the proxy answered by itself: then there is no status, and nothing is missing.
+    /// True if the proxy answered by itself: then there is no status, and nothing is missing.
     pub is_own_answer: bool,
-    /// Whether a plus in the path may stand for a space, as IIS writes both.
+    /// True if a plus in the path may stand for a space, as IIS writes both.
     pub has_plus_for_space: bool,
     /// When.
     pub time: Option<Timestamp>,
@@ -39,7 +39,7 @@ pub struct Request<'l> {
     pub more: ExtraFields<'l>,
 }
 
-/// How a line writes verb and path.
+/// How a line writes method and path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestForm {
     /// `GET /path HTTP/1.1`
@@ -71,7 +71,7 @@ impl<'l> PartialRequest<'l> {
         &self.request_line[..self.query.unwrap_or(self.request_line.len())]
     }
 
-    /// Verb, and path with query; `None` where anything in them is odd, and the whole line has to be read.
+    /// Verb, and path with query; `None` if anything in them is unusual and the whole line has to be read.
     pub fn verb_and_path(&self) -> Option<(&'l [u8], &'l [u8])> {
         let space = memchr(b' ', self.request_line)?;
         let (method, rest) = self.request_line.split_at(space);
@@ -104,7 +104,7 @@ pub enum ExtraFields<'l> {
         /// What the proxy calls the way that the request took: Traefik's router, HAProxy's frontend and backend.
         router: Option<Cow<'l, [u8]>>,
     },
-    /// What stands behind the size in a combined line: `"referer" "user agent"`, and what a program adds.
+    /// What is behind the size in a combined line: `"referer" "user agent"`, and what a program adds.
     Combined(&'l [u8]),
 }
 

@@ -1,7 +1,7 @@
-//! What one thread makes of the requests it reads: it counts what is in order, and points out what is not.
+//! The work of one thread on the requests it reads: it counts those that are in order, and passes on the others.
 //!
-//! Most requests are in order; who asks how often is kept in a small table that a core has at hand, and counted together
-//! only when a place in it is needed for another.
+//! Most requests are in order; the counts per client are kept in a small table in the core's cache, and are added up
+//! only when a place in it is needed for another client.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher};
@@ -15,7 +15,7 @@ use super::timestamp::Timestamp;
 use crate::evolution::instances::InstanceDirectory;
 use crate::evolution::routes;
 
-/// Different clients whose requests are counted; of others it is not said how many they sent.
+/// Maximum number of clients whose requests are counted separately.
 const MOST_CLIENTS: usize = 50_000;
 
 /// Clients at hand, a power of two.
@@ -28,7 +28,7 @@ pub(super) struct SuspectRequest<'b> {
     pub place: PathKind,
 }
 
-/// What a glance at a request tells.
+/// The result of the quick check of a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Glance {
     /// It is counted, and not reported.
@@ -50,7 +50,7 @@ pub(super) struct RequestCounter<'d> {
     hosts: HashMap<u64, bool, RandomState>,
     /// Requests that name an instance.
     pub matched: u64,
-    /// Of these, those that are in order or not, nobody knows: the log holds no status that is understood.
+    /// Of these, those without a status that is understood: it is unknown whether they are in order.
     pub without_status: u64,
 }
 
@@ -131,7 +131,7 @@ impl<'d> RequestCounter<'d> {
             || entry.takes_query && query.len() > 1 && self.is_reported_by_query(at, &query[1..], status)
     }
 
-    /// Whether a request is reported because its query may name an instance too.
+    /// True if a request is reported because its query may name an instance too.
     fn is_reported_by_query(&self, at: usize, query: &[u8], status: Option<u16>) -> bool {
         match self.known.kind(at) {
             PathKind::Nameless(_) => status == Some(404),
@@ -233,7 +233,7 @@ impl<'d> RequestCounter<'d> {
     }
 }
 
-/// How much of a path stands before its query.
+/// How much of a path is before its query.
 fn path_length(path: &[u8]) -> usize {
     memchr2(b'?', b'#', path).unwrap_or(path.len())
 }

@@ -1,4 +1,4 @@
-//! Text of a client, fit to be kept and printed.
+//! Client text that is safe to keep and print.
 
 use crate::evolution::instances::InstanceDirectory;
 use crate::redact;

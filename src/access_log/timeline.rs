@@ -1,4 +1,4 @@
-//! How many requests came when, in memory that does not grow.
+//! Counts requests over time, in memory that does not grow.
 
 use super::timestamp::Timestamp;
 

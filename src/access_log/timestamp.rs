@@ -1,4 +1,4 @@
-//! When a request came, read from the ways in which logs write it.
+//! Parses the time of a request, in the forms that logs use.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use crate::text::date::{days_from_ymd, ymd_from_days};
 
-/// A moment, in UTC or, where a log does not say its zone, on the clock of whoever wrote it.
+/// A moment, in UTC or, if the log has no time zone, on the clock of its writer.
 #[derive(Debug, Clone, Copy)]
 pub struct Timestamp {
     /// Milliseconds since 1970; where no zone was written, as if it had been UTC.
@@ -95,7 +95,7 @@ impl Timestamp {
         self.millis
     }
 
-    /// Whether it is known in which zone it was written.
+    /// True if it is known in which zone it was written.
     pub fn has_zone(self) -> bool {
         self.zone.is_some()
     }
@@ -351,7 +351,7 @@ mod tests {
     }
 
     proptest! {
-        /// The quick ways agree with the general ones.
+        /// The fast paths agree with the general ones.
         #[test]
         fn a_clock_reads_what_time_reads(texts in prop::collection::vec(
             "[0-4][0-9]/(Nov|feb|xyz)/(2026|0001):[0-2][0-9]:[0-6][0-9]:[0-6][0-9] [+-][0-9]{4}\

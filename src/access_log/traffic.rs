@@ -20,7 +20,7 @@ const MOST_CLIENTS: usize = 1000;
 /// Milliseconds of an hour.
 const HOUR: i64 = 3_600_000;
 
-/// A verb and a route, as `facts/routes.json` writes it.
+/// A method and a route, as `facts/routes.json` writes it.
 pub type RouteKey = (&'static str, &'static str);
 
 /// What came in.
@@ -30,7 +30,7 @@ pub struct Traffic {
     pub requests: u64,
     /// Requests whose time is not known.
     pub without_time: u64,
-    /// Whether the log says in which zone its times are; they are in UTC then.
+    /// True if the log says in which zone its times are; they are in UTC then.
     pub has_zone: bool,
     /// Requests by route, for each hour since 1970.
     pub hours: BTreeMap<i64, HashMap<RouteKey, u64>>,

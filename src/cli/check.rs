@@ -1,4 +1,4 @@
-//! The options of the commands that only look.
+//! The options of the commands that only read.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::completion_values::CompletionValues;
 use super::fix::LockWaitArgs;
 use crate::text::duration::parse_duration;
 
-/// More connections than that are no examination but a load.
+/// Maximum number of connections; more would only load the server.
 pub const MOST_JOBS: u64 = 64;
 
 /// `evodoctor check`.

@@ -1,4 +1,4 @@
-//! Values that are known beforehand: offered by completions, and judged later, by whoever knows what to suggest.
+//! Known values: offered by shell completion, and checked later, where a suggestion can be made.
 
 use std::ffi::OsStr;
 

@@ -1,4 +1,4 @@
-//! What was typed, and what is a default.
+//! Which options were typed, and which are defaults.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -10,7 +10,7 @@ use clap::{ArgMatches, CommandFactory, Error, FromArgMatches};
 use super::Cli;
 use super::mistakes::natural_call;
 
-/// The options that were typed: these no file overrules.
+/// The options that were typed: no file overrides these.
 #[derive(Debug, Clone, Default)]
 pub struct ExplicitArgs(BTreeSet<String>);
 

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use super::completion_values::CompletionValues;
 use crate::text::duration::parse_duration;
 
-/// Of every command that may have to wait for others.
+/// Options of every command that may have to wait for locks.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct LockWaitArgs {
     /// How long to retry a lock, such as 90s or 10m; 0 tries once
@@ -17,9 +17,6 @@ pub struct LockWaitArgs {
 }
 
 /// How long to wait: a duration, or 0.
-///
-/// # Errors
-/// When it is neither.
 pub fn parse_wait(text: &str) -> Result<Duration, String> {
     if text.trim() == "0" { Ok(Duration::ZERO) } else { parse_duration(text) }
 }
@@ -31,7 +28,7 @@ impl Default for LockWaitArgs {
     }
 }
 
-/// Of every command that may keep writers of a large table waiting.
+/// Options of every command that may block writers of a large table.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct LockLimitArgs {
     /// Roll back when writers would wait longer [default: 2s; none with --apply]
@@ -43,7 +40,7 @@ impl LockLimitArgs {
     /// The limit of a dry run where none is given.
     pub const OF_DRY_RUN: Duration = Duration::from_secs(2);
 
-    /// How long writers may have to wait; `None` where nobody may mind.
+    /// How long writers may have to wait; `None` means no limit.
     pub fn limit_for(self, is_dry_run: bool) -> Option<Duration> {
         self.max_lock.or(is_dry_run.then_some(Self::OF_DRY_RUN))
     }

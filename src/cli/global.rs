@@ -174,8 +174,8 @@ pub struct LoadedConfig {
 }
 
 impl GlobalOptions {
-    /// What has to be typed again for another command to be about the same database, with a space before it. A connection
-    /// string may hold a password: in its place stands [`CONNECTION_VARIABLE`].
+    /// The options that select the same database in another command, with a space before them. A connection string may
+    /// hold a password and is replaced by [`CONNECTION_VARIABLE`].
     pub fn connection_arguments(&self) -> String {
         self.connection_options().iter().map(|(option, value)| format!(" {option}{value}")).collect()
     }
@@ -208,7 +208,7 @@ impl GlobalOptions {
         again
     }
 
-    /// What has to be typed again for a repair to be about the same findings, with a space before it.
+    /// The options that select the same findings for a repair, with a space before them.
     pub fn finding_arguments(&self) -> String {
         let codes = |codes: &[String]| (!codes.is_empty()).then(|| shell::quote(&codes.join(",")));
         let fail_on = self.fail_on.to_possible_value().filter(|_| self.fail_on != FailOn::Never);

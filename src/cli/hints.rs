@@ -1,11 +1,11 @@
-//! Commands within the sentences that say what helps: each gets the options that lead to the same database.
+//! Completes the commands in hints with the options that select the same database.
 
 use clap::CommandFactory;
 
 use super::Cli;
 use super::global::{CONNECTION_VARIABLE, GlobalOptions};
 
-/// Commands that speak of the database that the options name.
+/// Commands that work on the database that the options select.
 const OF_A_DATABASE: [&str; 7] = ["check", "fix", "undo", "history", "credentials", "preflight", "snapshot"];
 
 /// Options that name a database by themselves, or several.

@@ -1,4 +1,4 @@
-//! Calls that look natural and are not meant so by the command line: what was meant is said.
+//! Detects usage mistakes that are common with other programs, and says what to type instead.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -23,10 +23,10 @@ const OTHER_NAMES: [(&str, &[&str]); 7] = [
     ("undo", &["down", "restore", "revert", "rollback"]),
 ];
 
-/// What says in other programs that no question is to be asked.
+/// Options that suppress questions in other programs.
 const SURE: [&str; 6] = ["--force", "--yes", "-f", "-y", "--commit", "--confirm"];
 
-/// What names a database for psql and others.
+/// Options and variables that select a database in psql and other programs.
 const OF_OTHERS: [&str; 14] = [
     "-d",
     "-U",

@@ -1,4 +1,4 @@
-//! What `evodoctor` says when it is called with nothing.
+//! The screen that `evodoctor` prints without arguments.
 
 use crate::terminal::page::Page;
 use crate::terminal::style::{COMMAND, NAME, paint};

@@ -25,9 +25,6 @@ use crate::rules::environment::damaged_files;
 use crate::upgrade::outcome::upgrade_outcome;
 
 /// Examines and reports.
-///
-/// # Errors
-/// As [`examine`], and when the report cannot be written.
 pub async fn run(args: &cli::CheckArgs, common: &GlobalOptions) -> Result<Exit> {
     if let Some(list) = &args.several.targets {
         let each = async |common: &GlobalOptions| examine(args, common).await;
@@ -86,9 +83,6 @@ pub async fn examine(args: &cli::CheckArgs, common: &GlobalOptions) -> Result<Re
 
 /// Carries out the checks that are selected, in the snapshot that the session has open, until the deadline
 /// if there is one.
-///
-/// # Errors
-/// When the connection is lost.
 pub async fn run_checks(
     args: &cli::CheckArgs,
     selection: &CodeFilter,

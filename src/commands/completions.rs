@@ -9,9 +9,6 @@ use crate::exit_code::Exit;
 use crate::report;
 
 /// Prints them.
-///
-/// # Errors
-/// When the output cannot be written.
 pub fn run(args: &cli::CompletionsArgs, common: &GlobalOptions) -> Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "evodoctor", &mut script);

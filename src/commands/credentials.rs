@@ -1,4 +1,4 @@
-//! `evodoctor credentials`: who holds which OpenAI credential, sharing a key, and freeing a credential.
+//! `evodoctor credentials`: lists the OpenAI credentials and what uses them, shares a key, and releases a credential.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `evodoctor fix`: rehearses repairs, and with `--apply` commits what the rehearsal did.
+//! `evodoctor fix`: a dry run of repairs, which `--apply` commits.
 
 use std::time::Duration;
 
@@ -126,7 +126,8 @@ pub async fn run(args: &cli::FixArgs, common: &GlobalOptions) -> Result<Exit> {
     Ok(report.exit_code(common))
 }
 
-/// What is done before an upgrade is of one piece: the migration's line in the history says that all of it is there.
+/// What is done before an upgrade runs in one transaction: the migration's line in the history says that all of it is
+/// there.
 fn expect_in_pieces(hazards: &Hazards) -> Result<()> {
     match hazards.chosen.first() {
         None => Ok(()),
@@ -140,7 +141,7 @@ fn expect_in_pieces(hazards: &Hazards) -> Result<()> {
     }
 }
 
-/// Says which runs the next one goes on with first.
+/// Says which unfinished runs the next one continues first.
 async fn say_unfinished(opened: &mut DatabaseContext, subject: &ChangeTarget, wait: Duration) -> Result<()> {
     for run in fix_online::unfinished(opened, subject, wait).await? {
         progress::notice(&format!("run {} is not finished: with --apply it is continued first", run.run));
@@ -148,7 +149,7 @@ async fn say_unfinished(opened: &mut DatabaseContext, subject: &ChangeTarget, wa
     Ok(())
 }
 
-/// The hazards of an upgrade that are named, which nobody takes away unasked.
+/// The upgrade hazards that are named; without a name none is repaired.
 struct Hazards {
     target: Release,
     chosen: Vec<HazardDetector>,
@@ -177,7 +178,7 @@ impl Hazards {
     }
 }
 
-/// The fixes that would keep writers waiting for longer than the bound, and can be done in short transactions instead.
+/// The fixes that would block writers for longer than the limit, and can be done in short transactions instead.
 fn in_batches(fixes: &[FixPlan], bound: Duration) -> Vec<String> {
     let longest = |fix: &FixPlan| fix.locks.iter().map(|lock| Duration::from_millis(lock.held_ms)).max();
     let too_long = fixes

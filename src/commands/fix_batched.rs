@@ -1,5 +1,5 @@
-//! `evodoctor fix CODE --batch`: treats rows, of which there may be millions, in many short transactions. Where there is a
-//! constraint to put in place, it comes last.
+//! `evodoctor fix CODE --batch`: repairs rows, possibly millions, in many short transactions. A constraint is added
+//! last.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -79,10 +79,7 @@ struct BatchPlan {
     needs_constraint: bool,
 }
 
-/// Rehearses the first batch of each reference, or applies all.
-///
-/// # Errors
-/// When other codes are named, consent is missing, or a batch cannot be carried out; those before it stay.
+/// Dry run of the first batch of each reference, or apply all.
 pub async fn run(args: &cli::FixArgs, first: usize, common: &GlobalOptions) -> Result<Exit> {
     let code = code(&args.codes)?;
     let (is_named, selection) = (!args.codes.is_empty(), CodeFilter::new(common)?);
@@ -165,7 +162,7 @@ async fn look_around(
     let (report, mut findings) = check.find(opened.session.connection(), &scope).await?;
     mark_untreatable(&mut findings, &scope);
     fix::annotate(&mut findings);
-    // What is missing for the last batch is said before the first.
+    // The rights for the last batch are checked before the first one.
     let (mut chosen, left): (Vec<_>, Vec<_>) =
         findings.iter().filter(|finding| wanted(finding)).cloned().partition(|finding| finding.is_fixable);
     if !chosen.is_empty() {

@@ -1,5 +1,5 @@
-//! `evodoctor fix --online`: what a fix has left for after its transaction, statement by statement. Each can be cut off, and
-//! is gone on with by the next run: the ledger says what is still to be done.
+//! `evodoctor fix --online`: the statements that a fix has deferred until after its transaction, one by one. Each can
+//! be interrupted, and the next run continues: the ledger says what is still to be done.
 
 mod step;
 
@@ -23,13 +23,10 @@ use crate::repair::ledger::{self, AppliedRun};
 use crate::repair::locks::{self, LockRetry};
 use crate::repair::privileges::{self, RequiredPrivileges};
 
-/// How long a table may take to be free, where somebody has waited long enough or pressed Ctrl-C.
+/// How long to wait for a table after a time limit or Ctrl-C.
 const SOON: Duration = Duration::from_secs(2);
 
-/// Refuses a session whose limits would cut a build off.
-///
-/// # Errors
-/// Names them.
+/// Refuses a session whose timeouts would cancel an index build.
 pub async fn expect_no_limits(connection: &mut PgConnection) -> Result<()> {
     let limits = deferred_ddl::session_limits(connection).await?;
     if limits.is_empty() {
@@ -46,10 +43,7 @@ pub async fn expect_no_limits(connection: &mut PgConnection) -> Result<()> {
     ))
 }
 
-/// Goes on with what earlier runs have left to do.
-///
-/// # Errors
-/// When a statement cannot be carried out.
+/// Continues what earlier runs have left to do.
 pub async fn resume(opened: &mut DatabaseContext, subject: &ChangeTarget, wait: Duration) -> Result<()> {
     let mut open = unfinished(opened, subject, wait).await?;
     open.sort_by_key(|run| run.run);
@@ -63,9 +57,6 @@ pub async fn resume(opened: &mut DatabaseContext, subject: &ChangeTarget, wait: 
 }
 
 /// The runs on this schema that are not finished, newest first.
-///
-/// # Errors
-/// When the connection is lost.
 pub async fn unfinished(
     opened: &mut DatabaseContext,
     subject: &ChangeTarget,
@@ -95,7 +86,7 @@ async fn runs(
     Ok(runs)
 }
 
-/// Does what a run has left for later. Returns, for a person, what rows that came in meanwhile did not allow.
+/// Does what a run has deferred. Returns the statements that newly written rows have made impossible, for a person.
 ///
 /// # Errors
 /// When a statement cannot be carried out; those before it stay.
@@ -125,7 +116,8 @@ pub async fn run_deferred(
     Ok(given_up)
 }
 
-/// Refuses a table that is somebody else's, or runs code of others: the ledger may be older than what hangs on it now.
+/// Refuses a table that belongs to another role, or runs code of other roles: both may have changed since the ledger
+/// was written.
 async fn expect_trusted(
     opened: &mut DatabaseContext,
     subject: &ChangeTarget,
@@ -152,7 +144,7 @@ async fn expect_trusted(
     privileges::expect_table_privileges(&catalog, &subject.server, need)
 }
 
-/// Says of a run that did not come to its end how it goes on.
+/// Adds to the error of an unfinished run how to continue it.
 fn left_to_do(error: anyhow::Error, run: &AppliedRun) -> anyhow::Error {
     let open = run.pending_statements();
     let what: Vec<String> = open.iter().map(|later| later.work.title()).collect();
@@ -166,10 +158,7 @@ fn left_to_do(error: anyhow::Error, run: &AppliedRun) -> anyhow::Error {
     )
 }
 
-/// Drops what interrupted statements of a run have left, as undo only knows what was finished.
-///
-/// # Errors
-/// When the table stays busy.
+/// Drops what interrupted statements of a run have left, because undo only knows what was finished.
 pub async fn drop_leftovers(
     opened: &mut DatabaseContext,
     subject: &ChangeTarget,
@@ -179,7 +168,7 @@ pub async fn drop_leftovers(
     for run in unfinished(opened, subject, wait).await? {
         for later in run.pending_statements().into_iter().filter(|_| run.run == number) {
             expect_alone(opened, subject, wait).await?;
-            // What a program that is gone has left at work is not wanted any more.
+            // The statement of a terminated program is not needed any more.
             deferred_ddl::cancel_statement(opened.session.connection(), later).await?;
             clean(opened, subject, later, wait).await?;
         }
@@ -187,7 +176,7 @@ pub async fn drop_leftovers(
     Ok(())
 }
 
-/// Nobody else is changing this database.
+/// No other program is changing this database.
 async fn expect_alone(opened: &mut DatabaseContext, subject: &ChangeTarget, wait: Duration) -> Result<()> {
     let connection = opened.session.connection();
     let alone =
@@ -199,7 +188,7 @@ async fn expect_alone(opened: &mut DatabaseContext, subject: &ChangeTarget, wait
     Ok(())
 }
 
-/// What may be dropped anywhere ends at Ctrl-C. A transaction that is open then ends with the connection.
+/// For work that may be cancelled at any point: it ends at Ctrl-C. An open transaction then ends with the connection.
 async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::select! {
         done = work => done,

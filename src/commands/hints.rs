@@ -1,4 +1,5 @@
-//! Where a connection string lies that nobody has named. It is said, and not used: a folder may hold the settings of any server.
+//! Finds a connection string that was not named. It is suggested, not used: a folder may hold the settings of any
+//! server.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `evodoctor preflight --keep`: counts what the upgrade destroys, and with `--apply` copies it before.
+//! `evodoctor preflight --keep`: counts what the upgrade destroys, and with `--apply` copies it first.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -28,7 +28,7 @@ use crate::upgrade::preflight::pending_migrations;
 use crate::upgrade::read_speed::ReadSpeed;
 use crate::upgrade::read_speed::TableWork;
 
-/// What goes, and what a run would remember.
+/// What is lost, and what a run would record.
 pub struct KeepPlan {
     report: KeepReport,
     kept: KeptRun,
@@ -46,7 +46,7 @@ pub fn expect_applicable(args: &cli::PreflightArgs, common: &GlobalOptions) -> R
     expect_writable(common.output.as_deref())
 }
 
-/// Finds out what goes, in the snapshot that is open.
+/// Finds out what is lost, in the open snapshot.
 ///
 /// # Errors
 /// When a table cannot be read, or the connection is lost.
@@ -99,7 +99,7 @@ pub async fn plan(
     Ok(KeepPlan { report, kept })
 }
 
-/// Copies what goes where that is asked for. The snapshot has to be ended before.
+/// Copies what is lost, with `--apply`. The snapshot has to be ended before.
 ///
 /// # Errors
 /// When a table stays busy, on Ctrl-C, or when the ledger may not be written. What was copied until then is let go by the next run.
@@ -148,7 +148,7 @@ pub async fn apply(
     Ok(report)
 }
 
-/// What goes and is kept is no loss any more.
+/// What is lost and kept no longer counts as a loss.
 pub fn say_kept(report: &KeepReport, findings: &mut [Finding]) {
     let Some(run) = report.run else { return };
     let is_kept = |finding: &&mut Finding| {

@@ -57,7 +57,7 @@ fn checks(findings: &[Finding], selection: &CodeFilter, undecided: Option<String
     misuse_rules().iter().filter(|rule| selection.matches(&rule.code)).map(report).collect()
 }
 
-/// Why nothing found does not mean that nothing is wrong: what of the logs could not be read.
+/// The reason why no finding does not mean that nothing is wrong: what of the logs could not be read.
 fn undecided(read: &ReadSummary) -> Option<String> {
     let mut reasons = Vec::new();
     let count = read.requests.without_status;

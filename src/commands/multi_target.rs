@@ -1,5 +1,5 @@
-//! Several databases in one run: each is examined as if it were the only one, some at a time. What one cannot do does not
-//! stop the others.
+//! Several databases in one run: each is examined as if it were the only one, a few in parallel. An error in one does
+//! not stop the others.
 
 use std::cell::Cell;
 use std::fs;
@@ -31,10 +31,10 @@ use crate::text::escape::escape_control;
 /// How the names of reports end.
 const FILE_ENDINGS: [&str; 7] = ["txt", "json", "sarif", "xml", "md", "html", "log"];
 
-/// How long what is begun may take to end after Ctrl-C.
+/// The time that running examinations may take to end after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// How one database came out.
+/// The result for one database.
 struct TargetOutcome<'t> {
     target: &'t NamedTarget,
     common: GlobalOptions,
@@ -45,8 +45,8 @@ struct TargetOutcome<'t> {
 /// Examines every database of a list.
 ///
 /// # Errors
-/// When the list is wrong, or what was found cannot be written. A database that cannot be examined is no error here: it is
-/// in the table, and in the exit code.
+/// When the list is wrong, or what was found cannot be written. A database that cannot be examined is not an error
+/// here: it is in the table, and in the exit code.
 pub async fn run(
     list: &Path,
     several: &cli::TargetListArgs,
@@ -73,7 +73,8 @@ pub async fn run(
     loop {
         tokio::select! {
             biased;
-            // Ctrl-C begins nothing more. What is begun ends by itself, with what it knows; what does not is left.
+            // After Ctrl-C no further examination starts. Running ones end by themselves with what they know, or are
+            // dropped.
             () = interrupt::requested(), if !is_stopped.get() => {
                 is_stopped.set(true);
                 deadline = Instant::now() + GRACE;
@@ -94,7 +95,7 @@ pub async fn run(
     finish(&all, command, common, begun)
 }
 
-/// Refuses what a file for each, or one document for all, cannot be.
+/// Refuses options that make no sense for one file per database, or one document for all.
 fn expect_tellable(common: &GlobalOptions) -> Result<()> {
     let needs_folder = !matches!(
         common.format,
@@ -190,7 +191,7 @@ fn options(target: &NamedTarget, list: &Path, common: &GlobalOptions) -> Result<
     own.baseline = section.baseline.clone().or_else(|| common.baseline.as_ref().map(in_folder));
     own.known = match &own.baseline {
         None => None,
-        // Nothing was known of it when the others were written down.
+        // It is not in the baseline folder yet.
         Some(file) if section.baseline.is_none() && !file.exists() => Some(Arc::default()),
         Some(file) => Some(Arc::new(Baseline::read(file)?)),
     };
@@ -201,12 +202,12 @@ fn options(target: &NamedTarget, list: &Path, common: &GlobalOptions) -> Result<
     Ok(own)
 }
 
-/// What can be told at once: a file of its own, so that whatever happens, it is there.
+/// Writes what can be written at once: its own file, so that it exists whatever happens later.
 fn tell(examined: &TargetOutcome<'_>, command: &str) -> Result<()> {
     let Some(file) = &examined.common.output else { return Ok(()) };
     match &examined.report {
         Ok(report) => report.write(&examined.common),
-        // What an earlier run has left there is not this one's: the error takes its place.
+        // A report of an earlier run would be misleading: the error replaces it.
         Err(error) => {
             let name = Some(examined.target.name.as_str());
             match failure::render(examined.common.format, command, name, error)? {
@@ -217,7 +218,7 @@ fn tell(examined: &TargetOutcome<'_>, command: &str) -> Result<()> {
     }
 }
 
-/// Tells the others, the table, and the figures.
+/// Prints the others, the table, and the metrics.
 fn finish(
     all: &[TargetOutcome<'_>],
     command: &'static str,
@@ -248,7 +249,7 @@ fn finish(
         (OutputFormat::Human, _) | (_, true) => print_painted(&table(), None)?,
         _ => {}
     }
-    // What is no report is told as any error is, wherever the table went.
+    // What is not a report is told as any error is, wherever the table went.
     if common.format != OutputFormat::Human && !is_each_told {
         for TargetReport { name, outcome, .. } in &members {
             let Err(obstacle) = outcome else { continue };
@@ -263,8 +264,8 @@ fn finish(
     Ok(worst(all.iter().map(TargetOutcome::exit)))
 }
 
-/// One exit code for all. That a database was not examined outweighs what was found in others: whoever has learned to live
-/// with findings must still learn that nobody looked. And what was found outweighs what is undecided, as for one database.
+/// One exit code for all. A database that was not examined outweighs findings in others, and findings outweigh
+/// undecided checks, as for one database.
 fn worst(exits: impl Iterator<Item = Exit>) -> Exit {
     let weight = |exit: &Exit| match exit {
         Exit::Clean => 0,

@@ -27,9 +27,6 @@ use crate::upgrade::rehearsal::compare_prediction;
 use crate::upgrade::window::{locked_tables, upgrade_window};
 
 /// Examines and reports.
-///
-/// # Errors
-/// As [`examine`], and when the report cannot be written.
 pub async fn run(args: &cli::PreflightArgs, common: &GlobalOptions) -> Result<Exit> {
     if let Some(list) = &args.several.targets {
         let each = async |common: &GlobalOptions| examine(args, common).await;
@@ -53,7 +50,7 @@ pub async fn examine(args: &cli::PreflightArgs, common: &GlobalOptions) -> Resul
     let folder = rehearse_migrations::read_migration_dir(args, common)?;
     let mut opened = DatabaseContext::connect_snapshot(common).await?;
     let by_folder = || folder.as_ref().map(|folder| rehearse_migrations::target_release(folder, &opened));
-    // Who names no release means one to run; a database that is past it can only go on.
+    // Without a release the newest one is meant that can be run; a database beyond that can only go up.
     let usual = || {
         opened.release_range().map_or(Release::newest_stable(), |range| {
             if range.from > Release::newest_stable() { Release::newest() } else { Release::newest_stable() }
@@ -119,7 +116,7 @@ pub async fn examine(args: &cli::PreflightArgs, common: &GlobalOptions) -> Resul
     Ok(report.with_policy(common))
 }
 
-/// What counts for the exit code although the tables succeed.
+/// The finding that counts for the exit code although the migrations succeed.
 fn licence(target: Release) -> (CheckReport, Finding) {
     let rule = registry::find_rule("EVO731").expect("the rule about the licence is one of this program");
     let detail = "the migrations succeed, but then every route of the API answers 503 LICENSE_REQUIRED \
@@ -140,7 +137,7 @@ pub fn target(version: &str) -> Result<Release> {
         || Release::all().rev().find(|release| release.version().split('-').next() == Some(typed));
     Release::find(typed).or_else(candidate).ok_or_else(|| {
         let known: Vec<&str> = Release::all().map(Release::version).collect();
-        // Of those that are as near the newest is meant.
+        // Of those that are equally similar the newest is meant.
         let newest_first: Vec<&str> = known.iter().rev().copied().collect();
         let near = closest_match(typed, &newest_first)
             .map(|near| format!("did you mean {near}? "))

@@ -1,4 +1,4 @@
-//! `evodoctor logs --emit`: a proxy's configuration that puts wrong names right.
+//! `evodoctor logs --emit`: a proxy configuration that corrects wrong names.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -43,7 +43,7 @@ pub fn target_release(folder: &MigrationDir, opened: &DatabaseContext) -> Releas
     folder.release().or_else(own).unwrap_or_else(Release::newest)
 }
 
-/// Rehearses, and holds the result against what was predicted. The snapshot has to be ended before.
+/// Runs the files, and compares the result with the prediction. The snapshot has to be ended before.
 ///
 /// # Errors
 /// When tables stay busy, on Ctrl-C, or when the connection is lost. Nothing is changed on a live database in any case.
@@ -56,7 +56,7 @@ pub async fn rehearse_migrations(
     wait: Duration,
 ) -> Result<MigrationRehearsal> {
     let is_live = opened.restored.is_none();
-    // A migration touches any table, and opens views that evodoctor does not.
+    // A migration touches any table, and expands views that evodoctor does not.
     privileges::expect_no_foreign_code(&opened.catalog, &opened.server.role, "--migrations")?;
     let mut rehearsal = MigrationRehearsal::new(folder, history.unwrap_or_default(), !is_live);
     // Without a history nobody knows what is pending; Prisma runs nothing then (P3005).

@@ -22,7 +22,7 @@ use crate::staging::copier::{Copier, Source};
 use crate::staging::preconditions::{Preconditions, expect_own_server_process};
 use crate::staging::row_filter::RowFilter;
 
-/// Makes the copy, examines it, and hands it out.
+/// Makes the copy, examines it, and writes the file.
 ///
 /// # Errors
 /// When the original cannot be read, or a value of it is in the copy: then there is no file.
@@ -30,7 +30,7 @@ pub async fn run(args: &SnapshotArgs, common: &GlobalOptions) -> Result<Exit> {
     let output = output_path(common)?;
     let (all, every_code) = (CheckArgs::default(), CodeFilter::everything());
     let mut opened = DatabaseContext::connect_snapshot(common).await?;
-    // What would end the work is found before the database is examined, which may take minutes.
+    // Errors that would end the work are found before the database is examined, which may take minutes.
     let preconditions = Preconditions::check(&mut opened.session, &opened.schema).await?;
     expect_own_server_process(&opened.target).await?;
     let mut scope = CheckContext::for_server(&opened.catalog, opened.release_range(), &opened.server);

@@ -77,7 +77,7 @@ fn expand(patterns: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Whether a name fits a pattern in which `*` stands for anything.
+/// True if a name fits a pattern in which `*` stands for anything.
 fn fits(name: &str, pattern: &str) -> bool {
     match pattern.split_once('*') {
         None => name == pattern,

@@ -1,4 +1,4 @@
-//! `evodoctor undo`: rehearses the reversal of a run, and with `--apply` commits it.
+//! `evodoctor undo`: a dry run of reversing a run, which `--apply` commits.
 
 use std::cell::{Cell, RefCell};
 
@@ -28,7 +28,7 @@ struct Undo<'a> {
     number: i64,
     /// The runs that are reversed, the newest first.
     numbers: Vec<i64>,
-    /// Whether all of them were undone before, and only rows that they left are to come back.
+    /// True if all of them were undone before, and only rows that they left are to come back.
     is_again: bool,
     allowed: Vec<String>,
     subject: ChangeTarget,
@@ -76,7 +76,7 @@ impl Undo<'_> {
             undo::undo_first(connection, subject, attempt, numbers).await
         });
         let mut undone = work.await?;
-        // Where nothing more of what was left can come back, there is nothing to do.
+        // If no more of the left rows can come back, there is nothing to do.
         let is_over = self.is_again && undone.rows() == 0;
         let applied = self.args.apply && !is_over;
         if applied {
@@ -164,7 +164,7 @@ impl Undo<'_> {
         prepared.await?;
         for (at, number) in self.numbers.iter().enumerate() {
             wait_while_busy(opened.session.connection()).await?;
-            // What is in the way of any of them is said before the first is undone.
+            // Problems of any of them are reported before the first one is undone.
             let numbers = if at == 0 { &self.numbers[..] } else { &self.numbers[at..=at] };
             let work = retry_on_lock_timeout(
                 opened.session.connection(),

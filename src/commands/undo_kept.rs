@@ -50,7 +50,7 @@ pub fn find(opened: &DatabaseContext, runs: &[AppliedRun], wanted: i64) -> Resul
     Ok(Some(kept))
 }
 
-/// Brings back what has a place.
+/// Brings back what fits into the newer tables.
 ///
 /// # Errors
 /// When rows or roles stand in the way, or the connection is lost. Nothing is changed then.
@@ -105,7 +105,7 @@ pub async fn run(
     Ok(if is_pending { Exit::Findings } else { Exit::Clean })
 }
 
-/// Lays the rows of a run out as tables.
+/// Writes the rows of a run into tables.
 ///
 /// # Errors
 /// When there is no such run, or the schema exists.

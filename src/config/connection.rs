@@ -1,4 +1,4 @@
-//! The database that a file names, and how a password comes to it without standing in the file.
+//! The database that a file names, with a password that is not written in the file.
 
 use std::env;
 use std::fs;
@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::toml_table::{Located, TomlTable};
 use crate::database::url;
 
-/// What may stand in any part of a URL as it is.
+/// What may be in any part of a URL as it is.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// How a database is named.
@@ -31,7 +31,7 @@ impl ConnectionSource {
     /// What a table says: `database-url` with or without `password-file`, or `env-file`.
     ///
     /// # Errors
-    /// When it says two things, when the connection string is none, and when a password stands in it.
+    /// When it says two things, when the connection string is none, and when a password is in it.
     pub fn read(table: &TomlTable<'_>, folder: &Path, is_private: bool) -> Result<Option<Self>> {
         let (url, env_file) = (table.string("database-url")?, table.string("env-file")?);
         let password_file = table
@@ -80,7 +80,7 @@ pub struct SecretDestination {
     pub place: String,
     /// The host as it is written, with `variable` in the place of one.
     pub host: String,
-    /// Whether a variable or a file goes there, and not only what libpq adds to a connection without a password.
+    /// True if a variable or a file goes there, and not only what libpq adds to a connection without a password.
     pub is_explicit: bool,
 }
 
@@ -89,7 +89,7 @@ impl ConnectionSource {
     /// names the host.
     ///
     /// # Errors
-    /// When what is written is no connection string.
+    /// When what is written is not a connection string.
     pub fn secret_destination(&self) -> Result<Option<SecretDestination>> {
         let Self::Url { url, password_file } = self else { return Ok(None) };
         let parts = parts(&url.value);
@@ -164,10 +164,7 @@ fn parts(text: &str) -> Vec<Part<'_>> {
     parts
 }
 
-/// Refuses what is no connection string, and a password in a file that is read by others, as one beside the code is.
-///
-/// # Errors
-/// As said.
+/// Refuses an invalid connection string, and a password in it, because others can read a file beside the code.
 pub fn expect_sound(url: &Located<String>, is_private: bool) -> Result<()> {
     let parts = parts(&url.value);
     if let [Part::Variable(_)] = parts[..] {

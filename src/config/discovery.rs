@@ -1,4 +1,4 @@
-//! Where the file is.
+//! Finds the file.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -1,4 +1,4 @@
-//! `evodoctor.toml`: what a team has decided, kept beside its code. Reads and validates; knows no database.
+//! `evodoctor.toml`: the decisions of a team, kept beside its code. Reads and validates; does not know about databases.
 //!
 //! The command line wins over the section of the environment that is chosen, that one over the top of the file, and the
 //! file over the variables `DATABASE_CONNECTION_URI` and `DATABASE_URL`. Files that it names are looked for from its own

@@ -45,7 +45,7 @@ pub struct ConfigSection {
     pub format: Option<OutputFormat>,
     /// The file of what is known.
     pub baseline: Option<PathBuf>,
-    /// How many connections `check` uses.
+    /// The number of connections `check` uses.
     pub jobs: Option<u64>,
     /// After which time `check` ends with what is decided.
     pub timeout: Option<Duration>,
@@ -56,7 +56,7 @@ pub struct ConfigSection {
 }
 
 impl ConfigSection {
-    /// Reads a table, in which these other keys may stand besides.
+    /// Reads a table, in which these other keys may be besides.
     ///
     /// # Errors
     /// When a key is not known, a value is of another type, or a code does not exist.
@@ -67,9 +67,6 @@ impl ConfigSection {
 
     /// The same of a database in a list, which has a name besides, and shares format, jobs and times with the others. In a file that
     /// nobody else may read, passwords may stand.
-    ///
-    /// # Errors
-    /// As [`Self::read`].
     pub fn read_target(table: &TomlTable<'_>, folder: &Path, is_private: bool) -> Result<Self> {
         let mut keys = vec!["name"];
         keys.extend(KEYS.iter().filter(|key| !["format", "jobs", "timeout", "wait"].contains(*key)));

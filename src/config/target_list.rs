@@ -31,8 +31,8 @@ pub struct NamedTarget {
 /// Reads a list; `-` reads lines from stdin.
 ///
 /// # Errors
-/// Names the line: when a name is there twice, or would be the name of another's file; when a target says of no database
-/// where it is; and when a password stands in a file that others may read.
+/// Names the line: when a name is there twice, or would be the name of another's file; when a target says of no
+/// database where it is; and when a password is in a file that others may read.
 pub fn read_target_list(path: &Path) -> Result<Vec<NamedTarget>> {
     let targets = if path == Path::new("-") {
         let mut text = String::new();

@@ -1,4 +1,4 @@
-//! TOML, read by hand, so that every complaint names its line and what was probably meant.
+//! TOML with errors that name their line and suggest what was meant.
 
 use std::fs;
 use std::ops::Range;
@@ -16,12 +16,12 @@ use crate::text::suggest::closest_match;
 /// The text of a file.
 #[derive(Debug)]
 pub struct TomlFile {
-    /// What it is called in complaints.
+    /// The file's name in error messages.
     shown: String,
     text: String,
 }
 
-/// A value and the line that it stands on.
+/// A value and the line that it is on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located<T> {
     /// The value.
@@ -42,14 +42,14 @@ impl TomlFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// When it cannot be read, or is no UTF-8.
+    /// When it cannot be read, or is not UTF-8.
     pub fn read(path: &Path) -> Result<Self> {
         let shown = path.display().to_string();
         let text = fs::read_to_string(path).with_context(|| format!("{shown} cannot be read"))?;
         Ok(Self::new(shown, text))
     }
 
-    /// A text under the name that it has in complaints.
+    /// A text with its name in error messages.
     pub fn new(shown: impl Into<String>, text: impl Into<String>) -> Self {
         Self { shown: shown.into(), text: text.into() }
     }
@@ -60,9 +60,6 @@ impl TomlFile {
     }
 
     /// The file as a table, to be kept beside it.
-    ///
-    /// # Errors
-    /// When it is no TOML.
     pub fn parse(&self) -> Result<Spanned<DeTable<'_>>> {
         DeTable::parse(&self.text).map_err(|error| {
             let message = error.message().replace('\n', ", ");
@@ -86,14 +83,14 @@ impl TomlFile {
         format!("{}:{}", self.shown, before.matches('\n').count() + 1)
     }
 
-    /// A complaint about a place in the text.
+    /// An error at a place in the text.
     pub fn error_at(&self, at: usize, message: impl AsRef<str>, next: impl Into<String>) -> anyhow::Error {
         user_error(format!("{}: {}", self.location(at), message.as_ref()), next)
     }
 }
 
 impl<T> Located<T> {
-    /// A complaint about this value.
+    /// An error at this value.
     pub fn error_at(&self, message: impl AsRef<str>, next: impl Into<String>) -> anyhow::Error {
         user_error(format!("{}: {}", self.place, message.as_ref()), next)
     }
@@ -135,24 +132,18 @@ impl<'t> TomlTable<'t> {
         self.source.location(self.span.0)
     }
 
-    /// A complaint about it.
+    /// An error at it.
     pub fn error_at(&self, message: impl AsRef<str>, next: impl Into<String>) -> anyhow::Error {
         self.source.error_at(self.span.0, message, next)
     }
 
     /// A text.
-    ///
-    /// # Errors
-    /// When it is none, or empty.
     pub fn string(&self, key: &str) -> Result<Option<Located<String>>> {
         let Some(value) = self.get(key) else { return Ok(None) };
         self.as_text(key, value).map(Some)
     }
 
     /// A list of texts.
-    ///
-    /// # Errors
-    /// When it is none, or one of them is empty.
     pub fn strings(&self, key: &str) -> Result<Option<Vec<Located<String>>>> {
         let Some(value) = self.get(key) else { return Ok(None) };
         let items = value.get_ref().as_array().ok_or_else(|| self.other(key, value, "a list of strings"))?;
@@ -160,9 +151,6 @@ impl<'t> TomlTable<'t> {
     }
 
     /// A whole number.
-    ///
-    /// # Errors
-    /// When it is none, or below 1.
     pub fn number(&self, key: &str) -> Result<Option<Located<u64>>> {
         let Some(value) = self.get(key) else { return Ok(None) };
         let number = value.get_ref().as_integer().and_then(|number| number.as_str().parse().ok());
@@ -193,9 +181,6 @@ impl<'t> TomlTable<'t> {
     }
 
     /// A day, as TOML writes it: without quotes.
-    ///
-    /// # Errors
-    /// When it is none.
     pub fn date(&self, key: &str) -> Result<Option<Located<Date>>> {
         let Some(value) = self.get(key) else { return Ok(None) };
         let date =
@@ -207,18 +192,12 @@ impl<'t> TomlTable<'t> {
     }
 
     /// A table in it.
-    ///
-    /// # Errors
-    /// When it is none.
     pub fn table(&self, key: &str) -> Result<Option<TomlTable<'t>>> {
         let Some(value) = self.get(key) else { return Ok(None) };
         self.as_table(value).ok_or_else(|| self.other(key, value, &format!("a table: [{key}]"))).map(Some)
     }
 
     /// Tables in it that have the same name.
-    ///
-    /// # Errors
-    /// When they are something else.
     pub fn tables(&self, key: &str) -> Result<Vec<TomlTable<'t>>> {
         let Some(value) = self.get(key) else { return Ok(Vec::new()) };
         let other = || self.other(key, value, &format!("tables: [[{key}]]"));

@@ -36,10 +36,10 @@ pub struct ServerInfo {
     pub database_oid: i64,
     /// The role that asks.
     pub role: String,
-    /// Whether this is a standby.
+    /// True if this is a standby.
     pub in_recovery: bool,
-    /// Whether the users' triggers may fire: in a dry run on a live server only with consent, as what leaves the transaction is
-    /// not rolled back.
+    /// True if the users' triggers may fire: in a dry run on a live server only with consent, as what leaves the
+    /// transaction is not rolled back.
     pub may_fire: bool,
 
     /// The cluster's identity, where the server tells it.
@@ -100,7 +100,7 @@ pub async fn find_schema(
     }
 }
 
-/// A table, or what stands in its place.
+/// A table, or a view that replaces one.
 #[derive(Debug, Clone)]
 pub struct CatalogTable {
     /// Its name.
@@ -109,15 +109,15 @@ pub struct CatalogTable {
     pub kind: String,
     /// The owner's role.
     pub owner: String,
-    /// Whether the role that asks may alter it.
+    /// True if the role that asks may alter it.
     pub is_owned: bool,
-    /// Whether the role that asks could become the owner (`SET ROLE`).
+    /// True if the role that asks could become the owner (`SET ROLE`).
     pub may_become_owner: bool,
     /// What the role that asks may not do with its rows: of `SELECT`, `INSERT`, `UPDATE`, `DELETE`.
     pub lacks: Vec<String>,
-    /// Whether row-level security hides rows from the role that asks.
+    /// True if row-level security hides rows from the role that asks.
     pub hides_rows: bool,
-    /// Whether the role that asks may read it.
+    /// True if the role that asks may read it.
     pub is_readable: bool,
     /// Columns, in order.
     pub columns: Vec<String>,
@@ -131,7 +131,8 @@ pub struct CatalogTable {
     pub triggers: Vec<String>,
     /// Those of them that an update or a delete fires.
     pub firing_triggers: Vec<String>,
-    /// Whether other tables inherit from it: their rows show up in it and belong to them. Partitions are no such tables.
+    /// True if other tables inherit from it: their rows show up in it and belong to them. Partitions are no such
+    /// tables.
     pub has_heirs: bool,
     /// About how many pages it has, with those of its partitions: what the statistics say, which may be old.
     pub pages: u64,
@@ -153,7 +154,7 @@ impl CatalogTable {
         Some(format!("{:?} is not examined: {}; {}", self.name, code.reason(role), code.hint(&self.owner)))
     }
 
-    /// Whether every one of the columns may be null.
+    /// True if every one of the columns may be null.
     pub fn all_nullable(&self, columns: &[String]) -> bool {
         !columns.iter().any(|column| self.not_null_columns.contains(column))
     }
@@ -195,15 +196,15 @@ pub struct Catalog {
     pub foreign_keys: Vec<DeclaredKey>,
     /// Foreign keys of other schemas' tables that refer into it.
     pub incoming_keys: Vec<DeclaredKey>,
-    /// Tables of the schema that are neither planned nor read, and why: they are others', or run others' code.
+    /// Tables of the schema that are neither planned nor read, and why: they belong to other roles, or run their code.
     pub closed: BTreeMap<String, String>,
     /// evodoctor's own ledger in this database.
     pub ledger: LedgerState,
-    /// What is known of columns; read only where a table is so large that it matters.
+    /// Statistics of columns; read only for large tables, for which they matter.
     pub columns: ColumnStatsMap,
-    /// Whether the role that asks may use the schema: without that, it may read no table in it.
+    /// True if the role that asks may use the schema: without that, it may read no table in it.
     pub is_reachable: bool,
-    /// Whether the role that asks may create something in the schema.
+    /// True if the role that asks may create something in the schema.
     pub may_create: bool,
 }
 
@@ -220,9 +221,6 @@ impl Catalog {
     }
 
     /// Refuses where one of these tables is closed.
-    ///
-    /// # Errors
-    /// Says why it is.
     pub fn expect_open(&self, tables: &[&str]) -> Result<()> {
         match tables.iter().find_map(|name| self.closed.get(*name)) {
             None => Ok(()),
@@ -310,7 +308,7 @@ pub async fn instances(connection: &mut PgConnection, schema: &str) -> Result<Ve
     rows.iter().map(read).collect()
 }
 
-/// The OpenAI credentials and what holds them, as JSON with the key in it: mask it before it leaves.
+/// The OpenAI credentials and what uses them, as JSON that includes the key: mask it before output.
 pub async fn credentials(connection: &mut PgConnection, schema: &str) -> Result<Vec<Value>> {
     let rows = query_file(connection, "sql/credentials/list.sql", &Variables::for_schema(schema)).await?;
     let read = |row: &PgRow| -> Result<Value> {

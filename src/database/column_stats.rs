@@ -1,4 +1,4 @@
-//! What is known of single columns: whether an index leads from a value to its rows, and what ANALYZE saw.
+//! Statistics of single columns: whether an index leads from a value to its rows, and what ANALYZE found.
 
 use std::collections::BTreeMap;
 
@@ -19,18 +19,18 @@ pub struct ColumnStats {
     pub data_type: String,
     /// Its collation's oid; 0 for types that have none.
     pub collation: i64,
-    /// Whether only equal bytes are equal.
+    /// True if only equal bytes are equal.
     pub is_deterministic: bool,
-    /// Whether VACUUM found most of the table's pages visible to all: then an index on it is read without the table.
+    /// True if VACUUM found most of the table's pages visible to all: then an index on it is read without the table.
     pub is_visible: bool,
-    /// Whether a valid btree index over all rows begins with it, in its own order.
+    /// True if a valid btree index over all rows begins with it, in its own order.
     pub is_indexed: bool,
     /// About how many different values it has; `None` where it was never analysed.
     pub distinct_values: Option<f64>,
 }
 
 impl ColumnStats {
-    /// Whether its values are compared as text.
+    /// True if its values are compared as text.
     pub fn is_text(&self) -> bool {
         matches!(self.data_type.as_str(), "text" | "character varying")
     }
@@ -48,9 +48,6 @@ pub struct ColumnStatsMap {
 
 impl ColumnStatsMap {
     /// Reads those of the ordinary tables of a schema.
-    ///
-    /// # Errors
-    /// What the server says.
     pub async fn read(connection: &mut PgConnection, schema: &str) -> Result<Self> {
         let rows = query_file(connection, "sql/catalog/columns.sql", &Variables::for_schema(schema)).await?;
         let mut columns = Self::default();
@@ -76,7 +73,7 @@ impl ColumnStatsMap {
         self.by_table.get(table)?.get(column)
     }
 
-    /// Whether anything is known of a table: it is an ordinary one.
+    /// True if anything is known of a table: it is an ordinary one.
     pub fn has(&self, table: &str) -> bool {
         self.by_table.contains_key(table)
     }

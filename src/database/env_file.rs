@@ -1,9 +1,8 @@
 //! Evolution's `.env`, read as the npm package dotenv reads it, because Evolution does.
 //!
-//! Its rules: `export` may stand before a name; `=` or `: ` after it; values in `'`, `"` or `` ` `` may span
-//! lines and hold `#`; `\n` and `\r` mean line ends in double quotes only; a value without quotes ends at `#` or
-//! the end of the line and may hold spaces; a line that is none of this is skipped; the last of a name wins;
-//! nothing is expanded.
+//! Its rules: `export` may be before a name; `=` or `: ` after it; values in `'`, `"` or `` ` `` may span lines and
+//! hold `#`; `\n` and `\r` mean line ends in double quotes only; a value without quotes ends at `#` or the end of the
+//! line and may hold spaces; a line that is none of this is skipped; the last of a name wins; nothing is expanded.
 
 use std::fs;
 use std::path::Path;
@@ -44,9 +43,6 @@ pub fn connection_string(path: &Path) -> Result<String> {
 }
 
 /// All variables of an `.env` file, in the order of the file.
-///
-/// # Errors
-/// When the file cannot be read.
 pub fn variables(path: &Path) -> Result<Vec<(String, String)>> {
     let bytes = fs::read(path).map_err(|error| {
         user_error(
@@ -64,14 +60,11 @@ pub struct Assignment {
     pub name: String,
     /// The value without its quotes.
     pub value: String,
-    /// Whether it stands in single quotes, between which nothing is ever put in.
+    /// True if it is in single quotes, between which nothing is ever put in.
     pub is_literal: bool,
 }
 
 /// All variables of an `.env` file, for whoever puts variables into their values.
-///
-/// # Errors
-/// When the file cannot be read.
 pub fn assignments_of(path: &Path) -> Result<Vec<Assignment>> {
     let bytes = fs::read(path).map_err(|error| {
         user_error(

@@ -90,7 +90,7 @@ impl ExpectedObjects {
         self.0.iter().map(one).collect()
     }
 
-    /// Whether a database has exactly these objects, whatever their names.
+    /// True if a database has exactly these objects, whatever their names.
     pub fn match_exactly(&self, found: &[CatalogObject]) -> bool {
         let mut missing: BTreeMap<(&str, &str, &str), &Value> =
             self.0.iter().map(|o| ((o.kind, o.table.as_str(), o.form.as_str()), &o.definition)).collect();

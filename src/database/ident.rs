@@ -1,7 +1,7 @@
 //! Names and values on their way into SQL text.
 //!
-//! SQL text is assembled from the files under `sql/` and from [`SqlFragment`]s only, and a fragment can only be
-//! made by quoting. A string that a user controls therefore cannot become SQL.
+//! SQL text is assembled only from the files under `sql/` and from [`SqlFragment`]s, and a fragment can only be made by
+//! quoting. A string that a user controls therefore cannot become SQL.
 
 use std::fmt;
 

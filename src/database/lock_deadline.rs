@@ -1,8 +1,8 @@
-//! A bound on how long others wait for a transaction, kept by the server itself: the statement that is running ends in time.
-//! There is one connection that changes something, and statements are sent from many places, so that the bound is known to
-//! the one place that sends them.
+//! A limit on how long others wait for a transaction, enforced by the server: the running statement is cancelled in
+//! time. There is one connection that changes something, and statements are sent from many places, so the limit is kept
+//! in the one place that sends them.
 //!
-//! As long as nobody waits, nobody's time runs: whoever begins to wait after that has the whole bound ahead.
+//! The time runs only while others wait: a session that starts to wait later has the whole limit ahead.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -22,13 +22,13 @@ struct Bound {
 pub struct Deadline(());
 
 impl Deadline {
-    /// Nobody waits now, and nobody shall wait for longer than that.
+    /// No session waits now, and none may wait for longer than that.
     pub fn start(limit: Duration) -> Self {
         BOUND.set(Some(Bound { until: Instant::now() + limit, limit }));
         Self(())
     }
 
-    /// Whether the time is up.
+    /// True if the time is up.
     pub fn has_passed(&self) -> bool {
         BOUND.get().is_some_and(|bound| Instant::now() >= bound.until)
     }
@@ -40,12 +40,12 @@ impl Drop for Deadline {
     }
 }
 
-/// How long the next statement may take; `None` without a bound.
+/// The time that the next statement may take; `None` without a bound.
 pub(super) fn time_left() -> Option<Duration> {
     Some(BOUND.get()?.until.saturating_duration_since(Instant::now()))
 }
 
-/// Whether so much time has gone that it is worth asking who waits.
+/// True if enough time has passed to ask again who waits.
 pub(super) fn is_check_due() -> bool {
     let half = |bound: Bound| bound.until.saturating_duration_since(Instant::now()) < bound.limit / 2;
     BOUND.get().is_some_and(half)

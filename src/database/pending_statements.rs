@@ -1,5 +1,5 @@
-//! Whether the server still answers: how long all statements under way have been without an answer. A network that has gone
-//! silent sends no error, and what waits for it would wait for ever.
+//! Detects a server that does not answer any more: how long all running statements have been without an answer. A
+//! silent network sends no error, so a statement would wait for ever.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -11,7 +11,7 @@ use super::session::Session;
 use super::sql_file::{Variables, render_file};
 use super::url::ConnectTarget;
 
-/// How long finding out may take. A pool that is used up keeps its clients waiting for minutes.
+/// The time that finding out may take. A pool that is used up keeps its clients waiting for minutes.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A setting that a client may give itself when it connects. The server takes every one with a dot in its name.
@@ -20,11 +20,11 @@ const MARK: &str = "evodoctor.direct";
 /// How often a client is asked which process serves it.
 const ROUNDS: usize = 5;
 
-/// Whether several clients take turns on one server process, so that a setting of one is left to the others. Nothing is changed
-/// to find that out.
+/// True if several clients share one server process, so that settings of one are visible to the others. Finds that out
+/// without changing anything.
 ///
-/// A server takes settings from a client that connects, and poolers refuse or forget them. Behind a pooler, a client whose process
-/// serves another one, or is another one than before, has none of its own.
+/// A server accepts settings from a client that connects; poolers refuse or forget them. Behind a pooler, a client
+/// whose process serves another client, or changes between calls, has no process of its own.
 ///
 /// # Errors
 /// When the server takes no further connection.
@@ -36,7 +36,7 @@ pub async fn shares_server_processes(target: &ConnectTarget) -> Result<bool> {
     tokio::time::timeout(TIMEOUT, takes_turns(target)).await.unwrap_or(Ok(true))
 }
 
-/// Whether the server knows of the setting that its client has brought along.
+/// True if the server knows of the setting that its client has brought along.
 async fn is_direct(target: &ConnectTarget) -> bool {
     let marked = target.options.clone().options([(MARK, "on")]);
     let marked = ConnectTarget { options: marked, ..target.clone() };

@@ -17,9 +17,6 @@ use crate::progress;
 pub const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
 /// The rows of the only statement in the file at `path`.
-///
-/// # Errors
-/// What the server says; the file's name is the context.
 pub async fn query_file(
     connection: &mut PgConnection,
     path: &str,
@@ -43,9 +40,6 @@ pub async fn query_statement(connection: &mut PgConnection, sql: String) -> sqlx
 }
 
 /// The rows of one rendered statement under the settings of the file at `path`, which end with it. In a transaction.
-///
-/// # Errors
-/// What the server says, as it is.
 pub async fn query_with_settings(
     connection: &mut PgConnection,
     path: &'static str,
@@ -59,11 +53,11 @@ pub async fn query_with_settings(
     Ok(rows)
 }
 
-/// The rows of all statements of a text, in one message to the server: one way there and back, where a statement by itself
-/// takes two. The rows come as text.
+/// The rows of all statements of a text, in one message to the server: one round trip, where a single statement takes
+/// two. The rows come as text.
 ///
 /// # Errors
-/// What the server says, as it is; what stands behind the statement that failed was not run.
+/// What the server says, as it is; what is behind the statement that failed was not run.
 pub async fn simple_query(connection: &mut PgConnection, sql: String) -> sqlx::Result<Vec<PgRow>> {
     announce(&sql);
     arm(connection).await?;
@@ -71,11 +65,11 @@ pub async fn simple_query(connection: &mut PgConnection, sql: String) -> sqlx::R
     connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql))).await
 }
 
-/// Runs all statements of a text, in one message to the server. An item comes for each one that is done; so an error is that of
-/// the statement behind them.
+/// Runs all statements of a text, in one message to the server. Yields an item for each finished statement, so an error
+/// belongs to the next one.
 ///
 /// # Errors
-/// What the server says, as it is; what stands behind the statement that failed was not run.
+/// What the server says, as it is; what is behind the statement that failed was not run.
 pub fn execute_stream(
     connection: &mut PgConnection,
     sql: String,
@@ -89,23 +83,17 @@ pub fn execute_stream(
 }
 
 /// Runs one rendered statement; returns how many rows it touched.
-///
-/// # Errors
-/// What the server says, as it is.
 pub async fn execute(connection: &mut PgConnection, sql: String) -> sqlx::Result<u64> {
     announce(&sql);
-    // A transaction that a statement has aborted takes nothing but its way back.
+    // An aborted transaction accepts nothing but ROLLBACK.
     if !sql.starts_with("ROLLBACK") {
         arm(connection).await?;
     }
     unannounced(connection, sql).await
 }
 
-/// The same for a statement of somebody else's, such as a dump's, which may hold rows and passwords: `shown` is all that the
-/// trace and the progress tell of it.
-///
-/// # Errors
-/// What the server says, as it is.
+/// The same for a statement from outside, such as a dump's, which may hold rows and passwords: only `shown` appears in
+/// the trace and the progress.
 pub async fn execute_untrusted(connection: &mut PgConnection, sql: String, shown: &str) -> sqlx::Result<u64> {
     announce(shown);
     unannounced(connection, sql).await
@@ -117,7 +105,7 @@ async fn unannounced(connection: &mut PgConnection, sql: String) -> sqlx::Result
     Ok(done.rows_affected())
 }
 
-/// Lets the server end the next statement in time, where somebody waits for this transaction.
+/// Lets the server cancel the next statement in time, if others wait for this transaction.
 async fn arm(connection: &mut PgConnection) -> sqlx::Result<()> {
     if lock_deadline::is_check_due() {
         let asked = Instant::now();
@@ -140,9 +128,6 @@ fn announce(sql: &str) {
 }
 
 /// Runs every statement of the file at `path`.
-///
-/// # Errors
-/// What the server says; the file's name is the context.
 pub async fn execute_file(connection: &mut PgConnection, path: &str, variables: &Variables) -> Result<()> {
     for statement in SqlFile::parse(embedded_file(path)).statements {
         let sql = render(&statement, variables).with_context(|| path.to_owned())?;
@@ -152,25 +137,19 @@ pub async fn execute_file(connection: &mut PgConnection, path: &str, variables: 
 }
 
 /// Begins a transaction with the settings under which a query means the same everywhere.
-///
-/// # Errors
-/// When the connection is lost, or a transaction is open already.
 pub async fn begin_transaction(connection: &mut PgConnection, how: &'static str) -> Result<()> {
     execute(connection, how.into()).await?;
     apply_session_settings(connection).await
 }
 
 /// Makes the settings, in a transaction that has begun.
-///
-/// # Errors
-/// When the connection is lost.
 pub async fn apply_session_settings(connection: &mut PgConnection) -> Result<()> {
     let settings = SqlFile::parse(embedded_file("sql/catalog/session_settings.sql")).statements.join(";\n");
     execute(connection, settings).await.context("while running sql/catalog/session_settings.sql")?;
     Ok(())
 }
 
-/// Whether an error means: others hold a lock, begin again.
+/// True if the error means that others hold a lock and the transaction can be retried.
 pub fn is_lock_conflict(error: &sqlx::Error) -> bool {
     // lock_not_available, deadlock_detected
     matches!(sqlstate(error).as_deref(), Some("55P03" | "40P01"))
@@ -182,9 +161,6 @@ pub fn sqlstate(error: &sqlx::Error) -> Option<String> {
 }
 
 /// Begins the snapshot of an examination.
-///
-/// # Errors
-/// When the connection is lost, or a transaction is open already.
 pub async fn begin_snapshot(connection: &mut PgConnection) -> Result<()> {
     begin_transaction(connection, BEGIN_SNAPSHOT).await?;
     execute_file(connection, "sql/shared_snapshot/settings.sql", &Variables::default()).await

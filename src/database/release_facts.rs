@@ -9,7 +9,7 @@ use super::release_objects::{ExpectedObject, Identity, plain};
 use crate::evolution::release::{Migration, Release, facts};
 use crate::evolution::schema::schema as tables_of;
 
-/// What a release brought: its difference from the one before.
+/// The changes of a release: its difference from the one before.
 fn brought_by(release: Release) -> Value {
     let before = Release::all().rev().find(|other| *other < release);
     difference(before.map(plain).unwrap_or_default(), plain(release))

@@ -155,7 +155,7 @@ fn columns(builder: &DdlBuilder<'_>, table: &Table) -> Vec<ExpectedObject> {
     table.columns(builder.release).map(object).collect()
 }
 
-/// Refuses to drop a column in which somebody keeps something by now. A time that the server filled in is no such thing.
+/// Refuses to drop a column that holds values. A time that the server filled in does not count.
 fn kept(builder: &DdlBuilder<'_>, table: &Table, column: &Column) -> String {
     let name = SqlFragment::ident(&column.name);
     let default = match column.default.as_deref() {

@@ -1,7 +1,7 @@
 //! A dump, restored into a throwaway server, to be examined like any database.
 //!
-//! A dump is somebody else's text, and is treated as hostile: see [`replay`]. What the server refuses is kept and told,
-//! because a constraint that cannot be restored is what evodoctor is asked about.
+//! A dump comes from outside, and is treated as hostile: see [`replay`]. What the server refuses is kept and reported,
+//! because evodoctor is asked about constraints that cannot be restored.
 
 mod archive;
 mod archive_contents;
@@ -44,7 +44,7 @@ use crate::progress::{ProgressTask, Unit};
 /// The role that owns a restored database.
 pub const OWNER: &str = "evodoctor_snapshot";
 
-/// More jobs than this gain nothing: Evolution has few large tables.
+/// Maximum number of jobs: more gain nothing, because Evolution has few large tables.
 const MOST_JOBS: usize = 8;
 
 /// Settings for a server that is filled once and then read.
@@ -84,7 +84,7 @@ pub struct RestoreInfo {
     pub ignored: usize,
     /// Tables whose rows the dump does not hold, or that could not be restored.
     pub without_rows: Vec<String>,
-    /// Whether any table has its rows.
+    /// True if any table has its rows.
     pub has_rows: bool,
 }
 
@@ -92,7 +92,7 @@ impl RestoredDump {
     /// Restores the dump at `path`, `-` for stdin.
     ///
     /// # Errors
-    /// When it is no dump, is damaged, holds no Evolution tables, needs other programs than there are, or more room.
+    /// When it is not a dump, is damaged, holds no Evolution tables, needs other programs than there are, or more room.
     pub async fn restore(path: &Path) -> Result<Self> {
         let source = DumpFile::detect(path)?;
         let purpose =
@@ -310,7 +310,7 @@ async fn tables(connection: &mut PgConnection) -> Result<Vec<restore_error::Tabl
     found.iter().map(|row| Ok((row.try_get("schema")?, row.try_get("name")?))).collect()
 }
 
-/// Gathers statistics, which choices of the checks rest on, and closes the tables without rows.
+/// Gathers statistics, which the checks use to choose a strategy, and closes the tables without rows.
 async fn finish(
     server: &ScratchServer,
     database: &str,

@@ -1,8 +1,8 @@
-//! A throwaway Postgres server: made in a private directory, reachable through a private socket, gone with its
+//! A throwaway Postgres server: created in a private directory, reached through a private socket, removed with its
 //! owner.
 //!
-//! The server is run by a small shell script, `server/guard.sh`, which stops it and removes its directory as
-//! soon as the process that started it ends. Nothing here depends on a destructor that is reached.
+//! The server is run by a small shell script, `server/guard.sh`, which stops it and removes its directory as soon as
+//! the process that started it ends. Nothing depends on a destructor.
 
 pub mod binaries;
 mod stale_directories;
@@ -63,7 +63,7 @@ pub struct ScratchServerOptions {
     pub parent: Option<PathBuf>,
     /// A directory for its data that outlives it, empty or left by an earlier server; `None` is one in its own directory.
     pub data: Option<PathBuf>,
-    /// Whether to listen on a free port of 127.0.0.1 as well, with a random password.
+    /// True if to listen on a free port of 127.0.0.1 as well, with a random password.
     pub tcp: bool,
 }
 
@@ -233,7 +233,7 @@ fn private_directory(parent: &Path) -> Result<(TempDir, File)> {
     Ok((directory, owner))
 }
 
-/// Whether another user may reach what lies below: as root the server runs as one.
+/// True if another user may reach what lies below: as root the server runs as one.
 fn is_open_to_others(directory: &Path) -> bool {
     directory.ancestors().all(|part| part.metadata().is_ok_and(|data| data.mode() & 0o001 != 0))
 }

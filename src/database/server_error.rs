@@ -1,5 +1,5 @@
-//! What ends work on a connection that had come about: a lost connection, a full disk, a limit of the server or of the
-//! pooler in between. In words that say what to do.
+//! Errors that end work on an open connection: a lost connection, a full disk, a limit of the server or of the pooler
+//! in between. In words that say what to do.
 
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
@@ -29,7 +29,7 @@ impl ServerFault {
         Self { message: message.into(), next: next.into() }
     }
 
-    /// The trouble that an error comes from; `None` when the statement itself was wrong, or no statement is to blame.
+    /// The fault behind an error; `None` if the statement itself was wrong, or no statement is to blame.
     pub fn from_error(error: &anyhow::Error) -> Option<Self> {
         error.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>()).find_map(Self::of_driver)
     }
@@ -76,7 +76,7 @@ impl ServerFault {
             "57014" if said.contains("user request") => {
                 ("another session cancelled a statement (pg_cancel_backend)", "try again")
             }
-            // Only the words tell the two apart, and they may be of any language.
+            // Only the words distinguish the two, and they may be of any language.
             "57014" => (
                 "the server cancelled a statement: its statement_timeout is too short, or another \
                     session cancelled it (pg_cancel_backend)",
@@ -135,7 +135,7 @@ impl ServerFault {
     }
 }
 
-/// Adds what can be done, where an error that nobody has explained comes from such trouble.
+/// Adds a hint to an error of this kind that has none.
 pub fn with_hint(error: anyhow::Error) -> anyhow::Error {
     match ServerFault::from_error(&error) {
         Some(ServerFault { message, next }) if error::explicit_hint(&error).is_none() => {
@@ -145,7 +145,7 @@ pub fn with_hint(error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// Whether the connection is gone with this error, so that nobody was told how a statement ended.
+/// True if the connection is lost with this error, so that the outcome of a statement is unknown.
 pub fn is_connection_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => is_fatal(error.as_ref()),
@@ -159,7 +159,7 @@ fn has_hint(error: &dyn DatabaseError, setting: &str) -> bool {
     error.and_then(PgDatabaseError::hint).is_some_and(|hint| hint.contains(setting))
 }
 
-/// Whether the server failed to write a table's file (`mdextend` and the like in its source).
+/// True if the server failed to write a table's file (`mdextend` and the like in its source).
 fn is_of_storage(error: &dyn DatabaseError) -> bool {
     let error = error.try_downcast_ref::<PgDatabaseError>();
     error.and_then(PgDatabaseError::routine).is_some_and(|routine| routine.starts_with("md"))

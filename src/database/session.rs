@@ -24,7 +24,7 @@ pub struct Session {
     pub server_version: String,
     /// As a number, such as 150014.
     pub server_version_num: i32,
-    /// Whether the server is a standby, which takes no changes.
+    /// True if the server is a standby, which takes no changes.
     pub is_in_recovery: bool,
     /// The server as a person would name it: `host:port`, or the path of the socket.
     pub server: String,
@@ -72,7 +72,7 @@ impl Session {
              pg_catalog.current_database()::pg_catalog.text, current_user::pg_catalog.text",
         )
         .fetch_one(&mut connection);
-        // Who takes a connection may still say nothing on it.
+        // A server that accepts a connection may still not answer on it.
         let limit = target.connect_timeout.unwrap_or(Duration::MAX);
         let row = match tokio::time::timeout(limit, asking).await {
             Ok(row) => row.map_err(|error| ConnectError::from(error).explain(target))?,
@@ -90,13 +90,13 @@ impl Session {
         })
     }
 
-    /// Whether the server takes or refuses a connection within `limit`, whatever the connection string says of the time
+    /// True if the server takes or refuses a connection within `limit`, whatever the connection string says of the time
     /// that one may take; nothing is asked of it.
     pub async fn is_reachable(target: &ConnectTarget, limit: Duration) -> bool {
         tokio::time::timeout(limit, target.options.connect()).await.is_ok()
     }
 
-    /// Calls server and database by the names of what was restored here, which a reader knows.
+    /// Names the server and the database after the dump that was restored, which a reader knows.
     pub fn set_display_name(&mut self, name: String) {
         self.server = "a dump".to_owned();
         self.database = name;
@@ -109,26 +109,17 @@ impl Session {
 
     /// Begins the read-only snapshot that all checks share, with settings under which a query means the same on
     /// every server.
-    ///
-    /// # Errors
-    /// When the connection is lost, or a transaction is open already.
     pub async fn begin_snapshot(&mut self) -> Result<()> {
         query::begin_snapshot(&mut self.connection).await
     }
 
     /// Ends the snapshot; its settings end with it.
-    ///
-    /// # Errors
-    /// When the connection is lost.
     pub async fn end_snapshot(&mut self) -> Result<()> {
         query::execute(&mut self.connection, "ROLLBACK".into()).await?;
         Ok(())
     }
 
     /// Takes leave of the server. Dropping the session does too, less politely.
-    ///
-    /// # Errors
-    /// When the connection was lost before.
     pub async fn close(self) -> Result<()> {
         Ok(self.connection.close().await?)
     }
@@ -145,7 +136,7 @@ async fn connect(target: &ConnectTarget, options: PgConnectOptions) -> Result<Pg
     }
 }
 
-/// How else to connect after this refusal, where the target's TLS mode allows two ways.
+/// The other way to connect after this refusal, if the target's TLS mode allows two.
 fn second_way(target: &ConnectTarget, refusal: &ConnectError) -> Option<PgConnectOptions> {
     let mode = match target.fallback? {
         Fallback::Encrypted if refusal.is_by_rule() => PgSslMode::Require,

@@ -1,5 +1,5 @@
-//! One snapshot for several connections: the first exports what it sees, the others join in, and all of them read the
-//! same rows whoever writes meanwhile.
+//! One snapshot for several connections: the first exports it, the others join, and all of them read the same rows
+//! whatever is written in the meantime.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::session::Session;
 use super::sql_file::Variables;
 use super::url::ConnectTarget;
 
-/// How long a further connection may take. A pooler whose pool is full keeps its clients waiting for minutes.
+/// The time that a further connection may take. A pooler whose pool is full keeps its clients waiting for minutes.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A snapshot that other connections can join, for as long as the transaction lasts that exported it.
@@ -27,11 +27,11 @@ pub struct SharedSnapshot<'t> {
 pub struct ServerCapacity {
     /// The process that serves this connection, as long as the transaction lasts.
     pub pid: i32,
-    /// How many more connections are free, for everybody together; never negative.
+    /// The number of more connections that are free, for everybody together; never negative.
     pub connections: u64,
-    /// Whether others can be let into the snapshot.
+    /// True if others can be let into the snapshot.
     pub can_export: bool,
-    /// How many processes the server gives one query of its own accord.
+    /// The number of processes the server uses for one query by itself.
     pub processes: u64,
     /// How long the role lets a statement run, where there is a limit.
     pub statement_timeout: Option<Duration>,
@@ -39,9 +39,6 @@ pub struct ServerCapacity {
 
 impl ServerCapacity {
     /// Asks the server.
-    ///
-    /// # Errors
-    /// When the connection is lost.
     pub async fn read(connection: &mut PgConnection) -> Result<Self> {
         let rows =
             query_file(connection, "sql/shared_snapshot/server_capacity.sql", &Variables::default()).await?;
@@ -64,9 +61,6 @@ impl ServerCapacity {
 
 impl<'t> SharedSnapshot<'t> {
     /// Exports what this transaction sees. It must not be inside a savepoint.
-    ///
-    /// # Errors
-    /// When the server refuses, or the connection is lost.
     pub async fn export(connection: &mut PgConnection, target: &'t ConnectTarget) -> Result<Self> {
         let rows = query_file(connection, "sql/shared_snapshot/export.sql", &Variables::default()).await?;
         let row = rows.first().context("the server named no snapshot")?;
@@ -105,9 +99,6 @@ impl<'t> SharedSnapshot<'t> {
 }
 
 /// Ends what these processes of ours are doing, through a connection of its own.
-///
-/// # Errors
-/// When there is none to be had in a few seconds.
 pub async fn cancel_backends(target: &ConnectTarget, pids: &[i32]) -> Result<Session> {
     let mut session = tokio::time::timeout(PATIENCE, Session::open(target)).await??;
     cancel_backends_on(&mut session, pids).await?;
@@ -115,9 +106,6 @@ pub async fn cancel_backends(target: &ConnectTarget, pids: &[i32]) -> Result<Ses
 }
 
 /// The same, through a connection that is open already.
-///
-/// # Errors
-/// When it is lost.
 pub async fn cancel_backends_on(session: &mut Session, pids: &[i32]) -> Result<()> {
     let variables = Variables::default().text("pids", serde_json::to_string(pids)?);
     execute_file(session.connection(), "sql/shared_snapshot/cancel.sql", &variables).await

@@ -82,9 +82,6 @@ impl SqlFile {
     }
 
     /// Refuses a header key that nobody reads, such as a misspelled one.
-    ///
-    /// # Errors
-    /// Names the first such key.
     pub fn expect_keys(&self, known: &[&str]) -> Result<()> {
         for (key, _) in &self.header {
             let word = key.split(' ').next().unwrap_or_default();
@@ -107,8 +104,8 @@ impl SqlFile {
     }
 }
 
-/// Reads `-- key: value` lines up to the first line that is no comment. Keys are words in lower case, perhaps
-/// with a release behind them (`after 2.3.0..`); a value goes on in lines that are indented.
+/// Reads `-- key: value` lines up to the first line that is not a comment. Keys are words in lower case, perhaps with a
+/// release behind them (`after 2.3.0..`); a value goes on in lines that are indented.
 fn parse_header(text: &str) -> Vec<(String, String)> {
     let mut header: Vec<(String, String)> = Vec::new();
     // Behind a comment for the reader, an indented line belongs to that.
@@ -178,7 +175,7 @@ pub fn render(sql: &str, variables: &Variables) -> Result<String> {
     Ok(out)
 }
 
-/// Whether `sql` uses the variable, in any of its forms.
+/// True if `sql` uses the variable, in any of its forms.
 pub fn uses_variable(sql: &str, variable: &str) -> bool {
     // Most texts do not have the word at all, and need not be taken apart.
     sql.contains(variable)
@@ -194,7 +191,7 @@ pub fn variables_of(sql: &str) -> BTreeSet<&str> {
     names.collect()
 }
 
-/// Splits at the semicolons outside of quotes and comments; drops comments that stand before a statement.
+/// Splits at the semicolons outside of quotes and comments; drops comments that are before a statement.
 fn split(text: &str) -> Vec<String> {
     let mut statements = Vec::new();
     let mut current = String::new();
@@ -224,7 +221,7 @@ enum Token<'a> {
 /// What a token other than plain text may begin with.
 const SPECIAL: &[u8] = b"'\"-/$:;";
 
-/// By byte whether it is special: every run of the program cuts a megabyte of SQL, byte by byte.
+/// For each byte whether it is special: every run of the program splits a megabyte of SQL, byte by byte.
 const IS_SPECIAL: [bool; 256] = {
     let mut table = [false; 256];
     let mut at = 0;

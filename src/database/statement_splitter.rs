@@ -1,8 +1,8 @@
-//! Where the statements of somebody else's SQL end, a plain dump's or a migration's, told as psql tells it.
+//! Finds where the statements of SQL from outside end, a plain dump's or a migration's, as psql would.
 //!
-//! Only ends are looked for: what a statement means is the server's business. A wrong guess spoils a restore and
-//! endangers nothing, because nothing in a dump is ever run but by the server, for a role that may do nothing
-//! outside its own database; and a migration's statements are sent so that the server takes one at a time or none.
+//! Only ends are searched: the server decides what a statement means. A wrong guess spoils a restore but is not
+//! dangerous, because only the server ever runs what is in a dump, as a role without rights outside of its own
+//! database; and a migration's statements are sent so that the server accepts one at a time or none.
 
 /// One statement.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,13 +11,13 @@ pub struct Statement {
     pub text: Vec<u8>,
     /// Its first words outside of quotes, in small letters.
     pub words: Vec<String>,
-    /// Whether rows for it follow, up to a line with `\.`.
+    /// True if rows for it follow, up to a line with `\.`.
     pub reads_rows: bool,
     /// The line that it begins in, from 1.
     pub line: usize,
 }
 
-/// How many first words are kept: enough to tell `CREATE OR REPLACE FUNCTION`.
+/// The number of first words that are kept: enough to tell `CREATE OR REPLACE FUNCTION`.
 const WORDS: usize = 8;
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -43,14 +43,14 @@ pub struct StatementSplitter {
     /// `BEGIN ATOMIC` and `CASE` without their `END`.
     blocks: usize,
     last_word: String,
-    /// How many lines were taken.
+    /// The number of lines that were taken.
     lines: usize,
     /// `standard_conforming_strings = off`, as very old dumps have it.
     pub backslashes_escape: bool,
 }
 
 impl StatementSplitter {
-    /// Whether no statement has begun.
+    /// True if no statement has begun.
     pub fn is_between(&self) -> bool {
         self.inside == Inside::Nothing && self.statement.text.is_empty()
     }
@@ -83,7 +83,7 @@ impl StatementSplitter {
                 at += 1;
                 continue;
             }
-            // Space and comments before a statement are no part of it.
+            // Space and comments before a statement are not part of it.
             let piece = &line[at..at + length];
             let is_before = self.statement.text.is_empty() && (was_comment || piece.trim_ascii().is_empty());
             if !is_before {
@@ -197,7 +197,7 @@ impl StatementSplitter {
         }
     }
 
-    /// Whether the quote that comes now belongs to an `E` right before it.
+    /// True if the quote that comes now belongs to an `E` right before it.
     fn ends_in_e(&self) -> bool {
         let is_e = self.last_word == "e";
         is_e && self.statement.text.last().is_some_and(|byte| byte.eq_ignore_ascii_case(&b'e'))

@@ -1,9 +1,9 @@
-//! Whose relations and whose code are trusted: those of superusers, of this session's own role, and of the role that owns
-//! Evolution's tables. What belongs to anybody else is read from the catalog and reported, and never planned or executed:
-//! a function in an index's predicate runs as soon as the planner looks at its table.
+//! The trusted roles, whose relations and code may be used: superusers, this session's own role, and the owner of
+//! Evolution's tables. Objects of other roles are read from the catalog and reported, never planned or executed: a
+//! function in an index's predicate runs as soon as the planner looks at its table.
 //!
-//! `SET ROLE` is no boundary, as a function can RESET it. A superuser therefore runs no code of anybody who is none: what
-//! would run it is left out, or refused, and the role is named that can do it.
+//! `SET ROLE` is not a boundary, because a function can RESET it. A superuser therefore never runs code of a role that
+//! is not one: it is left out or refused, and the message names the role that can do it.
 
 use std::collections::BTreeMap;
 
@@ -16,9 +16,6 @@ use super::query::query_file;
 use super::sql_file::{Variables, render_file};
 
 /// The variables `:'schema'` and `:trusted`, a query for the oids of the trusted roles.
-///
-/// # Errors
-/// When a file of this program is broken.
 pub fn trust_variables(schema: &str) -> Result<Variables> {
     let variables = Variables::for_schema(schema);
     let roles = render_file("sql/catalog/trusted_roles.sql", &variables)?;
@@ -32,9 +29,9 @@ pub struct UntrustedCode {
     pub what: String,
     /// The role that can change it.
     pub owner: String,
-    /// Whether it runs when the table is planned or read, and not only when it is changed.
+    /// True if it runs when the table is planned or read, and not only when it is changed.
     pub on_read: bool,
-    /// Whether this session is a superuser's.
+    /// True if this session is a superuser's.
     pub is_superuser: bool,
 }
 
@@ -58,9 +55,6 @@ impl UntrustedCode {
 }
 
 /// The code that is not trusted, by table.
-///
-/// # Errors
-/// When the connection is lost.
 pub async fn find_untrusted_code(
     connection: &mut PgConnection,
     schema: &str,

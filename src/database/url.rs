@@ -37,9 +37,9 @@ pub struct ConnectTarget {
     pub options: PgConnectOptions,
     /// Prisma's `schema` parameter.
     pub schema: Option<String>,
-    /// How long a connection may take; `None` waits for ever (`connect_timeout=0`).
+    /// The time that a connection may take; `None` waits for ever (`connect_timeout=0`).
     pub connect_timeout: Option<Duration>,
-    /// How many connections it allows Prisma's pool, where it says so.
+    /// The number of connections it allows Prisma's pool, where it says so.
     pub connection_limit: Option<u64>,
     /// How to go on when the first way to connect is refused.
     pub fallback: Option<Fallback>,
@@ -89,8 +89,8 @@ impl ConnectTarget {
         options = tls.apply(options);
         match (&parameters.application_name, options.get_application_name()) {
             (Some(name), _) => options = options.application_name(name),
-            // PgBouncer would leave the name to whoever has the connection next; there each transaction has it for itself
-            // (sql/catalog/session_settings.sql).
+            // PgBouncer would leave the name to the next client of the connection; behind it each transaction sets the
+            // name (sql/catalog/session_settings.sql).
             (None, None) if parameters.is_pooled => {}
             (None, None) => options = options.application_name("evodoctor"),
             (None, Some(_)) => {}
@@ -122,7 +122,7 @@ impl ConnectTarget {
         }
     }
 
-    /// Whether it is reached through a socket of this machine.
+    /// True if it is reached through a socket of this machine.
     pub fn is_socket(&self) -> bool {
         socket(&self.options).is_some()
     }
@@ -137,7 +137,7 @@ impl ConnectTarget {
         (!self.is_socket() && !is_local()).then_some(host)
     }
 
-    /// Whether the server's certificate is to be verified, and by the system's certificates alone.
+    /// True if the server's certificate is to be verified, and by the system's certificates alone.
     pub fn verifies_with_system(&self) -> bool {
         let has = |name| self.files.iter().any(|(parameter, _)| *parameter == name);
         // A certificate without its key is an authority's, as Prisma has it.
@@ -168,19 +168,13 @@ impl fmt::Debug for ConnectTarget {
     }
 }
 
-/// Whether a connection string holds a password.
-///
-/// # Errors
-/// When it is none.
+/// True if a connection string holds a password.
 pub fn has_password(text: &str) -> Result<bool> {
     let url = address::parse(unquoted(text.trim()))?;
     Ok(Address::read(&url, &Parameters::read(&url)?)?.password.is_some())
 }
 
-/// Whether a connection string names a service or a file that a password may come from.
-///
-/// # Errors
-/// When it is none.
+/// True if a connection string names a service or a file that a password may come from.
 pub fn fetches_password(text: &str) -> Result<bool> {
     let parameters = Parameters::read(&address::parse(unquoted(text.trim()))?)?;
     Ok(parameters.service.is_some() || parameters.password_file.is_some())

@@ -1,4 +1,4 @@
-//! The server's own words, fit to be shown: without values of rows, which may be secrets, and with what to do.
+//! The server's messages, safe to show: without values of rows, which may be secrets, and with what to do.
 
 /// The server's message without values of rows: data exceptions (class 22) quote what they do not understand.
 pub fn without_row_values<'a>(sqlstate: &str, message: &'a str) -> &'a str {
@@ -8,8 +8,8 @@ pub fn without_row_values<'a>(sqlstate: &str, message: &'a str) -> &'a str {
     }
 }
 
-/// What an error of the driver says: for one of the server its message and SQLSTATE. Its place in Postgres's source, which
-/// the driver adds, helps nobody.
+/// The text of a driver error: for a server error its message and SQLSTATE. The place in Postgres's source, which the
+/// driver adds, is left out.
 pub fn describe_error(error: &sqlx::Error) -> String {
     match error.as_database_error() {
         Some(error) => {
@@ -29,8 +29,8 @@ pub struct SqlstateAdvice {
     pub next: &'static str,
 }
 
-/// The one table of what to do about an error of the server, by SQLSTATE (Postgres's manual, appendix A). Errors while work
-/// is done, rules about the server (EVO7xx) and refused connections say the same because they all ask here.
+/// The one table of hints for server errors, by SQLSTATE (Postgres's manual, appendix A). Errors during work, rules
+/// about the server (EVO7xx) and refused connections all use it, so they say the same.
 const ADVICE: &[(&[&str], &str, &str)] = &[
     (
         &["08001", "08006"],

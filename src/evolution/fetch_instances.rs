@@ -15,7 +15,7 @@ const HOW: &str = "save it with: curl -s -H 'apikey: <the global key>' https://<
 /// what n8n and other clients put around it, several documents one after another, and behind the head of an answer.
 ///
 /// # Errors
-/// When it is no JSON, is the server's refusal instead, or lists something without a name.
+/// When it is not JSON, is the server's refusal instead, or lists something without a name.
 pub fn parse_instances(json: &[u8]) -> Result<Vec<Instance>> {
     let json = json.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(json);
     let values = values(body(json))?;

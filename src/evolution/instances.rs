@@ -1,4 +1,4 @@
-//! Which instances there are, and every way in which a client may mean one of them.
+//! The instances, and every way in which a client may refer to one of them.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -25,13 +25,13 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Whether a URL reaches it at all. Every client and proxy takes `.` and `..` out of a path, and an empty segment names
-    /// nobody; any other name answers when it is percent-encoded [run].
+    /// True if a URL can reach it at all. Every client and proxy removes `.` and `..` from a path, and an empty segment
+    /// names no instance; any other name works when it is percent-encoded [run].
     pub fn is_callable(&self) -> bool {
         !matches!(self.name.as_str(), "" | "." | "..")
     }
 
-    /// Whether its name stays what it is in a proxy that decodes a path and writes it anew.
+    /// True if its name survives a proxy that decodes a path and encodes it again.
     pub fn is_plain(&self) -> bool {
         let odd = |c: char| matches!(c, '/' | '?' | '%' | '#') || c.is_control();
         self.is_callable() && self.name.trim() == self.name && !self.name.contains(odd)
@@ -51,10 +51,10 @@ impl fmt::Debug for Instance {
     }
 }
 
-/// The shortest token that is looked for inside other text: shorter ones would blot out ordinary words.
+/// Minimum length of a token that is searched inside other text: shorter ones would match ordinary words.
 const SHORTEST_WITHIN: usize = 6;
 
-/// How many near names are worth reading.
+/// The number of near names that are worth reading.
 const MOST_NEAR: usize = 3;
 
 /// All instances of one server, found by whatever a client may write for them.
@@ -152,7 +152,7 @@ impl InstanceDirectory {
             .unwrap_or_default()
     }
 
-    /// The instances whose names are a slip of the fingers away, the nearest first, at most three.
+    /// The instances with the most similar names, nearest first, at most three.
     pub fn closest_names(&self, name: &str) -> Vec<&Instance> {
         let name = spelling(name);
         let length = name.chars().count();
@@ -201,7 +201,7 @@ fn spelling(text: &str) -> String {
     trim_invisible(text).to_lowercase()
 }
 
-/// Whether the text has the form of an instance's id: a UUID in any letter case.
+/// True if the text has the form of an instance's id: a UUID in any letter case.
 pub fn is_uuid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(at, byte)| match at {

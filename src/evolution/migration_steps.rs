@@ -23,7 +23,7 @@ pub enum MigrationStep {
     /// `ADD COLUMN`.
     AddColumn {
         add_column: String,
-        /// Where the migration looks first whether the column is there.
+        /// Where the migration checks first whether the column exists.
         #[serde(default)]
         unless: Option<SkipCondition>,
         /// Its type, where the release ends with another.
@@ -82,7 +82,7 @@ pub enum MigrationStep {
     },
 }
 
-/// Where a migration looks before it adds a column.
+/// Where a migration checks before it adds a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SkipCondition {
@@ -135,7 +135,7 @@ impl Migration {
         self.fact().steps.iter().filter(move |step| step.range().is_none_or(|range| range.contains(target)))
     }
 
-    /// Whether the content that `target` ships works on the schema `public`, whatever the connection says.
+    /// True if the content that `target` ships works on the schema `public`, whatever the connection says.
     pub fn is_bound_to_public(&self, target: Release) -> bool {
         self.fact().only_in_public.is_some_and(|range| range.contains(target))
     }

@@ -1,6 +1,7 @@
-//! Which values of the database are personal: the one place that decides, by table, column and path in a JSON value.
+//! Decides which values of the database are personal, by table, column and path in a JSON value. The only place that
+//! does.
 //!
-//! What nobody decided on counts as personal. `facts/README.md` describes the file and the rules.
+//! Anything without a decision counts as personal. `facts/README.md` describes the file and the rules.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -33,7 +34,7 @@ pub enum DataClass {
     Json,
 }
 
-/// Fewer digits in a JSON number are no phone number.
+/// Fewer digits in a JSON number are not a phone number.
 const FEWEST_DIGITS: u32 = 10;
 
 /// The longest constant or id.
@@ -83,8 +84,8 @@ fn holds_no_text(data_type: &str) -> bool {
         || data_type.starts_with("timestamp")
 }
 
-/// The class of a column's value that is no JSON: as [`column_class`], and a value that does not look like its class is
-/// personal. A constant that is none is a text; an id that is a phone number is a phone number.
+/// The class of a column's value that is not JSON: as [`column_class`], and a value that does not look like its class
+/// is personal. A constant that is none is a text; an id that is a phone number is a phone number.
 pub fn value_class(table: &str, column: &str, value: &str) -> DataClass {
     match column_class(table, column) {
         class @ (DataClass::Public | DataClass::Identifier) if is_phone(value) => match is_time(value) {
@@ -114,7 +115,8 @@ pub fn field_class(table: Option<&str>, field: &str, value: Option<&str>) -> Dat
     }
 }
 
-/// Whether a name that checks give is decided on for everything in it: what a release expects, which tables are concerned.
+/// True if a name that checks give is decided on for everything in it: what a release expects, which tables are
+/// concerned.
 pub fn is_of_checks(table: Option<&str>, field: &str) -> bool {
     table.is_none_or(|table| decided(table, field).is_none()) && FACTS.fields_of_checks.contains_key(field)
 }
@@ -122,7 +124,7 @@ pub fn is_of_checks(table: Option<&str>, field: &str) -> bool {
 /// The class of one value (no array, no object) inside a JSON column. `path` holds the keys that lead to it; positions in
 /// arrays may be left out.
 ///
-/// A string whose keys nobody decided on is a text. So is a column that is no JSON column.
+/// A string whose keys nobody decided on is a text. So is a column that is not a JSON column.
 pub fn json_class(table: &str, column: &str, path: &[&str], leaf: &Value) -> DataClass {
     let named = match column_class(table, column) {
         DataClass::Json => named_in_json(table, column, path),
@@ -150,8 +152,8 @@ pub fn json_class(table: &str, column: &str, path: &[&str], leaf: &Value) -> Dat
     }
 }
 
-/// Whether a key of a JSON object is a name that a program gave, and not itself a value, such as a JID or a person's name: it
-/// begins with a small letter or is a position.
+/// True if a key of a JSON object is a name that a program gave, and not itself a value, such as a JID or a person's
+/// name: it begins with a small letter or is a position.
 pub fn is_public_key(key: &str) -> bool {
     let is_name = key.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
     is_name && !is_phone(key) && is_constant(key)
@@ -161,7 +163,7 @@ fn named_in_json(table: &str, column: &str, path: &[&str]) -> Option<DataClass> 
     let whole =
         FACTS.whole_json.get(&format!("{table}.{column}")).or_else(|| FACTS.whole_json.get(column)).copied();
     let is_element = path.iter().all(|key| key.bytes().all(|byte| byte.is_ascii_digit()));
-    // Label ids and names of events are in a plain list; what else is there, nobody expects.
+    // Label ids and names of events are in a plain list; anything else there is unexpected.
     match whole {
         Some(DataClass::Public | DataClass::Identifier) if !is_element => {}
         Some(class) => return Some(class),

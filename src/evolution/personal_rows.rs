@@ -10,13 +10,13 @@ use crate::redact::{redact_secret, redact_text};
 const NOBODY: [&str; 7] =
     ["", "lid", "0@s.whatsapp.net", "status@broadcast", "@s.whatsapp.net", "@g.us", "@lid"];
 
-/// Shorter values are not looked for in sentences: they stand in every one.
+/// Shorter values are not looked for in sentences: they are in every one.
 const SHORTEST: usize = 4;
 
 /// The mark of a text that was cut or masked before.
 const CUT: char = '…';
 
-/// Takes what is personal out of rows, and remembers it for the sentences about these rows.
+/// Removes personal data from rows, and remembers it for the sentences about these rows.
 #[derive(Debug)]
 pub struct RowRedactor {
     naming: Naming,
@@ -159,7 +159,7 @@ impl RowRedactor {
         format!("{scheme}{}{path}", self.naming.name("host", host))
     }
 
-    /// A sentence about the rows that were seen: what was personal in them is replaced here, too.
+    /// A sentence about the rows that were seen: their personal data is replaced here, too.
     pub fn redact_sentence(&self, sentence: &str) -> String {
         let mut text = sentence.to_owned();
         if self.naming == Naming::Keyed {

@@ -5,11 +5,11 @@
 pub struct PhoneNumber {
     /// Its digits, country code first.
     pub digits: String,
-    /// Whether it was written as a JID, such as `5511999990000@s.whatsapp.net`.
+    /// True if it was written as a JID, such as `5511999990000@s.whatsapp.net`.
     pub is_jid: bool,
 }
 
-/// Fewer digits are no number with a country code.
+/// Fewer digits are not a number with a country code.
 const FEWEST_DIGITS: usize = 8;
 
 /// E.164 allows no more; the ids of groups and of hidden accounts are longer, but come with a server behind `@`.
@@ -39,7 +39,7 @@ pub fn parse_phone(text: &str) -> Option<PhoneNumber> {
 }
 
 impl PhoneNumber {
-    /// Whether it can hardly be anything else.
+    /// True if it can hardly be anything else.
     pub fn is_certain(&self) -> bool {
         self.is_jid || self.digits.len() >= FEWEST_SURE
     }

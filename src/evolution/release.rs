@@ -121,7 +121,7 @@ impl Release {
         Self::all().rev().find(|release| release.is_stable()).unwrap_or_else(Self::newest)
     }
 
-    /// Whether it is neither a beta nor a release candidate.
+    /// True if it is neither a beta nor a release candidate.
     pub fn is_stable(self) -> bool {
         facts().releases[self.0].stable
     }
@@ -203,7 +203,7 @@ impl ReleaseRange {
     /// Reads `2.1.0..2.3.7` or `2.1.0..`. Where only a pre-release of a version exists (`2.0.3`), it is meant.
     ///
     /// # Errors
-    /// When a bound is no known release, or the range is empty.
+    /// When a bound is not a known release, or the range is empty.
     pub fn parse(text: &str) -> Result<Self> {
         let (from, to) = text.trim().split_once("..").context("a range is written FROM.. or FROM..TO")?;
         let known = |version: &str| {
@@ -214,12 +214,12 @@ impl ReleaseRange {
         Ok(range)
     }
 
-    /// Whether the release lies in it.
+    /// True if the release lies in it.
     pub fn contains(&self, release: Release) -> bool {
         self.from <= release && self.to.is_none_or(|to| release <= to)
     }
 
-    /// Whether the two have a release in common.
+    /// True if the two have a release in common.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.to.is_none_or(|to| other.from <= to) && other.to.is_none_or(|to| self.from <= to)
     }
@@ -246,9 +246,9 @@ pub struct HistoryRow {
     pub name: String,
     /// `checksum`, hex SHA-256.
     pub checksum: String,
-    /// Whether `finished_at` is set.
+    /// True if `finished_at` is set.
     pub finished: bool,
-    /// Whether `rolled_back_at` is set.
+    /// True if `rolled_back_at` is set.
     pub rolled_back: bool,
 }
 
@@ -265,15 +265,15 @@ pub struct MigrationHistory {
     pub failed: Vec<String>,
     /// Applied names that no known release has.
     pub unknown: Vec<String>,
-    /// Applied in a content that was issued anew since, with where that content came from. No fault of the database.
+    /// Applied in a content that was issued again since, with where that content came from. No fault of the database.
     pub reissued: Vec<String>,
 }
 
 impl MigrationHistory {
     /// Reads the rows against the facts.
     ///
-    /// The release is the last one whose migrations are all applied. Checksums narrow the lower end: content
-    /// that first came with 2.3.5 was not applied by an older server.
+    /// The release is the last one whose migrations are all applied. Checksums narrow the lower end: content that first
+    /// came with 2.3.5 cannot have been applied by an older server.
     pub fn from_rows(rows: &[HistoryRow]) -> Self {
         let is_applied = |row: &&HistoryRow| row.finished && !row.rolled_back;
         let applied: BTreeSet<String> = rows.iter().filter(is_applied).map(|r| r.name.clone()).collect();
@@ -294,7 +294,7 @@ impl MigrationHistory {
         let range = last.map(|last| {
             let count = last.migrations().count();
             let first = Release::all().find(|r| r.migrations().count() == count).unwrap_or(last);
-            // What was recorded ahead of its release says nothing of the server that wrote the rest.
+            // A migration that was recorded ahead of its release says nothing about the server that wrote the rest.
             let shipped = |row: &&HistoryRow| last.migrations().find(|m| m.name == row.name);
             let content = |row: &HistoryRow| shipped(&row).and_then(|m| m.content_since(&row.checksum));
             let seen = rows.iter().filter(is_applied).filter_map(content);
@@ -310,7 +310,7 @@ impl MigrationHistory {
     }
 }
 
-/// Whether a migration is known to be in no release.
+/// True if a migration is known to be in no release.
 fn is_never_released(name: &str) -> bool {
     let facts = facts();
     facts.never_released.iter().any(|one| one.name == name)

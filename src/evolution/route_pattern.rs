@@ -1,4 +1,4 @@
-//! The routes that take an instance's name, as one regular expression for the proxies that stand before the server.
+//! The routes that take an instance's name, as one regular expression for the proxies that are before the server.
 //!
 //! It uses what PCRE, POSIX extended expressions and RE2 have in common, and nothing that a quoted string of a
 //! configuration would have to escape: groups, alternatives and character sets.
@@ -10,7 +10,7 @@ use super::routes::routes;
 /// Pages of the manager stay as they are: a path in which this stands, in any letter case, is left alone.
 pub const MANAGER: &str = "/manager/";
 
-/// What stands before the instance's segment: a proxy's prefix, the route, another parameter, a slash.
+/// What is before the instance's segment: a proxy's prefix, the route, another parameter, a slash.
 ///
 /// `segment` is the set of what may be in a segment: `[^/]` for a path, `[^/?]` where a query may follow. To be matched
 /// from the path's beginning and without regard to letter case; a segment and perhaps a slash have to follow, and

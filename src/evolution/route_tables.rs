@@ -1,8 +1,8 @@
 //! Which tables a request reads and writes.
 //!
-//! Source of the facts: the services behind the routes of 2.3.7, as they were read; those that are marked were seen in runs. What
-//! follows from the foreign keys is in no file: it is derived here. Every request that names an instance reads `Instance` first,
-//! to know it and its key.
+//! Source of the facts: the services behind the routes of 2.3.7, as they were read; those that are marked were seen in
+//! runs. What follows from the foreign keys is in no file: it is derived here. Every request that names an instance
+//! reads `Instance` first, to find it and its key.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -16,12 +16,12 @@ use super::schema::schema;
 pub struct RouteTables {
     route: String,
     reads: Vec<String>,
-    /// Written by every verb but GET, which only reads them.
+    /// Written by every method but GET, which only reads them.
     writes: Vec<String>,
     /// Those of them whose rows go, and with them what refers to the rows.
     #[serde(default)]
     deletes: Vec<String>,
-    /// Whether real servers were seen to read or write them so; else it was read in their source.
+    /// True if real servers were seen to read or write them so; else it was read in their source.
     #[serde(default, rename = "seen")]
     _seen: bool,
 }
@@ -42,7 +42,7 @@ pub enum TableUse {
     Writes,
 }
 
-/// How a request with this verb on this route, as `facts/routes.json` writes it, uses a table.
+/// How a request with this method on this route, as `facts/routes.json` writes it, uses a table.
 pub fn table_use(method: &str, route: &str, table: &str) -> TableUse {
     let named = match table == "Instance" && route.ends_with("/:instanceName") {
         true => TableUse::Reads,

@@ -17,10 +17,10 @@ use serde::Deserialize;
 pub use self::path_segment::{decode_segment, encode_segment, instance_in_query, parameter};
 pub use self::suggest::{NearRoute, RouteError, suggest_route};
 
-/// One verb on one path.
+/// One method on one path.
 #[derive(Debug, Deserialize)]
 pub struct Route {
-    /// The verb, upper case.
+    /// The method, upper case.
     pub method: String,
     /// The path, parameters written `:like`.
     pub path: String,
@@ -28,7 +28,7 @@ pub struct Route {
     pub seen_since: String,
 }
 
-/// A path, with every verb it answers to.
+/// A path, with every method it answers to.
 #[derive(Debug, PartialEq, Eq)]
 pub struct RouteTemplate {
     /// The path, parameters written `:like`.
@@ -37,9 +37,9 @@ pub struct RouteTemplate {
 }
 
 impl RouteTemplate {
-    /// The verb, if the server answers it here in any release known; it treats `HEAD` as `GET`.
+    /// The method, if the server answers it here in any release known; it treats `HEAD` as `GET`.
     ///
-    /// With another verb the server says `Cannot POST /…` and looks at no name at all.
+    /// With another method the server answers `Cannot POST /…` and does not look at the name.
     pub fn verb(&self, method: &[u8]) -> Option<&'static str> {
         if method.eq_ignore_ascii_case(b"HEAD") {
             return self.methods.contains(&"GET").then_some("HEAD");
@@ -47,27 +47,27 @@ impl RouteTemplate {
         self.methods.iter().copied().find(|known| method.eq_ignore_ascii_case(known.as_bytes()))
     }
 
-    /// Every verb it answers to.
+    /// Every method it answers to.
     pub fn verbs(&self) -> &[&'static str] {
         &self.methods
     }
 
-    /// Whether a request here, when it succeeds, is an instance's last.
+    /// True if a request here, when it succeeds, is an instance's last.
     pub fn deletes_instance(&self) -> bool {
         self.path == "/instance/delete/:instanceName"
     }
 
-    /// Whether it lists the instances, all or by `?instanceName=` or `?instanceId=`.
+    /// True if it lists the instances, all or by `?instanceName=` or `?instanceId=`.
     pub fn lists_instances(&self) -> bool {
         self.path == "/instance/fetchInstances"
     }
 
-    /// Whether it is answered 200 whatever instance it names [run].
+    /// True if it is answered 200 whatever instance it names [run].
     pub fn answers_any_name(&self) -> bool {
         self.path == "/chatwoot/webhook/:instanceName"
     }
 
-    /// Whether the last segment names an instance.
+    /// True if the last segment names an instance.
     pub fn names_instance(&self) -> bool {
         self.path.ends_with(INSTANCE)
     }
@@ -114,7 +114,7 @@ pub fn routes() -> &'static [Route] {
     &ROUTES
 }
 
-/// The route that a path asks for, whatever stands before it.
+/// The route that a path asks for, whatever is before it.
 ///
 /// Takes the path as a log holds it: percent-encoded, with or without a scheme and host, a reverse proxy's
 /// prefix, a query, a trailing slash; letter case in the route does not matter, as it does not to the server.
@@ -151,8 +151,8 @@ fn templates(resource: &[u8], action: &[u8]) -> Option<&'static [Option<RouteTem
     if RESOURCES.may_hold(resource) { TEMPLATES.get(&*key(resource, action)?) } else { None }
 }
 
-/// Per length of a word, the first letters of the words that have it: most words in the paths of other programs are seen by
-/// it to be none of the API's.
+/// For each length of a word, the first letters of the words that have it: this rules out most words in the paths of
+/// other programs.
 struct WordFilter([u32; LONGEST_KEY]);
 
 impl WordFilter {
@@ -212,7 +212,8 @@ fn without_fault(path: &[u8]) -> Option<(RouteMatch<'_>, suggest::RouteError)> {
     Some((target, if is_doubled { suggest::RouteError::Slashes } else { suggest::RouteError::Manager }))
 }
 
-/// Whether the server cannot decode a path, and answers 400 `Failed to decode param`: its escapes are not of UTF-8 [run].
+/// True if the server cannot decode a path, and answers 400 `Failed to decode param`: its escapes are not of UTF-8
+/// [run].
 pub fn is_undecodable(path: &[u8]) -> bool {
     path.contains(&b'%') && str::from_utf8(&decode_segment(path)).is_err()
 }

@@ -52,7 +52,7 @@ pub struct Column {
     /// Its type, as `format_type` writes it inside Evolution's schema.
     #[serde(rename = "type")]
     pub data_type: String,
-    /// Whether it is NOT NULL.
+    /// True if it is NOT NULL.
     #[serde(default)]
     pub not_null: bool,
     /// Its default expression.
@@ -62,14 +62,14 @@ pub struct Column {
     releases: Option<ReleaseRange>,
 }
 
-/// An index that is no primary key.
+/// An index that is not a primary key.
 #[derive(Debug, Deserialize)]
 pub struct Index {
     /// Its name.
     pub name: String,
     /// Its columns, in order.
     pub columns: Vec<String>,
-    /// Whether it is unique.
+    /// True if it is unique.
     #[serde(default)]
     pub unique: bool,
     #[serde(default, deserialize_with = "range")]
@@ -116,7 +116,7 @@ fn in_release<T: Versioned>(things: &[T], release: Release) -> impl Iterator<Ite
 }
 
 impl Table {
-    /// Whether it has such a column in any release.
+    /// True if it has such a column in any release.
     pub fn has_column(&self, name: &str) -> bool {
         self.columns.iter().any(|column| column.name == name)
     }
@@ -157,7 +157,7 @@ impl Schema {
         in_release(&self.tables, release)
     }
 
-    /// Whether two releases have the same of everything.
+    /// True if two releases have the same of everything.
     pub fn is_same(&self, one: Release, other: Release) -> bool {
         fn same<T: Versioned>(things: &[T], one: Release, other: Release) -> bool {
             things

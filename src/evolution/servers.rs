@@ -1,4 +1,4 @@
-//! Servers of one release on the tables of another: what was tried, and what an older one writes in another way.
+//! Servers of one release on the tables of another: what was tried, and what an older server writes differently.
 //!
 //! Source of the facts: real servers with 82 to 92 calls over all features each, and the writes that WhatsApp's side makes.
 
@@ -59,7 +59,7 @@ impl TriedPair {
 }
 
 impl OlderWrite {
-    /// Whether a server writes in the old way what the release of the tables has in the new one.
+    /// True if a server writes in the old way what the release of the tables has in the new one.
     pub fn is_met_by(&self, server: Release, tables: Release) -> bool {
         let since = Release::find(&self.since).expect("facts name known releases");
         server < since && since <= tables
@@ -75,8 +75,8 @@ pub fn server_facts() -> &'static ServerFacts {
     &FACTS
 }
 
-/// How a server of this release was seen to do on these tables. Releases with the same migrations have the same tables; of the
-/// server only the very release counts that was run.
+/// The result of running a server of this release on these tables. Releases with the same migrations have the same
+/// tables; for the server only the exact release counts.
 pub fn tried(server: Release, tables: Release) -> Option<TriedResult> {
     let same = |one: Release, other: Release| one.migrations().count() == other.migrations().count();
     let found = FACTS.tried.iter().find(|pair| pair.server() == server && same(pair.tables(), tables));

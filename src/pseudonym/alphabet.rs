@@ -30,7 +30,7 @@ const SCRIPTS: &[(u32, u32, u32)] = &[
 /// Decimal digits: the first of ten.
 const DIGITS: &[u32] = &[0x30, 0x660, 0x6f0, 0x966, 0xff10];
 
-/// How many code points a block has.
+/// The number of code points a block has.
 const BLOCK: u32 = 32;
 
 /// Where a character stands.
@@ -68,7 +68,7 @@ impl Place {
         Self { first, symbol: Symbol { value: code - first, size } }
     }
 
-    /// The character of the same alphabet that stands at `value`.
+    /// The character of the same alphabet that is at `value`.
     pub fn character(self, value: u32) -> char {
         char::from_u32(self.first + value).expect("alphabets hold code points only")
     }

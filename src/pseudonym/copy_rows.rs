@@ -12,7 +12,7 @@ pub enum CopyField<'r> {
     Value(Cow<'r, str>),
 }
 
-/// A field as it stands between tabs. `None` where it is no UTF-8.
+/// A field as it is between tabs. `None` where it is not UTF-8.
 pub fn decode_field(field: &[u8]) -> Option<CopyField<'_>> {
     if field == b"\\N" {
         return Some(CopyField::Null);

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Deeper than this nothing of Evolution's goes; what is deeper is left out.
+/// Maximum depth: nothing in Evolution is deeper, and deeper values are left out.
 const DEEPEST: usize = 100;
 
 /// What is told instead of a document's values.
@@ -15,7 +15,7 @@ pub struct LeafMap<'m> {
     pub text: &'m dyn Fn(&[&str], &str) -> Option<String>,
     /// Of a number; `None` leaves it.
     pub number: &'m dyn Fn(&str) -> Option<String>,
-    /// Of a key that is no name of a field but a value, such as an address that something is kept for.
+    /// Of a key that is not a name of a field but a value, such as an address that something is kept for.
     pub key: &'m dyn Fn(&str) -> String,
 }
 
@@ -44,7 +44,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// The document with other values in it. `None` where the text is no JSON.
+/// The document with other values in it. `None` where the text is not JSON.
 pub fn map_json(text: &str, map: &LeafMap<'_>) -> Option<String> {
     let document: &RawValue = serde_json::from_str(text).ok()?;
     let mut out = String::with_capacity(text.len());
@@ -107,8 +107,8 @@ impl Writer<'_> {
     }
 }
 
-/// Whether a key is no name of a field but a value, such as a number or a person's name that something is kept for. Names of fields
-/// begin with a small letter and have no spaces; a position is one, too.
+/// True if a key is not a name of a field but a value, such as a number or a person's name that something is kept for.
+/// Names of fields begin with a small letter and have no spaces; a position is one, too.
 fn is_value(key: &str) -> bool {
     let is_name = key.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
     let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');

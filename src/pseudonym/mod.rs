@@ -1,9 +1,10 @@
 //! Pseudonyms: other values of the same form in place of real ones, the same for the same value wherever it stands.
 //!
-//! A value keeps its length, its punctuation and the kind of each character: a phone number stays a phone number of as many
-//! digits, a UUID stays a UUID, `name` and `Name` still differ in their case only. Two values that differ get pseudonyms that
-//! differ (the mapping is a permutation of all values of one form), so duplicates, orphans and unique keys are what they were.
-//! The key is random and never leaves the process: whoever has the pseudonyms cannot look the values up.
+//! A value keeps its length, its punctuation and the kind of each character: a phone number stays a phone number of as
+//! many digits, a UUID stays a UUID, `name` and `Name` still differ in their case only. Two values that differ get
+//! pseudonyms that differ (the mapping is a permutation of all values of one form), so duplicates, orphans and unique
+//! keys are what they were. The key is random and never leaves the process: the values cannot be found from the
+//! pseudonyms.
 //!
 //! Knows nothing of databases.
 

@@ -11,7 +11,8 @@ use crate::text::date::{days_from_ymd, ymd_from_days};
 /// The seconds of a day.
 const DAY: i64 = 86_400;
 
-/// The shortest and the longest way into the past, in days. Longer, and what is judged by its age would be judged otherwise.
+/// The shortest and the longest way into the past, in days. With a longer one, checks that judge by age would change
+/// their result.
 const DAYS: std::ops::Range<i64> = 2..30;
 
 /// Epochs that are times and no telephone numbers: 2001 to 2065.
@@ -34,7 +35,7 @@ impl TimeShift {
         Self(-(random.random_range(DAYS) * DAY + random.random_range(0..DAY)))
     }
 
-    /// The offset in seconds, for whoever adds it to times himself.
+    /// The offset in seconds, for callers that shift times themselves.
     pub fn seconds(self) -> i64 {
         self.0
     }

@@ -30,10 +30,10 @@ const CONSTANTS: &[&str] = &["status@broadcast", "0@s.whatsapp.net", "lid", "non
 const SCHEMES: &[&str] =
     &["https", "http", "wss", "ws", "amqps", "amqp", "postgresql", "postgres", "rediss", "redis", "data"];
 
-/// Digits in a row that are no part of an address: a device or an agent.
+/// Digits in a row that are not part of an address: a device or an agent.
 const SHORT: usize = 5;
 
-/// A value of fewer letters and digits is another one's pseudonym by chance, and tells nobody apart.
+/// A value with fewer letters and digits equals another one's pseudonym by chance, and identifies nobody.
 const TELLING: usize = 10;
 
 /// What values are replaced by.
@@ -73,8 +73,8 @@ impl Pseudonymizer {
         }
     }
 
-    /// A JSON document with pseudonyms in place of every text that is not public, by the keys that lead to it and by itself.
-    /// `None` where the text is no JSON.
+    /// A JSON document with pseudonyms in place of every text that is not public, by the keys that lead to it and by
+    /// itself. `None` where the text is not JSON.
     pub fn map_document(
         &self,
         document: &str,
@@ -106,7 +106,7 @@ impl Pseudonymizer {
         ))
     }
 
-    /// Letters and digits are replaced, in the order in which they stand; the rest stays. What stands between them does not
+    /// Letters and digits are replaced, in the order in which they stand; the rest stays. What is between them does not
     /// matter: `+55 (11) 99999-8888` and `5511999998888` stay the same number.
     pub fn map_text(&self, text: &str) -> String {
         let is_hex = is_hex(text);
@@ -145,7 +145,7 @@ impl Pseudonymizer {
         has_one.then_some(mapped)
     }
 
-    /// What stands before an address's server: `number`, `number:device`, `number.agent`, `number-time` of an old group.
+    /// What is before an address's server: `number`, `number:device`, `number.agent`, `number-time` of an old group.
     fn map_user(&self, user: &str) -> String {
         let parts = user.split_inclusive(['-', ':', '.', '_']);
         let mapped = parts.map(|part| {
@@ -158,13 +158,13 @@ impl Pseudonymizer {
     }
 }
 
-/// Whether a value says something by itself: it is long enough that no pseudonym is the same by chance.
+/// True if a value says something by itself: it is long enough that no pseudonym is the same by chance.
 pub fn is_telling(text: &str) -> bool {
     text.chars().filter(|character| character.is_alphanumeric()).take(TELLING).count() == TELLING
         && !CONSTANTS.contains(&text)
 }
 
-/// Whether a text is a number in hexadecimal digits, such as a UUID: its letters stay such digits.
+/// True if a text is a number in hexadecimal digits, such as a UUID: its letters stay such digits.
 fn is_hex(text: &str) -> bool {
     text.len() >= 16
         && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')

@@ -1,7 +1,7 @@
-//! Names that say that their value is a secret: of columns, keys of JSON, parameters of URLs and headers, however they are
-//! spelt. `x-api-key`, `apiKey`, `API_KEY` and `globalApikey` are compared as what they say.
+//! Names that say that their value is a secret: of columns, keys of JSON, parameters of URLs and headers, in any
+//! spelling: `x-api-key`, `apiKey`, `API_KEY` and `globalApikey` are compared by their words.
 
-/// Words that say it by themselves, wherever they stand in a name.
+/// Words that say it by themselves, wherever they are in a name.
 const WORDS: &[&str] = &[
     "token",
     "tokens",
@@ -125,7 +125,7 @@ const IF_TEXT: &[&str] = &["key"];
 /// A name that ends so speaks of a secret, and holds none: `openaiCredsId`, `passwordChangedAt`.
 const ABOUT: &[&str] = &["id", "ids", "at", "name", "type", "length", "expires", "expiry"];
 
-/// Whether a value of this name is a secret, whatever it is; `is_text` where it is a plain text.
+/// True if a value of this name is a secret, whatever it is; `is_text` where it is a plain text.
 pub fn is_secret(name: &str, is_text: bool) -> bool {
     let words = words(name);
     let whole = words.concat();
@@ -145,7 +145,8 @@ pub fn is_secret(name: &str, is_text: bool) -> bool {
         || whole.ends_with("secret")
 }
 
-/// The words of a name, in small letters: cut at what is no letter and no digit, and where a capital follows a small letter.
+/// The words of a name, in small letters: cut at what is not a letter and no digit, and where a capital follows a small
+/// letter.
 fn words(name: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();

@@ -12,10 +12,11 @@ use super::redact_secret;
 /// digit may be shorter.
 const SHORTEST: usize = 16;
 
-/// The shortest value of a named secret that is masked: what is shorter is no use to anybody, and more often a word.
+/// Minimum length of a named secret that is masked: shorter values are of no use to an attacker, and are mostly
+/// ordinary words.
 const SHORT: usize = 4;
 
-/// The longest piece of a URL's path that is no token, if there are letters and digits in it.
+/// The longest piece of a URL's path that is not a token, if there are letters and digits in it.
 const LONGEST_NAME: usize = 20;
 
 // Tokens are ASCII. `\w` is all letters of Unicode, and a repetition of it takes megabytes as a compiled pattern.
@@ -52,8 +53,9 @@ fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("a constant")
 }
 
-/// Masks what is a secret by its form: what stands before the `@` of a URL, tokens in its path, parameters and headers that are
-/// named like secrets, keys of the services that Evolution is used with, JSON web tokens, and what follows `Bearer` or `Basic`.
+/// Masks what is a secret by its form: what is before the `@` of a URL, tokens in its path, parameters and headers that
+/// are named like secrets, keys of the services that Evolution is used with, JSON web tokens, and what follows `Bearer`
+/// or `Basic`.
 pub fn redact_text(text: &str) -> String {
     let text = match text.contains("://") {
         true => URL.replace_all(text, |url: &Captures<'_>| without_credentials(&url[1], &url[2], &url[3])),
@@ -130,7 +132,7 @@ fn without_credentials(scheme: &str, authority: &str, rest: &str) -> String {
     out
 }
 
-/// Whether a piece of a path is one that nobody has thought out; behind a hook's name a shorter one is.
+/// True if a piece of a path is one that nobody has thought out; behind a hook's name a shorter one is.
 fn is_token(piece: &str, follows_hook: bool) -> bool {
     let is_plain = piece.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_:".contains(&b));
     let has_letter = piece.contains(|c: char| c.is_ascii_alphabetic());

@@ -1,7 +1,7 @@
 //! Personal data by its form, in a text of any kind, and the pseudonyms that stand for it.
 //!
-//! A pseudonym is a hash under a key that is drawn at the start of each run and kept nowhere: within one run the same number
-//! has the same pseudonym, and no list of all numbers leads back from it.
+//! A pseudonym is a hash under a random key of this run that is stored nowhere: within one run the same number has the
+//! same pseudonym, and no list of all numbers leads back from it.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -208,7 +208,7 @@ fn hidden_value(found: &Captures<'_>) -> String {
     }
 }
 
-/// Whether digits may be a phone number: not the number of a migration, and not a moment in seconds or milliseconds.
+/// True if digits may be a phone number: not the number of a migration, and not a moment in seconds or milliseconds.
 fn is_number(text: &str) -> bool {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     let is_bare = digits.len() == text.len();

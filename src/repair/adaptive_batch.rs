@@ -1,5 +1,5 @@
-//! Orphans and duplicates in batches: each batch is a transaction and a run of its own, sized by how long the one before took, and held
-//! back while the server is busy. Between two of them no lock and no transaction is held.
+//! Orphans and duplicates in batches: each batch is a transaction and a run of its own, sized by how long the previous
+//! one took, and delayed while the server is busy. Between two batches no lock and no transaction is held.
 
 mod batch_source;
 
@@ -27,23 +27,23 @@ use crate::text::humanize;
 /// The codes whose rows can be so many that batches are worth it. Without a code the first is meant.
 pub const CODES: [&str; 5] = ["EVO101", "EVO102", "EVO103", "EVO107", "EVO108"];
 
-/// How long a batch is to take: so long others may wait for the rows' tables.
+/// Target duration of a batch: others wait that long for the rows' tables.
 const TARGET: Duration = Duration::from_millis(500);
 
-/// A standby that is further behind than this is waited for.
+/// Batches wait for a standby that is further behind than this.
 const LAG: Duration = Duration::from_secs(5);
 
-/// So is one that lacks more bytes than these, of which it may be that it replays nothing at all.
+/// Batches also wait for one that lacks more bytes than these, which may not replay at all.
 const LAG_BYTES: i64 = 64 << 20;
 
-/// How many keys are looked for at once; each look reads until it has as many.
+/// The number of keys that are looked for at once; each look reads until it has as many.
 pub const LOOK: usize = 100_000;
 
-/// How many rows the next batch takes.
+/// The number of rows the next batch takes.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchSizer {
     size: usize,
-    /// Smaller than that it does not get: what a batch costs whatever its size would be paid more often, for nothing.
+    /// Minimum batch size: smaller batches would only repeat the fixed cost of a batch.
     floor: usize,
     /// The size of the batch before the last, and how long it took.
     before: Option<(usize, Duration)>,
@@ -64,7 +64,7 @@ impl BatchSizer {
     /// Learns from a batch of the present size: at most twice as many next, at least a quarter, and never below ten.
     pub fn record_duration(&mut self, elapsed: Duration) {
         if let Some((size, took)) = self.before.filter(|(size, _)| *size >= 2 * self.size) {
-            // Half the rows or fewer, and hardly less time: reading whole tables is what takes it.
+            // Half the rows or fewer in hardly less time: the time is spent on reading whole tables.
             if (0.7..1.5).contains(&(elapsed.as_secs_f64() / took.as_secs_f64().max(0.001))) {
                 self.floor = size;
             }
@@ -83,17 +83,14 @@ pub struct ServerLoad {
     pub lag: Option<Duration>,
     /// By how many bytes of WAL; `None` as before.
     pub lag_bytes: Option<i64>,
-    /// How many sessions of the database wait for a lock.
+    /// The number of sessions of the database that wait for a lock.
     pub waiting: i64,
-    /// Whether this role would see a standby's lag.
+    /// True if this role would see a standby's lag.
     pub sees_lag: bool,
 }
 
 impl ServerLoad {
     /// Asks the server, in a transaction of its own.
-    ///
-    /// # Errors
-    /// When the connection is lost.
     pub async fn read(connection: &mut PgConnection) -> Result<Self> {
         query::begin_transaction(connection, "BEGIN READ ONLY").await?;
         let found = query_file(connection, "sql/catalog/server_load.sql", &Variables::default()).await?;
@@ -129,7 +126,7 @@ pub struct BatchResult {
     pub plan: FixPlan,
     /// How many rows it treated that were wrong themselves; what hung on them is not counted.
     pub rows: usize,
-    /// What the next batch goes on with, once this one is committed.
+    /// Where the next batch continues, once this one is committed.
     pub series: BatchSeries,
 }
 
@@ -150,8 +147,8 @@ impl BatchSeries {
     }
 }
 
-/// What a fix has to treat of the finding with this key, looked for in a read-only transaction that is ended again: keys of
-/// orphans, or for each thing the places of the rows that stand for it.
+/// The rows that a fix has to repair for the finding with this key, searched in a read-only transaction that is ended
+/// again: keys of orphans, or for each thing the places of its duplicate rows.
 ///
 /// # Errors
 /// When what it is about is gone, or the connection is lost.
@@ -170,8 +167,8 @@ pub async fn find_rows(
     Ok(found)
 }
 
-/// Treats those of `some`, from [`find_rows`], that are still wrong, and writes the ledger, as a run of `series` or as the first
-/// of one.
+/// Repairs those of `some`, from [`find_rows`], that are still wrong, and writes the ledger, as a run of `series` or as
+/// the first of one.
 ///
 /// # Errors
 /// [`locks::LockTimeout`] when a table was busy. The caller rolls back.

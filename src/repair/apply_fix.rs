@@ -1,4 +1,4 @@
-//! One fix's turn in a rehearsal: lock, look, carry out, look again, verify.
+//! One fix in a dry run: lock, check, carry out, check again, verify.
 
 mod consent;
 
@@ -32,7 +32,7 @@ use crate::database::query;
 use crate::database::sql_file::{Variables, render};
 use crate::rules::finding::Finding;
 
-/// One fix's turn.
+/// The execution of one fix.
 pub struct FixExecution<'a> {
     /// The database.
     pub subject: &'a ChangeTarget,
@@ -42,11 +42,11 @@ pub struct FixExecution<'a> {
     pub finder: Option<&'a dyn Detector>,
     /// What is carried out.
     pub fix: &'static Fix,
-    /// The findings that it is to mend.
+    /// The findings that it repairs.
     pub chosen: &'a [Finding],
     /// The arguments of an operation.
     pub arguments: Option<&'a BTreeMap<String, String>>,
-    /// Whether what others would have to wait for is left for after the transaction.
+    /// True if blocking statements are deferred until after the transaction.
     pub is_online: bool,
 }
 
@@ -72,19 +72,20 @@ impl FixExecution<'_> {
             self.fix.family != CheckScope::Reference && !self.fix.up.is_empty() && !self.leaves_for_later();
         let mode = if alters { LockMode::AccessExclusive } else { LockMode::ShareRowExclusive };
         if attempt.is_dry_run && !alters {
-            // Rows alone are treated under the locks that the server gives each of them: others go on reading and writing.
+            // Fixes that only write rows use the row locks that the server takes itself: others continue to read and
+            // write.
             watch.expect(&self.subject.schema, &tables, mode);
         } else {
             locks::lock(connection, attempt, &self.subject.schema, &tables, mode).await?;
             watch.record_locks(connection).await?;
         }
-        // What the lock does not keep away, such as a row that somebody holds FOR UPDATE, may still be waited for.
+        // The table lock does not keep everything away: a row that a session holds FOR UPDATE may still cause a wait.
         let done = self.on_locked(connection, attempt, watch, quarantine, &tables, &orphaned).await;
         done.map_err(|error| locks::as_timeout(error, &self.subject.schema, &tables, mode))
     }
 
-    /// Whether what others would have to wait for is left for after the transaction. An index that takes another's place is
-    /// not: in between nothing would keep duplicates out.
+    /// True if blocking statements are deferred. An index that replaces another one is not: duplicates could come in
+    /// between.
     fn leaves_for_later(&self) -> bool {
         self.is_online && !self.fix.up.iter().any(|sql| sql.starts_with("DROP INDEX"))
     }
@@ -231,7 +232,8 @@ impl FixExecution<'_> {
             statements.extend(self.hand_over(connection).await?);
         }
         watch.record_locks(connection).await?;
-        // What is not whole yet is looked at when it is; until then, at what would keep it from becoming so.
+        // What is not complete yet is verified when it is; until then, the check looks at what would keep it from
+        // completing.
         if !steps.later.is_empty() {
             verify::can_validate(connection, self.subject, &steps.later).await?;
         } else if let Some(finder) = self.finder {

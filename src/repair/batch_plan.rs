@@ -37,7 +37,7 @@ impl FixPlan {
         self.timing.rows += next.timing.rows;
     }
 
-    /// Adds rows to those that are treated alike.
+    /// Adds rows to those with the same action.
     pub fn add_rows(&mut self, rows: Vec<RowDiff>) {
         for diff in rows {
             match self.row_diff.iter_mut().find(|known| known.is_like(&diff)) {

@@ -19,11 +19,8 @@ pub struct ChangeTarget {
 }
 
 impl ChangeTarget {
-    /// Refuses where the release is no longer what was read before Prisma's lock was taken: migrations have run meanwhile,
-    /// and what was planned was planned for another database.
-    ///
-    /// # Errors
-    /// Names both.
+    /// Refuses if the release is no longer the one that was read before Prisma's lock was taken: migrations have run
+    /// since, and the plan was made for another database.
     pub async fn expect_release(&self, connection: &mut PgConnection, catalog: &Catalog) -> Result<()> {
         let history = catalog::migration_history(connection, catalog).await?;
         let range = history.and_then(|rows| MigrationHistory::from_rows(&rows).range);

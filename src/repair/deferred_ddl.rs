@@ -1,5 +1,5 @@
-//! Statements during which others would have to wait for long, and the form of them in which nobody does. That form is no
-//! part of a transaction: the fix commits its intent to do it, and it is done afterwards (`commands::online`).
+//! Blocking DDL and its non-blocking form (CONCURRENTLY, NOT VALID). That form cannot run in the fix's transaction: the
+//! fix commits the intent, and the statement runs afterwards (`commands::fix_online`).
 
 mod index_state;
 mod monitor;
@@ -24,11 +24,8 @@ pub struct SplitDdl {
     pub later: Option<DeferredStatement>,
 }
 
-/// Takes a statement of a fix apart. Only what is done to a table that was there before the transaction is done later, and
-/// nothing of a partitioned one: there is no other form for it.
-///
-/// # Errors
-/// When a file of this program is broken.
+/// Splits a statement of a fix. Only what is done to a table that existed before the transaction is deferred, and
+/// nothing for a partitioned table, for which there is no other form.
 pub fn split_ddl(sql: &str, before: &Catalog) -> Result<SplitDdl> {
     apart(sql, |table| before.tables.get(table).is_some_and(|table| table.kind == "r"))
 }
@@ -63,7 +60,7 @@ fn apart(sql: &str, is_plain: impl Fn(&str) -> bool) -> Result<SplitDdl> {
     Ok(SplitDdl { now, later: Some(DeferredStatement::new_pending(schema, work, table, index)?) })
 }
 
-/// The way back of a statement that may not have been done when it is gone.
+/// The undo statement for a statement that may not have been run.
 pub fn undo_statement(sql: &str) -> String {
     match sql.strip_prefix("DROP INDEX ") {
         Some(rest) if !rest.starts_with("IF EXISTS") => format!("DROP INDEX IF EXISTS {rest}"),

@@ -1,5 +1,5 @@
-//! Rehearsal: carries fixes out inside a transaction and looks at what they did. Whoever calls decides whether the
-//! transaction is then committed, so that what is shown is what is applied.
+//! Dry run: runs fixes inside a transaction and reports what they did. The caller decides whether the transaction is
+//! then committed, so that what is shown is what is applied.
 
 mod obstacle;
 mod request;
@@ -27,7 +27,7 @@ use crate::error::user_error;
 use crate::rules::finding::{CheckReport, Finding};
 use request::Request;
 
-/// What a rehearsal did and saw. The transaction is still open.
+/// The result of a dry run. The transaction is still open.
 #[derive(Debug)]
 pub struct DryRun {
     /// How the checks came out that were run.
@@ -38,7 +38,7 @@ pub struct DryRun {
     pub fixes: Vec<FixPlan>,
     /// Findings that were asked for and have no fix that fits.
     pub left: Vec<Finding>,
-    /// Those of them whose fix met an obstacle: the plan's hash covers them.
+    /// Those whose fix was blocked: the plan's hash covers them.
     pub obstructed: Vec<LeftOut>,
     /// The hash of the whole plan.
     pub plan_hash: String,
@@ -79,7 +79,7 @@ impl DryRun {
         }
     }
 
-    /// Leaves findings to a person: they are as they were found, and nothing is done about them.
+    /// Leaves findings to a person: they are unchanged, and nothing is done about them.
     fn leave(&mut self, left: Vec<Finding>) {
         for finding in &left {
             let is_it = |known: &&mut Finding| known.code == finding.code && known.key == finding.key;
@@ -93,7 +93,7 @@ impl DryRun {
         self.left.extend(left);
     }
 
-    /// Ends it with the ledger's lines, which belong to what is rehearsed: they may have to wait for others, too.
+    /// Ends it with the ledger's lines, which are part of the dry run because they may have to wait for others, too.
     async fn finished(
         mut self,
         connection: &mut PgConnection,
@@ -121,10 +121,9 @@ impl DryRun {
     }
 }
 
-/// Carries out the fixes of every finding that is `wanted`, in the order of the finders, which is that of their codes: data
-/// before keys, so that a key can be built on clean data. All of them are asked before the first lock is taken; who may have
-/// another answer after a fix is asked again when its turn comes. Where it `is_online`, what others would have to wait for is
-/// left for after the transaction.
+/// Runs the fixes of every finding that is `wanted`, in the order of the detectors, which is that of their codes: data
+/// before keys, so that a key can be built on clean data. All detectors run before the first lock is taken; those whose
+/// result may change after a fix run again when it is their turn. With `is_online` blocking statements are deferred.
 ///
 /// # Errors
 /// [`locks::LockTimeout`] when a table was busy: roll back and begin again. Everything else is final; the caller rolls back.
@@ -169,10 +168,8 @@ pub async fn run_operation(
     alone(connection, subject, attempt, task).await
 }
 
-/// Completes what batches have begun: treats what is left of the findings, and puts the constraints in place, as a run of `series`.
-///
-/// # Errors
-/// As [`dry_run`].
+/// Completes what batches have begun: repairs what is left of the findings, and adds the constraints, as a run of
+/// `series`.
 pub async fn complete_batches(
     connection: &mut PgConnection,
     subject: &ChangeTarget,
@@ -186,7 +183,7 @@ pub async fn complete_batches(
         .await
 }
 
-/// One turn that is a run of its own, or of a series.
+/// One fix that is a run of its own, or of a series.
 struct Task<'a> {
     finder: Option<&'a dyn Detector>,
     fix: &'static Fix,
@@ -235,7 +232,7 @@ async fn alone(
     result.finished(connection, &watch, subject).await
 }
 
-/// A missing key cannot be built where rows that refer to nothing are left to a person.
+/// A missing key cannot be built if orphaned rows are left to a person.
 fn mark_unbuildable(findings: &mut [Finding], scope: &CheckContext<'_>, left: &[Finding]) {
     let is_left = |reference: &&Reference| left.iter().any(|left| left.key == reference.subject());
     for reference in scope.references.iter().filter(is_left) {

@@ -2,11 +2,10 @@
 //! alike but are asked for by a command and take arguments (`sql/credentials/`).
 //!
 //! A fix has a pair of files, `.up.sql` and `.down.sql`, or a query `.rows.sql` that selects the rows to remove or
-//! change, or both; rows come first. Queries before that one speak, as they do in the up file. What happens to rows goes
-//! through the quarantine and needs no way back of its own. Statements that an up file's query writes bring their way back
-//! along: a file of such queries needs no down file. With `records: found` in its header the fix does the work of pending
-//! migrations, which are then recorded as applied.
-//! The header stands in the up file, where there is one.
+//! change, or both; rows come first. Queries before that one speak, as they do in the up file. What happens to rows
+//! goes through the quarantine and needs no way back of its own. Statements that an up file's query writes bring their
+//! way back along: a file of such queries needs no down file. With `records: found` in its header the fix does the work
+//! of pending migrations, which are then recorded as applied. The header is in the up file, where there is one.
 //!
 //! A fix with `each: finding` in its header is run for every finding, with the statements that the check returns beside
 //! it: columns `repair`, `undo` and `tables` (text[]), the variables `:repair` and `:undo` here. The statements for the
@@ -35,7 +34,7 @@ pub const HAZARDS: &[(&str, bool)] = &[
     ("limits-undo", false),
     // No fix has it in its header: it is undo's, where rows cannot come back.
     ("leaves-rows", true),
-    // Nor this one: it is the dry run's, on a table with triggers.
+    // Nor this one: it belongs to dry runs on a table with triggers.
     ("fires-triggers", false),
 ];
 
@@ -85,12 +84,13 @@ pub struct Fix {
     pub hazards: Vec<String>,
     /// The tables it alters.
     pub tables: Vec<String>,
-    /// Whether it alters the tables that its findings are about (`tables: found`): what stands before the first dot of
+    /// True if it alters the tables that its findings are about (`tables: found`): what is before the first dot of
     /// their subject.
     pub alters_found: bool,
     /// Upstream's migrations that touch the same objects, by the number in front of the name.
     pub upstream: Vec<String>,
-    /// Whether the migrations that its findings are about are recorded as applied (`records: found`): their work is done.
+    /// True if the migrations that its findings are about are recorded as applied (`records: found`): their work is
+    /// done.
     pub records: bool,
     /// What the API does once this is applied, per range of releases.
     pub after: Vec<(ReleaseRange, String)>,
@@ -111,7 +111,7 @@ pub struct Fix {
 }
 
 impl Fix {
-    /// Reads the files of a fix, by what stands between the stem and `.sql`; empty text for a file that is missing.
+    /// Reads the files of a fix, by what is between the stem and `.sql`; empty text for a file that is missing.
     ///
     /// # Errors
     /// When a header is incomplete or the files do not belong together.
@@ -219,9 +219,6 @@ pub fn stems(folder: &str) -> BTreeSet<&'static str> {
 }
 
 /// Reads the embedded files of a fix.
-///
-/// # Errors
-/// As [`Fix::parse`].
 pub fn load_fix(folder: &str, stem: &str) -> Result<Fix> {
     let text = |stem: &str, kind: &str| {
         let path = format!("{folder}{stem}.{kind}.sql");
@@ -269,8 +266,8 @@ pub fn suggestion(finding: &Finding, schema: Option<&str>) -> Option<Vec<String>
     statements.collect::<Option<Vec<String>>>().filter(|statements| !statements.is_empty())
 }
 
-/// Tells each finding which fix it has. One that is in an unforeseen form, and one without a fix of its own although
-/// a person could mend it, is manual.
+/// Tells each finding which fix it has. One that is in an unforeseen form, and one without a fix of its own although a
+/// person could fix it, is manual.
 pub fn annotate(findings: &mut [Finding]) {
     for finding in findings {
         finding.fix = match find_fix(&finding.code) {

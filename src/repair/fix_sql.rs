@@ -1,4 +1,4 @@
-//! The statements of a fix's files, and of its way back.
+//! The statements of a fix's files, and of its undo.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ pub struct FixSqlResult {
     pub executed: Vec<String>,
     /// What the file's queries had to say.
     pub notes: Vec<String>,
-    /// How to reverse the statements that queries wrote, in the order they were run.
+    /// How to reverse the statements that queries wrote, in the order in which they were run.
     pub ways_back: Vec<UndoStatement>,
     /// What is left for after the transaction.
     pub later: Vec<DeferredStatement>,
@@ -36,7 +36,7 @@ pub struct FixSqlResult {
 pub struct UndoStatement {
     /// The statement that does it; `None` where nothing can.
     pub sql: Option<String>,
-    /// What stays then, said by undo.
+    /// What remains then, reported by undo.
     pub stays: Option<String>,
 }
 
@@ -83,9 +83,6 @@ pub fn pending_records(found: &[Finding]) -> Vec<MigrationRecord> {
 }
 
 /// Records the migrations of `:'records'` as applied, as Prisma does it. Its lock is held since the run began.
-///
-/// # Errors
-/// As [`run_statements`].
 pub async fn record_migrations(connection: &mut PgConnection, variables: &Variables) -> Result<FixSqlResult> {
     run_statements(
         connection,
@@ -96,10 +93,10 @@ pub async fn record_migrations(connection: &mut PgConnection, variables: &Variab
     .await
 }
 
-/// Runs the statements of a fix file. A query in it speaks: a column `note` goes into the plan, a column `refusal`
-/// stops everything, a column `statement` is run, and is reversed by the column `undo` beside it or, where that is
-/// null, stays as the column `stays` says. What others would have to wait for is left for later where the tables as they
-/// were are given (see [`deferred_ddl`]).
+/// Runs the statements of a fix file. A query in it returns instructions: a column `note` goes into the plan, a column
+/// `refusal` stops everything, a column `statement` is run, and is reversed by the column `undo` beside it or, if that
+/// is null, stays as the column `stays` says. Blocking statements are deferred if the earlier state of the tables is
+/// given (see [`deferred_ddl`]).
 ///
 /// # Errors
 /// A refusal with everything that stands in the way; or what the server says.
@@ -115,9 +112,6 @@ pub async fn run_statements(
 }
 
 /// Runs statements that belong to single findings through the fix's own file, which splices each in as `:name`.
-///
-/// # Errors
-/// As [`run_statements`].
 pub async fn run_for_each_finding(
     connection: &mut PgConnection,
     templates: &[String],
@@ -161,7 +155,7 @@ async fn run_each(
     Ok(done)
 }
 
-/// Whether a statement of a fix file only asks.
+/// True if a statement of a fix file only asks.
 pub fn is_query(sql: &str) -> bool {
     sql.starts_with("SELECT") || sql.starts_with("WITH")
 }
@@ -206,9 +200,6 @@ async fn written(
 }
 
 /// Reverses statements that queries wrote, the last one first.
-///
-/// # Errors
-/// As [`run_statements`].
 pub async fn run_undo_statements(
     connection: &mut PgConnection,
     ways_back: &[UndoStatement],
@@ -224,10 +215,7 @@ pub async fn run_undo_statements(
     Ok(done)
 }
 
-/// Stops when anything stands in the way.
-///
-/// # Errors
-/// Names it all.
+/// Returns an error if anything blocks the fix.
 pub fn refuse_if_any(refusals: &[String]) -> Result<()> {
     if refusals.is_empty() {
         return Ok(());

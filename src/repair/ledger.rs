@@ -55,7 +55,7 @@ pub async fn bring_up_to_date(connection: &mut PgConnection, schema: &str) -> Re
     Ok(())
 }
 
-/// Whatever the ledger's own statements met of locks: its tables are busy.
+/// For errors of the ledger's own statements: its tables are locked.
 pub fn as_timeout(error: anyhow::Error) -> anyhow::Error {
     let tables = ["run", "applied_fix", "quarantine_entry"].map(str::to_owned);
     locks::as_timeout(error, "evodoctor", &tables, LockMode::ShareRowExclusive)
@@ -95,10 +95,7 @@ pub async fn record_run(
     Ok(())
 }
 
-/// Writes how far what was left for later is, and what the tables of a fix are by now.
-///
-/// # Errors
-/// When the connection is lost.
+/// Updates the state of the deferred statements, and the current DDL of a fix's tables.
 pub async fn update_fix(
     connection: &mut PgConnection,
     run: i64,
@@ -130,7 +127,7 @@ pub async fn read_runs(connection: &mut PgConnection, schema: &str) -> Result<Ve
     Ok(runs)
 }
 
-/// How many rows each run has in the quarantine, in the form of today and in that of older versions.
+/// The number of rows each run has in the quarantine, in the form of today and in that of older versions.
 async fn kept_rows(connection: &mut PgConnection) -> Result<BTreeMap<i64, i64>> {
     let mut kept = BTreeMap::new();
     let forms = query_file(connection, "sql/ledger/quarantine_forms.sql", &Variables::default()).await?;
@@ -148,7 +145,7 @@ async fn kept_rows(connection: &mut PgConnection) -> Result<BTreeMap<i64, i64>> 
     Ok(kept)
 }
 
-/// Tells each run which of upstream's migrations have changed the same objects since.
+/// Fills in which of upstream's migrations have changed the same objects since each run.
 ///
 /// # Errors
 /// When the connection is lost. A ledger that may not be read has no runs to tell it to.

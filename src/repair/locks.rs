@@ -1,4 +1,4 @@
-//! Locks: taken early, in one order, without standing in the queue for long; and a record of how long each was held.
+//! Locks: taken early, in one order, with short lock timeouts; and a record of how long each was held.
 
 mod blockers;
 mod held_locks;
@@ -37,7 +37,7 @@ const MODES: [&str; 8] = [
     "AccessExclusiveLock",
 ];
 
-/// A lock that did not come in time. The transaction has to be begun again.
+/// A lock that was not acquired in time. The transaction has to be restarted.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("another transaction holds a lock on {}", whereabouts(schema, tables))]
 pub struct LockTimeout {
@@ -47,7 +47,8 @@ pub struct LockTimeout {
     pub tables: Vec<String>,
     /// How strongly.
     pub mode: LockMode,
-    /// Whether it is these tables. Otherwise a later statement met a lock: on a row of theirs, or on another table.
+    /// True if it is about these tables. Otherwise a later statement met a lock: on one of their rows, or on another
+    /// table.
     pub is_sure: bool,
 }
 
@@ -59,7 +60,7 @@ fn whereabouts(schema: &str, tables: &[String]) -> String {
 }
 
 impl LockTimeout {
-    /// What an error says of locks: itself, or a statement that met one somewhere in the schema.
+    /// Converts an error to a lock timeout: itself, or a statement that met a lock somewhere in the schema.
     pub fn within(error: &anyhow::Error, schema: &str) -> Option<Self> {
         let known = error.chain().find_map(|cause| cause.downcast_ref::<Self>());
         known.cloned().or_else(|| met_a_lock(error).then(|| Self::somewhere(schema)))
@@ -80,7 +81,7 @@ fn met_a_lock(error: &anyhow::Error) -> bool {
     error.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>()).any(is_lock_conflict)
 }
 
-/// Whatever statement met a lock for too long: it means the same as a table that is busy.
+/// For any statement that waited too long for a lock: it means the same as a locked table.
 pub fn as_timeout(error: anyhow::Error, schema: &str, tables: &[String], mode: LockMode) -> anyhow::Error {
     if met_a_lock(&error) {
         let (schema, tables) = (schema.to_owned(), tables.to_vec());
@@ -92,7 +93,7 @@ pub fn as_timeout(error: anyhow::Error, schema: &str, tables: &[String], mode: L
 /// How strongly tables are locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LockMode {
-    /// For a query: only what others do exclusively stands in its way.
+    /// For a query: only exclusive locks of others conflict with it.
     AccessShare,
     /// Others may read and not write.
     ShareRowExclusive,
@@ -122,15 +123,15 @@ impl LockMode {
     fn conflicts(self) -> &'static [&'static str] {
         match self {
             Self::AccessShare => &MODES[7..],
-            // A reader is no hindrance; SELECT … FOR UPDATE is one to removing the row.
+            // A reader does not conflict; SELECT … FOR UPDATE does, with removing the row.
             Self::ShareRowExclusive => &MODES[1..],
             Self::AccessExclusive => &MODES,
         }
     }
 }
 
-/// Begins the transaction of a change, with the settings and the two advisory locks that keep others out. No lock in it is
-/// waited for longer than `moment`: others queue up behind a waiting change.
+/// Begins the transaction of a change, with the settings and the two advisory locks that keep other changes out. No
+/// lock in it is waited for longer than `moment`: other sessions queue up behind a waiting change.
 ///
 /// # Errors
 /// When another evodoctor, or Prisma's migrations, are at work; the message says who.
@@ -159,10 +160,7 @@ pub async fn begin_change(connection: &mut PgConnection, moment: Duration) -> Re
     Ok(())
 }
 
-/// Waits until the change that runs on this database has ended, one way or the other.
-///
-/// # Errors
-/// When it has not after ten seconds.
+/// Waits until the change that runs on this database has ended, with or without success.
 pub async fn wait_until_ended(connection: &mut PgConnection) -> Result<()> {
     for _ in 0..100 {
         execute(connection, "BEGIN".into()).await?;

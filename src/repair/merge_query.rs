@@ -1,4 +1,4 @@
-//! What the query that merges duplicates (EVO103) has to know of the table: which row is the newest, and which columns one
+//! Facts about the table for the query that merges duplicates (EVO103): which row is the newest, and which columns one
 //! row can take over from another.
 
 use crate::checks::unique_indexes::UniqueIndex;
@@ -30,7 +30,7 @@ pub fn merge_variables(index: &UniqueIndex, catalog: &Catalog, places: Option<&[
     let taken_over = taken_over(table, &index.columns);
     let first = |(column, of_type): &(&String, &String)| {
         let value = format!("ranked.{}", SqlFragment::ident(column));
-        // A JSON null is no value either.
+        // A JSON null is not a value either.
         let is_known = match of_type.as_str() {
             "json" | "jsonb" => format!("pg_catalog.to_jsonb({value}) <> 'null'"),
             // Nor is an empty text, which servers up to 2.2.3 write over a chat's name.

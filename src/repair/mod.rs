@@ -1,5 +1,4 @@
-//! Repairing what was found: versioned fixes that are rehearsed in a transaction, shown as a diff, recorded in a
-//! ledger, and undone from it.
+//! Repairing: versioned fixes that run in a transaction, are shown as a diff, recorded in a ledger, and undone from it.
 
 pub mod adaptive_batch;
 pub mod apply_fix;

@@ -1,5 +1,4 @@
-//! The fix of EVO101: rows that refer to nothing are treated as their key would have treated them, then the constraint
-//! is put in place.
+//! The fix of EVO101: orphaned rows are removed or emptied as their key would have done, then the constraint is added.
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -28,7 +27,7 @@ pub enum ConstraintState {
     NotEnforced,
 }
 
-/// A constraint that the fix dealt with: all that undo needs to put it back.
+/// A constraint that the fix changed: all that undo needs to restore it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SavedConstraint {
     /// Its name.
@@ -103,7 +102,7 @@ impl SavedConstraint {
     }
 }
 
-/// The tables that the treatment of these references may touch or must keep still.
+/// The tables that the repair of these references may write or must lock.
 pub fn tables(references: &[&Reference], all: &[Reference], catalog: &Catalog) -> Vec<String> {
     let (mut touched, mut losing) = (Vec::new(), Vec::new());
     for reference in references {
@@ -118,7 +117,7 @@ pub fn tables(references: &[&Reference], all: &[Reference], catalog: &Catalog) -
     reachable_tables(touched, losing, all, catalog)
 }
 
-/// The tables of a schema that get a key which is missing: writers have to wait while it is put in place.
+/// The tables of a schema that get a missing key: writers wait while it is added.
 pub fn altered_tables(orphaned: &[&Reference], schema: &str) -> Vec<String> {
     let missing = orphaned.iter().filter(|reference| reference.declared.is_none());
     let both = missing.flat_map(|reference| {
@@ -139,10 +138,7 @@ pub struct ConstraintResult {
     pub later: Vec<DeferredStatement>,
 }
 
-/// Puts the constraints of `orphaned` in place, where `is_online` as much of it as keeps no writer waiting.
-///
-/// # Errors
-/// When the server refuses a statement.
+/// Adds the constraints of `orphaned`; with `is_online` only the part that does not block writers.
 pub async fn add_constraints(
     connection: &mut PgConnection,
     fix: &Fix,

@@ -1,4 +1,4 @@
-//! Plans: what a rehearsal showed, in a form that can be kept, reviewed, and held against the next rehearsal.
+//! Plans: the result of a dry run, in a form that can be stored, reviewed, and compared with the next dry run.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -31,13 +31,13 @@ pub struct FixPlan {
     pub checksum: String,
     /// How freely it may be applied.
     pub applicability: Applicability,
-    /// What it really does here that needs consent or patience.
+    /// The hazards that are real on this database.
     pub hazards: Vec<String>,
     /// What the API does afterwards, and what to beware of.
     pub notes: Vec<String>,
     /// The statements that touched Evolution's tables, in order.
     pub statements: Vec<String>,
-    /// What is done after the commit, one by one, in the form that lets others read and write (`--online`).
+    /// Statements that run after the commit, one by one, in the non-blocking form (`--online`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub after_commit: Vec<String>,
     /// Unified diff of canonical DDL.
@@ -65,7 +65,7 @@ pub struct FixTiming {
     pub finding_ms: u64,
     /// Changing it, verifying that it is right now included, in milliseconds. What it locks is locked until the transaction ends.
     pub locked_ms: u64,
-    /// How many rows were removed, changed or brought back.
+    /// The number of rows that were removed, changed or brought back.
     pub rows: i64,
 }
 
@@ -74,7 +74,7 @@ pub struct FixTiming {
 pub struct BatchTime {
     /// The run.
     pub run: i64,
-    /// How many rows came back.
+    /// The number of rows that came back.
     pub rows: i64,
     /// For how long others had to wait, in milliseconds.
     pub locked_ms: u64,
@@ -112,7 +112,7 @@ impl FixPlan {
             self.base,
             rows
         ]);
-        // Plans that leave nothing have the hash that they had before there was anything to leave.
+        // Plans that leave nothing have the same hash as in versions that could not leave anything.
         if let (false, Some(essence)) = (self.left_rows.is_empty(), essence.as_array_mut()) {
             essence.push(json!(self.left_rows));
         }
@@ -145,7 +145,7 @@ impl DatabaseIdentity {
     }
 }
 
-/// A finding whose fix met an obstacle, and that a plan leaves to a person.
+/// A finding whose fix was blocked, and that a plan leaves to a person.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LeftOut {
     /// The rule's code.
@@ -162,7 +162,7 @@ pub fn base_ddl(before: &Ddl, tables: &[String]) -> String {
 /// The hash of a whole plan: what is done where, and what is left to a person.
 pub fn plan_hash(identity: &DatabaseIdentity, fixes: &[FixPlan], left: &[LeftOut]) -> String {
     let fixes: Vec<&String> = fixes.iter().map(|fix| &fix.plan_hash).collect();
-    // Plans that leave nothing have the hash that they had before there was anything to leave.
+    // Plans that leave nothing have the same hash as in versions that could not leave anything.
     hash(&if left.is_empty() { json!([identity, fixes]) } else { json!([identity, fixes, left]) })
 }
 
@@ -213,7 +213,8 @@ impl PlanFile {
     ) -> Result<Self> {
         let mut codes: Vec<String> = fixes.iter().map(|fix| fix.code.clone()).collect();
         let mut seen = BTreeSet::new();
-        // A run that goes round may carry out a fix twice. What is left is asked for again, so that it is known to be left.
+        // A run of several rounds may run a fix twice. What is left to a person is requested again, so that it is known
+        // to be left.
         codes.extend(left.iter().map(|left| left.code.clone()));
         codes.retain(|code| seen.insert(code.clone()));
         let mut file = Self {
@@ -242,9 +243,6 @@ impl PlanFile {
     }
 
     /// Writes the file whole or not at all.
-    ///
-    /// # Errors
-    /// When the folder cannot be written to.
     pub fn write(&self, path: &Path) -> Result<()> {
         let write = || -> Result<()> {
             let mut text = serde_json::to_vec_pretty(self)?;
@@ -258,7 +256,7 @@ impl PlanFile {
     /// Reads a file back.
     ///
     /// # Errors
-    /// When it cannot be read, is no plan, was cut off or edited, or is of another version.
+    /// When it cannot be read, is not a plan, was cut off or edited, or is of another version.
     pub fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
         let text = fs::read_to_string(path).map_err(|e| {
@@ -285,9 +283,6 @@ impl PlanFile {
     }
 
     /// Refuses when the plan is for another database.
-    ///
-    /// # Errors
-    /// Says for which.
     pub fn expect_database(&self, identity: &DatabaseIdentity) -> Result<()> {
         if self.database == *identity {
             return Ok(());
@@ -301,7 +296,7 @@ impl PlanFile {
         ))
     }
 
-    /// The text is what somebody has read and agreed to. Samples of rows and the times of locks may differ.
+    /// The text was read and approved by a person. Samples of rows and the times of locks may differ.
     fn expect_same_text(&self, fixes: &[FixPlan]) -> Result<()> {
         let text = |fixes: Value| -> Value {
             let mut fixes = fixes;
@@ -331,10 +326,7 @@ impl PlanFile {
         ))
     }
 
-    /// Refuses when a rehearsal no longer shows what the plan shows.
-    ///
-    /// # Errors
-    /// Says which fixes differ.
+    /// Refuses if a dry run no longer matches the plan.
     pub fn expect_same(&self, fixes: &[FixPlan], left: &[LeftOut]) -> Result<()> {
         if self.plan_hash == plan_hash(&self.database, fixes, left) {
             return self.expect_same_text(fixes);

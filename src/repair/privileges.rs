@@ -1,5 +1,5 @@
-//! What a role must be allowed to before it changes anything. All that is missing is said at once, and before it starts: a
-//! managed server has no superuser, and a refusal after an hour of work helps nobody.
+//! The rights that a role needs before it changes anything. Everything that is missing is reported at once, and before
+//! the work starts: a managed server has no superuser, and a refusal after an hour of work helps nobody.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,9 +20,9 @@ pub struct RequiredPrivileges {
     pub code: String,
     /// The tables that it alters, or changes rows of.
     pub tables: Vec<String>,
-    /// Whether it makes something in the schema: an index at least.
+    /// True if it makes something in the schema: an index at least.
     pub creates: bool,
-    /// Whether it makes something that has an owner of its own: a table or a type.
+    /// True if it makes something that has an owner of its own: a table or a type.
     pub creates_owned: bool,
 }
 
@@ -43,7 +43,7 @@ impl RequiredPrivileges {
     }
 }
 
-/// Refuses work that touches every table, where a table is closed or runs code that is not trusted.
+/// Refuses work that touches every table, if a table is closed or runs code that is not trusted.
 ///
 /// # Errors
 /// Names the code, its role, and what to type.
@@ -75,7 +75,7 @@ impl MissingPrivilege {
     }
 }
 
-/// Whether this role lacks anything that a fix may need: then it is worth asking beforehand what fixes there will be.
+/// True if this role lacks anything that a fix may need: then it is worth asking beforehand what fixes there will be.
 pub fn is_limited_role(catalog: &Catalog) -> bool {
     let is_open = |table: &CatalogTable| table.is_owned && table.lacks.is_empty() && !table.hides_rows;
     !catalog.may_create
@@ -88,7 +88,7 @@ fn is_table(table: &CatalogTable) -> bool {
     matches!(table.kind.as_str(), "r" | "p")
 }
 
-/// Refuses what this role may not carry out, the ledger's part included.
+/// Refuses work that this role has no rights for, the ledger included.
 ///
 /// # Errors
 /// Names every object, its owner, who needs it, and what to type.
@@ -107,9 +107,6 @@ pub async fn expect_privileges(
 }
 
 /// The same, of tables only, which the catalog knows.
-///
-/// # Errors
-/// As [`expect_privileges`].
 pub fn expect_table_privileges(
     catalog: &Catalog,
     server: &ServerInfo,
@@ -119,9 +116,6 @@ pub fn expect_table_privileges(
 }
 
 /// Refuses a dry run that would fire triggers of the user's without consent.
-///
-/// # Errors
-/// Names the triggers, and what to type.
 pub fn expect_consent_to_triggers(
     catalog: &Catalog,
     server: &ServerInfo,
@@ -258,7 +252,7 @@ fn of_tables(catalog: &Catalog, role: &str, needs: &[RequiredPrivileges]) -> Mis
     missing
 }
 
-/// What others have control of is not touched, and their code is not run.
+/// Objects that other roles control are not changed, and their code is not run.
 fn of_code<'t>(
     catalog: &Catalog,
     role: &str,

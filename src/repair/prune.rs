@@ -1,4 +1,4 @@
-//! Pruning: kept rows of old runs are dropped for good. The runs stay in the ledger, as closed.
+//! Pruning: kept rows of old runs are dropped permanently. The runs stay in the ledger, as closed.
 
 use std::time::Duration;
 
@@ -47,15 +47,15 @@ pub struct LedgerStorage {
 pub struct PrunePlan {
     /// The runs.
     pub runs: Vec<i64>,
-    /// How many rows they keep.
+    /// The number of rows they keep.
     pub rows: i64,
-    /// How many bytes these rows take.
+    /// The number of bytes these rows take.
     pub bytes: i64,
     /// What needs consent.
     pub hazards: Vec<String>,
     /// Runs that are asked for and stay as they are.
     pub left: Vec<PruneRefusal>,
-    /// Whether it was committed.
+    /// True if it was committed.
     pub applied: bool,
     /// The command that commits it.
     #[serde(skip)]
@@ -73,9 +73,6 @@ pub struct PruneRefusal {
 
 impl PrunePlan {
     /// Chooses the runs. Those of an age that can still be undone stay, unless that is allowed.
-    ///
-    /// # Errors
-    /// When there is no such run.
     pub fn new(runs: &[AppliedRun], target: PruneTarget, allowed: &[String]) -> Result<Self> {
         let is_meant = |run: &&AppliedRun| match target {
             PruneTarget::Run(number) => run.run == number || run.series == Some(number),

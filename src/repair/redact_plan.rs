@@ -1,11 +1,11 @@
-//! Plans without what is personal in the rows that they show.
+//! Removes personal data from the rows that plans show.
 
 use super::plan::FixPlan;
 use crate::evolution::personal_rows::RowRedactor;
 use crate::redact::personal::Naming;
 
 impl FixPlan {
-    /// Takes what is personal out of samples, reasons, notes and statements. The hash is of the plan as it was.
+    /// Removes personal data from samples, reasons, notes and statements. The hash is of the plan as it was.
     pub fn redact(&mut self, naming: Naming) {
         let mut rows = RowRedactor::new(naming);
         for diff in &mut self.row_diff {

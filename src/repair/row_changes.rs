@@ -1,5 +1,5 @@
-//! Rows that a fix removes or changes: marked with whatever hangs on them (`mark_rows`), copied into the quarantine (`copy_to_quarantine`), then
-//! treated, children before parents (`write_rows`).
+//! Rows that a fix removes or changes: marked together with the rows that depend on them (`mark_rows`), copied into the
+//! quarantine (`copy_to_quarantine`), then written, children before parents (`write_rows`).
 
 mod copy_to_quarantine;
 mod mark_rows;
@@ -64,8 +64,8 @@ pub fn orphan_treatment(reference: &Reference, catalog: &Catalog) -> Result<Orph
     }
 }
 
-/// The tables that treating rows may touch or must keep still: `touched` themselves, and whatever hangs on those of
-/// them that lose rows.
+/// The tables that a repair may write or must lock: `touched` themselves, and the tables that depend on those that lose
+/// rows.
 pub fn reachable_tables(
     touched: Vec<String>,
     mut losing: Vec<String>,
@@ -78,7 +78,7 @@ pub fn reachable_tables(
         for reference in all.iter().filter(|r| r.parent_schema == catalog.schema && r.parent_table == parent)
         {
             touched.insert(reference.child_table.clone());
-            // A table may be known for another reason, and still lose rows only now.
+            // A table may be known already for another reason, and lose rows only now.
             if orphan_treatment(reference, catalog) == Ok(OrphanTreatment::Remove)
                 && lost.insert(reference.child_table.clone())
             {
@@ -87,7 +87,7 @@ pub fn reachable_tables(
         }
     }
     let is_table = |table: &String| {
-        // One that is closed is refused, and not passed over.
+        // A closed table is refused, not skipped.
         catalog.closed.contains_key(table)
             || catalog.tables.get(table).is_some_and(|t| matches!(t.kind.as_str(), "r" | "p"))
     };
@@ -102,20 +102,20 @@ fn advance(rows: u64) {
     }
 }
 
-/// What treating rows did.
+/// The result of repairing rows.
 #[derive(Debug, Default)]
 pub struct TreatedRows {
     /// The statements that touched Evolution's tables.
     pub statements: Vec<String>,
     /// What happened to the rows.
     pub row_diff: Vec<RowDiff>,
-    /// How many of the removed rows referred to nothing, by the name of each key that the server enforces.
+    /// The number of the removed rows that referred to nothing, by the name of each key that the server enforces.
     pub orphans: Vec<(String, i64)>,
     /// How long marking and keeping took, before the first row was changed.
     pub marking: Duration,
 }
 
-/// The rows that one fix removes and changes: marked, kept in the quarantine, treated.
+/// The rows that one fix removes and changes: marked, copied into the quarantine, written.
 pub struct RowChanges<'a> {
     /// The fix's code.
     code: &'a str,
@@ -125,9 +125,10 @@ pub struct RowChanges<'a> {
     all: &'a [Reference],
     /// What is marked so far.
     marks: WorkTables,
-    /// How many rows refer to nothing, of the keys that this is known of, by table and name. All of these rows are removed.
+    /// The number of orphaned rows, of the keys that this is known of, by table and name. All of these rows are
+    /// removed.
     counted: BTreeMap<(String, String), i64>,
-    /// Whether the rows to remove refer to nothing, so that no server writes them.
+    /// True if the rows to remove are orphans, which no server writes.
     pub are_orphans: bool,
     begun: Instant,
 }
@@ -147,7 +148,7 @@ impl<'a> RowChanges<'a> {
         }
     }
 
-    /// Keeps and treats what is marked, once it is sure that nothing else hangs on it. Returns what it did.
+    /// Copies and writes the marked rows, after checking that nothing else depends on them. Returns what it did.
     ///
     /// # Errors
     /// When rows that cannot be quarantined hang on rows to be removed, or the server touched others than were marked.
@@ -176,22 +177,22 @@ impl<'a> RowChanges<'a> {
         }
     }
 
-    /// How many rows are marked.
+    /// The number of rows that are marked.
     fn marked(&self) -> u64 {
         self.marks.changed().chain(self.marks.removed()).map(|(_, marks)| marks.count).sum()
     }
 
-    /// Whether any row is marked to be removed.
+    /// True if any row is marked to be removed.
     pub fn removes(&self) -> bool {
         self.marks.removed().next().is_some()
     }
 
-    /// Whether any row is marked to be changed.
+    /// True if any row is marked to be changed.
     pub fn changes(&self) -> bool {
         self.marks.changed().next().is_some()
     }
 
-    /// Says how many rows are going to be locked, and from when on a server may have to wait for one of them.
+    /// Reports how many rows are going to be locked, and from when a server may have to wait for one of them.
     fn announce(&self, watch: &mut LockWatch) {
         let schema = &self.catalog.schema;
         let removed = self.marks.removed().filter(|_| !self.are_orphans);

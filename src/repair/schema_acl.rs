@@ -1,4 +1,4 @@
-//! Who may look into evodoctor's schema: its owner, and nobody else.
+//! Access to evodoctor's schema: only its owner may read it.
 
 use anyhow::Result;
 use sqlx::Row;
@@ -7,11 +7,8 @@ use sqlx::postgres::PgConnection;
 use crate::database::query::{execute, query_file};
 use crate::database::sql_file::Variables;
 
-/// Takes from others what ALTER DEFAULT PRIVILEGES gives them on new schemas and tables: evodoctor's hold whatever Evolution's
-/// rows hold. For after tables were made.
-///
-/// # Errors
-/// When the connection is lost.
+/// Revokes what ALTER DEFAULT PRIVILEGES grants others on new schemas and tables, because evodoctor's tables hold the
+/// same data as Evolution's. To be called after tables are created.
 pub async fn revoke_from_others(connection: &mut PgConnection) -> Result<()> {
     for row in query_file(connection, "sql/ledger/revokes.sql", &Variables::default()).await? {
         execute(connection, row.try_get("statement")?).await?;

@@ -1,5 +1,5 @@
-//! Undo: reverses an applied run, fix by fix in reverse, and holds the schema against what it was. A series of batches is reversed
-//! run by run, each in a transaction of its own.
+//! Undo: reverses an applied run, fix by fix in reverse, and compares the schema with what it was. A series of batches
+//! is reversed run by run, each in a transaction of its own.
 
 mod restore;
 mod reversal;
@@ -36,16 +36,16 @@ pub struct UndoneRun {
     pub run: AppliedRun,
     /// What reversing each fix did, in the order it was done.
     pub fixes: Vec<FixPlan>,
-    /// How many of its rows stay in the quarantine.
+    /// The number of its rows that stay in the quarantine.
     pub left: i64,
-    /// From when on others had to wait, where anybody had to.
+    /// From when others had to wait, if anyone had to.
     pub locked_since: Option<Instant>,
     /// For how long, when the last fix was reversed.
     pub locked_for: Duration,
 }
 
 impl UndoneRun {
-    /// The transaction has ended: until now others had to wait.
+    /// The transaction has ended: others had to wait until now.
     pub fn end_locks(&mut self) {
         let Some(since) = self.locked_since else { return };
         let whole = since.elapsed();
@@ -56,14 +56,14 @@ impl UndoneRun {
         self.locked_for = whole;
     }
 
-    /// How many rows came back.
+    /// The number of rows that came back.
     pub fn rows(&self) -> i64 {
         self.fixes.iter().map(|fix| fix.timing.rows).sum()
     }
 }
 
-/// Begins a transaction and reverses the first of these runs, which are the newest first. The others are looked at, so that what
-/// is in the way of one of them is said before the first is undone.
+/// Begins a transaction and reverses the first of these runs, which are the newest first. The others are checked, so
+/// that their problems are reported before the first is undone.
 ///
 /// # Errors
 /// [`locks::LockTimeout`] when a table was busy. When rows no longer allow it, they are named. The caller rolls back.
@@ -120,7 +120,7 @@ fn need(applied: &AppliedFix) -> RequiredPrivileges {
     )
 }
 
-/// Reverses one run and closes it. Others have waited for so long already.
+/// Reverses one run and closes it. Others have waited for this long already.
 async fn reverse_run(
     connection: &mut PgConnection,
     subject: &ChangeTarget,
@@ -171,7 +171,7 @@ async fn reverse_run(
     Ok(UndoneRun { run, fixes, left, locked_since: watch.locked_since(), locked_for: watch.locked_for() })
 }
 
-/// Undo is only as good as the knowledge of what was done. Where all of that is in the ledger, the version does not matter.
+/// Undo needs to know exactly what was done. If all of that is in the ledger, the version does not matter.
 fn same_version(applied: &AppliedFix) -> Result<&'static Fix> {
     let needs_files = |fix: &Fix| !fix.down.is_empty() || fix.family == CheckScope::Reference;
     fix::find_fix(&applied.code)

@@ -1,5 +1,5 @@
-//! Keys from tables of roles that are not trusted to Evolution's: what hangs there is not looked at, as the planner could run
-//! code of theirs, so that a row which such a key refers to is not removed.
+//! Foreign keys from tables of untrusted roles to Evolution's: those tables are not read, because the planner could run
+//! their code, so a row that such a key refers to is not removed.
 
 use anyhow::Result;
 
@@ -7,9 +7,6 @@ use crate::database::catalog::{Catalog, DeclaredKey};
 use crate::error::user_error;
 
 /// Refuses to remove rows that a table refers to which may not be looked at.
-///
-/// # Errors
-/// Names the role.
 pub fn expect_trusted_reference(catalog: &Catalog, key: &DeclaredKey) -> Result<()> {
     let is_closed = key.child_schema == catalog.schema && catalog.closed.contains_key(&key.child_table);
     if key.stranger.is_none() && !is_closed {

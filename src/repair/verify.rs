@@ -1,4 +1,5 @@
-//! Verification, Sqitch's third step: what was wrong is right after the fix, or will be once its deferred work is done.
+//! Verification, Sqitch's third step: what was wrong is correct after the fix, or will be once its deferred statements
+//! are done.
 
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
@@ -14,10 +15,7 @@ use crate::error::user_error;
 use crate::rules::finding::Finding;
 use crate::text::humanize::format_count;
 
-/// Asks the finder again: none of the findings that its fix has treated may be left. What nobody touched is not looked at.
-///
-/// # Errors
-/// Names the finding that stays.
+/// Runs the detector again: none of the findings that the fix has repaired may be left. Other findings are ignored.
 pub async fn is_repaired(
     connection: &mut PgConnection,
     subject: &ChangeTarget,
@@ -40,7 +38,7 @@ pub async fn is_repaired(
     }
 }
 
-/// Looks at the rows of every key that is to be validated after the transaction, as the validation will.
+/// Checks the rows of every key that is to be validated after the transaction, as the validation will.
 ///
 /// # Errors
 /// Names the key and how many rows refer to nothing.

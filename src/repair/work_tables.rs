@@ -1,6 +1,6 @@
-//! Marks: which rows of which tables a fix removes or changes. They are kept in work tables of the schema `evodoctor`, one per
-//! table, with primary keys in their own types, so that the server joins them by hash and the work grows with the rows that
-//! are touched. The work tables are made and dropped in the fix's transaction.
+//! Marks: which rows of which tables a fix removes or changes. They are kept in work tables of the schema `evodoctor`,
+//! one per table, with primary keys in their own types, so that the server joins them by hash and the work grows with
+//! the number of rows that are changed. The work tables are made and dropped in the fix's transaction.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub const SCHEMA: &str = "evodoctor";
 #[derive(Debug, Clone)]
 pub struct WorkTable {
     relation: String,
-    /// How many rows are marked in it.
+    /// The number of rows that are marked in it.
     pub count: u64,
     /// The newest round of [`WorkTables::remove`] that added rows.
     round: Option<u32>,
@@ -107,9 +107,6 @@ impl WorkTables {
 
     /// Runs a statement that marks rows of a table to be removed, in a round. Returns how many rows it found, of which some may
     /// be marked already.
-    ///
-    /// # Errors
-    /// What the server says.
     pub async fn remove(
         &mut self,
         connection: &mut PgConnection,
@@ -126,9 +123,6 @@ impl WorkTables {
     }
 
     /// Runs a statement that marks rows of a table to be changed.
-    ///
-    /// # Errors
-    /// What the server says.
     pub async fn change(
         &mut self,
         connection: &mut PgConnection,
@@ -204,10 +198,7 @@ impl WorkTables {
         Ok(WorkTable { relation, count: 0, round: None })
     }
 
-    /// Takes the rows that are removed anyway out of those that are to be changed.
-    ///
-    /// # Errors
-    /// When the connection is lost.
+    /// Removes the rows that are deleted anyway from those that are to be changed.
     pub async fn spare(
         &mut self,
         connection: &mut PgConnection,
@@ -228,9 +219,6 @@ impl WorkTables {
     }
 
     /// The sets of columns that are changed in a table, and how many rows have each.
-    ///
-    /// # Errors
-    /// When the connection is lost.
     pub async fn groups(
         &self,
         connection: &mut PgConnection,
@@ -242,9 +230,6 @@ impl WorkTables {
     }
 
     /// Drops the work tables.
-    ///
-    /// # Errors
-    /// When the connection is lost.
     pub async fn drop(self, connection: &mut PgConnection) -> Result<()> {
         for marks in self.removed.into_values().chain(self.changed.into_values()) {
             let variables = Variables::default().sql("marks", marks.name());
@@ -263,9 +248,6 @@ async fn added_to(connection: &mut PgConnection, marks: &mut WorkTable, added: u
 }
 
 /// Gives the planner statistics of a work table.
-///
-/// # Errors
-/// When the connection is lost.
 pub async fn analyze(connection: &mut PgConnection, marks: SqlFragment) -> Result<()> {
     let variables = Variables::default().sql("marks", marks);
     run_file(connection, "sql/work_tables/analyze.sql", &variables).await?;
@@ -273,9 +255,6 @@ pub async fn analyze(connection: &mut PgConnection, marks: SqlFragment) -> Resul
 }
 
 /// Gives the statements that treat many rows memory to hash in, and the planner statistics of small samples; or takes both back.
-///
-/// # Errors
-/// When the connection is lost.
 pub async fn set_planner(connection: &mut PgConnection, for_many_rows: bool) -> Result<()> {
     let wanted = if for_many_rows { "many rows" } else { "as before" };
     let variables = Variables::default().text("wanted", wanted);
@@ -283,19 +262,13 @@ pub async fn set_planner(connection: &mut PgConnection, for_many_rows: bool) -> 
     Ok(())
 }
 
-/// Whether this session may leave the checks of foreign keys out (`session_replication_role`).
-///
-/// # Errors
-/// When the connection is lost.
+/// True if this session may leave the checks of foreign keys out (`session_replication_role`).
 pub async fn can_replicate(connection: &mut PgConnection) -> Result<bool> {
     let rows = query_file(connection, "sql/work_tables/can_replicate.sql", &Variables::default()).await?;
     Ok(rows.first().context("one row")?.try_get("is_allowed")?)
 }
 
 /// Runs a file that holds one statement; returns its text and how many rows it touched.
-///
-/// # Errors
-/// What the server says; the file's name is the context.
 pub async fn run_file(
     connection: &mut PgConnection,
     path: &str,

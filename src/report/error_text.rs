@@ -1,4 +1,4 @@
-//! An error, as it is told: the chain of causes, then the next step.
+//! The text of an error: the chain of causes, then the hint.
 
 use crate::error::{self, sqlstate};
 use crate::redact;
@@ -16,7 +16,7 @@ pub fn cause_chain(error: &anyhow::Error) -> Vec<String> {
             break;
         }
         let text = cause.to_string();
-        // Which of our files it was helps nobody but us: -vv shows the statement.
+        // The name of our SQL file is left out: -vv shows the statement.
         if !text.starts_with("while running sql/") {
             causes.push(bounded(&for_stderr(&redact::redact_text(&text))));
         }
@@ -31,8 +31,8 @@ fn bounded(text: &str) -> String {
     truncate(text, LONGEST)
 }
 
-/// Writes an error to stderr: the chain of causes, then the next step. Whatever it quotes is text and no more: no secret,
-/// and nothing that a terminal or a pipeline would obey.
+/// Writes an error to stderr: the chain of causes, then the hint. Everything it quotes is plain text: no secret, and
+/// nothing that a terminal or a pipeline would obey.
 pub fn print_error(error: &anyhow::Error) {
     let causes = cause_chain(error);
     let first = causes.first().map(|cause| (ERROR, "error:", cause.as_str()));

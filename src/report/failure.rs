@@ -1,5 +1,5 @@
-//! A run that could not do its work, in the format that was asked for: whoever reads the report of every run finds this one,
-//! and not the last one's.
+//! The report of a run that failed, in the requested format, so that a reader of every run's report finds this one and
+//! not the last one's.
 
 use anyhow::{Context, Result};
 use maud::{DOCTYPE, html};
@@ -17,9 +17,6 @@ use crate::rules::finding::Summary;
 use crate::text::escape::escape_control;
 
 /// The report; `None` for GitHub, which takes annotations of an error from stderr.
-///
-/// # Errors
-/// Never in practice: all of it can be written.
 pub fn render(
     format: OutputFormat,
     command: &str,

@@ -14,9 +14,6 @@ use crate::text::escape::is_hidden;
 pub const SCHEMA: &str = include_str!("report.schema.json");
 
 /// The report, with how it stands to the baseline where there is one.
-///
-/// # Errors
-/// Never in practice: everything in a report can be written as JSON.
 pub fn render(outline: &ReportView<'_>) -> Result<String> {
     // A report may have megabytes; what is not added to needs no copy.
     match outline.gone {
@@ -26,9 +23,6 @@ pub fn render(outline: &ReportView<'_>) -> Result<String> {
 }
 
 /// The same, not yet as text.
-///
-/// # Errors
-/// As [`render`].
 pub fn document(outline: &ReportView<'_>) -> Result<Value> {
     let mut document = serde_json::to_value(outline.report)?;
     if let Some(gone) = &outline.gone {
@@ -43,9 +37,6 @@ pub fn document(outline: &ReportView<'_>) -> Result<Value> {
 
 /// A document as text, in which every character that a terminal would obey or not show is written as `\uXXXX`: the same
 /// to whoever parses it.
-///
-/// # Errors
-/// As [`render`].
 pub fn written(document: &impl Serialize) -> Result<String> {
     let text = serde_json::to_string_pretty(document)? + "\n";
     if !text.contains(|character| character != '\n' && is_hidden(character)) {

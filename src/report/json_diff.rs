@@ -3,10 +3,10 @@
 use serde_json::Value;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-/// A place in a row where something else stands after than before.
+/// A place in a row where something else is after than before.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChangedPath {
-    /// Such as `labels[0]` or `message.contextInfo.quoted`; keys that are no plain words are written as JSON.
+    /// Such as `labels[0]` or `message.contextInfo.quoted`; keys that are not plain words are written as JSON.
     pub path: String,
     /// What was there; `None` where there was nothing.
     pub before: Option<Value>,

@@ -1,4 +1,4 @@
-//! What the options and `evodoctor.toml` make of the findings: severities, what is ignored, the exit code.
+//! Applies the options and `evodoctor.toml` to the findings: severities, ignores, the exit code.
 
 use std::mem;
 
@@ -12,7 +12,7 @@ use super::view::ReportView;
 use super::{ConfigInfo, Detail, Report};
 
 impl Report {
-    /// Judges the findings as `evodoctor.toml` has decided: by its severities, without what is ignored.
+    /// Applies the severities and ignores of `evodoctor.toml`.
     #[must_use]
     pub fn with_policy(self, common: &GlobalOptions) -> Self {
         let Some(decided) = &common.decided else { return self };
@@ -46,8 +46,8 @@ impl Report {
         self.config.as_ref().map_or(&[], |config| &config.ignored)
     }
 
-    /// The exit code: findings that count and are not known, else undecided checks, else clean. Of a change 0 says that
-    /// there is nothing to do, or everything asked for is applied; 1 that something is pending or left.
+    /// The exit code: 1 for findings that count and are not in the baseline, else 3 for undecided checks, else 0. For a
+    /// change, 0 means nothing to do or everything applied; 1 means that something is pending or left.
     pub fn exit_code(&self, common: &GlobalOptions) -> Exit {
         let is_found = match &self.detail {
             Detail::Change(change) => {

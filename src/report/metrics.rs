@@ -42,9 +42,6 @@ struct Family {
 type Labels = Vec<(&'static str, String)>;
 
 /// Writes the file as a whole, or not at all: the collector reads whenever it likes.
-///
-/// # Errors
-/// When the folder cannot be written.
 pub fn write_metrics(path: &Path, runs: &[MeasuredRun<'_>]) -> Result<()> {
     let context = || format!("the metrics {} cannot be written", path.display());
     let text = render(runs, SystemTime::now());

@@ -1,4 +1,4 @@
-//! Telling people and pipelines what was found and done. Knows findings and plans, not databases.
+//! Reports for people and pipelines. Knows findings and plans, not databases.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -92,7 +92,7 @@ pub struct ConfigInfo {
     pub environment: Option<String>,
     /// What was found and is ignored.
     pub ignored: Vec<IgnoredFinding>,
-    /// What is to be said of the ignores: ended, ending soon, for nothing.
+    /// Notes about the ignores: ended, ending soon, without a match.
     pub notes: Vec<String>,
 }
 
@@ -107,7 +107,7 @@ pub struct DatabaseInfo {
     pub host: String,
     /// The database's name.
     pub name: String,
-    /// Whether there is a migration history that this role may not read.
+    /// True if there is a migration history that this role may not read.
     #[serde(skip)]
     pub is_history_hidden: bool,
     /// The dump it comes from, where it does.
@@ -137,7 +137,7 @@ pub struct MigrationInfo {
     pub failed: Vec<String>,
     /// Applied names that no known release has.
     pub unknown: Vec<String>,
-    /// Applied in a content that was issued anew since, with where that content came from.
+    /// Applied in a content that was issued again since, with where that content came from.
     pub reissued: Vec<String>,
 }
 
@@ -185,7 +185,7 @@ pub enum Detail {
     Preflight {
         /// What the upgrade will do.
         preflight: Box<Preflight>,
-        /// Whether only what to do before is asked for.
+        /// True if only what to do before is asked for.
         #[serde(skip)]
         resolve: bool,
     },
@@ -232,7 +232,7 @@ pub struct Change {
 pub struct RunInfo {
     /// Its number in the ledger; `null` when nothing was applied.
     pub id: Option<i64>,
-    /// Whether it was committed.
+    /// True if it was committed.
     pub applied: bool,
     /// The transactions in which a series of batches is undone, the newest run first.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -32,7 +32,7 @@ pub struct TargetReport<'r> {
 pub struct TargetError {
     /// What is wrong.
     pub message: String,
-    /// What mends it, where that is known.
+    /// What fixes it, where that is known.
     pub next: Option<String>,
 }
 
@@ -96,9 +96,6 @@ fn headline(members: &[TargetReport<'_>]) -> String {
 }
 
 /// One JSON document: checks and findings of all, each with its `target`, and under `targets` what else each report says.
-///
-/// # Errors
-/// Never in practice: everything in a report can be written as JSON.
 pub fn json(command: &'static str, members: &[TargetReport<'_>]) -> Result<String> {
     let (mut checks, mut findings, mut targets) = (Vec::new(), Vec::new(), Vec::new());
     let mut sum = Summary::default();
@@ -153,9 +150,6 @@ pub fn json(command: &'static str, members: &[TargetReport<'_>]) -> Result<Strin
 }
 
 /// One SARIF log with a run for each database that could be examined.
-///
-/// # Errors
-/// As [`json`].
 pub fn sarif(members: &[TargetReport<'_>]) -> Result<String> {
     let runs =
         examined(members).map(|(report, common)| sarif::run(&ReportView::new(report, common))).collect();
@@ -163,9 +157,6 @@ pub fn sarif(members: &[TargetReport<'_>]) -> Result<String> {
 }
 
 /// One list of GitLab's with the issues of all.
-///
-/// # Errors
-/// As [`json`].
 pub fn gitlab(members: &[TargetReport<'_>]) -> Result<String> {
     let issues: Vec<Value> = examined(members)
         .flat_map(|(report, common)| gitlab::issues(&ReportView::new(report, common)))

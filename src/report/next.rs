@@ -1,5 +1,5 @@
-//! What to type next, in one place for every format. A command is a line of its own, and carries the options that lead to
-//! the same database.
+//! The next commands, in one place for every format. A command is a line of its own, with the options that select the
+//! same database.
 
 use crate::cli::CONNECTION_VARIABLE;
 use crate::evolution::release::Release;

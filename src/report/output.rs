@@ -1,4 +1,4 @@
-//! Where a report goes: stdout, or the file that is named.
+//! The destination of a report: stdout, or a file.
 
 use std::fs;
 use std::io::Write;
@@ -11,9 +11,6 @@ use crate::output_file::{self, FileAccess};
 use crate::terminal::style;
 
 /// Refuses a file that cannot be written before a change is made, not after.
-///
-/// # Errors
-/// Names the file.
 pub fn expect_writable(output: Option<&Path>) -> Result<()> {
     let Some(path) = output.filter(|path| !output_file::is_special(path)) else { return Ok(()) };
     let opened = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path);
@@ -21,9 +18,6 @@ pub fn expect_writable(output: Option<&Path>) -> Result<()> {
 }
 
 /// Writes painted text to stdout or a file, with its colours where they are wanted.
-///
-/// # Errors
-/// As [`print`].
 pub fn print_painted(text: &str, output: Option<&Path>) -> Result<()> {
     print(&style::for_output(text, output), output)
 }
@@ -31,7 +25,7 @@ pub fn print_painted(text: &str, output: Option<&Path>) -> Result<()> {
 /// Writes text to stdout or a file.
 ///
 /// # Errors
-/// When the file cannot be written. A reader that went away (`| head`) is no error.
+/// When the file cannot be written. A reader that went away (`| head`) is not an error.
 pub fn print(text: &str, output: Option<&Path>) -> Result<()> {
     print_for(text, output, FileAccess::Umask)
 }

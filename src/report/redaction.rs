@@ -1,4 +1,4 @@
-//! Takes what is personal out of a report before any format is written: the one place for all of them.
+//! Removes personal data from a report before any format is written: the one place for all of them.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -15,7 +15,7 @@ use crate::upgrade::Preflight;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PersonalData {
-    /// Pseudonyms and lengths stand for it.
+    /// It is replaced by pseudonyms and lengths.
     Redacted,
     /// It is in there.
     Shown,
@@ -25,7 +25,7 @@ pub enum PersonalData {
 const NOTICE: &str = "this report shows rows, with personal data in them (--show-rows)";
 
 impl Report {
-    /// Takes out what is personal, unless the options say otherwise. Once is enough.
+    /// Removes personal data, unless the options keep it. Only the first call has an effect.
     pub fn redact(&mut self, common: &GlobalOptions) {
         if self.personal_data.is_some() {
             return;
@@ -46,7 +46,7 @@ impl Report {
     }
 }
 
-/// Takes what is personal out of what a command has found and done.
+/// Removes personal data from what a command has found and done.
 fn redact(report: &mut Report) {
     let naming = Naming::Keyed;
     let ignored = report.config.iter_mut().flat_map(|config| &mut config.ignored);

@@ -1,4 +1,4 @@
-//! What to do before an upgrade, as a script for `sh -e`.
+//! The steps before an upgrade, as a script for `sh -e`.
 
 use crate::repair::fix::{find_fix, needing_consent};
 use crate::text::escape::escape_control;
@@ -6,7 +6,7 @@ use crate::upgrade::Preflight;
 
 use super::view::ReportView;
 
-/// Does a repair as it should be done: a dry run that writes its plan, then exactly that plan.
+/// Runs a repair in two steps: a dry run that writes its plan, then exactly that plan.
 const REPAIR: &str = r#"# A dry run that writes its plan, then exactly that plan. Exit code 1: something is pending, or left to you.
 repair() {
     allow=$1
@@ -63,7 +63,7 @@ fn step(line: &str, again: &str) -> String {
         return if line.starts_with('#') { line } else { format!("sql <<'SQL'\n{line}\nSQL") };
     };
     let Some(fix) = command.strip_prefix("fix ") else {
-        // Who decides has to read first.
+        // A person who decides has to read first.
         let is_run = command.starts_with("undo ");
         return if is_run { format!("{line}{again}") } else { format!("# decide: {line}") };
     };

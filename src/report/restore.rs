@@ -27,7 +27,7 @@ pub struct DumpInfo {
     pub ignored: usize,
     /// Tables whose rows the dump does not hold; checks that need them are undecided.
     pub without_rows: Vec<String>,
-    /// Whether it holds rows of any table.
+    /// True if it holds rows of any table.
     pub has_rows: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The one line that says what a report comes to: kinds of problems and places, or what a change does.
+//! The last line of a report: kinds of problems and places, or what a change does.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

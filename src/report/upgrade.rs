@@ -1,4 +1,4 @@
-//! What an upgrade comes to, in one sentence, for every format.
+//! The result of an upgrade in one sentence, for every format.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ pub fn verdict(report: &Report, preflight: &Preflight) -> UpgradeVerdict {
         return says(Some(Severity::Error), &end);
     }
     if let Some(one) = pending.iter().find(|one| one.outcome == MigrationOutcome::LosesData) {
-        // What is kept is no loss: what else there is to know decides.
+        // What is kept is not a loss: what else there is to know decides.
         return match preflight.keep.as_ref().and_then(|keep| keep.run) {
             Some(run) => says(counts(report), &format!("succeeds: {}, and run {run} keeps it", loss(one))),
             None => says(Some(Severity::Error), &format!("succeeds and loses data: {}", loss(one))),

@@ -1,4 +1,4 @@
-//! What every format tells: the findings as they stand to the options, and the words for them, said in one place.
+//! The content that every format shows: the findings compared with the options, and the words for them.
 
 use crate::cli::GlobalOptions;
 use crate::rules::baseline::{BaselineStatus, FindingId};
@@ -35,7 +35,7 @@ pub struct FindingView<'r> {
     pub finding: &'r Finding,
     /// How it stands to the baseline, where there is one.
     pub standing: Option<BaselineStatus>,
-    /// Whether it makes the exit code 1.
+    /// True if it makes the exit code 1.
     pub fails: bool,
     /// The report that it is in.
     report: &'r Report,
@@ -90,7 +90,7 @@ impl<'r> ReportView<'r> {
         self.told.iter().filter(|told| told.standing == Some(BaselineStatus::Known)).copied()
     }
 
-    /// How many findings the baseline knows.
+    /// The number of findings the baseline knows.
     pub fn known(&self) -> usize {
         self.known_findings().count()
     }
@@ -218,7 +218,7 @@ impl<'r> FindingView<'r> {
         format!("{} {}", self.finding.code, self.finding.name)
     }
 
-    /// Whether `--fail-on` counts its severity.
+    /// True if `--fail-on` counts its severity.
     pub fn is_counted(self) -> bool {
         self.common.fail_on.includes(self.finding.severity)
     }
@@ -264,7 +264,7 @@ impl<'r> FindingView<'r> {
     }
 }
 
-/// Whether evodoctor can repair it.
+/// True if evodoctor can repair it.
 pub fn is_fixable(finding: &Finding) -> bool {
     finding.fix.as_ref().is_some_and(|fix| fix.applicability != Applicability::Manual)
 }

@@ -1,4 +1,4 @@
-//! The report in the format asked for, to where it was asked for, and what goes beside it.
+//! Writes the report in the requested format to the requested place, and the files beside it.
 
 use std::env;
 use std::path::Path;
@@ -22,16 +22,13 @@ impl Report {
     /// Writes the report where and how the options say, and the baseline where one is wanted.
     ///
     /// # Errors
-    /// When a file cannot be written. A reader that went away is no error.
+    /// When a file cannot be written. A reader that went away is not an error.
     pub fn print(&mut self, common: &GlobalOptions) -> Result<()> {
         self.redact(common);
         self.write(common)
     }
 
     /// The same for a report that was redacted before.
-    ///
-    /// # Errors
-    /// As [`Report::print`].
     pub fn write(&self, common: &GlobalOptions) -> Result<()> {
         ensure!(self.personal_data.is_some(), "a report is redacted before it is written");
         let outline = ReportView::new(self, common);
@@ -60,8 +57,8 @@ impl Report {
         self.write_side_outputs(common)
     }
 
-    /// Tells what goes beside the report: on stderr how it stands to what is known and decided, the step's summary, and
-    /// the baseline where one is wanted.
+    /// Writes what accompanies the report: notes on the baseline and ignores on stderr, the step's summary, and the
+    /// baseline if one is to be written.
     ///
     /// # Errors
     /// When the baseline cannot be written.

@@ -58,7 +58,7 @@ struct BaselineLine {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BaselineStatus {
-    /// It is not in it.
+    /// The result of comparing a finding with the baseline.
     New,
     /// It is, with fewer rows or a milder severity.
     Grown,
@@ -99,12 +99,12 @@ impl Baseline {
         baseline
     }
 
-    /// How many findings it knows.
+    /// The number of findings it knows.
     pub fn len(&self) -> usize {
         self.known.len()
     }
 
-    /// Whether it knows none.
+    /// True if it knows none.
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
     }
@@ -148,7 +148,7 @@ impl Baseline {
     /// Reads a file.
     ///
     /// # Errors
-    /// When it cannot be read, is no baseline, or one of another format.
+    /// When it cannot be read, is not a baseline, or one of another format.
     pub fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
         let next = "give the file that evodoctor check --write-baseline FILE wrote, or write one";
@@ -172,9 +172,6 @@ impl Baseline {
     }
 
     /// Writes a file: a line for each finding, so that a change to it reads as what has changed.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let line = |(id, extent): (&FindingId, &Extent)| {
             let line = BaselineLine { id: id.clone(), extent: *extent };
@@ -191,7 +188,7 @@ impl Baseline {
     }
 }
 
-/// Whether a check with this code looked everywhere.
+/// True if a check with this code looked everywhere.
 fn was_examined(code: &str, checks: &[CheckReport]) -> bool {
     checks.iter().any(|check| check.code == code && check.reason.is_none())
 }

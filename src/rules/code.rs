@@ -1,4 +1,4 @@
-//! A code as people type it, on the command line, in `evodoctor.toml` and to `explain`: which rule is meant.
+//! Finds the rule that a typed code means, on the command line, in `evodoctor.toml` and for `explain`.
 
 use super::registry::all_rules;
 use super::rule::Rule;
@@ -6,8 +6,8 @@ use super::rule::Rule;
 /// More suggestions than these are none.
 const MOST_LIKELY: usize = 3;
 
-/// The rule that a code or a rule's name means. Small letters, a missing `EVO` and what stands between it and the number are no
-/// error.
+/// The rule that a code or a rule's name means. Small letters, a missing `EVO` and what is between it and the number
+/// are not an error.
 pub fn parse_code(text: &str) -> Option<&'static Rule> {
     let code = spelled(text);
     let name = text.trim().to_ascii_lowercase().replace('_', "-");
@@ -36,7 +36,7 @@ fn spelled(text: &str) -> String {
 /// The codes that one slip of the finger away, or two digits the wrong way round, make what was typed; none when there are
 /// too many to be a help.
 fn likely<'a>(typed: &str, all: &[&'a str]) -> Vec<&'a str> {
-    // Letters that look like digits are no slip at all.
+    // Letters that look like digits are not a slip at all.
     let digits: String = typed
         .chars()
         .skip(3)

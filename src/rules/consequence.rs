@@ -1,4 +1,4 @@
-//! What a failure does to the people who use the server: the order in which a report tells findings.
+//! The effect of a failure on the users of the server: the order in which a report lists findings.
 
 use std::str::FromStr;
 

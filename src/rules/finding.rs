@@ -1,4 +1,4 @@
-//! What an examination says: findings, and for each check how it came out.
+//! The result of an examination: findings, and the outcome of each check.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub struct Finding {
     pub detail: String,
     /// A `WHERE` clause that shows the rows, where there are rows.
     pub predicate: Option<String>,
-    /// How many rows (for requests: how many requests).
+    /// The number of rows (for requests: how many requests).
     pub count: i64,
     /// At most five examples, secrets masked.
     pub sample: Vec<Value>,
@@ -33,7 +33,7 @@ pub struct Finding {
     pub key: String,
     /// The fix, where there is one.
     pub fix: Option<FixSummary>,
-    /// Whether the fix fits this finding; a thing in an unforeseen form is left to a person.
+    /// True if the fix fits this finding; a thing in an unforeseen form is left to a person.
     #[serde(skip)]
     pub is_fixable: bool,
     /// The statements that repair just this, where the check gives them.

@@ -1,4 +1,4 @@
-//! Where a finding is, for those who know places in files only.
+//! Where a finding is, for formats that only know places in files.
 
 use crate::evolution::schema::schema;
 use crate::rules::finding::Finding;

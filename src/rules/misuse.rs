@@ -1,4 +1,4 @@
-//! The rules about requests. They run on a log and not on a database, so they are no files under `sql/`.
+//! The rules about requests. They run on a log and not on a database, so they have no files under `sql/`.
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,7 @@ use crate::rules::rule::{Rule, Severity};
 pub enum MisuseKind {
     /// The instance's id.
     Id,
-    /// The name in other letter case.
+    /// The name in different letter case.
     LetterCase,
     /// The name with stray spaces, or encoded wrongly.
     Encoding,
@@ -21,7 +21,7 @@ pub enum MisuseKind {
     Unknown,
     /// Two names: one in the path, another in the query.
     Crossed,
-    /// A verb or a path that the API does not have.
+    /// A method or a path that the API does not have.
     Route,
     /// A name that no instance has, and that the server did not refuse.
     Unguarded,

@@ -1,4 +1,4 @@
-//! The order in which every format tells findings: by what they do to users, then by severity.
+//! The order in which every format lists findings: by their effect on users, then by severity.
 
 use std::cmp::Ordering;
 

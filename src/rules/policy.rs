@@ -1,4 +1,4 @@
-//! What a team has decided about findings: how bad they are for it, and which it ignores, why, and until when.
+//! The decisions of a team about findings: their severity, and which are ignored, why, and until when.
 
 use std::collections::BTreeMap;
 

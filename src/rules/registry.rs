@@ -1,5 +1,5 @@
-//! Every rule there is, whatever carries it out: checks of a database and hazards of an upgrade, whose files are under `sql/`,
-//! the rehearsal of an upgrade and the way back from one, requests, and what is around the data.
+//! All rules: checks of a database and upgrade hazards, whose files are under `sql/`, the rehearsal of an upgrade and
+//! the way back from one, requests, and the environment.
 
 use std::sync::LazyLock;
 
@@ -13,7 +13,7 @@ use crate::database::sql_file::{FILES, SqlFile};
 /// The rules of checks and hazards: the headers of their files.
 static OF_FILES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
     let is_rule = |path: &str| {
-        // A hazard's second file is no rule.
+        // A hazard's second file is not a rule.
         (path.starts_with("sql/checks/") || path.starts_with("sql/hazards/")) && !path.ends_with(".plan.sql")
     };
     let files = FILES.iter().filter(|(path, _)| is_rule(path));

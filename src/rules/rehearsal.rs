@@ -1,4 +1,5 @@
-//! The rules about rehearsed files. They rest on what a file did and not on a query, so they are no files under `sql/`.
+//! The rules about rehearsed files. They rest on what a file did and not on a query, so they have no files under
+//! `sql/`.
 
 use std::sync::LazyLock;
 

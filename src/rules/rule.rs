@@ -115,8 +115,8 @@ impl Rule {
         format!("{} {}", self.code, self.name)
     }
 
-    /// A rule that rests on no query, and so has no file: it says what was seen elsewhere, for any release, and there is
-    /// nothing in the database to fix.
+    /// A rule without a query, and so without a file: it describes what was seen elsewhere, for any release, and there
+    /// is nothing in the database to fix.
     pub fn built_in(
         code: &str,
         name: &str,
@@ -219,7 +219,7 @@ impl Rule {
     }
 }
 
-/// Whether the text has the form of a code: `EVO` and three digits.
+/// True if the text has the form of a code: `EVO` and three digits.
 pub fn is_code(text: &str) -> bool {
     text.strip_prefix("EVO").is_some_and(|n| n.len() == 3 && n.bytes().all(|b| b.is_ascii_digit()))
 }

@@ -1,4 +1,5 @@
-//! The rules about an older server. They rest on a comparison of catalogs and not on a query, so they are no files under `sql/`.
+//! The rules about an older server. They rest on a comparison of catalogs and not on a query, so they have no files
+//! under `sql/`.
 
 use std::sync::LazyLock;
 

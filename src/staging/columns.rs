@@ -1,4 +1,4 @@
-//! The columns of a table, and what becomes of the values in each.
+//! The columns of a table, and how the values in each are treated.
 
 use std::collections::BTreeMap;
 
@@ -112,16 +112,13 @@ impl StagingColumn {
         SqlFragment::assert_safe(text)
     }
 
-    /// Whether a value of it can go as it is, whatever it says.
+    /// True if a value of it can go as it is, whatever it says.
     pub fn is_kept(&self) -> bool {
         matches!(self.kind, Kind::Kept | Kind::Time)
     }
 
-    /// What is told instead of a value. `seen` hears every personal value in it, and says whether a pseudonym is wanted: whoever
-    /// only looks does not wait for one.
-    ///
-    /// # Errors
-    /// When a JSON value is none.
+    /// The pseudonym of a value. `seen` is called for every personal value in it, and returns whether a pseudonym is
+    /// needed: a caller that only searches does not wait for one.
     pub fn map(
         &self,
         table: &str,

@@ -1,4 +1,4 @@
-//! Whether the copy has the original's findings: code by code, and count by count.
+//! Compares the findings of the copy with the original's: code by code, and count by count.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub struct Examination<'e> {
 /// What the two have alike, and what not.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
-    /// How many findings are the same.
+    /// The number of findings that are the same.
     pub same: usize,
     /// One sentence for each code that differs.
     pub differences: Vec<String>,

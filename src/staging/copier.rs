@@ -53,11 +53,11 @@ pub struct Copier {
 pub struct CopySummary {
     /// Tables with rows of the original.
     pub tables: usize,
-    /// How many rows.
+    /// The number of rows.
     pub rows: u64,
     /// What is not in it, with the reason.
     pub left_out: Vec<String>,
-    /// How many different values of the original can be looked for.
+    /// The number of different values of the original that can be looked for.
     pub values: u64,
 }
 
@@ -196,7 +196,7 @@ impl Copier {
         Ok(())
     }
 
-    /// Whether the server understands a finding's condition.
+    /// True if the server understands a finding's condition.
     async fn is_usable(&self, from: &mut PgConnection, table: &str, predicate: &str) -> Result<bool> {
         let variables = Variables::for_schema(&self.schema)
             .text("table", table)
@@ -213,10 +213,7 @@ impl Copier {
         self.progress.start_phase("restoring and examining the copy", None, Unit::Steps);
     }
 
-    /// How many values of the original stand in the restored copy.
-    ///
-    /// # Errors
-    /// When the connection is lost.
+    /// How many values of the original are in the restored copy.
     pub async fn look_for_originals(&self, copy: &mut PgConnection) -> Result<u64> {
         let mut found = 0;
         for name in &self.copied {

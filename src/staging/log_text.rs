@@ -1,4 +1,5 @@
-//! What a failed migration said: the server's words stay, as they tell the reason; the values in them do not.
+//! The log of a failed migration: the server's words stay, because they give the reason; the values in them are
+//! replaced.
 
 use std::sync::LazyLock;
 

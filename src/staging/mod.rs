@@ -1,9 +1,9 @@
-//! A staging snapshot: a copy of a database in which nobody can be recognised, and in which the same is found.
+//! A staging snapshot: a copy of a database that identifies nobody and has the same findings.
 //!
-//! Rows are read in one snapshot, get pseudonyms on their way ([`crate::pseudonym`]), and fill a throwaway server's database
-//! of the same structure, which is then dumped. The dump is restored and examined before anybody gets it: what is found there
-//! is compared with what is found in the original ([`comparison`]), and the original's values are looked for in it
-//! ([`originals`]).
+//! Rows are read in one snapshot, get pseudonyms on their way ([`crate::pseudonym`]), and fill a throwaway server's
+//! database of the same structure, which is then dumped. The dump is restored and examined before the file is written:
+//! what is found there is compared with what is found in the original ([`comparison`]), and the original's values are
+//! looked for in it ([`originals`]).
 
 mod columns;
 pub mod comparison;
@@ -31,11 +31,11 @@ pub struct StagingSnapshot {
     pub rows_per_table: Option<u64>,
     /// What is not in it, with the reason.
     pub left_out: Vec<String>,
-    /// How many different values of the original were looked for in the copy.
+    /// The number of different values of the original that were looked for in the copy.
     pub values_looked_for: u64,
-    /// How many of them were found. Never anything but 0 in a file that is handed out.
+    /// The number of them that were found. Always 0 in a file that is written.
     pub values_found: u64,
-    /// How many findings the original and the copy have alike.
+    /// The number of findings the original and the copy have alike.
     pub same_findings: usize,
     /// What is found in one of them only, or in another number.
     pub differences: Vec<String>,

@@ -1,5 +1,5 @@
-//! Which values the original has, to be looked for in the copy: their hashes, and of very many a part that is chosen by the hash,
-//! so that memory has a bound.
+//! The values of the original that are searched in the copy: their hashes, and for very many values a part chosen by
+//! the hash, so that memory is limited.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -35,12 +35,12 @@ impl Originals {
         }
     }
 
-    /// Whether a value is one of those that are kept.
+    /// True if a value is one of those that are kept.
     pub fn contains(&self, value: &str) -> bool {
         !self.hashes.is_empty() && is_telling(value) && self.hashes.contains(&self.hasher.hash_one(value))
     }
 
-    /// How many different values are looked for.
+    /// The number of different values that are looked for.
     pub fn count(&self) -> u64 {
         self.hashes.len() as u64
     }

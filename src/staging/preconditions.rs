@@ -1,4 +1,5 @@
-//! What a snapshot of a live database takes, found out before any work is done: programs, rights, and a server process of its own.
+//! Requirements of a snapshot of a live database, checked before any work is done: programs, rights, and a server
+//! process of its own.
 
 use std::path::PathBuf;
 
@@ -70,7 +71,7 @@ pub async fn expect_own_server_process(target: &ConnectTarget) -> Result<()> {
     ))
 }
 
-/// Whether a release of Evolution's has such a table.
+/// True if a release of Evolution's has such a table.
 fn is_evolutions(table: &str) -> bool {
     table == super::columns::HISTORY
         || Release::all().any(|release| schema().tables(release).any(|known| known.name == table))

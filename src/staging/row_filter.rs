@@ -1,5 +1,5 @@
-//! Which rows are copied where not all of them are wanted: the first of each table, those that a finding names, and whatever
-//! the chosen ones refer to, so that no orphan is in the copy that was none before.
+//! Selects the rows to copy if not all of them are wanted: the first of each table, those that a finding names, and the
+//! rows that the chosen ones refer to, so that the copy has no new orphans.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! The rows of a table, read as the server writes them and told again with pseudonyms. Streamed: what is in memory is a few rows.
+//! Copies the rows of a table, with pseudonyms. Streamed: only a few rows are in memory.
 
 use std::borrow::Cow;
 
@@ -78,9 +78,6 @@ impl TableRows<'_> {
     }
 
     /// Reads all rows and tells `seen` every personal value, and keeps nothing. Returns how many rows.
-    ///
-    /// # Errors
-    /// When the connection is lost.
     pub async fn look(&self, from: &mut PgConnection, seen: &mut dyn FnMut(&str) -> bool) -> Result<u64> {
         let mut all = RowFilter::default();
         let read = self.read_statement(&all)?;

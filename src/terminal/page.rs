@@ -186,7 +186,7 @@ pub fn wrapped(sentence: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// How many columns a terminal needs for the text.
+/// The number of columns a terminal needs for the text.
 pub fn columns(text: &str) -> usize {
     anstream::adapter::strip_str(text).map(UnicodeWidthStr::width).sum()
 }

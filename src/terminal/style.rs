@@ -1,7 +1,7 @@
 //! Colours: what each thing looks like on a terminal, in one place.
 //!
-//! Whoever writes for people paints always; whether the paint stays is decided where it is written, by `--color`, by
-//! `NO_COLOR` and `CLICOLOR_FORCE`, and by what it is written to.
+//! Text for people is always styled; whether the style is kept is decided where it is written, by `--color`, by
+//! `NO_COLOR` and `CLICOLOR_FORCE`, and by the destination.
 
 use std::borrow::Cow;
 use std::fmt::Display;

@@ -30,9 +30,6 @@ impl Compression {
 /// The source as it was before it was packed, and how it was packed.
 ///
 /// A source that ends too early gives [`io::ErrorKind::UnexpectedEof`] when its end is read.
-///
-/// # Errors
-/// When the first bytes cannot be read.
 pub fn decompress_reader<'a>(
     mut source: impl BufRead + Send + 'a,
 ) -> io::Result<(Box<dyn Read + Send + 'a>, Compression)> {

@@ -1,4 +1,4 @@
-//! Text from a log, made safe to print: nothing in it may move the cursor, hide, or turn the line around.
+//! Makes text from a log safe to print: nothing in it can move the cursor, hide, or reverse the line.
 
 use std::fmt::Write;
 
@@ -30,12 +30,12 @@ pub fn truncate(text: &str, longest: usize) -> String {
     format!("{}…", &text[..text.floor_char_boundary(longest)])
 }
 
-/// Whether GitHub's runner would obey a line of a log: it reads commands from every line, however far it is indented.
+/// True if GitHub's runner would obey a line of a log: it reads commands from every line, however far it is indented.
 pub fn is_command(line: &str) -> bool {
     ["::", "##["].iter().any(|mark| line.trim_start().starts_with(mark))
 }
 
-/// Whether a terminal would obey a character, or not show it.
+/// True if a terminal would obey a character, or not show it.
 #[inline]
 pub fn is_hidden(character: char) -> bool {
     // By far the most are letters and marks of ASCII.

@@ -1,5 +1,5 @@
-//! Whether a migration that Postgres refuses is done already: all that it makes is there in exactly its form, all that it
-//! drops is gone. Then it can be recorded instead of run.
+//! Finds out whether a migration that Postgres refuses is done already: everything that it creates exists in exactly
+//! its form, and everything that it drops is gone. Then it can be recorded instead of run.
 
 use std::sync::Arc;
 
@@ -47,7 +47,8 @@ impl AlreadyApplied {
                 ObjectKind::Drops => refused.is_some_and(RejectedStep::is_missing),
                 // Whether it is as the migration leaves it, only its form tells.
                 ObjectKind::Alters => true,
-                // A unique index that is there says that nothing is left to delete; what an UPDATE does is no condition.
+                // A unique index that is there says that nothing is left to delete; what an UPDATE does is not a
+                // condition.
                 ObjectKind::Rows => true,
             };
             if !is_done {

@@ -1,4 +1,4 @@
-//! What a migration meets in Evolution's schema, and what becomes of it as one migration after the other is applied.
+//! The state of Evolution's schema, and how it changes as one migration after the other is applied.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,13 +51,13 @@ pub struct Dependent {
     pub what: String,
     /// The foreign key's name, where it is one.
     pub key: Option<String>,
-    /// Whether it is a generated column.
+    /// True if it is a generated column.
     pub is_generated: bool,
-    /// Whether the column cannot be dropped because of it.
+    /// True if the column cannot be dropped because of it.
     pub keeps_column: bool,
-    /// Whether the table cannot be dropped because of it.
+    /// True if the table cannot be dropped because of it.
     pub keeps_table: bool,
-    /// Whether the column's type cannot be altered because of it.
+    /// True if the column's type cannot be altered because of it.
     pub keeps_type: bool,
 }
 
@@ -90,26 +90,23 @@ pub struct TableSize {
 
 impl CatalogState {
     /// Reads it from the catalog. Takes no lock but ACCESS SHARE.
-    ///
-    /// # Errors
-    /// When the connection is lost.
     pub async fn read(connection: &mut PgConnection, schema: &str) -> Result<Self> {
         let found = query_file(connection, "sql/upgrade/state.sql", &Variables::for_schema(schema)).await?;
         let state = found.first().context("the catalog is one document")?.try_get("state")?;
         serde_json::from_value(state).context("sql/upgrade/state.sql and this program disagree")
     }
 
-    /// Whether the table was there before the upgrade.
+    /// True if the table was there before the upgrade.
     pub fn is_old(&self, table: &str) -> bool {
         self.relations.contains_key(table) && !self.made.contains(table)
     }
 
-    /// Whether a relation has columns that can be altered as a table's.
+    /// True if a relation has columns that can be altered as a table's.
     pub fn is_table(&self, name: &str) -> bool {
         matches!(self.relations.get(name).map(String::as_str), Some("r" | "p"))
     }
 
-    /// Whether the table has the column. Of a table that the upgrade made nothing is missing.
+    /// True if the table has the column. Of a table that the upgrade made nothing is missing.
     pub fn has_column(&self, table: &str, column: &str) -> bool {
         self.columns.get(table).is_some_and(|columns| columns.contains_key(column))
     }

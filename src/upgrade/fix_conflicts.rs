@@ -1,4 +1,4 @@
-//! Our own applied fixes that touch what a pending migration touches.
+//! Applied fixes of evodoctor that touch the same objects as a pending migration.
 
 use anyhow::Result;
 use serde::Serialize;
@@ -18,9 +18,9 @@ pub struct FixConflict {
     pub run: i64,
     /// The migration's name.
     pub migration: &'static str,
-    /// Whether the migration is applied all the same.
+    /// True if the migration is applied all the same.
     pub compatible: bool,
-    /// Whether the fix did the migration's work beforehand and recorded it as applied.
+    /// True if the fix did the migration's work beforehand and recorded it as applied.
     pub recorded: bool,
 }
 
@@ -97,7 +97,7 @@ pub fn find_conflicts(
     found
 }
 
-/// Whether the object, a column as `Table.column`, stands in the tables' DDL since the fix.
+/// True if the object, a column as `Table.column`, is in the tables' DDL since the fix.
 fn made(applied: &ledger::AppliedFix, object: &str) -> bool {
     let (_, name) = object.split_once('.').unwrap_or(("", object));
     let stands_in = |ddl: &str| {

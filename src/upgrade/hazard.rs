@@ -128,7 +128,7 @@ impl Hazard {
         })
     }
 
-    /// Whether it is about this migration, or about any.
+    /// True if it is about this migration, or about any.
     pub fn concerns(&self, migration: &Migration) -> bool {
         self.migrations.is_empty() || self.migrations.iter().any(|number| number == migration.number())
     }

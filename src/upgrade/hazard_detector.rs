@@ -1,4 +1,4 @@
-//! A hazard that `fix` takes away before the upgrade.
+//! A hazard that `fix` can repair before the upgrade.
 
 use sqlx::postgres::PgConnection;
 
@@ -25,7 +25,7 @@ impl Detector for HazardDetector {
         &self.hazard.rule
     }
 
-    /// Reads the history anew each time: a fix may have recorded the migration in the meantime.
+    /// Reads the history again each time: a fix may have recorded the migration in the meantime.
     fn find<'a>(
         &'a self,
         connection: &'a mut PgConnection,

@@ -1,5 +1,5 @@
-//! What a migration locks, reads and rewrites. A migration is one transaction: what it locks early stays locked until all
-//! of it is done.
+//! The locks, reads and rewrites of a migration. A migration is one transaction: what it locks early stays locked until
+//! its end.
 //!
 //! Source of the lock modes: PostgreSQL's documentation of `ALTER TABLE`, `CREATE INDEX` and `DROP TABLE`; the tests
 //! compare them with `pg_locks`.

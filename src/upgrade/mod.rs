@@ -1,11 +1,12 @@
-//! What an upgrade will do to this database: upstream's pending migrations, walked through step by step on what the
-//! catalog holds, and the hazards in its rows.
+//! Predicts what an upgrade will do to this database: upstream's pending migrations, simulated step by step on the
+//! catalog, and the hazards in its rows.
 //!
-//! [`catalog_state`] is what a migration meets, [`simulate`] says which of its steps Postgres refuses, [`locks`] what each locks and
-//! rewrites, [`hazard`] asks the rows, [`already_applied`] compares what is there already with what it would make, [`fix_conflicts`] looks at our
-//! own ledger, and [`preflight`] puts it together. [`rehearsal`] runs the files themselves. [`hazard_detector`] lets `fix` take a
-//! hazard away. [`keep`] copies what goes into the quarantine before, [`window`] holds the locks against a log's traffic, and [`outcome`] says
-//! afterwards what came of it. [`way_back`] is about the other direction: an older server on these tables.
+//! [`catalog_state`] is the state that a migration meets, [`simulate`] finds the steps that Postgres refuses, [`locks`]
+//! what each locks and rewrites, [`hazard`] queries the rows, [`already_applied`] compares existing objects with those
+//! that a migration would create, [`fix_conflicts`] reads our own ledger, and [`preflight`] combines all of it.
+//! [`rehearsal`] runs the files themselves. [`hazard_detector`] lets `fix` repair a hazard. [`keep`] copies what is
+//! lost into the quarantine first, [`window`] compares the locks with a log's traffic, and [`outcome`] reports
+//! afterwards how the upgrade went. [`way_back`] is about the other direction: an older server on these tables.
 
 use serde::Serialize;
 
@@ -32,9 +33,9 @@ pub struct Preflight {
     pub to: &'static str,
     /// How many of that release's migrations are applied.
     pub applied: usize,
-    /// How many it has.
+    /// The number of characters that it has.
     pub total: usize,
-    /// Whether `prisma migrate deploy` starts at all; what stands in its way is a finding (EVO301, EVO302).
+    /// True if `prisma migrate deploy` starts at all; what stands in its way is a finding (EVO301, EVO302).
     pub starts: bool,
     /// The migrations still to come, in the order in which Prisma applies them.
     pub pending: Vec<PendingMigration>,
@@ -72,7 +73,7 @@ pub struct PendingMigration {
     pub outcome: MigrationOutcome,
     /// The error that it ends with.
     pub sqlstate: Option<String>,
-    /// Whether Prisma comes to it: it stops at the first failure.
+    /// True if Prisma comes to it: it stops at the first failure.
     pub reached: bool,
     /// Tables that exist now and that it locks.
     pub locks: Vec<locks::MigrationLock>,
@@ -94,7 +95,7 @@ pub enum MigrationOutcome {
     Blocks,
     /// It is applied, and rows or values are gone or overwritten.
     LosesData,
-    /// It is recorded as applied, and what it should bring is not there.
+    /// It is recorded as applied, but its objects do not exist.
     GoesAstray,
     /// It could not be found out.
     Undecided,

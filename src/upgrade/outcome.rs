@@ -1,5 +1,5 @@
-//! What became of an upgrade before which `preflight --keep` was run: its run in the ledger holds what was predicted, and how many
-//! rows there were.
+//! How an upgrade went before which `preflight --keep` was run: its run in the ledger holds the prediction and the row
+//! counts.
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -17,7 +17,7 @@ use crate::evolution::release::{MigrationHistory, Release};
 use crate::repair::ledger::AppliedRun;
 use crate::text::date::Date;
 
-/// Days in which an upgrade is news. Later nobody has rows counted for it.
+/// Days after an upgrade in which rows are counted for it.
 const NEWS: i64 = 7;
 
 /// How an upgrade went.
@@ -29,21 +29,21 @@ pub struct UpgradeOutcome {
     pub from: Option<String>,
     /// The release that it led to.
     pub to: String,
-    /// Whether every migration of that release is applied and none failed.
+    /// True if every migration of that release is applied and none failed.
     pub succeeded: bool,
     /// Migrations that failed.
     pub failed: Vec<String>,
     /// Tables that have fewer rows than before, with what was predicted.
     pub fewer: Vec<TableCount>,
-    /// How many other tables were counted.
+    /// The number of other tables that were counted.
     pub others: usize,
-    /// Whether nothing is missing that was not predicted.
+    /// True if nothing is missing that was not predicted.
     pub as_predicted: bool,
     /// What is left to do.
     pub left: Vec<String>,
 }
 
-/// How many rows a table has and had.
+/// The number of rows a table has and had.
 #[derive(Debug, Clone, Serialize)]
 pub struct TableCount {
     /// The table.
@@ -56,10 +56,7 @@ pub struct TableCount {
     pub predicted: i64,
 }
 
-/// The outcome of the last upgrade; `None` where none was kept, it is no news any more, or it has not been run yet.
-///
-/// # Errors
-/// When the connection is lost.
+/// The outcome of the last upgrade; `None` where none was kept, it is not news any more, or it has not been run yet.
 pub async fn upgrade_outcome(
     connection: &mut PgConnection,
     catalog: &Catalog,
@@ -133,10 +130,7 @@ async fn count(
     Ok(())
 }
 
-/// How many rows a table has.
-///
-/// # Errors
-/// When it cannot be read.
+/// The number of rows a table has.
 pub async fn count_rows(connection: &mut PgConnection, schema: &str, table: &str) -> Result<i64> {
     let variables = Variables::default()
         .sql("what", SqlFragment::assert_safe("*".to_owned()))

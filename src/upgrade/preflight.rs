@@ -1,4 +1,4 @@
-//! Puts the answer together: what is pending, how each migration ends, and what to do before.
+//! Combines the answers: what is pending, how each migration ends, and what to do before.
 
 use std::collections::BTreeSet;
 
@@ -49,12 +49,12 @@ pub struct Prediction {
     pub checks: Vec<CheckReport>,
     /// What they found.
     pub findings: Vec<Finding>,
-    /// Whether the connection is still good for something.
+    /// True if the connection is still good for something.
     pub is_connected: bool,
 }
 
-/// Asks as long as the server answers. Where a standby ends the connection, to replay what was still being looked at, the
-/// reason is the answer to that question and to all after it.
+/// Asks as long as the server answers. If a standby ends the connection because of a recovery conflict, that is the
+/// answer to this question and to all after it.
 struct HazardQueries<'c> {
     connection: &'c mut PgConnection,
     is_standby: bool,
@@ -84,7 +84,8 @@ impl HazardQueries<'_> {
 
 /// What the upgrade to `target` will do.
 ///
-/// The catalog and the ledger are asked first, in a moment: nothing can be said without them. What takes long comes after.
+/// The catalog and the ledger are read first, which is quick: nothing can be said without them. Slow queries come
+/// after.
 ///
 /// # Errors
 /// When the connection is lost. Where a standby ends it only then, what was not asked by then is undecided instead.
@@ -276,7 +277,7 @@ fn ends(
         .iter()
         .any(|hazard| undecided.contains(hazard.rule.code.as_str()) && hazard.concerns(migration));
     let by_effect = |found: &&HazardFinding| match found.effect.as_deref() {
-        // What nobody misses is advice.
+        // A loss that nobody notices is advice.
         Some("removes-rows" | "changes-rows" | "drops-values")
             if found.finding.severity == Severity::Advice =>
         {

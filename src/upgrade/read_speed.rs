@@ -1,5 +1,5 @@
-//! How fast this server reads, measured on the largest table that has to be read, and what follows for the rest. An
-//! estimate: nothing is known of how fast it writes, or of what else it will have to do that evening.
+//! Measures how fast this server reads, on the largest table that has to be read. An estimate: it does not know how
+//! fast the server writes, or what else it does during the upgrade.
 
 use std::time::Instant;
 
@@ -41,7 +41,7 @@ pub enum TableWork {
     Index,
     /// A new version is written of every row.
     Update,
-    /// It is written anew, with all its indexes.
+    /// It is written again, with all its indexes.
     Rewrite,
 }
 
@@ -63,11 +63,8 @@ impl ReadSpeed {
         Self { table: None, bytes: 0, bytes_per_second: ASSUMED }
     }
 
-    /// Reads the beginning of the largest of `tables` that this role may read. What keeps it from that, such as somebody who
-    /// has the table for himself, leaves the speed assumed: no more rests on it than times.
-    ///
-    /// # Errors
-    /// When the connection is lost.
+    /// Reads the beginning of the largest of `tables` that this role may read. If that fails, for example because of an
+    /// ACCESS EXCLUSIVE lock, the speed is assumed: only the times depend on it.
     pub async fn measure(
         connection: &mut PgConnection,
         schema: &str,

@@ -1,4 +1,4 @@
-//! What there is to say of the release itself to which an upgrade leads.
+//! Notes about the release that an upgrade leads to.
 
 use crate::evolution::release::{Release, Requirement};
 

@@ -1,7 +1,6 @@
-//! Walks through a migration's steps on what the catalog holds: which of them Postgres refuses, with which SQLSTATE.
+//! Simulates a migration's steps on the catalog: which of them Postgres refuses, with which SQLSTATE.
 //!
-//! What a step makes is then there, also where it would have been refused: what comes after is examined as if somebody
-//! had mended it.
+//! The objects of a step exist afterwards even if it was refused: the rest is examined as if it had been fixed.
 
 use serde::Serialize;
 
@@ -25,12 +24,12 @@ pub struct RejectedStep {
 }
 
 impl RejectedStep {
-    /// Whether what the step makes is there already.
+    /// True if the object that the step creates exists already.
     pub fn is_taken(&self) -> bool {
         matches!(self.sqlstate, "42701" | "42P07" | "42710")
     }
 
-    /// Whether what the step drops is gone already.
+    /// True if the object that the step drops does not exist any more.
     pub fn is_missing(&self) -> bool {
         matches!(self.sqlstate, "42703" | "42P01" | "42704")
     }

@@ -1,5 +1,4 @@
-//! The window for an upgrade: the locks that are predicted, or were measured, beside the requests that come in each hour of the
-//! week.
+//! The window for an upgrade: compares the predicted or measured locks with the requests in each hour of the week.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -29,7 +28,7 @@ pub struct LockedTable {
     pub migration: String,
     /// The table.
     pub table: String,
-    /// Whether reads wait too.
+    /// True if reads wait too.
     pub blocks_reads: bool,
     /// For how long.
     pub seconds: f64,
@@ -38,9 +37,9 @@ pub struct LockedTable {
 /// What the traffic says of the upgrade.
 #[derive(Debug, Clone, Serialize)]
 pub struct UpgradeWindow {
-    /// Whether the times were measured by a rehearsal, or are predicted.
+    /// True if the times were measured by a rehearsal, or are predicted.
     pub measured: bool,
-    /// Whether the hours are in UTC, or on the clock of a log that does not say its zone.
+    /// True if the hours are in UTC, or on the clock of a log that does not say its zone.
     pub utc: bool,
     /// Requests that were counted.
     pub requests: u64,
@@ -69,11 +68,11 @@ pub struct HourOfWeek {
     pub hour: usize,
     /// Requests in a minute; `null` where the log does not cover the hour.
     pub per_minute: Option<f64>,
-    /// How many requests wait while the migrations run.
+    /// The number of requests that wait while the migrations run.
     pub waiting: f64,
     /// How long they wait together, in seconds.
     pub waited: f64,
-    /// How many requests come while the migrations run: with the server stopped, so many get no answer.
+    /// The number of requests that come while the migrations run: with the server stopped, so many get no answer.
     pub meanwhile: f64,
 }
 
@@ -84,9 +83,9 @@ pub struct WaitingClient {
     pub client: String,
     /// Its requests in the log that would have to wait for a lock.
     pub requests: u64,
-    /// How many of its requests it has ended itself in the log (499).
+    /// The number of its requests it has ended itself in the log (499).
     pub given_up: u64,
-    /// Whether it would give up: it has done so before, or the wait is longer than a proxy's default.
+    /// True if it would give up: it has done so before, or the wait is longer than a proxy's default.
     pub gives_up: bool,
 }
 

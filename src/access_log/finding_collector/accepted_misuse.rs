@@ -16,7 +16,7 @@ use crate::evolution::routes::{self, RouteError, RouteTemplate};
 use crate::rules::misuse::MisuseKind;
 
 impl<'d> FindingCollector<'d> {
-    /// Whether a name that was served is neither in the list nor anything else of an instance in it: the list is old.
+    /// True if a name that was served is neither in the list nor anything else of an instance in it: the list is old.
     pub(super) fn is_new(&self, name: &str) -> bool {
         let is_unknown =
             |verdict| matches!(verdict, NameVerdict::Wrong(wrong) if wrong.confusion == MisuseKind::Unknown);
@@ -28,7 +28,7 @@ impl<'d> FindingCollector<'d> {
     }
 
     /// Counts a request whose name is certainly wrong, though it was not refused as such: one of Chatwoot, or one whose
-    /// escapes are not of UTF-8.
+    /// percent-encoding is not UTF-8.
     pub(super) fn unrefused(
         &mut self,
         hash: u64,

@@ -1,4 +1,4 @@
-//! The server's own words, wherever they were kept: a client's transcript, an error webhook, the console log.
+//! The server's own 404 message, wherever it was kept: a client's transcript, an error webhook, the console log.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -72,10 +72,10 @@ pub(super) fn time(line: &[u8]) -> Option<Timestamp> {
     let marks = head.match_indices(['-', '/']).take_while(|(mark, _)| *mark < PREFIX);
     let starts = marks.filter_map(|(mark, _)| mark.checked_sub(4));
     let iso = starts.filter_map(|start| head.get(start..)).find_map(|text| {
-        // `2026-11-21 03:59:12` has one space inside, and what follows the time is none of its business.
+        // `2026-11-21 03:59:12` has one space inside, and what follows is not part of the time.
         let is_edge = |c: char| matches!(c, ' ' | ']' | '"' | '\'' | '\t' | '|');
         let ends = text.match_indices(is_edge).map(|(at, _)| at).take(3).chain([text.len()]);
-        // The longest: a zone may stand behind another space.
+        // The longest: a zone may follow another space.
         ends.filter_map(|end| Timestamp::from_iso(text[..end].trim_end_matches([':', ','])))
             .last()
             .or_else(|| gin(text))

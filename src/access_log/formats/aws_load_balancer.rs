@@ -13,7 +13,7 @@ const TYPES: [&[u8]; 6] = [b"http", b"https", b"h2", b"grpcs", b"ws", b"wss"];
 /// Reads `type time balancer client:port target:port t t t status target-status received sent "GET http://host:80/path
 /// HTTP/1.1" "user agent" …`; the classic kind has no type.
 pub(super) fn parse<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<Request<'l>> {
-    // A cheap look before anything else: the year stands at the beginning of the first or the second word.
+    // A cheap check first: the year is at the beginning of the first or the second word.
     let space = line.iter().take(8).position(|&byte| byte == b' ');
     let line = match space {
         Some(end) if TYPES.contains(&&line[..end]) => &line[end + 1..],

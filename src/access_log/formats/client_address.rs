@@ -1,4 +1,4 @@
-//! Addresses of clients, wherever they stand in a text.
+//! Addresses of clients, wherever they are in a text.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
@@ -37,7 +37,7 @@ fn plain_ipv4(text: &[u8]) -> Option<usize> {
         .then_some(length)
 }
 
-/// Whether a word is nothing but an address, in the form in which it is kept.
+/// True if a word is nothing but an address, in the form in which it is kept.
 pub(super) fn is_plain(word: &[u8]) -> bool {
     plain_ipv4(word) == Some(word.len())
         || word.contains(&b':') && word.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b':')
@@ -72,9 +72,9 @@ pub(super) fn unmapped(address: &[u8]) -> &[u8] {
     }
 }
 
-/// Whether an address is one of a private network or of the machine itself: a proxy's, where the client's own is known.
+/// True if an address is one of a private network or of the machine itself: a proxy's, where the client's own is known.
 pub(super) fn is_inner(address: &[u8]) -> bool {
-    // Most addresses are seen by their first letters to be none, without reading them.
+    // The first letters rule most texts out as an address, without reading them.
     const BEGINNINGS: [&[u8]; 11] =
         [b"10.", b"127.", b"172.", b"192.168.", b"169.254.", b"[", b"fc", b"fd", b"fe", b"::", b"\""];
     if !BEGINNINGS.iter().any(|beginning| address.starts_with(beginning)) {
@@ -119,11 +119,11 @@ fn at_start(text: &[u8]) -> Option<usize> {
     .then_some(address.len())
 }
 
-/// Whether the text is an address that a client may have.
+/// True if the text is an address that a client may have.
 fn is_plausible(text: &str) -> bool {
     match text.parse::<IpAddr>() {
         Ok(IpAddr::V4(_)) => true,
-        // Behind a line's number, as `grep -n` puts it, the number is no part of the address.
+        // Behind a line's number, as `grep -n` puts it, the number is not part of the address.
         Ok(IpAddr::V6(address)) => is_in_use(address),
         Err(_) => false,
     }

@@ -20,7 +20,7 @@ pub struct ColumnHeader {
     layout: Layout,
 }
 
-/// What stands between columns, and how their values are written.
+/// The separator of the columns, and the encoding of their values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Layout {
     /// IIS: a space between columns, and a plus for a space in them.

@@ -19,7 +19,7 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<R
     let (method, path) = request_line(asked);
     let status = status(rest.get(..4)?)?;
     let after_status = &rest[4..];
-    // Behind the status come a space, the size and a space; a line may end after either.
+    // Behind the status come a space, the size and a space; a line may end after any of them.
     let after_size = after_status
         .strip_prefix(b" ")
         .and_then(|size| memchr(b' ', size).map(|space| &size[space + 1..]))
@@ -45,7 +45,7 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<R
 /// The longest address with a port, and some room.
 const LONGEST_CLIENT: usize = 48;
 
-/// What a byte before the first space makes of a word; 0 where it says nothing.
+/// What each byte before the first space means for a word; 0 if it has no meaning.
 const CLIENT_BYTES: [u8; 256] = {
     let mut bytes = [0; 256];
     bytes[b' ' as usize] = SPACE;
@@ -60,7 +60,8 @@ const COLON: u8 = 2;
 const DOT: u8 = 4;
 const MARK: u8 = 8;
 
-/// As much of a plain line as tells whether its request is in order: what [`parse`] reads, where nothing is odd.
+/// The part of a plain line that decides whether its request is in order: the same as [`parse`] reads, if nothing in
+/// the line is unusual.
 #[inline]
 pub(super) fn parse_partial<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<PartialRequest<'l>> {
     const BEFORE_TIME: &[u8] = b" - - [";
@@ -117,13 +118,13 @@ fn plain_client(line: &[u8]) -> Option<(&[u8], usize)> {
     if is_odd { None } else { Some((client, space)) }
 }
 
-/// Whether the last quoted field may hold addresses.
+/// True if the last quoted field may hold addresses.
 fn ends_with_address(tail: &[u8]) -> bool {
     let Some(inner) = tail.strip_suffix(b"\"") else { return false };
     inner.iter().rev().find(|byte| !is_of_addresses(byte)) == Some(&b'"')
 }
 
-/// Whether a list of addresses may hold this byte.
+/// True if a list of addresses may hold this byte.
 fn is_of_addresses(byte: &u8) -> bool {
     byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':' | b',' | b' ')
 }
@@ -148,8 +149,8 @@ fn status(text: &[u8]) -> Option<u16> {
         .then(|| [hundreds, tens, ones].into_iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')))
 }
 
-/// Address and virtual host from what stands before the time: `host? address ident user`, and before that whatever
-/// other programs have put in front of the line.
+/// Address and virtual host from what is before the time: `host? address ident user`, and before that whatever other
+/// programs have put in front of the line.
 pub(super) fn client(text: &[u8]) -> (Option<&[u8]>, Option<&[u8]>) {
     let mut words = text.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
     let (mut first, mut second) = (words.next(), words.next());
@@ -158,7 +159,7 @@ pub(super) fn client(text: &[u8]) -> (Option<&[u8]>, Option<&[u8]>) {
         (first, second) = (words.next(), words.next());
     }
     match (first, second) {
-        // By far the most lines.
+        // The most common form of line.
         (Some(client), Some(b"-")) if is_address(client) => (Some(bare(client)), None),
         // lighttpd: `address host user`.
         (Some(client), Some(host))
@@ -198,7 +199,7 @@ pub(super) fn address_in(text: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     Some((client_address::unmapped(found(at)?), host))
 }
 
-/// Whether a word is a host's name with a domain, with or without a port.
+/// True if a word is a host's name with a domain, with or without a port.
 pub(super) fn may_be_host(word: &[u8]) -> bool {
     let port = word.iter().rposition(|&byte| byte == b':').unwrap_or(word.len());
     let is_port =

@@ -5,7 +5,7 @@
 
 use memchr::memmem;
 
-/// A line longer than this, in bytes, is no access log's.
+/// Maximum length of a line in bytes; longer lines are not from an access log.
 const LONGEST: usize = 64 * 1024;
 
 /// The pieces of a line that is not whole yet.
@@ -18,12 +18,12 @@ pub(super) struct CutLine {
 
 /// One line of a file as a piece of a line.
 struct Piece<'l> {
-    /// What stands before the text.
+    /// What is before the text.
     before: &'l [u8],
     /// What pieces of one line have in common.
     stream: &'l [u8],
     text: &'l [u8],
-    /// What stands behind the text.
+    /// What is behind the text.
     after: &'l [u8],
     is_last: bool,
 }
@@ -59,7 +59,7 @@ impl CutLine {
         LinePiece::Incomplete
     }
 
-    /// What was cut here is not gone on with.
+    /// A line that was cut here is not continued.
     pub fn forget(&mut self) {
         self.stream.clear();
         self.text.clear();

@@ -36,7 +36,8 @@ pub(super) fn gin<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<Req
     request(line.split(|&byte| byte == b'|'), line, clock, false)
 }
 
-/// As much of Gin's line as tells whether its request is in order: what [`gin`] reads, where nothing is odd.
+/// As much of Gin's line as tells whether its request is in order: what [`gin`] reads, if nothing in the line is
+/// unusual.
 #[inline]
 pub(super) fn gin_partial<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<PartialRequest<'l>> {
     let (moment, rest) = line.strip_prefix(b"[GIN] ")?.split_first_chunk::<21>()?;
@@ -101,8 +102,8 @@ fn labelled<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<Request<'
     fields.request(time)
 }
 
-/// The request that the fields make. What is `strict` has to have the whole line of the request, and the status behind it: any
-/// number may stand before.
+/// The request that the fields make. What is `strict` has to have the whole line of the request, and the status behind
+/// it: any number may be before.
 fn request<'l>(
     fields: impl Iterator<Item = &'l [u8]>,
     line: &'l [u8],
@@ -155,8 +156,8 @@ fn request<'l>(
     })
 }
 
-/// `MISS|404|1795233552421|412|390|203.0.113.7|-|https://wa.example.com/path|DE|agent|id|DE`, as BunnyCDN writes: the whole URL,
-/// and no verb. A URL before it is the referer.
+/// `MISS|404|1795233552421|412|390|203.0.113.7|-|https://wa.example.com/path|DE|agent|id|DE`, as BunnyCDN writes: the
+/// whole URL, and no method. A URL before that one is the referer.
 fn with_address<'l>(
     fields: impl Iterator<Item = &'l [u8]>,
     clock: &mut TimestampParser,
@@ -231,7 +232,7 @@ mod tests {
         assert_eq!((Some(partial.status), partial.time), (whole.status, whole.time));
         assert_eq!(Some(partial.client), whole.client.as_deref());
         assert_eq!(whole.asked, RequestTarget::Path(Cow::Borrowed(b"/a?b=c")));
-        // A number may be anything where no line of a request says what it is behind.
+        // Without a request line before it, a number may have any meaning.
         assert_eq!(parse(b"2026\t404\tGET\t/a\t200", &mut TimestampParser::default()), None);
     }
 }

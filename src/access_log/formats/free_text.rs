@@ -67,7 +67,7 @@ pub(super) fn paths(line: &[u8]) -> Vec<Request<'_>> {
     requests
 }
 
-/// `Cannot GET /instance/connectionState`, the server's answer to a verb or route that it does not have.
+/// `Cannot GET /instance/connectionState`, the server's answer to a method or route that it does not have.
 pub(super) fn cannot(line: &[u8]) -> Option<Request<'_>> {
     let rest = &line[memmem::find(line, b"Cannot ")? + b"Cannot ".len()..];
     let method = METHODS.into_iter().find(|method| rest.starts_with(method))?;
@@ -94,7 +94,7 @@ fn time_behind(behind: &[u8]) -> Option<Timestamp> {
     api_404_body::time(&behind[memmem::find(behind, AT)? + AT.len()..])
 }
 
-/// The verb in the last few words before a path.
+/// The method in the last few words before a path.
 fn method(before: &[u8]) -> Option<&[u8]> {
     const NEAR: usize = 40;
     let near = &before[before.len().saturating_sub(NEAR)..];
@@ -102,7 +102,7 @@ fn method(before: &[u8]) -> Option<&[u8]> {
     words.find(|word| METHODS.iter().any(|method| word == method))
 }
 
-/// Whether a path only stands in a referer, or in what another program was told to send.
+/// True if a path only is in a referer, or in what another program was told to send.
 fn is_mention(line: &[u8], start: usize) -> bool {
     const MARKS: [&[u8]; 5] = [b"referer", b"referrer", b":path", b"upstream", b"origin"];
     const NEAR: usize = 14;
@@ -111,7 +111,7 @@ fn is_mention(line: &[u8], start: usize) -> bool {
     MARKS.iter().any(|mark| memmem::rfind(&near, mark).is_some_and(is_end))
 }
 
-/// A path without what a sentence puts behind it.
+/// A path without the punctuation that a sentence puts after it.
 fn path_of(word: &[u8]) -> &[u8] {
     let end = word
         .iter()
@@ -120,7 +120,7 @@ fn path_of(word: &[u8]) -> &[u8] {
     &word[..end]
 }
 
-/// The word that holds this place: what stands between spaces, quotes and the like.
+/// The word at this position: the text between spaces, quotes and the like.
 fn word_around(line: &[u8], at: usize) -> (usize, usize) {
     let is_edge = |byte: &u8| {
         byte.is_ascii_whitespace()

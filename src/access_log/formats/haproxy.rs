@@ -16,7 +16,7 @@ use crate::access_log::timestamp::TimestampParser;
 /// "GET /path HTTP/1.1"`.
 pub(super) fn parse<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<Request<'l>> {
     let open = memchr(b'[', line)?;
-    // The process's number stands in brackets too: `haproxy[1234]: 203.0.113.7:51234 [`.
+    // The process's number is in brackets too: `haproxy[1234]: 203.0.113.7:51234 [`.
     let open =
         if line[..open].ends_with(b" ") { open } else { open + 1 + memmem::find(&line[open..], b" [")? };
     let close = open + memchr(b']', &line[open..])?;
@@ -31,7 +31,7 @@ pub(super) fn parse<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<R
     let status: i32 = str::from_utf8(words.next()?).ok()?.parse().ok()?;
     // A captured agent may hold quotes; the request is the last field that has them.
     let quote = close + memmem::rfind(&line[close..], b" \"")? + 1;
-    // A long line is cut by syslog, in the middle of its path.
+    // Syslog cuts a long line, in the middle of its path.
     let (asked, _) = quoted(&line[quote..]).unwrap_or((&line[quote + 1..], b""));
     let (method, path) = request_line(asked);
     let address = line[..open].trim_ascii_end().rsplit(|&byte| byte == b' ').next()?;

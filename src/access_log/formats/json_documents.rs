@@ -1,5 +1,5 @@
-//! Documents of JSON that hold many requests — lists, HAR, Newman, Loki, hits of Elasticsearch — taken apart into one line
-//! per record, as they are read: nothing of them is kept but the record at hand.
+//! Documents of JSON that hold many requests — lists, HAR, Newman, Loki, hits of Elasticsearch — taken apart into one
+//! line per record, as they are read: only the current record is kept in memory.
 
 use crate::access_log::timestamp::Timestamp;
 
@@ -43,12 +43,12 @@ const MOST_NUMBERS: u32 = 16;
 /// How deep a document is understood.
 const DEEPEST: usize = 64;
 
-/// Takes documents apart. What is no JSON goes through as it is.
+/// Takes documents apart. What is not JSON goes through as it is.
 #[derive(Debug, Default)]
 pub struct JsonDocuments {
     levels: Vec<NestingLevel>,
     state: DocumentState,
-    /// The levels above the record at hand, while there is one.
+    /// The levels above the current record, while there is one.
     above: Option<usize>,
     record: Vec<u8>,
     key: Vec<u8>,
@@ -62,7 +62,7 @@ pub struct JsonDocuments {
 #[derive(Debug)]
 struct NestingLevel {
     is_object: bool,
-    /// Whether its elements are records.
+    /// True if its elements are records.
     is_list: bool,
     /// In an object, whether a key comes next.
     takes_key: bool,
@@ -223,7 +223,7 @@ impl JsonDocuments {
         }
     }
 
-    /// Whether what begins here is a record, or in one.
+    /// True if a record begins here, or this is inside of one.
     fn begin(&mut self) {
         let is_record = match self.levels.last() {
             None => true,
@@ -258,7 +258,7 @@ impl JsonDocuments {
         self.record.clear();
     }
 
-    /// It is no JSON: what follows is left as it is.
+    /// It is not JSON: what follows is left as it is.
     fn give_up(&mut self, byte: u8, lines: &mut Vec<u8>) {
         self.finish(lines);
         lines.push(byte);
@@ -277,7 +277,7 @@ pub(super) fn row(list: &[u8]) -> Option<(Option<Timestamp>, Vec<String>)> {
     Some((texts.iter().find_map(moment), texts))
 }
 
-/// Whether a text begins a document that has to be taken apart, rather than lines.
+/// True if a text begins a document that has to be taken apart, rather than lines.
 pub fn is_document(head: &[u8]) -> bool {
     let text = head.trim_ascii_start();
     let second =

@@ -9,7 +9,7 @@ use crate::access_log::request::Request;
 use crate::access_log::timestamp::TimestampParser;
 use crate::error::user_error;
 
-/// What a variable holds, and how far it stands behind others for the same.
+/// What a variable holds, and how far it is behind others for the same.
 type VariableMeaning = (Slot, u8);
 
 /// A line as nginx's `log_format` describes it: texts, and variables between them.

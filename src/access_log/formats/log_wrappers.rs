@@ -1,7 +1,7 @@
 //! What programs that carry logs put around a line, taken off: colours, quotation marks, objects, cells of a table.
 //!
-//! What they put *before* a line — a time, a container, a file's name — needs no taking off: every format finds its own
-//! beginning. So this is for what changes the line itself, and for objects that begin in its middle.
+//! Text *before* a line — a time, a container, a file's name — needs no removal: every format finds its own beginning.
+//! This is only for what changes the line itself, and for objects that begin in its middle.
 
 use std::borrow::Cow;
 
@@ -32,7 +32,7 @@ pub(super) fn service_prefix(line: &[u8]) -> usize {
     if bar > 0 && line[name + bar..].starts_with(b"| ") { name + bar + 2 } else { 0 }
 }
 
-/// The line without a terminal's colours, if it has any. Anything else that steers a terminal is no colour, and stays.
+/// The line without a terminal's colours, if it has any. Other control sequences are not colours, and stay.
 pub(super) fn colours(line: &[u8]) -> Option<Cow<'_, [u8]>> {
     const BEGIN: &[u8] = b"\x1B[";
     let mut plain = Vec::new();

@@ -7,7 +7,7 @@ use crate::access_log::log_text::{quoted, unescape};
 use crate::access_log::request::Request;
 use crate::access_log::timestamp::TimestampParser;
 
-/// Reads `at=info method=GET path="/x" host=wa.example.com fwd="203.0.113.7" status=404`, whatever stands before it.
+/// Reads `at=info method=GET path="/x" host=wa.example.com fwd="203.0.113.7" status=404`, whatever is before it.
 pub(super) fn parse<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<Request<'l>> {
     marked(line, b'=', clock)
 }
@@ -57,7 +57,7 @@ fn pairs(line: &[u8], mark: u8) -> impl Iterator<Item = (&[u8], Cow<'_, [u8]>)> 
             let value = &line[equals + 1..];
             let gap = usize::from(mark == b':' && value.starts_with(b" "));
             let value = &value[gap..];
-            // Hours and minutes, ports and parts of an address are no names.
+            // Hours and minutes, ports and parts of an address are not names.
             if key.is_empty() || mark == b':' && !key[0].is_ascii_alphabetic() {
                 at = equals + 1;
                 continue;

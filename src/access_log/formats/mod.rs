@@ -56,7 +56,7 @@ pub struct LineParser {
     pub record: Option<Timestamp>,
     /// The columns that the file names, if it does.
     pub columns: Option<Arc<ColumnHeader>>,
-    /// Whether any line came from Evolution's console log.
+    /// True if any line came from Evolution's console log.
     pub saw_console: bool,
     clock: TimestampParser,
     keys: json::LastKeys,
@@ -73,8 +73,8 @@ pub struct LineParser {
 pub const CONSOLE: &[u8] = b"[Evolution API]";
 
 impl LineParser {
-    /// What tells whether a line's request is in order, where the line is of the most common kind and nothing in it is
-    /// odd; else it has to be read in full.
+    /// The part of a line that decides whether its request is in order, if the line has the most common format and
+    /// nothing unusual; otherwise it has to be read completely.
     #[inline]
     pub fn parse_partial<'l>(&mut self, line: &'l [u8]) -> Option<PartialRequest<'l>> {
         if self.format == LineFormat::Any && line.first() == Some(&b'[') {
@@ -170,7 +170,7 @@ impl LineParser {
                 Some(Request { status: Some(status), ..request })
             }
             json::JsonLine::Request(request) => {
-                // The status may stand in a text: `Request failed with status code 404`.
+                // The status may be in a text: `Request failed with status code 404`.
                 let told = self.told(text).filter(|told| told.status.is_some());
                 self.conversation.forget();
                 told.map(|told| Request { time: told.time.or(request.time), ..told }).or(Some(request))
@@ -230,7 +230,7 @@ impl LineParser {
     }
 
     fn line<'l>(&mut self, line: &'l [u8], deeper: u32) -> Option<Request<'l>> {
-        // Nothing else begins so, and to try the others first takes longer than to read it.
+        // Nothing else begins like this, and trying the other formats first takes longer than reading it.
         let mut begins = || match line.first() {
             Some(b'[') if line.get(1 + CLF_LENGTH) == Some(&b']') => {
                 vendor_lines::proxy_manager(line, &mut self.clock)
@@ -328,7 +328,7 @@ impl LineParser {
             if quoted.as_ref().is_some_and(|request| request.status.is_some() || request.is_own_answer) {
                 return quoted;
             }
-            // A status has its name there, or the line has none.
+            // A status has its name here, or the line has none.
             logfmt::parse(line, clock).or(quoted)
         })
     }

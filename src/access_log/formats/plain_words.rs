@@ -1,4 +1,5 @@
-//! Lines whose fields stand between spaces, with nothing around most of them: `time client host GET /path 404 140 "agent"`.
+//! Lines whose fields are between spaces, with nothing around most of them: `time client host GET /path 404 140
+//! "agent"`.
 
 use std::borrow::Cow;
 
@@ -8,10 +9,10 @@ use crate::access_log::log_text::{METHODS, host_of, is_version, quoted, status, 
 use crate::access_log::request::{ExtraFields, Request, RequestTarget};
 use crate::access_log::timestamp::TimestampParser;
 
-/// Words that may stand before the verb: more are a sentence.
+/// Words that may be before the method: more are a sentence.
 const MOST_BEFORE: usize = 12;
 
-/// Reads a line that has the verb, the path and the status in a row, and the client's address before them.
+/// Reads a line that has the method, the path and the status in a row, and the client's address before them.
 pub(super) fn parse<'l>(line: &'l [u8], clock: &mut TimestampParser) -> Option<Request<'l>> {
     let words = words(line);
     let verb = words.iter().take(MOST_BEFORE).position(|word| METHODS.contains(word))?;

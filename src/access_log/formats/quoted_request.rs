@@ -60,7 +60,7 @@ fn request(line: &[u8]) -> Option<(usize, &[u8], &[u8])> {
                 path.starts_with(b"/") || path.starts_with(b"http") || path.starts_with(b"*")
             })
         });
-        // Inside an escaped text it is no field of this line.
+        // Inside an escaped text it is not a field of this line.
         if is_request && !line[..at].ends_with(b"\\") {
             let (asked, rest) = quoted(&line[at..])?;
             // What has more words and no version is a line in quotes, not a request.
@@ -75,7 +75,7 @@ fn request(line: &[u8]) -> Option<(usize, &[u8], &[u8])> {
     }
 }
 
-/// The time in brackets, and what stands before and behind it.
+/// The time in brackets, and what is before and behind it.
 fn time_and_rest<'l>(before: &'l [u8], clock: &mut TimestampParser) -> (Option<Timestamp>, [&'l [u8]; 2]) {
     let mut from = 0;
     while let Some(open) = memchr(b'[', &before[from..]).map(|at| from + at) {
@@ -138,7 +138,7 @@ fn status_behind(rest: &[u8], is_tls_log: bool) -> Option<(u16, &[u8])> {
     Some((status, tail))
 }
 
-/// A status that stands right before the request, alone: `[404]`, `404`, `status=404`.
+/// A status that is right before the request, alone: `[404]`, `404`, `status=404`.
 fn status_before(text: &[u8]) -> Option<u16> {
     let text = text.trim_ascii_end();
     if let Some(inner) = text.strip_prefix(b"[").and_then(|text| text.get(..4)).filter(|text| text[3] == b']')
@@ -203,7 +203,7 @@ fn envoy(rest: &[u8]) -> Option<Envoy<'_>> {
         numbers = if word == b"-" || word.iter().all(u8::is_ascii_digit) { numbers + 1 } else { 0 };
         text = text[end..].trim_ascii_start();
     }
-    // An agent may hold quotes, and Istio leaves them as they are: the fields are told apart from both ends.
+    // An agent may hold quotes, and Istio leaves them as they are: the fields are distinguished from both ends.
     let close = memrchr(b'"', text).filter(|&close| close > 0)?;
     let mut fields = text[1..close].split(|&byte| byte == b'"').collect::<Vec<_>>();
     let mut last = || {

@@ -70,7 +70,7 @@ impl RequestDetails {
         self.agent.take_if(|(seen, _)| is_far(*seen));
     }
 
-    /// The verb, if one was seen.
+    /// The method, if one was seen.
     pub fn method(&self) -> Option<&'static [u8]> {
         self.method.map(|(_, method)| method)
     }

@@ -32,7 +32,7 @@ const REASONS: [&str; 26] = [
     "client error",
 ];
 
-/// Words that stand before a status.
+/// Words that are before a status.
 const NAMES: [&str; 14] = [
     "status",
     "code",
@@ -50,7 +50,7 @@ const NAMES: [&str; 14] = [
     "result",
 ];
 
-/// Units behind a number that is no status.
+/// Units behind a number that is not a status.
 const UNITS: [&str; 9] = ["ms", "s", "b", "bytes", "kb", "mb", "ns", "us", "%"];
 
 /// The status that comes first behind a path, perhaps behind the version of HTTP: ` 404`, ` -> 404`, ` HTTP/1.1" 404`.
@@ -64,14 +64,14 @@ pub(super) fn right_behind(text: &[u8]) -> Option<u16> {
     is_alone(&text[3..]).then_some(status)
 }
 
-/// The status right before a verb and a path: `404 - GET /path`, `[404]: POST /path`.
+/// The status right before a method and a path: `404 - GET /path`, `[404]: POST /path`.
 pub(super) fn right_before(text: &[u8]) -> Option<u16> {
     let text = trim_marks(text);
     let letters = text.iter().rev().take_while(|byte| byte.is_ascii_uppercase()).count();
     let (before, verb) = text.split_at(text.len() - letters);
     let marked = trim_marks(before);
     let at = marked.len().checked_sub(3)?;
-    // A number and a verb with nothing but a space between may be anything's number, but behind a bracket that closes.
+    // A number and a method with only a space between them may mean anything, but not after a closing bracket.
     let is_marked = before.len() > marked.len() + 1 || marked[..at].ends_with(b"] ");
     if !(log_text::METHODS.contains(&verb) && is_marked) {
         return None;
@@ -130,7 +130,7 @@ fn is_named_behind(behind: &[u8]) -> bool {
     })
 }
 
-/// Whether a number ends here, and no unit follows.
+/// True if a number ends here, and no unit follows.
 fn is_alone(behind: &[u8]) -> bool {
     let ends = behind
         .first()

@@ -67,7 +67,7 @@ proptest! {
         let _ = LineParser::default().parse(&line);
     }
 
-    /// Real lines with bytes replaced, dropped and doubled reach further into the parsers than noise does.
+    /// Real lines with bytes replaced, dropped and doubled reach further into the parsers than random bytes do.
     #[test]
     fn no_mutated_line_panics(which in 0..SEEDS.len(), cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3), 1..6)) {
         let mut line = SEEDS[which].as_bytes().to_vec();

@@ -26,7 +26,7 @@ pub(super) struct Transcript {
     status: Option<(u64, u16)>,
     /// The last request that was found.
     last: Option<ReportedRequest>,
-    /// What lines with one field each said of the request at hand.
+    /// What lines with one field each said of the current request.
     details: RequestDetails,
     /// The time that a record began with, and its line.
     time: Option<(u64, Timestamp)>,
@@ -116,7 +116,7 @@ impl Transcript {
 
     /// The request whose status has not come.
     pub fn finish(&mut self) -> Option<Request<'static>> {
-        // Without a verb it is a mention of a path.
+        // Without a method it is a mention of a path.
         self.asked.take().map(|(_, request)| request).filter(|request| request.method.is_some())
     }
 
@@ -246,7 +246,7 @@ impl Transcript {
         done.push(request);
     }
 
-    /// Whether this body belongs to the last request: it had none yet, or the same in other escapes.
+    /// True if this body belongs to the last request: it had none yet, or the same in other escapes.
     fn belongs_to_last(&mut self, name: &[u8], level: Option<usize>) -> bool {
         let Some(last) = self.last.as_mut().filter(|last| last.name == name && self.at - last.at <= REACH)
         else {

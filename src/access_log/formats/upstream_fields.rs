@@ -1,4 +1,4 @@
-//! What stands behind the size in a line of the combined format, where it tells of the server behind the proxy.
+//! What is behind the size in a line of the combined format, where it tells of the server behind the proxy.
 
 use memchr::{memchr, memmem};
 
@@ -6,7 +6,7 @@ use super::fields::Slot;
 use super::{client_address, logfmt};
 use crate::access_log::log_text::{self, quoted};
 
-/// The text from its first quote, where nothing but numbers stands before: times, that some put behind the size.
+/// The text from its first quote, where nothing but numbers is before: times, that some put behind the size.
 pub(super) fn from_quote(tail: &[u8]) -> &[u8] {
     let is_number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b' ');
     match memchr(b'"', tail) {

@@ -1,7 +1,7 @@
-//! Which wrong names a proxy in front of the server may put right, and which it had better not.
+//! Which wrong names a proxy in front of the server may correct, and which it must not.
 //!
-//! Ids and names in other letter case are put right, where one instance alone can be meant. Tokens and phone numbers
-//! are not: a token in a path has to go, not to work, and a number may be written in too many ways.
+//! Ids and names in different letter case are corrected, if exactly one instance can be meant. Tokens and phone numbers
+//! are not: a token does not belong in a path, and a number can be written in too many ways.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -22,7 +22,7 @@ pub struct Rewrite<'d> {
     pub name: &'d str,
 }
 
-/// What is not rewritten, and why.
+/// An instance that is not rewritten, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkippedName {
     /// The instance, fit to be printed in one line; a token in it is masked.
@@ -31,14 +31,14 @@ pub struct SkippedName {
     pub reason: &'static str,
 }
 
-/// What a proxy may put right.
+/// The rewrites for a proxy.
 #[derive(Debug, Default)]
 pub struct Rewrites<'d> {
     /// In the order of the instances; whatever the letter case, no two are written alike.
     pub safe: Vec<Rewrite<'d>>,
     /// In the order of the instances.
     pub left: Vec<SkippedName>,
-    /// How many instances were looked at.
+    /// The number of instances that were looked at.
     pub instances: usize,
 }
 
@@ -70,7 +70,7 @@ impl<'d> Rewrites<'d> {
     }
 }
 
-/// Everything that a text in an instance's place can mean, whatever its letter case.
+/// Everything that a text in the place of an instance name can mean, in any letter case.
 struct NameMeanings<'d> {
     /// Names of the instances that have this name or id.
     names: HashMap<String, BTreeSet<&'d str>>,

@@ -131,7 +131,7 @@ proptest! {
             for token in directory.instances().iter().filter_map(|instance| instance.token.as_ref()) {
                 prop_assert!(!text.to_lowercase().contains(&token.to_lowercase()));
             }
-            // Whatever a name holds, a comment stays one.
+            // Whatever a name holds, it cannot end the comment.
             let head: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).collect();
             prop_assert!(head.iter().all(|line| line.starts_with('#')));
             let filled_in = ["{{", "{$"].into_iter().find(|braces| text.contains(braces));

@@ -1,9 +1,9 @@
 //! Traefik: a chain of `replacePathRegex` middlewares, for the file provider.
 //!
-//! Traefik has no maps, and a regular expression with all routes for each instance would be far too large. So one
-//! middleware marks the instance's segment on the routes that have one, a small one for each instance replaces a marked
-//! segment, and the last takes the mark away where nothing was replaced. A mark that a client sends is spelled
-//! otherwise first, so that nobody can use it to slip a path past a router's rule.
+//! Traefik has no maps, and a regular expression with all routes for each instance would be far too large. One
+//! middleware therefore marks the instance's segment on the routes that have one, a small one for each instance
+//! replaces a marked segment, and the last one removes the mark if nothing was replaced. A mark that a client sends is
+//! encoded first, so that it cannot be used to get around a router's rule.
 
 use std::fmt::Write;
 

@@ -7,7 +7,7 @@ use memchr::memchr;
 use crate::access_log::formats::columns::ColumnHeader;
 use crate::access_log::timestamp::Timestamp;
 
-/// Bytes of a line that are looked at; what is longer is no access log's line.
+/// Bytes of a line that are looked at; what is longer is not an access log's line.
 pub const LONGEST_LINE: usize = 64 * 1024;
 
 /// How much is read at once, in bytes: what a core's own cache holds beside everything else.
@@ -33,7 +33,7 @@ impl Default for Block {
 }
 
 impl Block {
-    /// Begins anew, with the beginning of a line.
+    /// Begins again, with the beginning of a line.
     pub(super) fn start(&mut self, begun: &[u8]) {
         self.buffer[..begun.len()].copy_from_slice(begun);
         self.length = begun.len();

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::access_log::read_progress::ReadProgress;
 
-/// How long a wait for more lasts before one looks whether to stop.
+/// How long a wait for more data lasts before the stop request is checked.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// A pipe: waits for bytes, and ends when it is time to stop.
@@ -42,13 +42,13 @@ impl Read for FollowedPipe {
     }
 }
 
-/// A file that is written to: waits for more at its end, and goes on with the new file when it is rotated.
+/// A file that is being written: waits for more at its end, and continues with the new file after a rotation.
 pub(super) struct FollowedFile {
     path: PathBuf,
     file: File,
     /// How far it is read.
     at: u64,
-    /// Whether what was read ends with a line.
+    /// True if what was read ends with a line.
     ends_line: bool,
     progress: Arc<ReadProgress>,
 }
@@ -87,14 +87,14 @@ impl Read for FollowedFile {
                 sleep(PATIENCE);
                 continue;
             }
-            // The last lines of the old file may have come between the two looks.
+            // The last lines of the old file may have been written between the two checks.
             let last = self.take(buffer)?;
             if last > 0 {
                 return Ok(last);
             }
             if let Ok(file) = File::open(&self.path) {
                 (self.file, self.at) = (file, 0);
-                // The old file's last line may lack its end, and is no beginning of the new one's first.
+                // The old file's last line may lack its end, and is not the beginning of the new one's first.
                 if std::mem::replace(&mut self.ends_line, true) {
                     continue;
                 }

@@ -32,24 +32,21 @@ pub struct LogSource {
     reader: Box<dyn Read + Send>,
     /// The beginning of a line whose end has not been read yet.
     begun: Vec<u8>,
-    /// Whether what comes next is the rest of a line that was too long.
+    /// True if what comes next is the rest of a line that was too long.
     is_in_long_line: bool,
-    /// Whether what is there is given at once, because more may be long in coming.
+    /// True if data is returned at once, because more may take long to come.
     is_live: bool,
     is_new: bool,
     /// When the last record of Evolution's console log began, in a log that has such.
     record: Option<Option<Timestamp>>,
     /// The columns named so far, in a log that names them.
     columns: Option<Option<Arc<ColumnHeader>>>,
-    /// Whether it ended in the middle of what gzip or zstd packed.
+    /// True if it ended in the middle of what gzip or zstd packed.
     pub is_cut_short: bool,
 }
 
 impl LogSource {
     /// Opens a log; `-` is stdin. What is read of it counts as progress.
-    ///
-    /// # Errors
-    /// When it cannot be opened.
     pub fn open(path: &Path, follow: bool, progress: &Arc<ReadProgress>) -> Result<Self> {
         let name = escape_control(&path.display().to_string());
         let context = || format!("cannot read {name}");
@@ -66,7 +63,7 @@ impl LogSource {
             progress.is_endless.store(true, Relaxed);
         }
         let (reader, packing) = match (is_file, follow) {
-            // What grows is not packed, and to look at its first bytes might take for ever.
+            // A growing file is not compressed, and reading its first bytes could block for ever.
             (true, true) => {
                 let growing = Box::new(FollowedFile::new(path, file, Arc::clone(progress)));
                 (Box::new(progress.counting(growing)) as Box<dyn Read + Send>, Compression::None)
@@ -95,7 +92,7 @@ impl LogSource {
     /// Reads the next whole lines into the block; the last line may lack its end. False at the end.
     ///
     /// # Errors
-    /// When reading fails, or the first bytes show that this is no text.
+    /// When reading fails, or the first bytes show that this is not text.
     pub fn fill(&mut self, block: &mut Block) -> Result<bool> {
         loop {
             block.start(&self.begun);

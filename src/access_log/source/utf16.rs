@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-/// Whether a text begins as UTF-16, with its mark or without.
+/// True if a text begins as UTF-16, with its mark or without.
 pub(super) fn is_wide(head: &[u8]) -> bool {
     let pairs = || head.chunks_exact(2).take(32);
     let is_unmarked =

@@ -1,4 +1,4 @@
-//! `evodoctor demo`: the whole story on a throwaway server.
+//! `evodoctor demo`: all steps on a throwaway server.
 
 use std::io::Write;
 
@@ -22,7 +22,7 @@ const RELEASE: &str = "2.1.1";
 const SCHEMA: &str = "evolution_api";
 const LOG: &str = include_str!("access.log");
 
-/// Tells the story.
+/// Runs the demo.
 ///
 /// # Errors
 /// When there are no server programs on this machine (the next step installs them), on Ctrl-C, or when the story
@@ -114,7 +114,7 @@ async fn tell(common: &GlobalOptions) -> Result<Exit> {
     Ok(Exit::Clean)
 }
 
-/// Builds the release and lets two careless years pass.
+/// Creates the release's schema and damages its data.
 async fn fill(server: &ScratchServer) -> Result<()> {
     let mut admin = server.connect_options("postgres").connect().await?;
     query::execute(&mut admin, "CREATE DATABASE \"evolution\"".into()).await?;

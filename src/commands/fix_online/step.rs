@@ -1,4 +1,4 @@
-//! One statement of `fix --online` that was left for after the transaction: a key to validate, or an index to build.
+//! One deferred statement of `fix --online`: a key to validate, or an index to build.
 
 use std::time::Duration;
 
@@ -89,12 +89,12 @@ impl OnlineStep<'_> {
         }
         let (is_there, after) = self.look(&name).await?;
         ensure!(is_there, "the index {name:?} is invalid, although its build succeeded");
-        // Where it was there already, the tool ended between its end and its line in the ledger.
+        // If it exists already, the program was ended after the build and before the ledger was updated.
         self.settle(DeferredState::Done, (!was_there).then_some(&before), &after).await?;
         Ok(None)
     }
 
-    /// A build came to no end: what it has left is dropped. Returns what rows that came in meanwhile did not allow.
+    /// A build failed: its leftovers are dropped. Returns a sentence if new rows are the reason.
     async fn ended_early(
         &mut self,
         ended: StatementEnd,
@@ -104,7 +104,7 @@ impl OnlineStep<'_> {
             StatementEnd::Done => Ok(None),
             // unique_violation
             StatementEnd::Refused(error) if sqlstate(&error).as_deref() == Some("23505") => {
-                // Nobody else would drop it.
+                // No other program would drop it.
                 clean(self.opened, self.subject, later, self.wait).await?;
                 self.give_up("duplicate rows were written since", "EVO103").await.map(Some)
             }
@@ -139,7 +139,7 @@ impl OnlineStep<'_> {
         Ok((is_there, ddl))
     }
 
-    /// Drops what the statement has left, if the table is free about now. Returns what to say of it.
+    /// Drops the leftovers of the statement, if the table is free. Returns what to say about it.
     async fn tidy(&mut self, later: &DeferredStatement) -> &'static str {
         match clean(self.opened, self.subject, later, SOON).await {
             Ok(()) => "",
@@ -151,7 +151,7 @@ impl OnlineStep<'_> {
         }
     }
 
-    /// What was to be done is left to whoever finds what stands in its way. Returns that for a person.
+    /// The statement is given up: the check for the rows that block it will report them. Returns that for a person.
     async fn give_up(&mut self, why: &str, code: &str) -> Result<String> {
         let (_, ddl) = self.look("").await?;
         let title = self.later().work.title();
@@ -192,8 +192,8 @@ impl OnlineStep<'_> {
     }
 }
 
-/// The fix's line in the ledger when a statement of it is done or given up. What its tables are afterwards is what undo
-/// expects, unless somebody else had changed them before.
+/// Updates the fix's line in the ledger when a statement is done or given up. The state of the tables then is what undo
+/// expects, unless others had changed them before.
 fn marked(
     fix: &AppliedFix,
     at: usize,

@@ -1,5 +1,4 @@
-//! What `fix` and `undo` share: trying again when a table is busy, stopping on Ctrl-C, and committing so that one
-//! knows afterwards whether it was.
+//! Shared by `fix` and `undo`: retry when a table is locked, stop on Ctrl-C, and commit so that the outcome is known.
 
 use std::time::Duration;
 
@@ -25,7 +24,7 @@ use crate::report::{Change, Detail, Report};
 use crate::text::duration::format_argument;
 use crate::text::humanize;
 
-/// How long a server that went away while committing is asked what became of it.
+/// How long a server that failed during a commit is asked for the outcome.
 const ASKING: Duration = Duration::from_secs(30);
 
 /// Whether a change was committed.
@@ -37,8 +36,8 @@ pub enum CommitOutcome {
     No,
 }
 
-/// Rehearses with `work`, again and again as long as tables are busy and `wait` lasts. The transaction stays open. `work`
-/// is told how to go about its locks.
+/// Runs `work` repeatedly until it gets its locks or `wait` is over. The transaction stays open. `work` is given the
+/// settings of each attempt.
 ///
 /// # Errors
 /// When it fails for another reason, when the tables stay busy, or on Ctrl-C. It is rolled back then.
@@ -61,7 +60,7 @@ pub async fn dry_run_with_retry<T>(
     result.map_err(unchanged)
 }
 
-/// Prints what an undo did. A report that could not be written hides no commit.
+/// Prints what an undo did. An error while printing does not hide the commit.
 ///
 /// # Errors
 /// When it cannot be written; says that the run is undone, where it is.
@@ -76,7 +75,7 @@ pub fn print_undo(opened: &DatabaseContext, change: Change, common: &GlobalOptio
     })
 }
 
-/// A report that could not be written hides no commit.
+/// Prints the report of a change. An error while printing does not hide the commit.
 ///
 /// # Errors
 /// As `format_argument`; says which run is committed, if any.
@@ -95,7 +94,7 @@ pub fn keep_report_error(written: Result<()>, committed: Option<i64>) -> Result<
     })
 }
 
-/// Works, again and again as long as tables are busy. The transaction stays open.
+/// Runs `work` repeatedly until it gets its locks. The transaction stays open.
 ///
 /// # Errors
 /// When it fails for another reason, or the tables stay busy; the transaction may be open then.
@@ -144,7 +143,7 @@ fn gave_up(patience: &LockRetry, blockers: &[Blocker], timeout: &LockTimeout) ->
     )
 }
 
-/// Says of trouble with the server that it has left everything as it was.
+/// Adds to a server error that nothing has been changed.
 fn unchanged(error: anyhow::Error) -> anyhow::Error {
     if let Some(timeout) = error.chain().find_map(|cause| cause.downcast_ref::<LockedTooLong>()) {
         return locked_too_long(&timeout.clone());
@@ -159,7 +158,7 @@ fn unchanged(error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// What the reader has to know where writers would have to wait for too long, and the ways on.
+/// The error when writers would have to wait for too long, with the alternatives.
 fn locked_too_long(timeout: &LockedTooLong) -> anyhow::Error {
     let limit = format_argument(timeout.limit);
     let estimate =
@@ -188,8 +187,8 @@ fn locked_too_long(timeout: &LockedTooLong) -> anyhow::Error {
     )
 }
 
-/// Ends the transaction politely where the connection still answers. Where a statement is running, closing the
-/// connection ends it: `client_connection_check_interval` makes the server look.
+/// Ends the transaction with a ROLLBACK if the connection still answers. If a statement is running, closing the
+/// connection ends it: `client_connection_check_interval` makes the server notice.
 pub async fn abandon(connection: &mut PgConnection) {
     let rolled_back = execute(connection, "ROLLBACK".into());
     if !matches!(tokio::time::timeout(std::time::Duration::from_millis(200), rolled_back).await, Ok(Ok(_))) {
@@ -197,7 +196,7 @@ pub async fn abandon(connection: &mut PgConnection) {
     }
 }
 
-/// Rolls the rehearsal back.
+/// Rolls the dry run back.
 ///
 /// # Errors
 /// When the connection is lost, which rolls back as well.
@@ -208,7 +207,7 @@ pub async fn roll_back(opened: &mut DatabaseContext) -> Result<()> {
     Ok(())
 }
 
-/// Commits what was rehearsed where that is asked for and every hazard has consent; otherwise rolls it back.
+/// Commits with `--apply`, if every hazard has consent; otherwise rolls back.
 ///
 /// # Errors
 /// When consent is missing, or it was not committed.
@@ -247,8 +246,8 @@ pub fn apply_arguments(fixes: &[FixPlan]) -> String {
     }
 }
 
-/// Commits the transaction. Where the connection breaks in that moment, the ledger is asked whether it was done: `is_done`
-/// knows the run's line by it.
+/// Commits the transaction. If the connection breaks in that moment, the ledger is asked whether it is committed:
+/// `is_done` recognises the run's line.
 ///
 /// # Errors
 /// When it was not committed, or nobody can tell.
@@ -287,7 +286,7 @@ pub async fn commit_transaction(
     }
 }
 
-/// Whether a change is in the ledger, asked again until the server answers.
+/// True if a change is in the ledger, asked again until the server answers.
 async fn outcome(opened: &mut DatabaseContext, is_done: impl Fn(&AppliedRun) -> bool) -> bool {
     loop {
         match ledger_says(opened, &is_done).await {
@@ -300,7 +299,7 @@ async fn outcome(opened: &mut DatabaseContext, is_done: impl Fn(&AppliedRun) -> 
 
 async fn ledger_says(opened: &mut DatabaseContext, is_done: impl Fn(&AppliedRun) -> bool) -> Result<bool> {
     let mut other = Session::open(&opened.target).await?;
-    // The server may still be at it: only when its locks are gone does the ledger tell the end.
+    // The server may still be committing: the ledger shows the outcome only when the locks are released.
     locks::wait_until_ended(other.connection()).await?;
     other.begin_snapshot().await?;
     let runs = ledger::read_runs(other.connection(), &opened.schema).await?;

@@ -1,4 +1,4 @@
-//! What `evodoctor.toml` says, put under what was typed.
+//! Applies `evodoctor.toml` under the options that were typed.
 
 use std::env;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::error::user_error;
 /// The variable that names the environment.
 const ENVIRONMENT: &str = "EVODOCTOR_ENV";
 
-/// Options that name a database.
+/// Options that select a database.
 const DATABASES: [&str; 4] = ["database_url", "env_file", "compose", "snapshot"];
 
 /// Fills in what was not typed.
@@ -88,7 +88,7 @@ fn apply(section: &ConfigSection, cli: &mut Cli) -> Result<()> {
         common.format = format;
     }
     let takes_baseline = takes_baseline && !common.typed.contains("baseline");
-    // The first one is written while there is none; and a file is of one database, where a list has a folder of them.
+    // The baseline is written if there is none yet; for a list of databases it is a folder.
     let is_meant = |file: &&PathBuf| {
         (common.write_baseline.is_none() || file.exists()) && (!has_targets || file.is_dir())
     };
@@ -98,8 +98,8 @@ fn apply(section: &ConfigSection, cli: &mut Cli) -> Result<()> {
     Ok(())
 }
 
-/// The connection of the file, unless a database is typed. One that the environment names is not silently replaced: it wins,
-/// unless the file, or an environment in it, was asked for by name; either is said.
+/// The connection of the file, unless one was typed. A variable in the environment wins over the file, unless the file
+/// or an environment in it was named; both cases print a note.
 fn chosen(connection: Option<ConnectionSource>, common: &GlobalOptions) -> Option<ConnectionSource> {
     let connection = connection.filter(|_| !DATABASES.iter().any(|option| common.typed.contains(option)))?;
     let is_set = |name: &&&str| env::var(name).is_ok_and(|value| !value.trim().is_empty());
@@ -119,7 +119,7 @@ fn chosen(connection: Option<ConnectionSource>, common: &GlobalOptions) -> Optio
     None
 }
 
-/// Puts what a section says of a database under what was typed.
+/// Applies the connection settings of a section under the options that were typed.
 ///
 /// # Errors
 /// When a password is nowhere to be had.

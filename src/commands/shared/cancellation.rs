@@ -1,4 +1,4 @@
-//! What ends an examination before its time: Ctrl-C, and `--timeout`.
+//! Ends an examination early: Ctrl-C and `--timeout`.
 
 use std::sync::Once;
 use std::time::{Duration, Instant};
@@ -7,9 +7,7 @@ use crate::interrupt;
 use crate::progress;
 use crate::text::duration::format_argument;
 
-/// Comes to an end at Ctrl-C, or at the deadline that `timeout` has set, with the reason for a person.
-///
-/// What is begun after a Ctrl-C ends at once.
+/// Completes at Ctrl-C, or at the deadline of `timeout`, with the reason for a person. Work that starts after a Ctrl-C ends at once.
 pub fn until_stopped(timeout: Option<Duration>, deadline: Option<Instant>) -> impl Future<Output = String> {
     let interrupted = interrupt::requested();
     let time_is_up = async move {

@@ -1,4 +1,4 @@
-//! Which codes a command speaks of.
+//! The codes that a command is limited to.
 
 use std::sync::LazyLock;
 
@@ -35,15 +35,15 @@ impl CodeFilter {
         Self::default()
     }
 
-    /// Whether a code is asked for.
+    /// True if a code is asked for.
     pub fn matches(&self, code: &str) -> bool {
         let is_in = |list: &[String]| list.iter().any(|c| c == code);
         (self.select.is_empty() || is_in(&self.select)) && !is_in(&self.ignore)
     }
 }
 
-/// Which findings a fix takes: those that `--fail-on` counts and `evodoctor.toml` does not ignore. A code that is named is
-/// taken at any severity, and whatever is ignored.
+/// Which findings a fix takes: those that `--fail-on` counts and `evodoctor.toml` does not ignore. A named code is
+/// taken at any severity, even if it is ignored.
 pub fn finding_filter(is_named: bool, common: &GlobalOptions) -> impl Fn(&Finding) -> bool {
     let (policy, today) = (common.policy(), Date::today());
     move |finding| {
@@ -53,7 +53,7 @@ pub fn finding_filter(is_named: bool, common: &GlobalOptions) -> impl Fn(&Findin
     }
 }
 
-/// Whether a fix is taken only when its code is named (`only: named` in its header), whatever its findings count for.
+/// True if a fix is taken only when its code is named (`only: named` in its header), whatever its findings count for.
 pub fn needs_explicit_code(code: &str) -> bool {
     static CODES: LazyLock<Vec<String>> = LazyLock::new(|| {
         let files = FILES.iter().filter(|(path, _)| path.starts_with("sql/fixes/"));
@@ -89,9 +89,6 @@ fn as_written(text: &str) -> Result<String> {
 }
 
 /// The codes that have a fix.
-///
-/// # Errors
-/// When a code does not exist, or has no fix.
 pub fn parse_fixable_codes(codes: &[String]) -> Result<Vec<String>> {
     let codes = parse_codes(codes)?;
     match codes.iter().find(|code| !all_fixes().iter().any(|fix| fix.code == **code)) {
@@ -107,9 +104,6 @@ pub fn parse_fixable_codes(codes: &[String]) -> Result<Vec<String>> {
 }
 
 /// The hazards consented to.
-///
-/// # Errors
-/// When one does not exist.
 pub fn parse_hazards(allowed: &[String]) -> Result<Vec<String>> {
     let all: Vec<&str> = HAZARDS.iter().map(|(name, _)| *name).collect();
     match allowed.iter().find(|hazard| !all.contains(&hazard.as_str())) {

@@ -1,4 +1,4 @@
-//! What every command on a database begins with: connect, find the schema, know the release.
+//! The first steps of every command on a database: connect, find the schema, find out the release.
 
 use anyhow::Result;
 
@@ -33,7 +33,7 @@ pub struct DatabaseContext {
 }
 
 impl DatabaseContext {
-    /// Connects and looks around in one read-only snapshot, which stays open.
+    /// Connects and reads the catalog in one read-only snapshot, which stays open.
     ///
     /// # Errors
     /// When there is no connection, no Evolution schema, or more than one.
@@ -73,9 +73,6 @@ impl DatabaseContext {
     }
 
     /// Refuses a server that takes no changes.
-    ///
-    /// # Errors
-    /// When it is a standby.
     pub fn expect_primary(&self) -> Result<()> {
         if self.server.in_recovery {
             return Err(user_error(
@@ -87,7 +84,7 @@ impl DatabaseContext {
         Ok(())
     }
 
-    /// Whether the users' triggers may fire: those of a dump do no harm, and an apply is meant.
+    /// True if the users' triggers may fire: those of a dump do no harm, and `--apply` intends it.
     pub fn may_fire(&self, applies: bool, allowed: &[String]) -> bool {
         applies || self.restored.is_some() || allowed.iter().any(|hazard| hazard == "fires-triggers")
     }
@@ -141,9 +138,6 @@ async fn target(common: &GlobalOptions) -> Result<(ConnectTarget, Option<Restore
 }
 
 /// Refuses what makes no sense on a dump.
-///
-/// # Errors
-/// When a dump is given.
 pub fn expect_live(common: &GlobalOptions, why: &str) -> Result<()> {
     match &common.snapshot {
         None => Ok(()),

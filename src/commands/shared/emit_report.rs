@@ -11,10 +11,7 @@ use crate::exit_code::Exit;
 use crate::report::metrics::{self, MeasuredRun};
 use crate::report::{Report, failure, print};
 
-/// Tells a report in every way that is asked for.
-///
-/// # Errors
-/// When a file cannot be written.
+/// Prints a report in every way that was requested.
 pub fn emit_report(report: &mut Report, common: &GlobalOptions, begun: Instant) -> Result<Exit> {
     report.print(common)?;
     let exit = report.exit_code(common);
@@ -31,8 +28,8 @@ pub fn emit_report(report: &mut Report, common: &GlobalOptions, begun: Instant) 
     Ok(exit)
 }
 
-/// A run that could not do its work leaves a report that says so, in the format that was asked for: a file from the last run
-/// would look like this one's. A failure to write it is ignored: the error itself is on stderr.
+/// A run that failed leaves a report that says so, in the requested format: a file of the last run would be taken for
+/// its result. An error while writing it is ignored: the error of the run is on stderr.
 pub fn emit_failure(cli: &Cli, error: &anyhow::Error) {
     let (command, formats) = cli.command.supported_formats();
     let common = &cli.common;
@@ -50,10 +47,7 @@ pub fn emit_failure(cli: &Cli, error: &anyhow::Error) {
     }
 }
 
-/// A run that could not do its work is in the metrics, too: what the last one left there would look like this one's.
-///
-/// # Errors
-/// When the file cannot be written.
+/// A run that failed is in the metrics, too: the ones of the last run would be taken for its result.
 pub fn emit_failure_metrics(cli: &Cli, begun: Instant) -> Result<()> {
     // Where the file itself was refused, it is none to write to.
     let is_meant = |path: &&PathBuf| cli.command.takes_baseline() && validate_options::is_textfile_name(path);

@@ -1,4 +1,4 @@
-//! Evolution's settings as far as they are in hand, and what the database says to them.
+//! Evolution's settings, and whether they fit the database.
 
 use std::env;
 
@@ -39,7 +39,7 @@ fn in_hand(common: &GlobalOptions) -> Result<Option<EvolutionSettings>> {
     }))
 }
 
-/// What does not fit between the settings and the database, and who else may get at it.
+/// Mismatches between the settings and the database, and who else can reach the database.
 ///
 /// # Errors
 /// When the connection is lost, or the file cannot be read.
@@ -68,7 +68,7 @@ async fn existing(opened: &mut DatabaseContext) -> Result<DatabaseFacts> {
         let name: String = row.try_get("name")?;
         let query =
             SqlFile::parse(embedded_file("sql/environment/client_names.sql")).only_statement()?.to_owned();
-        // Somebody else's table of that name may have other columns; then it is none of Evolution's.
+        // Another role's table of that name may have other columns; then it is not Evolution's.
         let Ok(found) =
             query_in_savepoint(connection, render(&query, &Variables::for_schema(&name))?).await?
         else {

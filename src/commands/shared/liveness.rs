@@ -1,5 +1,5 @@
-//! What ends a command that would wait for ever: Ctrl-C, `--timeout`, and a server that answers nobody any more. Each command
-//! ends by itself where it can; what is here comes a moment later, when it did not.
+//! Ends a command that would wait for ever: Ctrl-C, `--timeout`, and a server that does not answer any more. Each
+//! command ends by itself if it can; this comes a moment later, if it did not.
 
 use std::time::Duration;
 
@@ -13,20 +13,20 @@ use crate::interrupt;
 use crate::progress;
 use crate::text::duration::format_argument;
 
-/// How long a command may take to end by itself.
+/// The time that a command may take to end by itself.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// When it is said that this is waited for.
+/// When a message says that the command is still ending.
 const MOMENT: Duration = Duration::from_secs(1);
 
-/// How long statements may be without an answer before the server is asked on another connection.
+/// The time that statements may be without an answer before the server is asked on another connection.
 const SILENCE: Duration = Duration::from_secs(20);
 
-/// How long such a connection may take, and how often it is tried before the network counts as gone.
+/// The time that such a connection may take, and how often it is tried before the network counts as gone.
 const ATTEMPT: Duration = Duration::from_secs(10);
 const ATTEMPTS: usize = 3;
 
-/// Comes to an end when the command has to, with the reason. Nothing that was not committed is.
+/// Completes when the command has to end, with the reason. What is not committed then never is.
 pub async fn until_cancelled(cli: &Cli) -> anyhow::Error {
     if !uses_database(cli) {
         return std::future::pending().await;
@@ -53,7 +53,7 @@ fn uses_database(cli: &Cli) -> bool {
     needs_one && cli.common.snapshot.is_none()
 }
 
-/// Whether it ends by itself after Ctrl-C, with a report or a rollback.
+/// True if it ends by itself after Ctrl-C, with a report or a rollback.
 fn ends_by_itself(command: &Command) -> bool {
     match command {
         Command::History(args) => args.apply,
@@ -92,7 +92,7 @@ async fn timed_out(cli: &Cli) -> anyhow::Error {
     )
 }
 
-/// The server answers nothing, and takes no connection either. One that is merely at work takes connections.
+/// The server neither answers nor accepts a connection. A busy server accepts connections.
 async fn gone() -> anyhow::Error {
     loop {
         sleep(MOMENT).await;

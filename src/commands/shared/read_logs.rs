@@ -17,7 +17,7 @@ use crate::evolution::instances::InstanceDirectory;
 use crate::interrupt;
 use crate::progress::{ProgressTask, Unit};
 
-/// How often the progress is shown anew.
+/// How often the progress is redrawn.
 pub const TICK: Duration = Duration::from_millis(200);
 
 /// What the logs say. They are read beside everything else, so that Ctrl-C ends the reading and not the report.
@@ -30,7 +30,7 @@ pub async fn read_logs_with_progress(
     directory: Option<&Arc<InstanceDirectory>>,
 ) -> Result<LogFindings> {
     let progress = Arc::new(ReadProgress::default());
-    // Who follows a log is told what comes, and waits for no end.
+    // With `--follow` the requests are printed as they come, and there is no end to wait for.
     let shown = (!args.follow).then(|| ProgressTask::start("reading"));
     let (args, tells) = (
         args.clone(),

@@ -1,4 +1,4 @@
-//! Which database is meant: the one that the command line names, else the environment.
+//! Selects the database: the one that the command line names, else the environment.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::progress;
 /// Where Evolution is in its own image.
 const EVOLUTION: &str = "/evolution";
 
-/// Whether the command line or the environment names a database at all, or a dump of one.
+/// True if the command line or the environment names a database at all, or a dump of one.
 pub fn has_target(common: &GlobalOptions) -> bool {
     common.snapshot.is_some()
         || common.database_url.is_some()
@@ -68,7 +68,7 @@ fn choose_with(
     Ok(target)
 }
 
-/// Says what could be meant.
+/// The error when nothing selects a database, with the settings that were found.
 fn nothing() -> anyhow::Error {
     let hints = hints::within(Path::new("."));
     if hints.is_empty() {
@@ -82,9 +82,6 @@ fn nothing() -> anyhow::Error {
 }
 
 /// Evolution as the compose file has it, where one is given.
-///
-/// # Errors
-/// When the file does not say it.
 pub fn composed(common: &GlobalOptions) -> Result<Option<Evolution>> {
     let Some(path) = &common.compose else { return Ok(None) };
     Compose::read(path)?.evolution(common.service.as_deref()).map(Some)

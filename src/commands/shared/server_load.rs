@@ -1,4 +1,4 @@
-//! Batches give way to whoever waits, and to standbys that are behind.
+//! Batches pause for sessions that wait for a lock, and for standbys that are behind.
 
 use std::time::Duration;
 
@@ -15,9 +15,6 @@ pub const PAUSE: Duration = Duration::from_millis(50);
 const BUSY: Duration = Duration::from_secs(1);
 
 /// Waits until nobody waits for a lock and standbys have caught up.
-///
-/// # Errors
-/// When the connection is lost.
 pub async fn wait_while_busy(connection: &mut PgConnection) -> Result<()> {
     let mut said = String::new();
     while let Some(obstacle) = ServerLoad::read(connection).await?.busy_reason() {

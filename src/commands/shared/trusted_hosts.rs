@@ -1,5 +1,5 @@
-//! Where `evodoctor.toml` may send what is the caller's. The file lies in a repository, and whoever can change a line of it would
-//! otherwise have any variable, any readable file or PGPASSWORD sent to a server of theirs.
+//! Protects the caller's secrets from `evodoctor.toml`. The file is in a repository, and anyone who can change a line
+//! of it could otherwise have any variable, any readable file or PGPASSWORD sent to a server of their own.
 
 use std::env;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::database::env_file;
 use crate::database::url::{ConnectTarget, fetches_password, has_password};
 use crate::error::user_error;
 
-/// Hosts that may be connected to with what is the caller's, as `--allow-host` names them.
+/// Hosts that may receive the caller's secrets, as `--allow-host` names them.
 const VARIABLE: &str = "EVODOCTOR_ALLOW_HOST";
 
 /// Refuses a connection of the file that would take a secret of the caller's to a host that the caller has not named.
@@ -60,7 +60,7 @@ pub fn expect_trusted_host(section: &ConfigSection, common: &GlobalOptions) -> R
     ))
 }
 
-/// Whether libpq's variables or its file would give a password to a connection string without one.
+/// True if libpq's variables or its file would give a password to a connection string without one.
 fn has_own_password() -> bool {
     let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     let in_home = || env::var_os("HOME").is_some_and(|home| Path::new(&home).join(".pgpass").exists());

@@ -1,4 +1,4 @@
-//! What the options of every command have to satisfy before any work is done.
+//! Checks that the options of every command have to pass before any work is done.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub fn validate_options(cli: &mut Cli) -> Result<()> {
     Ok(())
 }
 
-/// What cannot be written, or would not be collected, is said before the work and not after it.
+/// A file that cannot be written, or would not be collected, is an error before the work, not after it.
 fn expect_metrics(path: &Path, command: &str, has_figures: bool) -> Result<()> {
     if !has_figures {
         return Err(user_error(
@@ -70,7 +70,7 @@ fn expect_metrics(path: &Path, command: &str, has_figures: bool) -> Result<()> {
     Ok(())
 }
 
-/// Whether the textfile collector reads a file of this name.
+/// True if the textfile collector reads a file of this name.
 pub fn is_textfile_name(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == "prom")
 }

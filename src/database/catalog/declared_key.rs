@@ -29,17 +29,17 @@ pub struct DeclaredKey {
     pub on_delete: ReferentialAction,
     /// ON UPDATE.
     pub on_update: ReferentialAction,
-    /// Whether it is MATCH FULL.
+    /// True if it is MATCH FULL.
     pub is_match_full: bool,
     /// DEFERRABLE.
     pub is_deferrable: bool,
     /// INITIALLY DEFERRED.
     pub is_deferred: bool,
-    /// What the catalog claims; after a restore with triggers off it claims it falsely.
+    /// The catalog's claim; after a restore with triggers off it may be false.
     pub is_validated: bool,
-    /// Whether the server enforces it (18 and later can switch that off).
+    /// True if the server enforces it (18 and later can switch that off).
     pub is_enforced: bool,
-    /// Whether it compares periods (18 and later).
+    /// True if it compares periods (18 and later).
     pub is_temporal: bool,
     /// Its comment.
     pub comment: Option<String>,

@@ -1,4 +1,4 @@
-//! Whether there is a ledger of evodoctor's, and whether it is to be believed.
+//! Finds out whether there is a ledger of evodoctor, and whether it can be trusted.
 
 use anyhow::{Context, Result};
 use sqlx::Row;

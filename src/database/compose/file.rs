@@ -1,4 +1,4 @@
-//! A compose file as far as it says where a database is.
+//! The parts of a compose file that say where a database is.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -48,7 +48,7 @@ pub(super) struct Network {
 }
 
 impl Network {
-    /// Whether it is none of the project's own.
+    /// True if it is none of the project's own.
     pub fn is_external(&self) -> bool {
         self.external.as_ref().is_some_and(|external| *external != serde_json::Value::Bool(false))
     }
@@ -147,7 +147,7 @@ impl<'de> Deserialize<'de> for Port {
     }
 }
 
-/// Where the last colon is that stands in no `${PORT:-5432}`.
+/// Where the last colon is that is in no `${PORT:-5432}`.
 fn last_colon(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     let mut last = None;

@@ -66,7 +66,7 @@ fn expanded(name: &str, operator: &str, value: &dyn Fn(&str) -> Option<String>) 
     }
 }
 
-/// Where the bracket ends that the text begins with; brackets of the same kind may stand in it.
+/// Where the bracket ends that the text begins with; brackets of the same kind may be in it.
 fn closing(text: &str) -> Option<usize> {
     let (open, close) = if text.starts_with('{') { ('{', '}') } else { ('(', ')') };
     let mut depth = 0_usize;

@@ -1,4 +1,4 @@
-//! What a compose file says of Evolution's database: its connection string, and how one gets to the server.
+//! Finds Evolution's database in a compose file: its connection string, and how to reach the server.
 
 mod file;
 mod interpolation;
@@ -62,7 +62,7 @@ impl Compose {
         let text = fs::read_to_string(path).map_err(|error| {
             user_error(format!("{shown} cannot be read: {error}"), "name the compose file with --compose")
         })?;
-        // Its error shows the lines around the mistake, and with them perhaps a password.
+        // Its error shows the lines around the mistake, which may hold a password.
         let file: File = serde_saphyr::from_str(&text).map_err(|error| {
             let place = error.location().map(|at| format!(":{}", at.line())).unwrap_or_default();
             user_error(
@@ -124,7 +124,7 @@ impl Compose {
         Ok(Evolution { service: name.to_owned(), connection, variables: known.collect() })
     }
 
-    /// Whether it has Evolution in it.
+    /// True if it has Evolution in it.
     pub fn has_evolution(&self) -> bool {
         self.services().any(|(_, service)| self.has_connection(service))
     }

@@ -1,8 +1,8 @@
 //! Archives (custom, tar, directory), read by pg_restore.
 //!
-//! pg_restore writes the statements before and after the rows as text, which is fed like a plain dump: each refusal
-//! then is the server's own, with its code. Only the rows it loads by itself, with several jobs where the format
-//! lets it.
+//! pg_restore writes the statements before and after the rows as text, which is replayed like a plain dump, so that
+//! each error is the server's own, with its SQLSTATE. Only the rows are loaded by pg_restore itself, with several jobs
+//! if the format allows it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub struct Archive {
 pub struct TableOfContents {
     /// The tables whose rows it holds.
     pub rows_of: BTreeSet<TableName>,
-    /// Whether it makes any table.
+    /// True if it makes any table.
     pub has_tables: bool,
 }
 
@@ -48,9 +48,6 @@ impl Archive {
     }
 
     /// Its table of contents.
-    ///
-    /// # Errors
-    /// When it is damaged.
     pub fn contents(&self) -> Result<TableOfContents> {
         let output =
             self.command(&["--list"]).arg(&self.path).output().context("pg_restore cannot be run")?;
@@ -61,9 +58,6 @@ impl Archive {
     }
 
     /// The statements of a section, as pg_restore names it.
-    ///
-    /// # Errors
-    /// When pg_restore cannot be run.
     pub fn statements(&self, section: &str) -> Result<(DumpReader, ClientProgram)> {
         let section = format!("--section={section}");
         let mut command = self.command(&[&section, "--file=-"]);

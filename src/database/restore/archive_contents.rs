@@ -1,6 +1,6 @@
-//! The files that a dump's directory names. pg_restore opens whatever its table of contents says, so a dump from somebody else
-//! could name `../../.ssh/id_rsa`, or hold a link to it, and have it loaded as rows: all of it is looked at before pg_restore
-//! sees it.
+//! The files that a dump's directory names. pg_restore opens whatever its table of contents says, so a hostile dump
+//! could name `../../.ssh/id_rsa`, or hold a link to it, and have it loaded as rows: everything is checked before
+//! pg_restore reads it.
 //!
 //! The layout is that of `ReadToc` in PostgreSQL's `pg_backup_archiver.c`.
 
@@ -16,9 +16,6 @@ use crate::error::user_error;
 const NEWEST: u8 = 16;
 
 /// Refuses a directory with a dump in it that holds anything but files.
-///
-/// # Errors
-/// Names what does not belong there.
 pub fn expect_files(path: &Path, shown: &str) -> Result<()> {
     if !path.join("toc.dat").exists() {
         return Ok(());
@@ -46,9 +43,6 @@ pub fn expect_files(path: &Path, shown: &str) -> Result<()> {
 }
 
 /// Refuses a table of contents (`toc.dat`) with names that lead out of its directory.
-///
-/// # Errors
-/// Names them.
 pub fn expect_names_inside(contents: &[u8], shown: &str) -> Result<()> {
     let names = names(contents).ok_or_else(|| {
         user_error(

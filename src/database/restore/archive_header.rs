@@ -21,7 +21,7 @@ pub const MAGIC: &[u8] = b"PGDMP";
 /// What an archive says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveHeader {
-    /// Whether its rows are compressed.
+    /// True if its rows are compressed.
     pub is_compressed: bool,
     /// Where it comes from.
     pub dumped: DumpOrigin,

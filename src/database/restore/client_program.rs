@@ -26,9 +26,6 @@ pub struct ClientProgram {
 
 impl ClientProgram {
     /// Starts it; its stderr has to be piped.
-    ///
-    /// # Errors
-    /// When it cannot be run.
     pub fn spawn(name: &'static str, command: &mut Command) -> Result<Self> {
         let mut child = command.spawn().with_context(|| format!("{name} cannot be run"))?;
         let stderr = child.stderr.take().context("stderr is piped")?;
@@ -57,17 +54,11 @@ impl ClientProgram {
     }
 
     /// Waits for its end, and whether it succeeded.
-    ///
-    /// # Errors
-    /// When the system loses it.
     pub fn wait(&mut self) -> Result<bool> {
         Ok(self.child.wait().context(self.name)?.success())
     }
 
     /// Waits for its end; if it failed, its first error and what it said after that, line by line.
-    ///
-    /// # Errors
-    /// When the system loses it.
     pub async fn ended(mut self) -> Result<Option<String>> {
         let error = format!("{}: error: ", self.name);
         let mut said: Vec<String> = Vec::new();

@@ -24,9 +24,6 @@ pub struct RestoredDatabases<'a> {
 
 impl<'a> RestoredDatabases<'a> {
     /// Makes the owner and the first database.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn new(server: &'a ScratchServer) -> Result<Self> {
         let mut admin = server.connect_options("postgres").connect().await?;
         execute_file(&mut admin, "sql/restore/owner.sql", &variables("")).await?;
@@ -37,18 +34,12 @@ impl<'a> RestoredDatabases<'a> {
     }
 
     /// One that was made before.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn attach(server: &'a ScratchServer, name: &str) -> Result<Self> {
         let connection = connect_options(server, name).connect().await?;
         Ok(Self { server, connection, current: name.to_owned(), made: vec![(None, name.to_owned())] })
     }
 
     /// A superuser's connection to the database in use, for what only that may say of a throwaway server's own copy.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn connect_admin(&self) -> Result<PgConnection> {
         Ok(self.server.connect_options(&self.current).connect().await?)
     }
@@ -64,9 +55,6 @@ impl<'a> RestoredDatabases<'a> {
     }
 
     /// Goes over to a database of the dump's, made when it is new.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn switch(&mut self, dumped: &str) -> Result<()> {
         let known = self.made.iter().find(|(name, _)| name.as_deref() == Some(dumped));
         let name = match known {
@@ -89,7 +77,7 @@ impl<'a> RestoredDatabases<'a> {
 }
 
 /// How to connect to a restored database: as its owner, never as superuser, because the dump's triggers and functions
-/// run with the rights of whoever touches its tables.
+/// run with the rights of the role that touches its tables.
 pub fn connect_options(server: &ScratchServer, database: &str) -> PgConnectOptions {
     server.connect_options(database).username(OWNER).extra_float_digits(None).statement_cache_capacity(0)
 }

@@ -19,8 +19,8 @@ pub fn disk_full_error() -> anyhow::Error {
     )
 }
 
-/// Refuses a dump that cannot fit. Estimated from below: a disk that fills up later is told as clearly, while a
-/// wrong refusal has no way around it.
+/// Refuses a dump that cannot fit. Deliberately an underestimate: a full disk is reported clearly later, but a wrong
+/// refusal could not be avoided by the user.
 ///
 /// # Errors
 /// Says how much is needed, and where.

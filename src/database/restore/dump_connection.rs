@@ -1,4 +1,4 @@
-//! The connection to the original, told to pg_dump: the same server, role and TLS as the session that examines it.
+//! The connection to the original for pg_dump: the same server, role and TLS mode as the session that examines it.
 
 use std::io::Write;
 use std::process::Command;
@@ -20,9 +20,6 @@ pub struct DumpConnection {
 
 impl DumpConnection {
     /// The connection to a target, in the TLS mode in which its server took a session.
-    ///
-    /// # Errors
-    /// When there is no room for a temporary file.
     pub fn new(target: &ConnectTarget, ssl_mode: PgSslMode) -> Result<Self> {
         let options = &target.options;
         let host = options

@@ -1,4 +1,4 @@
-//! What a file is, told by its content: a dump of which kind, from where, or what else.
+//! Detects the kind of a file by its content: which kind of dump, from where, or what else.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
@@ -54,7 +54,7 @@ pub struct DumpFile {
     pub packing: Compression,
     /// Its size as it is stored, in bytes; `None` for stdin.
     pub size: Option<u64>,
-    /// Whether its rows are compressed inside of it.
+    /// True if its rows are compressed inside of it.
     pub is_compressed: bool,
     /// Where it comes from.
     pub dumped: DumpOrigin,
@@ -66,7 +66,7 @@ impl DumpFile {
     /// Looks what the file at `path` is; `-` is stdin.
     ///
     /// # Errors
-    /// When it cannot be read, or is no dump that pg_dump or pg_dumpall made; the message says what it is instead.
+    /// When it cannot be read, or is not a dump that pg_dump or pg_dumpall made; the message says what it is instead.
     pub fn detect(path: &Path) -> Result<Self> {
         let is_stdin = path == Path::new("-");
         let shown = if is_stdin { "stdin".to_owned() } else { path.display().to_string() };
@@ -92,20 +92,17 @@ impl DumpFile {
         name.filter(|_| !self.is_stdin()).unwrap_or_else(|| "stdin".to_owned())
     }
 
-    /// Whether it comes from stdin.
+    /// True if it comes from stdin.
     pub fn is_stdin(&self) -> bool {
         self.size.is_none()
     }
 
-    /// Whether pg_restore can take the file as it is.
+    /// True if pg_restore can take the file as it is.
     pub fn is_archive_file(&self) -> bool {
         self.format != DumpFormat::Plain && self.packing == Compression::None && !self.is_stdin()
     }
 
     /// All of it, unpacked; `watch` sees the stored bytes on their way.
-    ///
-    /// # Errors
-    /// When it cannot be opened.
     pub fn open(&self, watch: impl FnMut(usize) + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
         let stored: Box<dyn Read + Send> = match self.size {
             Some(_) => Box::new(File::open(&self.path)?),

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 /// How much is read at once, in bytes.
 const CHUNK: usize = 256 * 1024;
 
-/// How many chunks may wait.
+/// The number of chunks that may wait.
 const AHEAD: usize = 8;
 
 /// The longest line and statement that is taken: what Postgres takes, in bytes.
@@ -23,12 +23,12 @@ pub struct DumpReader {
     buffer: Vec<u8>,
     at: usize,
     is_at_end: bool,
-    /// Whether what comes next begins a line.
+    /// True if what comes next begins a line.
     is_line_start: bool,
 }
 
 impl DumpReader {
-    /// Starts to read. `open` is called in the reading thread, which ends with the source or with this value.
+    /// Starts reading. `open` is called in the reading thread, which ends with the source or with this value.
     pub fn new(open: impl FnOnce() -> io::Result<Box<dyn Read + Send>> + Send + 'static) -> Self {
         let (sender, chunks) = mpsc::channel(AHEAD);
         thread::spawn(move || {
@@ -55,9 +55,6 @@ impl DumpReader {
     }
 
     /// The next line with its end; `None` at the end of the dump.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub async fn next_line(&mut self) -> Result<Option<&[u8]>> {
         let mut searched = 0;
         let length = loop {

@@ -1,4 +1,4 @@
-//! What a dump of single tables (`pg_dump --table`) takes for granted: their schema, and Evolution's enums.
+//! Objects that a dump of single tables (`pg_dump --table`) assumes to exist: their schema, and Evolution's enums.
 
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
@@ -10,11 +10,8 @@ use crate::database::sql_file::Variables;
 use crate::evolution::release::Release;
 use crate::evolution::schema::schema as facts;
 
-/// Makes what the server misses, where it is known what that is: the refused statement may then be tried again.
-/// A thing that is made by guess is told.
-///
-/// # Errors
-/// When the connection is lost.
+/// Creates what the server misses, if it is known what that is: the refused statement can then be retried. An object
+/// that is created by a guess is reported.
 pub async fn create_missing_types(
     connection: &mut PgConnection,
     error: &sqlx::Error,

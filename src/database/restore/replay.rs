@@ -1,8 +1,8 @@
 //! Runs a plain dump, statement by statement, on a throwaway server.
 //!
-//! Not psql: a dump is somebody else's text, and psql would obey `\!` and `\copy … FROM PROGRAM` in it as this user.
-//! Here nothing but the server reads it, for a role that is no superuser, and that therefore reaches no file, no
-//! program and no other database. What fails is kept and the restore goes on.
+//! Not psql: a dump comes from outside, and psql would obey `\!` and `\copy … FROM PROGRAM` in it as this user. Here
+//! only the server reads it, as a role that is not a superuser and therefore reaches no file, no program and no other
+//! database. Failed statements are kept, and the restore continues.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -25,13 +25,13 @@ use crate::error::user_error;
 pub struct ReplayResult {
     /// What the server refused.
     pub complaints: Vec<RestoreError>,
-    /// How many statements it took.
+    /// The number of statements it took.
     pub done: usize,
     /// The tables whose rows the dump holds, be there none.
     pub rows_of: BTreeSet<TableName>,
-    /// Whether any table was made.
+    /// True if any table was made.
     pub has_tables: bool,
-    /// Whether the dump's last words, which pg_dump writes, are missing.
+    /// True if the dump's last words, which pg_dump writes, are missing.
     pub is_cut_off: bool,
 }
 
@@ -88,13 +88,13 @@ impl ReplayResult {
     ) -> Result<()> {
         let connection = to.connection();
         let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
-        // One failure in a transaction of the dump's own would undo all the rest.
+        // One failure in a transaction of the dump itself would undo everything after it.
         if matches!(words.as_slice(), ["begin" | "commit" | "end" | "start" | "rollback", ..]) {
             return Ok(());
         }
         // The encoding of names is rarely any other; rows go as they are.
         let text = String::from_utf8_lossy(&statement.text);
-        // A row, a comment, or a role's password may stand in it.
+        // A row, a comment, or a role's password may be in it.
         let shown = format!("{} ... (a statement of the dump)", words[..words.len().min(2)].join(" "));
         let mut outcome = if statement.reads_rows {
             copy(input, connection, &text).await?
@@ -142,8 +142,8 @@ fn makes_foreign_key(statement: &str) -> bool {
     text.starts_with("ALTER TABLE") && text.contains(" ADD CONSTRAINT ") && text.contains(" FOREIGN KEY ")
 }
 
-/// A key that its database calls valid, though some of its rows are orphans: triggers were off when they came. It is made
-/// without looking at the rows, and claims to be valid as it did, so that the same is found here as there.
+/// A key that its database calls valid, though some of its rows are orphans because triggers were off when they came.
+/// It is created without checking the rows, and is marked valid as it was, so that the copy has the same findings.
 async fn claim_key(
     to: &mut RestoredDatabases<'_>,
     statement: &str,
@@ -186,7 +186,7 @@ async fn copy(
     Ok(sink.finish().await)
 }
 
-/// The error back where the server works on; otherwise the restore is over.
+/// Returns the error if the server continues to work; otherwise the restore ends.
 fn expect_answer(error: sqlx::Error) -> Result<sqlx::Error> {
     match sqlstate(&error).as_deref() {
         Some("53100") => Err(disk_full_error()),

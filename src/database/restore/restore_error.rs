@@ -1,4 +1,4 @@
-//! What a server refused of a dump, and whether that says anything about the database that was dumped.
+//! What a server refused of a dump, and whether that matters for the dumped database.
 
 use sqlx::postgres::PgDatabaseError;
 
@@ -18,7 +18,7 @@ pub struct RestoreError {
     pub object: String,
     /// The server's words, without values of rows.
     pub error: String,
-    /// Whether it is a table, its rows, or what keeps them in order. Roles, grants, extensions, settings and the like
+    /// True if it is a table, its rows, or what keeps them in order. Roles, grants, extensions, settings and the like
     /// belong to the server that the dump comes from.
     pub has_bearing: bool,
     /// The table whose rows are missing now.
@@ -37,7 +37,7 @@ impl RestoreError {
             .and_then(|error| Some((error.constraint()?, error.schema()?, error.table()?)));
         let object = match constraint {
             Some((constraint, schema, table)) => format!("{constraint:?} of {schema}.{table:?}"),
-            // Whoever has pasted a key into a name has it masked there, too.
+            // A key that was pasted into a name is masked there, too.
             None => redact::redact_text(&head(statement)),
         };
         let rows_of = table_of_rows(statement);
@@ -53,7 +53,7 @@ impl RestoreError {
     }
 }
 
-/// Whether a statement makes a part of what is examined.
+/// True if a statement makes a part of what is examined.
 fn bears(words: &[&str]) -> bool {
     match words {
         ["copy" | "insert", ..] => true,

@@ -64,26 +64,17 @@ impl StructureCopy {
     }
 
     /// A connection that fills the tables.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn connect(&self) -> Result<PgConnection> {
         Ok(databases::connect_options(&self.server, &self.database).connect().await?)
     }
 
     /// Makes indexes, keys and triggers. What the server refuses comes back.
-    ///
-    /// # Errors
-    /// When the original cannot be read.
     pub async fn finish(&self, original: &Original<'_>) -> Result<Vec<RestoreError>> {
         let mut databases = RestoredDatabases::attach(&self.server, &self.database).await?;
         feed(&self.pg_dump, original, "post-data", &mut databases).await
     }
 
     /// Writes the dump.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub async fn dump(&self, schema: &str, to: &Path) -> Result<()> {
         let options = self.server.connect_options(&self.database);
         let socket = options.get_socket().context("a socket")?;
@@ -121,7 +112,8 @@ async fn feed(
     let mut command = Command::new(pg_dump);
     command.args(["--schema-only", "--no-password"]).arg(format!("--section={section}"));
     command.args(["--schema", &pattern(original.schema)]).args(WITHOUT_SERVER_OBJECTS);
-    // Whoever waits for a table for itself alone waits for the snapshot, and pg_dump would wait behind it for ever.
+    // A session that waits for an ACCESS EXCLUSIVE lock waits for the snapshot, and pg_dump would wait behind it for
+    // ever.
     command.arg(format!("--lock-wait-timeout={LOCK_WAIT_MS}"));
     for table in original.excluded {
         command.arg(format!("--exclude-table={}.{}", pattern(original.schema), pattern(table)));

@@ -45,7 +45,7 @@ pub enum Purpose<'p> {
     Restore {
         /// The dump's name.
         dump: &'p str,
-        /// Whether it is no plain text.
+        /// True if it is not plain text.
         is_archive: bool,
     },
     /// A server's database is dumped, and the dump is restored.

@@ -1,5 +1,5 @@
-//! What servers left behind whose owner and guard both died at once: a machine that was reset, a container that was
-//! killed.
+//! Removes the leftovers of servers whose owner and guard both died at once: a machine that was reset, a container that
+//! was killed.
 //!
 //! Every owner holds a lock on the file `owner` in its server's directory; the kernel gives it back when the owner
 //! ends, however it ends. A server that still runs on a directory that is gone ends by itself within a minute,
@@ -15,11 +15,8 @@ use super::{PREFIX, unprivileged_user};
 /// The file that an owner holds.
 const MARK: &str = "owner";
 
-/// Puts the mark of a living owner into a directory. It gets its name when it is locked: nobody sees it unlocked
-/// while its owner lives.
-///
-/// # Errors
-/// When the file cannot be made.
+/// Marks a directory as owned by a living process. The file gets its name when it is locked, so it is never seen
+/// unlocked while its owner lives.
 pub fn mark_in_use(directory: &Path) -> io::Result<File> {
     let draft = directory.join("owner.new");
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
@@ -44,7 +41,7 @@ pub fn remove_stale(place: &Path) {
     }
 }
 
-/// Whether it is a private directory of this user's, or of the one that root's servers run as.
+/// True if it is a private directory of this user's, or of the one that root's servers run as.
 fn is_own(directory: &Path) -> bool {
     let Ok(data) = fs::symlink_metadata(directory) else { return false };
     let us = rustix::process::geteuid().as_raw();

@@ -1,4 +1,4 @@
-//! Why a connection did not come about, in words that say what to do.
+//! The reasons why a connection fails, in words that say what to do.
 
 use std::io;
 use std::time::Duration;
@@ -59,17 +59,17 @@ impl ConnectError {
         Self::Server { code: error.code().unwrap_or_default().into_owned(), message, routine }
     }
 
-    /// Whether `pg_hba.conf` refused this kind of connection, so that another kind may be let in.
+    /// True if `pg_hba.conf` refused this kind of connection, so that another kind may be let in.
     pub fn is_by_rule(&self) -> bool {
         matches!(self, Self::Server { code, message, .. } if code == "28000" && message.contains("pg_hba.conf"))
     }
 
-    /// Whether TLS is what failed.
+    /// True if TLS is what failed.
     pub fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))
     }
 
-    /// Whether the server has no TLS at all.
+    /// True if the server has no TLS at all.
     pub fn is_missing_tls(&self) -> bool {
         matches!(self, Self::Tls(text) if text.contains("server does not support TLS"))
     }

@@ -1,4 +1,4 @@
-//! What it means in a world of containers that a server is not reached, and the one command that would work.
+//! Hints for containers when a server cannot be reached, with the one command that would work.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -8,15 +8,15 @@ use crate::database::env_file;
 use crate::database::url::ConnectTarget;
 use crate::text::shell;
 
-/// What is around this program.
+/// The environment of this program.
 pub(super) struct Around {
     /// The compose file that is named, or lies here.
     pub compose: Option<Compose>,
-    /// Whether this program is in a container itself.
+    /// True if this program is in a container itself.
     pub is_container: bool,
     /// This program.
     pub program: PathBuf,
-    /// Whether it runs in any container, whatever that has.
+    /// True if it runs in any container, whatever that has.
     pub is_static: bool,
     /// What is asked of it.
     pub command: String,
@@ -41,7 +41,7 @@ impl Around {
         }
     }
 
-    /// Where a host's name is not known: what it is, and what to do.
+    /// For a host name that cannot be resolved: what it is, and what to do.
     pub fn unknown_name(&self, host: &str, port: u16) -> (String, String) {
         let not_known = format!("the host name {host} cannot be resolved here");
         if host == "host.docker.internal" {
@@ -80,8 +80,8 @@ impl Around {
         (not_known, next)
     }
 
-    /// Where nothing listens on this machine's port: the database of the compose file is perhaps meant. `None` where there is
-    /// nothing to say of it.
+    /// For a refused connection on this machine's port: perhaps the database of the compose file is meant. `None` if
+    /// there is nothing to say.
     pub fn refused_here(&self, port: u16) -> Option<(String, String)> {
         if self.is_container {
             return Some((

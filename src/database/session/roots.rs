@@ -1,5 +1,5 @@
-//! Whom a server's certificate is believed: the system's certificates, and Mozilla's, which this program carries, where the system
-//! has none. An image from scratch, and many a small one, has none.
+//! The trusted certificates: the system's, or the built-in ones of Mozilla if the system has none, as in an image from
+//! scratch.
 
 use std::env;
 
@@ -9,7 +9,8 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::database::url::ConnectTarget;
 
-/// The variables that say where the system's certificates are. Who sets one has chosen whom to believe, and nobody is added.
+/// The variables that say where the system's certificates are. A user who sets one has chosen the trusted CAs, and none
+/// are added.
 const CHOSEN: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
 /// The target's options, with Mozilla's certificates where it wants the server's verified, and there are no others for it.
@@ -19,7 +20,7 @@ pub(super) fn options(target: &ConnectTarget) -> PgConnectOptions {
     if !target.verifies_with_system() || is_chosen() {
         return options;
     }
-    // What cannot be read there is as good as not there; the driver logs it.
+    // A file that cannot be read counts as missing; the driver logs it.
     if !rustls_native_certs::load_native_certs().certs.is_empty() {
         return options;
     }

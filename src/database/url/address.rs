@@ -1,4 +1,4 @@
-//! The front of a connection string: server, user, password and database; and what people get wrong there.
+//! The front of a connection string: server, user, password and database; and common mistakes there.
 
 use anyhow::Result;
 use percent_encoding::percent_decode_str;
@@ -21,7 +21,7 @@ pub(super) struct Address {
     pub database: Option<String>,
     /// libpq's file of passwords, where another than the user's own is named.
     pub password_file: Option<String>,
-    /// Whether the host is an address that stands in for a name.
+    /// True if the host is an address that stands in for a name.
     pub is_stand_in: bool,
 }
 
@@ -125,7 +125,7 @@ fn check_scheme(scheme: &str) -> Result<()> {
             "this is a Prisma Accelerate connection string, which only Prisma's client can use",
             "give the direct one of the database behind it, which starts with postgresql://",
         )),
-        // A password that stands before :// must not be shown, so only what looks like a scheme is.
+        // A password that is before :// must not be shown, so only what looks like a scheme is.
         other if is_scheme(other) => {
             Err(user_error(format!("{other}:// is not a Postgres connection string"), SHAPE))
         }
@@ -158,7 +158,7 @@ fn misplaced(rest: &str) -> Option<(char, &'static str)> {
 /// The string with everything that may be a password, or a piece of one, left out.
 fn redacted(text: &str) -> String {
     let Some((scheme, after)) = text.split_once("://") else { return "***".to_owned() };
-    // Everything between the first colon and the last @ may belong to the password, whatever stands there.
+    // Everything between the first colon and the last @ may belong to the password, whatever is there.
     let Some((before, host)) = after.rsplit_once('@') else {
         return format!("{scheme}://***");
     };

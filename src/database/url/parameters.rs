@@ -13,11 +13,12 @@ use super::{environment, service};
 use crate::error::user_error;
 use crate::text::suggest::closest_match;
 
-/// Parameters that decide where one connects, and what is examined there: one that is almost such a name is a mistake.
+/// Parameters that decide where to connect, and what is examined there: a name that is almost one of these is a
+/// mistake.
 const DECIDING: [&str; 9] =
     ["host", "hostaddr", "port", "user", "password", "dbname", "service", "schema", "sslmode"];
 
-/// What the driver cannot do, though libpq can; the value that asks for nothing.
+/// Parameters that libpq supports and the driver does not; with the value that has no effect.
 const REFUSED: [(&str, &str); 8] = [
     ("requirepeer", ""),
     ("require_auth", ""),
@@ -49,7 +50,7 @@ pub(super) struct Parameters {
     /// How many connections Prisma's pool may have.
     pub connection_limit: Option<u64>,
     pub application_name: Option<String>,
-    /// Whether Prisma is told that PgBouncer stands in between.
+    /// True if Prisma is told that PgBouncer is in between.
     pub is_pooled: bool,
     /// Server settings in libpq's form, `-c name=value`.
     pub options: Option<String>,
@@ -90,7 +91,7 @@ impl Parameters {
         Ok((service, environment))
     }
 
-    /// Fills in what is silent, for what is no part of the address.
+    /// Fills in what is silent, for what is not part of the address.
     pub fn or(self, under: Self) -> Self {
         Self {
             schema: self.schema.or(under.schema),

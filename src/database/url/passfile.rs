@@ -6,7 +6,7 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// Whom a password is for.
+/// The server, database and user that a password belongs to.
 pub(super) struct Wanted<'w> {
     pub host: &'w str,
     pub port: u16,
@@ -14,8 +14,8 @@ pub(super) struct Wanted<'w> {
     pub user: &'w str,
 }
 
-/// The password for it, in `named` (`passfile=`, `PGPASSFILE`) or in the user's own file. A file that others may read is passed
-/// over, as psql does.
+/// The password for it, in `named` (`passfile=`, `PGPASSFILE`) or in the user's own file. A file that is readable by
+/// others is ignored, as psql does.
 pub(super) fn password(named: Option<&str>, wanted: &Wanted<'_>) -> Option<String> {
     let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".pgpass"));
     let file = named.map(PathBuf::from).or_else(home)?;

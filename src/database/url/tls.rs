@@ -73,7 +73,7 @@ impl Tls {
         Ok(Self { mode, root: root.or(prisma_root), client, fallback, files })
     }
 
-    /// Whether the host's name is compared with the certificate's.
+    /// True if the host's name is compared with the certificate's.
     pub fn compares_names(&self) -> bool {
         matches!(self.mode, PgSslMode::VerifyFull)
     }

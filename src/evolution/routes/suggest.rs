@@ -15,7 +15,7 @@ pub struct NearRoute {
     pub meant: &'static RouteTemplate,
     /// What is wrong with the path.
     pub fault: RouteError,
-    /// How many segments stand behind the two words of the route.
+    /// How many segments are behind the two words of the route.
     parameters: usize,
 }
 
@@ -42,24 +42,24 @@ impl NearRoute {
     }
 }
 
-/// What is wrong with a path that is nearly a route.
+/// How a path differs from the route that was meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RouteError {
     /// There are too few segments or too many: mostly the instance's name is missing.
     Segments,
     /// It is misspelled.
     Spelling,
-    /// The name stands before the last word of the route.
+    /// The name is before the last word of the route.
     Order,
     /// A slash is doubled, mostly because the address of the server ends with one.
     Slashes,
-    /// The address of the manager's pages stands before it.
+    /// The address of the manager's pages is before it.
     Manager,
     /// A parameter of the query holds what belongs into another.
     Parameter,
 }
 
-/// Slips of the fingers in a path that still tell which route was meant.
+/// Maximum edit distance at which a path still matches a route.
 const MOST_SLIPS: usize = 2;
 
 /// The same in a word that is long, where the other word is right.
@@ -104,12 +104,12 @@ pub fn suggest_route(path: &[u8]) -> Option<NearRoute> {
         templates.iter().flatten().next().map(|meant| NearRoute { meant, fault, parameters })
     };
     let known = |(at, (resource, action))| missed(at, RouteError::Segments, templates(resource, action)?);
-    // The name of an instance is no action, so the last segment is not taken for one.
+    // An instance's name is not an action, so the last segment is not taken for one.
     let like = |(at, (resource, action))| missed(at, RouteError::Spelling, nearest(resource, action)?);
     pairs().find_map(known).or_else(|| pairs().skip(1).find_map(like))
 }
 
-/// `/instance/alpha/connectionState`: the name stands before the action.
+/// `/instance/alpha/connectionState`: the name is before the action.
 fn swapped(segments: &[&[u8]]) -> Option<&'static RouteTemplate> {
     let &[action, name, resource, ..] = segments else { return None };
     let template = templates(resource, action)?[1].as_ref()?;

@@ -1,5 +1,5 @@
-//! What is treated in batches: the rows of a reference that refer to nothing, or those of a unique index that stand for one
-//! thing. Both are looked for without a lock, and looked at again when they are treated.
+//! The source of batches: the orphaned rows of a reference, or the duplicate rows of a unique index. Both are searched
+//! without a lock, and checked again when they are repaired.
 
 use anyhow::Result;
 use serde_json::Value;
@@ -24,7 +24,7 @@ use crate::repair::orphan_constraints::{self, SavedConstraint};
 use crate::repair::quarantine::{Quarantine, RowAction, RowDiff};
 use crate::repair::row_changes::{RowChanges, TreatedRows, reachable_tables};
 
-/// What a finding is about.
+/// The subject of a finding.
 enum BatchTarget {
     Orphans(Box<Reference>),
     Twins(UniqueIndex),
@@ -43,9 +43,6 @@ pub(super) struct BatchSource<'a> {
 
 impl<'a> BatchSource<'a> {
     /// What the finding with this key is about.
-    ///
-    /// # Errors
-    /// When it is gone.
     pub fn for_finding(
         fix: &'a Fix,
         key: &str,
@@ -77,9 +74,6 @@ impl<'a> BatchSource<'a> {
     }
 
     /// What to treat, at most `limit`: the keys of orphans, or for each thing the places of its rows.
-    ///
-    /// # Errors
-    /// When the connection is lost.
     pub async fn find_rows(&self, connection: &mut PgConnection, limit: usize) -> Result<Vec<Value>> {
         match &self.subject {
             BatchTarget::Orphans(reference) => self.changes().orphans(connection, reference, limit).await,
@@ -116,7 +110,7 @@ impl<'a> BatchSource<'a> {
         }
     }
 
-    /// Treats those of `some` that are still wrong. Returns what it did.
+    /// Repairs those of `some` that are still wrong. Returns what it did.
     ///
     /// # Errors
     /// When they cannot be treated, or a row was busy.
@@ -148,7 +142,7 @@ impl<'a> BatchSource<'a> {
         changes.carry_out(connection, quarantine, watch).await
     }
 
-    /// How many rows were treated that were wrong themselves.
+    /// The number of rows that were repaired that were wrong themselves.
     pub fn rows(&self, some: &[Value], done: &[RowDiff]) -> usize {
         let removed = done.iter().filter(|rows| rows.action == RowAction::Removed);
         match self.subject {

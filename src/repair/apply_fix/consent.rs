@@ -1,4 +1,5 @@
-//! What of a fix needs consent on this database: found out before it is carried out, and said of what was done.
+//! What a fix needs consent for on this database: found out before it is carried out, and checked against what was
+//! done.
 
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
@@ -14,9 +15,6 @@ use crate::repair::{privileges, work_tables};
 
 impl FixExecution<'_> {
     /// Refuses a dry run that would fire triggers of the user's without consent.
-    ///
-    /// # Errors
-    /// Names the triggers.
     pub fn expect_consent_to_triggers(&self) -> Result<()> {
         privileges::expect_consent_to_triggers(
             self.scope.catalog,
@@ -25,10 +23,7 @@ impl FixExecution<'_> {
         )
     }
 
-    /// What it would do here that needs consent and has none, found out without a lock. The rows are marked and forgotten.
-    ///
-    /// # Errors
-    /// As marking them.
+    /// The hazards without consent, found out without a lock. The rows are marked and forgotten.
     pub async fn lacks_consent(
         &self,
         connection: &mut PgConnection,

@@ -1,4 +1,4 @@
-//! What there is of an index, and what an interrupted build left of it.
+//! The state of an index, and what an interrupted build left of it.
 
 use anyhow::{Context, Result};
 use sqlx::Row;
@@ -20,10 +20,7 @@ struct IndexState {
     is_leftover: bool,
 }
 
-/// Limits of the session that would cut a long statement off, such as `statement_timeout = 30s`.
-///
-/// # Errors
-/// When the connection is lost.
+/// Timeouts of the session that would cancel a long statement, such as `statement_timeout = 30s`.
 pub async fn session_limits(connection: &mut PgConnection) -> Result<Vec<String>> {
     let sql = SqlFile::parse(embedded_file("sql/deferred_ddl/limits.sql")).only_statement()?.to_owned();
     let limit = |row: &sqlx::postgres::PgRow| -> Result<String> {
@@ -33,18 +30,12 @@ pub async fn session_limits(connection: &mut PgConnection) -> Result<Vec<String>
     simple_query(connection, sql).await?.iter().map(limit).collect()
 }
 
-/// Whether the index is there and whole. In a transaction.
-///
-/// # Errors
-/// When the connection is lost.
+/// True if the index is there and whole. In a transaction.
 pub async fn is_valid(connection: &mut PgConnection, schema: &str, name: &str) -> Result<bool> {
     Ok(found(connection, schema, name).await?.iter().any(|index| !index.is_leftover && index.is_valid))
 }
 
 /// The table of an index, where there is one of this name. In a transaction.
-///
-/// # Errors
-/// When the connection is lost.
 pub async fn table_of_index(
     connection: &mut PgConnection,
     schema: &str,
@@ -54,11 +45,8 @@ pub async fn table_of_index(
     Ok(found.into_iter().find(|index| !index.is_leftover).map(|index| index.table))
 }
 
-/// Whether the name of the index that a statement builds is another's: the statement is left to the server then, which refuses
-/// it. Of an invalid index the next build drops the rest.
-///
-/// # Errors
-/// When the connection is lost.
+/// True if the name of the index that a statement builds belongs to another index: the server then refuses the
+/// statement. The next build drops an invalid index.
 pub async fn is_taken(connection: &mut PgConnection, sql: &str, before: &Catalog) -> Result<bool> {
     let Some(DeferredStatement { work: DeferredWork::Build(name), .. }) = split_ddl(sql, before)?.later
     else {
@@ -69,8 +57,8 @@ pub async fn is_taken(connection: &mut PgConnection, sql: &str, before: &Catalog
     Ok(row.first().context("the server did not answer")?.try_get("is_taken")?)
 }
 
-/// Drops what an interrupted build or rebuild has left. Nothing is waited for longer than the moment of
-/// the attempt. The transaction stays open. Returns whether there was anything.
+/// Drops what an interrupted build or rebuild has left. Waits no longer than the lock timeout of the attempt. The
+/// transaction stays open. Returns whether there was anything.
 ///
 /// # Errors
 /// [`locks::LockTimeout`] when the table was busy, as it is while the build still runs.
@@ -87,7 +75,7 @@ pub async fn drop_leftovers(
         |index: &IndexState| !index.is_valid && (index.is_leftover || matches!(work, DeferredWork::Build(_)));
     let rubbish = found(connection, schema, name).await?.into_iter().find(is_rubbish);
     let Some(IndexState { table, .. }) = rubbish else { return Ok(false) };
-    // Whoever is still building holds a lock on the table, and may have ended when it is ours.
+    // A session that is still building holds a lock on the table, and may have ended when the lock is acquired.
     let mode = LockMode::AccessExclusive;
     locks::lock(connection, attempt, schema, std::slice::from_ref(&table), mode).await?;
     let mut is_cleaned = false;

@@ -1,4 +1,4 @@
-//! A long statement under way: how far it is, whom it waits for, and how it is ended.
+//! Monitors a long statement: its progress, whom it waits for, and how it is cancelled.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -21,10 +21,10 @@ use crate::repair::locks::{self, Blocker};
 /// How often the server is asked how far it is.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// How long another connection may take. A pooler whose pool is full keeps its clients waiting for minutes.
+/// The time that another connection may take. A pooler whose pool is full keeps its clients waiting for minutes.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a statement that was told to end may take to do so.
+/// The time that a cancelled statement may take to end.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// How a statement ended.
@@ -34,15 +34,15 @@ pub enum StatementEnd {
     Done,
     /// The server refused it, or broke off.
     Refused(sqlx::Error),
-    /// It waited for these for too long, and was told to end.
+    /// It waited for these for too long, and was cancelled.
     Blocked(Vec<Blocker>),
-    /// Somebody pressed Ctrl-C, and it was told to end.
+    /// Ctrl-C was pressed, and it was cancelled.
     Interrupted,
 }
 
-/// Runs the statement outside of any transaction, on a connection of its own that may end with it. `connection` keeps other
-/// changes away meanwhile, in a transaction that sees no row, so that a build does not wait for it; a third connection says
-/// how far the statement is and whom it waits for. It waits for nobody longer than `wait`.
+/// Runs the statement outside of any transaction, on a connection of its own that may end with it. `connection` keeps
+/// other changes away, in a transaction without a snapshot, so that a build does not wait for it; a third connection
+/// monitors the statement. It waits for other sessions no longer than `wait`.
 ///
 /// # Errors
 /// When the other connections are not to be had, or another change is at work: it was not begun then.
@@ -67,10 +67,10 @@ async fn guarded(
     wait: Duration,
 ) -> Result<StatementEnd> {
     locks::begin_change(connection, PATIENCE).await?;
-    // It stands still on purpose.
+    // It waits on purpose.
     execute(connection, "SET LOCAL idle_in_transaction_session_timeout = 0".into()).await?;
     let mut watcher = another(target).await?;
-    // All three at once: a pooler would have two clients share a connection, and keep one of them waiting later.
+    // All three at once: a pooler would otherwise let two clients share a connection, and make one of them wait later.
     in_time(execute(watcher.connection(), "BEGIN".into())).await?;
     let mut builder = another(target).await?;
     execute(watcher.connection(), "ROLLBACK".into()).await?;
@@ -94,9 +94,9 @@ async fn guarded(
     })
 }
 
-/// Waits for a statement that a program which is gone has left at work on the server: it notices only when it is done.
-/// Whom it waits for may keep it for no longer than `wait`. Says how it ended where it had to be told to; otherwise
-/// there is none any more.
+/// Waits for a statement that a terminated program has left running on the server, which notices only when the
+/// statement ends. The sessions that it waits for may delay it for no longer than `wait`. Returns how it ended if it
+/// had to be cancelled; otherwise it is gone.
 pub async fn wait_for_end(
     connection: &mut PgConnection,
     later: &DeferredStatement,
@@ -112,11 +112,11 @@ pub async fn wait_for_end(
 enum Whose {
     /// This program's, which knows when it ends.
     Ours,
-    /// That of a program that is gone: it has ended when nobody is at it.
+    /// The statement of a terminated program: it has ended when no process runs it.
     Abandoned,
 }
 
-/// What a look at the server shows.
+/// The result of one look at the server.
 #[derive(Debug)]
 struct Seen {
     builder: i32,
@@ -142,7 +142,8 @@ fn too_few() -> anyhow::Error {
     )
 }
 
-/// Says how far the statement is. Ends when it had to be told to end, and says why; or when an abandoned one has ended.
+/// Shows the progress of the statement. Returns the reason when it had to be cancelled, or when an abandoned one has
+/// ended.
 async fn watch(
     connection: &mut PgConnection,
     later: &DeferredStatement,
@@ -165,11 +166,8 @@ async fn watch(
 }
 
 /// Tells the statement to end, whichever session it runs in.
-///
-/// # Errors
-/// When the connection is lost.
 pub async fn cancel_statement(connection: &mut PgConnection, later: &DeferredStatement) -> Result<()> {
-    // A look may have been cut off in its transaction.
+    // A look may have been interrupted inside of its transaction.
     execute(connection, "ROLLBACK".into()).await?;
     query::begin_transaction(connection, "BEGIN READ ONLY").await?;
     query_file(connection, "sql/deferred_ddl/cancel.sql", &variables(later)).await?;
@@ -183,7 +181,7 @@ fn variables(later: &DeferredStatement) -> Variables {
         .text("table", later.table.as_deref().or(later.work.index()).unwrap_or_default())
 }
 
-/// Looks at it again and again. Says why it has to be ended; nothing where an abandoned one has ended.
+/// Looks at the statement repeatedly. Returns why it has to be cancelled, or nothing when an abandoned one has ended.
 async fn follow(
     connection: &mut PgConnection,
     later: &DeferredStatement,

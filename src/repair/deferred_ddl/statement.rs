@@ -1,6 +1,6 @@
-//! Work that a fix defers until after its transaction, as data: the ledger keeps what is to be done (kind, table, index,
-//! columns, key) and never a statement. The statement is rendered from `sql/deferred_ddl/` each time, so that nothing that is
-//! kept in a table is ever run as it stands there.
+//! Work that a fix defers until after its transaction, as data: the ledger stores what is to be done (kind, table,
+//! index, columns, key) and never a statement. The statement is rendered from `sql/deferred_ddl/` each time, so that
+//! nothing stored in a table is ever executed.
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -13,7 +13,7 @@ use crate::error::user_error;
 /// What is done after the fix's transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DeferredStatement {
-    /// The statement, in the form that lets others read and write; rendered, and never kept.
+    /// The non-blocking statement; rendered, never stored.
     #[serde(skip)]
     pub sql: String,
     /// What it does.
@@ -42,21 +42,21 @@ pub enum DeferredWork {
 /// The key of an index: plain columns, as all of Evolution's indexes have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexKey {
-    /// Whether it keeps duplicates out.
+    /// True if it keeps duplicates out.
     pub unique: bool,
     /// Its columns.
     pub columns: Vec<String>,
 }
 
-/// How far it is.
+/// The state of the statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeferredState {
-    /// It is still to be done, or was begun and not ended.
+    /// It is still to be done, or was started and has not ended.
     Open,
     /// It is done.
     Done,
-    /// Rows that came in meanwhile do not allow it; what finds them treats them, in a run of its own.
+    /// Rows that were written since do not allow it; the check that finds them repairs them, in a run of its own.
     GivenUp,
 }
 
@@ -69,7 +69,7 @@ impl DeferredWork {
         }
     }
 
-    /// What it is called while it lasts.
+    /// Its name in messages.
     pub fn title(&self) -> String {
         match self {
             Self::Build(name) => format!("the build of index {name:?}"),
@@ -125,8 +125,8 @@ impl DeferredStatement {
 }
 
 impl<'de> Deserialize<'de> for DeferredStatement {
-    /// Reads what any version has written. Versions up to 2 of the ledger's format kept the statement: it is taken apart, and
-    /// what is not exactly of the form that they wrote is not understood.
+    /// Reads what any version has written. Versions up to 2 of the ledger's format stored the statement: it is parsed,
+    /// and anything that does not have exactly the form that they wrote is refused.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         struct Kept {

@@ -1,5 +1,5 @@
-//! What keeps one fix from being carried out, and no other: it is rolled back to its savepoint and left to a person, with the
-//! reason. Whatever concerns the whole run (locks, the connection, the server's resources) ends the run instead.
+//! Errors that block one fix and no other: it is rolled back to its savepoint and left to a person, with the reason.
+//! Errors that concern the whole run (locks, the connection, the server's resources) end the run instead.
 
 use crate::database::query::sqlstate;
 use crate::error::sqlstate::describe_error;
@@ -25,7 +25,7 @@ pub(super) struct Obstacle {
 }
 
 impl Obstacle {
-    /// What of an error concerns the fix alone.
+    /// The part of an error that concerns this fix.
     ///
     /// # Errors
     /// The same error, where the run cannot go on.
@@ -37,7 +37,7 @@ impl Obstacle {
         for cause in error.chain() {
             let server = cause.downcast_ref::<sqlx::Error>();
             let text = redact::redact_text(&server.map_or_else(|| cause.to_string(), describe_error));
-            // Which of our files it was helps nobody but us: -vv shows the statement.
+            // The name of our SQL file is left out: -vv shows the statement.
             if !text.starts_with("while running sql/") {
                 reasons.push(text.split_whitespace().collect::<Vec<_>>().join(" "));
             }
@@ -59,7 +59,8 @@ impl Obstacle {
     }
 }
 
-/// Whether other fixes can go on after an error: it is one of ours about this fix, or of the server about its statement.
+/// True if other fixes can continue after an error: it is one of ours about this fix, or of the server about its
+/// statement.
 fn concerns_one_fix(error: &anyhow::Error, schema: &str) -> bool {
     let ends_the_run = error.chain().any(|cause| cause.is::<LockedTooLong>())
         || LockTimeout::within(error, schema).is_some();

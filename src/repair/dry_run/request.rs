@@ -1,5 +1,5 @@
-//! A run of fixes inside one transaction: every finder is asked before the first lock, each fix is carried out behind a savepoint
-//! of its own, and the run goes round until the fixes have left nothing that it may take.
+//! A run of fixes inside one transaction: every detector runs before the first lock, each fix is carried out behind a
+//! savepoint of its own, and the run repeats until no fix has anything left to do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::repair::privileges::{self, RequiredPrivileges};
 use crate::repair::quarantine::Quarantine;
 use crate::rules::finding::{CheckReport, Finding};
 
-/// How often a run goes round. A second time is seldom needed; what comes back again and again is left to a person.
+/// Maximum number of rounds. A second one is seldom needed; a finding that keeps coming back is left to a person.
 const MOST_ROUNDS: usize = 5;
 
 /// What is asked for.
@@ -41,22 +41,22 @@ pub(super) struct Request<'a> {
     pub(super) allowed: &'a [String],
 }
 
-/// What a finder said, and how long that took.
+/// The findings of a detector, and how long it took.
 struct Answer {
     report: CheckReport,
     findings: Vec<Finding>,
     took: Duration,
 }
 
-/// How far the run is.
+/// The state of the run.
 struct State {
     catalog: Arc<Catalog>,
-    /// What the finders said before anything was locked, by their place; taken when their turn comes.
+    /// The findings of each detector before anything was locked, by position; taken when it is the detector's turn.
     answers: BTreeMap<usize, Answer>,
     /// How many fixes there had been when each finder was last asked; nothing for those that were not.
     asked: BTreeMap<usize, usize>,
     touched: Touched,
-    /// What is finished after the transaction, by code and key: until then it is still found.
+    /// Findings that are completed after the transaction, by code and key: until then they are still found.
     deferred: BTreeSet<(String, String)>,
     quarantine: Quarantine,
     result: DryRun,
@@ -84,7 +84,7 @@ impl Request<'_> {
             }
         }
         match state.last {
-            // The only thing that there was to do could not be done.
+            // The only fix could not be done.
             Some(error) if state.result.fixes.is_empty() && state.result.obstructed.len() == 1 => Err(error),
             _ => state.result.finished(connection, watch, self.subject).await,
         }
@@ -121,7 +121,7 @@ impl Request<'_> {
         })
     }
 
-    /// One finder's step: what it finds now is treated, or left to a person.
+    /// One detector's step: its current findings are repaired, or left to a person.
     async fn step(
         &self,
         connection: &mut PgConnection,
@@ -171,8 +171,7 @@ impl Request<'_> {
         Ok(())
     }
 
-    /// Carries out a fix for as many of its findings as it can be carried out for; the others are left with what stands in
-    /// their way.
+    /// Runs a fix for as many of its findings as possible; the others are left to a person with the reason.
     #[expect(clippy::too_many_arguments, reason = "one caller, and each is a thing of its own")]
     async fn repair(
         &self,
@@ -198,7 +197,7 @@ impl Request<'_> {
             };
             let mut obstacles: BTreeMap<String, Obstacle> = BTreeMap::new();
             if chosen.len() > 1 && fix.family != CheckScope::Once {
-                // Which of them is it? Each by itself, and rolled back.
+                // To find out which finding is blocked, each is tried by itself and rolled back.
                 for finding in &chosen {
                     let turn = self.turn(scope, step, fix, std::slice::from_ref(finding));
                     if let Err(own) = self.behind_savepoint(connection, watch, state, &turn, false).await? {
@@ -219,8 +218,8 @@ impl Request<'_> {
         Ok(())
     }
 
-    /// Carries out a fix behind a savepoint. What stands in the way of this fix alone is rolled back with it; so is all of it
-    /// where it is not to be kept.
+    /// Runs a fix behind a savepoint. An error of this fix alone is rolled back with it; so is everything if it is not
+    /// to be kept.
     async fn behind_savepoint(
         &self,
         connection: &mut PgConnection,
@@ -261,7 +260,7 @@ impl Request<'_> {
             state.deferred.extend(chosen.iter().map(|finding| (finding.code.clone(), finding.key.clone())));
         }
         state.touched.add(&plan, &applied);
-        // It has been verified: what it is about is as it should be until another fix comes.
+        // It has been verified: its subject is correct until another fix runs.
         state.asked.insert(step, state.touched.now());
         state.result.fixes.push(plan);
         state.result.applied.push(applied);
@@ -269,7 +268,7 @@ impl Request<'_> {
         Ok(())
     }
 
-    /// Asks every finder, before anything is locked or changed.
+    /// Runs every detector, before anything is locked or changed.
     async fn ask_all(
         &self,
         connection: &mut PgConnection,
@@ -289,7 +288,7 @@ impl Request<'_> {
         Ok(answers)
     }
 
-    /// Says all of what this role lacks for the fixes before the first begins.
+    /// Reports all rights that this role lacks for the fixes before the first one begins.
     async fn expect_rights(
         &self,
         connection: &mut PgConnection,
@@ -315,7 +314,7 @@ impl Request<'_> {
         .map_err(ledger::as_timeout)
     }
 
-    /// Refuses hazards that nobody consented to before the first lock. What only an earlier fix brings about shows up at the
+    /// Refuses hazards without consent before the first lock. Hazards that only an earlier fix causes show up at the
     /// end, as in every run.
     async fn expect_consent(
         &self,

@@ -1,4 +1,4 @@
-//! What the fixes of a run have changed so far: an answer of before may be another now.
+//! The changes of the fixes so far: a detector's result from before may be outdated.
 
 use std::collections::BTreeSet;
 
@@ -35,10 +35,10 @@ impl Touched {
         self.fixes.push(changes);
     }
 
-    /// Whether a finder may answer otherwise than it did when there were `asked` fixes.
+    /// True if a detector may have another result than when there were `asked` fixes.
     pub(super) fn concerns(&self, finder: &dyn Detector, scope: &CheckContext<'_>, asked: usize) -> bool {
         self.fixes[asked..].iter().any(|changes| {
-            // Whatever asks for the history may do so by another name than the table's.
+            // A query for the history may use another name than the table's.
             (changes.is_schema && finder.reads_catalog())
                 || changes.tables.contains("_prisma_migrations")
                 || changes.tables.iter().any(|table| finder.reads(table, scope))

@@ -1,4 +1,4 @@
-//! Whether the ledger is there, ours, and to be trusted, and what this role may do with it.
+//! Finds out whether the ledger exists, is ours, and can be trusted, and what this role may do with it.
 
 use anyhow::{Context, Result};
 use sqlx::Row;
@@ -15,17 +15,14 @@ pub(super) const FORMAT: &str = "evodoctor ledger, format 3";
 /// What older versions made. It is read as it is, and brought up to date by the next run.
 const OLD_FORMATS: [&str; 2] = ["evodoctor ledger, format 1", "evodoctor ledger, format 2"];
 
-/// What the catalog says of the ledger. Nothing in it is read before this has been looked at.
-///
-/// # Errors
-/// When the connection is lost.
+/// The catalog's facts about the ledger. Nothing in it is read before these are checked.
 pub(super) async fn state(connection: &mut PgConnection, schema: &str) -> Result<PgRow> {
     let rows =
         query_file(connection, "sql/ledger/state.sql", &trusted_roles::trust_variables(schema)?).await?;
     rows.into_iter().next().context("the server did not answer")
 }
 
-/// Whether the ledger is there.
+/// True if the ledger is there.
 ///
 /// # Errors
 /// When something else has the name, others may change it, or a newer version of this program made it.
@@ -33,7 +30,7 @@ pub async fn ledger_exists(connection: &mut PgConnection, schema: &str) -> Resul
     expect_sound(&state(connection, schema).await?)
 }
 
-/// Whether there is a ledger, and one that may be read.
+/// True if there is a ledger, and one that may be read.
 pub(super) fn expect_sound(row: &PgRow) -> Result<bool> {
     let exists: bool = row.try_get("exists")?;
     let comment: Option<String> = row.try_get("comment")?;
@@ -69,20 +66,14 @@ pub(super) fn expect_sound(row: &PgRow) -> Result<bool> {
     Ok(exists)
 }
 
-/// Whether this role may look into the ledger, or there is none.
-///
-/// # Errors
-/// When the connection is lost.
+/// True if this role may look into the ledger, or there is none.
 pub async fn is_usable(connection: &mut PgConnection, schema: &str) -> Result<bool> {
     let row = state(connection, schema).await?;
     Ok(!row.try_get::<bool, _>("exists")? || row.try_get::<bool, _>("is_usable")?)
 }
 
-/// Refuses to run statements that the ledger holds for anybody but its owner: whoever may write there could otherwise
-/// have a superuser run them.
-///
-/// # Errors
-/// Names the owner.
+/// Refuses to run statements from the ledger as any role but its owner: anyone who may write there could otherwise have
+/// a superuser run them.
 pub async fn expect_own(connection: &mut PgConnection, schema: &str, role: &str) -> Result<()> {
     let row = state(connection, schema).await?;
     let owner: String = row.try_get("owner")?;
@@ -113,7 +104,7 @@ pub async fn expect_own(connection: &mut PgConnection, schema: &str, role: &str)
     }
 }
 
-/// What keeps this role from writing the ledger, and what to type; both go on from "role X".
+/// Why this role cannot write the ledger, and what to type; both continue "role X".
 ///
 /// # Errors
 /// When something else has the ledger's name, or this role may not even read it.

@@ -47,9 +47,9 @@ pub struct AppliedRun {
     pub series: Option<i64>,
     /// The statements that are still to be run for it to be whole; none of a run that was undone or closed.
     pub unfinished: Vec<String>,
-    /// How many rows it holds in the quarantine.
+    /// The number of rows it holds in the quarantine.
     pub quarantined: i64,
-    /// How many bytes these rows take; told by [`super::prune::read_storage`].
+    /// The number of bytes these rows take; told by [`super::prune::read_storage`].
     pub kept_bytes: i64,
     /// How long ago it was applied.
     pub age_seconds: i64,
@@ -99,8 +99,8 @@ pub struct UndoSteps {
     /// What was left for after the transaction, and how far it is.
     #[serde(default)]
     pub later: Vec<DeferredStatement>,
-    /// How many of the removed rows referred to nothing by a key that was there, by the key's name: so many may come back so.
-    /// Not known of runs before ledger format 3.
+    /// The number of the removed rows that referred to nothing by a key that was there, by the key's name: so many may
+    /// come back so. Not known of runs before ledger format 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orphans: Option<BTreeMap<String, i64>>,
     /// What was kept before an upgrade, where the run did that and nothing else.
@@ -128,12 +128,12 @@ impl UndoSteps {
 }
 
 impl AppliedRun {
-    /// Whether it is neither undone, nor closed, nor superseded by an upgrade.
+    /// True if it is neither undone, nor closed, nor superseded by an upgrade.
     pub fn can_be_undone(&self) -> bool {
         self.undone_at.is_none() && self.closed_at.is_none() && self.superseded_by.is_empty()
     }
 
-    /// Whether it was undone, and rows that could not come back are still kept.
+    /// True if it was undone, and rows that could not come back are still kept.
     pub fn keeps_left_rows(&self) -> bool {
         self.undone_at.is_some() && self.pruned_at.is_none() && self.quarantined > 0
     }

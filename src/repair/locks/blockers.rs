@@ -1,4 +1,4 @@
-//! Who keeps a change waiting, in words that say what to do about it.
+//! The sessions that block a change, in words that say what to do about them.
 
 use std::time::Duration;
 
@@ -13,22 +13,22 @@ use crate::database::sql_file::Variables;
 use crate::text::escape::escape_control;
 use crate::text::humanize;
 
-/// One session, or one prepared transaction, that is in the way.
+/// One blocking session, or one prepared transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blocker {
     /// The server process; a prepared transaction has none.
     pub pid: Option<i32>,
     /// The name of a prepared transaction.
     pub prepared: Option<String>,
-    /// Whether it has the lock; otherwise it stands in the queue for it, ahead of us.
+    /// True if it holds the lock; otherwise it waits in the queue for it, ahead of us.
     pub holds: bool,
     /// The tables it is about, by name.
     pub tables: Vec<String>,
-    /// Whether it is a worker of autovacuum.
+    /// True if it is a worker of autovacuum.
     pub is_autovacuum: bool,
-    /// Whether that worker gives way to nobody.
+    /// True if that worker does not yield to others.
     pub prevents_wraparound: bool,
-    /// After how long a worker of autovacuum gives way, in milliseconds.
+    /// After how long a worker of autovacuum yields, in milliseconds.
     pub deadlock_timeout_ms: i64,
     role: Option<String>,
     application: Option<String>,
@@ -114,7 +114,7 @@ impl Blocker {
         escape_control(&format!("{name} ({details})"))
     }
 
-    /// The same, with what it does to the tables.
+    /// The same, with its lock on the tables.
     pub fn describe_with_locks(&self) -> String {
         const SHOWN: usize = 3;
         let mut tables = self.tables.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
@@ -150,11 +150,8 @@ impl Blocker {
     }
 }
 
-/// Everybody who is in the way of the tables asked for; those who hold a lock first, the oldest first. Nobody, when they
-/// are gone by now.
-///
-/// # Errors
-/// When the connection is lost.
+/// Every session that blocks the given tables; those that hold a lock first, the oldest first. Empty if they have ended
+/// since.
 pub async fn blockers(connection: &mut PgConnection, timeout: &LockTimeout) -> Result<Vec<Blocker>> {
     let found = among(connection, timeout).await?;
     if found.is_empty() && !timeout.is_sure && !timeout.tables.is_empty() {
@@ -174,7 +171,7 @@ async fn among(connection: &mut PgConnection, timeout: &LockTimeout) -> Result<V
     Ok(found.iter().map(Blocker::read).collect::<Result<_, _>>()?)
 }
 
-/// Who holds an advisory lock, in the transaction that is open: one word for each, or that they are gone by now.
+/// The holders of an advisory lock, in the open transaction: one phrase for each, or that they have ended.
 pub(super) async fn lock_holder(connection: &mut PgConnection, key: i64) -> Result<String> {
     let variables = Variables::default().text("key", key.to_string());
     let found = query_file(connection, "sql/catalog/change_lock_holders.sql", &variables).await?;
@@ -183,7 +180,7 @@ pub(super) async fn lock_holder(connection: &mut PgConnection, key: i64) -> Resu
     Ok(if who.is_empty() { "it has just ended".to_owned() } else { who.join("; ") })
 }
 
-/// Who is in the way, all in one sentence.
+/// The blocking sessions in one sentence.
 pub fn describe_blockers(blockers: &[Blocker], timeout: &LockTimeout) -> String {
     if blockers.is_empty() {
         return format!("{timeout}, and has ended since");

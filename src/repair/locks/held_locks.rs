@@ -1,4 +1,4 @@
-//! Which locks a change gathers, how long it keeps writers waiting by them, and when that ends.
+//! The locks that a change collects, how long it blocks writers by them, and when that limit is reached.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ pub struct HeldLock {
     pub held_ms: u64,
 }
 
-/// Where the time ran out in which a change may keep writers waiting.
+/// The error when a change has blocked writers for too long.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("writers of {table} would have to wait for longer than {limit:?}")]
 pub struct LockedTooLong {
@@ -36,7 +36,7 @@ pub struct LockedTooLong {
     pub limit: Duration,
     /// The fix that was being carried out, where it is known.
     pub code: Option<String>,
-    /// How many rows were to be treated by then.
+    /// The number of rows that were to be treated by then.
     pub rows: u64,
     /// About how long it would take in all; not known before the first row is treated.
     pub estimate: Option<Duration>,
@@ -46,7 +46,7 @@ fn strength(mode: &str) -> usize {
     MODES.iter().position(|known| *known == mode).unwrap_or(MODES.len())
 }
 
-/// Whether a mode keeps writers waiting: they take ROW EXCLUSIVE.
+/// True if a mode blocks writers, who take ROW EXCLUSIVE.
 fn blocks_writers(mode: &str) -> bool {
     strength(mode) >= strength("ShareLock")
 }
@@ -58,7 +58,7 @@ struct HeldTable {
     turn: usize,
 }
 
-/// Watches which locks the transaction gathers: per table the strongest, since when, and in which turn it came.
+/// Records which locks the transaction collects: for each table the strongest, since when, and in which step it came.
 #[derive(Debug, Default)]
 pub struct LockWatch {
     held: BTreeMap<String, HeldTable>,
@@ -73,7 +73,7 @@ pub struct LockWatch {
     treated: u64,
 }
 
-/// What was held at a savepoint: going back to it lets go of what came later.
+/// The locks held at a savepoint: rolling back to it releases the later ones.
 #[derive(Debug)]
 pub struct HeldAtSavepoint {
     held: BTreeMap<String, HeldTable>,
@@ -95,7 +95,7 @@ impl LockWatch {
         }
     }
 
-    /// The transaction went back to a savepoint, and let go of the locks that came after it.
+    /// The transaction rolled back to a savepoint, which released later locks.
     pub fn roll_back_to(&mut self, savepoint: HeldAtSavepoint) {
         self.held = savepoint.held;
         self.turn = savepoint.turn;
@@ -122,18 +122,12 @@ impl LockWatch {
         self.turn += 1;
     }
 
-    /// Notes the locks held now. Those that come with merely looking are left out.
-    ///
-    /// # Errors
-    /// When the connection is lost.
+    /// Records the locks held now. Those of mere reading are left out.
     pub async fn record_locks(&mut self, connection: &mut PgConnection) -> Result<()> {
         self.record_locks_since(connection, Instant::now()).await
     }
 
-    /// The same, with new ones held since a moment: that of the statement which took them, however long it ran.
-    ///
-    /// # Errors
-    /// When the connection is lost.
+    /// The same, with new locks held since the start of the statement that took them, however long it ran.
     pub async fn record_locks_since(&mut self, connection: &mut PgConnection, since: Instant) -> Result<()> {
         for row in query_file(connection, "sql/catalog/locks.sql", &Variables::default()).await? {
             let (table, mode): (String, String) = (row.try_get("table_name")?, row.try_get("mode")?);
@@ -145,7 +139,7 @@ impl LockWatch {
         Ok(())
     }
 
-    /// Notes locks that a dry run does without and that the change itself takes here.
+    /// Records locks that a dry run does without and that the change itself takes here.
     pub fn expect(&mut self, schema: &str, tables: &[String], mode: LockMode) {
         for table in tables {
             self.note(shown(schema, table), mode.as_pg_locks().to_owned(), Instant::now());
@@ -192,7 +186,7 @@ impl LockWatch {
         }
     }
 
-    /// What an error means when the time is up: that, and not what the server says of the statement.
+    /// Converts the server's error when the time is over: the reason is the limit, not the statement.
     pub fn explain(&self, error: anyhow::Error) -> anyhow::Error {
         let is_up = self.deadline.as_ref().is_some_and(|deadline| {
             // The server's clock may be a moment ahead of ours.

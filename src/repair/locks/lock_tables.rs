@@ -1,4 +1,4 @@
-//! Tables are locked for one step of a change: all of them in one message, in one order, in one moment.
+//! Locks the tables for one step of a change: all of them in one message, in one order, within one timeout.
 
 use anyhow::{Context, Result};
 use futures_util::TryStreamExt;
@@ -10,11 +10,11 @@ use crate::database::ident::SqlFragment;
 use crate::database::query::{self, is_lock_conflict, query_file, sqlstate};
 use crate::database::sql_file::{SqlFile, Variables, embedded_file, render};
 
-/// Locks tables of one schema, in an order that is the same for every run, so that two of them cannot stand in each other's
-/// way; but for those that earlier attempts did not get, which come first.
+/// Locks tables of one schema, in an order that is the same for every run, so that two runs cannot deadlock; tables
+/// that earlier attempts did not get come first.
 ///
-/// All of them together take no longer than the moment of the attempt: those that come first are held while the next is
-/// waited for.
+/// All of them together take no longer than the lock timeout of the attempt, because the first ones are held while the
+/// next one is waited for.
 ///
 /// # Errors
 /// [`LockTimeout`] when they did not come in time: it tells of the one that did not.
@@ -56,12 +56,12 @@ pub async fn lock(
             Err(error) => return Err(error).context("while locking tables"),
         }
     }
-    // Who has it may be no hindrance to anything else that this step asks for.
+    // Its holder may not conflict with anything else that this step locks.
     let (missed, mode) = order.swap_remove((done / for_each).min(order.len() - 1));
     Err(LockTimeout { schema: schema.to_owned(), tables: vec![missed], mode, is_sure: true }.into())
 }
 
-/// Whether the time for the tables is up. `query_canceled` is the end of the time for all of them together.
+/// True if the time for the tables is up. `query_canceled` is the end of the time for all of them together.
 fn is_up(error: &sqlx::Error) -> bool {
     is_lock_conflict(error) || sqlstate(error).as_deref() == Some("57014")
 }

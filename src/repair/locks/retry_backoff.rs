@@ -1,12 +1,13 @@
-//! How long a change waits for others, and how it keeps out of their way meanwhile.
+//! How long a change waits for locks, and how it avoids blocking others while it waits.
 //!
-//! Who waits for a strong lock holds up everybody who comes after, even those who want no more than what the others have. So
-//! each attempt stands in the queue for a moment only, and lets all of them through before the next one. The moments and the
-//! pauses grow: who is busy for long is asked seldom. Nobody knows what the other tools' clocks do, hence the jitter.
+//! A queued strong lock blocks every later request, even weak ones that are compatible with the current holders. So
+//! each attempt waits only for a short time, and lets all others through before the next one. The timeouts and the
+//! pauses grow, so that a lock that is held for long is requested seldom. Jitter avoids retrying in step with other
+//! tools.
 //!
-//! Each attempt also learns from those before it. Where writers lock two tables one after the other, and a change takes them
-//! the other way round, somebody who has the one and waits for the other stands in its way every time, and it in his. So a
-//! table that did not come is the first to be asked for in the next attempt: the order gets to be that of the writers.
+//! Each attempt also learns from those before it. If writers lock two tables in one order, and a change locks them in
+//! the other, they block each other every time. So a table that was not acquired is locked first in the next attempt:
+//! the order becomes that of the writers.
 
 use std::time::{Duration, Instant};
 
@@ -15,25 +16,25 @@ use rand::Rng;
 use super::blockers::Blocker;
 use super::{LockMode, LockTimeout};
 
-/// The first moment in the queue, and the longest.
+/// The first lock timeout, and the longest.
 const MOMENTS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
 
-/// The first pause, and the longest. Each is longer than the moment before it, also at the end of its jitter.
+/// The first pause, and the longest. Each is longer than the timeout before it, even with jitter.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
-/// A worker of autovacuum gives way to who has waited for `deadlock_timeout`. Where that is longer, it may finish.
+/// A worker of autovacuum yields to a session that has waited for `deadlock_timeout`. If that is longer, it may finish.
 const LONGEST_FOR_AUTOVACUUM: Duration = Duration::from_secs(3);
 
-/// How one attempt goes about its locks.
+/// The settings of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockAttempt {
-    /// How long it may stand in a queue, for one step's tables together.
+    /// The time that it may be in a queue, for one step's tables together.
     pub moment: Duration,
-    /// What it locks before any other table, and how: what earlier attempts did not get, the last one first.
+    /// Tables to lock first, and how: those that earlier attempts did not get, the last one first.
     pub first: Vec<(String, LockMode)>,
-    /// Whether it is rolled back in any case.
+    /// True if it is rolled back in any case.
     pub is_dry_run: bool,
-    /// How long it may keep writers waiting, if there is a limit.
+    /// The time that it may block writers, if there is a limit.
     pub max_lock: Option<Duration>,
 }
 
@@ -42,9 +43,9 @@ pub struct LockAttempt {
 pub struct LockRetry {
     begun: Instant,
     limit: Duration,
-    /// How many attempts have failed.
+    /// The number of attempts that have failed.
     failed: u32,
-    /// What the next one may take to make a worker of autovacuum give way.
+    /// The timeout of the next attempt that makes a worker of autovacuum yield.
     for_autovacuum: Option<Duration>,
     missed: Vec<(String, LockMode)>,
     is_dry_run: bool,
@@ -71,7 +72,7 @@ impl LockRetry {
         Self { is_dry_run, ..self }
     }
 
-    /// Each attempt may keep writers waiting for so long.
+    /// Each attempt may block writers for this long.
     #[must_use]
     pub fn max_lock(self, max_lock: Option<Duration>) -> Self {
         Self { max_lock, ..self }
@@ -89,7 +90,8 @@ impl LockRetry {
         }
     }
 
-    /// An attempt has failed at this, because of these. The pause before the next one; `None` when there is none any more.
+    /// An attempt has failed on this lock, because of these sessions. Returns the pause before the next one; `None` if
+    /// there is none any more.
     pub fn pause(&mut self, timeout: &LockTimeout, blockers: &[Blocker]) -> Option<Duration> {
         self.learn(timeout);
         let left = self.limit.saturating_sub(self.begun.elapsed());
@@ -105,16 +107,16 @@ impl LockRetry {
     }
 
     fn learn(&mut self, timeout: &LockTimeout) {
-        // What a statement met on its way may be any of several tables, or a row: there is no order in that.
+        // A statement may meet a lock on any of several tables, or on a row: there is no order to learn from.
         let ([missed], true) = (timeout.tables.as_slice(), timeout.is_sure) else { return };
         let known = self.missed.iter().position(|(table, _)| table == missed);
         let before = known.map(|position| self.missed.remove(position).1);
-        // Once weaker and once stronger would be to wait twice.
+        // Locking a table first weakly and then strongly would mean waiting twice.
         let mode = before.map_or(timeout.mode, |mode| mode.max(timeout.mode));
         self.missed.insert(0, (missed.clone(), mode));
     }
 
-    /// How many attempts have failed.
+    /// The number of attempts that have failed.
     pub fn failed(&self) -> u32 {
         self.failed
     }
@@ -129,13 +131,13 @@ impl LockRetry {
         self.begun.elapsed()
     }
 
-    /// A limit to suggest to who was not patient enough.
+    /// A value for `--wait` to suggest when the time was too short.
     pub fn suggestion(&self) -> Duration {
         Duration::from_secs(60 * (self.limit.as_secs() * 10).div_ceil(60).max(5))
     }
 }
 
-/// How long to wait where nobody but workers of autovacuum is in the way, who give way.
+/// How long to wait if only workers of autovacuum block the change, which yield.
 fn for_autovacuum(blockers: &[Blocker]) -> Option<Duration> {
     let holders = || blockers.iter().filter(|blocker| blocker.holds);
     let gives_way = |blocker: &Blocker| blocker.is_autovacuum && !blocker.prevents_wraparound;

@@ -27,7 +27,7 @@ fn type_of<'t>(table: &'t CatalogTable, column: &str) -> Option<&'t str> {
     table.stored_types.get(position).map(String::as_str)
 }
 
-/// Whether a type is Evolution's, the user's or an extension's own: the server writes it with its schema.
+/// True if a type is Evolution's, the user's or an extension's own: the server writes it with its schema.
 fn is_own(of_type: &str) -> bool {
     of_type.contains('.')
 }

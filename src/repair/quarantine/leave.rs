@@ -1,5 +1,5 @@
-//! Moves rows that undo cannot bring back, because what they refer to is gone by now, into tables of the quarantine of their own,
-//! from where a later undo brings them back once it is there again.
+//! Moves rows that undo cannot bring back, because the rows they refer to no longer exist, into separate tables of the
+//! quarantine. A later undo restores them from there once those rows exist again.
 
 use std::collections::BTreeSet;
 
@@ -20,13 +20,14 @@ use crate::database::sql_file::Variables;
 use crate::repair::schema_acl::revoke_from_others;
 use crate::repair::work_tables::run_file;
 
-/// The tables of bots. No key says that `IntegrationSession.botId` refers to one of them, but an open session without its bot
-/// keeps every other bot from its contact.
+/// The tables of bots. No foreign key says that `IntegrationSession.botId` refers to one of them, but an open session
+/// without its bot blocks every other bot for its contact.
 const BOTS: [&str; 7] = ["Typebot", "OpenaiBot", "Dify", "EvolutionBot", "Flowise", "N8n", "Evoai"];
 
 impl RowRestore<'_> {
-    /// Moves the rows that cannot come back, as what they refer to is gone or is left itself, into tables of their own, which
-    /// become entries of the run. The rest can be restored then. Returns what was left; nothing where all could come back.
+    /// Moves the rows that cannot come back, because what they refer to no longer exists or is left itself, into
+    /// separate tables, which become entries of the run. The rest can be restored then. Returns what was left; empty if
+    /// everything can come back.
     ///
     /// # Errors
     /// When a table is gone, or the connection is lost.

@@ -1,4 +1,4 @@
-//! What undo leaves in the quarantine, as it is told and as the list of the quarantine has it.
+//! The rows that undo leaves in the quarantine, as reports show them and as the list of entries stores them.
 
 use std::collections::BTreeMap;
 
@@ -45,16 +45,16 @@ impl LeftRows {
     }
 }
 
-/// What rows of a key may refer to although it is gone.
+/// The rows by a key that may refer to something that no longer exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DanglingAllowance {
-    /// Whatever they like: the key was not there before the run.
+    /// Any of them: the key did not exist before the run.
     Any,
     /// So many removed rows referred to nothing before the run.
     AtMost {
         /// How many.
         rows: i64,
-        /// Whether the run is about this key, so that rows that it emptied may refer to nothing as well.
+        /// True if the run is about this key, so that rows that it emptied may be orphans as well.
         is_of_run: bool,
     },
 }

@@ -1,5 +1,5 @@
-//! What versions up to ledger format 2 kept: every row as jsonb, in the one table "quarantine". It is laid out in tables like
-//! those of today when it is undone, so that there is one way back.
+//! Rows that versions up to ledger format 2 kept: every row as jsonb, in the one table "quarantine". They are converted
+//! to tables of today's form when they are undone, so that there is only one way to restore.
 
 use anyhow::{Context, Result};
 use sqlx::Row;
@@ -42,9 +42,6 @@ pub async fn unpack(connection: &mut PgConnection, catalog: &Catalog, runs: &[i6
 }
 
 /// Drops what some runs have in the old table, where there is one.
-///
-/// # Errors
-/// When the connection is lost.
 pub async fn forget(connection: &mut PgConnection, runs: &[i64]) -> Result<()> {
     let exists = query_file(connection, "sql/quarantine/legacy_exists.sql", &Variables::default()).await?;
     if !exists.first().context("one row")?.try_get::<bool, _>("exists")? {

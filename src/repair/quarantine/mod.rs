@@ -80,7 +80,7 @@ pub struct RowDiff {
 }
 
 impl RowDiff {
-    /// Whether two are of rows that are treated alike, for one reason.
+    /// True if two are of rows that are treated alike, for one reason.
     pub fn is_like(&self, other: &Self) -> bool {
         (&self.table, self.action, &self.columns, &self.reason)
             == (&other.table, other.action, &other.columns, &other.reason)
@@ -107,7 +107,7 @@ pub struct Quarantine {
     is_dry_run: bool,
     /// The tables by what they hold: code, table, action and columns.
     tables: BTreeMap<(String, String, RowAction, Vec<String>), String>,
-    /// How many entries the run has so far.
+    /// The number of entries the run has so far.
     entries: usize,
 }
 
@@ -129,9 +129,6 @@ impl Quarantine {
     }
 
     /// The table for these columns of a table's rows, made where it is not there yet.
-    ///
-    /// # Errors
-    /// What the server says.
     pub async fn table_for(
         &mut self,
         connection: &mut PgConnection,
@@ -163,9 +160,6 @@ impl Quarantine {
     }
 
     /// Writes down which table holds the rows of a diff.
-    ///
-    /// # Errors
-    /// When the connection is lost.
     pub async fn record(
         &mut self,
         connection: &mut PgConnection,
@@ -205,9 +199,6 @@ pub struct QuarantineEntry {
 }
 
 /// What these runs have in the quarantine.
-///
-/// # Errors
-/// When the connection is lost.
 pub async fn read_entries(connection: &mut PgConnection, runs: &[i64]) -> Result<Vec<QuarantineEntry>> {
     let variables = Variables::default().text("runs", serde_json::to_string(runs)?);
     let found = query_file(connection, "sql/quarantine/entries.sql", &variables).await?;
@@ -215,9 +206,6 @@ pub async fn read_entries(connection: &mut PgConnection, runs: &[i64]) -> Result
 }
 
 /// Gives the tables of these entries an index by run, where they have none.
-///
-/// # Errors
-/// When the connection is lost.
 pub async fn index_runs(connection: &mut PgConnection, entries: &[QuarantineEntry]) -> Result<()> {
     let relations: BTreeSet<&String> = entries.iter().map(|entry| &entry.relation).collect();
     for relation in relations {

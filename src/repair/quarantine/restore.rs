@@ -1,4 +1,4 @@
-//! Bringing rows back from the quarantine, and proving that they are back.
+//! Restores rows from the quarantine, and verifies that they are back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,9 +40,6 @@ pub struct RestoreResult {
 
 impl RowRestore<'_> {
     /// Gives the planner statistics of the tables that hold many rows: nobody else may have looked at them since they were filled.
-    ///
-    /// # Errors
-    /// When the connection is lost.
     pub async fn analyze(&self, connection: &mut PgConnection) -> Result<()> {
         let mut rows: BTreeMap<&String, i64> = BTreeMap::new();
         for entry in &self.entries {
@@ -54,10 +51,7 @@ impl RowRestore<'_> {
         Ok(())
     }
 
-    /// What keeps the rows from coming back: keys that are in use again, values that are others by now.
-    ///
-    /// # Errors
-    /// When a table or a column is gone.
+    /// The conflicts that keep the rows from coming back: keys that are in use again, values that have changed since.
     pub async fn conflicts(&self, connection: &mut PgConnection) -> Result<Vec<String>> {
         let mut refusals = Vec::new();
         for (name, relation) in self.tables(RowAction::Removed) {
@@ -82,10 +76,7 @@ impl RowRestore<'_> {
         Ok(refusals)
     }
 
-    /// Brings the removed rows back, parents first, and puts the old values into those that were changed.
-    ///
-    /// # Errors
-    /// When rows written since stand in the way.
+    /// Restores the removed rows, parents first, and the old values of those that were changed.
     pub async fn restore(&self, connection: &mut PgConnection) -> Result<RestoreResult> {
         let mut done = RestoreResult::default();
         let keys = &self.catalog.foreign_keys;
@@ -143,7 +134,7 @@ impl RowRestore<'_> {
         Ok(done)
     }
 
-    /// Holds what is in the tables against what was kept: each row is there as it was.
+    /// Compares the tables with what was kept: each row is as it was.
     ///
     /// # Errors
     /// Names the rows that a trigger or a rule took or changed.
@@ -188,10 +179,7 @@ impl RowRestore<'_> {
         Err(interfered(name, &keys))
     }
 
-    /// How many of the rows that come back refer to nothing by a key.
-    ///
-    /// # Errors
-    /// When the connection is lost.
+    /// The number of the rows that come back refer to nothing by a key.
     pub async fn dangling(&self, connection: &mut PgConnection, key: &DeclaredKey) -> Result<i64> {
         let mut count = 0;
         for (_, relation) in
@@ -205,10 +193,7 @@ impl RowRestore<'_> {
         Ok(count)
     }
 
-    /// Lets go of the copies: the rows are back.
-    ///
-    /// # Errors
-    /// When the connection is lost.
+    /// Deletes the copies: the rows are back.
     pub async fn forget(&self, connection: &mut PgConnection) -> Result<()> {
         forget(connection, &self.entries, self.runs).await
     }
@@ -298,9 +283,6 @@ fn runs_in_sql(runs: &[i64]) -> SqlFragment {
 }
 
 /// Drops what these runs have in the quarantine, also in the form of older versions.
-///
-/// # Errors
-/// When the connection is lost.
 pub async fn drop_entries(connection: &mut PgConnection, runs: &[i64]) -> Result<()> {
     let entries = super::read_entries(connection, runs).await?;
     forget(connection, &entries, runs).await?;

@@ -1,4 +1,4 @@
-//! Keeping: what is marked is copied into the quarantine before anything is touched.
+//! Copying: marked rows are copied into the quarantine before anything is written.
 
 use anyhow::Result;
 use serde_json::Value;
@@ -17,9 +17,6 @@ use crate::repair::work_tables::WorkTable;
 
 impl RowChanges<'_> {
     /// Copies the marked rows. Returns what happens to them, per table, set of columns and reason.
-    ///
-    /// # Errors
-    /// When there is no room for them, or the connection is lost.
     pub async fn keep(
         &self,
         connection: &mut PgConnection,
@@ -100,9 +97,6 @@ impl RowChanges<'_> {
 
     /// How many of the rows to remove refer to nothing, by each key that the server enforces: undo has to bring them back as
     /// they were. The keys come with what they are now.
-    ///
-    /// # Errors
-    /// When the connection is lost.
     pub async fn orphans_among_removed(&self, connection: &mut PgConnection) -> Result<Vec<(String, i64)>> {
         let mut found = Vec::new();
         for (name, marks) in self.marks.removed() {

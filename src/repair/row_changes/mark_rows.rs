@@ -1,4 +1,4 @@
-//! Marking: which rows are to go or to change, with whatever hangs on them. Nothing is touched yet.
+//! Marking: which rows are removed or changed, with the rows that depend on them. Nothing is written yet.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,7 @@ use crate::database::sql_file::{SqlFile, Variables, embedded_file, render, rende
 use crate::repair::work_tables::{self, SCHEMA, WorkTable, run_file};
 
 impl<'a> RowChanges<'a> {
-    /// Marks the rows that refer to nothing, and whatever hangs on those of them that are removed.
-    ///
-    /// # Errors
-    /// When a reference cannot be treated.
+    /// Marks the orphaned rows, and the rows that depend on those that are removed.
     pub async fn mark_orphans(
         &mut self,
         connection: &mut PgConnection,
@@ -45,9 +42,6 @@ impl<'a> RowChanges<'a> {
     /// `table`, `key` (the primary key as jsonb), `change` (the new values as jsonb; null removes the row), `reason`.
     /// `tables` are those that it may return rows of. Where it `gives_places` (`place`, their ctid), they are found again by
     /// these, which is quicker.
-    ///
-    /// # Errors
-    /// What the server says.
     pub async fn mark_selected(
         &mut self,
         connection: &mut PgConnection,
@@ -85,10 +79,7 @@ impl<'a> RowChanges<'a> {
         self.settle(connection).await
     }
 
-    /// Keys of rows that refer to nothing, at most `limit`.
-    ///
-    /// # Errors
-    /// When the connection is lost.
+    /// Keys of orphaned rows, at most `limit`.
     pub async fn orphans(
         &self,
         connection: &mut PgConnection,
@@ -100,10 +91,7 @@ impl<'a> RowChanges<'a> {
         found.iter().map(|row| Ok(row.try_get("key")?)).collect()
     }
 
-    /// Marks those of the rows with these keys that refer to nothing, and whatever hangs on the ones that are removed.
-    ///
-    /// # Errors
-    /// When the reference cannot be treated.
+    /// Marks those of the rows with these keys that are orphans, and the rows that depend on the ones that are removed.
     pub async fn mark_batch(
         &mut self,
         connection: &mut PgConnection,
@@ -122,8 +110,9 @@ impl<'a> RowChanges<'a> {
         self.settle(connection).await
     }
 
-    /// Follows the references into tables that lost rows, round by round, until nothing new turns up; what is only emptied
-    /// comes last, when it is known which rows go. References that cannot be treated are left to the guard.
+    /// Follows the references to rows that are removed, round by round, until no new rows are found; rows that are only
+    /// emptied come last, when it is known which rows are removed. References that cannot be repaired are left to the
+    /// guard.
     async fn spread(&mut self, connection: &mut PgConnection) -> Result<()> {
         for round in 0.. {
             let lost = self.marks.lost_in(round);
@@ -265,8 +254,8 @@ impl<'a> RowChanges<'a> {
             .sql("for_update", self.for_update(&child.name, "child")))
     }
 
-    /// Rows that tables of other schemas may refer to are held from here on, so that none there can come to hang on one of
-    /// them after the guard has looked. The lock on the whole table keeps away everybody else.
+    /// Locks rows that tables of other schemas may refer to, so that no new reference can appear after the guard has
+    /// checked. The table lock keeps everybody else away.
     fn for_update(&self, table: &str, alias: &str) -> SqlFragment {
         let is_referred_to = self.catalog.incoming_keys.iter().any(|key| key.parent_table == table);
         SqlFragment::assert_safe(if is_referred_to {
@@ -283,7 +272,7 @@ fn emptying(reference: &Reference) -> Result<String> {
     Ok(serde_json::to_string(&change)?)
 }
 
-/// What finds a selected row again. Rows of several partitions may have one place.
+/// The columns that identify a selected row. Rows of several partitions may have one ctid.
 fn is_it(table: &CatalogTable, gives_places: bool) -> SqlFragment {
     if gives_places && table.kind == "r" {
         return SqlFragment::assert_safe("target.ctid = selected.\"place\"".to_owned());

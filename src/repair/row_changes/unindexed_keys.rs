@@ -1,6 +1,6 @@
-//! Removing rows that others could refer to by columns without an index. For every row that is removed the server looks for
-//! rows that still refer to it, and without an index it reads the whole referring table each time. Nothing refers to these rows
-//! any more when they are removed, so that the looking can be left out, or gets an index for as long as it lasts.
+//! Removing rows that others could refer to by columns without an index. For every removed row the server searches for
+//! rows that still refer to it, and without an index it reads the whole referring table each time. No row refers to
+//! them any more when they are removed, so the search can be skipped, or gets an index for as long as it is needed.
 
 use anyhow::{Result, bail};
 use sqlx::Row;
@@ -63,7 +63,7 @@ impl RowChanges<'_> {
             let index = SqlFragment::qualified(&self.catalog.schema, &index);
             let variables = Variables::default().sql("index", index);
             let dropped = run_file(connection, "sql/work_tables/drop_index.sql", &variables).await;
-            // To drop an index needs the table for oneself: the next attempt takes it so from the start.
+            // Dropping an index needs an ACCESS EXCLUSIVE lock: the next attempt takes it from the start.
             dropped.map_err(|error| as_exclusive(error, &self.catalog.schema, table))?;
         }
         Ok(done)
@@ -91,8 +91,8 @@ impl RowChanges<'_> {
         Ok(slow)
     }
 
-    /// Whether the server's own looking can be left out: this session may do that, every referring table is locked, nothing of
-    /// the user's own runs when a row is removed, and it can be looked for afterwards at once.
+    /// True if the server's own check can be skipped: this session may do that, every referring table is locked, no
+    /// user code runs when a row is removed, and the check can be done afterwards at once.
     async fn may_skip_checks(&self, connection: &mut PgConnection, name: &str) -> Result<bool> {
         let is_elsewhere = self.catalog.incoming_keys.iter().any(|key| key.parent_table == name);
         let key = &self.table(name)?.primary_key;

@@ -1,4 +1,4 @@
-//! Treating: what was marked is changed and removed, and the server is held to the count.
+//! Writing: marked rows are changed and removed, and the server's row counts are verified.
 
 use anyhow::{Context, Result};
 use sqlx::Row;
@@ -16,8 +16,8 @@ use crate::repair::untrusted_references;
 use crate::repair::work_tables::{WorkTable, run_file};
 
 impl RowChanges<'_> {
-    /// Refuses when a row that cannot be quarantined hangs on one that is to be removed: the server would remove or
-    /// change it silently.
+    /// Refuses if a row that cannot be quarantined depends on one that is removed: the server would remove or change it
+    /// silently.
     pub async fn guard(&self, connection: &mut PgConnection) -> Result<()> {
         let untreatable = self
             .all
@@ -72,7 +72,8 @@ impl RowChanges<'_> {
             super::advance(touched);
             statements.push(counted((sql, touched), i64::try_from(marks.count)?, &name)?);
         }
-        // Keys of the user's own may be checked at the end of the transaction only, and an ALTER TABLE before it would fail.
+        // Keys of the user may be checked only at the end of the transaction, and an ALTER TABLE before that would
+        // fail.
         execute(connection, "SET CONSTRAINTS ALL IMMEDIATE".into())
             .await
             .context("while checking deferred keys")?;
@@ -108,7 +109,7 @@ pub fn children_first(mut tables: Vec<String>, refers: impl Fn(&str, &str) -> bo
     ordered
 }
 
-/// A statement that touched another number of rows than were marked must not stand: a trigger or a rule interfered.
+/// A statement that touched another number of rows than were marked is an error: a trigger or a rule interfered.
 fn counted((sql, touched): (String, u64), expected: i64, table: &str) -> Result<String> {
     if i64::try_from(touched).is_ok_and(|touched| touched == expected) {
         return Ok(sql);
@@ -122,7 +123,7 @@ fn counted((sql, touched): (String, u64), expected: i64, table: &str) -> Result<
     ))
 }
 
-/// How many rows refer by this key to one of `gone`, a query for what it refers to.
+/// The number of rows that refer by this key to one of `gone`, a query for what it refers to.
 pub(super) async fn count_hanging_on(
     connection: &mut PgConnection,
     key: &DeclaredKey,

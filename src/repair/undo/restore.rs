@@ -17,8 +17,8 @@ use crate::repair::quarantine::{DanglingAllowance, RowRestore, refers_to_gone};
 use crate::repair::work_tables::{self, can_replicate};
 
 impl Reversal<'_> {
-    /// Brings rows and constraints back. Where rows cannot come back because what they refer to is gone, the others do, and these
-    /// stay in the quarantine.
+    /// Restores rows and constraints. If rows cannot come back because the rows they refer to no longer exist, the
+    /// others do, and these stay in the quarantine.
     pub(super) async fn restore(
         &self,
         connection: &mut PgConnection,
@@ -44,8 +44,8 @@ impl Reversal<'_> {
         Ok(RestoredRows { executed, entries: rows.entries, left })
     }
 
-    /// Constraints off where rows that referred to nothing come back, rows in (parents first), constraints as they were. Returns
-    /// the statements, and what the reader has to know.
+    /// Drops constraints by which restored rows are orphans, restores the rows (parents first), and restores the
+    /// constraints as they were. Returns the statements, and notes for the reader.
     async fn try_restore(
         &self,
         connection: &mut PgConnection,
@@ -67,7 +67,7 @@ impl Reversal<'_> {
         }
         let claimed = constraints.iter().any(|constraint| constraint.before == ConstraintState::ClaimedValid);
         if claimed && replicate {
-            // The rows return as they once came, past a constraint that goes on claiming to be valid.
+            // The rows return past a constraint that stays marked as valid, as it was before.
             run_sql(connection, &mut executed, "SET LOCAL session_replication_role = replica".into()).await?;
         }
         let done = restoring.restore(connection).await?;
@@ -119,7 +119,7 @@ impl Reversal<'_> {
         Ok(put_back)
     }
 
-    /// Rows that come back past their constraints must refer to nothing that is gone, except where they did before.
+    /// Restored rows must not be orphans, except where they were before.
     async fn expect_no_new_orphans(
         &self,
         connection: &mut PgConnection,
@@ -137,7 +137,7 @@ impl Reversal<'_> {
         Ok(())
     }
 
-    /// How many of the rows may refer to nothing by a key: as many as did before.
+    /// The number of the rows that may refer to nothing by a key: as many as did before.
     fn allowance(&self, key: &DeclaredKey) -> DanglingAllowance {
         let mut of_run = self.applied.steps.constraints.iter();
         let of_run = of_run.find(|c| c.name == key.name && c.child_table == key.child_table);

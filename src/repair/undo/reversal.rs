@@ -32,7 +32,7 @@ pub(super) struct Reversal<'a> {
     pub entries: &'a [QuarantineEntry],
     /// The run.
     pub run: i64,
-    /// Whether the run was undone before, and only rows that it left are to come back.
+    /// True if the run was undone before, and only rows that it left are to come back.
     pub is_again: bool,
 }
 
@@ -132,7 +132,7 @@ impl Reversal<'_> {
         Ok(fix_sql::fix_variables(self.subject, &[])?.texts(&self.applied.steps.arguments))
     }
 
-    /// The tables must again be what they were, unless somebody else changed them in between.
+    /// The tables must be as they were before, unless somebody else changed them in between.
     fn compare(&self, before: &Ddl, after: &Ddl, is_exact: bool, notes: &mut Vec<String>) -> Result<()> {
         for (table, was) in &self.applied.ddl_before {
             let untouched = self.applied.ddl_after.get(table) == before.get(table);
@@ -151,8 +151,8 @@ impl Reversal<'_> {
         Ok(())
     }
 
-    /// Whether everything comes back as it was; the claim of a constraint to be valid, and some flags of the catalog,
-    /// only a superuser can put back.
+    /// True if everything comes back as it was; only a superuser can restore the validity of a constraint and some
+    /// flags of the catalog.
     async fn is_exact(&self, connection: &mut PgConnection) -> Result<bool> {
         let steps = &self.applied.steps;
         let claimed =

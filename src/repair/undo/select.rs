@@ -9,9 +9,6 @@ use crate::repair::ledger::AppliedRun;
 
 /// The runs that undoing `wanted` reverses, the newest first: the run, or all of the series of batches that it is the first of.
 /// Runs that were undone and still keep rows are meant only where no other is left.
-///
-/// # Errors
-/// When there is no such run.
 pub fn runs_to_undo(runs: &[AppliedRun], wanted: i64) -> Result<Vec<i64>> {
     let run = choose_run(runs, wanted)?;
     let of_series = || runs.iter().filter(|one| one.run == wanted || one.series == Some(wanted));

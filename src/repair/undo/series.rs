@@ -1,4 +1,4 @@
-//! A series of batches is undone run by run: its rehearsal, and one report of all of it.
+//! Undo of a series of batches, run by run: its dry run, and one report for all of it.
 
 use std::time::{Duration, Instant};
 
@@ -15,12 +15,12 @@ use crate::repair::plan::{BatchTime, FixPlan, to_millis};
 use crate::repair::quarantine::{self, LeftRows, QuarantineEntry};
 use crate::text::humanize::{format_duration, pluralize};
 
-/// A rehearsed series. The transaction is still open.
+/// The dry run of a series. The transaction is still open.
 #[derive(Debug)]
 pub struct RehearsedSeries {
-    /// The runs that were rehearsed, the newest first.
+    /// The runs that the dry run covers, the newest first.
     pub done: UndoneRuns,
-    /// What the others keep, which is counted and not rehearsed.
+    /// What the other runs keep, which is only counted.
     pub counted: Vec<QuarantineEntry>,
     /// How many runs there are in all.
     pub total: usize,
@@ -51,11 +51,7 @@ pub async fn prepare_series(
     Ok(())
 }
 
-/// Rehearses a series in one transaction, the newest run first, as long as others can be kept waiting; what comes after that is
-/// counted.
-///
-/// # Errors
-/// As [`super::undo_first`].
+/// Dry run of a series in one transaction, the newest run first, as long as others may be blocked; the rest is counted.
 pub async fn rehearse_series(
     connection: &mut PgConnection,
     subject: &ChangeTarget,
@@ -79,7 +75,7 @@ pub async fn rehearse_series(
             break;
         }
         let mut undone = match reverse_run(connection, subject, attempt, run, waited).await {
-            // It is rolled back in any case, and the runs before it are rehearsed.
+            // It is rolled back in any case, and the runs before it are covered.
             Err(error) if !is_first && error.chain().any(|cause| cause.is::<LockedTooLong>()) => break,
             undone => undone?,
         };
@@ -116,7 +112,8 @@ impl UndoneRuns {
         }
     }
 
-    /// Ends the plans of undoing `number`: says what becomes of rows that cannot come back, and fills in the hashes.
+    /// Completes the plans of undoing `number`: adds what happens to rows that cannot come back, and fills in the
+    /// hashes.
     pub fn finish(&mut self, number: i64) {
         let plans = std::mem::take(&mut self.fixes);
         let finish = |mut plan: FixPlan| {

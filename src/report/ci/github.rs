@@ -163,9 +163,6 @@ fn property(text: &str) -> String {
 }
 
 /// Appends to the step's summary.
-///
-/// # Errors
-/// When the file cannot be written.
 pub fn append_summary(outline: &ReportView<'_>, path: &Path) -> Result<()> {
     let file = OpenOptions::new().create(true).append(true).open(path);
     file.and_then(|mut file| file.write_all(markdown::render(outline).as_bytes()))

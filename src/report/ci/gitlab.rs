@@ -14,9 +14,6 @@ use crate::rules::rule::Severity;
 use crate::text::escape::escape_control;
 
 /// The findings and what is undecided. GitLab tells one issue from another by its fingerprint alone.
-///
-/// # Errors
-/// Never in practice: all of it can be written as JSON.
 pub fn render(outline: &ReportView<'_>) -> Result<String> {
     json::written(&issues(outline))
 }

@@ -23,9 +23,6 @@ enum TestOutcome {
 
 /// Failed is what makes the exit code 1, skipped what is undecided; what is milder, or known to the baseline, is told
 /// in a case that passed.
-///
-/// # Errors
-/// Never in practice: it is written to memory.
 pub fn render(outline: &ReportView<'_>) -> Result<String> {
     let groups = outline.by_code();
     let how_many = |is: fn(&TestOutcome) -> bool| groups.iter().filter(|group| is(&ending(group))).count();

@@ -1,5 +1,5 @@
-//! A comment for a pull request: short, details folded. What comes from outside stays text: in a code span nothing is
-//! a link, a mention, HTML, or the end of anything.
+//! A comment for a pull request: short, details folded. Text from outside is in code spans, where nothing is a link, a
+//! mention, HTML, or the end of anything.
 
 use crate::repair::plan::FixPlan;
 use crate::rules::rule::Severity;
@@ -183,7 +183,7 @@ fn longest_run(text: &str) -> usize {
     text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
 }
 
-/// A sentence, in which the words that could be more than words stand in code spans.
+/// A sentence, in which the words that could be more than words are in code spans.
 fn prose(sentence: &str) -> String {
     let sentence = escape_control(sentence);
     let mut out: Vec<String> = Vec::new();
@@ -211,7 +211,7 @@ fn spanned(words: &[&str]) -> String {
     if body.is_empty() { code(&text) } else { code(body) + &text[body.len()..] }
 }
 
-/// Whether no renderer takes the word for anything else: markup, a link, a mention, an emoji, a commit, an issue.
+/// True if no renderer takes the word for anything else: markup, a link, a mention, an emoji, a commit, an issue.
 fn is_plain(word: &str) -> bool {
     let body = word.trim_end_matches([',', ';', ':', '.']);
     let inner = body.trim_matches(['"', '\'', '(', ')']);

@@ -22,9 +22,6 @@ use crate::text::escape::escape_control;
 const ABOUT: &str = "https://github.com/EvolutionAPI/evolution-api";
 
 /// One run. Every rule that was looked for is listed, also where it found nothing.
-///
-/// # Errors
-/// Never in practice: all of it can be written as JSON.
 pub fn render(outline: &ReportView<'_>) -> Result<String> {
     json::written(&log(vec![run(outline)]))
 }

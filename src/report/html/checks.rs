@@ -1,4 +1,4 @@
-//! The checks: what they could not decide, what was looked for at all, and how it stands to the baseline.
+//! The checks: which are undecided, which ran, and how the findings compare with the baseline.
 
 use maud::{Markup, html};
 
@@ -49,7 +49,7 @@ fn named(code: &str) -> &str {
     registry::find_rule(code).map_or("", |rule| &rule.name)
 }
 
-/// How the findings stand to the baseline; `None` without one.
+/// How the findings compare with the baseline; `None` without one.
 pub fn baseline(outline: &ReportView<'_>) -> Option<Markup> {
     let gone = outline.gone.as_ref()?;
     Some(html! {

@@ -1,4 +1,4 @@
-//! What stands above and below: of which database this is, and who says so.
+//! The head and the foot of the page: which database it is about, and what wrote it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

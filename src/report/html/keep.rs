@@ -1,4 +1,4 @@
-//! What an upgrade destroys and is kept.
+//! What an upgrade destroys, and what is kept.
 
 use maud::{Markup, html};
 
@@ -7,7 +7,7 @@ use crate::upgrade::keep::KeepReport;
 
 use super::text::{prose, table};
 
-/// What goes, as a table.
+/// What is lost, as a table.
 pub fn section(report: &KeepReport) -> Option<Markup> {
     let cells = |cells: Vec<String>| cells.iter().map(|cell| prose(cell)).collect::<Vec<_>>();
     let rows: Vec<Vec<Markup>> = report.parts.iter().map(|one| cells(keep::row(one))).collect();

@@ -1,5 +1,5 @@
-//! One page that needs nothing else: no network, no other file. It is whole without JavaScript, and can be filtered,
-//! copied from and unfolded with it.
+//! One page that needs no network and no other file. It is complete without JavaScript, and can be filtered, copied
+//! from and unfolded with it.
 //!
 //! Markup is written by `maud`, which escapes whatever is put into it; [`text`] is how anything from outside gets in. The
 //! policy in the page's head names the hashes of our own style and script, so a browser runs nothing else.
@@ -96,7 +96,7 @@ struct PageBudget {
 }
 
 impl PageBudget {
-    /// Whether the markup fits; if so, its room is taken.
+    /// True if the markup fits; if so, its room is taken.
     fn has_room_for(&mut self, markup: &Markup) -> bool {
         let length = markup.0.len();
         let fits = length <= self.left;
@@ -166,8 +166,8 @@ fn policy() -> String {
     )
 }
 
-/// The page with every character shown that hides, moves or turns text, wherever it came from. No markup of ours has one,
-/// and what takes its place means nothing to a browser.
+/// The page with every character made visible that hides, moves or reverses text, wherever it came from. Our markup has
+/// none of them, and the replacement has no meaning for a browser.
 fn tame(page: &str) -> String {
     let mut out = String::with_capacity(page.len());
     for line in page.split_inclusive('\n') {
@@ -186,7 +186,7 @@ mod tests {
     fn nothing_of_ours_is_changed_by_taming_it() {
         for text in [STYLE, SCRIPT] {
             assert_eq!(tame(text), text);
-            // Neither ends the element it stands in.
+            // Neither ends the element it is in.
             assert!(!text.contains("</") && !text.contains("<!--"));
         }
     }

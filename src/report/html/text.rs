@@ -1,5 +1,5 @@
-//! Text from outside, fit for a page: escaped, isolated from the direction of what stands around it, with nothing hidden
-//! in it, and never longer than somebody reads.
+//! Text from outside, safe for a page: escaped, isolated from the text direction around it, with no hidden characters,
+//! and cut to a readable length.
 
 use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
@@ -98,7 +98,7 @@ pub fn counted(number: u64, word: &str) -> Markup {
 
 /// A command to type. With JavaScript it has a button that copies it.
 pub fn command(text: &str) -> Markup {
-    // What stands behind several spaces says what the command does.
+    // What is behind several spaces says what the command does.
     let (command, aside) = text.split_once("    ").unwrap_or((text, ""));
     html! {
         span.command {

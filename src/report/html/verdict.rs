@@ -1,4 +1,4 @@
-//! What it comes to: first a sentence, then what the exit code means, then what to type.
+//! The verdict: first a sentence, then what the exit code means, then what to type.
 
 use clap::ValueEnum;
 use maud::{Markup, html};
@@ -26,7 +26,7 @@ enum VerdictTone {
     Open,
 }
 
-/// What it comes to.
+/// The verdict of the report.
 pub struct PageVerdict {
     tone: VerdictTone,
     command: &'static str,

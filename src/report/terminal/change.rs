@@ -166,7 +166,7 @@ fn one_fix(fix: &FixPlan, is_full: bool, is_over: bool, page: Page) -> String {
     out
 }
 
-/// Whether a line of a diff says more than that something stays: what stays is shown with `-v`.
+/// True if a line of a diff says more than that something stays: what stays is shown with `-v`.
 fn is_change(line: &str) -> bool {
     !line.starts_with(' ')
 }

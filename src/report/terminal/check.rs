@@ -25,7 +25,7 @@ const MOST: usize = 3;
 /// Codes of undecided checks that a line names.
 const MOST_CODES: usize = 8;
 
-/// What it comes to, for the report's head: whoever reads from the top need not read on.
+/// The verdict for the report's head, so that reading the first lines is enough.
 pub fn lead(outline: &ReportView<'_>) -> Option<(&'static str, String)> {
     let counts = |told: FindingView<'_>| told.finding.severity > Severity::Advice || told.is_counted();
     outline.new_findings().any(counts).then(|| ("verdict", totals::headline(outline)))
@@ -82,13 +82,13 @@ fn table(rows: &[KindRow<'_>], page: Page) -> String {
     page.plain_table(&["severity", "code", "problem", "places", "rows", "fix"], &cells, 0, style)
 }
 
-/// Whether somebody has to act on it, or asked for everything.
+/// True if somebody has to act on it, or the user asked for everything.
 fn is_told_in_full(severity: Severity, common: &GlobalOptions) -> bool {
     severity > Severity::Advice || common.fail_on.includes(severity) || common.verbose > 0
 }
 
-/// Whether it is told at all without `-v`. Where a rule is about a failure and its finding is mere advice, the finding says
-/// that it does no harm here.
+/// True if it is told at all without `-v`. Where a rule is about a failure and its finding is mere advice, the finding
+/// says that it does no harm here.
 fn is_shown(group: &CodeGroup<'_>, common: &GlobalOptions) -> bool {
     let is_harmless = registry::find_rule(group.code).is_some_and(|rule| rule.severity > Severity::Advice);
     is_told_in_full(group.worst(), common) || !is_harmless

@@ -216,9 +216,6 @@ fn repaired(rule: &Rule, fix: &Fix, is_hazard: bool, page: Page) -> String {
 }
 
 /// Rules as JSON.
-///
-/// # Errors
-/// Never in practice: everything in a rule can be written as JSON.
 pub fn json(rules: &[&Rule], answer: Option<&LookupResult>) -> Result<String> {
     let codes = |rules: &[&Rule]| rules.iter().map(|rule| rule.code.clone()).collect::<Vec<_>>();
     let one = |rule: &&Rule| {

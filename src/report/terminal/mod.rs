@@ -109,7 +109,7 @@ fn heading(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> Stri
     }
     let restore = report.database.as_ref().and_then(|database| database.restore.as_ref());
     if let Some(database) = &report.database {
-        // What stands behind the number is the package's.
+        // What is behind the number is the package's.
         let version = match common.verbose {
             0 => database.server_version.split(' ').next().unwrap_or_default(),
             _ => &database.server_version,
@@ -263,7 +263,7 @@ fn history_row(runs: &[&AppliedRun], is_full: bool) -> Vec<String> {
     ]
 }
 
-/// How many rows are kept, and how much room they take.
+/// The number of rows that are kept, and how much room they take.
 fn kept(runs: &[&AppliedRun]) -> String {
     let rows = format_count(runs.iter().map(|run| run.quarantined).sum::<i64>());
     match runs.iter().map(|run| run.kept_bytes).sum::<i64>() {

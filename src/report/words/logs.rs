@@ -39,7 +39,7 @@ pub fn headline(read: &ReadSummary, findings: &[Finding]) -> String {
     format!("{refused} {} {have} another fault.", plural(others, "request", "requests"))
 }
 
-/// Whether it speaks of a name that was refused: not of two names, a wrong route, or a name that passed.
+/// True if it speaks of a name that was refused: not of two names, a wrong route, or a name that passed.
 fn is_refused_name(finding: &Finding) -> bool {
     !matches!(finding.code.as_str(), "EVO507" | "EVO508" | "EVO509")
 }
@@ -131,7 +131,7 @@ pub fn instead(finding: &Finding, compared: bool) -> String {
     }
 }
 
-/// How many requests, from when to when.
+/// The number of requests, from when to when.
 pub fn how_often(finding: &Finding) -> String {
     let text = |key| finding.extra.get(key).and_then(Value::as_str);
     let count = format_count(finding.count.unsigned_abs());

@@ -75,7 +75,7 @@ pub fn meeting(meeting: &FixConflict) -> String {
     format!("the fix {} of run {} {what} {}", meeting.code, meeting.run, meeting.migration)
 }
 
-/// Whom a lock keeps waiting, on what, and what is done meanwhile.
+/// Whom a lock keeps waiting, on what, and what is done in the meantime.
 pub fn lock(lock: &MigrationLock) -> String {
     let work = match lock.work {
         TableWork::Catalog => "",

@@ -59,7 +59,7 @@ fn number(value: f64) -> String {
     if value >= 10.0 || value == 0.0 { format_count(format!("{value:.0}")) } else { format!("{value:.1}") }
 }
 
-/// Whether anybody waits at all.
+/// True if anybody waits at all.
 pub fn is_felt(window: &UpgradeWindow) -> bool {
     window.hours.iter().any(|hour| hour.waiting > 0.0)
 }

@@ -1,4 +1,4 @@
-//! Who else may get at the database, as far as the server says.
+//! Access to the database by others, as far as the server shows it.
 
 use super::RuleEntry;
 use crate::rules::finding::Finding;
@@ -41,7 +41,7 @@ pub(super) const RULES: &[RuleEntry] = &[
 /// Most lines that are shown.
 const MOST_SHOWN: usize = 5;
 
-/// That Evolution's role may do everything.
+/// The finding that Evolution's role is a superuser.
 pub fn superuser(role: &str) -> Finding {
     let detail = format!(
         "DATABASE_CONNECTION_URI names \"{role}\", a superuser: anyone who obtains it controls every \
@@ -50,7 +50,7 @@ pub fn superuser(role: &str) -> Finding {
     finding("EVO747", "DATABASE_CONNECTION_URI", detail, 1)
 }
 
-/// That clients of other machines need no password; of each line its number and text.
+/// The finding that clients from other machines need no password, with the number and text of each line.
 pub fn trust(lines: &[(i32, String)]) -> Option<Finding> {
     if lines.is_empty() {
         return None;

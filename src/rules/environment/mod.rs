@@ -1,6 +1,6 @@
-//! The rules about what is around the data: the connection, the server and its machine, Evolution's configuration, and what
-//! the data's owner cannot repair in the database. Most rest on an error that somebody pastes and not on a query, so they
-//! are no files under `sql/`; those that `check` can see are (`sql/checks/EVO7*`).
+//! The rules about what is around the data: the connection, the server and its machine, Evolution's configuration, and
+//! what the data's owner cannot repair in the database. Most are found by a pasted error and not by a query, so they
+//! have no files under `sql/`; those that `check` can see are (`sql/checks/EVO7*`).
 
 mod behind_evolution;
 mod connection;

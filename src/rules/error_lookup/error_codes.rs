@@ -28,10 +28,10 @@ const SAME: &[(&str, &str)] = &[
 /// The SQLSTATEs that are an error of their own inside another one of Prisma's.
 const WRAPPERS: &[&str] = &["P2010", "P3006", "P3018"];
 
-/// Codes that say only that a migration stopped; what stopped it stands inside.
+/// Codes that say only that a migration stopped; what stopped it is inside.
 pub(super) const OUTER: &[&str] = &["P3009", "P3018", "P3006"];
 
-/// Whether a code says only that a migration stopped.
+/// True if a code says only that a migration stopped.
 pub(super) fn is_outer(code: &str) -> bool {
     OUTER.contains(&code)
 }
@@ -64,7 +64,7 @@ pub(super) fn prisma_codes(text: &str) -> Vec<String> {
 pub(super) fn sqlstates(text: &str) -> Vec<String> {
     let said = SAID.captures_iter(text).map(|found| found[1].to_owned());
     let said = said.filter(|code| code.starts_with(|c: char| c.is_ascii_digit()) || code.starts_with("XX"));
-    // A phone number or a count of thousands is no code: digits alone count only where that is all of the text.
+    // A phone number or a count of thousands is not a code: digits alone count only where that is all of the text.
     let is_all = text.split_whitespace().count() == 1;
     let bare = BARE.find_iter(text).map(|found| found.as_str());
     let bare = bare.filter(|code| code.bytes().any(|byte| byte.is_ascii_alphabetic())).map(str::to_owned);
@@ -73,7 +73,7 @@ pub(super) fn sqlstates(text: &str) -> Vec<String> {
     distinct(said.chain(bare).chain(alone))
 }
 
-/// Whether five characters can be a SQLSTATE.
+/// True if five characters can be a SQLSTATE.
 fn is_state(word: &str) -> bool {
     word.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
         && word.starts_with(|first: char| first.is_ascii_digit())
@@ -85,7 +85,7 @@ pub(super) fn equivalents(code: &str) -> impl Iterator<Item = &'static str> {
     first.into_iter()
 }
 
-/// Whether another error stands inside an error of this code.
+/// True if another error is inside an error of this code.
 pub(super) fn is_wrapper(code: &str) -> bool {
     WRAPPERS.contains(&code)
 }

@@ -207,7 +207,7 @@ impl ErrorParts {
         }
     }
 
-    /// Whether a code is among those of the error, or means the same as one of them.
+    /// True if a code is among those of the error, or means the same as one of them.
     pub(super) fn has_code(&self, code: &str) -> bool {
         self.prisma
             .iter()
@@ -215,7 +215,7 @@ impl ErrorParts {
             .any(|own| own == code || error_codes::equivalents(own).any(|same| same == code))
     }
 
-    /// Whether there is anything in it that can be told from other errors.
+    /// True if there is anything in it that can be told from other errors.
     pub fn is_empty(&self) -> bool {
         self.prisma.is_empty()
             && self.sqlstate.is_empty()
@@ -232,7 +232,7 @@ impl ErrorParts {
         }
     }
 
-    /// Whether the two are told apart by what they consist of, and so cannot be one error.
+    /// True if the two are distinguished by what they consist of, and so cannot be one error.
     pub(super) fn contradicts(&self, other: &Self) -> bool {
         let differ = |a: &[String], b: &[String]| {
             !a.is_empty() && !b.is_empty() && !a.iter().any(|one| b.contains(one))

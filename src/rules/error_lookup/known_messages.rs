@@ -1,4 +1,4 @@
-//! Messages of Postgres, and of what stands between it and Evolution, in the languages that Evolution's users paste:
+//! Messages of Postgres, and of what is between it and Evolution, in the languages that Evolution's users paste:
 //! English, Portuguese and Spanish. Accents are folded before, quotes are plain.
 //!
 //! Each has a name, which patterns use (`message=`), the SQLSTATE that comes with it, and a regular expression whose named

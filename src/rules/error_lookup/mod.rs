@@ -1,4 +1,4 @@
-//! Errors that people paste: taken apart into what they consist of, and answered with a rule.
+//! Pasted errors: split into their parts, and answered with a rule.
 //!
 //! A paste is a piece of a log, an API's answer or a line from a screen, with whatever stood around it. It is cleaned
 //! ([`normalize`]), split into the errors that it holds ([`split_errors`]), each of which is taken apart into [`ErrorParts`]: codes of

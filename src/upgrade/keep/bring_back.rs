@@ -1,5 +1,4 @@
-//! Bringing back: after the upgrade, what was kept and has a place in the newer tables is put there. Everything else is named, and
-//! stays kept.
+//! After the upgrade, restores kept values that fit into the newer tables. Everything else is named, and stays kept.
 
 use std::collections::BTreeSet;
 
@@ -34,15 +33,12 @@ pub struct BringingBack<'a> {
     pub run: i64,
     /// The migrations that are applied by now.
     pub applied: &'a BTreeSet<String>,
-    /// Whether it is written, or only counted.
+    /// True if it is written, or only counted.
     pub writes: bool,
 }
 
 impl BringingBack<'_> {
     /// Goes through all parts.
-    ///
-    /// # Errors
-    /// When the server refuses, or the connection is lost.
     pub async fn bring_back(&self, connection: &mut PgConnection, kept: &KeptRun) -> Result<BroughtBack> {
         let mut done = BroughtBack::default();
         for part in &kept.parts {

@@ -1,5 +1,5 @@
-//! Copying: what goes is put into the quarantine, as a run in the ledger. What is large is copied in batches, each of which is a
-//! transaction; the run counts as finished after the last one.
+//! Copies what the upgrade destroys into the quarantine, as a run in the ledger. Large parts are copied in batches,
+//! each in its own transaction; the run counts as finished after the last one.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -34,7 +34,7 @@ pub struct CopyState {
 }
 
 impl CopyState {
-    /// Whether nothing is left to copy.
+    /// True if nothing is left to copy.
     pub fn is_done(&self) -> bool {
         self.left.is_empty()
     }
@@ -49,7 +49,7 @@ pub fn kept_by(run: &AppliedRun) -> Option<KeptRun> {
 /// Begins: makes the run and its tables, and copies every part that fits into a batch. The transaction is left open.
 ///
 /// # Errors
-/// When a table is busy or closed, migrations have run meanwhile, or the ledger may not be written.
+/// When a table is busy or closed, migrations have run in the meantime, or the ledger may not be written.
 pub async fn begin(
     connection: &mut PgConnection,
     subject: &ChangeTarget,
@@ -70,7 +70,7 @@ pub async fn begin(
     let mut quarantine = Quarantine::new(run, false);
     let mut left = Vec::new();
     let tables: Vec<String> = parts.iter().map(|(part, _)| part.table.clone()).collect();
-    // A reader stands in nobody's way but of who wants the table alone.
+    // A reader blocks only sessions that need ACCESS EXCLUSIVE.
     locks::lock(connection, attempt, schema, &tables, LockMode::AccessShare).await?;
     for (at, (part, rows)) in parts.iter().enumerate() {
         let table = part.table_in(&catalog)?;
@@ -103,7 +103,7 @@ pub async fn begin(
         code: CODE.to_owned(),
         version: 1,
         checksum: String::new(),
-        // It touched none: what others do to these tables does not meet it.
+        // It changed none: changes of others to these tables do not matter.
         tables: Vec::new(),
         ddl_before: Ddl::default(),
         ddl_after: Ddl::default(),
@@ -114,9 +114,6 @@ pub async fn begin(
 }
 
 /// Copies the next batch of what is left, in a transaction of its own that is left open.
-///
-/// # Errors
-/// As [`begin`].
 pub async fn next_batch(
     connection: &mut PgConnection,
     subject: &ChangeTarget,
@@ -146,7 +143,8 @@ pub async fn next_batch(
     Ok(state)
 }
 
-/// A batch of a table's rows, in the order of the primary key: a row that is changed meanwhile keeps its place there.
+/// A batch of a table's rows, in the order of the primary key: a row that is changed in the meantime keeps its place
+/// there.
 struct Batch {
     size: i64,
     /// The last key of the batch before.
@@ -215,8 +213,8 @@ async fn copy(
     Ok((count, row.try_get("last")?))
 }
 
-/// Lets go of what an interrupted run has copied, and of what was kept for an upgrade that has not been run: what this one copies
-/// is newer.
+/// Drops what an interrupted run has copied, and what was kept for an upgrade that has not been run: this run's copy is
+/// newer.
 async fn discard_stale(connection: &mut PgConnection, catalog: &Catalog) -> Result<()> {
     let schema = &catalog.schema;
     let history = catalog::migration_history(connection, catalog).await?;

@@ -1,4 +1,4 @@
-//! What goes, from the steps of the pending migrations and the catalog: no list of tables is kept here.
+//! Derives what is lost from the steps of the pending migrations and the catalog: there is no list of tables here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use crate::evolution::migration_steps::{MigrationStep, split_path};
 use crate::evolution::release::{Migration, Release};
 use crate::upgrade::catalog_state::CatalogState;
 
-/// Everything that is there before the upgrade and that the pending migrations remove, overwrite or narrow, by table.
+/// Everything that exists before the upgrade and that the pending migrations remove, overwrite or narrow, by table.
 pub fn what_goes(
     state: &CatalogState,
     schema: &str,
@@ -169,7 +169,7 @@ fn unique_columns(migration: &Migration, table: &str, target: Release) -> Option
     })
 }
 
-/// How many characters a type of text holds.
+/// The number of characters a type of text holds.
 fn length(data_type: &str) -> Option<u64> {
     match data_type {
         "text" | "character varying" => Some(u64::MAX),

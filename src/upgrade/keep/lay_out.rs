@@ -1,4 +1,4 @@
-//! Laying out: what runs have in the quarantine as ordinary tables in a schema of their own, to look at.
+//! Writes the rows that runs have in the quarantine into ordinary tables in a new schema, to look at.
 
 use std::collections::BTreeSet;
 

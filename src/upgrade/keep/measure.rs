@@ -1,4 +1,4 @@
-//! How much goes, and which rows these are in SQL.
+//! How much is lost, and which rows these are in SQL.
 
 use anyhow::{Context, Result};
 use sqlx::Row;
@@ -94,7 +94,7 @@ impl LostPart {
     }
 }
 
-/// Counts what goes. Parts of which there is nothing are left out.
+/// Counts what is lost. Parts without any rows are left out.
 ///
 /// # Errors
 /// When a table cannot be read, or the connection is lost.

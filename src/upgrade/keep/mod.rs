@@ -1,8 +1,8 @@
-//! What an upgrade destroys can be kept: rows, columns and values that the pending migrations drop, overwrite or narrow are copied
-//! into the quarantine before, as a run in the ledger.
+//! What an upgrade destroys can be kept: rows, columns and values that the pending migrations drop, overwrite or narrow
+//! are first copied into the quarantine, as a run in the ledger.
 //!
-//! [`derive`] finds out from the steps of the migrations what goes. [`measure`] counts it, [`copy`] copies it, [`bring_back`] puts
-//! what has a place in the newer tables there again, and [`lay_out`] makes ordinary tables of a run's copies.
+//! [`derive`] finds out what is lost from the steps of the migrations, [`measure`] counts it, [`copy`] copies it,
+//! [`bring_back`] restores what fits into the newer tables, and [`lay_out`] writes a run's copies into ordinary tables.
 
 pub mod bring_back;
 pub mod copy;
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The code under which the ledger has such a run. It is no `EVO…`: it repairs nothing.
+/// The code under which the ledger has such a run. It is not an `EVO…`: it repairs nothing.
 pub const CODE: &str = "keep";
 
 /// What of one table goes.
@@ -96,11 +96,11 @@ impl LostPart {
 pub struct KeptRun {
     /// The release that the upgrade leads to.
     pub to: String,
-    /// Whether all of it is copied.
+    /// True if all of it is copied.
     pub finished: bool,
     /// What was kept, and the table of the quarantine that holds it.
     pub parts: Vec<KeptPart>,
-    /// How many rows each table had, so that they can be counted again.
+    /// The number of rows each table had, so that they can be counted again.
     pub counted: BTreeMap<String, i64>,
     /// How many rows of each table the migrations were predicted to remove.
     pub removed: BTreeMap<String, i64>,
@@ -123,7 +123,7 @@ pub struct KeepReport {
     pub run: Option<i64>,
     /// What goes, with how much of it there is.
     pub parts: Vec<MeasuredPart>,
-    /// How many rows in all.
+    /// The number of rows in all.
     pub rows: i64,
     /// About how many bytes.
     pub bytes: i64,
@@ -139,7 +139,7 @@ pub struct MeasuredPart {
     /// What of which table.
     #[serde(flatten)]
     pub part: LostPart,
-    /// How many rows.
+    /// The number of rows.
     pub rows: i64,
     /// About how many bytes.
     pub bytes: i64,

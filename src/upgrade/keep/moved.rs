@@ -1,4 +1,4 @@
-//! References whose column a migration dropped without a word, and for which the newer tables have another column.
+//! References whose column a migration dropped silently, and for which the newer tables have another column.
 
 use anyhow::Result;
 use sqlx::postgres::PgConnection;

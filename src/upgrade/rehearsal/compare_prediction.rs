@@ -1,4 +1,4 @@
-//! Holds what was seen against what was predicted, and makes findings of it.
+//! Compares the result with the prediction, and creates findings from the differences.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Runs the files, and watches what they do.
+//! Runs the files, and records what they do.
 
 use std::time::{Duration, Instant};
 
@@ -28,9 +28,6 @@ const SLOW: Duration = Duration::from_millis(100);
 const NAMED: usize = 3;
 
 /// Runs and commits each file by itself, as Prisma does: for a database that can be thrown away.
-///
-/// # Errors
-/// When the connection is lost.
 pub async fn run_committed(
     connection: &mut PgConnection,
     schema: &str,
@@ -255,7 +252,7 @@ impl<'a> FileRunner<'a> {
         Ok(Err(error))
     }
 
-    /// Tells what Prisma would meet, too, from what only the rehearsal does.
+    /// Reports also what only Prisma would meet.
     async fn refusal(
         &mut self,
         statement: &Statement,

@@ -1,5 +1,6 @@
-//! Locks that a file takes and an earlier one has taken already. On a live database all files are in one transaction, and the
-//! server says nothing of a lock that it holds; Prisma runs each file in its own, where it would take it again.
+//! Locks that a file takes and an earlier one has taken already. On a live database all files run in one transaction,
+//! and the server does not report a lock that it holds already; Prisma runs each file in its own transaction, where it
+//! would take the lock again.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -56,7 +57,7 @@ fn lock_mode(words: &[String]) -> Option<&'static str> {
     }
 }
 
-/// Whether a statement names a table, which is written as `sql/catalog/locks.sql` does.
+/// True if a statement names a table, which is written as `sql/catalog/locks.sql` does.
 fn names(text: &str, table: &str) -> bool {
     let quoted = table.ends_with('"').then(|| table.rfind(".\"")).flatten();
     let name = match quoted {

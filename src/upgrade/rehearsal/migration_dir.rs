@@ -80,7 +80,7 @@ impl MigrationDir {
         Release::all().rev().find(|release| release.migrations().all(|migration| self.has(&migration.name)))
     }
 
-    /// Whether a migration is here.
+    /// True if a migration is here.
     pub fn has(&self, name: &str) -> bool {
         self.files.iter().any(|file| file.name == name)
     }
@@ -109,7 +109,7 @@ impl MigrationFile {
         Ok(Self { name, checksum: checksum(&bytes), other_ends, statements: statements(&bytes) })
     }
 
-    /// Whether a checksum that Prisma recorded is this file's.
+    /// True if a checksum that Prisma recorded is this file's.
     pub fn is(&self, recorded: &str) -> bool {
         self.checksum == recorded || self.other_ends.iter().any(|other| other == recorded)
     }

@@ -1,9 +1,9 @@
 //! Rehearsal: the pending migrations' own files, run for real.
 //!
-//! On a restored dump each file is run and committed by itself, as Prisma does; nothing can be hurt there, and nothing is
-//! nearer to the truth. On a live database all of them run in one transaction that is rolled back. Either way each
-//! statement is sent by itself, behind a savepoint, so that the one that fails is known, and what comes after it is
-//! rehearsed as if somebody had mended it. A file that no release is known to have is run like any other.
+//! On a restored dump each file is run and committed by itself, as Prisma does; that is safe there, and closest to
+//! reality. On a live database all of them run in one transaction that is rolled back. Either way each statement is
+//! sent by itself, behind a savepoint, so that the one that fails is known, and the rest is run as if that one had been
+//! fixed. A file that no known release has is run like any other.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub struct MigrationRehearsal {
     pub directory: PathBuf,
     /// The newest release all of whose migrations are in it.
     pub release: Option<&'static str>,
-    /// Whether each file was committed, as on a dump; otherwise all ran in one transaction that was rolled back.
+    /// True if each file was committed, as on a dump; otherwise all ran in one transaction that was rolled back.
     pub committed: bool,
     /// Applied migrations that it does not hold. Prisma does not mind that.
     pub missing: Vec<String>,
@@ -63,9 +63,9 @@ pub struct FileResult {
     pub content: Option<&'static str>,
     /// `passes`, `loses-data`, `undecided` where a part of it could not be run here, or `fails`.
     pub outcome: MigrationOutcome,
-    /// Whether Prisma comes to it: it stops at the first failure.
+    /// True if Prisma comes to it: it stops at the first failure.
     pub reached: bool,
-    /// How many statements it has.
+    /// The number of statements it has.
     pub statements: usize,
     /// How long they took, in milliseconds, without what watching them took.
     pub duration_ms: u64,
@@ -73,13 +73,13 @@ pub struct FileResult {
     pub errors: Vec<FailedStatement>,
     /// What could not be run here.
     pub not_rehearsed: Vec<SkippedStatement>,
-    /// The lines in which the file commits by itself: what stands before stays, whatever becomes of the rest.
+    /// The lines in which the file commits by itself: what is before stays, whatever becomes of the rest.
     pub commits: Vec<usize>,
     /// Rows treated, by table; tables of other schemas with their schema.
     pub rows: BTreeMap<String, RowCounts>,
     /// Locks on tables that were there before. Of a rolled-back rehearsal only what earlier files did not hold already.
     pub locks: Vec<HeldLock>,
-    /// Write-ahead log written meanwhile, in bytes. On a live server that is everybody's.
+    /// Write-ahead log written in the meantime, in bytes. On a live server that is everybody's.
     pub wal_bytes: i64,
     /// Size of new and rewritten files of tables and indexes, in bytes; the old ones stay until the commit.
     pub new_file_bytes: i64,

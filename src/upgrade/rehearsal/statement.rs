@@ -49,13 +49,13 @@ impl StatementKind {
     }
 }
 
-/// Whether it adds a value to an enum, which can be used only once that is committed.
+/// True if it adds a value to an enum, which can be used only once that is committed.
 pub fn adds_enum_value(statement: &Statement) -> bool {
     let is = |pair: [&str; 2]| statement.words.windows(2).any(|words| words == pair);
     is(["alter", "type"]) && is(["add", "value"])
 }
 
-/// Whether it empties tables without the server counting their rows.
+/// True if it empties tables without the server counting their rows.
 pub fn empties(statement: &Statement) -> bool {
     statement.words.first().is_some_and(|word| word == "truncate")
 }
@@ -71,9 +71,6 @@ pub fn excerpt(statement: &Statement) -> String {
 }
 
 /// Sends it so that the server takes one statement or none, whatever the text holds; gives how long it took.
-///
-/// # Errors
-/// What the server says, as it is.
 pub async fn send(connection: &mut PgConnection, statement: &Statement) -> sqlx::Result<Duration> {
     let text = String::from_utf8_lossy(&statement.text).into_owned();
     let started = Instant::now();

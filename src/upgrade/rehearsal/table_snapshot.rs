@@ -1,4 +1,4 @@
-//! What the database holds at a moment of the rehearsal, and what went between two moments.
+//! The contents of the database at a moment of the rehearsal, and what was lost between two moments.
 
 use std::collections::BTreeMap;
 
@@ -57,10 +57,7 @@ pub struct LostData {
 }
 
 impl TableSnapshot {
-    /// Looks.
-    ///
-    /// # Errors
-    /// When the connection is lost.
+    /// Takes the snapshot.
     pub async fn read(connection: &mut PgConnection, schema: &str) -> Result<Self> {
         let mut sight = Self { schema: schema.to_owned(), ..Self::default() };
         for row in query_file(connection, "sql/upgrade/table_snapshot.sql", &Variables::default()).await? {
@@ -84,7 +81,7 @@ impl TableSnapshot {
         Ok(sight)
     }
 
-    /// Whether a table, named with its schema as Postgres does, was there.
+    /// True if a table, named with its schema as Postgres does, was there.
     pub fn has(&self, quoted: &str) -> bool {
         self.tables.values().any(|table| table.quoted == quoted)
     }
@@ -112,7 +109,8 @@ impl TableSnapshot {
         }
     }
 
-    /// What was there before and is gone now. Of a statement that empties tables, all that have another file now.
+    /// Objects that existed before and do not exist now. For a statement that empties tables, all tables that have
+    /// another file now.
     pub fn gone_since(&self, before: &Self, empties: bool) -> Vec<LostData> {
         let mut gone = Vec::new();
         for (oid, old) in &before.tables {

@@ -1,4 +1,4 @@
-//! What a server expects of its tables, held against tables of another release.
+//! Compares what a server expects of its tables with the tables of another release.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub struct Difference {
     pub object: String,
     /// What is different, and what becomes of it.
     pub detail: String,
-    /// Whether the release of the tables does not have it so: somebody changed this database.
+    /// True if the release of the tables does not have it so: somebody changed this database.
     pub is_drift: bool,
     /// How many rows it is about, where they were counted.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,7 +82,7 @@ impl Difference {
         Self { rows_of: Some(rows), ..self }
     }
 
-    /// Whether it is the same difference between two other catalogs.
+    /// True if it is the same difference between two other catalogs.
     pub fn is_same(&self, other: &Self) -> bool {
         (&self.object, &self.detail) == (&other.object, &other.detail)
     }
@@ -226,7 +226,7 @@ fn changed_column(was: &Value, now: &Value) -> Option<(Effect, String)> {
     }
 }
 
-/// How many characters a type of text holds.
+/// The number of characters a type of text holds.
 fn length(data_type: &str) -> Option<u64> {
     match data_type {
         "text" | "character varying" => Some(u64::MAX),

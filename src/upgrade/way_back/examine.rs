@@ -1,4 +1,4 @@
-//! What the database itself has: its objects, and the rows that an older server does not see.
+//! The database's own objects, and the rows that an older server does not see.
 
 use anyhow::{Context, Result};
 use sqlx::Row;
@@ -16,9 +16,6 @@ use crate::database::sql_file::{SqlFile, Variables, embedded_file, render};
 use crate::evolution::release::Release;
 
 /// The answer for this database, and why rows could not be counted, where they could not.
-///
-/// # Errors
-/// When the connection is lost.
 pub async fn way_back(
     connection: &mut PgConnection,
     scope: &CheckContext<'_>,
@@ -98,7 +95,7 @@ fn conditions(rows: &CountedRows, found: &[CatalogObject]) -> Vec<(String, SqlFr
     }
 }
 
-/// The value of a default that is no expression, as text. What the catalog says is not run.
+/// The value of a default that is not an expression, as text. What the catalog says is not run.
 fn constant(default: &str) -> Option<String> {
     let literal = default.split("::").next()?;
     if let Some(text) = literal.strip_prefix('\'').and_then(|text| text.strip_suffix('\'')) {

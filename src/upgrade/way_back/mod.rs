@@ -1,6 +1,6 @@
-//! Whether the server of an older release runs on these tables. Prisma has no way down, and needs none: `migrate deploy` of an
-//! older image ignores the newer migrations in the history. What counts is whether the tables still have what the older server
-//! reads and writes.
+//! Finds out whether the server of an older release runs on these tables. Prisma cannot revert migrations, and does not
+//! need to: `migrate deploy` of an older image ignores the newer migrations in the history. What matters is whether the
+//! tables still have what the older server reads and writes.
 //!
 //! [`compare`] holds the objects of two releases, or of a release and a database, against each other. [`WayBack::new`] draws the
 //! conclusion, and [`examine`] asks the database for its objects and its rows.

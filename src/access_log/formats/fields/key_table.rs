@@ -3,19 +3,19 @@
 //! Sources: the documentation of nginx, Traefik, Caddy, HAProxy, Envoy, Istio, Kong, APISIX, Cloudflare, Fastly, AWS,
 //! Google Cloud, Azure, Railway, Vercel, IIS, ECS, HAR, pino, morgan and Heroku, and what people commonly choose.
 
-/// What is wanted of a line.
+/// The fields that are searched in a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::access_log::formats) enum Slot {
     Method,
     Path,
     /// The query, where the path lacks it.
     Query,
-    /// nginx's `$request`: verb, path and version in one.
+    /// nginx's `$request`: method, path and version in one.
     RequestLine,
     Status,
-    /// What the server behind the proxy answered; nothing or 0 where none was asked.
+    /// The status that the server behind the proxy answered; nothing or 0 if no server was asked.
     OriginStatus,
-    /// The server behind the proxy; nothing where none was asked.
+    /// The server behind the proxy; nothing if none was asked.
     Upstream,
     /// Google's words for who made the answer.
     StatusDetails,
@@ -37,7 +37,7 @@ pub(in crate::access_log::formats) enum Slot {
 pub(in crate::access_log::formats) enum Place {
     /// The object itself.
     Top,
-    /// An object whose name says nothing: its keys mean what they mean at the top, and count for less.
+    /// An object whose name has no meaning: its keys mean the same as at the top, with lower priority.
     Nested,
     /// `request`, `req`, `httpRequest`.
     Request,
@@ -57,7 +57,7 @@ pub(in crate::access_log::formats) enum Place {
     Pairs,
     /// OpenTelemetry's body: a line of the log, or the content of a request.
     Body,
-    /// What tells nothing of a request: labels, files, the server behind.
+    /// Objects that say nothing about a request: labels, files, the upstream server.
     Ignored,
 }
 
@@ -158,7 +158,7 @@ pub(in crate::access_log::formats) fn meaning_of(place: Place, key: &[u8]) -> Op
     meaning(place, &key)
 }
 
-/// What a key holds, and how far it stands behind other keys for the same.
+/// The meaning of a key, and its priority against other keys for the same field.
 pub(in crate::access_log::formats) fn meaning(place: Place, key: &Key) -> Option<(Slot, u8)> {
     let key = key.text();
     let (slot, rank) = match place {
@@ -234,7 +234,7 @@ fn general(place: Place, key: &[u8]) -> Option<(Slot, u8)> {
         b"originstatus" | b"originresponsestatus" | b"upstreamstatus" | b"targetstatuscode" | b"upstreamresponsestatus"
         | b"upstreamstatuscode" | b"serverstatus" | b"backendstatuscode" => (Slot::OriginStatus, 0),
         b"upstreamaddr" | b"upstreamhost" | b"upstreamaddress" => (Slot::Upstream, 0),
-        // Without a server there is no time that it took.
+        // Without an upstream server there is no upstream time.
         b"upstreamresponsetime" | b"urt" => (Slot::Upstream, 3),
         b"statusdetails" => (Slot::StatusDetails, 0),
         b"downstreamstatus" | b"edgeresponsestatus" | b"responsestatus" | b"responsestatuscode" | b"httpresponsestatuscode"

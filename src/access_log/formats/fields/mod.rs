@@ -44,7 +44,7 @@ impl<'l> FieldValue<'l> {
     }
 }
 
-/// The rank of an address that stands in a request's headers.
+/// The rank of an address that is in a request's headers.
 const PASSED_ON: u8 = 16;
 
 /// From this rank on a key means a path without host and query.
@@ -55,7 +55,7 @@ const PATH_ALONE: u8 = 5;
 pub(super) struct Fields<'l>([Option<(u8, FieldValue<'l>)>; SLOTS]);
 
 impl<'l> Fields<'l> {
-    /// Takes a value, unless a better key had one already, or it cannot be what its key promises.
+    /// Stores a value, unless a better key had one already, or the value does not fit its key.
     pub fn insert(&mut self, (slot, rank): (Slot, u8), value: FieldValue<'l>) {
         let value = if slot == Slot::Path { with_slash(value, rank) } else { value };
         // Some write the path alone where others write the line of the request.
@@ -101,13 +101,13 @@ impl<'l> Fields<'l> {
         self.take(slot).map(FieldValue::into_bytes).filter(|text| !matches!(&**text, b"" | b"-"))
     }
 
-    /// Whether there is a path, a status and a client, so that nothing more has to be looked for.
+    /// True if there is a path, a status and a client, so that nothing more has to be looked for.
     pub fn are_enough(&self) -> bool {
         let has_answer = self.has(Slot::Status) || self.has(Slot::OriginStatus);
         self.has(Slot::Path) && self.has(Slot::Client) && has_answer
     }
 
-    /// Whether there is such a field.
+    /// True if there is such a field.
     pub fn has(&self, slot: Slot) -> bool {
         self.0[slot as usize].is_some()
     }
@@ -152,7 +152,7 @@ impl<'l> Fields<'l> {
             _ => path,
         };
         let (status, is_own) = self.answer();
-        // Without a verb and without an answer it is some other event that mentions a path.
+        // Without a method and without an answer it is some other event that mentions a path.
         if method.is_none() && status.is_none() {
             return None;
         }
@@ -182,7 +182,7 @@ impl<'l> Fields<'l> {
         self.0[Slot::Status as usize].as_ref().and_then(|(_, value)| status(value.bytes()))
     }
 
-    /// What the API answered, and whether the proxy answered in its place, which says nothing of a name.
+    /// The status that the API answered, and whether the proxy answered instead, which says nothing about a name.
     pub fn answer(&mut self) -> (Option<u16>, bool) {
         let origin = self.take(Slot::OriginStatus);
         let upstream = self.take(Slot::Upstream);
@@ -236,7 +236,7 @@ fn is_path_without_slash(text: &[u8]) -> bool {
     text.first().is_some_and(u8::is_ascii_alphanumeric) && text.contains(&b'/') && text.iter().all(is_part)
 }
 
-/// Whether a text may be a path or an address with one.
+/// True if a text may be a path or an address with one.
 fn is_path(text: &[u8]) -> bool {
     text.starts_with(b"/") || text.starts_with(b"http://") || text.starts_with(b"https://")
 }
@@ -251,7 +251,7 @@ fn is_day(text: &[u8]) -> bool {
     text.len() == 10 && text[4] == b'-' && text[7] == b'-'
 }
 
-/// A duration in seconds or milliseconds is no moment.
+/// A duration in seconds or milliseconds is not a moment.
 fn may_be_time(value: &FieldValue<'_>) -> bool {
     let digits = value.bytes().iter().take_while(|byte| byte.is_ascii_digit()).count();
     digits >= 9 || matches!(value, FieldValue::Text(text) if memchr::memchr(b':', text).is_some())
@@ -260,7 +260,7 @@ fn may_be_time(value: &FieldValue<'_>) -> bool {
 fn is_host(host: &[u8], rank: u8) -> bool {
     let is_possible =
         |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'"' | b'{' | b'}' | b'=');
-    // A machine's name or address is no host that was called.
+    // A machine's name or address is not a host that was called.
     let is_called = || host.contains(&b'.') && client_address::first(host).is_none();
     !host.is_empty() && host.iter().all(is_possible) && (rank < 8 || is_called())
 }

@@ -13,13 +13,13 @@ pub(super) trait KeyNames: fmt::Debug {
     /// The object that a line is.
     const TOP: Self::Place;
 
-    /// What a key holds, and how far it stands behind other keys for the same.
+    /// What a key holds, and how far it is behind other keys for the same.
     fn meaning(place: Self::Place, key: &[u8]) -> Option<(Slot, u8)>;
 
     /// The place that a key leads to, where there is anything in it.
     fn within(place: Self::Place, key: &[u8], is_list: bool) -> Option<Self::Place>;
 
-    /// Whether objects in a list there are pairs of a name and a value.
+    /// True if objects in a list there are pairs of a name and a value.
     fn holds_pairs(place: Self::Place) -> bool;
 }
 
@@ -37,7 +37,7 @@ pub(super) enum Exactly {
 }
 
 impl ExactNames {
-    /// Whether a line may have a path under one of these names: without one they are not enough.
+    /// True if a line may have a path under one of these names: without one they are not enough.
     pub fn may_hold_path(line: &[u8]) -> bool {
         [&b"RequestPath\""[..], b"uri\"", b"URI\""].iter().any(|key| memmem::find(line, key).is_some())
     }

@@ -13,8 +13,7 @@ const DEEPEST: u32 = 16;
 
 /// The fields of a line, or `None` where it is not as plain as programs write it: then a real parser has to read it.
 ///
-/// Every bracket, quote and comma is where it belongs when this succeeds; what stands inside a text that nobody asked
-/// for is not looked at.
+/// If this succeeds, every bracket, quote and comma is in its place; strings that are not needed are not decoded.
 pub(super) fn fields<'l, N: KeyNames>(line: &'l [u8], order: &mut KeyOrder<N>) -> Option<Fields<'l>> {
     order.last = 0;
     let mut cursor = Cursor::<N> { line, at: 0, fields: Fields::default(), pair: None, order };
@@ -30,7 +29,7 @@ pub(super) fn parsed<N: KeyNames>(json: &Json) -> Fields<'static> {
     fields
 }
 
-/// What a value is wanted for, and how far its key stands behind others for the same.
+/// What a value is wanted for, and how far its key is behind others for the same.
 type Wanted = Option<(Slot, u8)>;
 
 /// The most keys that are remembered, and the longest, in bytes with its marks.
@@ -113,7 +112,7 @@ impl<'l, N: KeyNames> Cursor<'l, '_, N> {
         (self.line.get(self.at) == Some(&byte)).then(|| self.at += 1)
     }
 
-    /// Reads an object and keeps what is wanted of it; nothing, where it is no place that is looked into.
+    /// Reads an object and keeps what is wanted of it; nothing, where it is not a place that is looked into.
     fn object(&mut self, place: Option<N::Place>, deeper: u32) -> Option<()> {
         self.eat(b'{')?;
         self.space();
@@ -231,7 +230,7 @@ impl<'l, N: KeyNames> Cursor<'l, '_, N> {
         if self.eat(b']').is_some() {
             return Some(());
         }
-        // journald writes what is no plain text byte by byte.
+        // journald writes what is not plain text byte by byte.
         if let Some(wanted @ (Slot::Line, _)) = wanted
             && self.line.get(self.at).is_some_and(u8::is_ascii_digit)
         {

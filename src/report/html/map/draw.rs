@@ -117,7 +117,7 @@ fn broken_line(map: &Map, line: &Line, is_left: bool) -> Markup {
     }
 }
 
-/// The sign that it is broken: on a way to the spine where no table stands beside, else in the line's first part, which it
+/// The sign that it is broken: on a way to the spine where no table is beside, else in the line's first part, which it
 /// shares with no other.
 fn cross(line: &Line) -> Markup {
     let (x, y) = match line.points.as_slice() {

@@ -1,9 +1,9 @@
-//! Where tables and keys stand on the map.
+//! Where tables and keys are on the map.
 //!
-//! `Instance` is a spine from top to bottom, as nearly every table refers to it. Each of the other tables has a band of the
-//! page to itself, as high as it has keys, so that a key to the spine is a straight line that meets no table. A table
-//! that refers to others of its family stands indented below one of them, as in a tree; its keys to tables above it in the
-//! tree go up beside them, and any other key goes around outside.
+//! `Instance` is a spine from top to bottom, as nearly every table refers to it. Each of the other tables has a band of
+//! the page to itself, as high as it has keys, so that a key to the spine is a straight line that meets no table. A
+//! table that refers to others of its family is indented below one of them, as in a tree; its keys to tables above it
+//! in the tree go up beside them, and any other key goes around outside.
 
 /// The table that all the others hang on.
 pub const SPINE: &str = "Instance";
@@ -76,7 +76,7 @@ pub struct Layout {
     pub lines: Vec<Line>,
 }
 
-/// Tables in the order in which they stand below each other, and how they hang together.
+/// Tables in the order in which they are below each other, and how they hang together.
 struct Forest {
     /// In the tree, the table above.
     above: Vec<Option<usize>>,

@@ -18,14 +18,14 @@ mod layout;
 /// The check that compares every key row by row.
 const EVERY_KEY: &str = "EVO101";
 
-/// Tables that are no table of Evolution's, and are drawn because something of theirs is broken.
+/// Tables that are not a table of Evolution's, and are drawn because something of theirs is broken.
 const MOST_STRANGERS: usize = 12;
 
 /// What the map shows.
 pub struct Map {
     release: String,
     tables: Vec<MapTable>,
-    /// Whether every key was looked at.
+    /// True if every key was looked at.
     is_whole: bool,
 }
 
