@@ -5,14 +5,13 @@
 -- consequence: loses-data
 -- releases: 2.0.0-beta..
 -- each: reference
--- summary: rows refer to rows that do not exist
--- why: The rows belong to something that is gone: messages of a deleted instance, settings of a deleted bot. The
---   server still reads them, lists and counts come out wrong, and a dump of this database does not restore cleanly:
---   pg_restore reports "violates foreign key constraint", goes on, and leaves the constraint out, so that the copy
---   breaks further. Upgrades that rebuild a key fail on these rows too. They come from restores with triggers
---   switched off, and from constraints that were dropped, declared NOT VALID or never created. What the catalog
---   claims proves nothing, so every key that the release expects and every key that the database declares is
---   compared row by row.
+-- summary: orphaned rows: they refer to rows that do not exist
+-- why: The rows belong to something that does not exist any more: messages of a deleted instance, settings of a deleted bot. The
+--   server still reads them, lists and counts come out wrong, and a dump of this database does not restore cleanly: pg_restore
+--   reports "violates foreign key constraint", continues, and leaves the constraint out, so that the copy gets more orphaned
+--   rows. Upgrades that rebuild a key fail on these rows too. They come from restores with triggers switched off, and from
+--   constraints that were dropped, declared NOT VALID or never created. The catalog cannot be trusted here, so every key that the
+--   release expects and every key that the database declares is compared row by row.
 -- fix: quarantine
 -- matches: P2003
 -- matches: violates foreign key constraint

@@ -4,11 +4,11 @@
 -- severity: warning
 -- consequence: wrong-results
 -- releases: 2.0.9..
--- summary: rows refer to bots, labels or messages that are gone, where no key forbids it
--- why: Three references have no foreign key, so deleting what they point at leaves them behind. A session of a deleted
---   bot keeps its contact with that bot: as long as it is not closed, no other bot answers. Chats keep the labels that
---   were deleted, and GET /chat/findChats shows them. Status updates of messages that are gone only take room.
---   Sessions without a type, or of a type that Evolution does not know, are not judged.
+-- summary: rows refer to deleted bots, labels or messages, and no foreign key prevents it
+-- why: Three references have no foreign key, so deleting what they refer to leaves orphaned rows behind. A session of a deleted
+--   bot keeps its contact with that bot: as long as it is not closed, no other bot answers. Chats keep the labels that were
+--   deleted, and GET /chat/findChats shows them. Status updates of deleted messages only take disk space. Sessions without a
+--   type, or of a type that Evolution does not know, are not judged.
 -- fix: quarantine
 -- matches: session of deleted bot
 -- matches: botId … not found
@@ -94,7 +94,7 @@ lost (key, what, predicate, count, sample) AS (
     UNION ALL
     SELECT
         'MessageUpdate.keyId -> Message',
-        'messages that are gone',
+        'messages that do not exist',
         pg_catalog.format(
             'NOT EXISTS (SELECT FROM %I."Message" AS message WHERE message."key" ->> ''id'' = "MessageUpdate"."keyId" AND message."instanceId" = "MessageUpdate"."instanceId")',
             :'schema'

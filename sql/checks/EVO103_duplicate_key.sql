@@ -5,14 +5,14 @@
 -- consequence: wrong-results
 -- releases: 2.0.0-beta..
 -- each: unique-index
--- summary: rows that a unique index of the release, or of the newest one, refuses
--- why: Two rows stand for one thing: a chat twice, a contact twice, two settings of one instance. Lists show it double
---   (thousands of chats for hundreds of contacts), the server reads now one row and now the other, and what it writes to
---   one is missing in the other. The index that forbids it cannot be built: CREATE UNIQUE INDEX, REINDEX and the
---   migrations of an upgrade stop with 23505 "could not create unique index", the container restarts for ever with
---   P3009, and a dump is restored without the index. Upstream's own migration to 2.3.7 does remove duplicate chats, but
---   keeps the wrong row: one that was never updated wins over the newest, and the labels of the others are lost.
---   Duplicates come from releases before the index, from restores, and from an index that was dropped or built invalid.
+-- summary: duplicate rows violate a unique index of this release or of a later one
+-- why: Two rows stand for one thing: the same chat, the same contact, the settings of one instance. Lists show it twice
+--   (thousands of chats for hundreds of contacts), the server reads sometimes one row and sometimes the other, and what it writes
+--   to one is missing in the other. The unique index cannot be built: CREATE UNIQUE INDEX, REINDEX and the migrations of an
+--   upgrade stop with 23505 "could not create unique index", the container restarts in a loop with P3009, and a dump is restored
+--   without the index. Upstream's own migration to 2.3.7 does remove duplicate chats, but keeps the wrong row: one that was never
+--   updated wins over the newest, and the labels of the others are lost. Duplicates come from releases before the index, from
+--   restores, and from an index that was dropped or built invalid.
 -- fix: quarantine
 -- matches: could not create unique index
 -- matches: Chat_instanceId_remoteJid_key
@@ -60,7 +60,7 @@ SELECT
             :'index'
         ),
         CASE
-            WHEN NOT merge.is_known THEN '; which of the rows is right is not for a program to say, so merging them is left to you'
+            WHEN NOT merge.is_known THEN '; no rule says which of the rows is right, so merging them is left to you'
             WHEN merge.is_referred_to THEN '; a foreign key refers to this table, so merging them is left to you'
         END
     ) AS detail,

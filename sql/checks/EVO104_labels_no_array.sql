@@ -1,16 +1,15 @@
 -- code: EVO104
 -- name: labels-no-array
--- title: chat labels that are no list
+-- title: chat labels are not a list
 -- severity: error
 -- consequence: fails-requests
 -- releases: 2.0.0-beta..
--- summary: the labels of a chat are no array
--- why: Labels of these chats can be neither added nor removed: it fails with "22023 cannot extract elements from a
---   scalar" (or "from an object") in the server's log, because the server takes the labels of a chat apart as an array.
---   They come from imports and hand-made updates; a JSON null is enough. A chat without labels has an empty array or an SQL NULL.
---   A single label becomes an array of it, if the instance has such a label. An object, and text that is itself JSON,
---   can be read in more ways than one, so they are left to you:
---   UPDATE "Chat" SET "labels" = '["1", "2"]' WHERE "id" = 'ID' with the labels you mean, or '[]' for none.
+-- summary: the labels of a chat are not an array
+-- why: Labels of these chats can be neither added nor removed: it fails with "22023 cannot extract elements from a scalar" (or
+--   "from an object") in the server's log, because the server reads the labels of a chat as an array. They come from imports and
+--   hand-made updates; a JSON null is enough. A chat without labels has an empty array or an SQL NULL. A single label becomes an
+--   array of it, if the instance has such a label. An object, and text that is itself JSON, can be read in several ways, so they
+--   are left to you: UPDATE "Chat" SET "labels" = '["1", "2"]' WHERE "id" = 'ID' with the labels you mean, or '[]' for none.
 -- fix: quarantine
 -- judges: Chat
 -- matches: 22023 … cannot extract elements from a scalar
@@ -53,7 +52,7 @@ SELECT
     pg_catalog.format(
         CASE
             WHEN counted.is_plain THEN 'the labels of %s are a single value or a JSON null instead of an array'
-            ELSE 'the labels of %s are an object, a truth value or JSON inside of text; which labels are meant is left to you'
+            ELSE 'the labels of %s are an object, a boolean or JSON inside of text; which labels are meant is left to you'
         END,
         CASE counted.count WHEN 1 THEN '1 chat' ELSE counted.count || ' chats' END
     ) AS detail,

@@ -4,15 +4,15 @@
 -- severity: warning
 -- consequence: fails-requests
 -- releases: 2.0.0-beta..
--- summary: an instance was deleted, but some of it is still there
--- why: DELETE /instance/delete answered 200 "Instance deleted", yet the instance stays. Until the server restarts, connectionState
---   answers 200 without a state, fetchInstances 404, and creating it again 403. After a restart 2.3.7 loads it again, without its
---   settings: connectionState answers 200 with a state, it is listed, creating it answers 403, and DELETE answers 200 and leaves it
---   again (both seen). The server deletes table by table without a transaction, so a restart in between, or another instance's
---   settings that hold its OpenAI credential, leave the rest behind. A row that somebody made by hand looks the same, so nothing is
---   deleted without you. With the server stopped: DELETE FROM "Instance" WHERE "id" = 'ID' takes along whatever is left; if the
---   finding says that it is still blocked, point those settings at another credential first (EVO106), or let EVO201's fix make the
---   key cascade.
+-- summary: an instance was deleted, but some of its rows are still there
+-- why: DELETE /instance/delete answered 200 "Instance deleted", yet the instance stays. Until the server restarts,
+--   connectionState answers 200 without a state, fetchInstances 404, and creating it again 403. After a restart 2.3.7 loads it
+--   again, without its settings: connectionState answers 200 with a state, it is listed, creating it answers 403, and DELETE
+--   answers 200 and leaves it again (both seen). The server deletes table by table without a transaction, so a restart in
+--   between, or another instance's settings that hold its OpenAI credential, leave the rest behind. A row that was created by
+--   hand looks the same, so deleting it is left to you. With the server stopped: DELETE FROM "Instance" WHERE "id" = 'ID' deletes
+--   what is left; if the finding says that it is still blocked, point those settings at another credential first (EVO106), or let
+--   EVO201's fix make the key cascade.
 -- fix: manual
 -- judges: Instance
 -- matches: Instance deleted

@@ -5,12 +5,12 @@
 -- consequence: wrong-results
 -- releases: 2.0.3-beta..
 -- summary: settings or bots use the OpenAI credential of another instance
--- why: They work, but they hang on an instance that knows nothing of them. Where the key to the credential blocks
---   (EVO201), deleting the owner answers 200 "Instance deleted" and leaves it behind half empty: no state, 404 in
---   fetchInstances, 403 when it is created again. Where the key cascades, the settings or bots vanish silently with the
---   owner, or with its credential. Sharing one on purpose and by mistake look alike, so it is left to you: give the
---   instance a credential of its own with the same key (evodoctor credentials share, after EVO202's fix), or point at
---   another one: UPDATE "OpenaiSetting" SET "openaiCredsId" = 'CREDENTIAL' WHERE "id" = 'ID' (likewise "OpenaiBot").
+-- why: They work, but they depend on another instance. Where the key to the credential blocks (EVO201), deleting the owner
+--   answers 200 "Instance deleted" and leaves it half deleted: no state, 404 in fetchInstances, 403 when it is created again.
+--   Where the key cascades, the settings or bots vanish silently with the owner, or with its credential. A shared credential may
+--   be intended or a mistake, so it is left to you: give the instance a credential of its own with the same key (evodoctor
+--   credentials share, after EVO202's fix), or point at another one: UPDATE "OpenaiSetting" SET "openaiCredsId" = 'CREDENTIAL'
+--   WHERE "id" = 'ID' (likewise "OpenaiBot").
 -- fix: manual
 -- judges: OpenaiCreds
 -- matches: openaiCredsId … another instance

@@ -4,12 +4,11 @@
 -- severity: warning
 -- consequence: fails-requests
 -- releases: 2.1.0..
--- summary: a bot session without a bot keeps every bot from answering a contact
--- why: The contact writes and no bot answers, for ever, and nothing is logged. The server finds a session of the contact
---   that is not closed, and leaves the answer to that session's bot; but the session names no bot, or one that was
---   deleted. Sessions without a bot come from the upgrade to 2.1.0, which dropped the columns that named it without
---   copying them; those of deleted bots from deleting a bot while people talk to it. Sessions of a type that Evolution
---   does not know are judged only when they name no bot.
+-- summary: a bot session without a bot blocks every bot for its contact
+-- why: The contact writes, no bot ever answers, and nothing is logged. The server finds a session of the contact that is not
+--   closed, and expects that session's bot to answer; but the session names no bot, or a deleted one. Sessions without a bot come
+--   from the upgrade to 2.1.0, which dropped the columns that named it without copying them; those of deleted bots from deleting
+--   a bot while people talk to it. Sessions of a type that Evolution does not know are judged only when they name no bot.
 -- fix: quarantine
 -- judges: IntegrationSession
 -- matches: bot does not answer

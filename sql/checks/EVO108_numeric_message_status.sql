@@ -5,11 +5,10 @@
 -- consequence: wrong-results
 -- releases: 2.1.2..
 -- summary: messages have a number as their status instead of a word
--- why: Counts of unread messages are wrong, and a message that was read long ago shows as if it had no status: the server
---   compares with PENDING, READ and the like and knows no numbers. They come from the upgrade to 2.1.2, which turned the
---   numbers 0 to 5 into the texts "0" to "5". They mean ERROR, PENDING, SERVER_ACK, DELIVERY_ACK, READ and PLAYED. Any
---   other number means nothing, so what becomes of it is left to you:
---   UPDATE "Message" SET "status" = 'READ' WHERE "id" = 'ID'.
+-- why: Counts of unread messages are wrong, and a message that was read long ago shows no status: the server compares with words
+--   such as PENDING and READ, not with numbers. They come from the upgrade to 2.1.2, which turned the numbers 0 to 5 into the
+--   texts "0" to "5". They mean ERROR, PENDING, SERVER_ACK, DELIVERY_ACK, READ and PLAYED. Any other number has no meaning, so it
+--   is left to you: UPDATE "Message" SET "status" = 'READ' WHERE "id" = 'ID'.
 -- fix: quarantine
 -- judges: Message
 -- matches: unread count … wrong
@@ -49,7 +48,7 @@ SELECT
         CASE counted.count WHEN 1 THEN '1 message' ELSE counted.count || ' messages' END,
         CASE
             WHEN counted.is_known THEN 'a number from 0 to 5 instead of the word for it'
-            ELSE 'a number that means nothing; what it should be is left to you'
+            ELSE 'a number without a meaning; the right status is left to you'
         END
     ) AS detail,
     CASE

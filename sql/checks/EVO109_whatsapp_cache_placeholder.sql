@@ -4,12 +4,12 @@
 -- severity: warning
 -- consequence: wrong-results
 -- releases: 2.1.1..
--- summary: the cache of WhatsApp numbers holds a placeholder, or a number twice
--- why: The row 0@s.whatsapp.net is nobody's number, and rows whose "jidOptions" overlap stand for one number twice. The log
---   shows P2002, "Unique constraint failed on the fields: (`remoteJid`)", from the cache of numbers that are on WhatsApp: the
---   server updates one of two overlapping rows to the number of the other (23505), again with every look-up of that number.
---   The placeholder by itself gave no P2002 on 2.2.3 and 2.3.7, and two writes of one new number at the same moment do give
---   one, which is harmless: then no row is here to be found. The table is a cache, so nothing is lost with a row of it.
+-- summary: the cache of WhatsApp numbers holds a placeholder, or a number in two rows
+-- why: The row 0@s.whatsapp.net is not a real number, and rows whose "jidOptions" overlap are the same number in two rows. The
+--   log shows P2002, "Unique constraint failed on the fields: (`remoteJid`)", from the cache of numbers that are on WhatsApp: the
+--   server updates one of two overlapping rows to the number of the other (23505), again with every look-up of that number. The
+--   placeholder by itself gave no P2002 on 2.2.3 and 2.3.7, and two writes of one new number at the same moment do give one,
+--   which is harmless: then there is no row to find. The table is a cache, so nothing is lost with a row of it.
 -- fix: quarantine
 -- judges: IsOnWhatsapp
 -- matches: IsOnWhatsapp_remoteJid_key
@@ -50,7 +50,7 @@ overlapping AS (
 )
 SELECT
     'IsOnWhatsapp' AS subject,
-    'the cache of WhatsApp numbers holds 0@s.whatsapp.net, which is nobody''s number' AS detail,
+    'the cache of WhatsApp numbers holds 0@s.whatsapp.net, which is not a real number' AS detail,
     '"remoteJid" = ''0@s.whatsapp.net''' AS predicate,
     pg_catalog.count(*) AS count,
     pg_catalog.jsonb_agg(pg_catalog.to_jsonb(cached)) AS sample,

@@ -5,9 +5,9 @@
 -- consequence: none
 -- releases: 2.0.3-beta..
 -- summary: OpenAI credentials that no settings and no bot use
--- why: Nothing is broken. But a key that nobody uses is a secret that can leak, and its name and key stay taken: POST
---   /openai/creds with the same ones is refused. It may also just be new. If it is not needed, delete it with
---   DELETE /openai/creds/ID/INSTANCE, or here: DELETE FROM "OpenaiCreds" WHERE "id" = 'ID'.
+-- why: Nothing is broken. But an unused key is a secret that can leak, and its name and key stay taken: POST /openai/creds with
+--   the same ones is refused. It may also just be new. If it is not needed, delete it with DELETE /openai/creds/ID/INSTANCE, or
+--   here: DELETE FROM "OpenaiCreds" WHERE "id" = 'ID'.
 -- fix: manual
 -- judges: OpenaiCreds
 -- matches: unused credential

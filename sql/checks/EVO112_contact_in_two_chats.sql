@@ -5,12 +5,12 @@
 -- consequence: wrong-results
 -- releases: 2.3.0..
 -- summary: a contact has two chats, one of them under a hidden identity (@lid)
--- why: WhatsApp gives a contact a second, hidden identity that ends in @lid. Messages that came under it went into a chat of their
---   own, so the history of one person stands in two chats, bots and agents see half of it, and the contact is listed twice. Only
---   pairs that the database itself proves are counted: both identities of one person in "IsOnWhatsapp"."jidOptions", or in one
---   message's "key" ("remoteJid" beside "remoteJidAlt", which servers write since 2.3.3). Chats whose other identity nothing
---   proves are not judged. No release merges what is there. The fix
---   does, and is taken only when it is named: evodoctor fix EVO112.
+-- why: WhatsApp gives a contact a second, hidden identity that ends in @lid. Messages that came under it went into a chat of
+--   their own, so the history of one person is split into two chats, bots and agents see half of it, and the contact is listed
+--   twice. Only pairs that are certain from the database are counted: both identities of one person in
+--   "IsOnWhatsapp"."jidOptions", or in one message's "key" ("remoteJid" beside "remoteJidAlt", which servers write since 2.3.3).
+--   Chats without such evidence are not judged. No release merges such chats. The fix does, but runs only when it is named:
+--   evodoctor fix EVO112.
 -- fix: quarantine
 -- judges: Chat
 -- matches: @lid … @s.whatsapp.net

@@ -5,12 +5,12 @@
 -- consequence: wrong-results
 -- releases: 2.0.0-beta..
 -- summary: one instance holds the same message ("key" ->> 'id') in several rows
--- why: The server finds a message by its instance and "key" ->> 'id' and takes the first row that it meets. Where there are several,
+-- why: The server finds a message by its instance and "key" ->> 'id' and takes the first row that it finds. If there are several,
 --   delivery and read marks, edits and deletions reach only one of them, and clients show the message more than once. No index
 --   forbids it: rows come twice from a history that is imported again, a pairing with syncFullHistory, a second server or worker
---   at the same session, and a repeated insert after a timeout. First stop what writes twice: one server for each instance, and
---   imports that are not run again. Then remove the later rows with the condition that is shown; their updates and media go
---   with them, so keep a dump. Of a large table only a part of the messages is compared.
+--   at the same session, and a repeated insert after a timeout. First stop the cause: one server for each instance, and imports
+--   that are not run again. Then remove the later rows with the condition that is shown; their updates and media go with them, so
+--   keep a dump. Of a large table only a part of the messages is compared.
 -- fix: manual
 -- judges: Message
 -- matches: the same message is stored twice

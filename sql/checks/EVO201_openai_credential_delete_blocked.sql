@@ -5,12 +5,12 @@
 -- consequence: fails-requests
 -- releases: 2.0.3..
 -- summary: an OpenAI credential in use cannot be deleted
--- why: DELETE /openai/creds/ID/INSTANCE answers 500, with OpenaiSetting_openaiCredsId_fkey in the server's log: the
---   key from "OpenaiSetting" to "OpenaiCreds" is ON DELETE RESTRICT and its column is NOT NULL, so a credential stays
---   as long as the settings of any instance point at it. Deleting the instance that owns the credential runs into
---   the same key when another instance's settings use it: the API answers 200 and the instance stays behind, half
---   empty. A credential that can be deleted takes its bots along, of every instance, and leaves their open sessions, whose
---   contacts every bot then ignores (EVO107); evodoctor credentials release takes these along.
+-- why: DELETE /openai/creds/ID/INSTANCE answers 500, with OpenaiSetting_openaiCredsId_fkey in the server's log: the key from
+--   "OpenaiSetting" to "OpenaiCreds" is ON DELETE RESTRICT and its column is NOT NULL, so a credential cannot be deleted as long
+--   as the settings of any instance use it. Deleting the instance that owns the credential fails in the same way when another
+--   instance's settings use it: the API answers 200 and the instance stays, half deleted. Deleting a credential also deletes its
+--   bots, of every instance, but not their open sessions, whose contacts every bot then ignores (EVO107); evodoctor credentials
+--   release removes these too.
 -- fix: safe
 -- matches: OpenaiSetting_openaiCredsId_fkey
 -- matches: P2003 … openaiCredsId
@@ -58,7 +58,7 @@ SELECT
             WHEN 1 THEN '1 credential cannot be deleted, because the settings of an instance use it'
             ELSE pg_catalog.format('%s credentials cannot be deleted, because the settings of instances use them', held.count)
         END,
-        CASE WHEN NOT blocking.is_upstreams THEN pg_catalog.format('; the constraint is not as upstream creates it (%s), so changing it is left to you', blocking.definition) END
+        CASE WHEN NOT blocking.is_upstreams THEN pg_catalog.format('; the constraint differs from upstream's (%s), so changing it is left to you', blocking.definition) END
     ) AS detail,
     pg_catalog.format('"id" IN (SELECT "openaiCredsId" FROM %I."OpenaiSetting")', :'schema') AS predicate,
     held.count AS count,

@@ -44,7 +44,7 @@ SELECT
             WHEN 1 THEN '1 credential holds an API key that no second instance can be given'
             ELSE pg_catalog.format('%s credentials hold API keys that no second instance can be given', held.count)
         END,
-        CASE WHEN NOT blocking.is_upstreams THEN pg_catalog.format('; the index is not as upstream creates it (%s), or its new name is taken, so changing it is left to you', blocking.definition) END
+        CASE WHEN NOT blocking.is_upstreams THEN pg_catalog.format('; the index differs from upstream''s (%s), or its new name is taken, so changing it is left to you', blocking.definition) END
     ) AS detail,
     '"apiKey" IS NOT NULL' AS predicate,
     held.count AS count,

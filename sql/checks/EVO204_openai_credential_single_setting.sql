@@ -4,10 +4,10 @@
 -- severity: warning
 -- consequence: fails-requests
 -- releases: 2.0.3..
--- summary: only one instance can have its OpenAI settings on a credential
--- why: POST /openai/settings fails (500, P2002 on openaiCredsId; P2011 from 2.3.0) when the settings of another instance
---   use the credential already. The unique index "OpenaiSetting_openaiCredsId_key" turns what reads as "a credential
---   has settings" into "a credential has at most one user".
+-- summary: only the settings of one instance can use an OpenAI credential
+-- why: POST /openai/settings fails (500, P2002 on openaiCredsId; P2011 from 2.3.0) when the settings of another instance use the
+--   credential already. The unique index "OpenaiSetting_openaiCredsId_key" limits each credential to the settings of one
+--   instance.
 -- fix: safe
 -- matches: OpenaiSetting_openaiCredsId_key
 -- matches: Unique constraint failed … `openaiCredsId`
@@ -41,7 +41,7 @@ SELECT
             WHEN 1 THEN '1 credential is in use by settings and cannot be used by those of a second instance'
             ELSE pg_catalog.format('%s credentials are in use by settings and cannot be used by those of a second instance', held.count)
         END,
-        CASE WHEN NOT blocking.is_upstreams THEN pg_catalog.format('; the index is not as upstream creates it (%s), or its new name is taken, so changing it is left to you', blocking.definition) END
+        CASE WHEN NOT blocking.is_upstreams THEN pg_catalog.format('; the index differs from upstream''s (%s), or its new name is taken, so changing it is left to you', blocking.definition) END
     ) AS detail,
     '"openaiCredsId" IS NOT NULL' AS predicate,
     held.count AS count,

@@ -4,11 +4,11 @@
 -- severity: error
 -- consequence: fails-requests
 -- releases: 2.2.1..
--- summary: labels cannot be put on chats: the unique index they need is missing
--- why: When somebody labels a chat in WhatsApp Business, the server writes the label with an upsert on ("instanceId",
---   "remoteJid") of "Chat". Without a unique index on exactly these columns Postgres refuses each with 42P10 "there is no
---   unique or exclusion constraint matching the ON CONFLICT specification", and the label is lost. The server does so
---   since 2.2.1; upstream's index arrives only with 2.3.7.
+-- summary: chats cannot be labelled: the unique index that this needs is missing
+-- why: When a chat is labelled in WhatsApp Business, the server writes the label with an upsert on ("instanceId", "remoteJid") of
+--   "Chat". Without a unique index on exactly these columns Postgres refuses each with 42P10 "there is no unique or exclusion
+--   constraint matching the ON CONFLICT specification", and the label is lost. The server does so since 2.2.1; upstream's index
+--   arrives only with 2.3.7.
 -- fix: quarantine
 -- matches: 42P10
 -- matches: there is no unique or exclusion constraint matching the ON CONFLICT specification

@@ -5,14 +5,14 @@
 -- consequence: fails-requests
 -- releases: 2.0.0-beta..
 -- summary: tables differ from what the release expects
--- why: The server asks for tables and columns that its release has. Where one is missing or of another kind, requests fail
---   with 500: "The column does not exist" (P2022), "The table does not exist" (P2021), "Inconsistent column data" or
---   "Error converting field … found incompatible value of null" (P2032); a missing index makes them slow, a missing or
---   changed key keeps or takes other rows than the server counts on. prisma migrate reports "up to date" all the while,
---   because it compares the history and never the tables. One hand repair is as common as harmful: to be able to delete
---   an OpenAI credential, people made OpenaiSetting.openaiCredsId nullable with ON DELETE SET NULL. Servers from 2.3.0 on
---   read that column as required: the first credential deleted so makes every read of those settings fail with P2032.
---   Extra objects of your own are advice: an upgrade that makes one of the same name stops there.
+-- why: The server uses the tables and columns of its release. If one is missing or of another type, requests fail with 500: "The
+--   column does not exist" (P2022), "The table does not exist" (P2021), "Inconsistent column data" or "Error converting field …
+--   found incompatible value of null" (P2032); a missing index makes them slow, a missing or changed foreign key keeps or deletes
+--   other rows than the server expects. prisma migrate reports "up to date" nevertheless, because it compares the history and
+--   never the tables. One manual repair is common and harmful: to be able to delete an OpenAI credential, people made
+--   OpenaiSetting.openaiCredsId nullable with ON DELETE SET NULL. Servers from 2.3.0 on read that column as required: after the
+--   first credential is deleted, every read of those settings fails with P2032. Extra objects of your own are advice: an upgrade
+--   that creates one of the same name fails.
 -- fix: safe
 -- matches: P2022
 -- matches: P2032

@@ -4,12 +4,11 @@
 -- severity: warning
 -- consequence: wrong-results
 -- releases: 2.0.0-beta..
--- summary: a foreign key is there, but does not do its work or never looked at old rows
+-- summary: a foreign key exists, but is not enforced or was never checked against old rows
 -- why: A key whose triggers are disabled (ALTER TABLE … DISABLE TRIGGER, or a restore with --disable-triggers that was
---   interrupted) lets anything through: deleting an instance answers 200 and leaves its messages, chats and settings
---   behind, and a new instance of the same name does not get them back. A key that is NOT VALID checks new rows only:
---   nothing fails today, but old rows may refer to nothing, and every dump carries the doubt on. EVO101 compares the rows
---   themselves, whatever the key claims.
+--   interrupted) checks nothing: deleting an instance answers 200 and leaves its messages, chats and settings behind, and a new
+--   instance of the same name does not get them back. A key that is NOT VALID checks new rows only: nothing fails today, but old
+--   rows may be orphaned, and every dump keeps the key NOT VALID. EVO101 compares the rows themselves.
 -- fix: safe
 -- matches: NOT VALID
 -- matches: DISABLE TRIGGER
@@ -50,15 +49,15 @@ SELECT
     key.child_name || '.' || key.conname AS subject,
     CASE
         WHEN NOT key.is_enforced THEN pg_catalog.format(
-            'the key is declared NOT ENFORCED: the server looks at no row; ALTER TABLE %I.%I ALTER CONSTRAINT %I ENFORCED is left to you',
+            'the key is declared NOT ENFORCED: the server checks no row; ALTER TABLE %I.%I ALTER CONSTRAINT %I ENFORCED is left to you',
             :'schema', key.child_name, key.conname
         )
         WHEN key.disabled IS NOT NULL THEN pg_catalog.concat(
-            'the triggers that enforce the key are disabled: rows may be written, and left behind, that refer to nothing',
+            'the triggers that enforce the key are disabled: orphaned rows may be written or left behind',
             CASE WHEN NOT own.is_superuser THEN '; only a superuser may enable them (ALTER TABLE ... ENABLE TRIGGER ALL)' END
         )
         ELSE pg_catalog.concat(
-            'the key is NOT VALID: it was never compared with the rows that were there',
+            'the key is NOT VALID: it was never checked against existing rows',
             CASE WHEN NOT key.can_be_put_back THEN '; it has a comment or is of a partitioned table, so VALIDATE CONSTRAINT is left to you' END
         )
     END AS detail,

@@ -4,12 +4,12 @@
 -- severity: advice
 -- consequence: slow
 -- releases: 2.0.0-beta..
--- summary: deleting an instance reads a large table from end to end
--- why: Postgres looks up the rows that refer to a row which is deleted, and without an index on the referring columns it
---   reads the whole table, once for every row that goes. On a table of millions of messages DELETE /instance/delete takes
---   minutes, times out in the proxy (504), and holds its locks meanwhile. Releases from 2.2.0
---   have some of these indexes; one of your own does not disturb an upgrade as long as its name is not upstream's. The rows are those that the
---   server's statistics estimate, which ANALYZE brings up to date.
+-- summary: deleting an instance reads a large table completely
+-- why: Postgres looks up the rows that refer to a row which is deleted, and without an index on the referring columns it reads
+--   the whole table, once for every deleted row. On a table of millions of messages DELETE /instance/delete takes minutes, times
+--   out in the proxy (504), and holds its locks until the end. Releases from 2.2.0 have some of these indexes; one of your own
+--   does not disturb an upgrade as long as its name is not upstream's. The number of rows is an estimate from the server's
+--   statistics, which ANALYZE updates.
 -- fix: manual
 -- matches: 504
 -- matches: Gateway Time-out
@@ -61,7 +61,7 @@ SELECT
     pg_catalog.concat(
         CASE
             WHEN key.parent_name = 'Instance' THEN 'deleting one instance reads'
-            ELSE pg_catalog.format('each row of "%s" that goes, and all those of an instance go with it, reads', key.parent_name)
+            ELSE pg_catalog.format('deleting each row of "%s", which an instance does for all its rows, reads', key.parent_name)
         END,
         pg_catalog.format(
             ' about %s rows of "%s" (%s), because no index begins with the columns of "%s"; CREATE INDEX CONCURRENTLY %I ON %I.%I (%s) helps, and does not block writes',

@@ -5,10 +5,10 @@
 -- consequence: fails-requests
 -- releases: 2.0.0-beta..
 -- summary: a trigger that is not Evolution's runs on Evolution's tables
--- why: Evolution has no triggers of its own. One that somebody added runs inside every write of the server, and what
---   goes wrong in it fails the server's request: 500 with "The column `new` does not exist in the current database"
---   (P2022) when a message arrives, for example. It also runs when rows are repaired or migrated, and an upgrade that
---   drops or renames a column breaks it. It may well do what somebody wants: whether it does is not for a program to say.
+-- why: Evolution has no triggers of its own. An added trigger runs inside the server's writes, and an error in it fails the
+--   server's request: 500 with "The column `new` does not exist in the current database" (P2022) when a message arrives, for
+--   example. It also runs when rows are repaired or migrated, and an upgrade that drops or renames a column breaks it. It may be
+--   intended, so it is left to you.
 -- fix: manual
 -- matches: The column `new` does not exist
 -- matches: The column … new … does not exist in the current database
@@ -31,7 +31,7 @@ SELECT
         ),
         CASE
             WHEN trigger.tgenabled = 'D' THEN '; it is disabled now'
-            ELSE pg_catalog.format('; if the server fails in it: ALTER TABLE %I.%I DISABLE TRIGGER %I, and ENABLE when it is mended', :'schema', relation.relname, trigger.tgname)
+            ELSE pg_catalog.format('; if the server fails in it: ALTER TABLE %I.%I DISABLE TRIGGER %I, and ENABLE when it is corrected', :'schema', relation.relname, trigger.tgname)
         END
     ) AS detail,
     NULL::text AS predicate,

@@ -5,9 +5,9 @@
 -- consequence: fails-requests
 -- releases: 2.0.0-beta..2.3.7
 -- summary: an instance's token may not be longer than 255 characters
--- why: POST /instance/create with a longer token, as WhatsApp's own Cloud API gives them out, answers 400 or 500 with
---   P2003 on Setting_instanceId_fkey: the insert of the instance fails, the server swallows that, and trips over the
---   settings of an instance that is not there. 2.4.0 widens the column "token" of "Instance" to 500.
+-- why: POST /instance/create with a longer token, as WhatsApp's own Cloud API gives them out, answers 400 or 500 with P2003 on
+--   Setting_instanceId_fkey: the insert of the instance fails, the server ignores that, and then fails on the settings of an
+--   instance that does not exist. 2.4.0 widens the column "token" of "Instance" to 500.
 -- fix: safe
 -- matches: Setting_instanceId_fkey
 -- matches: Foreign key constraint violated … `Setting_instanceId_fkey
@@ -56,10 +56,10 @@ SELECT
             WHEN 1 THEN '1 instance has a token near that, or uses the Cloud API, whose tokens are longer'
             ELSE pg_catalog.format('%s instances have a token near that, or use the Cloud API, whose tokens are longer', near.count)
         END,
-        CASE WHEN token.type <> 'character varying(255)' THEN '; it is not as upstream has it, so widening it to character varying(500) is left to you' END,
+        CASE WHEN token.type <> 'character varying(255)' THEN '; it differs from upstream''s, so widening it to character varying(500) is left to you' END,
         CASE
             WHEN token.views IS NOT NULL THEN pg_catalog.format(
-                '; %s uses the column, and has to be dropped before and made again afterwards, for the upgrade to 2.4.0 too: that is left to you',
+                '; %s uses the column, and has to be dropped before and created again afterwards, for the upgrade to 2.4.0 too: that is left to you',
                 token.views
             )
         END

@@ -4,12 +4,12 @@
 -- severity: warning
 -- consequence: slow
 -- releases: 2.1.0..
--- summary: what the server looks up for every message is found by reading a large table
--- why: For every update of a message (sent, delivered, read) the server looks for it by "instanceId" and "key" ->> 'id', and
---   for every message that comes in, where a bot is set up, for the contact's session by "instanceId" and "remoteJid". No index of
---   upstream's leads there. Of 200,000 messages one look-up takes 50 ms, with an index 0.1 ms; with many instances all cores are
---   busy with it, the pool of connections is used up (P2024), and every route waits. The rows are those that the server's
---   statistics estimate, which ANALYZE brings up to date.
+-- summary: the server reads a large table for every message
+-- why: For every update of a message (sent, delivered, read) the server looks for it by "instanceId" and "key" ->> 'id', and for
+--   every message that comes in, where a bot is set up, for the contact's session by "instanceId" and "remoteJid". Upstream has
+--   no index for either. With 200,000 messages one look-up takes 50 ms, with an index 0.1 ms; with many instances all cores are
+--   busy with it, the pool of connections is used up (P2024), and every route waits. The number of rows is an estimate from the
+--   server's statistics, which ANALYZE updates.
 -- fix: safe
 -- matches: all cores busy, and SELECT … "Message" … "key" ->> 'id' in pg_stat_activity
 -- matches: duration: … "Message" … "instanceId" = $1 … ->>
@@ -56,7 +56,7 @@ large AS (
 SELECT
     large.relname AS subject,
     pg_catalog.format(
-        '%s reads about %s rows (%s), because no index leads to them by %s', large.what, large.rows, pg_catalog.pg_size_pretty(large.bytes), large.columns
+        '%s reads about %s rows (%s), because there is no index by %s', large.what, large.rows, pg_catalog.pg_size_pretty(large.bytes), large.columns
     ) AS detail,
     NULL::text AS predicate,
     large.rows AS count,

@@ -39,7 +39,7 @@ SELECT
             WHEN 1 THEN '1 template has a name that no second instance can use'
             ELSE pg_catalog.format('%s templates have names that no second instance can use', held.count)
         END,
-        CASE WHEN NOT blocking.is_upstreams THEN pg_catalog.format('; the index is not as upstream creates it (%s), or its new name is taken, so changing it is left to you', blocking.definition) END
+        CASE WHEN NOT blocking.is_upstreams THEN pg_catalog.format('; the index differs from upstream''s (%s), or its new name is taken, so changing it is left to you', blocking.definition) END
     ) AS detail,
     '"name" IS NOT NULL' AS predicate,
     held.count AS count,

@@ -6,9 +6,9 @@
 -- releases: 2.0.0-beta..
 -- summary: a constraint that is not Evolution's forbids what the server writes
 -- why: The server writes what its release allows, and a constraint that somebody added, or that came with a branch of upstream or
---   another program on the same tables, refuses some of it: the request answers 500 with P2002 or P2004 on fields that no
---   release restricts, or the row is silently not saved. It may be what somebody wants: whether it is, is not for a program
---   to say. Before it goes, look at what it was made for.
+--   another program on the same tables, refuses some of it: the request answers 500 with P2002 or P2004 on fields that no release
+--   restricts, or the row is silently not saved. It may be intended, so it is left to you. Find out what it is for before you
+--   drop it.
 -- fix: manual
 -- matches: violates check constraint
 -- matches: P2004
@@ -75,7 +75,7 @@ forbidding AS (
 SELECT
     forbidding.relname || '.' || forbidding.name AS subject,
     pg_catalog.format(
-        'this %s on %s is of no release, and forbids rows that Evolution writes: %s',
+        'this %s on %s is in no release, and forbids rows that Evolution writes: %s',
         forbidding.kind, pg_catalog.array_to_string(forbidding.parts, ', '), forbidding.definition
     ) AS detail,
     NULL::text AS predicate,

@@ -4,12 +4,12 @@
 -- severity: advice
 -- consequence: none
 -- releases: 2.0.0-beta..
--- summary: a table, key or function at Evolution's tables belongs to another role
--- why: Whoever owns a table, or a function that an index, a trigger or a view of it calls, decides what runs when somebody else
---   looks at it: the planner alone runs a function in an index's predicate. evodoctor therefore examines and repairs only what
---   belongs to the owner of Evolution's tables, to its own role, or to a superuser, and runs as a superuser no code of anybody
---   else's. What is named here is left out, and a fix that would have to touch it is refused. It may well be meant so: give the
---   table or the function to Evolution's owner (ALTER TABLE … OWNER TO, ALTER FUNCTION … OWNER TO), or connect as that owner.
+-- summary: a table, key or function that Evolution's tables use belongs to another role
+-- why: The owner of a table, or of a function that an index, a trigger or a view of it calls, decides what code runs when others
+--   read it: even the planner runs a function in an index's predicate. evodoctor therefore examines and repairs only what belongs
+--   to the owner of Evolution's tables, to its own role, or to a superuser, and as a superuser runs no code of other roles. The
+--   objects named here are left out, and a fix that would have to change them is refused. To include them, give the table or the
+--   function to Evolution's owner (ALTER TABLE … OWNER TO, ALTER FUNCTION … OWNER TO), or connect as that owner.
 -- fix: manual
 -- matches: belongs to role … not examined
 WITH

@@ -5,13 +5,13 @@
 -- consequence: stops-server
 -- releases: 2.0.0-beta..
 -- summary: a migration failed, and the server does not start any more
--- why: The container restarts in a loop: "P3009 migrate found failed migrations in the target database, new migrations
---   will not be applied". A row of _prisma_migrations has neither finished_at nor rolled_back_at; Prisma looks at every
---   such row, even if its file is gone, and stops. Before the row is marked as rolled back, so that the next start runs
---   the migration again, it must be known that nothing of it is there: what is there already would make it fail with
---   42P07 or 42701. Where everything is there, or only a part of it, there is more than one way on, and a person has to
---   choose. The Kafka migration as 2.3.4 shipped it fails in every schema but "public" (42P01, relation
---   "public.Instance" does not exist): update the server to 2.3.5 or later before it starts again.
+-- why: The container restarts in a loop: "P3009 migrate found failed migrations in the target database, new migrations will not
+--   be applied". A row of _prisma_migrations has neither finished_at nor rolled_back_at; Prisma looks at every such row, even if
+--   its file is gone, and stops. Before the row is marked as rolled back, so that the next start runs the migration again, it
+--   must be known that nothing of it is there: what is there already would make it fail with 42P07 or 42701. If all or a part of
+--   it is there, there are several ways to continue, and a person has to choose. The Kafka migration as 2.3.4 shipped it fails in
+--   every schema but "public" (42P01, relation "public.Instance" does not exist): update the server to 2.3.5 or later before it
+--   starts again.
 -- fix: quarantine
 -- matches: P3009
 -- matches: migrate found failed migrations
@@ -106,19 +106,19 @@ SELECT
     pg_catalog.concat(
         'failed', CASE WHEN judged.error IS NOT NULL THEN pg_catalog.format(' with "%s"', judged.error) END, '; ',
         CASE judged.verdict
-            WHEN 'applied' THEN 'another row says that it was applied since, so only this row is in the way'
-            WHEN 'unknown' THEN 'no release has it, so no server runs it again; only its row is in the way'
+            WHEN 'applied' THEN 'another row says that it was applied since, so only this row blocks the start'
+            WHEN 'unknown' THEN 'no release has it, so no server runs it again; only its row blocks the start'
             WHEN 'nothing' THEN 'nothing of it is there' || CASE WHEN judged.is_alone THEN COALESCE(pg_catalog.format(' (missing: %s)', judged.open_list), '') ELSE '' END
             WHEN 'everything' THEN pg_catalog.format(
-                'yet all of it is there (%s): either it was done and only the record is missing (npx prisma migrate resolve --applied %s), '
-                'or this was made by hand', judged.done_list, judged.name
+                'all of it is there (%s): either it was done and only the record is missing (npx prisma migrate resolve --applied %s), '
+                'or this was created by hand', judged.done_list, judged.name
             )
             WHEN 'part' THEN pg_catalog.format(
                 'a part of it is there (%s), a part is not (%s): remove the one or add the other by hand, then npx prisma migrate resolve '
                 'with --rolled-back or --applied %s', judged.done_list, judged.open_list, judged.name
             )
             ELSE pg_catalog.format(
-                'of what the several migrations of release %s make, %s is there and %s is not; whether any of it is this one''s is not '
+                'of what the migrations of release %s create, %s is there and %s is not; whether any of it is from this migration is not '
                 'certain. If none is: npx prisma migrate resolve --rolled-back %s',
                 judged.since, judged.done_list, COALESCE(judged.open_list, 'nothing'), judged.name
             )

@@ -4,12 +4,12 @@
 -- severity: error
 -- consequence: stops-server
 -- releases: 2.0.0-beta..
--- summary: Evolution's tables are there, but no record of migrations
+-- summary: Evolution's tables exist, but there is no migration history
 -- why: The container does not start: "P3005 The database schema is not empty. Read more about how to baseline an existing
---   production database". There is no _prisma_migrations, or it is empty, as after prisma db push, after a restore of
---   chosen tables, or when somebody emptied it to get rid of P3009. Until a record says which migrations the tables
---   already have, no server of any release gets past its first step, and what else is wrong cannot be told either,
---   because the release is not known. The tables themselves are compared with those of every release.
+--   production database". There is no _prisma_migrations, or it is empty, as after prisma db push, after a restore of chosen
+--   tables, or when it was emptied to get rid of P3009. Until the history says which migrations the tables already have, no
+--   server of any release starts, and other checks are undecided too, because the release is unknown. The tables themselves are
+--   compared with those of every release.
 -- fix: safe
 -- matches: P3005
 -- matches: The database schema is not empty

@@ -5,12 +5,11 @@
 -- consequence: wrong-results
 -- releases: 2.0.0-beta..
 -- summary: a migration was applied with content that no release has
--- why: The checksum that Prisma recorded is of no file that any release or rolling image is known to have had under this
---   name: the file was edited before it ran, came from a fork, or was checked out with other line ends. What it did to
---   the tables is therefore not certain, although the name looks right. prisma migrate deploy says nothing about it;
---   prisma migrate dev says "The migration was modified after it was applied" and offers to reset the database, which
---   would remove everything. Content that upstream itself issued anew under the same name, and content of rolling
---   images, is known and no finding.
+-- why: The checksum that Prisma recorded belongs to no known file of this name, from any release or rolling image: the file was
+--   edited before it ran, came from a fork, or was checked out with other line ends. What it did to the tables is therefore not
+--   certain, although the name looks right. prisma migrate deploy says nothing about it; prisma migrate dev says "The migration
+--   was modified after it was applied" and offers to reset the database, which would remove everything. Content that upstream
+--   itself changed under the same name, and content of rolling images, is known and not a finding.
 -- fix: none
 -- matches: was modified after it was applied
 -- matches: were modified after they were applied
@@ -26,7 +25,7 @@ WITH known AS (
 SELECT
     known.name AS subject,
     pg_catalog.format(
-        'was applied with the checksum %s..., which is of no release; known: %s',
+        'was applied with the checksum %s..., which is in no release; known: %s',
         pg_catalog.left(history."checksum"::text, 12),
         (
             SELECT pg_catalog.string_agg(pg_catalog.format('%s... (%s)', pg_catalog.left(content.sha256, 12), pg_catalog.rtrim(content.releases, '.')), ', ')

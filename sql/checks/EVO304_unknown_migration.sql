@@ -5,10 +5,10 @@
 -- consequence: wrong-results
 -- releases: 2.0.0-beta..
 -- summary: a migration was applied that no release has
--- why: The record names a migration that is in no release: of a fork, of a pull request that was tried out, of a rolling
---   image that upstream took back, or of a release newer than this program. prisma migrate deploy ignores it and the
---   server starts, but the tables may have what no release expects: a later migration that makes the same stops with
---   42P07 or 42701 (P3018), and prisma migrate status says "The migrations from the database are not found locally".
+-- why: The history names a migration that is in no release: from a fork, from a pull request that was tried out, from a rolling
+--   image that upstream withdrew, or from a release newer than this program. prisma migrate deploy ignores it and the server
+--   starts, but the tables may have what no release expects: a later migration that creates the same fails with 42P07 or 42701
+--   (P3018), and prisma migrate status says "The migrations from the database are not found locally".
 -- fix: none
 -- matches: The migrations from the database are not found locally
 -- matches: migration … from the database … not found locally
@@ -51,20 +51,20 @@ SELECT
     judged.name AS subject,
     CASE judged.origin
         WHEN 'withdrawn' THEN
-            'came with a rolling image and was taken back before a release; '
+            'came with a rolling image and was withdrawn before a release; '
             || COALESCE((SELECT pg_catalog.min(withdrawn.note) FROM withdrawn WHERE withdrawn.sha256 = judged.checksum), 'its content is not one that the image had')
         WHEN 'proposed' THEN
             (
                 SELECT
                     pg_catalog.format(
-                        'was proposed to upstream, or stood on a branch, and never came out (%s%s); EVO206 says what is in the tables beside the release''s',
+                        'was proposed to upstream, or was on a branch, and never released (%s%s); EVO206 shows what the tables have besides',
                         pg_catalog.min(proposed.note), CASE WHEN pg_catalog.bool_or(proposed.sha256 = judged.checksum) THEN '' ELSE '; here with other content' END
                     )
                 FROM proposed
                 WHERE proposed.name = judged.name
             )
-        WHEN 'newer' THEN 'is newer than every migration that this evodoctor knows: of a newer release, or of somebody''s own'
-        ELSE 'is in no release: of a fork, or of somebody''s own; EVO206 says what is in the tables beside the release''s'
+        WHEN 'newer' THEN 'is newer than every migration that this evodoctor knows: from a newer release, or your own'
+        ELSE 'is in no release: from a fork, or your own; EVO206 shows what the tables have besides'
     END AS detail,
     pg_catalog.format('"migration_name" = %L', judged.name) AS predicate,
     1::bigint AS count,

@@ -4,13 +4,13 @@
 -- severity: error
 -- consequence: fails-requests
 -- releases: 2.0.0-beta..
--- summary: recorded as applied, but what the migration makes is not there
--- why: The server says "The column wavoipToken does not exist" (P2022) and POST /instance/create answers 400, or its log
---   says that the table Kafka does not exist (P2021), while prisma migrate reports that everything is up to date. Two
---   migrations can succeed without doing their work here: up to 2.3.1 the one for wavoipToken looked for the column in
---   every schema, and skipped it when another Evolution schema was visible; the Kafka migration of 2.3.4 always made its
---   table in "public". The same is seen when a column or a whole table was dropped by hand. Prisma never runs a migration
---   again that is recorded as applied, so no restart and no upgrade mends it.
+-- summary: a migration is recorded as applied, but its objects do not exist
+-- why: The server says "The column wavoipToken does not exist" (P2022) and POST /instance/create answers 400, or its log says
+--   that the table Kafka does not exist (P2021), while prisma migrate reports that everything is up to date. Two migrations can
+--   succeed without doing their work here: up to 2.3.1 the one for wavoipToken searched the column in every schema, and skipped
+--   it when another Evolution schema was visible; the Kafka migration of 2.3.4 always creates its table in "public". The same
+--   happens when a column or a whole table was dropped by hand. Prisma never runs a migration again that is recorded as applied,
+--   so no restart and no upgrade repairs it.
 -- fix: safe
 -- matches: The column … wavoipToken … does not exist
 -- matches: column "wavoipToken" does not exist
@@ -64,9 +64,9 @@ absent AS (
 SELECT
     CASE absent.kind WHEN 'table' THEN absent."table" ELSE pg_catalog.format('%s.%s', absent."table", absent.name) END AS subject,
     pg_catalog.concat(
-        absent.migration, ' is recorded as applied, but the ', absent.kind, ' it makes is not there',
-        '; in the schema ' || absent.elsewhere || ' there is one of this name, which it may have taken for its own or made there; that one is left alone',
-        CASE WHEN NOT is_addable.answer THEN '; it may not be null and has no default, so you decide what the rows get: ' || absent.repair[1] END
+        absent.migration, ' is recorded as applied, but the ', absent.kind, ' it creates does not exist',
+        '; in the schema ' || absent.elsewhere || ' there is one of this name, which it may have found or created there; that one is not changed',
+        CASE WHEN NOT is_addable.answer THEN '; it may not be null and has no default, so you decide the value for the rows: ' || absent.repair[1] END
     ) AS detail,
     NULL::text AS predicate,
     1::bigint AS count,

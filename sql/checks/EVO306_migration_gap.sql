@@ -5,11 +5,11 @@
 -- consequence: stops-server
 -- releases: 2.0.0-beta..
 -- summary: a migration was left out, although later ones are applied
--- why: The next start of a server applies it after those that were written to follow it. If what it makes is there already,
---   made by hand or by prisma db push, it stops with 42P07 or 42701 and the container restarts in a loop (P3018, then
---   P3009); if it removes or rewrites something, it does so to data of a later form. Such gaps come from rows of
---   _prisma_migrations that somebody deleted, from resolve --rolled-back where --applied was meant, and from partial
---   restores. Until it is closed the release counts as the last one that is complete.
+-- why: The next start of a server applies it after migrations that should follow it. If its objects exist already, created by
+--   hand or by prisma db push, it fails with 42P07 or 42701 and the container restarts in a loop (P3018, then P3009); if it
+--   removes or rewrites something, it does so to newer data. Such gaps come from deleted rows of _prisma_migrations, from resolve
+--   --rolled-back where --applied was meant, and from partial restores. Until it is closed the release counts as the last one
+--   that is complete.
 -- fix: manual
 -- matches: P3018
 -- matches: A migration failed to apply. New migrations cannot be applied before the error is recovered from
@@ -30,7 +30,7 @@ WITH known AS (
 SELECT
     known.name AS subject,
     pg_catalog.format(
-        'came with %s and is not applied, although %s, the first of them %s; if the tables have what it makes: '
+        'came with %s and is not applied, although %s, the first of them %s; if its objects exist: '
         'npx prisma migrate resolve --applied %s; if not, the next start runs it',
         known.since, CASE later.count WHEN 1 THEN 'a later one is' ELSE later.count || ' later ones are' END, later.first, known.name
     ) AS detail,

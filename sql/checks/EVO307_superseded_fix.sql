@@ -4,11 +4,11 @@
 -- severity: advice
 -- consequence: none
 -- releases: 2.0.0-beta..
--- summary: an upgrade has since changed what a fix of evodoctor's had repaired
--- why: Nothing is broken. A fix that was applied before an upgrade can be undone only as long as what it changed is still as it
---   left it; one of upstream's migrations has changed the same objects since. Undoing it now would take away what the newer
---   release rests on, so evodoctor refuses to. The fix for this closes such runs: history shows them as done with. What
---   they keep in the quarantine stays until you drop it: the tables "evodoctor"."quarantine_<run>_…".
+-- summary: an upgrade has changed what a fix of evodoctor had repaired
+-- why: Nothing is broken. A fix that was applied before an upgrade can be undone only as long as its objects are unchanged; one
+--   of upstream's migrations has changed them since. Undoing it now would remove what the newer release needs, so evodoctor
+--   refuses. The fix for this closes such runs in the history. What they keep in the quarantine stays until you drop it: the
+--   tables "evodoctor"."quarantine_<run>_…".
 -- fix: safe
 -- matches: evodoctor.quarantine
 -- Run by hand: psql -v schema=public -v superseded="$(sed 's/;$//' sql/ledger/superseded.sql)" -v upstream='{"EVO205": ["20251122003044"]}'

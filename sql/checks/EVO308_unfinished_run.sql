@@ -4,12 +4,12 @@
 -- severity: warning
 -- consequence: slow
 -- releases: 2.0.0-beta..
--- summary: a run of fix --online was cut off before its end
--- why: What keeps others waiting for long, fix --online does after its commit: building indexes, validating keys. The program was
---   killed or interrupted before that was done, or it gave up waiting. An index that is half built serves no query, costs every
---   write, and where it is unique may already refuse rows; a key that is not validated holds for new rows only. Nothing is
---   lost, and the run goes on where it ended: evodoctor fix --online --apply. To take it back instead: evodoctor undo RUN.
---   While a run is still at work this is found too.
+-- summary: a run of fix --online was interrupted
+-- why: fix --online runs statements that would block others after its commit: building indexes, validating keys. The program was
+--   killed or interrupted before that, or it gave up waiting. An incomplete index serves no query, costs every write, and if it
+--   is unique may already refuse rows; a key that is not validated is checked for new rows only. Nothing is lost, and this
+--   continues the run: evodoctor fix --online --apply. To undo it instead: evodoctor undo RUN. A run that is still working is
+--   found too.
 -- fix: manual
 -- matches: is not finished
 -- Run by hand: psql -v schema=public -v unfinished="$(sed 's/;$//' sql/ledger/unfinished.sql)"
@@ -19,7 +19,7 @@ WITH unfinished AS (
 SELECT
     pg_catalog.format('run %s', unfinished.run) AS subject,
     pg_catalog.format(
-        '%s was applied by %s and is not finished: %s; evodoctor fix --online --apply goes on with it, evodoctor undo %s takes it back',
+        '%s was applied by %s and is not finished: %s; evodoctor fix --online --apply continues it, evodoctor undo %s undoes it',
         pg_catalog.string_agg(DISTINCT unfinished.code, ', ' ORDER BY unfinished.code),
         unfinished.applied_by,
         pg_catalog.string_agg(unfinished.statement, '; ' ORDER BY unfinished.code, unfinished.position),

@@ -5,12 +5,12 @@
 -- consequence: fails-requests
 -- releases: 2.0.0-beta..
 -- summary: the name of an instance cannot be written in a URL, or only percent-encoded
--- why: No URL reaches an instance named "." or "..", which every client and proxy takes out of a path, or one with an empty
---   name (up to 2.3.7 an empty ?instanceName= behind a path does): it is listed, and cannot be used or deleted through the API.
---   Renaming cures it, with the server stopped: UPDATE "Instance" SET "name" = 'NEW' WHERE "id" = 'ID'. Every other name
---   answers when it is percent-encoded once, also one with spaces at its ends, a slash, a question mark, a percent or number
---   sign or a line end (seen on 2.1.1, 2.2.3 and 2.3.7, through nginx too); the finding gives that form. A slash is the
---   exception behind a proxy that decodes the path or takes a prefix from it. Up to 2.3.7 the API creates all of these.
+-- why: No URL reaches an instance named "." or "..", which every client and proxy removes from a path, or one with an empty name
+--   (up to 2.3.7 an empty ?instanceName= after a path does): it is listed, and cannot be used or deleted through the API. Rename
+--   it with the server stopped: UPDATE "Instance" SET "name" = 'NEW' WHERE "id" = 'ID'. Every other name works when it is
+--   percent-encoded once, also one with spaces at its ends, a slash, a question mark, a percent or number sign or a line end
+--   (seen on 2.1.1, 2.2.3 and 2.3.7, through nginx too); the finding shows that form. The exception is a slash, behind a proxy
+--   that decodes the path or strips a prefix. Up to 2.3.7 the API creates all of these.
 -- fix: manual
 -- judges: Instance
 -- matches: instance "." does not exist
@@ -26,7 +26,7 @@ WITH odd AS (
         pg_catalog.concat_ws(
             ' and ',
             CASE WHEN instance."name" = '' THEN 'is empty' END,
-            CASE WHEN instance."name" IN ('.', '..') THEN 'is a step of a path' END,
+            CASE WHEN instance."name" IN ('.', '..') THEN 'is a path step' END,
             CASE WHEN instance."name" ~ '^\s' THEN 'begins with a space' END,
             CASE WHEN instance."name" ~ '\s$' THEN 'ends with a space' END,
             CASE WHEN instance."name" ~ '[/?%#]' THEN pg_catalog.format('contains "%s"', pg_catalog.substring(instance."name", '[/?%#]')) END,
@@ -69,7 +69,7 @@ SELECT
         ELSE
             pg_catalog.format(
                 'the name of the instance %s; in a URL it is %s%s', CASE encoded.why WHEN '' THEN 'contains a control character' ELSE encoded.why END,
-                encoded.form, CASE WHEN encoded."name" LIKE '%/%' THEN ', which a proxy that takes a prefix from the path may break' ELSE '' END
+                encoded.form, CASE WHEN encoded."name" LIKE '%/%' THEN ', which a proxy that strips a prefix from the path may break' ELSE '' END
             )
     END AS detail,
     pg_catalog.format('"id" = %L', encoded."id") AS predicate,

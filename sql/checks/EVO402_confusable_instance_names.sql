@@ -5,11 +5,11 @@
 -- consequence: fails-requests
 -- releases: 2.0.0-beta..
 -- summary: the name of an instance is easily taken for another instance
--- why: Requests reach the wrong instance, or 404 "instance does not exist". A path has to give the name exactly: two names
---   that differ only in letter case or spaces are two instances, although people read them as one. A name that is the id
---   or the phone number of another instance sends whatever was meant for that one to this one. A name in the form of a
---   UUID is taken for an id, which paths do not accept. Whether to rename, which changes the URL for every client, is
---   left to you: UPDATE "Instance" SET "name" = 'NEW' WHERE "id" = 'ID', with the server stopped.
+-- why: Requests reach the wrong instance, or 404 "instance does not exist". A path has to give the name exactly: two names that
+--   differ only in letter case or spaces are two instances, although people read them as one. A name that is the id or the phone
+--   number of another instance sends requests for that one to this one. A name in the form of a UUID is taken for an id, which
+--   paths do not accept. Renaming changes the URL for every client, so it is left to you: UPDATE "Instance" SET "name" = 'NEW'
+--   WHERE "id" = 'ID', with the server stopped.
 -- fix: manual
 -- judges: Instance
 -- matches: two instances … same name

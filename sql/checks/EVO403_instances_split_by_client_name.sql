@@ -5,12 +5,12 @@
 -- consequence: fails-requests
 -- releases: 2.0.0-beta..
 -- summary: instances belong to several client names, and a server loads only one of them
--- why: Instances vanish after a restart or a move, or answer 500 with "reading 'textMessage'", although their rows are
---   there: a server loads only rows whose "clientName" is its own DATABASE_CONNECTION_CLIENT_NAME (evolution by default),
---   and never those without one. This has two readings. Several servers may share the database, each with a name of its
---   own; then all is well and a baseline keeps this quiet. Or the setting was changed, or left out once; then the rows
---   keep the old name and no server loads them. Which it is only you know. For the second, with the server stopped:
---   UPDATE "Instance" SET "clientName" = 'NAME' WHERE "clientName" IS NOT DISTINCT FROM 'OLD'.
+-- why: Instances vanish after a restart or a move, or answer 500 with "reading 'textMessage'", although their rows are there: a
+--   server loads only rows whose "clientName" is its own DATABASE_CONNECTION_CLIENT_NAME (evolution by default), and never those
+--   without one. There are two explanations. Several servers may share the database, each with a name of its own; then nothing is
+--   wrong, and a baseline hides this finding. Or the setting was changed, or left out once; then the rows keep the old name and
+--   no server loads them. Only you know which it is. For the second, with the server stopped: UPDATE "Instance" SET "clientName"
+--   = 'NAME' WHERE "clientName" IS NOT DISTINCT FROM 'OLD'.
 -- fix: manual
 -- judges: Instance
 -- matches: reading 'textMessage'

@@ -5,11 +5,11 @@
 -- consequence: fails-requests
 -- releases: 2.0.0-beta..
 -- summary: an instance says it is connected, but there is no session to restore
--- why: GET /instance/fetchInstances shows the instance as open, messages fail, and after the next start of the server it
---   asks for a QR code: its row says open, but the keys of its WhatsApp session are not in "Session". Only instances
---   on Baileys are judged, for others keep no session. Where no instance at all has a session here, the server probably
---   keeps them in Redis (CACHE_REDIS_SAVE_INSTANCES) or in files, and this is advice only. Otherwise log the instance
---   out and in again: DELETE /instance/logout/INSTANCE, then GET /instance/connect/INSTANCE and scan the code.
+-- why: GET /instance/fetchInstances shows the instance as open, messages fail, and after the next start of the server it asks for
+--   a QR code: its row says open, but the keys of its WhatsApp session are not in "Session". Only instances on Baileys are
+--   judged, for others keep no session. If no instance at all has a session here, the server probably keeps them in Redis
+--   (CACHE_REDIS_SAVE_INSTANCES) or in files, and this is advice only. Otherwise log the instance out and in again: DELETE
+--   /instance/logout/INSTANCE, then GET /instance/connect/INSTANCE and scan the code.
 -- fix: manual
 -- judges: Instance
 -- matches: Connection Closed

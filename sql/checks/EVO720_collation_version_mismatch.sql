@@ -4,13 +4,12 @@
 -- severity: warning
 -- consequence: wrong-results
 -- releases: 2.0.0-beta..
--- summary: the system sorts texts in another way than when the indexes were built
--- why: The rules by which texts are ordered come from the operating system (glibc, ICU), and this one is newer or older than
---   the one that the database was made with: an image of another base (Debian 12 to 13, Alpine to Debian), or files moved to
---   another machine. Indexes on texts are then out of order: rows are not found by them, unique indexes let duplicates in, and
---   updates fail. First let every index be built anew, then record the new version:
---   REINDEX DATABASE "NAME"; ALTER DATABASE "NAME" REFRESH COLLATION VERSION. Look for duplicates afterwards (evodoctor check
---   --paranoid, EVO103).
+-- summary: the operating system sorts text differently than when the indexes were built
+-- why: The sort order of text comes from the operating system (glibc, ICU), and its version differs from the one that the
+--   database was created with: an image with another base (Debian 12 to 13, Alpine to Debian), or files moved to another machine.
+--   Indexes on text are then out of order: rows are not found by them, unique indexes let duplicates in, and updates fail. First
+--   rebuild every index, then record the new version: REINDEX DATABASE "NAME"; ALTER DATABASE "NAME" REFRESH COLLATION VERSION.
+--   Check for duplicates afterwards (evodoctor check --paranoid, EVO103).
 -- fix: manual
 -- matches: database "…" has a collation version mismatch
 -- matches: The database was created using collation version …, but the operating system provides version …

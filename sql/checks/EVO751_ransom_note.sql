@@ -5,10 +5,11 @@
 -- consequence: loses-data
 -- releases: 2.0.0-beta..
 -- summary: a table or a database of this server has the name of a ransom note
--- why: Servers that are open to the world are found within hours: somebody logs in with a weak or a well-known password, drops the
---   tables, and leaves a note in a table or a database of its own. What was dropped was seldom copied, so paying brings nothing back.
---   Publish port 5432 to nobody (127.0.0.1:5432:5432 in a compose file), give every role a new password, look for roles that
---   you did not make, and restore the last backup into a new server. Whether this one is such a note, its text says.
+-- why: Servers that are open to the internet are found within hours: an intruder logs in with a weak or a well-known password,
+--   drops the tables, and leaves a note in a table or a database of its own. The dropped data was seldom copied, so paying does
+--   not bring it back. Do not publish port 5432 (127.0.0.1:5432:5432 in a compose file), give every role a new password, look for
+--   roles that you did not create, and restore the last backup into a new server. Read its text to find out whether it is such a
+--   note.
 -- fix: manual
 -- matches: README_TO_RECOVER
 -- matches: your data has been backed up … bitcoin

@@ -1,14 +1,14 @@
 -- code: EVO602
 -- name: object-is-missing
--- title: migration needs what is missing
+-- title: migration needs missing objects
 -- severity: error
 -- consequence: stops-server
 -- releases: 2.0.0-beta..
--- summary: a pending migration drops or alters something that is not there, and fails
+-- summary: a pending migration drops or alters something that does not exist, and fails
 -- why: The container stops with P3018 and then loops with P3009: an index, a constraint, a column or a table that a migration
---   drops or alters was dropped before, or never made: 42704, 42703, 42P01. The best known is the index Media_fileName_key,
---   which people drop because it refuses files of the same name, and which the upgrade to 2.3.0 then does not find. Where
---   nothing is left for the migration to do, the fix records it as applied.
+--   drops or alters was dropped before, or never created: 42704, 42703, 42P01. The best known is the index Media_fileName_key,
+--   which people drop because it refuses files of the same name, and which the upgrade to 2.3.0 then does not find. If the
+--   migration has nothing left to do, the fix records it as applied.
 -- fix: safe
 -- matches: does not exist
 -- matches: Media_fileName_key

@@ -4,11 +4,11 @@
 -- severity: error
 -- consequence: stops-server
 -- releases: 2.0.0-beta..
--- summary: something of yours uses what a pending migration drops or alters, and it fails
--- why: The container stops with P3018 and then loops with P3009: a view, a rule, a policy, a generated column or a trigger uses
---   a column whose type is altered (0A000, "cannot alter type of a column used by a view or rule") or that is dropped (2BP01,
---   "other objects depend on it"); or an index that is dropped belongs to a constraint. Drop what uses it before the upgrade,
---   and make it again afterwards.
+-- summary: an object of yours uses what a pending migration drops or alters, so it fails
+-- why: The container stops with P3018 and then loops with P3009: a view, a rule, a policy, a generated column or a trigger uses a
+--   column whose type is altered (0A000, "cannot alter type of a column used by a view or rule") or that is dropped (2BP01,
+--   "other objects depend on it"); or an index that is dropped belongs to a constraint. Drop your object before the upgrade, and
+--   create it again afterwards.
 -- fix: none
 -- matches: cannot alter type of a column
 -- matches: other objects depend on it
@@ -32,7 +32,7 @@ SELECT
             pg_catalog.format('ALTER TABLE %I."Media" DROP CONSTRAINT "Media_fileName_key";', :'schema'),
             pg_catalog.format('CREATE UNIQUE INDEX "Media_fileName_key" ON %I."Media" ("fileName");', :'schema')
         ]
-        ELSE ARRAY[pg_catalog.format('# %s: drop it, and make it again after the upgrade', obstacle.what)]
+        ELSE ARRAY[pg_catalog.format('# %s: drop it, and create it again after the upgrade', obstacle.what)]
     END AS before
 FROM
     pg_catalog.jsonb_to_recordset(:'obstacles'::jsonb) AS obstacle (number text, migration text, sqlstate text, object text, what text)

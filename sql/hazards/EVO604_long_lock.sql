@@ -4,11 +4,10 @@
 -- severity: warning
 -- consequence: slow
 -- releases: 2.0.0-beta..
--- summary: a pending migration keeps the server waiting for long
+-- summary: a pending migration blocks the server for long
 -- why: Messages are not stored and the API does not answer while a migration holds its locks: CREATE INDEX keeps every write to
---   the table waiting, ALTER COLUMN … TYPE every read too, and a migration keeps all its locks until it is done. The
---   time is an estimate from how fast this server reads. Stop the server before, so that nothing queues up, and start one
---   container only.
+--   the table waiting, ALTER COLUMN … TYPE every read too, and a migration keeps all its locks until it is done. The time is an
+--   estimate from how fast this server reads. Stop the server first, so that nothing queues up, and start one container only.
 -- fix: none
 -- matches: canceling statement due to lock timeout
 -- matches: 55P03

@@ -5,9 +5,9 @@
 -- consequence: stops-server
 -- releases: 2.0.0-beta..2.0.3-beta
 -- migration: 20240722173259 20240723152648
--- summary: OpenAI credentials or settings are there twice, and a pending index refuses them
+-- summary: duplicate OpenAI credentials or settings violate a pending unique index
 -- why: The upgrade stops with 23505 "could not create unique index": 2.0.3 makes the name of an OpenAI credential unique, and
---   lets one instance only have its settings on a credential. Rows from before that may be there twice.
+--   lets the settings of only one instance use a credential. Older rows may violate that.
 -- fix: none
 -- matches: could not create unique index "OpenaiCreds_name_key"
 -- matches: could not create unique index "OpenaiSetting_openaiCredsId_key"
@@ -16,7 +16,7 @@
 -- answers: message=index-not-created constraint=OpenaiCreds_apiKey_key
 SELECT
     twice.subject,
-    pg_catalog.format('%s rows share %s, so the unique index %s cannot be made (23505)', twice.count, twice.subject, twice.step) AS detail,
+    pg_catalog.format('%s rows share %s, so the unique index %s cannot be built (23505)', twice.count, twice.subject, twice.step) AS detail,
     twice.predicate,
     twice.count,
     twice.sample,

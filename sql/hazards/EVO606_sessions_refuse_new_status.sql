@@ -5,11 +5,11 @@
 -- consequence: stops-server
 -- releases: 2.0.0-beta..2.0.3-beta
 -- migration: 20240729180347
--- summary: bot sessions make the upgrade to 2.0.4 fail, half of it done
+-- summary: bot sessions make the upgrade to 2.0.4 fail half-way
 -- why: The upgrade stops with 22P02 for every OpenAI session whose status is "open", which the new type does not have, or with
 --   23502 for any Typebot session, whose status is dropped and added without a default. The first half commits by itself: after
---   23502 the new type is there, and the migration, run again, changes nothing for the better. Sessions are short-lived: a
---   conversation begins anew without them.
+--   23502 the new type is there, and running the migration again does not help. Sessions are short-lived: a conversation starts
+--   again without them.
 -- fix: none
 -- matches: invalid input value for enum "TypebotSessionStatus_new"
 -- matches: column "status" of relation "TypebotSession" contains null values

@@ -7,8 +7,8 @@
 -- migration: 20240730152156
 -- summary: OpenAI bots make the upgrade to 2.0.4 fail
 -- why: The upgrade stops with 23502 'column "botType" of relation "OpenaiBot" contains null values' as soon as there is one
---   OpenAI bot: the column is dropped and added again with another type, and neither may be null nor has a default. Note the
---   bots, remove them, and make them again after the upgrade.
+--   OpenAI bot: the column is dropped and added again with another type, is NOT NULL and has no default. Write the bots down,
+--   remove them, and create them again after the upgrade.
 -- fix: none
 -- matches: column "botType" of relation "OpenaiBot" contains null values
 -- answers: message=column-has-nulls relation=OpenaiBot

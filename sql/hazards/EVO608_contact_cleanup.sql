@@ -5,12 +5,12 @@
 -- consequence: loses-data
 -- releases: 2.0.0-beta..2.0.9-rc
 -- migration: 20240811183328
--- summary: the upgrade to 2.0.9 removes contacts that are there twice, and may take hours
--- why: Before contacts become unique per instance, upstream removes duplicates and keeps an arbitrary row of each group, so a name
---   or a picture may go. It compares every row with the list of rows to keep. If that list does not fit into work_mem, the
---   server searches all of it for every contact: 75 000 contacts take a moment, twice as many do not end within minutes, with
---   no duplicate at all. The planner decides this from its own estimate, which is asked here. The fix does it in one pass
---   beforehand, keeps the newest contact with what it lacks from the others, and records the migration as applied.
+-- summary: the upgrade to 2.0.9 removes duplicate contacts, and may take hours
+-- why: Before contacts become unique per instance, upstream removes duplicates and keeps an arbitrary row of each group, so a
+--   name or a picture may be lost. It compares every row with the list of rows to keep. If that list does not fit into work_mem,
+--   the server searches all of it for every contact: 75,000 contacts take a moment, twice as many do not finish within minutes,
+--   even without any duplicate. The planner decides this from its own estimate, which is asked here. The fix does it in one pass
+--   before the upgrade, keeps the newest contact with the missing values from the others, and records the migration as applied.
 -- fix: quarantine
 -- matches: Contact_remoteJid_instanceId_key
 -- answers: migration=20240811183328
@@ -26,7 +26,7 @@ size AS (
 SELECT
     'Contact' AS subject,
     pg_catalog.format(
-        '%s more than once, %s removed, and which row stays is chance',
+        '%s more than once, %s removed, and which row stays is arbitrary',
         CASE groups.count WHEN 1 THEN '1 contact is there' ELSE groups.count || ' contacts are there' END,
         CASE groups.removed WHEN 1 THEN '1 row is' ELSE groups.removed || ' rows are' END
     ) AS detail,

@@ -5,9 +5,9 @@
 -- consequence: stops-server
 -- releases: 2.0.0-beta..2.0.9-rc
 -- migration: 20240813003116
--- summary: an instance has a label twice, and a pending index refuses it
+-- summary: duplicate labels of an instance violate a pending unique index
 -- why: The upgrade to 2.0.9 stops with 23505 'could not create unique index "Label_labelId_instanceId_key"' where an instance has
---   two labels of one number. Its older index should have kept them out; where it is missing, they came in.
+--   two labels of one number. An older index prevents them; if it is missing, they may exist.
 -- fix: quarantine
 -- matches: could not create unique index "Label_labelId_instanceId_key"
 -- answers: message=index-not-created constraint=Label_labelId_instanceId_key
@@ -21,7 +21,7 @@ WITH twice AS (
 SELECT
     'Label' AS subject,
     pg_catalog.format(
-        '%s more than once in an instance, so the unique index cannot be made (23505)',
+        '%s more than once in an instance, so the unique index cannot be built (23505)',
         CASE pg_catalog.count(*) WHEN 1 THEN '1 label is there' ELSE pg_catalog.count(*) || ' labels are there' END
     ) AS detail,
     pg_catalog.format(

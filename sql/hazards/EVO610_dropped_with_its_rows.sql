@@ -5,10 +5,10 @@
 -- consequence: loses-data
 -- releases: 2.0.0-beta..2.1.0
 -- migration: 20240814202359 20240821120816 20240825130616 20240830193533
--- summary: a pending migration drops tables or columns with what is in them
--- why: What users had is gone after the upgrade, without an error: 2.0.9 drops all bot sessions and which message belonged to
---   which, 2.1.0 drops which bot a session belongs to, without copying it (such a session then keeps every bot from answering:
---   EVO107), and the table of generic bots; 2.1.1 drops the cache of WhatsApp numbers. Keep a copy if you need it.
+-- summary: a pending migration drops tables or columns that hold data
+-- why: Data of users is lost in the upgrade, without an error: 2.0.9 drops all bot sessions and which message belonged to which,
+--   2.1.0 drops which bot a session belongs to, without copying it (such a session then blocks every bot: EVO107), and the table
+--   of generic bots; 2.1.1 drops the cache of WhatsApp numbers. Keep a copy if you need it.
 -- fix: none
 -- matches: TypebotSession
 -- matches: OpenaiSession

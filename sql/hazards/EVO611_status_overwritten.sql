@@ -6,10 +6,10 @@
 -- releases: 2.0.0-beta..2.1.2
 -- migration: 20241006130306
 -- summary: the upgrade to 2.2.0 makes every message pending
--- why: After the upgrade no message counts as read or delivered: the column "status" of "Message" becomes text, and every row,
---   whatever it held, gets the status PENDING. The table is written anew under a lock that blocks reads too, and then once more
---   for the update: it needs about three times its size on disk. A server of 2.1.2 keeps the numbers instead, as text
---   (EVO108). The fix writes the table once, beforehand, and keeps every status.
+-- why: After the upgrade no message counts as read or delivered: the column "status" of "Message" becomes text, and every row
+--   gets the status PENDING. The table is rewritten under a lock that blocks reads too, and then once more for the update: it
+--   needs about three times its size on disk. A server of 2.1.2 keeps the numbers instead, as text (EVO108). The fix rewrites the
+--   table once, before the upgrade, and keeps every status.
 -- fix: safe
 -- matches: 20241006130306_alter_status_on_message_table
 -- answers: migration=20241006130306

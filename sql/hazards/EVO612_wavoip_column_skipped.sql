@@ -5,18 +5,18 @@
 -- consequence: fails-requests
 -- releases: 2.0.0-beta..2.2.0
 -- migration: 20250116001415
--- summary: the upgrade skips a column that another schema has; instances cannot be made
--- why: POST /instance/create then answers 400, "The column wavoipToken does not exist". 2.2.1 to 2.3.1 look for the column in every
+-- summary: the upgrade skips a column that another schema has; creating instances fails
+-- why: POST /instance/create then answers 400, "The column wavoipToken does not exist". 2.2.1 to 2.3.1 search the column in every
 --   schema that their role can see before they add it; another Evolution schema in the same database is enough, and the migration
---   is recorded as applied without the column. Upgrade to 2.3.2 or later directly, let the fix add it beforehand,
---   or mend it afterwards with evodoctor fix EVO305.
+--   is recorded as applied without the column. Upgrade to 2.3.2 or later directly, let the fix add it first, or repair it
+--   afterwards with evodoctor fix EVO305.
 -- fix: safe
 -- matches: 20250116001415_add_wavoip_token_to_settings_table
 -- answers: migration=20250116001415
 SELECT
     'Setting.wavoipToken' AS subject,
     pg_catalog.format(
-        'on the way to %s the column is not added, because the schema %s has it; the migration is recorded as applied all the same',
+        'on the way to %s the column is not added, because the schema %s has it; the migration is recorded as applied anyway',
         :'target', pg_catalog.string_agg(DISTINCT pg_catalog.quote_ident(other_namespace.nspname), ', ')
     ) AS detail,
     NULL::text AS predicate,

@@ -5,11 +5,11 @@
 -- consequence: stops-server
 -- releases: 2.0.0-beta..2.3.3
 -- migration: 20250918182355
--- summary: the upgrade to 2.3.4 makes its Kafka table in the schema "public", or fails
--- why: The container stops with P3018, 42P01 'relation "public.Instance" does not exist', and then loops with P3009: 2.3.4 names the
---   schema "public" in its migration, whatever the connection says. Where another Evolution lives in "public", the table lands
---   there, is recorded as applied here, and is missing. 2.3.5 has it right under the same name: go there directly,
---   or let the fix make the table beforehand.
+-- summary: the upgrade to 2.3.4 creates its Kafka table in the schema "public", or fails
+-- why: The container stops with P3018, 42P01 'relation "public.Instance" does not exist', and then loops with P3009: 2.3.4 names
+--   the schema "public" in its migration, whatever the connection string says. If another Evolution uses "public", the table is
+--   created there, recorded as applied here, and missing here. 2.3.5 corrects this under the same name: upgrade to it directly,
+--   or let the fix create the table first.
 -- fix: safe
 -- matches: relation "public.Instance" does not exist
 -- matches: 20250918182355_add_kafka_integration
@@ -31,8 +31,8 @@ SELECT
     'Kafka' AS subject,
     CASE
         WHEN there.taken IS NOT NULL THEN pg_catalog.format('the migration of 2.3.4 fails with 42P07: public."%s" exists already', there.taken)
-        WHEN there.has_instance THEN 'the migration of 2.3.4 makes the table in the schema "public", for the other Evolution there, and is recorded as applied here'
-        ELSE 'the migration of 2.3.4 fails with 42P01: it looks for public."Instance"'
+        WHEN there.has_instance THEN 'the migration of 2.3.4 creates the table in the schema "public", for the other Evolution there, and is recorded as applied here'
+        ELSE 'the migration of 2.3.4 fails with 42P01: it needs public."Instance"'
     END AS detail,
     NULL::text AS predicate,
     1::bigint AS count,

@@ -5,11 +5,10 @@
 -- consequence: loses-data
 -- releases: 2.0.0-beta..2.3.6
 -- migration: 20251122003044
--- summary: the upgrade to 2.3.7 removes chats that are there twice, often the wrong ones
--- why: After the upgrade labels, names and unread counts of chats are gone. Before chats become unique per instance, upstream keeps
+-- summary: the upgrade to 2.3.7 removes duplicate chats, often the wrong ones
+-- why: Labels, names and unread counts of chats are lost in the upgrade. Before chats become unique per instance, upstream keeps
 --   the row that was updated last, but sorts rows that were never updated in front of all others: such a row stays, and the newer
---   one with the labels is deleted. The fix merges them before that, and keeps
---   everything.
+--   one with the labels is deleted. The fix merges them before the upgrade, and keeps everything.
 -- fix: quarantine
 -- matches: 20251122003044_add_chat_instance_remotejid_unique
 -- answers: migration=20251122003044 message=index-not-created
@@ -79,7 +78,7 @@ UNION ALL
 SELECT
     'Chat',
     pg_catalog.format(
-        'the wrong row of %s stays: labels are lost in %s, the row that was updated last in %s; chance decides in %s',
+        'the wrong row of %s stays: labels are lost in %s, the row that was updated last in %s; the choice is arbitrary in %s',
         CASE pg_catalog.count(*) WHEN 1 THEN '1 chat' ELSE pg_catalog.count(*) || ' chats' END,
         pg_catalog.count(*) FILTER (WHERE judged.loses_labels), pg_catalog.count(*) FILTER (WHERE judged.loses_newer),
         pg_catalog.count(*) FILTER (WHERE judged.by_chance)

@@ -6,9 +6,9 @@
 -- releases: 2.0.0-beta..2.3.7
 -- migration: 20251216143054
 -- summary: an instance's token is longer than 500 characters; 2.4.0's upgrade fails
--- why: The upgrade stops with 22001 "value too long for type character varying(500)" where somebody widened the column "token" of
---   "Instance" beyond that and stored longer tokens: 2.4.0 makes it exactly 500. Give those instances shorter tokens, or
---   remove instances that are no longer used.
+-- why: The upgrade stops with 22001 "value too long for type character varying(500)" if the column "token" of "Instance" was
+--   widened beyond that and holds longer tokens: 2.4.0 sets it to exactly 500. Give those instances shorter tokens, or remove
+--   instances that are no longer used.
 -- fix: none
 -- matches: value too long for type character varying(500)
 -- answers: code=22001 width=500

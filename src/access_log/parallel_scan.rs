@@ -41,7 +41,7 @@ impl OpenLog {
         Self { source: Mutex::new(source), has_ended: AtomicBool::new(false), failed: Mutex::new(None) }
     }
 
-    /// Of these, those that the server refused with 404, because the instance or something else does not exist.
+    /// The log, and why it was not read to its end, if it was not.
     pub fn into_parts(self) -> (LogSource, Option<Error>) {
         let source = self.source.into_inner().unwrap_or_else(PoisonError::into_inner);
         (source, self.failed.into_inner().unwrap_or_else(PoisonError::into_inner))

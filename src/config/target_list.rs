@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_with_its_line_and_no_password() {
         for (text, said) in [
-            ("a postgresql://u:s3cret@h/d", "list:1: a password stands"),
+            ("a postgresql://u:s3cret@h/d", "list:1: the connection string contains a password"),
             ("\na b s3cret", "list:2: a line must be a name and a connection string"),
             ("a a.env\na b.env", "list:2: a is listed already (list:1)"),
             ("a/b a.env\nA_B b.env", "list:2: A_B would write the same file as a/b (list:1)"),

@@ -48,7 +48,7 @@ fn what_is_wrong_is_said_with_its_line_and_what_was_meant() {
             "did you mean severity?",
         ),
         ("password = \"x\"", "f.toml:1: there is no key \"password\" here", "known are database-url"),
-        ("schema = 7", "f.toml:1: schema must be a string", "write schema as a string"),
+        ("schema = 7", "f.toml:1: schema must be a non-empty string", "write schema as a non-empty string"),
         ("schema = \" \"", "f.toml:1: schema must be a non-empty string", ""),
         ("select = \"EVO101\"", "f.toml:1: select must be a list", ""),
         ("select = [\n\"EVO101\",\n\"EVO999\"]", "f.toml:3: there is no code \"EVO999\"", "explain lists"),

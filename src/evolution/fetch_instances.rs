@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn what_is_no_list_of_instances_says_so() {
         let error = |json: &str| parse_instances(json.as_bytes()).unwrap_err().to_string();
-        assert!(error("<html>").contains("no JSON"));
+        assert!(error("<html>").contains("not JSON"));
         assert!(error("3").contains("not a list of instances"));
         assert!(error("[]").contains("lists no instance"));
         assert!(error(r#"[{"name":"a"},{"id":"x"}]"#).contains("entry 2"));

@@ -54,11 +54,11 @@ struct BaselineLine {
     extent: Extent,
 }
 
-/// How a finding stands to the baseline.
+/// The result of comparing a finding with the baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BaselineStatus {
-    /// The result of comparing a finding with the baseline.
+    /// It is not in the baseline.
     New,
     /// It is, with fewer rows or a milder severity.
     Grown,

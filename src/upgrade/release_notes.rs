@@ -32,7 +32,7 @@ mod tests {
         assert!(release_notes(Release::newest_stable()).is_empty());
         let told = release_notes(Release::find("2.4.0-rc2").unwrap());
         assert!(
-            told[0].contains("of 2.4.0 only candidates") && told[1].contains("503 LICENSE_REQUIRED"),
+            told[0].contains("of 2.4.0 only release candidates") && told[1].contains("503 LICENSE_REQUIRED"),
             "{told:?}"
         );
         assert_eq!(release_notes(Release::find("2.2.0-pre").unwrap()).len(), 1);

@@ -32,7 +32,7 @@ async fn codes_that_do_not_exist_or_have_no_fix() {
     on(&url, &["check", "--ignore", "EVO020"]).ends(2).complains(&["there is no code EVO020"]);
     on(&url, &["fix", "EVO501", "--apply"])
         .ends(2)
-        .complains(&["EVO501 has no fix", "fixes exist for EVO101"]);
+        .complains(&["EVO501 has no automatic fix", "these have a fix: EVO101"]);
     assert_eq!(state(&mut connection, &[]).await, before);
     // Small letters are no error.
     on(&url, &["fix", "evo101"]).ends(1);

@@ -136,7 +136,7 @@ async fn an_ignore_that_has_ended_counts_no_more_and_is_said() {
     let notes: Vec<&str> =
         report["config"]["notes"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
     assert!(notes[0].contains("evodoctor.toml:4: the ignore of EVO101 ended on 2020-02-29"), "{notes:?}");
-    assert!(notes[1].contains("evodoctor.toml:9: the ignore of EVO104 is for nothing"), "{notes:?}");
+    assert!(notes[1].contains("evodoctor.toml:9: the ignore of EVO104 matches no finding"), "{notes:?}");
     assert_eq!(notes.len(), 2, "{notes:?}");
     let run = below(folder.path(), &["check", "--format", "github"]).ends(1);
     run.complains(&["note: ", "ended on 2020-02-29", "an old import"]);
@@ -289,7 +289,7 @@ fn what_is_wrong_is_refused_before_any_work() {
     fs::write(folder.path().join("evodoctor.toml"), "database-url = \"postgresql://u:s3cret@h/d\"\n")
         .expect("writable");
     let run =
-        below(folder.path(), &["check"]).ends(2).complains(&["evodoctor.toml:1: a password", "env-file"]);
+        below(folder.path(), &["check"]).ends(2).complains(&["evodoctor.toml:1: the connection string contains a password", "env-file"]);
     assert!(!run.stderr.contains("s3cret"), "{}", run.stderr);
 
     fs::write(folder.path().join("evodoctor.toml"), "[env.staging]\n").expect("writable");

@@ -153,7 +153,7 @@ async fn every_command_takes_a_dump_and_none_changes_it_for_good() {
     snapshot(&dump, &["history"]).ends(0);
     for arguments in [&["fix", "--apply"][..], &["undo", "1", "--apply"], &["fix", "--plan-out", "plan.json"]]
     {
-        snapshot(&dump, arguments).ends(2).complains(&["gone afterwards", "next: without it"]);
+        snapshot(&dump, arguments).ends(2).complains(&["removed afterwards", "next: "]);
     }
     for both in [["--database-url", "postgresql://h/d"], ["--env-file", ".env"]] {
         snapshot(&dump, &[&["check"][..], &both].concat()).ends(2).complains(&["cannot be used with"]);

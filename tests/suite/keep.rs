@@ -286,7 +286,7 @@ async fn a_run_that_was_interrupted_or_never_used_is_begun_anew() {
     let keep = ["preflight", "--to", "2.1.0", "--keep", "--apply", "--batch", "1"];
     // Without it the loss counts; what is kept is no loss.
     on(&url, &["preflight", "--to", "2.1.0"]).ends(1);
-    on(&url, &keep).ends(0).says(&["and run 1 keeps it", "run 1 keeps a copy"]);
+    on(&url, &keep).ends(0).says(&["and run 1 keeps it", "data is dropped, and run 1 keeps it"]);
     execute(
         &mut connection,
         r#"UPDATE "evodoctor"."applied_fix" SET "steps" = pg_catalog.jsonb_set("steps", '{kept,finished}', 'false')"#,

@@ -249,8 +249,8 @@ fn what_is_no_log_says_what_it_is_and_what_to_do() {
     };
     assert!(error(b"\x7fELF\0\0\0").contains("binary"));
     assert!(error(b"BZh91AY").contains("compressed"));
-    assert!(error(b"\x1f\x8b\x08\0").contains("nothing in it"), "a packed file that ends at once");
-    assert!(error(b"").contains("holds no requests: there is nothing in it"));
+    assert!(error(b"\x1f\x8b\x08\0").contains("the log is empty"), "a packed file that ends at once");
+    assert!(error(b"").contains("holds no requests: the log is empty"));
     assert!(error(b"hello\nworld\n").contains("holds no requests: none of 2 lines"));
     let missing = read(&[PathBuf::from("no/such.log")], None).unwrap_err();
     assert!(format!("{missing:#}").starts_with("cannot read no/such.log: No such file"), "{missing:#}");

@@ -145,5 +145,5 @@ fn a_file_that_nobody_would_collect_is_refused_before_any_work() {
     let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
     refuses(&["check", "--metrics", &path("a.txt")], &["only files that end in .prom", "a.prom"]);
     refuses(&["check", "--metrics", &path("none/a.prom")], &["not a file in an existing folder"]);
-    refuses(&["fix", "--metrics", &path("a.prom")], &["fix has no metrics"]);
+    refuses(&["fix", "--metrics", &path("a.prom")], &["fix writes no metrics"]);
 }

@@ -118,7 +118,7 @@ async fn another_schema_is_refused() {
     let sql = r#"ALTER TABLE #."OpenaiCreds" ADD COLUMN "note" text"#;
     Planned::refused_after(sql, &["EVO202 would now do something different"]).await;
     let sql = r#"CREATE INDEX "mine" ON #."OpenaiSetting" ("instanceId")"#;
-    Planned::refused_after(sql, &["EVO204 would now do something else"]).await;
+    Planned::refused_after(sql, &["EVO204 would now do something different"]).await;
     let sql = r#"ALTER TABLE #."OpenaiSetting" DROP CONSTRAINT "OpenaiSetting_openaiCredsId_fkey";"#;
     Planned::refused_after(sql, &["the database has changed since the plan was made"]).await;
 }

@@ -265,9 +265,9 @@ mod tests {
             (b" \n", "is empty"),
             (b"-- MySQL dump 10.13\n--\n", "MySQL"),
             (b"/*!40101 SET NAMES utf8 */;\n", "MySQL"),
-            (b"Dear Sir or Madam,\nI drop you a line.\n", "no dump"),
-            (b"SQLite format 3\0", "no dump"),
-            (b"\x7fELF\0\0", "no dump"),
+            (b"Dear Sir or Madam,\nI drop you a line.\n", "not a dump"),
+            (b"SQLite format 3\0", "not a dump"),
+            (b"\x7fELF\0\0", "not a dump"),
             (utf16.as_slice(), "UTF-16"),
             (b"PGDMP\x01", "cut off"),
         ] {

@@ -266,7 +266,7 @@ mod tests {
             r#"CREATE UNIQUE INDEX CONCURRENTLY "i" ON "s"."T" (evil("a"))"#,
         ] {
             let error = read(sql).unwrap_err().to_string();
-            assert!(error.contains("the build of the index \"i\"") && !error.contains("evil"), "{error}");
+            assert!(error.contains("the build of index \"i\"") && !error.contains("evil"), "{error}");
         }
         let forged = json!({"sql": "ALTER ROLE evil SUPERUSER", "work": {"what": "validate", "name": "k"},
                             "table": "T", "state": "open"});
