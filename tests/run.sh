@@ -20,7 +20,7 @@ promises="atomic batches consent damaged fixes keep online own_schema read_only 
 # What takes long, and one version is enough for: more than a hundred deaths, the load behind a plain fix, Prisma, and half a minute
 # of asking a server that is gone or a network that is silent. And a staging snapshot: the machine's pg_dump reads no server that is
 # newer than itself.
-long="waiting::load:: ::moments:: ::prisma:: an_unknown_end silent_network a_staging_snapshot"
+long="waiting::load:: ::moments:: ::prisma:: an_unknown_commit silent_network a_staging_snapshot"
 versions=${EVODOCTOR_TEST_VERSIONS-12 18}
 if cargo nextest --version >/dev/null 2>&1; then
     # One more at once than there are processors: some of them wait for locks and for silent networks.

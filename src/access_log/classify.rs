@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn each_confusion_is_told_from_the_others() {
+    fn each_kind_of_wrong_name_is_recognised() {
         let directory = directory();
         let upper_id = ID.to_uppercase();
         let lower_token = TOKEN.to_lowercase();
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_list_a_mangled_name_is_judged_by_its_form() {
+    fn without_a_list_a_badly_encoded_name_is_judged_by_its_form() {
         for (name, expected) in [
             ("alpha ", "EVO503?"),
             ("beta%20store", "EVO503?"),
@@ -271,7 +271,7 @@ mod tests {
     proptest! {
         /// What was written for an instance's name, encoded any number of times, is that name's encoding.
         #[test]
-        fn an_encoded_name_is_known_again(name in "[a-z]{1,8} [a-z0-9]{1,8}", times in 1..=MOST_ENCODINGS) {
+        fn an_encoded_name_is_recognised(name in "[a-z]{1,8} [a-z0-9]{1,8}", times in 1..=MOST_ENCODINGS) {
             let directory = InstanceDirectory::new(vec![Instance { name: name.clone(), ..Instance::default() }]);
             let mut written = name.clone();
             for _ in 0..times {

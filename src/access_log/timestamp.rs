@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_moment_is_none() {
+    fn a_text_that_is_not_a_time_is_rejected() {
         for text in ["", "-", "21/Nov/2026", "32/Nov/2026:00:00:00 +0000", "21/Nov/2026:24:00:00 +0000"] {
             assert_eq!(Timestamp::from_clf(text), None, "{text}");
         }
@@ -353,7 +353,7 @@ mod tests {
     proptest! {
         /// The fast paths agree with the general ones.
         #[test]
-        fn a_clock_reads_what_time_reads(texts in prop::collection::vec(
+        fn the_cached_clock_agrees_with_the_parser(texts in prop::collection::vec(
             "[0-4][0-9]/(Nov|feb|xyz)/(2026|0001):[0-2][0-9]:[0-6][0-9]:[0-6][0-9] [+-][0-9]{4}\
              |[0-2]{4}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{0,9})?(Z|[+-]0[0-9]:?00)?|.{0,30}",
             1..6,
@@ -366,7 +366,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_shown_reads_back(seconds in 0_i64..253_402_300_800, is_utc in any::<bool>()) {
+        fn a_formatted_time_parses_back(seconds in 0_i64..253_402_300_800, is_utc in any::<bool>()) {
             let time = Timestamp { millis: seconds * 1000, zone: is_utc.then_some(0) };
             prop_assert_eq!(Timestamp::from_iso(&time.to_string()), Some(time));
         }

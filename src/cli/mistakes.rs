@@ -205,7 +205,7 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn a_word_leads_to_its_option_and_no_password_is_repeated() {
+    fn a_bare_word_gets_the_right_option_without_its_password() {
         for (word, option) in [
             (".env", Some("--env-file .env")),
             ("/opt/evolution/.env.production", Some("--env-file /opt/evolution/.env.production")),
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_next_can_be_typed_and_keeps_the_rest_of_the_call() {
+    fn a_hint_can_be_typed_and_keeps_the_other_arguments() {
         for (typed, next) in [
             ("check .env", "evodoctor check --env-file .env"),
             ("history postgresql://u:secret@h/d", "evodoctor history --database-url URL"),

@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_lies_here_is_said_with_its_option() {
+    fn found_settings_are_suggested_with_their_option() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         assert!(within(folder.path()).is_empty());

@@ -197,7 +197,11 @@ mod tests {
             ["postgresql://u:secret@h/d", "postgresql://u@h/d?password=secret", "postgresql://u:a${B}@h/d"]
         {
             let error = expect_sound(&url(text), false).unwrap_err().to_string();
-            assert!(error.starts_with("f:1: the connection string contains a password") && !error.contains("secret"), "{error}");
+            assert!(
+                error.starts_with("f:1: the connection string contains a password")
+                    && !error.contains("secret"),
+                "{error}"
+            );
         }
         for text in ["postgresql://u@h/d", "postgresql://u:${PASSWORD}@h/d", "${URL}", "postgresql://u:@h/d"]
         {

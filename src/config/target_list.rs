@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_line_and_no_password() {
+    fn errors_name_their_line_and_no_password() {
         for (text, said) in [
             ("a postgresql://u:s3cret@h/d", "list:1: the connection string contains a password"),
             ("\na b s3cret", "list:2: a line must be a name and a connection string"),
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_leads_out_of_the_folder() {
+    fn no_name_escapes_the_folder() {
         for (name, stem) in [
             ("customer-1.example", "customer-1.example"),
             ("../../etc/passwd", "_._.._etc_passwd"),

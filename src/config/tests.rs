@@ -39,7 +39,7 @@ fn an_environment_wins_over_the_top() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_its_line_and_what_was_meant() {
+fn errors_name_their_line_and_suggest_a_fix() {
     for (text, said, next) in [
         ("\nfail_on = \"error\"", "f.toml:2: there is no key \"fail_on\" here", "did you mean fail-on?"),
         (

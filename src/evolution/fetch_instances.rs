@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_instances_says_so() {
+    fn json_that_is_not_a_list_of_instances_is_refused() {
         let error = |json: &str| parse_instances(json.as_bytes()).unwrap_err().to_string();
         assert!(error("<html>").contains("not JSON"));
         assert!(error("3").contains("not a list of instances"));

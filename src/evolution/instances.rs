@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn near_names_are_near() {
+    fn similar_names_are_found() {
         let directory = directory();
         assert_eq!(names(directory.closest_names("alfa")), ["Alpha", "alpha"]);
         assert_eq!(names(directory.closest_names("beta-store")), ["beta store"]);

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_in_runs_is_so() {
+    fn routes_match_what_was_seen_in_runs() {
         let fetch = |table| table_use("GET", "/instance/fetchInstances", table);
         // 500 where one of them lacks a column, or is not there.
         assert_eq!((fetch("Setting"), fetch("Nats")), (TableUse::Reads, TableUse::Reads));

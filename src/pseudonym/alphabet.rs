@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_letter_stays() {
+    fn other_characters_stay() {
         for character in "/@._-+ %?#\n{}[]\"'\\ß÷×🙂\u{303}".chars() {
             assert_eq!(Place::find(character, false), None, "{character:?}");
         }

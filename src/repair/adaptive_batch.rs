@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_server_is_waited_for() {
+    fn batches_wait_for_a_busy_server() {
         let calm = ServerLoad { lag: None, lag_bytes: None, waiting: 0, sees_lag: true };
         assert_eq!(calm.busy_reason(), None);
         let near = ServerLoad { lag: Some(Duration::from_secs(4)), ..calm };

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_others_waiting_is_done_later() {
+    fn blocking_statements_are_deferred() {
         let build = |name: &str| DeferredWork::Build(name.to_owned());
         for (sql, later, work) in [
             (
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_of_one_piece() {
+    fn other_statements_are_not_deferred() {
         for sql in [
             r#"CREATE INDEX "i" ON "s"."New" ("x")"#,
             r#"CREATE INDEX "i" ON "s"."Parts" ("x")"#,
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_back_bears_that_there_is_nothing_yet() {
+    fn undo_tolerates_a_statement_that_was_not_run() {
         assert_eq!(undo_statement(r#"DROP INDEX "s"."i""#), r#"DROP INDEX IF EXISTS "s"."i""#);
         assert_eq!(undo_statement(r#"DROP INDEX IF EXISTS "s"."i""#), r#"DROP INDEX IF EXISTS "s"."i""#);
         assert_eq!(undo_statement(r#"DROP TABLE "s"."T""#), r#"DROP TABLE "s"."T""#);

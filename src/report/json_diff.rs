@@ -71,7 +71,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn only_what_differs_is_told() {
+    fn only_differences_are_listed() {
         let before = json!({"id": 1, "labels": ["2", "1"], "key": {"a b": {"deep": null}, "same": [1]}});
         let after = json!({"id": 1, "labels": ["1"], "key": {"a b": {"deep": 2}, "same": [1], "new": {}}});
         let told: Vec<(String, Option<Value>, Option<Value>)> =
@@ -102,7 +102,7 @@ mod tests {
     proptest! {
         /// Nothing is told of equal values, and something of any two that differ.
         #[test]
-        fn nothing_is_told_exactly_where_nothing_differs(before in any_value(), after in any_value()) {
+        fn equal_values_have_no_differences(before in any_value(), after in any_value()) {
             let told = diff_paths(&before, &after);
             prop_assert_eq!(told.is_empty(), before == after);
             prop_assert!(told.iter().all(|one| one.before != one.after));

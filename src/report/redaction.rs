@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_are_told_apart_and_not_told() {
+    fn clients_are_distinguished_and_not_shown() {
         let mut clients = json!([{"address": "203.0.113.7", "user_agent": "axios/1.7.2", "count": 3},
                                  {"address": null, "user_agent": "Marias Laptop", "count": 1}]);
         redact_extra("clients", &mut clients, Naming::Fixed);

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_lacks_many_tables_is_granted_all_of_the_schema() {
+    fn many_missing_tables_become_one_grant_on_the_schema() {
         let rule = &registry::all_rules()[0];
         let lacking = |tables: &[&str]| {
             let checks: Vec<CheckReport> = tables

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_is_answered_with_what_was_meant() {
+    fn a_typing_error_gets_a_suggestion() {
         assert!(suggest_code("EVO1O1").starts_with("did you mean EVO101?"), "{}", suggest_code("EVO1O1"));
         assert!(suggest_code("EVO199").contains("EVO1"), "{}", suggest_code("EVO199"));
         assert_eq!(suggest_code("x"), "evodoctor explain lists every code");

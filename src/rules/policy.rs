@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ignore_may_speak_of_one_thing_and_is_said_where_it_is_for_nothing() {
+    fn an_ignore_can_match_one_finding_and_is_reported_if_unused() {
         let policy = Policy { ignores: vec![ignore(Some("a"), None)], ..Policy::default() };
         let today = Date::today();
         let (counting, ignored) = policy.apply(vec![finding("a"), finding("b")], today);

@@ -32,7 +32,7 @@ mod tests {
     use crate::pseudonym::{PseudonymKey, TimeShift};
 
     #[test]
-    fn words_stay_and_values_go() {
+    fn words_stay_and_values_are_replaced() {
         let names = Pseudonymizer::new(PseudonymKey::random(), TimeShift::random());
         let log = "A migration failed to apply.\n\nMigration name: 20240814214314_integrations_unification\n\nDatabase error code: 23505\n\n\
                    ERROR: could not create unique index \"Chat_instanceId_remoteJid_key\"\n\

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_has_a_bound_and_a_part_of_all_is_looked_for() {
+    fn memory_is_limited_by_sampling() {
         let mut originals = Originals::default();
         let value = |number: usize| format!("value number {number}");
         (0..2 * MOST).for_each(|number| originals.insert(&value(number)));

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_refers_is_read_before_what_it_refers_to() {
+    fn referring_tables_are_read_first() {
         let references = [reference("A", "B"), reference("B", "C"), reference("D", "A"), reference("C", "A")];
         let filter = RowFilter::new(Some(3), "s", &[], &references);
         let tables = ["A", "B", "C", "D", "E"].map(str::to_owned);

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paint_comes_off_again() {
+    fn styles_can_be_removed() {
         let text = paint(ERROR, "error") + " EVO101 → \"joão\"";
         assert_eq!(strip_styles(&text), "error EVO101 → \"joão\"");
         assert!(text.starts_with("\u{1b}["), "{text:?}");

@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn packed_or_not_the_text_is_the_same() {
+    fn compressed_or_not_the_text_is_the_same() {
         let zstd = |text: &[u8]| zstd::encode_all(text, 1).unwrap();
         for (bytes, packing) in [
             (b"one\ntwo\n".to_vec(), Compression::None),
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_too_early_is_an_error() {
+    fn a_truncated_file_is_an_error() {
         for whole in [gzip(&[7; 4096]), zstd::encode_all(&[7_u8; 4096][..], 1).unwrap()] {
             let error = read(&whole[..whole.len() - 3]).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{error}");

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_would_obey_is_escaped() {
+    fn terminal_control_characters_are_escaped() {
         assert_eq!(escape_control("joão 1"), "joão 1");
         assert_eq!(escape_control("a\u{1b}[2Jb\n\t\0"), "a\\x1b[2Jb\\n\\t\\x00");
         assert_eq!(escape_control("\u{202e}a\u{a0}b\u{200b}\u{9b}"), "\\u{202e}a\\u{a0}b\\u{200b}\\u{9b}");

@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_candidate_and_its_licence_are_told_and_a_stable_release_has_nothing_to_tell() {
+    fn a_release_candidate_has_notes_and_a_stable_release_has_none() {
         assert!(release_notes(Release::newest_stable()).is_empty());
         let told = release_notes(Release::find("2.4.0-rc2").unwrap());
         assert!(

@@ -90,7 +90,7 @@ async fn a_ledger_of_another_role() {
 }
 
 #[tokio::test]
-async fn schemas_that_leave_a_choice_or_none() {
+async fn several_schemas_or_none_are_an_error() {
     let (database, mut connection) = broken().await;
     let url = database.url();
     on(&url, &["check", "--schema", "other"]).ends(2).complains(&[
@@ -166,7 +166,7 @@ async fn files_that_cannot_be_written() {
 }
 
 #[tokio::test]
-async fn a_schema_of_our_name_that_is_not_ours() {
+async fn a_foreign_schema_named_evodoctor_is_refused() {
     let (database, mut connection) = broken().await;
     execute(&mut connection, "CREATE SCHEMA evodoctor; CREATE TABLE evodoctor.run (mine text)").await;
     let before = state(&mut connection, &[]).await;

@@ -39,7 +39,7 @@ fn orphan(id: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_is_known_does_not_fail_and_what_has_grown_does() {
+async fn known_findings_pass_and_grown_findings_fail() {
     let (database, _folder, file) = known().await;
     let run = check(&database, &file, &[]).ends(0);
     assert!(
@@ -79,7 +79,7 @@ async fn what_is_known_does_not_fail_and_what_has_grown_does() {
 }
 
 #[tokio::test]
-async fn what_is_gone_is_said_where_it_was_looked_for() {
+async fn gone_findings_are_listed_for_checks_that_ran() {
     let (database, _folder, file) = known().await;
     on(&database.url(), &["fix", "EVO101", "--apply", "--allow", "deletes-rows,changes-rows"]).ends(0);
     let run = check(&database, &file, &["--format", "github"]).ends(0);
@@ -110,7 +110,7 @@ async fn a_baseline_is_sorted_lines_and_the_same_each_time() {
 
 /// Ids, names and numbers of instances are what a row holds that a key could hold.
 #[tokio::test]
-async fn a_baseline_holds_nothing_that_a_row_holds() {
+async fn a_baseline_holds_no_row_data() {
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("baseline.json");
     for check in all_checks() {
@@ -134,7 +134,7 @@ async fn a_baseline_holds_nothing_that_a_row_holds() {
 }
 
 #[test]
-fn what_is_no_baseline_is_refused_before_any_work() {
+fn an_invalid_baseline_is_refused_before_any_work() {
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("baseline.json");
     let refuses = |content: &str, words: &[&str]| {

@@ -67,7 +67,7 @@ fn standing(database: &TestDatabase) -> Vec<serde_json::Value> {
 }
 
 #[tokio::test]
-async fn batches_end_where_one_transaction_does_and_are_undone_together() {
+async fn batches_give_the_result_of_one_transaction_and_are_undone_together() {
     let database = broken().await;
     let other = TestDatabase::copy_of(&database).await;
     let before = seen(&database).await;
@@ -104,7 +104,7 @@ async fn batches_end_where_one_transaction_does_and_are_undone_together() {
 }
 
 #[tokio::test]
-async fn batches_that_are_cut_off_are_gone_on_with() {
+async fn interrupted_batches_are_continued() {
     let database = broken().await;
     let other = TestDatabase::copy_of(&database).await;
     on(&other.url(), &AT_ONCE).ends(0);
@@ -154,7 +154,7 @@ async fn batches_that_are_cut_off_are_gone_on_with() {
 }
 
 #[tokio::test]
-async fn batches_need_consent_and_are_for_what_there_may_be_millions_of() {
+async fn batches_need_consent_and_only_some_codes_have_them() {
     let database = broken().await;
     let before = seen(&database).await;
     on(&database.url(), &["fix", "EVO101", "--batch", "--apply"]).ends(2).complains(&[
@@ -173,7 +173,7 @@ async fn batches_need_consent_and_are_for_what_there_may_be_millions_of() {
 
 /// A ledger of format 1 is read as it is, and brought up to date by the next run; what it kept can still be undone.
 #[tokio::test]
-async fn an_old_ledger_is_brought_up_to_date() {
+async fn an_old_ledger_is_migrated() {
     let database = broken().await;
     let before = seen(&database).await;
     on(&database.url(), &AT_ONCE).ends(0);
@@ -213,7 +213,7 @@ async fn doubled() -> TestDatabase {
 const MERGES: [&str; 6] = ["fix", "EVO103", "--batch=20", ALLOW[0], ALLOW[1], ALLOW[2]];
 
 #[tokio::test]
-async fn merges_in_batches_end_where_one_transaction_does_and_are_undone_together() {
+async fn batched_merges_give_the_result_of_one_transaction_and_are_undone_together() {
     let database = doubled().await;
     let other = TestDatabase::copy_of(&database).await;
     let before = seen(&database).await;
@@ -237,7 +237,7 @@ async fn merges_in_batches_end_where_one_transaction_does_and_are_undone_togethe
 
 /// Without a code, batches take what `fix` takes: not what is ignored, or counts for less than `--fail-on`.
 #[tokio::test]
-async fn what_is_ignored_is_left_alone_unless_it_is_named() {
+async fn ignored_findings_are_fixed_only_when_named() {
     let database = broken().await;
     let folder = tempfile::tempdir().expect("a folder");
     let ignored = "[[ignore]]\ncode = \"EVO101\"\nreason = \"known, see the ticket\"\n";
@@ -256,7 +256,7 @@ async fn what_is_ignored_is_left_alone_unless_it_is_named() {
 }
 
 #[tokio::test]
-async fn merges_that_are_cut_off_are_gone_on_with() {
+async fn interrupted_merges_are_continued() {
     let database = doubled().await;
     let other = TestDatabase::copy_of(&database).await;
     on(&other.url(), &["fix", "EVO103", ALLOW[0], ALLOW[1], ALLOW[2]]).ends(0);
@@ -291,7 +291,7 @@ async fn merges_that_are_cut_off_are_gone_on_with() {
 }
 
 #[tokio::test]
-async fn ctrl_c_ends_it_behind_whole_batches() {
+async fn ctrl_c_stops_between_batches() {
     let database = doubled().await;
     let mut connection = database.connect().await;
     let child = start_on(&database.url(), &["fix", "EVO103", "--batch=1", ALLOW[0], ALLOW[1], ALLOW[2]]);
@@ -310,7 +310,7 @@ async fn ctrl_c_ends_it_behind_whole_batches() {
 /// Dozens of moments during batches and during their undo: never is a row neither there nor kept, and what the ledger says
 /// can be undone and gone on with.
 #[tokio::test]
-async fn batches_and_their_undo_are_whole_whenever_they_are_killed() {
+async fn killed_batches_and_undos_leave_whole_batches() {
     let database = broken().await;
     let before = seen(&database).await;
     let (mut connection, mut chance) = (database.connect().await, SmallRng::seed_from_u64(20_261_125));

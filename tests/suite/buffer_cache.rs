@@ -20,7 +20,7 @@ async fn cached(connection: &mut PgConnection) -> i64 {
 }
 
 #[tokio::test]
-async fn what_others_have_in_the_cache_stays_there() {
+async fn reading_does_not_evict_the_buffer_cache() {
     // Eight megabytes.
     let settings = [("shared_buffers", "1024"), ("autovacuum", "off")];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();

@@ -109,7 +109,7 @@ async fn a_fresh_database_of_every_release_is_clean() {
 
 /// A hoster's server: thousands of instances, each with its own of everything, are no finding and no burden.
 #[tokio::test]
-async fn instances_by_the_thousand_are_fine() {
+async fn thousands_of_instances_are_checked() {
     use sqlx::Executor;
     let database = crate::support::database::TestDatabase::new("2.3.7", "evolution_api").await;
     let mut connection = database.connect().await;
@@ -212,7 +212,7 @@ async fn checks_run_under_psql() {
 
 /// A sentence names what it speaks of, and what Postgres said of a migration that failed.
 #[tokio::test]
-async fn sentences_name_what_they_speak_of() {
+async fn details_name_their_subject() {
     let database = Fixture::read("EVO402_confusable_instance_names", "bad").database("evolution_api").await;
     let run = on(&database.url(), &["check", "--select", "EVO402"]).ends(1);
     run.says(&["spaces only: \"Beta Store\", \"beta store\", \"betastore\""]);

@@ -51,7 +51,7 @@ fn told(names: &[&str], codes: &str, format: &'static str) -> Run {
 }
 
 #[test]
-fn each_format_tells_a_small_report() {
+fn each_format_shows_a_small_report() {
     let told = |format| told(&["Alpha", "Alpha"], "EVO501,EVO502", format).ends(1).stdout;
     assert_eq!(
         told("github"),
@@ -231,7 +231,7 @@ async fn the_exit_code_is_the_same_whatever_the_format() {
 }
 
 #[tokio::test]
-async fn what_is_undecided_is_told_and_never_taken_for_clean() {
+async fn undecided_checks_are_reported_and_never_clean() {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;
     let mut connection = database.connect().await;
     let role = roles::reader(&mut connection, "evolution_api").await;
@@ -273,7 +273,7 @@ async fn what_is_undecided_is_told_and_never_taken_for_clean() {
 }
 
 #[tokio::test]
-async fn a_rehearsal_tells_what_is_pending_and_an_applied_run_what_is_left() {
+async fn a_dry_run_shows_pending_changes_and_an_applied_run_what_is_left() {
     let database = Fixture::read("EVO101_orphaned_reference", "bad").database("evolution_api").await;
     let url = database.url();
     let found = on(&url, &["check", "--select", "EVO101", "--format", "json"]).json();
@@ -293,7 +293,7 @@ async fn a_rehearsal_tells_what_is_pending_and_an_applied_run_what_is_left() {
 
 /// Where a repair is nothing but statements, code scanning has them beside the finding; they run as they are.
 #[tokio::test]
-async fn the_sql_of_a_fix_is_suggested_where_it_fits() {
+async fn the_sql_of_a_fix_is_suggested_if_it_is_complete() {
     let database =
         Fixture::read("EVO201_openai_credential_delete_blocked", "bad").database("evolution_api").await;
     let url = database.url();

@@ -99,7 +99,7 @@ fn zsh_reads_its_script() {
 }
 
 #[test]
-fn the_other_shells_have_theirs() {
+fn bash_and_fish_scripts_are_valid() {
     for shell in ["elvish", "powershell"] {
         let text = evodoctor(&["completions", shell]).ends(0).stdout;
         assert!(text.contains("preflight") && text.contains("--select"), "{shell}: {text}");
@@ -108,7 +108,7 @@ fn the_other_shells_have_theirs() {
 }
 
 #[test]
-fn help_is_not_drowned_in_codes() {
+fn help_does_not_list_every_code() {
     for command in ["check", "fix", "explain", "preflight"] {
         let help = evodoctor(&[command, "--help"]).ends(0).stdout;
         assert!(!help.contains("EVO210") && !help.contains("2.1.2"), "{help}");
@@ -116,7 +116,7 @@ fn help_is_not_drowned_in_codes() {
 }
 
 #[test]
-fn the_manual_is_read_without_a_complaint() {
+fn man_reads_the_manual_without_warnings() {
     for page in std::iter::once(None).chain(COMMANDS.map(Some)) {
         let arguments: Vec<&str> = std::iter::once("man").chain(page).collect();
         let mut file = NamedTempFile::new().expect("a file");

@@ -29,7 +29,7 @@ async fn orphans() -> TestDatabase {
 }
 
 #[tokio::test]
-async fn what_is_typed_wins_over_the_environment_and_that_over_the_top() {
+async fn options_override_the_environment_section_which_overrides_the_top() {
     let (bad, good) = (orphans().await, TestDatabase::new("2.3.7", "evolution_api").await);
     let text = format!(
         "database-url = \"{}\"\nselect = [\"EVO101\"]\nformat = \"json\"\n
@@ -81,7 +81,7 @@ async fn what_is_typed_wins_over_the_environment_and_that_over_the_top() {
 }
 
 #[tokio::test]
-async fn what_is_ignored_is_said_and_fails_no_more() {
+async fn ignored_findings_are_listed_and_do_not_fail() {
     let database = orphans().await;
     let ignore = |more: &str| {
         format!(
@@ -121,7 +121,7 @@ async fn what_is_ignored_is_said_and_fails_no_more() {
 }
 
 #[tokio::test]
-async fn an_ignore_that_has_ended_counts_no_more_and_is_said() {
+async fn an_expired_ignore_has_no_effect_and_is_reported() {
     let database = orphans().await;
     let text = format!(
         "database-url = \"{}\"\nselect = [\"EVO101\", \"EVO104\"]\n
@@ -143,7 +143,7 @@ async fn an_ignore_that_has_ended_counts_no_more_and_is_said() {
 }
 
 #[tokio::test]
-async fn severities_are_the_files() {
+async fn severities_come_from_the_file() {
     let database = orphans().await;
     let folder = folder(&format!(
         "database-url = \"{}\"\nselect = [\"EVO101\"]\n[severity]\nEVO101 = \"advice\"\n",
@@ -159,7 +159,7 @@ async fn severities_are_the_files() {
 }
 
 #[tokio::test]
-async fn jobs_and_timeout_are_those_of_check() {
+async fn jobs_and_timeout_apply_to_check() {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;
     let folder = folder(&format!("database-url = \"{}\"\njobs = 2\ntimeout = \"1ms\"\n", database.url()));
     let report = below(folder.path(), &["check", "--format", "json"]).ends(3).json();
@@ -169,7 +169,7 @@ async fn jobs_and_timeout_are_those_of_check() {
 }
 
 #[tokio::test]
-async fn wait_is_that_of_what_changes_something() {
+async fn wait_applies_to_commands_that_change_something() {
     let database = orphans().await;
     let mut reader = database.connect().await;
     execute(&mut reader, r#"BEGIN; LOCK TABLE evolution_api."Message" IN ROW EXCLUSIVE MODE"#).await;
@@ -180,7 +180,7 @@ async fn wait_is_that_of_what_changes_something() {
 }
 
 #[tokio::test]
-async fn a_baseline_and_an_ignore_get_along() {
+async fn a_baseline_and_an_ignore_work_together() {
     let database = orphans().await;
     let text =
         format!("database-url = \"{}\"\nselect = [\"EVO101\"]\nbaseline = \"known.json\"\n", database.url());
@@ -275,7 +275,7 @@ fn secrets_reach_only_hosts_that_the_caller_names() {
 }
 
 #[test]
-fn what_is_wrong_is_refused_before_any_work() {
+fn invalid_settings_are_refused_before_any_work() {
     let folder = folder("fail_on = \"error\"\n");
     let run = below(folder.path(), &["check"]).ends(2);
     run.complains(&["evodoctor.toml:1: there is no key \"fail_on\"", "did you mean fail-on?"]);
@@ -288,8 +288,9 @@ fn what_is_wrong_is_refused_before_any_work() {
 
     fs::write(folder.path().join("evodoctor.toml"), "database-url = \"postgresql://u:s3cret@h/d\"\n")
         .expect("writable");
-    let run =
-        below(folder.path(), &["check"]).ends(2).complains(&["evodoctor.toml:1: the connection string contains a password", "env-file"]);
+    let run = below(folder.path(), &["check"])
+        .ends(2)
+        .complains(&["evodoctor.toml:1: the connection string contains a password", "env-file"]);
     assert!(!run.stderr.contains("s3cret"), "{}", run.stderr);
 
     fs::write(folder.path().join("evodoctor.toml"), "[env.staging]\n").expect("writable");

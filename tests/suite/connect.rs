@@ -141,7 +141,7 @@ async fn passwords_of_every_character_work_and_never_show() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_reached_is_told_apart() {
+async fn connection_failures_are_distinguished() {
     let cluster = Cluster::get().await;
     let message = refused("postgresql://u:SECRET@127.0.0.1:1/d").await;
     assert!(message.contains("no server listens on 127.0.0.1:1"), "{message}");
@@ -167,7 +167,7 @@ async fn what_cannot_be_reached_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_full_server_and_a_refusing_rule_are_told_apart() {
+async fn a_full_server_and_a_refused_role_are_distinguished() {
     let hba = "local all postgres trust\nlocal all guest trust\nhost all guest 127.0.0.1/32 reject\n";
     let settings =
         [("hba_file", "hba.conf"), ("max_connections", "10"), ("superuser_reserved_connections", "3")];

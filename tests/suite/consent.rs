@@ -56,7 +56,7 @@ async fn an_unknown_hazard_is_refused_before_anything_is_done() {
 
 /// Hazards are those of this database, not those that the fix could have.
 #[tokio::test]
-async fn only_real_hazards_are_asked_for() {
+async fn only_real_hazards_need_consent() {
     let database = TestDatabase::new("2.1.1", "evolution_api").await;
     let (url, mut connection) = (database.url(), database.connect().await);
     execute(

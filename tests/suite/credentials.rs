@@ -145,7 +145,7 @@ async fn a_released_bot_s_sessions_go_with_it() {
 }
 
 #[tokio::test]
-async fn another_instance_s_credential_takes_the_place_only_where_it_is_asked_for() {
+async fn a_foreign_credential_replaces_only_on_request() {
     let database = database().await;
     let url = database.url();
     let mut connection = database.connect().await;
@@ -169,7 +169,7 @@ async fn another_instance_s_credential_takes_the_place_only_where_it_is_asked_fo
 
 /// The name is taken in the instance: said before anything is tried, with the way out.
 #[tokio::test]
-async fn a_name_that_the_instance_has_is_refused_with_the_option_for_another() {
+async fn a_taken_name_is_refused_with_a_hint() {
     let database = database().await;
     let url = database.url();
     assert_eq!(evodoctor(&["fix", "EVO202", "EVO203", "--apply", "--database-url", &url]).code, Some(0));
@@ -184,7 +184,7 @@ async fn a_name_that_the_instance_has_is_refused_with_the_option_for_another() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_named() {
+async fn missing_credentials_and_instances_are_named() {
     let database = database().await;
     for (arguments, named) in [
         (["share", "c9", "beta"].as_slice(), "no credential c9"),

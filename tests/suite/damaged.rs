@@ -124,7 +124,7 @@ fn newest_run(database: &TestDatabase, schema: &str) -> Option<String> {
 
 /// Others write between the fix and its undo: what they wrote stays beside what returns, or undo refuses and changes nothing.
 #[test]
-fn rows_that_came_in_meanwhile_stay_or_stop_undo() {
+fn rows_written_since_stay_or_block_undo() {
     let inputs = (damaged(), vec(meanwhile(), 1..4));
     on_many(6, inputs, async |(damaged, written): (Damaged, Vec<Meanwhile>)| {
         let (database, schema) = (damaged.database().await, damaged.schema());

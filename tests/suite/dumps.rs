@@ -161,7 +161,7 @@ async fn every_command_takes_a_dump_and_none_changes_it_for_good() {
 }
 
 #[tokio::test]
-async fn what_belongs_to_the_other_server_is_no_obstacle() {
+async fn objects_of_the_original_server_do_not_block_a_restore() {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;
     let dumps = Dumps::new();
     let plain = fs::read_to_string(dumps.dump(&database, "plain.sql", &[])).unwrap();
@@ -180,7 +180,7 @@ async fn what_belongs_to_the_other_server_is_no_obstacle() {
 }
 
 #[tokio::test]
-async fn of_a_whole_cluster_the_database_with_evolutions_tables_is_taken() {
+async fn the_evolution_database_of_a_cluster_dump_is_selected() {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;
     let dumps = Dumps::new();
     let other = "--\n-- PostgreSQL database cluster dump\n--\nCREATE ROLE x;\n\\connect template1\n\
@@ -217,7 +217,7 @@ async fn rows_that_a_dump_lacks_make_checks_undecided_and_never_clean() {
 }
 
 #[tokio::test]
-async fn a_dump_of_single_tables_is_given_what_it_takes_for_granted() {
+async fn a_dump_of_single_tables_gets_missing_schema_and_types() {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;
     let dumps = Dumps::new();
     let tables = ["Instance", "Chat", "Contact", "Message", "Session", "Setting", "_prisma_migrations"];

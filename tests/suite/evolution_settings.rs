@@ -65,7 +65,7 @@ async fn instances_that_no_server_loads_are_found_with_the_env_file() {
 }
 
 #[tokio::test]
-async fn the_environment_of_the_server_is_as_good_as_its_file() {
+async fn the_environment_works_like_the_env_file() {
     let database = with_instances(INSTANCES).await;
     let check =
         || Evodoctor::new(["check", "--format", "json"]).env("DATABASE_CONNECTION_URI", database.url());

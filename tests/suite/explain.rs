@@ -95,7 +95,7 @@ fn codes(rules: &[&Rule]) -> String {
 }
 
 #[test]
-fn what_is_no_known_error_is_never_answered() {
+fn unknown_errors_get_no_answer() {
     let table = pasted(include_str!("../../fixtures/pasted/unknown.txt"));
     assert!(table.len() >= 40, "{} texts", table.len());
     for (_, text) in &table {
@@ -116,7 +116,7 @@ fn every_answer_of_every_rule_is_a_pattern() {
 }
 
 #[test]
-fn what_nobody_knows_is_said_with_a_suggestion() {
+fn unknown_texts_get_a_suggestion() {
     let run = evodoctor(&["explain", "EVO2O2"]);
     assert_eq!(run.code, Some(2));
     assert!(run.stderr.contains("did you mean EVO202"), "{}", run.stderr);

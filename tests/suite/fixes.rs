@@ -91,7 +91,7 @@ async fn all_fixes_together_compose_and_undo_in_reverse() {
 
 /// Every failure at once ends clean in one run, in an order that the tool works out, and comes back in one undo.
 #[tokio::test]
-async fn everything_at_once_ends_clean_and_is_undone() {
+async fn all_failures_at_once_are_fixed_and_undone() {
     for schema in ["evolution_api", "we\"ird"] {
         let database = Fixture::read("EVO101_orphaned_reference", "everything").database(schema).await;
         let url = database.url();
@@ -118,7 +118,7 @@ async fn everything_at_once_ends_clean_and_is_undone() {
 
 /// A finding in a form that the fix could not put back is left alone, and said.
 #[tokio::test]
-async fn what_is_unforeseen_is_left_alone() {
+async fn unforeseen_forms_are_left_to_a_person() {
     for stem in [
         "EVO201_openai_credential_delete_blocked",
         "EVO202_openai_api_key_unique_across_instances",

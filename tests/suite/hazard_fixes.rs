@@ -52,7 +52,7 @@ fn repairable() -> Vec<(&'static Hazard, String, Fixture)> {
 }
 
 #[tokio::test]
-async fn every_hazard_with_a_fix_has_a_fixture_that_it_mends() {
+async fn every_hazard_with_a_fix_has_a_fixture_that_it_repairs() {
     let mended: BTreeSet<&str> = repairable().iter().map(|(hazard, ..)| hazard.rule.code.as_str()).collect();
     let announced = all_hazards()
         .iter()
@@ -131,7 +131,7 @@ mod each_fixture {
 
 /// A database that prisma db push, or a newer server's dump, has brought to a later release: the history is behind.
 #[tokio::test]
-async fn what_is_there_in_whole_is_recorded_in_whole() {
+async fn a_complete_migration_is_recorded_as_applied() {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;
     let mut connection = database.connect().await;
     let behind =
@@ -203,7 +203,7 @@ async fn the_plan_remembers_the_release_to_go_to() {
 
 /// After the upgrade: check notices, history marks it, undo refuses, and EVO307 closes it.
 #[tokio::test]
-async fn what_the_upgrade_superseded_is_closed() {
+async fn superseded_runs_are_closed() {
     let database = Fixture::read("EVO205_chat_index_missing", "bad").database("evolution_api").await;
     let (url, mut connection) = (database.url(), database.connect().await);
     on(&url, &["fix", "EVO205", "--apply", "--allow", "deletes-rows,changes-rows"]).ends(0);

@@ -103,13 +103,13 @@ async fn everything() -> TestDatabase {
 }
 
 #[tokio::test]
-async fn a_check_with_findings_is_fine_in_every_light_and_width() {
+async fn a_page_with_findings_is_readable_in_every_theme_and_width() {
     let run = html(&everything().await.url(), &["check"]).ends(1);
     looks(&Pages::new(), &[("check", &run)], true);
 }
 
 #[tokio::test]
-async fn a_rehearsal_of_fixes_is_fine_and_so_are_clean_and_undecided_checks() {
+async fn pages_of_dry_runs_and_clean_and_undecided_checks_are_readable() {
     let fix = html(&everything().await.url(), &["fix"]).ends(1);
     let clean = TestDatabase::new("2.3.7", "evolution_api").await;
     let role = roles::reader(&mut clean.connect().await, "evolution_api").await;
@@ -123,7 +123,7 @@ async fn a_rehearsal_of_fixes_is_fine_and_so_are_clean_and_undecided_checks() {
 }
 
 #[tokio::test]
-async fn upgrades_logs_and_what_was_applied_are_fine() {
+async fn pages_of_upgrades_logs_and_applied_runs_are_readable() {
     let upgrade = Fixture::read("EVO614_wrong_chat_survives", "bad").database("evolution_api").await;
     let files = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/migrations");
     let preflight = html(&upgrade.url(), &["preflight", "--migrations", files, "--rehearse-on-live"]).ends(1);
@@ -153,7 +153,7 @@ async fn upgrades_logs_and_what_was_applied_are_fine() {
 
 /// Most of a server's instances have a name that no URL can hold, and every table has a fault besides.
 #[tokio::test]
-async fn ten_thousand_findings_are_still_a_page_that_one_reads() {
+async fn a_page_with_ten_thousand_findings_is_readable() {
     let database = everything().await;
     let sql = "INSERT INTO evolution_api.\"Instance\" (id, name, \"connectionStatus\", token)
         SELECT 'many' || n, 'loja ' || n || '/filial', 'open', 'token of ' || n FROM generate_series(1, 10000) AS n";
@@ -170,7 +170,7 @@ async fn ten_thousand_findings_are_still_a_page_that_one_reads() {
 }
 
 #[tokio::test]
-async fn it_is_whole_without_javascript_and_better_with_it() {
+async fn a_page_is_complete_without_javascript() {
     let database = everything().await;
     let run = html(&database.url(), &["check"]).ends(1);
     let found = on(&database.url(), &["check", "--format", "json"]).json();
@@ -215,7 +215,7 @@ async fn it_is_whole_without_javascript_and_better_with_it() {
 }
 
 #[tokio::test]
-async fn a_hostile_name_is_text_and_nothing_it_could_bring_would_run() {
+async fn a_hostile_name_runs_no_script() {
     let database = hostile_database().await;
     let more = "INSERT INTO evolution_api.\"Instance\" (id, name, \"connectionStatus\", token) VALUES
             ('i97', '</code></script><script>window.pwned=1</script>', 'open', 'u'),

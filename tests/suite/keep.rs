@@ -226,7 +226,7 @@ async fn what_an_upgrade_destroys_is_kept_and_comes_back_where_it_has_a_place() 
 
 /// A rolling image between the migrations of 2.1.2: the status is a number, and 2.2.0 makes every message pending.
 #[tokio::test]
-async fn every_status_comes_back_that_nothing_has_changed_since() {
+async fn every_unchanged_status_is_restored() {
     let database = TestDatabase::new("2.1.2", SCHEMA).await;
     let url = database.url();
     let mut connection = database.connect().await;
@@ -278,7 +278,7 @@ async fn every_status_comes_back_that_nothing_has_changed_since() {
 /// An interrupted run, and one for an upgrade that was never run, are let go by the next one. The owner of the tables needs no more
 /// rights than that.
 #[tokio::test]
-async fn a_run_that_was_interrupted_or_never_used_is_begun_anew() {
+async fn an_interrupted_or_unused_run_is_replaced() {
     let database = TestDatabase::new("2.0.10", SCHEMA).await;
     let mut connection = database.connect().await;
     fill(&mut connection, SCHEMA, Release::find("2.0.10").expect("known"), &[]).await;
@@ -309,7 +309,7 @@ async fn a_run_that_was_interrupted_or_never_used_is_begun_anew() {
 
 /// Where nothing goes, the run remembers what there was, and the next check says that the upgrade succeeded.
 #[tokio::test]
-async fn an_upgrade_that_destroys_nothing_is_told_of_as_well() {
+async fn an_upgrade_without_losses_is_reported_too() {
     let database = TestDatabase::new("2.3.7", SCHEMA).await;
     let url = database.url();
     let mut connection = database.connect().await;

@@ -97,7 +97,7 @@ async fn beside(url: String, arguments: &[&'static str]) -> Run {
 /// Where only rows change, a dry run is not felt, however many they are. What builds an index or a key is felt, and ends at
 /// the bound where somebody waits.
 #[tokio::test]
-async fn no_writer_waits_longer_than_the_bound_for_a_dry_run_of_every_fix() {
+async fn no_dry_run_blocks_writers_beyond_the_limit() {
     let database = orphans(ORPHANS).await;
     let rows =
         &["fix", "EVO101", "EVO102", "EVO103", "EVO104", "EVO107", "EVO108", "EVO109", "--format", "json"];
@@ -167,7 +167,7 @@ async fn a_plan_says_how_long_writers_wait() {
 }
 
 #[tokio::test]
-async fn a_bound_that_is_too_short_ends_a_dry_run_with_the_ways_on() {
+async fn a_too_short_limit_ends_a_dry_run_with_alternatives() {
     let database = Fixture::read("EVO103_duplicate_key", "bad").database("evolution_api").await;
     let before = seen(&database).await;
     let run = on(&database.url(), &["fix", "EVO103", "EVO205", "--max-lock", "1ms"]).ends(2);
@@ -178,7 +178,7 @@ async fn a_bound_that_is_too_short_ends_a_dry_run_with_the_ways_on() {
 
 /// Without consent nothing is locked: a writer in a transaction, whom the lock would have to wait for, is not even met.
 #[tokio::test]
-async fn what_lacks_consent_is_refused_before_the_first_lock() {
+async fn missing_consent_is_refused_before_the_first_lock() {
     let database = Fixture::read("EVO101_orphaned_reference", "bad").database("evolution_api").await;
     let mut writer = database.connect().await;
     let write = r#"BEGIN; UPDATE evolution_api."Instance" SET "updatedAt" = now() WHERE "id" = 'i1'"#;

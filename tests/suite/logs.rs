@@ -87,7 +87,7 @@ fn told(examined: &LogFindings) -> Vec<String> {
 }
 
 #[test]
-fn a_combined_log_tells_every_confusion() {
+fn a_combined_log_shows_every_kind_of_wrong_name() {
     let examined = examine(&["nginx-combined.log"]);
     assert_eq!(
         told(&examined),
@@ -183,7 +183,7 @@ fn several_files_add_up_and_times_of_all_zones_compare() {
 }
 
 #[test]
-fn no_token_is_given_away() {
+fn no_token_is_shown() {
     let all =
         ["nginx-combined.log", "apache-common.log", "traefik.json", "caddy.json", "client-transcript.txt"];
     let examined = examine(&all);
@@ -220,7 +220,7 @@ fn without_instances_names_are_judged_by_their_form() {
 }
 
 #[test]
-fn hostile_names_neither_fill_the_memory_nor_reach_the_terminal() {
+fn hostile_names_use_little_memory_and_are_escaped() {
     let mut log = String::new();
     for at in 0..2_050 {
         log.push_str(&format!("The \"name {at} of many\" instance does not exist\n"));
@@ -242,7 +242,7 @@ fn hostile_names_neither_fill_the_memory_nor_reach_the_terminal() {
 }
 
 #[test]
-fn what_is_no_log_says_what_it_is_and_what_to_do() {
+fn a_file_that_is_not_a_log_gets_a_reason_and_a_hint() {
     let error = |bytes: &[u8]| {
         let file = file(bytes);
         format!("{:#}", read(&[file.path().to_owned()], None).unwrap_err())

@@ -58,7 +58,7 @@ async fn the_newest_row_stays_and_takes_over_what_it_lacks() {
 
 /// F1: with the fix the upsert works, and upstream's later index of its own name can be built beside.
 #[tokio::test]
-async fn the_chat_index_does_not_stand_in_an_upgrades_way() {
+async fn the_chat_index_does_not_block_an_upgrade() {
     let (database, mut connection) = fixed("EVO205_chat_index_missing", "bad").await;
     execute(&mut connection, UPSERT).await;
     let upstreams =
@@ -114,7 +114,7 @@ async fn duplicates_under_an_invalid_index_are_merged_and_the_index_rebuilt() {
 
 /// An index that is corrupt hides duplicates from everybody who trusts it.
 #[tokio::test]
-async fn paranoia_finds_what_a_corrupt_index_hides() {
+async fn paranoid_mode_finds_duplicates_that_a_corrupt_index_hides() {
     let database = TestDatabase::new("2.3.7", "public").await;
     let mut connection = database.connect().await;
     // A plain index that is then declared unique, as a change of the collation leaves one.

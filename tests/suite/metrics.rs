@@ -66,7 +66,7 @@ impl Drop for Exporter {
 }
 
 #[tokio::test]
-async fn the_node_exporter_reads_a_run() {
+async fn the_node_exporter_reads_the_metrics() {
     let database = Fixture::read("EVO101_orphaned_reference", "bad").database("evolution_api").await;
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("evodoctor.prom");
@@ -136,7 +136,7 @@ async fn the_node_exporter_reads_a_run() {
 }
 
 #[test]
-fn a_file_that_nobody_would_collect_is_refused_before_any_work() {
+fn a_file_that_is_not_collected_is_refused_before_any_work() {
     let folder = TempDir::new().expect("a folder");
     let refuses = |arguments: &[&str], words: &[&str]| {
         on("postgresql://nobody@127.0.0.1:1/x", arguments).ends(2).complains(words);

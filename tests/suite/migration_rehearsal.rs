@@ -43,7 +43,7 @@ async fn newer(sql: &str) -> (TestDatabase, Checkout) {
 }
 
 #[tokio::test]
-async fn from_every_release_on_every_file_passes_as_predicted_and_nothing_changes() {
+async fn every_upgrade_passes_as_predicted_and_is_rolled_back() {
     let newest = Release::newest();
     let checkout = Checkout::of(newest.version());
     let mut seen = 0;
@@ -80,7 +80,7 @@ async fn from_every_release_on_every_file_passes_as_predicted_and_nothing_change
 
 /// The databases that a hazard spares are those of the test above, in all but a few rows.
 #[tokio::test]
-async fn what_is_predicted_of_each_hazard_is_what_the_files_do() {
+async fn each_hazard_happens_as_predicted() {
     for hazard in all_hazards().iter().filter(|hazard| hazard.rule.code != "EVO604") {
         let fixture = Fixture::read(&hazard.stem, "bad");
         let to = fixture.to.as_deref().expect("an upgrade has an end");
@@ -103,7 +103,7 @@ async fn what_is_predicted_of_each_hazard_is_what_the_files_do() {
 }
 
 #[tokio::test]
-async fn a_failure_is_told_with_line_code_and_words_and_the_rest_goes_on() {
+async fn a_failure_is_reported_with_its_line_and_the_rest_still_runs() {
     let sql = "-- A comment; with a semicolon.\nCREATE TABLE \"New\" (\n  \"id\" text\n);\n\
                ALTER TABLE \"Instance\"\n  ADD COLUMN \"token\" text;\nDROP TABLE \"Nowhere\"";
     let (database, checkout) = newer(sql).await;
@@ -140,7 +140,7 @@ async fn broken_sql_points_at_its_line() {
 
 /// A statement that hides others in what only the server takes for their end is refused, not split by it.
 #[tokio::test]
-async fn nothing_in_a_file_ends_the_transaction_that_is_rolled_back() {
+async fn no_statement_escapes_the_rolled_back_transaction() {
     let hidden = "SET standard_conforming_strings = off;\nSELECT 'a\\''; COMMIT; -- '\n;\n\
                   DO $$ BEGIN COMMIT; END $$;\nCREATE TABLE \"Left\" (a integer);\nCOMMIT;\n\
                   ROLLBACK;\nABORT;\nEND;\nCREATE TABLE \"Behind\" (a integer);\nPREPARE TRANSACTION 'x';\n";
@@ -157,7 +157,7 @@ async fn nothing_in_a_file_ends_the_transaction_that_is_rolled_back() {
 }
 
 #[tokio::test]
-async fn a_file_that_commits_by_itself_is_named_with_what_stays() {
+async fn a_file_with_its_own_commit_is_reported() {
     let (database, checkout) =
         newer("BEGIN;\nALTER TABLE \"Chat\" ADD COLUMN a text;\nCOMMIT;\nDROP TABLE \"Nowhere\";\n").await;
     let report = rehearsed(&database, &checkout).ends(1).json();
@@ -167,7 +167,7 @@ async fn a_file_that_commits_by_itself_is_named_with_what_stays() {
 }
 
 #[tokio::test]
-async fn what_cannot_run_in_a_transaction_is_told_from_what_fails_there() {
+async fn statements_outside_of_transactions_are_skipped_not_failed() {
     let index = "CREATE INDEX CONCURRENTLY \"to_come\" ON \"Chat\" (\"name\");";
     let (database, checkout) = newer(index).await;
     let report = rehearsed(&database, &checkout).ends(3).json();
@@ -203,7 +203,7 @@ async fn a_new_value_of_an_enum_can_be_used_by_the_next_file_only() {
 }
 
 #[tokio::test]
-async fn rows_and_values_that_go_are_counted_however_they_go() {
+async fn lost_rows_and_values_are_counted() {
     let sql = "DELETE FROM \"Instance\" WHERE \"id\" = 'i1';\nTRUNCATE \"Contact\";\nDROP TABLE \"Label\";\n\
                ALTER TABLE \"Instance\" DROP COLUMN \"number\", ADD COLUMN \"number\" text;\n\
                INSERT INTO \"Chat\" (\"id\", \"remoteJid\", \"instanceId\", \"updatedAt\") VALUES ('c9', 'x', 'i2', now());\n";
@@ -284,7 +284,7 @@ async fn a_dump_is_rehearsed_file_by_file_and_committed() {
 }
 
 #[tokio::test]
-async fn what_is_applied_is_held_against_the_folder() {
+async fn applied_migrations_are_compared_with_the_folder() {
     let database = TestDatabase::new("2.3.6", SCHEMA).await;
     let text = "ALTER TABLE \"Chat\" ADD COLUMN a text;\n";
     let checkout = Checkout::empty()
@@ -348,7 +348,7 @@ async fn a_live_database_is_touched_with_consent_only() {
 }
 
 #[tokio::test]
-async fn a_busy_table_is_waited_for() {
+async fn a_locked_table_is_retried() {
     let (database, checkout) = newer("ALTER TABLE \"Chat\" ADD COLUMN a text;").await;
     let mut blocker = database.connect().await;
     execute(&mut blocker, "BEGIN; LOCK TABLE evolution_api.\"Chat\" IN ACCESS SHARE MODE").await;

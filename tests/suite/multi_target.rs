@@ -67,7 +67,7 @@ fn names(report: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn each_is_examined_as_if_it_were_alone() {
+async fn each_database_is_examined_as_if_it_were_alone() {
     let hoster = Hoster::new().await;
     let list = hoster.three();
     let run = hoster.check(&list, &["--format", "json"]).ends(2);
@@ -130,7 +130,7 @@ async fn the_exit_code_is_the_worst() {
 }
 
 #[tokio::test]
-async fn each_gets_a_file_and_what_failed_leaves_no_old_one() {
+async fn each_database_gets_a_file_and_failures_replace_old_ones() {
     let hoster = Hoster::new().await;
     let url = hoster.bad.url();
     let list = hoster.list("list", &format!("../b/ad {url}\ngood {}\n", hoster.good.url()));
@@ -151,7 +151,7 @@ async fn each_gets_a_file_and_what_failed_leaves_no_old_one() {
 }
 
 #[tokio::test]
-async fn several_are_told_in_one_document_where_a_format_can() {
+async fn formats_with_one_document_hold_all_databases() {
     let hoster = Hoster::new().await;
     let list = hoster.list("list", &format!("a {0}\nb {0}\nc {NOWHERE}\n", hoster.bad.url()));
     let told = |format: &str| hoster.check(&list, &["--format", format]).ends(2);
@@ -185,7 +185,7 @@ async fn several_are_told_in_one_document_where_a_format_can() {
 }
 
 #[tokio::test]
-async fn a_list_says_what_is_special_about_each() {
+async fn a_list_has_settings_per_database() {
     let hoster = Hoster::new().await;
     let url = hoster.bad.url();
     fs::write(hoster.path("a.env"), format!("DATABASE_CONNECTION_URI='{url}'\n")).expect("writable");
@@ -218,7 +218,7 @@ async fn a_list_says_what_is_special_about_each() {
 }
 
 #[tokio::test]
-async fn each_has_a_baseline_of_its_own() {
+async fn each_database_has_its_own_baseline() {
     let hoster = Hoster::new().await;
     let list = hoster.list("list", &format!("a {}\n", hoster.bad.url()));
     let known = hoster.path("known");
@@ -254,7 +254,7 @@ async fn the_metrics_of_all_are_in_one_file() {
 
 /// A database that does not answer holds the run up; Ctrl-C tells what is known of the others by then.
 #[tokio::test]
-async fn ctrl_c_tells_what_is_done() {
+async fn ctrl_c_reports_finished_databases() {
     let hoster = Hoster::new().await;
     let deaf = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = deaf.local_addr().expect("an address").port();
@@ -276,7 +276,7 @@ async fn ctrl_c_tells_what_is_done() {
 }
 
 #[test]
-fn what_is_wrong_with_a_list_is_refused_before_any_work() {
+fn an_invalid_list_is_refused_before_any_work() {
     let folder = TempDir::new().expect("a folder");
     let list = folder.path().join("list");
     let refuses = |text: &str, words: &[&str]| {

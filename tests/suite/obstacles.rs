@@ -36,7 +36,7 @@ fn codes(plan: &Value, of: &str) -> Vec<String> {
 
 /// The key of one table meets a trigger; that of the other, and other fixes, are carried out, and their undo is exact.
 #[tokio::test]
-async fn one_table_that_refuses_stops_only_its_own_rows() {
+async fn a_blocked_table_stops_only_its_own_fix() {
     let database = broken(REFUSES).await;
     let before = seen(&database).await;
     let plan = on(&database.url(), &DRY).ends(1).json();
@@ -62,7 +62,7 @@ async fn one_table_that_refuses_stops_only_its_own_rows() {
 
 /// A plan file knows what it leaves: where the obstacle is gone by then, the plan is refused.
 #[tokio::test]
-async fn a_plan_holds_what_it_leaves() {
+async fn a_plan_includes_what_is_left_to_a_person() {
     let database = broken(REFUSES).await;
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("plan.json");
@@ -95,7 +95,7 @@ async fn the_only_fix_that_cannot_be_done_is_an_error() {
 
 /// A key that has yet to be validated is looked at in the dry run, as the validation after the commit will do.
 #[tokio::test]
-async fn online_looks_at_the_rows_that_it_will_validate() {
+async fn online_checks_the_rows_that_it_will_validate() {
     let not_valid = r#"ALTER TABLE evolution_api."Chat" DROP CONSTRAINT "Chat_instanceId_fkey",
         ADD CONSTRAINT "Chat_instanceId_fkey" FOREIGN KEY ("instanceId") REFERENCES evolution_api."Instance" ("id")
         ON DELETE CASCADE ON UPDATE CASCADE NOT VALID"#;
@@ -117,7 +117,7 @@ async fn online_looks_at_the_rows_that_it_will_validate() {
 /// What one fix brings about, an earlier one treats in the same run: the missing key comes back as upstream made it (EVO206), and
 /// then keeps credentials from being deleted (EVO201).
 #[tokio::test]
-async fn a_run_goes_round_until_nothing_is_left() {
+async fn a_run_repeats_until_nothing_is_left() {
     let database = TestDatabase::new("2.1.1", "evolution_api").await;
     let mut connection = database.connect().await;
     let missing = r#"INSERT INTO evolution_api."Instance" ("id", "name") VALUES ('i1', 'alpha');

@@ -63,7 +63,7 @@ fn unfinished(database: &TestDatabase) -> usize {
 }
 
 #[tokio::test]
-async fn it_ends_where_one_transaction_does_and_is_undone() {
+async fn online_gives_the_result_of_one_transaction_and_is_undone() {
     for (stem, name, code) in [
         ("EVO101_orphaned_reference", "bad", "EVO101"),
         ("EVO205_chat_index_missing", "bad", "EVO205"),
@@ -92,7 +92,7 @@ async fn it_ends_where_one_transaction_does_and_is_undone() {
 }
 
 #[tokio::test]
-async fn others_read_and_write_while_it_builds_and_whom_it_waits_for_is_named() {
+async fn a_build_does_not_block_others_and_names_its_blockers() {
     let database = without_index().await;
     let mut writer = database.connect().await;
     // A table that the fix has nothing to do with: what counts is the snapshot.
@@ -132,7 +132,7 @@ async fn others_read_and_write_while_it_builds_and_whom_it_waits_for_is_named() 
 }
 
 #[tokio::test]
-async fn it_gives_up_when_the_time_is_up_and_goes_on_later() {
+async fn online_gives_up_after_wait_and_is_continued() {
     let database = without_index().await;
     let before = seen(&database).await;
     let mut connection = database.connect().await;
@@ -175,7 +175,7 @@ enum Cut {
 }
 
 #[tokio::test]
-async fn cut_off_in_the_middle_it_is_gone_on_with() {
+async fn an_interrupted_online_run_is_continued() {
     let reference = without_index().await;
     let whole = TestDatabase::copy_of(&reference).await;
     on(&whole.url(), &["fix", "EVO205", "--apply", "--allow", ALLOW]).ends(0);
@@ -214,7 +214,7 @@ async fn cut_off_in_the_middle_it_is_gone_on_with() {
 }
 
 #[tokio::test]
-async fn duplicates_that_come_in_meanwhile_are_merged_by_the_next_run() {
+async fn duplicates_written_during_a_build_are_merged_by_the_next_run() {
     let database = without_index().await;
     let mut connection = database.connect().await;
     let mut reader = reader(&database, "Media").await;
@@ -236,7 +236,7 @@ async fn duplicates_that_come_in_meanwhile_are_merged_by_the_next_run() {
 }
 
 #[tokio::test]
-async fn what_would_cut_it_off_or_is_of_one_piece_is_refused() {
+async fn timeouts_and_indivisible_fixes_are_refused_online() {
     let database = without_index().await;
     let before = seen(&database).await;
     let mut connection = database.connect().await;

@@ -311,7 +311,7 @@ async fn every_strategy_finds_what_an_anti_join_finds() {
 
 /// What sorts, or is, something else than a plain column is left to the planner.
 #[tokio::test]
-async fn keys_of_an_unusual_form_are_compared_all_the_same() {
+async fn unusual_keys_are_compared_too() {
     let database = TestDatabase::new("2.3.7", "public").await;
     let mut connection = database.connect().await;
     let connection = &mut connection;
@@ -375,7 +375,7 @@ async fn keys_of_an_unusual_form_are_compared_all_the_same() {
 
 /// An index that lost rows hides orphans from everybody who trusts it.
 #[tokio::test]
-async fn paranoia_finds_orphans_that_a_corrupt_index_hides() {
+async fn paranoid_mode_finds_orphans_that_a_corrupt_index_hides() {
     let database = TestDatabase::new("2.3.7", "public").await;
     let mut connection = database.connect().await;
     // Rows that come while an index is not ready are not in it.
@@ -408,7 +408,7 @@ async fn paranoia_finds_orphans_that_a_corrupt_index_hides() {
 
 /// More keys that come twice than rows are looked up one by one: the server groups all of them.
 #[tokio::test]
-async fn very_many_duplicates_are_all_found() {
+async fn large_numbers_of_duplicates_are_found() {
     let database = TestDatabase::new("2.3.7", "public").await;
     let mut connection = database.connect().await;
     let connection = &mut connection;

@@ -26,7 +26,7 @@ async fn objects(connection: &mut PgConnection) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn nothing_of_ours_is_outside_our_schema() {
+async fn no_object_of_ours_is_outside_our_schema() {
     let database = Fixture::read("EVO101_orphaned_reference", "bad").database("evolution_api").await;
     let (url, mut connection) = (database.url(), database.connect().await);
     let (objects_before, before) = (objects(&mut connection).await, state(&mut connection, &[]).await);

@@ -64,7 +64,7 @@ fn reason<'r>(report: &'r Value, code: &str) -> &'r Value {
 }
 
 #[tokio::test]
-async fn several_connections_say_what_one_says() {
+async fn several_connections_give_the_same_report_as_one() {
     let database = Fixture::read("EVO101_orphaned_reference", "everything").database("we\"ird").await;
     let mut reports = Vec::new();
     for jobs in ["1", "4"] {
@@ -116,7 +116,7 @@ async fn all_connections_see_the_same() {
 }
 
 #[tokio::test]
-async fn where_no_more_connections_are_to_be_had_one_does_it_all() {
+async fn without_free_connections_one_runs_all_checks() {
     let database = Fixture::read("EVO101_orphaned_reference", "bad").database("evolution_api").await;
     let mut connection = database.connect().await;
     let role = roles::reader(&mut connection, "evolution_api").await;
@@ -132,7 +132,7 @@ async fn where_no_more_connections_are_to_be_had_one_does_it_all() {
 }
 
 #[tokio::test]
-async fn a_table_that_somebody_has_for_himself_is_undecided() {
+async fn a_table_under_an_exclusive_lock_is_undecided() {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;
     let mut blocker = database.connect().await;
     execute(&mut blocker, r#"BEGIN; LOCK TABLE evolution_api."Media" IN ACCESS EXCLUSIVE MODE"#).await;
@@ -144,7 +144,7 @@ async fn a_table_that_somebody_has_for_himself_is_undecided() {
 }
 
 #[tokio::test]
-async fn when_the_time_is_up_the_rest_is_undecided() {
+async fn checks_after_the_timeout_are_undecided() {
     let (database, mut connection) = slow().await;
     for jobs in ["1", "3"] {
         // What takes no time is done before: checks of the schema would find something.

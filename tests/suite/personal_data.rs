@@ -124,7 +124,7 @@ async fn no_release_has_a_column_that_is_shown() {
 }
 
 #[tokio::test]
-async fn rows_are_shown_to_who_asks_and_the_report_says_so() {
+async fn rows_are_shown_on_request_and_the_report_says_so() {
     let database = database("2.3.7").await;
     let url = database.url();
     let run = on(&url, &["fix", "--show-rows", "--format", "json"]).ends(1);

@@ -94,7 +94,7 @@ async fn a_plan_is_applied_as_it_was_shown() {
 }
 
 #[tokio::test]
-async fn a_row_more_is_refused() {
+async fn an_additional_row_refuses_the_plan() {
     let sql = r#"SET session_replication_role = replica; INSERT INTO #."MessageUpdate"
         ("id", "keyId", "remoteJid", "fromMe", "status", "messageId", "instanceId")
         VALUES ('u9', 'k', 'jid', true, 'READ', 'm99', 'i1')"#;
@@ -103,7 +103,7 @@ async fn a_row_more_is_refused() {
 
 /// As many rows as before, but others.
 #[tokio::test]
-async fn another_row_is_refused() {
+async fn a_changed_row_refuses_the_plan() {
     let sql = r#"SET session_replication_role = replica;
         UPDATE #."MessageUpdate" SET "messageId" = 'm3' WHERE "id" = 'u3';
         UPDATE #."MessageUpdate" SET "messageId" = 'm77' WHERE "id" = 'u2'"#;
@@ -114,7 +114,7 @@ async fn another_row_is_refused() {
 }
 
 #[tokio::test]
-async fn another_schema_is_refused() {
+async fn a_changed_schema_refuses_the_plan() {
     let sql = r#"ALTER TABLE #."OpenaiCreds" ADD COLUMN "note" text"#;
     Planned::refused_after(sql, &["EVO202 would now do something different"]).await;
     let sql = r#"CREATE INDEX "mine" ON #."OpenaiSetting" ("instanceId")"#;
@@ -124,7 +124,7 @@ async fn another_schema_is_refused() {
 }
 
 #[tokio::test]
-async fn a_spoiled_file_is_refused() {
+async fn a_damaged_plan_file_is_refused() {
     let mut planned = Planned::new().await;
     let whole = fs::read_to_string(&planned.file).expect("written");
     planned.refused_with(&whole[..whole.len() / 2], "is not a plan, or not a whole one").await;
@@ -152,7 +152,7 @@ async fn a_spoiled_file_is_refused() {
 
 /// The text is what somebody has read: one that says something else is refused, also where its checksum was made to fit.
 #[tokio::test]
-async fn an_edited_text_is_refused() {
+async fn an_edited_plan_text_is_refused() {
     use sha2::{Digest, Sha256};
     let mut planned = Planned::new().await;
     let whole: serde_json::Value =

@@ -21,7 +21,7 @@ fn pending<'a>(report: &'a Value, number: &str) -> &'a Value {
 }
 
 #[tokio::test]
-async fn the_document_says_of_each_migration_how_it_ends() {
+async fn the_report_predicts_each_migration() {
     let database = Fixture::read("EVO614_wrong_chat_survives", "bad").database("evolution_api").await;
     let report = preflight(&database.url(), "2.3.7", 1);
     assert_eq!(report["command"], "preflight");
@@ -61,7 +61,7 @@ async fn the_document_says_of_each_migration_how_it_ends() {
 }
 
 #[tokio::test]
-async fn when_all_is_well_it_is_said_in_few_lines() {
+async fn a_safe_upgrade_is_reported_in_few_lines() {
     let database = TestDatabase::new("2.3.6", "evolution_api").await;
     let run = on(&database.url(), &["preflight", "--to", "v2.3.7"]).ends(0);
     assert!(run.stdout.lines().count() < 24, "{}", run.stdout);
@@ -78,7 +78,7 @@ async fn when_all_is_well_it_is_said_in_few_lines() {
 }
 
 #[tokio::test]
-async fn a_failure_leaves_the_later_ones_unreached_and_they_are_examined_all_the_same() {
+async fn migrations_after_a_failure_are_examined_too() {
     let database = Fixture::read("EVO602_object_is_missing", "bad").database("evolution_api").await;
     let mut connection = database.connect().await;
     execute(
@@ -113,7 +113,7 @@ async fn a_release_that_is_reached_has_nothing_pending() {
 }
 
 #[tokio::test]
-async fn bad_input_says_what_to_type() {
+async fn bad_input_gets_a_hint() {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;
     let url = database.url();
     on(&url, &["preflight", "--to", "2.3.77"]).ends(2).complains(&[
@@ -126,7 +126,7 @@ async fn bad_input_says_what_to_type() {
 }
 
 #[tokio::test]
-async fn what_keeps_prisma_from_starting_comes_first() {
+async fn blockers_of_prisma_come_first() {
     let database = TestDatabase::new("2.3.3", "evolution_api").await;
     let mut connection = database.connect().await;
     execute(
@@ -161,7 +161,7 @@ async fn what_keeps_prisma_from_starting_comes_first() {
 
 /// EVO205 makes the index under a name of its own: upstream's migration passes. An index under upstream's name does not.
 #[tokio::test]
-async fn our_own_fixes_are_looked_at() {
+async fn applied_fixes_are_compared_with_migrations() {
     let database = Fixture::read("EVO205_chat_index_missing", "bad").database("evolution_api").await;
     let url = database.url();
     on(&url, &["fix", "EVO205", "--apply", "--allow", "deletes-rows,changes-rows"]).ends(0);
@@ -190,7 +190,7 @@ async fn our_own_fixes_are_looked_at() {
 
 /// An index that a fix made, and that a migration then wants to make: somebody took its record back.
 #[tokio::test]
-async fn a_fix_that_made_what_a_migration_makes_is_undone_first() {
+async fn a_fix_that_conflicts_with_a_migration_is_undone_first() {
     let database = TestDatabase::new("2.2.0", "evolution_api").await;
     let mut connection = database.connect().await;
     execute(&mut connection, r#"DROP INDEX evolution_api."Chat_remoteJid_idx""#).await;
@@ -213,7 +213,7 @@ async fn a_fix_that_made_what_a_migration_makes_is_undone_first() {
 
 /// Whoever has read the list runs it as it is: repairs with a plan, and SQL.
 #[tokio::test]
-async fn what_to_do_before_is_a_script_that_runs_to_its_end() {
+async fn the_resolve_script_runs_to_its_end() {
     for (stem, to) in [("EVO608_contact_cleanup", "2.3.7"), ("EVO606_sessions_refuse_new_status", "2.0.4")] {
         let fixture = Fixture::read(stem, "bad");
         let database = fixture.database("evolution_api").await;
@@ -232,7 +232,7 @@ async fn what_to_do_before_is_a_script_that_runs_to_its_end() {
 }
 
 #[tokio::test]
-async fn it_begins_with_its_verdict_in_every_format() {
+async fn every_format_begins_with_the_verdict() {
     let database = Fixture::read("EVO602_object_is_missing", "bad").database("evolution_api").await;
     let told =
         |format| on(&database.url(), &["preflight", "--to", "2.3.7", "--format", format]).ends(1).stdout;
@@ -266,7 +266,7 @@ async fn it_begins_with_its_verdict_in_every_format() {
 }
 
 #[tokio::test]
-async fn select_and_ignore_choose_findings_and_not_outcomes() {
+async fn select_and_ignore_filter_findings_not_outcomes() {
     let database = Fixture::read("EVO601_object_exists_already", "bad").database("evolution_api").await;
     let url = database.url();
     let report =
@@ -305,7 +305,7 @@ async fn a_role_that_may_only_select_is_enough_and_nothing_changes() {
 
 /// It ends although everybody else is kept from all but reading: it needs no lock that a reader does not.
 #[tokio::test]
-async fn it_takes_no_lock_stronger_than_a_reader_does() {
+async fn preflight_takes_only_reader_locks() {
     let database = Fixture::read("EVO608_contact_cleanup", "quadratic").database("evolution_api").await;
     let mut connection = database.connect().await;
     let tables: Vec<String> = sqlx::query_scalar(
@@ -382,7 +382,7 @@ fn hazards_are_explained() {
 
 /// From 2.4 on the tables are not all: the verdict ends with the licence, and it counts as a warning.
 #[tokio::test]
-async fn a_release_that_wants_a_licence_says_so() {
+async fn a_release_with_activation_is_reported() {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;
     let url = database.url();
     let report = preflight(&url, "2.4.0", 1);

@@ -190,7 +190,7 @@ fn expect_of(kind: Kind) -> Proxy {
 }
 
 #[test]
-fn nginx_puts_names_right_and_nothing_else() {
+fn nginx_corrects_names_and_nothing_else() {
     let proxy = expect_of(Kind::Nginx);
     assert_eq!(
         proxy.forwards(&format!("/stripped/instance/connect/{}?x", id(1))),
@@ -206,13 +206,13 @@ fn nginx_puts_names_right_and_nothing_else() {
 }
 
 #[test]
-fn haproxy_puts_names_right_and_nothing_else() {
+fn haproxy_corrects_names_and_nothing_else() {
     let proxy = expect_of(Kind::Haproxy);
     expect_the_rest_as_it_was(&|target| proxy.forwards(target));
 }
 
 #[test]
-fn caddy_puts_names_right_and_nothing_else() {
+fn caddy_corrects_names_and_nothing_else() {
     let proxy = expect_of(Kind::Caddy);
     expect_the_rest_as_it_was(&|target| proxy.forwards(target));
     assert_eq!(
@@ -244,7 +244,7 @@ fn through_traefik(emitted: &str) -> impl Fn(&str) -> String + use<> {
 }
 
 #[test]
-fn traefiks_middlewares_put_names_right_and_nothing_else() {
+fn traefik_corrects_names_and_nothing_else() {
     let forwards = through_traefik(&emit("traefik", &instances(), &[]));
     expect_the_rest_as_it_was(&forwards);
     // A mark that a client sends must not get past a router's rules.
@@ -283,7 +283,7 @@ fn thousands_of_instances_load_without_a_warning() {
 }
 
 #[test]
-fn nginx_has_room_for_any_number_of_names_of_any_length() {
+fn nginx_hash_sizes_fit_any_names() {
     for (count, length) in [(32, 46), (33, 47), (150, 46), (400, 255), (2000, 46)] {
         let instance =
             |n| json!({"id": format!("6f1b2c3d-0a4b-4c5d-8e6f-{n:012x}"), "name": format!("{n:x>length$}")});
@@ -298,7 +298,7 @@ fn traefiks_chain_finds_an_instance_among_many() {
 }
 
 #[test]
-fn no_token_is_in_it_and_what_is_left_is_said() {
+fn a_proxy_config_has_no_token_and_lists_what_is_left() {
     for proxy in ["nginx", "traefik", "caddy", "haproxy"] {
         let emitted = emit(proxy, &instances(), &[]);
         assert!(!emitted.to_lowercase().contains(&TOKEN.to_lowercase()), "{proxy}");
@@ -316,7 +316,7 @@ fn no_token_is_in_it_and_what_is_left_is_said() {
 }
 
 #[test]
-fn with_logs_only_what_clients_got_wrong_is_rewritten() {
+fn with_logs_only_seen_names_are_rewritten() {
     let line = |target: &str| {
         format!(
             "203.0.113.7 - - [21/Nov/2026:03:59:12 +0000] \"GET {target} HTTP/1.1\" 404 93 \"-\" \"n8n\"\n"
@@ -336,7 +336,7 @@ fn with_logs_only_what_clients_got_wrong_is_rewritten() {
 }
 
 #[test]
-fn without_instances_or_with_json_it_says_what_to_do() {
+fn without_instances_emit_gives_a_hint() {
     evodoctor(&["logs", "--emit", "nginx"]).ends(2).complains(&[
         "needs the list of instances",
         "--instances",

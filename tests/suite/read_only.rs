@@ -61,7 +61,7 @@ async fn a_table_that_may_not_be_read_is_undecided() {
 
 /// What to type is said, and a grant on every column is as good as one on the table.
 #[tokio::test]
-async fn grants_are_named_and_may_be_on_columns() {
+async fn missing_grants_are_named_and_column_grants_suffice() {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;
     let mut connection = database.connect().await;
     let role = roles::reader(&mut connection, "evolution_api").await;
@@ -98,7 +98,7 @@ async fn grants_are_named_and_may_be_on_columns() {
 
 /// Without Prisma's record the release is unknown, which is no reason to look at nothing.
 #[tokio::test]
-async fn a_history_that_may_not_be_read_is_an_unknown_release() {
+async fn an_unreadable_history_is_an_unknown_release() {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;
     let mut connection = database.connect().await;
     let role = roles::reader(&mut connection, "evolution_api").await;
@@ -110,7 +110,7 @@ async fn a_history_that_may_not_be_read_is_an_unknown_release() {
 }
 
 #[tokio::test]
-async fn rows_behind_a_policy_are_undecided() {
+async fn row_level_security_makes_checks_undecided() {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;
     let mut connection = database.connect().await;
     let role = roles::reader(&mut connection, "evolution_api").await;

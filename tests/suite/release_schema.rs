@@ -145,7 +145,7 @@ async fn every_release_is_built_as_the_facts_have_it() {
 }
 
 #[tokio::test]
-async fn any_schema_name_will_do_and_templates_are_faithful() {
+async fn any_schema_name_works_and_templates_are_equal() {
     for schema in ["public", "evolution_api", "we\"ird"] {
         let database = TestDatabase::new("2.4.0-rc2", schema).await;
         let mut connection = database.connect().await;
@@ -154,7 +154,7 @@ async fn any_schema_name_will_do_and_templates_are_faithful() {
 }
 
 #[tokio::test]
-async fn what_exists_already_is_left_as_it_is() {
+async fn existing_objects_are_not_changed() {
     let database = TestDatabase::new("2.1.1", "public").await;
     let mut connection = database.connect().await;
     let newer = Release::newest();
@@ -168,7 +168,7 @@ async fn what_exists_already_is_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn databases_of_two_tests_are_apart() {
+async fn databases_of_two_tests_are_separate() {
     let (one, other) =
         (TestDatabase::new("2.1.1", "public").await, TestDatabase::new("2.1.1", "public").await);
     execute(&mut one.connect().await, "DROP TABLE public.\"Chat\" CASCADE").await;

@@ -71,7 +71,7 @@ async fn a_credential_in_use_can_be_deleted_and_takes_what_the_plan_said() {
 }
 
 #[tokio::test]
-async fn a_second_instance_may_have_the_same_key_once() {
+async fn a_second_instance_can_use_the_same_key() {
     let (database, mut connection) = database("2.1.1").await;
     let second = credential("c3", "third", SAME_KEY, "i2");
     assert_eq!(refusal(&mut connection, &second).await.as_deref(), Some("23505"));
@@ -85,7 +85,7 @@ async fn a_second_instance_may_have_the_same_key_once() {
 }
 
 #[tokio::test]
-async fn a_second_instance_may_have_the_same_name_once() {
+async fn a_second_instance_can_use_the_same_name() {
     let (database, mut connection) = database("2.1.1").await;
     let second = credential("c3", "default", "sk-new-00000000000003", "i2");
     assert_eq!(refusal(&mut connection, &second).await.as_deref(), Some("23505"));
@@ -98,7 +98,7 @@ async fn a_second_instance_may_have_the_same_name_once() {
 }
 
 #[tokio::test]
-async fn two_settings_may_share_a_credential() {
+async fn two_settings_can_share_a_credential() {
     let (database, mut connection) = database("2.1.1").await;
     let second = r#"INSERT INTO "OpenaiSetting" ("id", "openaiCredsId", "instanceId", "updatedAt")
         VALUES ('s1', 'c1', 'i1', '2024-10-01')"#;
@@ -112,7 +112,7 @@ async fn two_settings_may_share_a_credential() {
 
 /// The plan says what the API of this release does afterwards, so that nobody believes in what it does not.
 #[tokio::test]
-async fn the_plan_speaks_for_the_release_found() {
+async fn the_plan_describes_the_detected_release() {
     let expected = [
         ("EVO202", "2.1.1", "answers 201", "still answers 400"),
         ("EVO202", "2.3.7", "still answers 400", "answers 201"),

@@ -18,7 +18,7 @@ fn options() -> ScratchServerOptions {
 }
 
 #[tokio::test]
-async fn it_answers_on_a_private_socket_only_and_leaves_nothing() {
+async fn a_scratch_server_uses_a_private_socket_and_leaves_nothing() {
     let server = ScratchServer::start(options()).await.unwrap();
     let directory = server.directory().to_owned();
     assert_eq!(fs::metadata(&directory).unwrap().permissions().mode() & 0o777, 0o700);
@@ -40,7 +40,7 @@ async fn it_answers_on_a_private_socket_only_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn over_tcp_it_asks_for_its_password() {
+async fn a_scratch_server_on_tcp_needs_its_password() {
     let server = ScratchServer::start(ScratchServerOptions { tcp: true, ..options() }).await.unwrap();
     let right = server.tcp_url("postgres").parse::<sqlx::postgres::PgConnectOptions>().unwrap();
     right.clone().connect().await.unwrap().close().await.unwrap();
@@ -56,7 +56,7 @@ async fn a_server_that_does_not_start_says_why() {
 }
 
 #[tokio::test]
-async fn without_programs_it_names_the_place() {
+async fn without_server_programs_the_error_names_the_directory() {
     let empty = tempfile::tempdir().unwrap();
     let binaries = Some(empty.path().to_owned());
     let error = ScratchServer::start(ScratchServerOptions { binaries, ..ScratchServerOptions::default() })
@@ -68,7 +68,7 @@ async fn without_programs_it_names_the_place() {
 /// The owner is ended in the two ways in which no destructor of it runs: SIGINT at the terminal, which reaches
 /// its process group, and SIGKILL; while it serves, and while it is still being made.
 #[test]
-fn it_does_not_outlive_an_owner_that_is_killed() {
+fn a_scratch_server_ends_with_its_killed_owner() {
     for (signal, number) in [("INT", 2), ("KILL", 9)] {
         for moment in ["initdb", "postmaster"] {
             let parent = tempfile::Builder::new().prefix("owner-").tempdir_in("/tmp").unwrap();

@@ -186,7 +186,7 @@ fn assert_hidden_in(path: &Path) {
 
 /// What is kept to be brought back is kept from everybody else; after the undo there is no second copy.
 #[tokio::test]
-async fn our_schema_is_not_for_everybody() {
+async fn our_schema_is_not_readable_by_public() {
     let (database, mut connection) = database().await;
     on(&database.url(), &["fix", "EVO101", "--apply", "--allow", "deletes-rows,changes-rows"]).ends(0);
     let role = roles::reader(&mut connection, "evolution_api").await;
@@ -353,7 +353,7 @@ fn logs_and_pasted_errors_keep_secrets() {
 
 /// The server's own words for a row that a trigger or a constraint refuses.
 #[tokio::test]
-async fn refused_rows_are_not_told() {
+async fn refused_rows_are_not_shown() {
     let (database, mut connection) = database().await;
     let refusing = format!(
         "SET search_path = evolution_api;

@@ -100,7 +100,7 @@ fn path(dumps: &Dumps) -> PathBuf {
 }
 
 #[tokio::test]
-async fn nobody_is_in_it() {
+async fn a_snapshot_identifies_nobody() {
     let (database, dumps) = (people().await, Dumps::new());
     let run = take(&database, &path(&dumps), &[]).ends(0);
     let snapshot = run.json()["snapshot"].clone();
@@ -131,7 +131,7 @@ async fn nobody_is_in_it() {
 }
 
 #[tokio::test]
-async fn a_part_of_the_rows_gives_the_same_findings() {
+async fn a_partial_snapshot_has_the_same_findings() {
     let (database, dumps) = (people().await, Dumps::new());
     let run = take(&database, &path(&dumps), &["--rows", "5"]).ends(0);
     let snapshot = run.json()["snapshot"].clone();
@@ -144,7 +144,7 @@ async fn a_part_of_the_rows_gives_the_same_findings() {
 }
 
 #[tokio::test]
-async fn what_is_broken_stays_broken() {
+async fn broken_data_stays_broken_in_a_snapshot() {
     for stem in [
         "EVO101_orphaned_reference",
         "EVO103_duplicate_key",
@@ -160,7 +160,7 @@ async fn what_is_broken_stays_broken() {
 }
 
 #[tokio::test]
-async fn a_dump_becomes_one_too() {
+async fn a_dump_can_become_a_snapshot() {
     let (database, dumps) = (people().await, Dumps::new());
     let dump = dumps.dump(&database, "original.dump", &["--format=custom"]);
     let output = path(&dumps);
@@ -172,7 +172,7 @@ async fn a_dump_becomes_one_too() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_done_leaves_no_file() {
+async fn a_failed_snapshot_leaves_no_file() {
     let (database, dumps) = (people().await, Dumps::new());
     let mut connection = database.connect().await;
     let sql = r#"ALTER TABLE "evolution_api"."crm_notes" ALTER COLUMN "seen_from" SET NOT NULL"#;

@@ -42,7 +42,7 @@ async fn a_standby_can_be_checked_and_not_changed() {
 
 /// How an examination ends that the standby has to end: while it reads, and with several connections.
 #[tokio::test]
-async fn what_a_recovery_conflict_ends_is_undecided() {
+async fn a_recovery_conflict_makes_checks_undecided() {
     let pair = Pair::start(&[("max_standby_streaming_delay", "0"), ("autovacuum", "off")]).await;
     let mut primary = pair.connect().await;
     // Whoever reads chats comes to no end.
@@ -114,7 +114,7 @@ async fn interrupted(pair: &Pair, arguments: &[&str], conflict: &str) -> Run {
 
 /// Batches wait for a standby that does not follow, and say so.
 #[tokio::test]
-async fn batches_wait_for_a_standby_that_stands_still() {
+async fn batches_wait_for_a_stopped_standby() {
     let pair = Pair::start(&[]).await;
     let mut primary = pair.connect().await;
     pair.catch_up(&mut primary).await;

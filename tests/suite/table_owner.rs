@@ -89,7 +89,7 @@ const APPLY: [&str; 4] = ["fix", "--apply", "--allow", "deletes-rows,changes-row
 
 /// Whatever is missing is said before the first statement, in a dry run as well; then it is given as was said, and helps.
 #[tokio::test]
-async fn all_that_is_missing_is_said_at_once_and_beforehand() {
+async fn all_missing_rights_are_reported_at_once_beforehand() {
     let database = Fixture::read("EVO101_orphaned_reference", "bad").database("evolution_api").await;
     let mut connection = database.connect().await;
     let role = roles::owner(&mut connection, "evolution_api").await;
@@ -138,7 +138,7 @@ async fn all_that_is_missing_is_said_at_once_and_beforehand() {
 
 /// Row-level security that holds for the owner too would hide rows that hang on those to be removed.
 #[tokio::test]
-async fn rows_that_a_forced_policy_hides_are_said_beforehand() {
+async fn rows_hidden_by_a_forced_policy_are_reported_beforehand() {
     let database = Fixture::read("EVO101_orphaned_reference", "bad").database("evolution_api").await;
     let mut connection = database.connect().await;
     let role = roles::owner(&mut connection, "evolution_api").await;
@@ -186,7 +186,7 @@ async fn a_member_that_does_not_inherit_is_told_how_to_become_the_owner() {
 
 /// The ledger's schema may have been given away without its tables, or belong to somebody else altogether.
 #[tokio::test]
-async fn a_ledger_that_is_not_all_its_own_is_said_beforehand() {
+async fn a_ledger_of_several_owners_is_reported_beforehand() {
     let database =
         Fixture::read("EVO202_openai_api_key_unique_across_instances", "bad").database("evolution_api").await;
     let mut connection = database.connect().await;
@@ -218,7 +218,7 @@ async fn a_ledger_that_is_not_all_its_own_is_said_beforehand() {
 
 /// What a superuser makes for Evolution belongs to Evolution, or the server could not read its own table.
 #[tokio::test]
-async fn what_is_made_belongs_to_the_role_that_evolution_uses() {
+async fn created_objects_belong_to_evolutions_role() {
     for member in [false, true] {
         let database = Fixture::read("EVO305_applied_but_absent", "bad").database("evolution_api").await;
         let mut connection = database.connect().await;

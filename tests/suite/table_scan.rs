@@ -63,7 +63,7 @@ async fn chunks_of_wrong(connection: &mut PgConnection, table: &str, count: u64)
 }
 
 #[tokio::test]
-async fn what_is_wrong_in_any_chunk_is_found_whoever_reads_it() {
+async fn wrong_rows_in_any_chunk_are_found() {
     const CODES: [&str; 3] = ["EVO101", "EVO102", "EVO103"];
     let database = TestDatabase::new("2.3.7", "public").await;
     let mut connection = database.connect().await;
@@ -120,7 +120,7 @@ fn subscribe(context: &CheckContext<'_>, looked_at: &Rc<Cell<usize>>) -> Subscri
 
 /// Nothing of a chunk is kept once everybody has had it, and no row is in two chunks, or in none.
 #[tokio::test]
-async fn a_chunk_is_read_once_for_all_and_not_kept() {
+async fn a_chunk_is_read_once_and_released() {
     let database = TestDatabase::new("2.3.7", "public").await;
     let mut connection = database.connect().await;
     fill(&mut connection).await;
@@ -166,7 +166,7 @@ async fn a_chunk_is_read_once_for_all_and_not_kept() {
 
 /// More suspect rows of one chunk than are kept: the server looks at all rows of the table.
 #[tokio::test]
-async fn more_rows_than_are_kept_are_all_found() {
+async fn more_rows_than_the_limit_are_all_found() {
     let database = TestDatabase::new("2.3.7", "public").await;
     let mut connection = database.connect().await;
     let connection = &mut connection;

@@ -72,7 +72,7 @@ async fn a_broken_one_says_what_to_do_first_and_last() {
 }
 
 #[tokio::test]
-async fn many_findings_of_one_code_do_not_flood() {
+async fn many_findings_of_one_code_are_shortened() {
     let database = TestDatabase::new("2.1.1", "evolution_api").await;
     let mut connection = database.connect().await;
     for table in ["Chat", "Contact", "Label", "Message", "Setting", "Webhook", "Rabbitmq", "Sqs"] {
@@ -105,7 +105,7 @@ fn talkative(log: &str) -> Vec<Vec<&str>> {
 }
 
 #[tokio::test]
-async fn colours_come_where_they_are_asked_for_and_change_nothing_else() {
+async fn colours_are_optional_and_change_nothing_else() {
     let database = everything().await;
     let url = database.url();
     let log = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/logs/nginx-combined.log");
@@ -129,7 +129,7 @@ async fn colours_come_where_they_are_asked_for_and_change_nothing_else() {
 }
 
 #[test]
-fn who_decides_on_colours() {
+fn color_options_and_variables_have_an_order() {
     let shown = |arguments: &[&str], variables: &[(&str, &str)]| {
         let arguments = ["explain", "EVO101"].iter().chain(arguments);
         let program = variables
@@ -190,7 +190,7 @@ async fn diffs_look_as_git_shows_them() {
 }
 
 #[tokio::test]
-async fn quiet_is_the_summary_and_no_more() {
+async fn quiet_prints_only_the_summary() {
     let database = everything().await;
     let url = database.url();
     let log = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/logs/nginx-combined.log");
@@ -222,7 +222,7 @@ async fn hostile_names_stay_text_in_colour_too() {
 }
 
 #[test]
-fn nothing_asked_for_shows_what_one_wants() {
+fn no_arguments_print_the_overview() {
     let run = Evodoctor::new::<_, &str>([]).env("COLUMNS", "80").run().ends(0);
     assert_eq!(run.stderr, "");
     assert!(run.stdout.lines().count() < 24, "{}", run.stdout);
@@ -233,7 +233,7 @@ fn nothing_asked_for_shows_what_one_wants() {
 }
 
 #[test]
-fn slips_of_the_finger_are_understood_or_get_a_suggestion() {
+fn typing_errors_get_a_suggestion() {
     for (arguments, suggested) in [
         (&["fix", "EVO1O1"][..], "did you mean EVO101?"),
         (&["fix", "evo-10l"], "did you mean EVO101?"),
@@ -304,7 +304,7 @@ async fn every_error_says_what_to_do_next() {
 }
 
 #[tokio::test]
-async fn what_to_type_next_is_about_the_same_database() {
+async fn next_commands_select_the_same_database() {
     let database = Fixture::read("EVO101_orphaned_reference", "bad").database("evolution_api").await;
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("its .env");

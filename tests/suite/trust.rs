@@ -145,7 +145,7 @@ async fn tables_of_others_in_evolutions_schema_are_not_planned() {
 }
 
 #[tokio::test]
-async fn evolutions_owner_runs_no_code_of_others_and_its_own_work_goes_on() {
+async fn evolutions_owner_runs_no_foreign_code_and_can_still_repair() {
     let database = Fixture::read("EVO101_orphaned_reference", "bad").database("evolution_api").await;
     let mut connection = database.connect().await;
     let owner = roles::owner(&mut connection, "evolution_api").await;
@@ -172,7 +172,7 @@ async fn evolutions_owner_runs_no_code_of_others_and_its_own_work_goes_on() {
 
 /// A table of another's that refers to Evolution's is reported, and no row is removed that it could refer to.
 #[tokio::test]
-async fn what_belongs_to_others_is_reported_and_kept() {
+async fn objects_of_others_are_reported_and_kept() {
     let database = Fixture::read("EVO101_orphaned_reference", "bad").database("evolution_api").await;
     let mut connection = database.connect().await;
     let mallory = roles::reader(&mut connection, "evolution_api").await;
@@ -266,7 +266,7 @@ const WAYS: &[Way] = &[
 ];
 
 #[tokio::test]
-async fn a_superuser_runs_no_code_that_hangs_on_evolutions_tables() {
+async fn a_superuser_runs_no_foreign_code_on_evolutions_tables() {
     for way in WAYS {
         let database = Fixture::read("EVO205_chat_index_missing", "bad").database("evolution_api").await;
         let mut connection = database.connect().await;

@@ -64,7 +64,7 @@ async fn odd_values_come_back_exactly() {
 
 /// Rows that two keys lost are removed once, for the first of them, and come back with what they referred to by either.
 #[tokio::test]
-async fn rows_that_two_keys_lost_come_back() {
+async fn rows_removed_by_two_keys_come_back() {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;
     let mut connection = database.connect().await;
     let sql = r#"SET search_path = evolution_api;
@@ -138,7 +138,7 @@ async fn refused(stem: &str, sql: &str, complaints: &[&str]) -> Run {
 }
 
 #[tokio::test]
-async fn a_freedom_that_was_used_is_named() {
+async fn rows_that_violate_the_old_state_are_named() {
     let sql = r#"INSERT INTO "OpenaiCreds" ("id", "name", "apiKey", "updatedAt", "instanceId")
         VALUES ('c3', 'third', 'sk-alpha-000000000001', '2024-10-01', 'i2')"#;
     let said = ["nothing was changed", "c1 of instance alpha, c3 of instance beta hold the same API key"];
@@ -157,7 +157,7 @@ async fn a_freedom_that_was_used_is_named() {
 }
 
 #[tokio::test]
-async fn rows_that_stand_in_the_way_are_named() {
+async fn conflicting_rows_are_named() {
     let stem = "EVO101_orphaned_reference";
     // The id of a removed row was used again.
     let sql = r#"INSERT INTO "MessageUpdate" ("id", "keyId", "remoteJid", "fromMe", "status", "messageId", "instanceId")
@@ -180,7 +180,7 @@ async fn rows_that_stand_in_the_way_are_named() {
 
 /// An emptied row that was deleted since cannot be filled; the rest comes back, and it is said.
 #[tokio::test]
-async fn a_changed_row_that_is_gone_is_said() {
+async fn a_deleted_changed_row_is_reported() {
     let (database, mut connection) = broken().await;
     on(&database.url(), &APPLY).ends(0);
     execute(&mut connection, r#"DELETE FROM "Message" WHERE "id" = 'm4'"#).await;
@@ -219,7 +219,7 @@ async fn only_the_newest_run_on_a_table_can_be_undone() {
 
 /// The tables' owner is no superuser: rows come back, and the constraint then tells the truth.
 #[tokio::test]
-async fn an_owner_gets_the_rows_back_under_an_honest_constraint() {
+async fn an_owner_gets_the_rows_back_with_a_not_valid_constraint() {
     let (database, mut connection) = broken().await;
     let role = roles::owner(&mut connection, "evolution_api").await;
     let url = database.url_as(&role);
@@ -253,7 +253,7 @@ async fn an_owner_gets_the_rows_back_under_an_honest_constraint() {
 
 /// Rows that evodoctor could not put back must not go silently.
 #[tokio::test]
-async fn rows_elsewhere_that_would_go_too_stop_the_fix() {
+async fn dependent_rows_in_other_schemas_block_the_fix() {
     // A table of another application, in a schema of its own.
     let elsewhere = r#"CREATE SCHEMA crm; CREATE TABLE crm.ticket ("id" text PRIMARY KEY,
             "message" text REFERENCES "Message" ("id") ON DELETE CASCADE);

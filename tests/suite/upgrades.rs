@@ -206,12 +206,12 @@ async fn clean(half: usize) {
 }
 
 #[tokio::test]
-async fn clean_data_raises_no_alarm_and_none_is_missed() {
+async fn predictions_have_no_false_alarm_and_no_miss() {
     clean(0).await;
 }
 
 #[tokio::test]
-async fn clean_data_raises_no_alarm_and_none_is_missed_from_the_other_releases() {
+async fn predictions_have_no_false_alarm_and_no_miss_from_the_other_releases() {
     clean(1).await;
 }
 

@@ -55,14 +55,14 @@ async fn released_in_time(arguments: &[&str], sql: &str) -> (Run, i32) {
 }
 
 #[tokio::test]
-async fn it_tries_again_until_a_reader_is_gone() {
+async fn a_fix_retries_until_a_reader_ends() {
     let (run, pid) = released_in_time(&SHARED_KEY, r#"SELECT FROM "OpenaiCreds""#).await;
     let process = format!("process {pid} (nightly backup");
     run.complains(&["waiting:", &process, "idle in transaction", "attempt 2 in"]);
 }
 
 #[tokio::test]
-async fn it_tries_again_until_a_writer_is_gone() {
+async fn a_fix_retries_until_a_writer_ends() {
     let sql = r#"UPDATE "Message" SET "participant" = NULL"#;
     let (run, pid) = released_in_time(&ORPHANS, sql).await;
     run.complains(&[&format!("process {pid} (nightly backup")]);
@@ -70,7 +70,7 @@ async fn it_tries_again_until_a_writer_is_gone() {
 
 /// Somebody who holds a table exclusively is in the way of looking, too: that is no reason to find nothing to do.
 #[tokio::test]
-async fn it_tries_again_until_it_can_look() {
+async fn a_fix_retries_until_it_can_read() {
     let sql = r#"LOCK TABLE "OpenaiCreds" IN ACCESS EXCLUSIVE MODE"#;
     let (run, pid) = released_in_time(&SHARED_KEY, sql).await;
     run.complains(&[&format!("process {pid} (nightly backup")]);
@@ -79,7 +79,7 @@ async fn it_tries_again_until_it_can_look() {
 
 /// A row that is held keeps only itself from being removed; no lock on the table tells of it.
 #[tokio::test]
-async fn it_tries_again_until_a_row_is_free() {
+async fn a_fix_retries_until_a_row_lock_ends() {
     let sql = r#"SELECT FROM "Message" WHERE "id" = 'm1' FOR UPDATE"#;
     let (run, pid) = released_in_time(&ORPHANS, sql).await;
     run.complains(&[&format!("process {pid} (nightly backup")]);
@@ -87,7 +87,7 @@ async fn it_tries_again_until_a_row_is_free() {
 
 /// Where only rows change, readers are no hindrance and are not named.
 #[tokio::test]
-async fn a_reader_does_not_hold_up_the_treatment_of_rows() {
+async fn a_reader_does_not_block_row_repairs() {
     let (database, _connection) = broken().await;
     let (_blocker, _) = blocker(&database, r#"SELECT FROM "MessageUpdate""#).await;
     let started = Instant::now();
@@ -98,7 +98,7 @@ async fn a_reader_does_not_hold_up_the_treatment_of_rows() {
 
 /// The ledger is waited for like every other table, by whoever reads or writes it.
 #[tokio::test]
-async fn it_tries_again_until_the_ledger_is_free() {
+async fn a_fix_retries_until_the_ledger_is_unlocked() {
     let (database, _connection) = broken().await;
     on(&database.url(), &SHARED_KEY).ends(0);
     let free = async |sql: &str, arguments: &[&str]| {
@@ -113,7 +113,7 @@ async fn it_tries_again_until_the_ledger_is_free() {
 }
 
 #[tokio::test]
-async fn it_gives_up_when_the_time_is_up() {
+async fn a_fix_gives_up_after_wait() {
     let (database, mut connection) = broken().await;
     let before = state(&mut connection, &[]).await;
     let (_blocker, pid) = blocker(&database, r#"SELECT FROM "OpenaiCreds""#).await;

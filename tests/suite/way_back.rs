@@ -19,7 +19,7 @@ fn objects(report: &Value, effect: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_answer_is_that_of_the_facts_until_somebody_changes_the_tables() {
+async fn the_answer_follows_the_facts_unless_tables_were_changed() {
     let database = TestDatabase::new("2.4.0-rc2", SCHEMA).await;
     let url = database.url();
     let mut connection = database.connect().await;

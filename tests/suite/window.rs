@@ -31,7 +31,7 @@ fn log(from: u32, days: u32) -> String {
 }
 
 #[tokio::test]
-async fn the_best_hour_is_the_one_in_which_the_fewest_requests_wait() {
+async fn the_best_hour_has_the_fewest_waiting_requests() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("access.log.1"), log(2, 3)).expect("written");
     fs::write(folder.path().join("access.log"), log(5, 3)).expect("written");

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn other_refusals_are_none() {
+    fn other_404_messages_are_not_matched() {
         for line in [
             "",
             " instance does not exist",

@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_told_apart_by_what_they_look_like() {
+    fn fields_are_recognised_by_their_form() {
         for line in [
             "203.0.113.7|21/Nov/2026:03:59:12 +0000|wa.example.com|GET /a?b=c HTTP/1.1|404|140|-|n8n|0.404",
             "2026-11-21T03:59:12+00:00\t203.0.113.7\twa.example.com\t500\tGET /a?b=c HTTP/1.1\t404\t140\tn8n",

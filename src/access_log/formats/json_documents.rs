@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_long_is_cut() {
+    fn long_values_are_cut() {
         let long = format!("{{\"a\":\"{}\",\"b\":1}}", "é\\\"".repeat(50_000));
         let cut = records(&long, 4096);
         assert!(cut.len() == 1 && cut[0].len() < LONGEST_TEXT + 100, "{}", cut[0].len());

@@ -78,7 +78,7 @@ mod tests {
     use crate::access_log::request::RequestTarget;
 
     #[test]
-    fn a_log_format_of_nginx_is_obeyed() {
+    fn an_nginx_log_format_is_parsed() {
         let template = LogTemplate::parse_format(
             r#"<$status> $remote_addr ($time_iso8601) '$request' ${http_user_agent}|$upstream_status"#,
         )

@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_around_a_line_comes_off() {
+    fn wrappers_around_a_line_are_removed() {
         let inside =
             |line: &str| unwrap(line.as_bytes()).map(|line| String::from_utf8_lossy(&line).into_owned());
         for (line, expected) in [

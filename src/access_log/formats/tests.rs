@@ -39,7 +39,7 @@ fn docker_wraps_the_line_of_a_container() {
 }
 
 #[test]
-fn what_is_read_at_a_glance_is_what_the_whole_line_says() {
+fn the_fast_path_agrees_with_the_full_parser() {
     for line in [
         r#"203.0.113.7 - - [21/Nov/2026:03:59:12 +0000] "GET /a?b=c HTTP/1.1" 404 5 "-" "n8n""#,
         r#"proxy-1  | 203.0.113.7 - - [21/Nov/2026:03:59:12 +0000] "GET /a?b=c HTTP/1.1" 404 5 "-" "n8n""#,

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_and_letter_case_are_put_right() {
+    fn ids_and_letter_case_are_rewritten() {
         let id = format!("{ID}1");
         assert_eq!(
             told(vec![instance(&id, "Alpha", "t")]),
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_mean_another_instance_is_left() {
+    fn ambiguous_names_are_not_rewritten() {
         let (one, two) = (format!("{ID}1"), format!("{ID}2"));
         let case = "has a name that differs from another one in letter case only";
         assert_eq!(
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_neither_rewritten_nor_told() {
+    fn tokens_are_neither_rewritten_nor_shown() {
         let (one, two) = (format!("{ID}1"), format!("{ID}2"));
         let secret = "has a name or an id that holds a token, which is a secret";
         assert_eq!(

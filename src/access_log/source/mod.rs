@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_refused_with_the_way_to_read_it() {
+    fn a_binary_file_is_refused_with_a_hint() {
         let refused = |bytes: &[u8]| {
             format!("{:?}", refuse_binary(bytes, "a.log").unwrap_err().downcast_ref::<UserError>().unwrap())
         };

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_word_wins() {
+    fn the_most_specific_source_wins() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "DATABASE_CONNECTION_URI='postgresql://u@file/d?schema=s'").unwrap();
         let file = file.path().to_str().unwrap();
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_compose_file_names_one_too() {
+    fn a_compose_file_is_a_source_too() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let text = "services: {api: {environment: ['DATABASE_URL=postgresql://u@db/d?schema=s']}}";
         fs::write(file.path(), text).unwrap();
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn evolutions_own_container_needs_no_word() {
+    fn evolutions_own_container_needs_no_option() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         let common = Cli::parse_from(["evodoctor", "check"]).common;

@@ -76,7 +76,7 @@ fn of_several_services_evolution_is_taken_or_one_has_to_be_named() {
 }
 
 #[test]
-fn what_cannot_be_used_is_said_and_shows_no_password() {
+fn invalid_files_are_reported_without_a_password() {
     for (text, part) in [
         (
             "services: {api: {environment: ['DATABASE_URL=postgresql://u:${NOT_SET_HERE}@h/d']}}",
@@ -100,7 +100,7 @@ fn what_cannot_be_used_is_said_and_shows_no_password() {
 }
 
 #[test]
-fn the_way_to_a_server_is_known() {
+fn the_route_to_a_server_is_found() {
     let folder = folder_with(&[(
         "compose.yaml",
         "name: evo\nservices:\n  db:\n    image: postgres:15\n    container_name: evo_db\n    ports: ['127.0.0.1:${PORT:-5433}:5432/tcp']\n  \

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn libpq_is_told_what_the_driver_is_told() {
+    fn libpq_gets_the_same_connection_as_the_driver() {
         let plain = variables("options=-c%20role%3Devolution", PgSslMode::Prefer);
         for expected in
             ["PGHOST=h", "PGPORT=5", "PGUSER=u", "PGDATABASE=d", "PGPASSWORD=p@%w", "PGSSLMODE=prefer"]

@@ -258,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_dump_is_called_by_its_name() {
+    fn a_file_that_is_not_a_dump_is_identified() {
         let utf16: Vec<u8> = "\u{feff}-- PostgreSQL".encode_utf16().flat_map(u16::to_le_bytes).collect();
         for (start, expected) in [
             (&b""[..], "is empty"),

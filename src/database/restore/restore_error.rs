@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_the_other_server_has_no_bearing() {
+    fn objects_of_the_original_server_are_not_relevant() {
         let bears = |sql: &str| super::bears(&sql.split(' ').collect::<Vec<_>>());
         for of_the_database in [
             "alter table only add constraint",

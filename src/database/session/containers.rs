@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_listens_on_no_port_of_this_machine_is_said() {
+    fn an_unpublished_port_is_reported() {
         let (mut around, _folder) = around(Some(CLOSED), true);
         let (said, _) = around.refused_here(5432).unwrap();
         assert_eq!(said, "; db of compose.yaml does not publish its port on this machine");

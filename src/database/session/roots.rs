@@ -55,14 +55,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mozillas_certificates_are_all_there() {
+    fn mozillas_certificates_are_complete() {
         let text = String::from_utf8(bundled()).unwrap();
         assert_eq!(text.matches("BEGIN CERTIFICATE").count(), webpki_root_certs::TLS_SERVER_ROOT_CERTS.len());
         assert!(text.matches("BEGIN CERTIFICATE").count() > 100);
     }
 
     #[test]
-    fn they_are_for_those_who_want_the_server_verified_and_name_nobody() {
+    fn built_in_certificates_are_used_only_for_verification() {
         for (parameters, expected) in [
             ("", false),
             ("sslmode=require", false),

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_psql_refuses_is_refused_with_its_line() {
+    fn service_file_errors_name_their_line() {
         for (line, part) in
             [("host", "parameter=value"), ("service=x", "another one"), ("ldap://h/d", "LDAP")]
         {

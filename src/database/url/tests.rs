@@ -61,7 +61,7 @@ fn servers_come_in_many_forms() {
 }
 
 #[test]
-fn tls_is_what_prisma_and_libpq_mean() {
+fn tls_parameters_follow_prisma_and_libpq() {
     use PgSslMode::{Disable, Prefer, Require, VerifyCa, VerifyFull};
     for (parameters, mode, fallback, files) in [
         ("sslmode=disable&sslrootcert=ca", Disable, None, vec![]),

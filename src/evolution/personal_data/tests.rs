@@ -4,7 +4,7 @@ use super::*;
 use crate::evolution::release::Release;
 
 #[test]
-fn somebody_decided_on_every_column_of_every_release() {
+fn every_column_of_every_release_is_classified() {
     for release in Release::all() {
         for table in schema().tables(release) {
             for column in table.columns(release) {

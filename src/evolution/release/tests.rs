@@ -46,7 +46,7 @@ fn what_is_recorded_ahead_does_not_narrow_the_range() {
 }
 
 #[test]
-fn content_that_was_issued_anew_is_named_with_its_release() {
+fn reissued_content_is_named_with_its_release() {
     let named = MigrationHistory::from_rows(&applied_in("2.3.4")).reissued;
     assert_eq!(named, ["20250918182355_add_kafka_integration: as 2.3.4 had it"]);
     assert_eq!(

@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_nearly_a_route_is_known() {
+    fn misspelled_routes_are_recognised() {
         let nearly =
             |path: &str| suggest_route(path.as_bytes()).map(|missed| (missed.meant.path, missed.fault));
         for (path, expected) in [

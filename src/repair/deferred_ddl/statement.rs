@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_ledger_keeps_is_no_statement() {
+    fn the_ledger_stores_no_statement() {
         let key = IndexKey { unique: true, columns: vec!["x".to_owned()] };
         let later = DeferredStatement::new_pending(
             "s",
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_statement_of_an_older_version_is_taken_apart_and_any_other_is_refused() {
+    fn a_statement_of_an_older_version_is_parsed_and_any_other_is_refused() {
         let kept = |sql: &str| json!({"sql": sql, "work": {"what": "build", "name": "i"}, "table": "T", "state": "open"});
         let read = |sql: &str| from_value::<DeferredStatement>(kept(sql)).unwrap().rendered("s");
         let old = read(r#"CREATE UNIQUE INDEX CONCURRENTLY "i" ON s."T" ("a", "b")"#).unwrap();

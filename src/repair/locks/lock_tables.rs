@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_table_comes_once_what_was_missed_first() {
+    fn each_table_is_locked_once_missed_ones_first() {
         let tables = ["Message", "Chat", "Chat", "Contact"].map(str::to_owned);
         let first = [
             ("Message".to_owned(), LockMode::ShareRowExclusive),

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_missed_last_comes_first_and_as_strongly_as_ever() {
+    fn the_last_missed_table_is_locked_first_with_its_strongest_mode() {
         let mut patience = LockRetry::new(Duration::from_secs(3600));
         let mut learned = |table: Option<&str>, mode| {
             patience.pause(&missed(table, mode), &[]);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_and_pauses_grow_and_the_pauses_are_longer() {
+    fn timeouts_and_pauses_grow_and_pauses_are_longer() {
         let mut patience = LockRetry::new(Duration::from_secs(3600));
         let (mut moments, mut pauses) = (Vec::new(), Vec::new());
         for _ in 0..12 {

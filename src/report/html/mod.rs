@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_of_ours_is_changed_by_taming_it() {
+    fn our_own_markup_is_not_changed_by_escaping() {
         for text in [STYLE, SCRIPT] {
             assert_eq!(tame(text), text);
             // Neither ends the element it is in.

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_document_is_told_by_its_paths() {
+    fn a_changed_document_is_shown_by_its_paths() {
         let before = json!({"id": "c1", "labels": ["1", "2", "x", "3"], "key": {"id": "a", "fromMe": true}});
         let after =
             json!({"id": "c1", "labels": ["1", "2", "3", "4"], "key": {"id": "b", "fromMe": true, "n": 1}});
@@ -183,14 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_the_same_behind_its_mask_is_still_said() {
+    fn masked_changes_are_still_reported() {
         let row = json!({"id": "c1", "apiKey": "sk-a…f3"});
         let told = diff(RowAction::Changed, &["apiKey"], row.clone(), row);
         assert_eq!(told, "~ Chat \"c1\"\n  apiKey: changed in columns that are not shown\n");
     }
 
     #[test]
-    fn a_removed_row_is_told_by_its_key_and_what_tells_most() {
+    fn a_removed_row_is_shown_by_its_key_and_main_columns() {
         let row = json!({"createdAt": "2024", "labels": [], "none": null, "remoteJid": "55@s.whatsapp.net",
             "instanceId": "i1", "id": "c1", "zebra": "z".repeat(99)});
         let told = diff(RowAction::Removed, &[], row, Value::Null);

@@ -44,9 +44,9 @@ pub fn summary(preflight: &Preflight) -> String {
     }
     if has(MigrationOutcome::LosesData) {
         let kept = preflight.keep.as_ref().and_then(|keep| keep.run);
-        parts.push(kept.map_or("data is lost".to_owned(), |run| {
-            format!("data is dropped, and run {run} keeps it")
-        }));
+        parts.push(
+            kept.map_or("data is lost".to_owned(), |run| format!("data is dropped, and run {run} keeps it")),
+        );
     }
     parts.extend(longest(preflight).map(|lock| {
         format!(

@@ -225,7 +225,7 @@ mod tests {
     const URL: (&str, &str) = ("DATABASE_CONNECTION_URI", "postgresql://u:p@h/d?schema=evolution_api");
 
     #[test]
-    fn a_client_name_that_nobody_has_is_found() {
+    fn a_client_name_without_instances_is_found() {
         let existing = in_evolution_api(&[("evolution", 3), ("", 1)]);
         let name = |name| [URL, ("DATABASE_CONNECTION_CLIENT_NAME", name)];
         assert_eq!(codes(&name("evolution"), &existing), [""; 0]);

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_condition_is_refused() {
+    fn unknown_conditions_are_refused() {
         for bad in ["", "codes=1", "message=no-such", "name=nick", "http=x", "words without key"] {
             assert!(ErrorPattern::parse(bad).is_err(), "{bad}");
         }

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn several_errors_are_told_apart_the_innermost_first() {
+    fn several_errors_are_split_innermost_first() {
         let paste = "Error: P1001: Can't reach database server at `db:5432`\n\
                      2025-11-01 10:00:00.000 UTC [7] ERROR:  duplicate key value violates unique constraint \
                      \"OpenaiCreds_apiKey_key\"\n\

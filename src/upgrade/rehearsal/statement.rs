@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_a_transaction_is_told_from_what_does_not() {
+    fn transaction_statements_are_recognised() {
         for (sql, kind) in [
             ("BEGIN", StatementKind::Begins),
             ("start transaction read write", StatementKind::Begins),

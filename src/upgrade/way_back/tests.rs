@@ -122,7 +122,7 @@ fn define(objects: &mut [CatalogObject], table: &str, column: &str, field: &str,
 }
 
 #[test]
-fn a_drift_takes_away_what_was_seen() {
+fn drift_invalidates_a_tested_verdict() {
     assert_eq!(drifted(|_| {}), (Verdict::Runs, Proof::Seen, vec![]));
     let without = |kind: &'static str, table: &'static str, form: &'static str| {
         drifted(move |found| {

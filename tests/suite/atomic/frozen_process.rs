@@ -24,7 +24,7 @@ async fn holds(connection: &mut PgConnection, sql: &'static str) {
 
 /// The rows are treated, and the ledger is about to say so.
 #[tokio::test]
-async fn rows_and_ledger_are_one() {
+async fn commit_is_all_or_nothing_with_its_ledger_entry() {
     let mut patient = Patient::new(false, 10).await;
     let url = patient.url();
     for name in ["-KILL", "-INT", "terminate"] {
@@ -58,7 +58,7 @@ async fn rows_and_ledger_are_one() {
 
 /// A program that is stopped, or a machine that sleeps, does not keep its locks.
 #[tokio::test]
-async fn a_program_that_stands_still_loses_its_locks() {
+async fn a_frozen_process_loses_its_locks() {
     let mut patient = Patient::new(false, 10).await;
     let (send, receive) = std::sync::mpsc::channel::<u32>();
     let stop = move || signal("-STOP", receive.recv().expect("the program has a number"));
@@ -82,7 +82,7 @@ async fn a_program_that_stands_still_loses_its_locks() {
 
 /// Nobody knows whether a COMMIT was done whose answer is lost with the server: that is said, and how to learn it.
 #[tokio::test]
-async fn an_unknown_end_is_called_unknown() {
+async fn an_unknown_commit_outcome_is_reported_as_unknown() {
     let patient = Patient::new(true, 10).await;
     let Home::Own(server) = &patient.home else { unreachable!("it has one of its own") };
     let postmaster = server.postmaster().expect("it runs");

@@ -64,7 +64,7 @@ async fn now(connection: &mut PgConnection) -> String {
 }
 
 #[tokio::test]
-async fn a_full_disk_changes_nothing_and_is_named() {
+async fn a_full_disk_changes_nothing_and_is_reported() {
     let server = Mortal::start().await;
     let Some(disk) = Disk::mount(server.directory(), 96) else {
         eprintln!("\n*** NOT TESTED: a small disk of its own needs root, and the right to mount it ***\n");

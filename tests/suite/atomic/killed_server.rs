@@ -29,7 +29,7 @@ enum Victim {
 const VICTIMS: [Victim; 3] = [Victim::Backend, Victim::Postmaster, Victim::Immediately];
 
 #[tokio::test]
-async fn a_server_that_is_killed_comes_back_with_all_or_nothing() {
+async fn a_killed_server_restarts_with_all_or_nothing_applied() {
     let seed = rand::random::<u32>().into();
     let mut chance = SmallRng::seed_from_u64(seed);
     let mut patient = Patient::new(true, 50).await;

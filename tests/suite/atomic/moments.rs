@@ -71,12 +71,12 @@ async fn hundreds(seed: u64) {
 }
 
 #[tokio::test]
-async fn a_run_that_is_cut_off_at_any_moment_is_all_or_nothing() {
+async fn a_run_killed_at_any_moment_is_all_or_nothing() {
     hundreds(rand::random::<u32>().into()).await;
 }
 
 /// The same from where the first one is not: the two take their time side by side.
 #[tokio::test]
-async fn a_run_that_is_cut_off_at_any_other_moment_is_all_or_nothing() {
+async fn a_run_killed_at_any_other_moment_is_all_or_nothing() {
     hundreds(rand::random::<u32>().into()).await;
 }

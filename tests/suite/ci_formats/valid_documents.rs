@@ -29,7 +29,7 @@ async fn runs(format: &str) -> Vec<Run> {
 }
 
 #[tokio::test]
-async fn sarif_is_valid_by_its_schema() {
+async fn sarif_validates_against_its_schema() {
     let text = std::fs::read_to_string(schema("sarif-schema-2.1.0.json")).expect("readable");
     // The one pattern in it that is no regular expression: a bracket too many.
     let text = text.replace("[a-zA-Z]{2}]?$", "[a-zA-Z]{2}$");
@@ -43,7 +43,7 @@ async fn sarif_is_valid_by_its_schema() {
 }
 
 #[tokio::test]
-async fn junit_is_valid_by_its_schema() {
+async fn junit_validates_against_its_schema() {
     for run in runs("junit").await {
         let file = NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), &run.stdout).expect("writable");
@@ -146,6 +146,6 @@ async fn every_command_prints_what_the_schema_describes() {
 }
 
 #[test]
-fn the_schema_can_be_asked_for() {
+fn the_json_schema_can_be_printed() {
     assert_eq!(evodoctor(&["explain", "--json-schema"]).ends(0).stdout, SCHEMA);
 }

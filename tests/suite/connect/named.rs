@@ -61,7 +61,7 @@ fn psql(home: &Path, connection: &str, variables: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
-async fn libpqs_variables_services_and_passwords_mean_what_they_mean_to_psql() {
+async fn libpqs_variables_services_and_passwords_work_as_in_psql() {
     let server = server().await;
     let port = server.port().to_string();
     let services = format!(
@@ -111,7 +111,7 @@ async fn libpqs_variables_services_and_passwords_mean_what_they_mean_to_psql() {
 }
 
 #[test]
-fn what_leads_elsewhere_is_never_left_out() {
+fn parameters_that_change_the_target_are_never_ignored() {
     let home = folder(&[]);
     let refused = |arguments: &[&str], variables: &[(&str, &str)], texts: &[&str]| {
         check(home.path(), arguments, variables).ends(2).complains(texts);
@@ -152,7 +152,7 @@ fn what_leads_elsewhere_is_never_left_out() {
 }
 
 #[tokio::test]
-async fn where_the_connection_string_is_from_is_one_line_and_the_order_is_kept() {
+async fn the_source_of_the_connection_string_is_shown_and_their_order_is_fixed() {
     let server = server().await;
     let url =
         |database: &str| format!("postgresql://evolution:hunter2@127.0.0.1:{}/{database}", server.port());
@@ -188,7 +188,7 @@ async fn where_the_connection_string_is_from_is_one_line_and_the_order_is_kept()
 }
 
 #[test]
-fn a_server_in_a_network_of_containers_is_explained_with_the_command_that_works() {
+fn a_server_in_a_container_network_gets_a_hint_with_a_working_command() {
     let text = "name: evo\nservices:\n  api:\n    image: evoapicloud/evolution-api:v2.3.7\n    environment:\n      \
                 DATABASE_CONNECTION_URI: postgresql://u:hunter2@postgres-of-evo:5432/d\n  postgres-of-evo:\n    image: postgres:15\n";
     let closed = folder(&[("compose.yaml", text)]);

@@ -155,7 +155,7 @@ async fn every_command_works_through_transaction_mode_and_leaves_nothing_behind(
 }
 
 #[tokio::test]
-async fn session_mode_is_as_good_as_none() {
+async fn session_mode_works_like_a_direct_connection() {
     let database = broken().await;
     let Some(bouncer) = Bouncer::start(&database, "session", 3, "") else { return };
     let url = bouncer.url(&database);
@@ -164,7 +164,7 @@ async fn session_mode_is_as_good_as_none() {
 }
 
 #[tokio::test]
-async fn statement_mode_is_refused_with_the_reason_and_the_way_out() {
+async fn statement_mode_is_refused_with_reason_and_hint() {
     let database = broken().await;
     let Some(bouncer) = Bouncer::start(&database, "statement", 2, "") else { return };
     let url = bouncer.url(&database);
@@ -192,7 +192,7 @@ async fn statement_mode_is_refused_with_the_reason_and_the_way_out() {
 
 /// Four clients take turns on three server connections.
 #[tokio::test]
-async fn transaction_mode_mixes_nothing_up() {
+async fn transaction_mode_keeps_clients_apart() {
     let database = broken().await;
     let Some(bouncer) = Bouncer::start(&database, "transaction", 3, "") else { return };
     let mut sessions = Vec::new();
@@ -215,7 +215,7 @@ async fn transaction_mode_mixes_nothing_up() {
 }
 
 #[tokio::test]
-async fn a_pool_that_is_used_up_is_said() {
+async fn an_exhausted_pool_is_reported() {
     let database = broken().await;
     let Some(bouncer) = Bouncer::start(&database, "transaction", 1, "query_wait_timeout = 1") else { return };
     let mut other = bouncer.options(&database).connect().await.expect("it answers");
@@ -226,7 +226,7 @@ async fn a_pool_that_is_used_up_is_said() {
 }
 
 #[tokio::test]
-async fn settings_that_it_does_not_know_are_named() {
+async fn refused_settings_are_named() {
     let database = broken().await;
     let Some(bouncer) = Bouncer::start(&database, "transaction", 1, "") else { return };
     let url = format!("{}&options=-c%20statement_timeout%3D0", bouncer.url(&database));
@@ -243,7 +243,7 @@ async fn settings_that_it_does_not_know_are_named() {
 /// A program that is killed behind it leaves no statement at work, and no lock; on a server before 14 none but the statement
 /// that is running.
 #[tokio::test]
-async fn a_killed_program_leaves_nothing_at_work() {
+async fn a_killed_program_leaves_no_running_statement() {
     let database = broken().await;
     let Some(bouncer) = Bouncer::start(&database, "transaction", 1, "") else { return };
     let mut connection = database.connect().await;

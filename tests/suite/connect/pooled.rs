@@ -119,18 +119,18 @@ async fn leaves_sessions_alone(size: u32) {
 }
 
 #[tokio::test]
-async fn one_connection_is_as_it_was() {
+async fn a_pooled_connection_is_left_unchanged() {
     leaves_sessions_alone(1).await;
 }
 
 #[tokio::test]
-async fn five_connections_are_as_they_were() {
+async fn five_pooled_connections_are_left_unchanged() {
     leaves_sessions_alone(5).await;
 }
 
 /// Several at once share what there is, and wait for each other.
 #[tokio::test]
-async fn many_at_once_share_a_pool() {
+async fn parallel_clients_share_a_pool() {
     let database = broken().await;
     let Some(bouncer) = Bouncer::start(&database, "transaction", 5, "server_reset_query =") else { return };
     let before = sessions(&bouncer, &database, 5).await;

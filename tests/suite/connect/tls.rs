@@ -60,7 +60,7 @@ pub async fn start_with_tls(directory: &Path, certificate: &str, key: &str, hba:
 }
 
 #[tokio::test]
-async fn tls_is_verified_as_far_as_was_asked() {
+async fn tls_is_verified_as_requested() {
     let files = certificates();
     let hba = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
     let server = start_with_tls(files.path(), "server.pem", "server.key", hba).await;
@@ -101,7 +101,7 @@ async fn tls_is_verified_as_far_as_was_asked() {
 }
 
 #[tokio::test]
-async fn tls_rules_of_the_server_are_met_or_explained() {
+async fn tls_requirements_of_the_server_are_met_or_explained() {
     let files = certificates();
     let path = |name: &str| files.path().join(name).display().to_string();
     let hba = "local all all trust

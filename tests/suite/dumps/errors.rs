@@ -8,7 +8,7 @@ use super::{Dumps, gzip, snapshot, with_snapshot};
 use crate::support::database::{TestDatabase, execute};
 
 #[test]
-fn what_is_no_dump_is_called_by_its_name() {
+fn a_file_that_is_not_a_dump_is_identified() {
     let dumps = Dumps::new();
     let check = ["check"];
     for (name, content, expected) in [
@@ -32,7 +32,7 @@ fn what_is_no_dump_is_called_by_its_name() {
 }
 
 #[test]
-fn a_tar_archive_of_anything_else_is_told_apart() {
+fn another_tar_archive_is_recognised() {
     let dumps = Dumps::new();
     dumps.write("file", "content");
     let tar = dumps.path("a.tar");
@@ -119,7 +119,7 @@ async fn without_programs_it_says_what_to_install() {
 }
 
 #[tokio::test]
-async fn a_small_disk_is_seen_beforehand() {
+async fn a_full_disk_is_detected_before_the_restore() {
     let dumps = Dumps::new();
     let dump = dumps.write("some.sql", "SET a = 1;\n");
     let small = dumps.path("small");

@@ -53,7 +53,7 @@ async fn a_hostile_dump_runs_nothing_and_reads_nothing() {
 
 /// A trigger runs with the rights of whoever changes the table: a rehearsal must not be a superuser's.
 #[tokio::test]
-async fn a_hostile_trigger_gains_nothing_by_a_rehearsal() {
+async fn a_hostile_trigger_gains_nothing_in_a_dry_run() {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;
     let dumps = Dumps::new();
     let open = fs::Permissions::from_mode(0o777);
@@ -78,7 +78,7 @@ async fn a_hostile_trigger_gains_nothing_by_a_rehearsal() {
 }
 
 #[tokio::test]
-async fn values_of_rows_are_not_told() {
+async fn errors_show_no_row_values() {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;
     let dumps = Dumps::new();
     let plain = fs::read_to_string(dumps.dump(&database, "plain.sql", &[])).unwrap();
@@ -101,7 +101,7 @@ async fn values_of_rows_are_not_told() {
 
 /// pg_restore opens whatever a directory's table of contents names, and follows links: neither leads out of the dump.
 #[tokio::test]
-async fn a_directory_that_leads_out_of_itself_is_not_read() {
+async fn a_dump_directory_with_outside_paths_is_not_read() {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;
     let instance = r#"INSERT INTO evolution_api."Instance" ("id", "name", "connectionStatus") VALUES ('i', 'alpha', 'open')"#;
     execute(&mut database.connect().await, instance).await;

@@ -42,7 +42,7 @@ async fn an_interrupted_restore_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn what_a_dead_run_left_is_swept_and_nothing_else_is_touched() {
+async fn leftovers_of_a_dead_run_are_removed_and_nothing_else() {
     let place = place();
     let make = |name: &str, mode: u32, is_marked: bool| {
         let path = place.path().join(name);

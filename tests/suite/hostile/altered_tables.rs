@@ -95,7 +95,7 @@ const CHANGES: &[(&str, Change)] = &[
 ];
 
 #[tokio::test]
-async fn what_is_no_longer_upstreams_table_is_said_and_the_rest_repaired() {
+async fn altered_tables_are_reported_and_the_rest_is_repaired() {
     for (name, change) in CHANGES {
         let (database, mut connection) = troubled("public").await;
         execute(&mut connection, change.sql).await;

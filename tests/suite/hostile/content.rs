@@ -18,7 +18,7 @@ use crate::support::program::{Evodoctor, Run, on};
 const ODD: &str = "a\u{1b}[2J\u{202e}\u{85}\u{200b}\u{7}'\"\\ % :schema :'schema' :\"schema\" $$ ${x}\n::error::owned\r\n##[error]owned";
 
 #[tokio::test]
-async fn names_are_text_and_no_more() {
+async fn hostile_names_are_only_text() {
     let schema = "we\"ird ' \\ :schema $$\u{202e}";
     let (database, mut connection) = troubled(schema).await;
     let (odd, name) = (SqlFragment::literal(ODD), SqlFragment::ident(&ODD[..60]));
@@ -114,7 +114,7 @@ async fn encoded(release: &str, schema: &str, encoding: &str) -> (TestDatabase, 
 
 /// Without an encoding the server takes any bytes; those that are no UTF-8 reach nobody, and nobody calls that clean.
 #[tokio::test]
-async fn bytes_that_are_no_text_are_undecided() {
+async fn invalid_bytes_make_checks_undecided() {
     let (database, mut connection) = encoded("2.3.7", "public", "SQL_ASCII").await;
     execute(
         &mut connection,
@@ -152,7 +152,7 @@ async fn state_in_bytes(connection: &mut sqlx::PgConnection) -> Vec<u8> {
 
 /// An encoding with few characters holds all that the program itself says to the server: the same is found and done.
 #[tokio::test]
-async fn an_encoding_of_few_characters_is_enough() {
+async fn a_single_byte_encoding_works() {
     let mut told = Vec::new();
     for encoding in ["UTF8", "LATIN1"] {
         let (database, mut connection) = encoded("2.1.1", "evolution_api", encoding).await;

@@ -22,7 +22,7 @@ const OTHERS: &str =
     "datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
 
 #[tokio::test]
-async fn a_run_that_is_cut_off_is_no_run_and_the_next_keeps_all() {
+async fn an_interrupted_run_is_discarded_and_the_next_keeps_all() {
     let database = TestDatabase::new("2.0.9-rc", SCHEMA).await;
     let mut connection = database.connect().await;
     fill(&mut connection, SCHEMA, Release::find("2.0.9-rc").expect("known"), &[]).await;

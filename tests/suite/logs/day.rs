@@ -263,7 +263,7 @@ fn day(seed: u64) -> (Vec<One>, Truth) {
 }
 
 #[test]
-fn of_a_mixed_day_98_percent_are_told_and_98_percent_of_what_is_told_is_true() {
+fn a_mixed_day_has_98_percent_recall_and_precision() {
     let directory = directory();
     let (mut right, mut told, mut wanted) = (0, 0, 0);
     let mut wrong = Vec::new();

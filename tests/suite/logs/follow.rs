@@ -49,7 +49,7 @@ fn next(lines: &mut impl BufRead) -> String {
 }
 
 #[test]
-fn a_growing_log_is_told_as_it_grows_and_after_it_was_rotated() {
+fn a_growing_log_is_followed_through_a_rotation() {
     let folder = TempDir::new().unwrap();
     let log = folder.path().join("access.log");
     fs::write(&log, LINE.replace("NAME", "ALPHA")).unwrap();
@@ -85,7 +85,7 @@ fn a_growing_log_is_told_as_it_grows_and_after_it_was_rotated() {
 }
 
 #[test]
-fn a_growing_log_is_told_as_json_and_half_a_line_is_no_part_of_the_next_file() {
+fn a_followed_log_prints_json_and_does_not_join_lines_of_two_files() {
     let folder = TempDir::new().unwrap();
     let log = folder.path().join("access.log");
     fs::write(&log, LINE.replace("NAME", "ALPHA")).unwrap();
@@ -112,7 +112,7 @@ fn a_growing_log_is_told_as_json_and_half_a_line_is_no_part_of_the_next_file() {
 }
 
 #[test]
-fn ctrl_c_ends_the_reading_with_what_is_known() {
+fn ctrl_c_ends_the_reading_with_a_report() {
     let mut child = start(&["-", "--format", "json"], Stdio::piped());
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(LINE.replace("NAME", "ALPHA").as_bytes()).unwrap();

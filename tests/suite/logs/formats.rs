@@ -12,7 +12,7 @@ use crate::support::program::evodoctor;
 const ID: &str = "6f1b2c3d-0a4b-4c5d-8e6f-000000000001";
 
 #[test]
-fn haproxy_names_the_way_and_its_own_answers_do_not_count() {
+fn haproxys_own_answers_do_not_count() {
     let examined = examine(&["haproxy.log"]);
     assert_eq!(told(&examined), [format!("EVO501 {ID} → alpha × 1")]);
     assert_eq!(examined.findings[0].extra["routers"], json!([{"router": "http-in evo/srv1", "count": 1}]));
@@ -21,7 +21,7 @@ fn haproxy_names_the_way_and_its_own_answers_do_not_count() {
 }
 
 #[test]
-fn load_balancers_of_aws_are_read_both_kinds() {
+fn both_kinds_of_aws_load_balancers_are_read() {
     let examined = examine(&["alb.log"]);
     assert_eq!(
         told(&examined),
@@ -52,7 +52,7 @@ fn cloudflare_shows_a_request_that_crosses_instances() {
 }
 
 #[test]
-fn a_deleted_instance_a_500_and_a_misspelled_route_are_told_apart() {
+fn a_deleted_instance_a_500_and_a_misspelled_route_are_distinguished() {
     let examined = examine(&["nginx.json"]);
     assert_eq!(
         told(&examined),
@@ -75,7 +75,7 @@ fn a_deleted_instance_a_500_and_a_misspelled_route_are_told_apart() {
 }
 
 #[test]
-fn a_name_that_worked_until_a_moment_is_gone_and_one_that_works_on_is_not() {
+fn a_name_that_stopped_working_is_gone() {
     let line = |clock: &str, status: u16| {
         format!(
             "203.0.113.7 - - [21/Nov/2026:{clock} +0000] \"GET /instance/connect/shop HTTP/1.1\" {status} 1\n"
@@ -94,7 +94,7 @@ fn a_name_that_worked_until_a_moment_is_gone_and_one_that_works_on_is_not() {
 
 /// Whoever has the log open beside the report finds the line by its time.
 #[test]
-fn times_are_told_on_the_clock_of_the_log() {
+fn times_are_shown_in_the_logs_own_zone() {
     let line = |clock: &str, zone: &str| {
         format!("203.0.113.7 - - [{clock} {zone}] \"GET /instance/connect/ALPHA HTTP/1.1\" 404 1\n")
     };
@@ -109,7 +109,7 @@ fn times_are_told_on_the_clock_of_the_log() {
 }
 
 #[test]
-fn docker_s_own_files_hold_any_other_log() {
+fn dockers_json_files_can_wrap_any_log() {
     let examined = examine(&["docker.json"]);
     assert_eq!(told(&examined), ["EVO502 ALPHA → alpha × 1", "EVO506 suport → ? × 1"]);
     assert_eq!(
@@ -143,7 +143,7 @@ fn any_text_with_a_path_and_its_answer_is_read() {
 }
 
 #[test]
-fn packed_files_are_read_as_they_were_also_several_members_in_one() {
+fn compressed_files_are_read_with_all_their_members() {
     let log = fs::read(fixture("nginx-combined.log")).unwrap();
     let gzip = |text: &[u8]| {
         let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -165,7 +165,7 @@ fn packed_files_are_read_as_they_were_also_several_members_in_one() {
 }
 
 #[test]
-fn a_kind_that_is_forced_is_the_only_one_read() {
+fn a_forced_format_is_the_only_one_read() {
     let parsed = |log: &str, kind: &str| {
         let log = fixture(log);
         let run = evodoctor(&["logs", log.to_str().unwrap(), "--log-format", kind, "--format", "json"]);
@@ -191,7 +191,7 @@ fn a_kind_that_is_forced_is_the_only_one_read() {
 
 /// Line, and what is to be read of it: status, client, host and agent.
 #[test]
-fn fields_are_found_by_what_they_mean() {
+fn fields_are_found_by_their_usual_names() {
     let path = "/instance/connect/ALPHA";
     for (line, client, host, agent) in [
         // OpenTelemetry, both conventions.

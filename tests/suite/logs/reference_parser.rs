@@ -319,7 +319,7 @@ fn agree(line: &[u8]) -> Result<(), TestCaseError> {
 
 /// Lines on which the parsers once disagreed.
 #[test]
-fn what_was_read_wrongly_once_is_read_as_it_is_meant() {
+fn former_parser_bugs_stay_fixed() {
     let time = "21/Nov/2026:03:59:12 +0000";
     agree(format!("203.0.113.7 - - [{time}] \"\"GET /instance/connect/ HTTP/1.1\" 100 91").as_bytes())
         .unwrap();
@@ -333,14 +333,14 @@ proptest! {
     #![proptest_config(generated(1500))]
 
     #[test]
-    fn combined_lines_are_read_as_they_are_meant(line in mutated(combined_line())) {
+    fn combined_lines_match_the_reference_parser(line in mutated(combined_line())) {
         // A line that begins with a brace is an object, or nothing of this kind.
         prop_assume!(line.trim_ascii_start().first() != Some(&b'{'));
         agree(&line)?;
     }
 
     #[test]
-    fn a_glance_is_enough_for_a_plain_line(name in "[a-z0-9%-]{1,20}", status in 100..600_u16) {
+    fn plain_lines_take_the_fast_path(name in "[a-z0-9%-]{1,20}", status in 100..600_u16) {
         let line = format!(
             "203.0.113.7 - - [21/Nov/2026:03:59:12 +0000] \"GET /instance/connect/{name} HTTP/1.1\" {status} 91 \"-\" \"axios/1.7\""
         );
@@ -350,7 +350,7 @@ proptest! {
 
     /// What programs write is read as a real parser reads it; what is broken is read without harm.
     #[test]
-    fn json_is_read_as_it_is_meant(line in json_line(), broken in mutated(json_line())) {
+    fn json_matches_the_reference_parser(line in json_line(), broken in mutated(json_line())) {
         prop_assert_eq!(fast(line.as_bytes(), LineFormat::Json), slow_json(line.as_bytes()), "{}", line);
         fast(&broken, LineFormat::Json);
     }

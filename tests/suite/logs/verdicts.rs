@@ -66,7 +66,7 @@ fn one_bad_file_does_not_hide_the_others() {
 }
 
 #[test]
-fn a_log_format_of_nginx_may_be_given() {
+fn a_custom_nginx_log_format_is_read() {
     let log = file(b"<404> 203.0.113.7 'GET /instance/connect/ALPHA HTTP/1.1'\n");
     let instances = fixture("fetchInstances.json");
     let arguments = [
@@ -86,7 +86,7 @@ fn a_log_format_of_nginx_may_be_given() {
 }
 
 #[test]
-fn a_request_is_crossed_as_served_only_where_it_was() {
+fn a_crossed_request_counts_only_if_served() {
     let directory = listed(&["alpha", "beta"]);
     let examined =
         examine_text(&log(&[("GET", "/chat/findChats/alpha?instanceNam%65=beta", 200)]), Some(&directory));
@@ -102,7 +102,7 @@ fn a_request_is_crossed_as_served_only_where_it_was() {
 }
 
 #[test]
-fn addresses_and_routes_that_are_nearly_right_are_told() {
+fn misspelled_routes_and_addresses_are_reported() {
     let requests = [
         ("POST", "//message/sendText/alpha", 404),
         ("POST", "/manager/message/sendText/alpha", 404),
@@ -123,7 +123,7 @@ fn addresses_and_routes_that_are_nearly_right_are_told() {
 }
 
 #[test]
-fn names_are_told_where_the_server_says_something_else_than_404() {
+fn wrong_names_without_a_404_are_reported() {
     let id = "6f1b2c3d-0a4b-4c5d-8e6f-000000000000";
     let requests = [
         ("GET", "/instance/fetchInstances?instanceName=ALPHA", 404),
@@ -150,7 +150,7 @@ fn names_are_told_where_the_server_says_something_else_than_404() {
 }
 
 #[test]
-fn what_the_log_shows_at_work_is_believed() {
+fn names_that_work_in_the_log_count_as_existing() {
     // A fault of the server itself is no wrong name.
     let requests = [
         ("GET", "/instance/connect/6f1b2c3d-0a4b-4c5d-8e6f-000000000000", 500),
@@ -185,7 +185,7 @@ fn other_hosts_behind_the_same_proxy_are_left_out() {
 }
 
 #[test]
-fn documents_and_utf_16_are_read_as_lines_are() {
+fn json_documents_and_utf_16_are_read() {
     let line = log(&[("GET", "/instance/connect/ALPHA", 404)]);
     let line = line.trim();
     let documents = [

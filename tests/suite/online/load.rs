@@ -28,7 +28,7 @@ async fn is_validated(connection: &mut PgConnection) -> bool {
 }
 
 #[tokio::test]
-async fn under_load_nobody_waits_for_a_build_or_a_validation() {
+async fn builds_and_validations_do_not_block_under_load() {
     let database = without_index().await;
     let mut connection = database.connect().await;
     execute(&mut connection, MORE).await;

@@ -23,7 +23,7 @@ const OTHERS: &str =
     "datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
 
 #[tokio::test]
-async fn wherever_it_is_cut_off_it_is_gone_on_with_or_taken_back() {
+async fn online_runs_killed_at_any_moment_are_continued_or_undone() {
     let seed: u64 = rand::random::<u32>().into();
     let mut chance = SmallRng::seed_from_u64(seed);
     let reference = Fixture::read("EVO101_orphaned_reference", "everything").database("evolution_api").await;

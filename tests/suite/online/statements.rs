@@ -12,7 +12,7 @@ use crate::support::program::{Run, Talking, ended, on, start_on};
 
 /// Ends as one transaction does, and is undone: everything at once.
 #[tokio::test]
-async fn everything_at_once_ends_where_one_transaction_does() {
+async fn all_fixes_online_give_the_result_of_one_transaction() {
     let database = Fixture::read("EVO101_orphaned_reference", "everything").database("we\"ird").await;
     let other = TestDatabase::copy_of(&database).await;
     let before = seen(&database).await;
@@ -26,7 +26,7 @@ async fn everything_at_once_ends_where_one_transaction_does() {
 
 /// Where an index takes another's place, there is no moment without one of them.
 #[tokio::test]
-async fn an_index_that_takes_anothers_place_does_so_at_once() {
+async fn an_index_is_replaced_in_one_transaction() {
     for (stem, code) in [
         ("EVO202_openai_api_key_unique_across_instances", "EVO202"),
         ("EVO203_openai_credential_name_unique_across_instances", "EVO203"),
@@ -46,7 +46,7 @@ async fn an_index_that_takes_anothers_place_does_so_at_once() {
 
 /// An index of the same name that somebody else made is not taken for the one that is missing, and outlives the undo.
 #[tokio::test]
-async fn a_name_that_is_taken_is_left_alone() {
+async fn an_index_with_the_same_name_is_not_dropped() {
     let database = Fixture::read("EVO206_schema_drift", "bad").database("evolution_api").await;
     let dry = on(&database.url(), &["fix", "EVO206", "--online", "--format", "json"]).ends(1).json();
     let later = dry["fixes"][0]["after_commit"].as_array().expect("a list").clone();
@@ -68,7 +68,7 @@ async fn a_name_that_is_taken_is_left_alone() {
 
 /// A build that goes on at the server although its program was killed is waited for, and not begun anew.
 #[tokio::test]
-async fn a_build_whose_program_is_gone_is_seen_out() {
+async fn a_build_of_a_terminated_program_is_awaited() {
     let database = without_index().await;
     let mut connection = database.connect().await;
     let mut reader = reader(&database, "Media").await;
@@ -92,7 +92,7 @@ async fn a_build_whose_program_is_gone_is_seen_out() {
 
 /// Undo does not wait for such a build: nobody wants it any more.
 #[tokio::test]
-async fn a_build_whose_program_is_gone_is_ended_by_undo() {
+async fn a_build_of_a_terminated_program_is_cancelled_by_undo() {
     let database = without_index().await;
     let before = seen(&database).await;
     let mut connection = database.connect().await;
@@ -134,7 +134,7 @@ async fn interrupted(
 
 /// Ctrl-C ends a validation, too, and waiting for the table of one: nothing of it is left.
 #[tokio::test]
-async fn a_validation_is_ended_by_ctrl_c() {
+async fn ctrl_c_cancels_a_validation() {
     let database = Fixture::read("EVO207_key_not_validated", "bad").database("evolution_api").await;
     let before = seen(&database).await;
     let mut connection = database.connect().await;

@@ -46,7 +46,7 @@ impl Files {
 }
 
 #[tokio::test]
-async fn no_examination_says_anything_personal() {
+async fn no_check_shows_personal_data() {
     let all = OutputFormat::value_variants();
     let (database, files) = (database("2.3.7").await, Files::new());
     let url = database.url();
@@ -89,7 +89,7 @@ ERROR: invalid input value for enum "TriggerType": "Zuleika says QUOKKA"', '2025
 }
 
 #[tokio::test]
-async fn no_repair_says_anything_personal() {
+async fn no_repair_shows_personal_data() {
     let (database, files) = (database("2.3.7").await, Files::new());
     let url = database.url();
     look(&url, &["fix"], OutputFormat::value_variants());
@@ -110,7 +110,7 @@ async fn no_repair_says_anything_personal() {
 }
 
 #[tokio::test]
-async fn what_is_kept_before_an_upgrade_is_not_told() {
+async fn kept_rows_are_not_shown() {
     let database = database("2.0.9-rc").await;
     let keep = ["preflight", "--to", "2.3.7", "--keep"];
     look(&database.url(), &keep, &[Human, Json, Html]);

@@ -30,7 +30,7 @@ fn same(run: Run) -> Value {
 }
 
 #[tokio::test]
-async fn a_standby_gives_the_same() {
+async fn a_standby_gives_the_same_snapshot() {
     let pair = Pair::start(&[]).await;
     let mut primary = pair.connect().await;
     pair.catch_up(&mut primary).await;
@@ -115,7 +115,7 @@ async fn a_role_that_may_only_read_is_enough() {
 
 /// Who waits for a table for itself alone waits for the snapshot. pg_dump would wait behind it, for ever, and everybody else too.
 #[tokio::test]
-async fn who_waits_for_a_lock_does_not_wait_for_ever() {
+async fn a_snapshot_does_not_deadlock_with_a_lock_waiter() {
     let (database, folder) = (people().await, TempDir::new().unwrap());
     let output = folder.path().join("staging.dump");
     let mut other = database.connect().await;

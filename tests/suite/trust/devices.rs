@@ -48,7 +48,7 @@ async fn devices_and_links_to_them_are_written_into() {
 }
 
 #[tokio::test]
-async fn a_report_that_cannot_be_written_hides_no_commit() {
+async fn a_failed_report_does_not_hide_a_commit() {
     let database = Fixture::read("EVO101_orphaned_reference", "bad").database("evolution_api").await;
     let full = |arguments: &[&str]| {
         let out = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
@@ -66,7 +66,7 @@ async fn a_report_that_cannot_be_written_hides_no_commit() {
 
 /// A number that jsonb holds and no program reads makes its check undecided, and no other.
 #[tokio::test]
-async fn a_number_out_of_all_bounds_leaves_one_check_undecided() {
+async fn an_out_of_range_number_makes_one_check_undecided() {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;
     let sql = r#"SET session_replication_role = replica;
         INSERT INTO evolution_api."IntegrationSession" ("id", "sessionId", "remoteJid", "status", "updatedAt", "instanceId", "parameters")

@@ -77,7 +77,7 @@ async fn a_forged_ledger_is_not_read() {
 }
 
 #[tokio::test]
-async fn what_hangs_on_the_ledger_runs_nothing() {
+async fn triggers_on_the_ledger_do_not_run() {
     let ways = [
         ("views", "CREATE VIEW evodoctor.run AS SELECT evolution_api.trap(1)::bigint AS run, 'evolution_api'::text AS target_schema;
             CREATE VIEW evodoctor.applied_fix AS SELECT 1::bigint AS run; CREATE VIEW evodoctor.quarantine AS SELECT 1::bigint AS run"),
@@ -129,7 +129,7 @@ async fn a_ledger_that_others_may_write_to_is_not_read() {
 
 /// Rows of a ledger of before keep the statement. It is understood where it is one of ours, and never run as it stands there.
 #[tokio::test]
-async fn deferred_work_of_an_older_version_is_taken_apart_or_refused() {
+async fn deferred_work_of_an_older_version_is_parsed_or_refused() {
     let database = Fixture::read("EVO205_chat_index_missing", "bad").database("evolution_api").await;
     let mut connection = database.connect().await;
     on(

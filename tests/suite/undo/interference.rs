@@ -29,7 +29,7 @@ async fn fixed() -> TestDatabase {
 }
 
 #[tokio::test]
-async fn rows_that_do_not_come_back_stop_undo_and_stay_in_the_quarantine() {
+async fn rows_that_a_trigger_removes_fail_the_undo() {
     for sql in IN_THE_WAY {
         let database = fixed().await;
         let mut connection = database.connect().await;

@@ -52,7 +52,7 @@ fn history(database: &TestDatabase) -> Value {
 
 /// The dead end of a credential that was released and then deleted, which is what a release is for.
 #[tokio::test]
-async fn a_deleted_credential_stands_in_no_older_run_s_way() {
+async fn a_deleted_credential_does_not_block_an_older_run() {
     let database = shared_credential().await;
     let never = TestDatabase::copy_of(&database).await;
     let (url, mut connection) = (database.url(), database.connect().await);
@@ -129,7 +129,7 @@ async fn a_deleted_credential_stands_in_no_older_run_s_way() {
 
 /// A released setting that uses another credential keeps it.
 #[tokio::test]
-async fn a_changed_row_keeps_its_new_value_where_the_old_one_refers_to_nothing() {
+async fn a_changed_row_keeps_its_new_value_if_the_old_one_is_an_orphan() {
     let database = shared_credential().await;
     let (url, mut connection) = (database.url(), database.connect().await);
     let release = ["credentials", "release", "c1", "--to", "c2", "--across-instances"];
@@ -154,7 +154,7 @@ async fn a_changed_row_keeps_its_new_value_where_the_old_one_refers_to_nothing()
 
 /// An instance that was deleted after orphans were treated: its rows stay away, all others come back, the orphans as orphans.
 #[tokio::test]
-async fn only_rows_of_what_is_gone_stay_away_and_pruning_drops_them() {
+async fn only_rows_without_their_parent_stay_in_the_quarantine() {
     let stem = "EVO101_orphaned_reference";
     let database = Fixture::read(stem, "bad").database("evolution_api").await;
     let never = TestDatabase::copy_of(&database).await;

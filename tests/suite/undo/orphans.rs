@@ -48,7 +48,7 @@ async fn database(keys: &str) -> TestDatabase {
 }
 
 #[tokio::test]
-async fn what_was_an_orphan_comes_back_as_one() {
+async fn a_former_orphan_comes_back_as_one() {
     for keys in KEYS {
         let database = database(keys).await;
         let before = seen(&database).await;
@@ -93,7 +93,7 @@ async fn batches_over_rows_of_two_missing_parents_come_back() {
 
 /// A parent that went after the fix is another matter: the row did not refer to nothing before.
 #[tokio::test]
-async fn a_parent_that_went_since_needs_consent() {
+async fn a_deleted_parent_needs_consent() {
     let database = database(KEYS[0]).await;
     let mut connection = database.connect().await;
     on(&database.url(), &["fix", "EVO102", "--apply", "--allow", "deletes-rows,changes-rows"]).ends(0);

@@ -40,7 +40,7 @@ async fn moment(connection: &mut PgConnection) -> (usize, usize) {
 }
 
 #[tokio::test]
-async fn writers_pass_between_the_batches() {
+async fn writers_run_between_undone_batches() {
     let (database, mut connection, before) = repaired().await;
     let url = database.url();
     let (runs, rows) = moment(&mut connection).await;
@@ -90,7 +90,7 @@ async fn writers_pass_between_the_batches() {
 }
 
 #[tokio::test]
-async fn an_undo_that_is_cut_off_is_gone_on_with() {
+async fn an_interrupted_undo_is_continued() {
     let (database, mut connection, before) = repaired().await;
     let (runs, _) = moment(&mut connection).await;
     let listening = Talking::listen(start_on(&database.url(), &["undo", "1", "--apply"]));
@@ -132,7 +132,7 @@ async fn an_undo_that_is_cut_off_is_gone_on_with() {
 
 /// What is in the way of one run is said before the newest is undone.
 #[tokio::test]
-async fn a_later_run_on_the_same_tables_is_said_before_anything_is_undone() {
+async fn a_later_run_on_the_same_tables_is_reported_before_any_undo() {
     let (database, mut connection, _) = repaired().await;
     let missing =
         r#"ALTER TABLE evolution_api."MessageUpdate" DROP CONSTRAINT "MessageUpdate_messageId_fkey""#;

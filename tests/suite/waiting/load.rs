@@ -22,7 +22,7 @@ ALTER TABLE evolution_api."Message" ADD CONSTRAINT "Message_instanceId_fkey" FOR
     REFERENCES evolution_api."Instance" ("id") ON DELETE CASCADE ON UPDATE CASCADE NOT VALID"#;
 
 #[tokio::test]
-async fn under_load_nobody_waits_longer_than_the_fix_does() {
+async fn under_load_writers_wait_no_longer_than_the_fix() {
     let database = Fixture::read("EVO205_chat_index_missing", "bad").database("evolution_api").await;
     let mut connection = database.connect().await;
     let Some(load) = Load::start(&database) else { return };
@@ -79,7 +79,7 @@ async fn under_load_nobody_waits_longer_than_the_fix_does() {
 /// The writers lock Message, then Chat. A change that takes Chat first finds, at any time, a writer who has Message and waits
 /// for Chat: it gets both only when it takes them as the writers do, whether it takes them for one fix or one after the other.
 #[tokio::test]
-async fn it_follows_the_order_in_which_writers_lock() {
+async fn locks_are_taken_in_the_order_of_the_writers() {
     for codes in [&["EVO207"][..], &["EVO205", "EVO207"]] {
         let database = Fixture::read("EVO205_chat_index_missing", "bad").database("evolution_api").await;
         execute(&mut database.connect().await, NOT_VALID).await;

@@ -38,7 +38,7 @@ async fn a_prepared_transaction_has_a_name_and_no_process() {
 
 /// A statement that waits itself is in the way of all that come after it.
 #[tokio::test]
-async fn who_stands_in_the_queue_ahead_is_named_too() {
+async fn sessions_ahead_in_the_lock_queue_are_named() {
     let (database, mut connection) = broken().await;
     // Where only rows change, a reader is no hindrance; who waits for that reader is.
     let (_reader, reader) = blocker(&database, r#"SELECT FROM "Message""#).await;
@@ -62,7 +62,7 @@ async fn who_stands_in_the_queue_ahead_is_named_too() {
 /// A table that an earlier attempt missed is asked for first, by a step that has nothing to do with it and is content with a
 /// weaker lock: whoever holds it is named all the same, at every attempt.
 #[tokio::test]
-async fn who_holds_a_table_that_another_step_needs_is_named() {
+async fn the_holder_of_a_table_for_a_later_step_is_named() {
     let (database, mut connection) = broken().await;
     let sql = r#"ALTER TABLE evolution_api."Label" DROP CONSTRAINT "Label_instanceId_fkey";
         ALTER TABLE evolution_api."Label" ADD CONSTRAINT "Label_instanceId_fkey" FOREIGN KEY ("instanceId")
@@ -79,7 +79,7 @@ async fn who_holds_a_table_that_another_step_needs_is_named() {
 
 /// What a role without `pg_read_all_stats` cannot see is said.
 #[tokio::test]
-async fn what_the_role_may_not_see_is_said() {
+async fn hidden_session_details_are_reported() {
     let (database, mut connection) = broken().await;
     let role = roles::owner(&mut connection, "evolution_api").await;
     let (_blocker, pid) = blocker(&database, r#"SELECT FROM "OpenaiCreds""#).await;
@@ -132,7 +132,7 @@ async fn vacuuming(is_for_wraparound: bool) -> (ScratchServer, PgConnection) {
 
 /// Autovacuum gives way to who waits for longer than `deadlock_timeout`, which no other attempt does.
 #[tokio::test]
-async fn autovacuum_gives_way() {
+async fn autovacuum_yields() {
     let (server, _connection) = vacuuming(false).await;
     let child = start_on(&server.url("postgres"), &["fix", "EVO202", "--apply", "--wait", "20s"]);
     let run = tokio::task::spawn_blocking(|| ended(child)).await.expect("it ends").ends(0);
@@ -140,7 +140,7 @@ async fn autovacuum_gives_way() {
 }
 
 #[tokio::test]
-async fn autovacuum_that_prevents_wraparound_does_not_and_is_named() {
+async fn autovacuum_against_wraparound_does_not_yield_and_is_named() {
     let (server, _connection) = vacuuming(true).await;
     on(&server.url("postgres"), &["fix", "EVO202", "--wait", "3s"]).ends(2).complains(&[
         "(autovacuum, which prevents wraparound, ",

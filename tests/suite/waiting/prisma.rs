@@ -86,7 +86,7 @@ async fn applied(connection: &mut PgConnection) -> i64 {
 }
 
 #[tokio::test]
-async fn migrations_at_work_are_named_and_a_fix_is_waited_for() {
+async fn prisma_and_a_fix_exclude_each_other() {
     let Some(packages) = packages() else { return };
     let database = Fixture::read("EVO101_orphaned_reference", "bad").database("public").await;
     let mut connection = database.connect().await;

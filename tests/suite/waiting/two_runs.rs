@@ -33,7 +33,7 @@ pub async fn at_the_gate(connection: &mut PgConnection) -> i32 {
 }
 
 #[tokio::test]
-async fn of_two_fixes_at_once_one_works() {
+async fn two_fixes_at_once_exclude_each_other() {
     let (database, mut connection) = broken().await;
     execute(&mut connection, GATE).await;
     let first = start_on(&database.url(), &ORPHANS);
@@ -58,7 +58,7 @@ async fn of_two_fixes_at_once_one_works() {
 
 /// Many at once, with nothing that keeps them apart but the program itself.
 #[tokio::test]
-async fn of_many_fixes_at_once_each_works_once_or_says_why_not() {
+async fn many_fixes_at_once_run_once_or_give_a_reason() {
     let (database, _connection) = broken().await;
     let codes = ["EVO201", "EVO202", "EVO203", "EVO204", "EVO202", "EVO203"];
     let url = database.url();
@@ -111,7 +111,7 @@ async fn prismas_migrations_go_first() {
 
 /// Migrations that run between two attempts change what was planned: that is seen, not gone over.
 #[tokio::test]
-async fn migrations_that_ran_meanwhile_are_seen() {
+async fn migrations_run_in_between_are_detected() {
     let (database, mut connection) = broken().await;
     let (_blocker, _) = blocker(&database, r#"LOCK TABLE "OpenaiCreds" IN ACCESS EXCLUSIVE MODE"#).await;
     let mut child = start_on(&database.url(), &SHARED_KEY);
