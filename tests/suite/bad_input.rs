@@ -34,7 +34,7 @@ async fn codes_that_do_not_exist_or_have_no_fix() {
         .ends(2)
         .complains(&["EVO501 has no automatic fix", "these have a fix: EVO101"]);
     assert_eq!(state(&mut connection, &[]).await, before);
-    // Small letters are no error.
+    // Lower case is accepted.
     on(&url, &["fix", "evo101"]).ends(1);
 }
 
@@ -117,13 +117,13 @@ async fn several_schemas_or_none_are_an_error() {
     assert!(!left.contains("evodoctor"), "{left}");
 }
 
-/// Without `_prisma_migrations` nobody knows which keys to expect: clean data is not called clean.
+/// Without `_prisma_migrations` the expected keys are unknown: clean data is not reported as clean.
 #[tokio::test]
 async fn an_unknown_release_is_undecided() {
     let database = TestDatabase::new("2.1.1", "evolution_api").await;
     let mut connection = database.connect().await;
     execute(&mut connection, "DROP TABLE evolution_api.\"_prisma_migrations\"").await;
-    // That there is no history is a finding of its own; without it nothing is found, and not everything was looked at.
+    // A missing history is a finding of its own; besides that nothing is found, and the checks are undecided.
     on(&database.url(), &["check"]).ends(1);
     let report = on(&database.url(), &["check", "--ignore", "EVO302", "--format", "json"]).ends(3).json();
     let orphans = check(&report, "EVO101");

@@ -86,7 +86,7 @@ async fn gone_findings_are_listed_for_checks_that_ran() {
     run.complains(&["gone: EVO101 "]);
     let other = check(&database, &file, &["--select", "EVO201", "--format", "json"]).json();
     assert_eq!(other["baseline"]["gone"], json!([]), "nobody looked");
-    // Written anew over a part, the rest is kept.
+    // If a part is written again, the rest is kept.
     let before = fs::read_to_string(&file).expect("readable");
     check(&database, &file, &["--select", "EVO104", "--write-baseline", text(&file)]).ends(0);
     assert_eq!(fs::read_to_string(&file).expect("readable"), before);

@@ -1,5 +1,5 @@
-//! `fix EVO101 --batch`: many short transactions end where one long one does, can be cut off anywhere and gone on with, and
-//! are undone together.
+//! `fix EVO101 --batch`: many short transactions end where one long one does, can be cut off anywhere and continued,
+//! and are undone together.
 
 use std::time::{Duration, Instant};
 
@@ -95,7 +95,7 @@ async fn batches_give_the_result_of_one_transaction_and_are_undone_together() {
     assert!(runs.iter().all(|run| run["series"] == 1), "{runs:?}");
     on(&database.url(), &["check", "--select", "EVO101"]).ends(0);
 
-    // A single batch that others came after is not undone by itself; the first stands for all.
+    // A single batch that others followed is not undone by itself; the first one stands for the series.
     on(&database.url(), &["undo", "2", "--apply"]).ends(2).complains(&["undo the newest first"]);
     on(&database.url(), &["undo", "1"]).ends(1);
     on(&database.url(), &["undo", "1", "--apply"]).ends(0);
@@ -307,8 +307,8 @@ async fn ctrl_c_stops_between_batches() {
     on(&database.url(), &["check", "--select", "EVO103"]).ends(0);
 }
 
-/// Dozens of moments during batches and during their undo: never is a row neither there nor kept, and what the ledger says
-/// can be undone and gone on with.
+/// Dozens of moments during batches and during their undo: never is a row neither there nor kept, and what the ledger
+/// says can be undone and continued.
 #[tokio::test]
 async fn killed_batches_and_undos_leave_whole_batches() {
     let database = broken().await;

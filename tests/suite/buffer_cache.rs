@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions, PgConnection};
 use super::support::database::execute;
 use super::support::program::on;
 
-/// How many pages of the table "warm" the cache holds.
+/// The number of pages of the table "warm" the cache holds.
 async fn cached(connection: &mut PgConnection) -> i64 {
     let sql =
         "SELECT count(*) FROM public.pg_buffercache WHERE relfilenode = pg_relation_filenode('public.warm')
@@ -52,7 +52,7 @@ async fn reading_does_not_evict_the_buffer_cache() {
     let pages = "SELECT (pg_relation_size('evolution_api.\"Message\"') / 8192)::bigint";
     let pages: i64 = sqlx::query_scalar(pages).fetch_one(&mut connection).await.expect("a number");
     assert!(pages > 2 * 1024, "{pages} pages");
-    // Each page once, as somebody who looks rows up.
+    // Each page once, like a session that looks rows up.
     let warm = "SET enable_seqscan = off; SET enable_bitmapscan = off; SELECT sum(length(text)) FROM public.warm WHERE n > 0";
     let mut left = Vec::new();
     // The first reads the catalog only, as the second does, too.

@@ -107,7 +107,7 @@ async fn a_fresh_database_of_every_release_is_clean() {
     }
 }
 
-/// A hoster's server: thousands of instances, each with its own of everything, are no finding and no burden.
+/// A hoster's server: thousands of instances, each with its own rows, give no finding and no slow check.
 #[tokio::test]
 async fn thousands_of_instances_are_checked() {
     use sqlx::Executor;

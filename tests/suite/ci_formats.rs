@@ -240,7 +240,7 @@ async fn undecided_checks_are_reported_and_never_clean() {
         on(&database.url_as(&role), &["check", "--select", "EVO104", "--format", format]).ends(3).stdout
     };
     let why = "may not read it";
-    // What would let it read stands at the top of each, once, and not in the reasons.
+    // The GRANTs are at the top of each report, once, and not in the reasons.
     let grant = format!("GRANT SELECT ON \"evolution_api\".\"Chat\" TO \"{role}\";");
     let github = told("github");
     let (first, others) = github.split_once('\n').expect("lines");

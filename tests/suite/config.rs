@@ -73,7 +73,7 @@ async fn options_override_the_environment_section_which_overrides_the_top() {
         human.contains("3 checks") && human.contains("settings") && human.contains("evodoctor.toml"),
         "{human}"
     );
-    // A command that has no such format is told as it always is.
+    // A command that does not have the format prints its error as usual.
     let markdown = text.replace("\"json\"", "\"markdown\"");
     fs::write(folder.path().join("evodoctor.toml"), markdown).expect("writable");
     assert!(below(folder.path(), &["history"]).ends(0).stdout.contains("no run"), "history is human");
@@ -190,7 +190,7 @@ async fn a_baseline_and_an_ignore_work_together() {
     below(folder.path(), &["check"]).ends(2).complains(&["known.json cannot be read"]);
     below(folder.path(), &write).ends(0);
     below(folder.path(), &["check"]).ends(0);
-    // What is known and now ignored besides is not gone.
+    // A finding that is known and now ignored is not gone.
     let ignoring = format!("{text}[[ignore]]\ncode = \"EVO101\"\nreason = \"r\"\n");
     fs::write(folder.path().join("evodoctor.toml"), ignoring).expect("writable");
     let report = below(folder.path(), &["check", "--format", "json"]).ends(0).json();

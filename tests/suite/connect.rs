@@ -42,7 +42,7 @@ fn encode(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-/// Whether the session's connection is encrypted, as the server sees it.
+/// True if the session's connection is encrypted, as the server sees it.
 async fn is_encrypted(url: &str) -> bool {
     let mut session = open(url).await.unwrap_or_else(|error| panic!("{url}: {error:#}"));
     sqlx::query_scalar("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")

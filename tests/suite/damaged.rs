@@ -99,7 +99,7 @@ fn batches_and_online_runs_are_undone_too() {
         for code in ["EVO101", "EVO102", "EVO107"] {
             let batches = ["fix", code, "--batch=3", "--schema", schema, "--apply", "--allow", ALLOW];
             let run = on(&database.url(), &batches);
-            // Where something stands in the way of a batch, it says so; what was committed before is undone as well.
+            // A blocked batch is reported; the batches committed before it are undone as well.
             prop_assert!(run.code.is_some(), "batches of {code}: {}", run.stderr);
         }
         let online = fix(&database, schema, &["--online", "--apply", "--allow", ALLOW]);

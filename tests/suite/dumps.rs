@@ -71,7 +71,7 @@ fn keys(run: &Run) -> BTreeSet<(String, String)> {
     report["findings"].as_array().unwrap().iter().map(|f| (text(f, "code"), text(f, "key"))).collect()
 }
 
-/// A database with rows that refer to nothing under constraints that are missing or claim to be valid.
+/// A database with orphaned rows under constraints that are missing or claim to be valid.
 async fn careless() -> TestDatabase {
     Fixture::read("EVO101_orphaned_reference", "bad").database("evolution_api").await
 }

@@ -108,8 +108,8 @@ async fn damage_is_an_error_with_what_to_do_first() {
     assert!(undecided > 0, "what could not be read is not judged: {checks}");
 }
 
-/// Who else may get at the database: a superuser's name in Evolution's settings, and a line of pg_hba.conf that asks other machines
-/// for no password. A role that may not read that file says nothing of it.
+/// Access by others: a superuser's name in Evolution's settings, and a line of pg_hba.conf that lets other machines in
+/// without a password. A role that may not read that file reports nothing about it.
 #[tokio::test]
 async fn exposure_is_advice() {
     let binaries = std::env::var_os("EVODOCTOR_TEST_PG_BIN").map(Into::into);

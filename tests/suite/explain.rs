@@ -66,7 +66,7 @@ fn pasted_errors_find_their_rule() {
     assert_eq!(all, ["EVO501", "EVO502", "EVO503", "EVO504", "EVO505", "EVO506"]);
 }
 
-/// A table of pasted texts: what stands behind `==`, and the text.
+/// A table of pasted texts: what follows `==`, and the text.
 fn pasted(table: &str) -> Vec<(String, String)> {
     let blocks = table.split("\n==").skip(1);
     let parts = blocks.map(|block| block.split_once('\n').expect("a text under the line"));

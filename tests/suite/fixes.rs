@@ -81,7 +81,7 @@ async fn all_fixes_together_compose_and_undo_in_reverse() {
     let codes: Vec<&str> =
         report["fixes"].as_array().unwrap().iter().map(|fix| fix["code"].as_str().unwrap()).collect();
     assert_eq!(codes, ["EVO101", "EVO201", "EVO202", "EVO203", "EVO204"]);
-    // Advice that blocks nobody here is not taken unless it is named.
+    // Advice that blocks nothing here is fixed only when it is named.
     let check = ["check", "--fail-on", "advice", "--ignore", "EVO211", "--database-url", &url];
     assert_eq!(evodoctor(&check).code, Some(0));
     let run = evodoctor(&["undo", "1", "--apply", "--database-url", &url]);

@@ -15,7 +15,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use tempfile::NamedTempFile;
 
-/// How many mutations each target sees.
+/// The number of mutations each target sees.
 const RUNS: usize = 4000;
 
 /// What parsers trip over.

@@ -79,7 +79,7 @@ fn rows_of(plan: &Value) -> f64 {
     own * number("Actual Loops") + below
 }
 
-/// How many rows passed through all plans in what the server has written.
+/// The number of rows passed through all plans in what the server has written.
 fn rows_in(log: &str) -> f64 {
     let mut rows = 0.0;
     for entry in log.split("plan:\n").skip(1) {

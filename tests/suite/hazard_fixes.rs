@@ -37,7 +37,7 @@ fn ills(url: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The fixtures of hazards that a fix takes away, with those that show something else left out.
+/// The fixtures of hazards that a fix repairs, without those that show something else.
 fn repairable() -> Vec<(&'static Hazard, String, Fixture)> {
     let mut all = Vec::new();
     for hazard in all_hazards().iter().filter(|hazard| fix::find_fix(&hazard.rule.code).is_some()) {

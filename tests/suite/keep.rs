@@ -284,7 +284,7 @@ async fn an_interrupted_or_unused_run_is_replaced() {
     fill(&mut connection, SCHEMA, Release::find("2.0.10").expect("known"), &[]).await;
     let url = database.url_as(&roles::owner(&mut connection, SCHEMA).await);
     let keep = ["preflight", "--to", "2.1.0", "--keep", "--apply", "--batch", "1"];
-    // Without it the loss counts; what is kept is no loss.
+    // Without `--keep` the loss counts; what is kept is not a loss.
     on(&url, &["preflight", "--to", "2.1.0"]).ends(1);
     on(&url, &keep).ends(0).says(&["and run 1 keeps it", "data is dropped, and run 1 keeps it"]);
     execute(

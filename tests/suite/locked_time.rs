@@ -1,4 +1,4 @@
-//! Promise 8: nobody feels a dry run, and what a plan says of its locks is what others wait for.
+//! Promise 8: a dry run blocks others only within its limit, and what a plan says of its locks is how long others wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use super::support::program::{Evodoctor, Run, on};
 /// Orphans in each of four tables.
 const ORPHANS: u32 = 80_000;
 
-/// The bound of a dry run that nobody has set.
+/// The default limit of a dry run.
 const BOUND: Duration = Duration::from_secs(2);
 
 /// Rows of an instance that is gone, beside some of one that is there; the keys claim to be valid.
@@ -41,7 +41,8 @@ async fn orphans(rows: u32) -> TestDatabase {
     database
 }
 
-/// Sessions that write all the time, each into one table, until they are told to end; and the longest that one write took.
+/// Sessions that write all the time, each into one table, until they are stopped; and the longest time that one write
+/// took.
 struct Writers {
     is_over: Arc<AtomicBool>,
     writing: Vec<JoinHandle<(Duration, u32)>>,
@@ -94,8 +95,8 @@ async fn beside(url: String, arguments: &[&'static str]) -> Run {
     tokio::task::spawn_blocking(move || on(&url, &arguments)).await.expect("it ends")
 }
 
-/// Where only rows change, a dry run is not felt, however many they are. What builds an index or a key is felt, and ends at
-/// the bound where somebody waits.
+/// A dry run that only changes rows blocks nobody, however many rows. One that builds an index or a key does, and ends
+/// at the limit if somebody waits.
 #[tokio::test]
 async fn no_dry_run_blocks_writers_beyond_the_limit() {
     let database = orphans(ORPHANS).await;

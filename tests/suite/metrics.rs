@@ -37,7 +37,7 @@ impl Exporter {
         let at = line.find("127.0.0.1:").expect("found");
         let end = line[at..].find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':'));
         let address = line[at..end.map_or(line.len(), |end| at + end)].to_owned();
-        // Nobody reads on, and it must not wait for that.
+        // The pipe's reader has gone, and the program must not wait for it.
         std::thread::spawn(move || said.map_while(Result::ok).for_each(drop));
         Self { child, address }
     }
@@ -124,7 +124,7 @@ async fn the_node_exporter_reads_the_metrics() {
     );
     assert!(!read.keys().any(|name| name.starts_with("evodoctor_findings")), "{read:#?}");
 
-    // Another command's file beside it is no second sample of the same.
+    // Another command's file beside it is not a second sample of the same.
     let other = folder.path().join("logs.prom");
     let log = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/logs/nginx-combined.log");
     evodoctor(&["logs", log, "--metrics", other.to_str().expect("UTF-8")]).ends(1);

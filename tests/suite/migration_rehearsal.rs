@@ -115,7 +115,7 @@ async fn a_failure_is_reported_with_its_line_and_the_rest_still_runs() {
     assert_eq!((&errors[1]["sqlstate"], &errors[1]["line"]), (&json!("42P01"), &json!(7)));
     assert_eq!(first["statements"], 3);
     assert_eq!(first["release"], Value::Null);
-    // The table is there all the same, as if the failure had been mended.
+    // The table exists anyway, as if the failure had been corrected.
     assert_eq!((&second["outcome"], &second["reached"]), (&json!("passes"), &json!(false)));
     let finding = &report["findings"][0];
     assert_eq!((&finding["code"], &finding["count"]), (&json!("EVO616"), &json!(2)));

@@ -12,7 +12,7 @@ use crate::support::database::{TestDatabase, execute};
 use crate::support::fixtures::Fixture;
 use crate::support::program::{Evodoctor, Run, evodoctor};
 
-/// Nobody listens there.
+/// No server listens there.
 const NOWHERE: &str = "postgresql://nobody@127.0.0.1:1/x";
 
 /// One database with orphans, one without, and a folder for lists.
@@ -83,7 +83,7 @@ async fn each_database_is_examined_as_if_it_were_alone() {
     );
     run.complains(&["error: away: "]);
 
-    // What is told of one is what is told of it alone, but for the time it took.
+    // The report for one database is the same as for that database alone, except for the times.
     let alone = evodoctor(&[
         "check",
         "--select",
@@ -288,7 +288,7 @@ fn an_invalid_list_is_refused_before_any_work() {
     refuses("a postgresql://u:s3cret@h/d\n", &["list:1: the connection string contains a password"]);
     refuses("a postgresql://u@h/d s3cret\n", &["list:1: a line must be a name"]);
     refuses("a postgresql://u@h/d\nA postgresql://u@h/d\n", &["list:2: A would write the same file as a"]);
-    // In a file that nobody else may read a password may stand.
+    // A private file may contain passwords.
     fs::write(&list, format!("a {}\n", NOWHERE.replacen("nobody", "nobody:s3cret", 1))).expect("writable");
     fs::set_permissions(&list, fs::Permissions::from_mode(0o600)).expect("ours");
     let run = evodoctor(&["check", "--targets", text_of(&list)]).ends(2);
@@ -298,7 +298,7 @@ fn an_invalid_list_is_refused_before_any_work() {
     let run = Evodoctor::new(["check", "--targets", "-"]).input(input).run().ends(2);
     assert!(run.stdout.contains("1 not examined"), "{run:?}");
 
-    // A file's name is no folder's: nothing is made of it.
+    // A file's name is not a folder: nothing is created.
     let file = folder.path().join("all.xml");
     let arguments = ["check", "--targets", text_of(&list), "--format", "junit", "--output", text_of(&file)];
     evodoctor(&arguments).ends(2).complains(&["looks like a file", "--output"]);

@@ -1,4 +1,4 @@
-//! What stands in the way of one fix stops only that fix: it is left to a person with the reason, and the others go on.
+//! A blocked fix stops only itself: it is left to a person with the reason, and the others continue.
 
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
-//! `fix --online`: ends where the fix in one transaction does, keeps nobody from reading and writing while it builds, says
-//! whom it waits for, can be cut off anywhere and gone on with, and is undone like any run.
+//! `fix --online` gives the result of the fix in one transaction, does not block reads and writes while it builds,
+//! names its blockers, can be interrupted anywhere and continued, and is undone like any run.
 
 mod load;
 mod moments;
@@ -36,7 +36,7 @@ async fn reader(database: &TestDatabase, of: &str) -> PgConnection {
     reader
 }
 
-/// Waits until the server waits with the build for somebody.
+/// Waits until the build waits for another session.
 async fn until_it_waits(connection: &mut PgConnection) -> i32 {
     let sql = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query ~ 'CONCURRENTLY'
         AND pid <> pg_backend_pid() AND state = 'active' AND wait_event_type = 'Lock' AND wait_event = 'virtualxid'";
@@ -112,7 +112,7 @@ async fn a_build_does_not_block_others_and_names_its_blockers() {
          AND relation = 'evolution_api.\"Chat\"'::regclass"
     );
     assert_eq!(text(&mut writer, &strongest).await, "ShareUpdateExclusiveLock");
-    // Nobody else begins a change meanwhile.
+    // No other change begins in the meantime.
     on(&database.url(), &["fix", "EVO205", "--wait", "0"])
         .ends(2)
         .complains(&["another evodoctor is changing"]);
@@ -151,7 +151,7 @@ async fn online_gives_up_after_wait_and_is_continued() {
         assert_eq!(is_valid(&mut connection).await, expected, "{table}");
         assert_eq!(unfinished(&database), 1);
         execute(&mut reader, "COMMIT").await;
-        // What is half done can be undone.
+        // A half-finished run can be undone.
         on(&database.url(), &["undo", &number.to_string(), "--apply"]).ends(0);
         assert_eq!(seen(&database).await, before, "{table}");
     }

@@ -64,7 +64,7 @@ pub fn told(checks: &[CheckReport], findings: &[Finding]) -> BTreeSet<String> {
     outcomes.chain(found).collect()
 }
 
-/// What is known of a database before its rows are read: its catalog, and which releases it may be.
+/// The facts about a database before its rows are read: its catalog, and which releases it may be.
 pub async fn known(connection: &mut PgConnection) -> (Catalog, Option<ReleaseRange>) {
     let mut catalog = Catalog::read(connection, "public").await.expect("a catalog");
     catalog.columns = ColumnStatsMap::read(connection, "public").await.expect("statistics");
@@ -87,7 +87,7 @@ fn strategies(scope: &CheckContext<'_>) -> Chosen {
     chosen.collect()
 }
 
-/// What the checks find in the ways that are chosen, which must be what the planner's anti-joins find.
+/// The chosen strategies find the same as the planner's anti-joins.
 async fn compare(database: &TestDatabase, is_paranoid: bool, case: &str) -> (String, Chosen) {
     let connection = &mut database.connect().await;
     begin_transaction(connection, SNAPSHOT).await.expect("a snapshot");
@@ -109,7 +109,7 @@ async fn compare(database: &TestDatabase, is_paranoid: bool, case: &str) -> (Str
     let mut strategies = strategies(&alone);
     let together = scope(0);
     let found = find(connection, &together, &CODES).await;
-    // Where somebody else is going to read the tables anyway, the hashes come from there.
+    // If another check reads the tables anyway, the hashes come from that scan.
     let announced = all_checks().iter().filter(|check| CODES.contains(&check.rule.code.as_str()));
     announced.for_each(|check| check.register_scans(&together));
     assert_eq!(find(connection, &together, &CODES).await, found, "{case}, from the tables");
@@ -262,7 +262,7 @@ async fn every_strategy_finds_what_an_anti_join_finds() {
         assert!(has(&chosen, "MessageUpdate.instanceId → Instance", "loose index scan"), "{chosen:?}");
         assert!(has(&chosen, "Message.sessionId → IntegrationSession", "hash anti-join"), "{chosen:?}");
 
-        // What came since ANALYZE stands behind the last page that is known.
+        // Rows that came since ANALYZE are after the last page that is known.
         let grown = r#"SET session_replication_role = replica;
             INSERT INTO "MessageUpdate" ("id", "messageId", "instanceId", "keyId", "remoteJid", "fromMe", "status")
                 SELECT 'late' || n, 'gone ' || n, 'gone', 'gone', 'j', true, 'READ' FROM generate_series(1, 500) AS n;

@@ -1,4 +1,4 @@
-//! Checks run side by side on one snapshot, end when they are told to, and leave nothing running on the server.
+//! Checks run in parallel on one snapshot, end when they are told to, and leave nothing running on the server.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command};
@@ -89,7 +89,7 @@ async fn a_role_that_may_only_select_has_several_connections_too() {
     assert_eq!(report["summary"]["undecided"], 0, "{report}");
 }
 
-/// What is written after the snapshot was taken is seen by nobody, also by those who join later.
+/// Rows written after the snapshot was taken are not seen, also not by connections that join later.
 #[tokio::test]
 async fn all_connections_see_the_same() {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;
@@ -111,7 +111,7 @@ async fn all_connections_see_the_same() {
         assert!(writes.execute(session.connection()).await.is_err(), "the snapshot can be written to");
     }
     drop(second);
-    // Nobody is asked to stop who is not ours.
+    // Only our own processes are cancelled.
     shared_snapshot::cancel_backends(&target, &[pid]).await.expect("a third connection");
 }
 
@@ -177,7 +177,7 @@ async fn ctrl_c_reports_what_is_known_and_leaves_nothing_running() {
     assert_eq!(report["findings"][0]["key"], "Chat.instanceId → Instance");
 }
 
-/// Who has no second connection to cancel with is noticed to be gone by the server itself.
+/// Without a second connection to cancel with, the server itself notices that the client is gone.
 #[tokio::test]
 async fn a_second_ctrl_c_ends_at_once() {
     let (database, mut connection) = slow().await;

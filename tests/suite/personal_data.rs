@@ -1,4 +1,4 @@
-//! Promise 11: no personal data leaves the machine in a report, unless somebody asks for rows.
+//! Promise 11: no personal data leaves the machine in a report, unless rows are requested.
 
 mod commands;
 

@@ -150,7 +150,7 @@ async fn a_damaged_plan_file_is_refused() {
     planned.apply().ends(0);
 }
 
-/// The text is what somebody has read: one that says something else is refused, also where its checksum was made to fit.
+/// The plan's text was read by a person: a plan with another text is refused, even with a valid checksum.
 #[tokio::test]
 async fn an_edited_plan_text_is_refused() {
     use sha2::{Digest, Sha256};

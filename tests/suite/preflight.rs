@@ -1,4 +1,4 @@
-//! `preflight` as a command: what it says, how it ends, and that it disturbs nobody.
+//! `preflight` as a command: its output, its exit code, and that it blocks nobody.
 
 use evodoctor::evolution::release::Release;
 use evodoctor::upgrade::hazard::{HazardContext, all_hazards};
@@ -188,7 +188,7 @@ async fn applied_fixes_are_compared_with_migrations() {
     assert_eq!((&meeting["code"], &meeting["compatible"]), (&json!("EVO211"), &json!(true)));
 }
 
-/// An index that a fix made, and that a migration then wants to make: somebody took its record back.
+/// An index that a fix made, and that a migration then wants to create: its record was removed.
 #[tokio::test]
 async fn a_fix_that_conflicts_with_a_migration_is_undone_first() {
     let database = TestDatabase::new("2.2.0", "evolution_api").await;
@@ -211,7 +211,7 @@ async fn a_fix_that_conflicts_with_a_migration_is_undone_first() {
     );
 }
 
-/// Whoever has read the list runs it as it is: repairs with a plan, and SQL.
+/// The list of steps can be run as it is: repairs with a plan, and SQL.
 #[tokio::test]
 async fn the_resolve_script_runs_to_its_end() {
     for (stem, to) in [("EVO608_contact_cleanup", "2.3.7"), ("EVO606_sessions_refuse_new_status", "2.0.4")] {
@@ -288,7 +288,7 @@ async fn a_role_that_may_only_select_is_enough_and_nothing_changes() {
     assert_eq!(mine["findings"], powerful["findings"]);
     assert_eq!(state(&mut connection, &[]).await, before);
 
-    // The ledger is nobody's but its owner's.
+    // Only the owner may read the ledger.
     assert_eq!(powerful["preflight"]["fixes"], json!([]));
     on(&database.url(), &["fix", "EVO103", "--apply", "--allow", "deletes-rows,changes-rows"]).ends(0);
     let mine = preflight(&database.url_as(&role), "2.3.7", 0);
@@ -347,7 +347,7 @@ async fn a_table_whose_rows_are_hidden_is_undecided() {
     on(&url, &["preflight"]).ends(2).complains(&["lock timeout", "holds a lock that blocks this"]);
 }
 
-/// How long a lock is held depends on the server: the hazard is told.
+/// How long a lock is held depends on the server: the hazard is reported.
 #[tokio::test]
 async fn long_locks_are_found_and_short_ones_are_not() {
     let database = TestDatabase::new("2.1.1", "evolution_api").await;
@@ -401,7 +401,7 @@ async fn a_release_with_activation_is_reported() {
     }
     on(&url, &["preflight", "--to", "2.4.0", "--ignore", "EVO731"]).ends(0);
     on(&url, &["preflight", "--to", "2.4.0", "--fail-on", "error"]).ends(0);
-    // Who names none means the newest stable one, and is there already.
+    // Without `--to` the newest stable release is meant, which this database has already.
     let run = on(&url, &["preflight"]).ends(0);
     assert!(run.stdout.contains("to 2.3.7:"), "{}", run.stdout);
     let newer = TestDatabase::new("2.4.0-rc2", "evolution_api").await;

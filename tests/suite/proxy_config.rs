@@ -134,7 +134,7 @@ fn expect_right_names(forwards: &dyn Fn(&str) -> String) {
         "/instance/connect/Twin?x",
         "/instance/connect/TWIN",
         &format!("/instance/connect/{}", id(0).to_uppercase()),
-        // What may mean two, or is nobody's.
+        // A name that may mean two instances, or none.
         "/instance/connect/twin",
         &format!("/instance/connect/{}", id(0)),
         "/instance/connect/nosuch",
@@ -196,7 +196,7 @@ fn nginx_corrects_names_and_nothing_else() {
         proxy.forwards(&format!("/stripped/instance/connect/{}?x", id(1))),
         "/instance/connect/beta%20store?x"
     );
-    // A rewritten path is decoded and encoded anew, and a question mark that nothing follows is dropped.
+    // A rewritten path is decoded and encoded again, and a trailing question mark is dropped.
     assert_eq!(
         proxy.forwards(&format!("//openai/delete/a%2Dclx1%25/{}?", id(1))),
         "/openai/delete/a-clx1%25/beta%20store"

@@ -1,4 +1,4 @@
-//! `history --prune` and `--older-than`: kept rows are dropped only where nobody can need them, or somebody says so.
+//! `history --prune` and `--older-than`: kept rows are dropped only if they cannot be needed any more, or with consent.
 
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 

@@ -89,14 +89,14 @@ async fn missing_grants_are_named_and_column_grants_suffice() {
     let reason = check(&report, "EVO101")["reason"].as_str().expect("a reason").to_owned();
     let grant = format!(r#"GRANT USAGE ON SCHEMA "evolution_api" TO "{role}""#);
     assert!(reason.contains(&grant), "{reason}");
-    // What is the same for all of them is said once, and nobody is told that a table is missing that may not be seen.
+    // What is the same for all of them is reported once, and a table that may not be seen is not reported as missing.
     let text = on(&database.url_as(&role), &["check"]).stdout;
     let unbroken = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(unbroken.matches(&grant).count(), 1, "{text}");
     assert!(!unbroken.contains("there is no _prisma_migrations"), "{text}");
 }
 
-/// Without Prisma's record the release is unknown, which is no reason to look at nothing.
+/// Without Prisma's history the release is unknown, but the other checks still run.
 #[tokio::test]
 async fn an_unreadable_history_is_an_unknown_release() {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;

@@ -43,7 +43,7 @@ const STOOD_IN_FOR: [&str; 8] = [
 
 /// A fenced block.
 pub struct Block {
-    /// What stands behind the fence: a language, and perhaps a file that is to have this content.
+    /// What follows the fence: a language, and perhaps a file that is to have this content.
     pub kind: String,
     /// The lines of the block.
     pub text: String,
@@ -161,7 +161,7 @@ impl Machine {
     }
 }
 
-/// Whether a command line may end with 1, which says that something was found or is pending.
+/// True if a command line may end with 1, which says that something was found or is pending.
 fn finds(line: &str) -> bool {
     let line = line.split("  #").next().unwrap_or_default();
     let looks = ["check", "fix", "undo", "preflight", "logs", "credentials share", "credentials release"];
@@ -223,7 +223,7 @@ async fn run_blocks(machine: &Machine, file: &str) -> usize {
     run
 }
 
-/// Whoever follows a log ends it by Ctrl-C.
+/// A user who follows a log ends it with Ctrl-C.
 fn interrupted(line: &str) -> String {
     match line.contains("--follow") {
         true => format!("timeout --preserve-status --signal=INT 2 {line}"),

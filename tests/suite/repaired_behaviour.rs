@@ -25,7 +25,7 @@ async fn database(release: &str) -> (TestDatabase, PgConnection) {
     (database, connection)
 }
 
-/// The SQLSTATE that the server answers with; `None` where it does as told.
+/// The SQLSTATE that the server answers with; `None` on success.
 async fn refusal(connection: &mut PgConnection, sql: &str) -> Option<String> {
     let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await;
     let error = done.err()?;
@@ -79,7 +79,7 @@ async fn a_second_instance_can_use_the_same_key() {
     assert_eq!(refusal(&mut connection, &second).await, None);
     let twice = credential("c4", "fourth", SAME_KEY, "i2");
     assert_eq!(refusal(&mut connection, &twice).await.as_deref(), Some("23505"));
-    // The other constraint stands as before.
+    // The other constraint is unchanged.
     let name = credential("c5", "default", "sk-new-00000000000005", "i2");
     assert_eq!(refusal(&mut connection, &name).await.as_deref(), Some("23505"));
 }
@@ -110,7 +110,7 @@ async fn two_settings_can_share_a_credential() {
     assert_eq!(refusal(&mut connection, &twice).await.as_deref(), Some("23505"));
 }
 
-/// The plan says what the API of this release does afterwards, so that nobody believes in what it does not.
+/// The plan says what the API of this release does afterwards, so that nobody expects anything else.
 #[tokio::test]
 async fn the_plan_describes_the_detected_release() {
     let expected = [

@@ -148,8 +148,8 @@ fn is_alive(process: u32) -> bool {
     !state.trim().is_empty() && !state.starts_with('Z')
 }
 
-/// Whether a System V segment outlives its server. Postgres makes its key from the data directory's inode.
-/// Without the list, which only Linux has, there is nothing to see.
+/// True if a System V segment outlives its server. Postgres makes its key from the data directory's inode. Without the
+/// list, which only Linux has, there is nothing to see.
 fn leaves_shared_memory(inode: u64) -> bool {
     let list = fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
     list.lines().skip(1).any(|line| {

@@ -184,7 +184,7 @@ fn assert_hidden_in(path: &Path) {
     assert!(!text.contains(MARK), "{} holds a secret", path.display());
 }
 
-/// What is kept to be brought back is kept from everybody else; after the undo there is no second copy.
+/// The quarantine is not readable by others; after the undo there is no second copy.
 #[tokio::test]
 async fn our_schema_is_not_readable_by_public() {
     let (database, mut connection) = database().await;
@@ -312,7 +312,7 @@ async fn every_command_in_every_format_at_every_level() {
     execute(&mut connection, &format!("DROP ROLE {role}")).await;
 }
 
-/// What clients send stands in logs, and is nobody else's business either.
+/// Logs hold what clients send, which is private too.
 #[test]
 fn logs_and_pasted_errors_keep_secrets() {
     let folder = TempDir::new().expect("a folder");

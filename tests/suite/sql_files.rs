@@ -144,7 +144,7 @@ fn every_check_and_hazard_has_a_bad_and_a_good_fixture() {
     }
 }
 
-/// A name that nobody has would leave its part out everywhere, silently.
+/// A name that no release has would silently leave its part out everywhere.
 #[test]
 fn parts_need_what_some_release_has() {
     let tables =

@@ -1,4 +1,4 @@
-//! A staging snapshot: nobody is in it, and the same is found in it.
+//! A staging snapshot: it identifies nobody, and has the same findings.
 
 mod origins;
 
@@ -15,7 +15,7 @@ use crate::support::database::TestDatabase;
 use crate::support::fixtures::Fixture;
 use crate::support::program::{Evodoctor, Run};
 
-/// What stands for people in the test's rows: each in another column, and none of it may leave.
+/// Values that identify people in the test's rows: each in another column, and none of them may appear.
 const MARKS: &[&str] = &[
     "5511987654321",
     "5521912345678",
@@ -120,7 +120,7 @@ async fn a_snapshot_identifies_nobody() {
         let hex: String = mark.bytes().map(|byte| format!("{byte:02x}")).collect();
         assert!(!text.contains(&hex), "{mark:?} is in the snapshot, in hexadecimal digits");
     }
-    // What is no person's stays.
+    // Values without personal data stay.
     for kept in ["conversation", "MESSAGES_UPSERT", "@s.whatsapp.net", "20240609181238_init", "https://"] {
         assert!(text.contains(kept), "{kept:?} is not in the snapshot");
     }

@@ -45,7 +45,7 @@ async fn a_standby_can_be_checked_and_not_changed() {
 async fn a_recovery_conflict_makes_checks_undecided() {
     let pair = Pair::start(&[("max_standby_streaming_delay", "0"), ("autovacuum", "off")]).await;
     let mut primary = pair.connect().await;
-    // Whoever reads chats comes to no end.
+    // A reader of chats that never ends.
     execute(
         &mut primary,
         r#"ALTER TABLE evolution_api."Chat" RENAME TO "Chats";

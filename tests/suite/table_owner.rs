@@ -1,4 +1,5 @@
-//! Repairs by the role that owns Evolution's tables and is no superuser: what it may not do is left alone, or said.
+//! Repairs by the owner of Evolution's tables, who is not a superuser: what that role may not do is left alone, or
+//! reported.
 
 use evodoctor::database::ident::SqlFragment;
 use sqlx::Row;
@@ -73,7 +74,7 @@ async fn keys_are_validated_and_triggers_left_to_a_superuser() {
     give_back(&database).await;
 }
 
-/// Whoever may write to the ledger could put statements there for a superuser to run.
+/// A role that may write to the ledger could put statements there for a superuser to run.
 #[tokio::test]
 async fn a_superuser_does_not_run_what_the_ledger_of_another_role_holds() {
     let (database, url) = owned("EVO208_invalid_index").await;
@@ -184,7 +185,7 @@ async fn a_member_that_does_not_inherit_is_told_how_to_become_the_owner() {
     on(&url, &["undo", "1", "--apply"]).ends(0);
 }
 
-/// The ledger's schema may have been given away without its tables, or belong to somebody else altogether.
+/// The ledger's schema may have been given away without its tables, or belong to another role completely.
 #[tokio::test]
 async fn a_ledger_of_several_owners_is_reported_beforehand() {
     let database =

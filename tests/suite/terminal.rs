@@ -320,7 +320,7 @@ async fn next_commands_select_the_same_database() {
         (&["check"][..], "evodoctor fix EVO101 "),
         (&["fix", "EVO101"], "evodoctor fix EVO101 --apply --allow deletes-rows,changes-rows "),
         (&["check", "--select", "EVO101,EVO104"], "evodoctor fix --select EVO101,EVO104 "),
-        // Whoever rehearsed a part does not apply all.
+        // A dry run of some codes does not suggest to apply all.
         (
             &["fix", "--select", "EVO101", "--ignore", "EVO104", "--fail-on", "error"],
             "evodoctor fix --select EVO101 --ignore EVO104 --fail-on error --apply --allow deletes-rows,changes-rows ",

@@ -1,5 +1,6 @@
-//! Nobody else's code runs: what a role has planted in the database is neither planned, executed nor read by a superuser, nor by
-//! anybody else whom it does not belong to. Each way in is tried with a control that shows that the plant would have worked.
+//! Foreign code does not run: code that a role has planted in the database is neither planned, executed nor read by a
+//! superuser or any other role that does not own it. Each way in has a control that shows that the plant would have
+//! worked.
 
 mod devices;
 mod ledger;
@@ -61,7 +62,7 @@ impl Plant {
         let trace = SqlFragment::literal(self.trace.to_str().expect("UTF-8"));
         let body = format!(
             "BEGIN
-                 -- SET ROLE is no boundary.
+                 -- SET ROLE is not a boundary.
                  BEGIN RESET ROLE; EXCEPTION WHEN OTHERS THEN NULL; END;
                  BEGIN EXECUTE format('COPY (SELECT current_user) TO %L', {trace}); EXCEPTION WHEN insufficient_privilege THEN NULL; END;
                  RAISE EXCEPTION '{SAID} as %', current_user;
@@ -198,7 +199,8 @@ async fn objects_of_others_are_reported_and_kept() {
     run.ends(1).says(&["left to you", "\"note\" refers to it (note_message)", &mallory]);
 }
 
-/// A way in through a table of Evolution's own: what its owner, who is no superuser, hangs on it, and what runs it.
+/// A way in through a table of Evolution's own: what its owner, who is not a superuser, attaches to it, and what runs
+/// it.
 struct Way {
     name: &'static str,
     since: i32,
@@ -294,7 +296,7 @@ async fn a_superuser_runs_no_foreign_code_on_evolutions_tables() {
     }
 }
 
-/// What is undecided because of others is never clean.
+/// Checks that are undecided because of other roles are never clean.
 #[tokio::test]
 async fn a_table_that_is_not_examined_is_undecided() {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;

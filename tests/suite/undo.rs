@@ -1,4 +1,4 @@
-//! Promise 5: nothing is lost, and undo brings back exactly what was, or refuses and says what stands in the way.
+//! Promise 5: nothing is lost, and undo restores exactly what was there, or refuses and names the reason.
 
 mod interference;
 mod left_rows;
@@ -206,7 +206,7 @@ async fn only_the_newest_run_on_a_table_can_be_undone() {
         .complains(&["run 2 changed the same tables after run 1", "evodoctor undo 2"]);
     on(&url, &["undo", "99", "--apply"]).ends(2).complains(&["there is no run 99"]);
     assert_eq!(state(&mut connection, &[]).await, all);
-    // Run 3 is on another table and stands in nobody's way.
+    // Run 3 is on another table and blocks nothing.
     for run in ["2", "1", "3"] {
         on(&url, &["undo", run, "--apply"]).ends(0);
         on(&url, &["undo", run, "--apply"]).ends(2).complains(&["was undone already"]);
@@ -217,7 +217,7 @@ async fn only_the_newest_run_on_a_table_can_be_undone() {
     assert_eq!(report["run"]["id"], 4);
 }
 
-/// The tables' owner is no superuser: rows come back, and the constraint then tells the truth.
+/// The tables' owner is not a superuser: rows come back, and the constraint is then NOT VALID.
 #[tokio::test]
 async fn an_owner_gets_the_rows_back_with_a_not_valid_constraint() {
     let (database, mut connection) = broken().await;
@@ -275,7 +275,7 @@ async fn dependent_rows_in_other_schemas_block_the_fix() {
         on(&url, &APPLY).ends(1).says(&["left to you", named, "evodoctor cannot restore them"]);
         on(&url, &["undo", "1", "--apply"]).ends(0);
         assert_eq!(state(&mut connection, &["evodoctor"]).await, before);
-        // Without that row the table itself stands in nobody's way, and undo is exact.
+        // Without that row the table itself blocks nothing, and undo is exact.
         execute(&mut connection, harmless).await;
         let before = rows(&mut connection).await;
         on(&url, &APPLY).ends(0);

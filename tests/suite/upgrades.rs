@@ -68,7 +68,7 @@ async fn locks_are_the_ones_that_the_server_takes() {
         let after = files(&mut connection).await;
         let mut seen = BTreeMap::new();
         for (table, file) in &before {
-            // The file is another when the table is written anew; a table that is gone has none.
+            // The table has another file when it is rewritten; a dropped table has none.
             let is_rewritten = after.get(table).is_some_and(|new| new.0 == file.0 && new.1 != file.1);
             if let Some(mode) = strongest(&mut connection, file.0).await {
                 seen.insert(table.clone(), (mode, is_rewritten));
@@ -125,8 +125,8 @@ impl Start<'_> {
     }
 }
 
-/// Upgrades to every later release with other migrations, and compares each with its prediction. One database goes on as
-/// long as the next target only adds to what was applied. Returns how many pairs were compared.
+/// Upgrades to every later release with other migrations, and compares each with its prediction. One database is reused
+/// as long as the next target only adds to what was applied. Returns how many pairs were compared.
 async fn compare(start: &Start<'_>, judge: impl Fn(&Prediction, &str)) -> usize {
     let Start { release, schema, .. } = *start;
     let untouched = start.database().await;

@@ -68,7 +68,7 @@ async fn a_fix_retries_until_a_writer_ends() {
     run.complains(&[&format!("process {pid} (nightly backup")]);
 }
 
-/// Somebody who holds a table exclusively is in the way of looking, too: that is no reason to find nothing to do.
+/// A session that holds a table exclusively blocks checks, too: that is not "nothing to do".
 #[tokio::test]
 async fn a_fix_retries_until_it_can_read() {
     let sql = r#"LOCK TABLE "OpenaiCreds" IN ACCESS EXCLUSIVE MODE"#;
@@ -85,7 +85,7 @@ async fn a_fix_retries_until_a_row_lock_ends() {
     run.complains(&[&format!("process {pid} (nightly backup")]);
 }
 
-/// Where only rows change, readers are no hindrance and are not named.
+/// If only rows change, readers do not block and are not named.
 #[tokio::test]
 async fn a_reader_does_not_block_row_repairs() {
     let (database, _connection) = broken().await;
@@ -96,7 +96,7 @@ async fn a_reader_does_not_block_row_repairs() {
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
-/// The ledger is waited for like every other table, by whoever reads or writes it.
+/// The ledger is waited for like any other table, for reading and for writing.
 #[tokio::test]
 async fn a_fix_retries_until_the_ledger_is_unlocked() {
     let (database, _connection) = broken().await;

@@ -1,4 +1,4 @@
-//! An older server on newer tables: what `preflight --to OLDER` says of it, also where somebody changed the tables.
+//! An older server on newer tables: the answer of `preflight --to OLDER`, also after the tables were changed.
 
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ async fn the_answer_follows_the_facts_unless_tables_were_changed() {
     ]);
     on(&url, &["preflight", "--to", "2.2.3", "--resolve"]).ends(0).says(&["atendai/evolution-api:v2.2.3"]);
 
-    // What is stored in tables and columns that the older server does not know is counted.
+    // Rows in tables and columns that the older server does not know are counted.
     execute(
         &mut connection,
         r#"INSERT INTO "Instance" ("id", "name", "connectionStatus") VALUES ('i', 'one', 'open');
@@ -64,7 +64,7 @@ async fn the_answer_follows_the_facts_unless_tables_were_changed() {
     on(&url, &["preflight", "--to", "2.1.1", "--fail-on", "advice"]).ends(1);
     on(&url, &["preflight", "--to", "2.1.1", "--fail-on", "advice", "--ignore", "EVO620"]).ends(0);
 
-    // A unique index that is gone: nobody has tried that.
+    // A dropped unique index: that was never tested.
     execute(&mut connection, r#"DROP INDEX "Chat_instanceId_remoteJid_key""#).await;
     let report = answer(&url, "2.3.7", 1);
     let way_back = &report["preflight"]["way_back"];

@@ -12,9 +12,9 @@ pub struct Distribution {
     pub name: &'static str,
     /// Over how many instances the rows are spread.
     pub instances: u64,
-    /// Whether all rows are wrong.
+    /// True if all rows are wrong.
     pub is_broken: bool,
-    /// Whether the server knows what is in the tables.
+    /// True if the server knows what is in the tables.
     pub is_analysed: bool,
 }
 

@@ -1,8 +1,8 @@
 //! `cargo bench --bench logs`: `evodoctor logs` beside what a person would otherwise run on the same files, in one go.
 //!
 //! Writes logs of `EVODOCTOR_BENCH_BYTES` (1 GB each, unless told otherwise) under the target directory, and prints a
-//! markdown table: the median of several runs from the page cache, and each time as a multiple of the first of its log. At the end
-//! other forms of logs stand beside combined.
+//! markdown table: the median of several runs from the page cache, and each time as a multiple of the first of its log.
+//! At the end other forms of logs are beside combined.
 
 mod generate;
 

@@ -23,7 +23,7 @@ const RELEASE: &str = "2.3.7";
 
 const BASE: &str = include_str!("base.sql");
 
-/// One broken database, and the way to mend it by hand.
+/// One broken database, and the manual SQL that repairs it.
 struct Case {
     name: &'static str,
     code: &'static str,
@@ -88,7 +88,7 @@ impl Place {
         let mut admin = self.connect("postgres").await;
         execute(&mut admin, &format!("DROP DATABASE IF EXISTS {to}")).await;
         execute(&mut admin, &format!("CREATE DATABASE {to} TEMPLATE {from}")).await;
-        // The copy's pages are no part of what is measured.
+        // The copy's pages are not part of what is measured.
         execute(&mut admin, "CHECKPOINT").await;
         admin.close().await.expect("a clean end");
     }

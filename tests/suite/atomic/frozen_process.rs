@@ -1,4 +1,4 @@
-//! Moments that are held still: the one that matters most, and a program that stands still itself.
+//! Frozen processes: the moment of a commit, and a stopped evodoctor.
 
 use std::time::{Duration, Instant};
 
@@ -80,7 +80,7 @@ async fn a_frozen_process_loses_its_locks() {
     patient.run(&FIX);
 }
 
-/// Nobody knows whether a COMMIT was done whose answer is lost with the server: that is said, and how to learn it.
+/// If the server's answer to a COMMIT is lost, the outcome is unknown: the message says so, and how to find out.
 #[tokio::test]
 async fn an_unknown_commit_outcome_is_reported_as_unknown() {
     let patient = Patient::new(true, 10).await;

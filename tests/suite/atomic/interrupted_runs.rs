@@ -102,7 +102,7 @@ impl Patient {
         on(&self.url(), arguments).ends(0)
     }
 
-    /// Whether the database is as after the fix. It must be that, or as before, and the ledger must agree.
+    /// True if the database is as after the fix. It must be that, or as before, and the ledger must agree.
     pub async fn is_fixed(&mut self) -> bool {
         let now = state(&mut self.connection, &["evodoctor"]).await;
         let is_fixed = now == self.after;

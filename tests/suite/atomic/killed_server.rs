@@ -15,7 +15,7 @@ use crate::support::program::{ended, start_on};
 
 const MOMENTS: u32 = 36;
 
-/// What is killed, and how.
+/// The process that is killed, and the signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Victim {
     /// The process that serves the program: the server throws everybody out and recovers.
@@ -60,7 +60,7 @@ async fn a_killed_server_restarts_with_all_or_nothing_applied() {
         };
         patient.wire.arm(at, Some(Box::new(act)));
         let child = start_on(&patient.url(), &arguments);
-        // The program may be asking what became of its COMMIT, so the server has to come back meanwhile.
+        // The program may be asking for the outcome of its COMMIT, so the server has to come back in the meantime.
         let waiting = tokio::task::spawn_blocking(|| ended(child));
         patient.revive_when_gone(&waiting).await;
         let run = waiting.await.expect("it ends");

@@ -8,7 +8,7 @@ use super::interrupted_runs::{FIX, Patient};
 use crate::support::kill_points::{ENDS, cut_off, moment};
 use crate::support::program::Run;
 
-/// How many each of the tests tries.
+/// The number of each of the tests tries.
 const MOMENTS: u32 = 60;
 
 /// What the program says must be what is.

@@ -1,4 +1,4 @@
-//! What is printed holds against what others say the format is.
+//! Output formats are validated by their official schemas and tools.
 
 use std::process::Command;
 
@@ -31,7 +31,7 @@ async fn runs(format: &str) -> Vec<Run> {
 #[tokio::test]
 async fn sarif_validates_against_its_schema() {
     let text = std::fs::read_to_string(schema("sarif-schema-2.1.0.json")).expect("readable");
-    // The one pattern in it that is no regular expression: a bracket too many.
+    // The one pattern in it that is not a valid regular expression: a bracket too many.
     let text = text.replace("[a-zA-Z]{2}]?$", "[a-zA-Z]{2}$");
     let schema: Value = serde_json::from_str(&text).expect("JSON");
     let validator = jsonschema::validator_for(&schema).expect("a schema");

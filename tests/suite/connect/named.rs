@@ -41,7 +41,7 @@ fn check(home: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Run {
     variables.iter().fold(program, |program, (name, value)| program.env(name, value)).run()
 }
 
-/// The database that it gets to, which is named because there is no Evolution in it.
+/// The database that it reaches, recognised by its name because it has no Evolution tables.
 #[track_caller]
 fn reached(run: &Run) -> &'static str {
     match ["one", "two"].into_iter().find(|name| run.stderr.contains(&format!("\"{name}\""))) {
@@ -144,7 +144,7 @@ fn parameters_that_change_the_target_are_never_ignored() {
         refused(&option, &[(variable, value)], &[text]);
     }
     refused(&[], &[("PGHOST", "a,b")], &["the variable PGHOST names several servers"]);
-    // What Prisma or a pooler wants, and what makes no difference, is no reason to stop.
+    // Parameters of Prisma or a pooler that make no difference are accepted.
     let harmless = url(
         "channel_binding=require&keepalives=1&target_session_attrs=any&connection_limit=5&gssencmode=prefer",
     );

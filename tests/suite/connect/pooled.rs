@@ -1,5 +1,5 @@
-//! What a pool's connections are like after every command has been through them: as before. Nobody else's session may be
-//! changed by what evodoctor has set, made or locked in it.
+//! Pooled connections are unchanged after every command. No other client may be affected by what evodoctor has set,
+//! made or locked in them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -76,7 +76,7 @@ fn commands(targets: &str) -> Vec<(Vec<&str>, i32)> {
         ([&["fix", "EVO101", "--batch=1", "--apply"][..], &consent].concat(), 0),
         (vec!["history"], 0),
         (vec!["undo", "3", "--apply"], 0),
-        // What is refused leaves nothing behind either.
+        // A refused command leaves nothing behind either.
         (vec!["undo", "77"], 2),
         (vec!["check", "--jobs", "4", "--paranoid"], 1),
     ]
@@ -147,16 +147,16 @@ async fn parallel_clients_share_a_pool() {
         let is_busy = run.stderr.contains("another evodoctor is changing this database");
         assert!(matches!(run.code, Some(0 | 1)) || is_busy, "{run:?}");
     }
-    // Who gives up while it joins, as the pool is full or the work is done, ends in the middle of a transaction: the pooler
-    // closes the server's connection then, and opens another.
+    // A client that gives up while it joins, because the pool is full or the work is done, ends inside a transaction:
+    // the pooler closes that server connection and opens another.
     let known: BTreeSet<&String> = before.values().collect();
     let after = sessions(&bouncer, &database, 5).await;
     assert!(after.values().all(|session| known.contains(session)), "{known:?}\n{after:?}");
     expect_no_lock(&database).await;
 }
 
-/// Whoever had the connection before may have left temporary tables in it, under the names of Evolution's tables and of the
-/// catalog's.
+/// The previous client of the connection may have left temporary tables in it, with the names of Evolution's tables and
+/// of the catalog's.
 #[tokio::test]
 async fn temporary_tables_of_others_are_not_taken_for_the_real_ones() {
     let (plain, other) = troubled("evolution_api").await;

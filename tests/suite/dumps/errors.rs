@@ -1,4 +1,4 @@
-//! What is no dump, or cannot be restored here, is told exactly.
+//! Files that are not dumps, or cannot be restored here, get an exact error.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

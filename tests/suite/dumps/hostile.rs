@@ -1,4 +1,4 @@
-//! A dump is somebody else's text: it cannot run a program, read a file, or change the server.
+//! A dump is not trusted: it cannot run a program, read a file, or change the server.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -51,7 +51,7 @@ async fn a_hostile_dump_runs_nothing_and_reads_nothing() {
     assert!(refused > statements, "{refused} of {statements} are refused: {restore}");
 }
 
-/// A trigger runs with the rights of whoever changes the table: a rehearsal must not be a superuser's.
+/// A trigger runs with the rights of the role that changes the table: a dry run must not run it as a superuser.
 #[tokio::test]
 async fn a_hostile_trigger_gains_nothing_in_a_dry_run() {
     let database = TestDatabase::new("2.3.7", "evolution_api").await;

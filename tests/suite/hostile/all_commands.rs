@@ -56,7 +56,7 @@ pub async fn fill(connection: &mut PgConnection, schema: &str) {
     execute(connection, &fix_time).await;
 }
 
-/// Checks, repairs, undoes, previews and lists: every command that speaks to a database, in its dry form and for good.
+/// Checks, repairs, undoes, previews and lists: every command on a database, as a dry run and with `--apply`.
 pub fn story(url: &str) -> Vec<Chapter> {
     let consent =
         ["--apply", "--allow", "deletes-rows,changes-rows,blocks-writes,rewrites-table,limits-undo"];

@@ -1,5 +1,5 @@
-//! Tables that are no longer what upstream made: what can be repaired is, and comes back exactly; what cannot is left to a
-//! person, with the reason, and keeps nothing else from being repaired.
+//! Tables that differ from upstream's: what can be repaired is, and is restored exactly by undo; the rest is left to a
+//! person, with the reason, and blocks nothing else.
 
 use serde_json::Value;
 
@@ -109,7 +109,7 @@ async fn altered_tables_are_reported_and_the_rest_is_repaired() {
                 "{name}: {code} does not say {text:?}: {told:#?}"
             );
         }
-        // An identity column fills itself; only a column that nobody fills keeps the server from writing.
+        // An identity column fills itself; only a column without a value keeps the server from writing.
         assert!(!told_about(&report, "EVO206").iter().any(|told| told.contains("is refused")), "{name}");
         for command in [&["preflight", "--to", "2.3.7"][..], &["credentials", "list"]] {
             let run = on(&url, command);

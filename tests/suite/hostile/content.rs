@@ -112,7 +112,7 @@ async fn encoded(release: &str, schema: &str, encoding: &str) -> (TestDatabase, 
     (database, connection)
 }
 
-/// Without an encoding the server takes any bytes; those that are no UTF-8 reach nobody, and nobody calls that clean.
+/// Without an encoding the server accepts any bytes; invalid UTF-8 is never shown and never reported as clean.
 #[tokio::test]
 async fn invalid_bytes_make_checks_undecided() {
     let (database, mut connection) = encoded("2.3.7", "public", "SQL_ASCII").await;

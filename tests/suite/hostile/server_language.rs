@@ -85,7 +85,7 @@ async fn a_server_in_german_changes_nothing() {
     assert!(orphans.contains(r#"GRANT SELECT ON "evolution_api"."Chat""#), "{orphans}");
     execute(&mut connection, r#"ALTER TABLE evolution_api."Session" DISABLE ROW LEVEL SECURITY"#).await;
 
-    // A lock that somebody holds, and a statement that takes too long for the server.
+    // A lock of another session, and a statement that is too slow.
     let mut blocker = server.connect_options("postgres").connect().await.expect("it answers");
     execute(&mut blocker, r#"BEGIN; LOCK TABLE evolution_api."OpenaiCreds" IN ACCESS EXCLUSIVE MODE"#).await;
     on(&url, &["fix", "EVO202", "--wait", "1s"]).ends(2).complains(&["gave up waiting", "process"]);

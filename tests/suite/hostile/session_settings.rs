@@ -71,7 +71,7 @@ async fn settings_and_look_alikes_change_nothing() {
     let (plain, told) = (story(&plain.url()), story(&hostile.url()));
     assert_same("a hostile set-up", &plain, &told);
 
-    // Nobody but the owner is let into what the quarantine holds.
+    // Only the owner may read the quarantine.
     let open = "SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace,
                 LATERAL aclexplode(c.relacl || n.nspacl) AS a
                 WHERE n.nspname = 'evodoctor' AND a.grantee <> c.relowner";

@@ -1,5 +1,5 @@
-//! A run that keeps rows is cut off at any moment: Evolution's rows are as before, nobody takes a part for the whole, and the next run
-//! keeps all of it.
+//! A run that keeps rows is killed at any moment: Evolution's rows are unchanged, a partial copy is not taken for a
+//! complete one, and the next run keeps everything.
 
 use evodoctor::evolution::release::Release;
 use rand::SeedableRng;
@@ -62,7 +62,7 @@ async fn an_interrupted_run_is_discarded_and_the_next_keeps_all() {
     expect_all(&mut connection, &database, &report["preflight"]["keep"], &before, "at the end").await;
 }
 
-/// What is said of the newest run, where there is one that is open: finished only with all rows. Returns whether it is not.
+/// The state of the newest open run, if there is one: finished only with all rows. Returns true if it is not.
 async fn expect_truth(connection: &mut PgConnection, url: &str, what: &str) -> bool {
     let ledger = "SELECT pg_catalog.to_regclass('evodoctor.run') IS NOT NULL AS exists";
     if row(connection, ledger).await["exists"] == false {

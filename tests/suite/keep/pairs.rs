@@ -29,7 +29,7 @@ struct Proof {
 }
 
 impl Proof {
-    /// Whether a value is in its place, or in a copy.
+    /// True if a value is in its place, or in a copy.
     fn has(&self, table: &str, id: &str, column: &str, value: &Value) -> bool {
         let is_it = |rows: &BTreeMap<String, Map<String, Value>>| {
             rows.get(id).and_then(|row| row.get(column)) == Some(value)
@@ -46,7 +46,7 @@ async fn pending(connection: &mut PgConnection, target: Release) -> Vec<&'static
     target.migrations().filter(|migration| !applied.contains(&migration.name)).collect()
 }
 
-/// Whether a value is another after the upgrade, or gone. A null that has become a value was overwritten.
+/// True if a value is another after the upgrade, or gone. A null that has become a value was overwritten.
 fn is_lost(value: &Value, column: &str, new: Option<&Map<String, Value>>) -> bool {
     match (value, new.and_then(|new| new.get(column))) {
         (Value::Null, now) => now.is_some_and(|now| !now.is_null()),
@@ -119,7 +119,7 @@ fn is_number(row: Option<&Map<String, Value>>, column: &str) -> bool {
     row.and_then(|row| row.get(column)).is_some_and(Value::is_number)
 }
 
-/// Whether no other row is of the same contact or chat.
+/// True if no other row is of the same contact or chat.
 fn is_alone(rows: &BTreeMap<String, Map<String, Value>>, id: &str) -> bool {
     let group = |row: &Map<String, Value>| (row["remoteJid"].clone(), row["instanceId"].clone());
     let own = group(&rows[id]);

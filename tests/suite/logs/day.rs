@@ -1,6 +1,6 @@
-//! A mixed day, made up with what is true of it: traffic that is in order, clients with wrong names, scanners, answers of
-//! the proxy itself, and traps in referers and agents, in as many formats as a support engineer gets in a week. What is told
-//! of it is held against the truth, request by request.
+//! A mixed day of traffic with known truth: requests that are in order, clients with wrong names, scanners, answers of
+//! the proxy itself, and traps in referers and agents, in as many formats as a support engineer gets in a week. The
+//! findings are compared with the truth, request by request.
 
 use std::collections::BTreeMap;
 

@@ -59,7 +59,7 @@ fn a_growing_log_is_followed_through_a_rotation() {
 
     append(&log, &LINE.replace("NAME", "Beta%20Store"));
     assert!(next(&mut lines).ends_with("Beta Store → beta store\n"));
-    // The same client with the same name is told once; half a line waits for its end.
+    // The same client with the same name is printed once; half a line waits for its end.
     append(&log, &LINE.replace("NAME", "ALPHA"));
     append(&log, &LINE.replace("NAME", "suport")[..40]);
     append(&log, &LINE.replace("NAME", "suport")[40..]);

@@ -92,7 +92,7 @@ fn a_name_that_stopped_working_is_gone() {
     assert!(examine_text(&works, None).findings.is_empty());
 }
 
-/// Whoever has the log open beside the report finds the line by its time.
+/// A reader with the log open beside the report finds the line by its time.
 #[test]
 fn times_are_shown_in_the_logs_own_zone() {
     let line = |clock: &str, zone: &str| {

@@ -66,7 +66,7 @@ static TAIL: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 fn slow_combined(line: &[u8]) -> Option<Seen> {
-    // The general form takes the first bracket that closes before a quote, so nothing like it may stand before.
+    // The general form takes the first bracket that closes before a quote, so nothing like it may be before.
     let general = |line| {
         let end = line_find(line, b"] \"")?;
         COMBINED[1].captures(line).filter(|captures| captures.get(2).unwrap().end() == end)

@@ -90,7 +90,7 @@ fn a_crossed_request_counts_only_if_served() {
     let directory = listed(&["alpha", "beta"]);
     let examined =
         examine_text(&log(&[("GET", "/chat/findChats/alpha?instanceNam%65=beta", 200)]), Some(&directory));
-    // With the wrong verb it is no call of a route.
+    // With the wrong method it is not a call of a route.
     assert_eq!(told(&examined), Vec::<String>::new());
     let served =
         examine_text(&log(&[("POST", "/chat/findChats/alpha?instanceNam%65=beta", 200)]), Some(&directory));
@@ -151,7 +151,7 @@ fn wrong_names_without_a_404_are_reported() {
 
 #[test]
 fn names_that_work_in_the_log_count_as_existing() {
-    // A fault of the server itself is no wrong name.
+    // An error of the server itself is not a wrong name.
     let requests = [
         ("GET", "/instance/connect/6f1b2c3d-0a4b-4c5d-8e6f-000000000000", 500),
         ("GET", "/instance/connect/6f1b2c3d-0a4b-4c5d-8e6f-000000000000", 200),
@@ -180,7 +180,7 @@ fn other_hosts_behind_the_same_proxy_are_left_out() {
     let examined = examine_text(&text.concat(), Some(&listed(&["alpha"])));
     assert_eq!(told(&examined), ["EVO502 ALPHA → alpha × 1"]);
     assert_eq!(examined.read.requests.elsewhere, 1);
-    // Where no host serves the API, there is nothing to tell them apart by.
+    // Where no host serves the API, there is nothing to distinguish them by.
     assert_eq!(told(&examine_text(&text[2], Some(&listed(&["alpha"])))).len(), 1);
 }
 

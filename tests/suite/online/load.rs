@@ -1,4 +1,4 @@
-//! Under load: an index is built and a key validated while writers write, and nobody is kept waiting.
+//! Under load: an index is built and a key validated while writers write, and no writer is blocked.
 
 use std::time::{Duration, Instant};
 
@@ -9,14 +9,14 @@ use crate::support::database::execute;
 use crate::support::load::{Load, NOTICED, Waits};
 use crate::support::program::{Talking, on, start_on};
 
-/// Chats that take a moment to index and to look at, and a key of theirs that nobody has validated.
+/// Chats that take a moment to index and to check, and a key of theirs that is not validated.
 const MORE: &str = r#"INSERT INTO evolution_api."Chat" ("id", "remoteJid", "instanceId", "updatedAt")
     SELECT 'more' || n, n || '@s.whatsapp.net', 'i1', now() FROM generate_series(1, 20000) AS n;
 ALTER TABLE evolution_api."Chat" DROP CONSTRAINT "Chat_instanceId_fkey";
 ALTER TABLE evolution_api."Chat" ADD CONSTRAINT "Chat_instanceId_fkey" FOREIGN KEY ("instanceId")
     REFERENCES evolution_api."Instance" ("id") ON DELETE CASCADE ON UPDATE CASCADE NOT VALID"#;
 
-/// How many messages the writers have brought in so far.
+/// The number of messages the writers have brought in so far.
 async fn written(connection: &mut PgConnection) -> usize {
     let sql = r#"SELECT count(*)::text FROM evolution_api."Message" WHERE "id" LIKE 'load%'"#;
     text(connection, sql).await.parse().expect("a number")
@@ -40,7 +40,7 @@ async fn builds_and_validations_do_not_block_under_load() {
     let fix = ["fix", "EVO205", "EVO207", "--online", "--apply", "--allow", ALLOW, "--wait", "5m"];
     let waits = format!("waits for process {pid} (monthly report");
     let talking = Talking::listen(start_on(&database.url(), &fix)).once(&waits).await;
-    // While it waits for him, and has the table for as long, everybody else goes on.
+    // While it waits for that session, for as long as the session holds the table, all others continue.
     let (before, begun) = (written(&mut connection).await, Instant::now());
     while written(&mut connection).await < before + 200 {
         assert!(begun.elapsed() < Duration::from_secs(60), "nobody can write");

@@ -15,7 +15,7 @@ use crate::support::wire_proxy::Wire;
 const FIX: [&str; 9] =
     ["fix", "EVO205", "EVO206", "EVO207", "EVO208", "--online", "--apply", "--allow", ALLOW];
 
-/// How many moments are tried.
+/// The number of moments that are tried.
 const MOMENTS: usize = 10;
 
 /// The sessions that are none of the test's own.
@@ -45,7 +45,7 @@ async fn online_runs_killed_at_any_moment_are_continued_or_undone() {
         let (at, end) = (moment(&mut chance, messages), ENDS[chance.random_range(0..ENDS.len())]);
         let told = format!("seed {seed}, cut {number}, {end:?} at {at:?}");
         let run = cut_off(&wire, &url, &FIX, (at, end), &mut connection, OTHERS).await;
-        // Nobody else is there any more but who is still building.
+        // Only the builder is left.
         let stay =
             format!("SELECT count(*)::text FROM pg_stat_activity WHERE {OTHERS} AND query !~ 'CONCURRENTLY'");
         while text(&mut connection, &stay).await != "0" {
@@ -54,7 +54,7 @@ async fn online_runs_killed_at_any_moment_are_continued_or_undone() {
         let left = unfinished(&database);
         open += usize::from(left > 0);
         cuts += usize::from(run.code != Some(0));
-        // Half of what is half done is gone on with, the other half is taken back.
+        // Half of what is half done is continued, the other half is taken back.
         if chance.random() {
             on(&database.url(), &["fix", "--online", "--apply", "--allow", ALLOW, "--select", "EVO308"]);
             assert_eq!(unfinished(&database), 0, "{told}: {run:?}");

@@ -1,4 +1,4 @@
-//! What is of one piece stays so; what others have is left to them; every long statement can be ended.
+//! Fixes that run in one transaction stay so; indexes of others are left alone; every long statement can be cancelled.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ async fn all_fixes_online_give_the_result_of_one_transaction() {
     assert_eq!(seen(&database).await, before);
 }
 
-/// Where an index takes another's place, there is no moment without one of them.
+/// If one index replaces another, there is no moment without one of them.
 #[tokio::test]
 async fn an_index_is_replaced_in_one_transaction() {
     for (stem, code) in [
@@ -44,7 +44,7 @@ async fn an_index_is_replaced_in_one_transaction() {
     }
 }
 
-/// An index of the same name that somebody else made is not taken for the one that is missing, and outlives the undo.
+/// An index of the same name that belongs to another role is not taken for the missing one, and survives the undo.
 #[tokio::test]
 async fn an_index_with_the_same_name_is_not_dropped() {
     let database = Fixture::read("EVO206_schema_drift", "bad").database("evolution_api").await;
@@ -66,7 +66,7 @@ async fn an_index_with_the_same_name_is_not_dropped() {
     assert_eq!(seen(&database).await, before);
 }
 
-/// A build that goes on at the server although its program was killed is waited for, and not begun anew.
+/// A build that continues on the server after its program was killed is awaited, not started again.
 #[tokio::test]
 async fn a_build_of_a_terminated_program_is_awaited() {
     let database = without_index().await;
@@ -90,7 +90,7 @@ async fn a_build_of_a_terminated_program_is_awaited() {
     on(&database.url(), &["check", "--select", "EVO308"]).ends(0);
 }
 
-/// Undo does not wait for such a build: nobody wants it any more.
+/// Undo cancels such a build: it is not needed any more.
 #[tokio::test]
 async fn a_build_of_a_terminated_program_is_cancelled_by_undo() {
     let database = without_index().await;

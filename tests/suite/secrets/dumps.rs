@@ -6,7 +6,7 @@ use super::{MARK, database, hides};
 use crate::dumps::{Dumps, snapshot};
 use crate::support::database::execute;
 
-/// A dump with the same rows, and with whatever else of it the server refuses or nobody obeys: roles with passwords, servers
+/// A dump with the same rows, and with everything else that the server refuses: roles with passwords, servers
 /// elsewhere, rows that do not fit, statements that are cut off.
 #[tokio::test]
 async fn a_dump_shows_no_secret() {

@@ -19,7 +19,7 @@ use crate::support::program::{Evodoctor, Run};
 use crate::support::roles;
 use crate::support::standby::Pair;
 
-/// What is said of the snapshot, which has everything that the original has.
+/// The findings of the snapshot, which has everything that the original has.
 #[track_caller]
 fn same(run: Run) -> Value {
     let snapshot = run.ends(0).json()["snapshot"].clone();
@@ -113,7 +113,8 @@ async fn a_role_that_may_only_read_is_enough() {
     assert!(!output.exists(), "{run:?}");
 }
 
-/// Who waits for a table for itself alone waits for the snapshot. pg_dump would wait behind it, for ever, and everybody else too.
+/// A session that waits for an ACCESS EXCLUSIVE lock waits for the snapshot. pg_dump would wait behind it, for ever,
+/// and all others too.
 #[tokio::test]
 async fn a_snapshot_does_not_deadlock_with_a_lock_waiter() {
     let (database, folder) = (people().await, TempDir::new().unwrap());

@@ -142,7 +142,7 @@ async fn keep_the_server() {
         ("max_connections", "200"),
         // Locks, dead rows and plans stay what the test made them.
         ("autovacuum", "off"),
-        // To be in the way without a process.
+        // To block without a process.
         ("max_prepared_transactions", "10"),
         ("max_wal_size", "512MB"),
         ("checkpoint_timeout", "1h"),

@@ -39,7 +39,7 @@ impl TestDatabase {
         Self::create(&clauses).await
     }
 
-    /// A copy of another, to which nobody may be connected.
+    /// A copy of another database, which must have no connections.
     pub async fn copy_of(other: &Self) -> Self {
         Self::create(&format!("TEMPLATE {}", SqlFragment::ident(&other.name))).await
     }
@@ -108,7 +108,7 @@ impl Drop for TestDatabase {
     }
 }
 
-/// The template for a release and schema, built by whoever needs it first.
+/// The template for a release and schema, built by the first test that needs it.
 async fn template(release: Release, schema: &str) -> String {
     let cluster = Cluster::get().await;
     let name = format!("template_{:016x}", fingerprint(release, schema));
@@ -131,7 +131,7 @@ async fn template(release: Release, schema: &str) -> String {
         create_release_schema(&mut inside, schema, release).await.expect("the facts build a database");
         execute(&mut inside, "ANALYZE").await;
         sqlx::Connection::close(inside).await.expect("a clean end");
-        // The mark of a finished one: what was interrupted is built anew.
+        // The mark of a finished template: an interrupted one is built again.
         execute(&mut admin, &format!("ALTER DATABASE {quoted} IS_TEMPLATE true")).await;
     }
     name
@@ -153,7 +153,7 @@ pub async fn version(connection: &mut PgConnection) -> i32 {
         .expect("every server has a version")
 }
 
-/// Whether the server notices within a second that a client is gone, while it works for it. Those before 14 do not.
+/// True if the server notices within a second that a client is gone, while it works for it. Those before 14 do not.
 pub async fn looks_after_clients(connection: &mut PgConnection) -> bool {
     version(connection).await >= 140_000 && cfg!(target_os = "linux")
 }

@@ -28,7 +28,7 @@ pub struct Expected {
     pub count: i64,
     /// Its severity.
     pub severity: String,
-    /// Whether its fix is left to a person.
+    /// True if its fix is left to a person.
     pub is_manual: bool,
 }
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// How long a proxy may take to listen on a loaded machine.
+/// The time that a proxy may take to listen on a loaded machine.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs a program until this process ends, however that happens.
@@ -193,7 +193,7 @@ impl Drop for Proxy {
     }
 }
 
-/// What stands behind the mark in the head's line that begins with it.
+/// What is behind the mark in the head's line that begins with it.
 fn marked<'e>(emitted: &'e str, mark: &str) -> Option<&'e str> {
     emitted.lines().find_map(|line| line.strip_prefix(mark))
 }
@@ -217,7 +217,7 @@ fn echo() -> u16 {
     port
 }
 
-/// Answers one request; a proxy that goes away is no matter.
+/// Answers one request; a proxy that closes the connection is fine.
 fn answer(mut stream: TcpStream) -> Option<()> {
     let mut read = Vec::new();
     let mut buffer = [0; 4096];

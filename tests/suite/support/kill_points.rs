@@ -19,7 +19,7 @@ pub enum End {
     Killed,
     /// The server ends its sessions.
     Terminated,
-    /// A connection is cut: neither is told.
+    /// A connection is cut without notice to either side.
     Cut,
     /// Ctrl-C.
     Interrupted,
@@ -60,7 +60,7 @@ pub async fn cut_off(
         }
         let _ = happened.send(());
         if end == End::Terminated {
-            // The test ends the session now; what is sent meanwhile is as good as sent before.
+            // The test ends the session now; anything sent until then counts as sent before.
             std::thread::sleep(Duration::from_millis(5));
         }
     };

@@ -27,8 +27,8 @@ END;
 \sleep 5 ms
 "#;
 
-/// What nobody may wait for: longer than a moment in the queue, which is half a second by the program's own word, and a second
-/// for a machine that does ten things at once.
+/// The longest acceptable wait: half a second, which is the program's longest lock timeout, and a second for a machine
+/// that does ten things at once.
 pub const NOTICED: f64 = 0.5 + 1.0;
 
 /// Writers, who write until they are dropped.
@@ -47,7 +47,7 @@ fn pgbench() -> Option<PathBuf> {
 }
 
 impl Load {
-    /// Lets four of them begin; none where there is no pgbench on this machine.
+    /// Starts four of them; none if there is no pgbench on this machine.
     pub fn start(database: &TestDatabase) -> Option<Self> {
         Self::hesitant(database, Duration::ZERO)
     }

@@ -8,7 +8,7 @@ use evodoctor::database::query::sqlstate;
 use evodoctor::evolution::release::{Migration, Release};
 use sqlx::{AssertSqlSafe, PgConnection};
 
-/// Where a migration's file is, in the content that `target` ships: older contents stand under the release that changed
+/// Where a migration's file is, in the content that `target` ships: older contents are under the release that changed
 /// them.
 pub fn path(migration: &Migration, target: Release) -> PathBuf {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");

@@ -102,7 +102,7 @@ impl Talking {
         Self { child, lines, said: String::new() }
     }
 
-    /// Waits until it says this. The test has its server to talk to meanwhile.
+    /// Waits until it prints this. The test can use its server in the meantime.
     pub async fn once(mut self, text: &str) -> Self {
         let text = text.to_owned();
         let listening = tokio::task::spawn_blocking(move || {

@@ -2,7 +2,7 @@
 
 use proptest::test_runner::{Config, RngSeed};
 
-/// So many inputs, always the same. `PROPTEST_RNG_SEED` takes others and `PROPTEST_CASES` more, for whoever searches.
+/// A number of inputs, always the same. `PROPTEST_RNG_SEED` chooses others and `PROPTEST_CASES` more.
 pub fn generated(cases: u32) -> Config {
     let mut config = Config::default();
     if std::env::var_os("PROPTEST_CASES").is_none() {

@@ -29,7 +29,8 @@ pub async fn reader(connection: &mut PgConnection, schema: &str) -> String {
     role
 }
 
-/// The role that Evolution itself would use: it owns the schema and all in it, may create schemas, and is no superuser.
+/// The role that Evolution itself would use: it owns the schema and all in it, may create schemas, and is not a
+/// superuser.
 pub async fn owner(connection: &mut PgConnection, schema: &str) -> String {
     let role = create(connection, "owner").await;
     let quoted = SqlFragment::ident(schema);

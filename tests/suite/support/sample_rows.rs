@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use super::database::execute;
 
-/// How many rows each table gets.
+/// The number of rows each table gets.
 const ROWS: usize = 3;
 
 /// Fills the tables of a release, parents first, three rows each, except those in `without`. No two rows are equal in a
@@ -133,7 +133,7 @@ pub fn difference(before: &Contents, after: &Contents, release: Release) -> BTre
     };
     for (table, rows) in before {
         let left = after.get(table);
-        // Of a column that is new in a table its default is no change.
+        // Of a column that is new in a table its default is not a change.
         let defaults = defaults(table, release);
         for (id, old) in rows {
             let Some(new) = left.and_then(|left| left.get(id)) else {

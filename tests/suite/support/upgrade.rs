@@ -54,7 +54,7 @@ pub fn predicted(preflight: &Preflight) -> Happening {
     Ok(counts)
 }
 
-/// Whether something is to be recorded as applied without being there.
+/// True if something is to be recorded as applied without being there.
 pub fn goes_astray(prediction: &Prediction) -> bool {
     prediction.preflight.pending.iter().any(|pending| pending.outcome == MigrationOutcome::GoesAstray)
 }

@@ -62,26 +62,26 @@ impl Wire {
         format!("postgresql://postgres@127.0.0.1:{}/{database}?sslmode=disable", self.port)
     }
 
-    /// Counts anew, and does this once at that moment. Without anything to do, the connection is cut.
+    /// Resets the counters, once at that moment. Without anything to do, the connection is cut.
     pub fn arm(&self, at: At, act: Option<Act>) {
         *self.shared.seen.lock().expect("no panic") = 0;
         *self.shared.armed.lock().expect("no panic") = Some((at, act));
     }
 
-    /// Lets everything through, and counts anew.
+    /// Lets everything through, and resets the counters.
     pub fn disarm(&self) {
         *self.shared.seen.lock().expect("no panic") = 0;
         *self.shared.armed.lock().expect("no panic") = None;
     }
 
-    /// How many messages the program has sent since.
+    /// The number of messages the program has sent since.
     pub fn count(&self) -> u64 {
         *self.shared.seen.lock().expect("no panic")
     }
 }
 
 fn connect(mut client: TcpStream, socket: &Path, shared: &Shared) -> Option<()> {
-    // No server there: the client is told by the end of its connection.
+    // No server there: the client notices the end of its connection.
     let mut server = UnixStream::connect(socket).ok()?;
     let (mut back, mut answers) = (client.try_clone().ok()?, server.try_clone().ok()?);
     thread::spawn(move || {

@@ -93,7 +93,7 @@ async fn triggers_on_the_ledger_do_not_run() {
             plant.acts(&mut connection, &sql.replace("TABLES", &forged(&plant.role))).await;
             plant.arm(&mut connection).await;
             if given_away {
-                // Objects that somebody trusted has taken over as they are.
+                // Objects that a trusted role has taken over unchanged.
                 let take = "ALTER SCHEMA evodoctor OWNER TO postgres; DO $$ DECLARE object record; BEGIN
                     FOR object IN SELECT oid::regclass AS name, relkind FROM pg_class
                         WHERE relnamespace = 'evodoctor'::regnamespace AND relkind IN ('r', 'v')
@@ -127,7 +127,8 @@ async fn a_ledger_that_others_may_write_to_is_not_read() {
     on(&url, &["undo", "1", "--apply"]).ends(0);
 }
 
-/// Rows of a ledger of before keep the statement. It is understood where it is one of ours, and never run as it stands there.
+/// Ledger rows of older versions hold the statement. It is accepted if it has exactly our form, and never run as it is
+/// stored.
 #[tokio::test]
 async fn deferred_work_of_an_older_version_is_parsed_or_refused() {
     let database = Fixture::read("EVO205_chat_index_missing", "bad").database("evolution_api").await;

@@ -14,7 +14,7 @@ use crate::support::fixtures::Fixture;
 use crate::support::killable_server::signal;
 use crate::support::program::{ended, start_on};
 
-/// A way to a server that hands nothing on any more, once it is told to, and takes connections all the same.
+/// A network path that forwards nothing any more, once it is told so, and still accepts connections.
 struct Way {
     port: u16,
     is_silent: Arc<AtomicBool>,
@@ -94,7 +94,7 @@ async fn ctrl_c_ends_every_command_on_a_silent_network() {
         let (pid, pressed) = (child.id(), Instant::now());
         signal("-INT", pid);
         let presser = thread::spawn(move || {
-            // Once more, as somebody does who does not want to wait.
+            // A second Ctrl-C.
             thread::sleep(Duration::from_secs(2));
             signal("-INT", pid);
         });
@@ -106,7 +106,7 @@ async fn ctrl_c_ends_every_command_on_a_silent_network() {
     assert!(interrupted > COMMANDS.len() / 2, "only {interrupted} were interrupted, which shows too little");
 }
 
-/// Nobody presses anything: the silence itself is noticed, and said.
+/// Without any Ctrl-C: the silence itself is noticed, and reported.
 #[tokio::test]
 async fn a_silent_network_is_noticed() {
     let database = Fixture::read("EVO101_orphaned_reference", "bad").database("evolution_api").await;

@@ -5,7 +5,7 @@ use crate::support::database_dump::{seen, text};
 use crate::support::fixtures::Fixture;
 use crate::support::program::on;
 
-/// What somebody puts on the table after the fix.
+/// An object that is added to the table after the fix.
 const IN_THE_WAY: [&str; 4] = [
     r#"CREATE FUNCTION evolution_api.swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
     CREATE TRIGGER swallow BEFORE INSERT ON evolution_api."MessageUpdate" FOR EACH ROW EXECUTE FUNCTION evolution_api.swallow();

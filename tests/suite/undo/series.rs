@@ -1,4 +1,4 @@
-//! A series of batches is undone batch by batch: others pass between them, and what is cut off is gone on with.
+//! A series of batches is undone batch by batch: others pass between them, and what is cut off is continued.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -55,7 +55,7 @@ async fn writers_run_between_undone_batches() {
         .says(&[&format!("--apply undoes {runs} runs, the newest first"), "(run "]);
     assert_eq!(moment(&mut connection).await, (runs, 0));
 
-    // A writer on the tables goes on meanwhile, and sees the rows of one batch after the other.
+    // A writer on the tables continues, and sees the rows of one batch after the other.
     let child = start_on(&url, &["undo", "1", "--apply", "--format", "json"]);
     let (mut longest, mut moments) = (Duration::ZERO, BTreeSet::new());
     let write = r#"UPDATE evolution_api."MessageUpdate" SET "status" = "status" WHERE "id" = 'u1'"#;
@@ -130,7 +130,7 @@ async fn an_interrupted_undo_is_continued() {
     assert_eq!(seen(&database).await, before);
 }
 
-/// What is in the way of one run is said before the newest is undone.
+/// Problems of one run are reported before the newest is undone.
 #[tokio::test]
 async fn a_later_run_on_the_same_tables_is_reported_before_any_undo() {
     let (database, mut connection, _) = repaired().await;

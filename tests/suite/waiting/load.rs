@@ -1,4 +1,4 @@
-//! Under load: while a long reader keeps a fix waiting, nobody else waits longer than the fix stands in the queue.
+//! Under load: while a long reader blocks a fix, no other session waits longer than one lock timeout of the fix.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::support::fixtures::Fixture;
 use crate::support::load::{Load, NOTICED, Waits};
 use crate::support::program::{ended, on, start_on};
 
-/// What is longer than any moment in the queue, however noisy the machine is.
+/// Longer than any lock timeout, however noisy the machine is.
 const ENDLESS: f64 = 3.0;
 
-/// Keys that nobody has validated, of both tables that the writers change.
+/// Keys that are not validated, of both tables that the writers change.
 const NOT_VALID: &str = r#"ALTER TABLE evolution_api."Chat" DROP CONSTRAINT "Chat_instanceId_fkey";
 ALTER TABLE evolution_api."Chat" ADD CONSTRAINT "Chat_instanceId_fkey" FOREIGN KEY ("instanceId")
     REFERENCES evolution_api."Instance" ("id") ON DELETE CASCADE ON UPDATE CASCADE NOT VALID;
@@ -28,7 +28,7 @@ async fn under_load_writers_wait_no_longer_than_the_fix() {
     let Some(load) = Load::start(&database) else { return };
     let (mut reader, pid) = blocker(&database, r#"SELECT FROM "Chat""#).await;
 
-    // The way of somebody who just types it: everybody stands behind him, as long as the reader lives.
+    // The naive way: all others queue behind the statement, as long as the reader lives.
     let watching = Waits::watch(&database).await;
     execute(&mut connection, "SET statement_timeout = '4s'").await;
     let naive = sqlx::raw_sql(AssertSqlSafe(r#"BEGIN; LOCK TABLE evolution_api."Chat""#))
@@ -36,7 +36,7 @@ async fn under_load_writers_wait_no_longer_than_the_fix() {
         .await;
     assert!(naive.is_err(), "the reader is in the way");
     execute(&mut connection, "ROLLBACK").await;
-    // Whoever stood there has to wake up first.
+    // Sessions that queued there have to wake up first.
     let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
         AND wait_event_type = 'Lock' AND clock_timestamp() - query_start > interval '0.2 s')";
     while sqlx::query_scalar::<_, bool>(waits).fetch_one(&mut connection).await.expect("readable") {

@@ -1,4 +1,4 @@
-//! Who is in the way is named, whoever it is, with what to do about it.
+//! Blocking sessions are named, whatever they are, with what to do about them.
 
 use std::time::Duration;
 
@@ -36,11 +36,11 @@ async fn a_prepared_transaction_has_a_name_and_no_process() {
     on(&database.url(), &ONCE).ends(1);
 }
 
-/// A statement that waits itself is in the way of all that come after it.
+/// A statement that waits itself blocks all that come after it.
 #[tokio::test]
 async fn sessions_ahead_in_the_lock_queue_are_named() {
     let (database, mut connection) = broken().await;
-    // Where only rows change, a reader is no hindrance; who waits for that reader is.
+    // If only rows change, a reader does not block; a session that waits for that reader does.
     let (_reader, reader) = blocker(&database, r#"SELECT FROM "Message""#).await;
     let mut other = database.connect().await;
     let pid: i32 =
@@ -59,8 +59,8 @@ async fn sessions_ahead_in_the_lock_queue_are_named() {
     alters.await.expect("it comes through");
 }
 
-/// A table that an earlier attempt missed is asked for first, by a step that has nothing to do with it and is content with a
-/// weaker lock: whoever holds it is named all the same, at every attempt.
+/// A table that an earlier attempt missed is locked first, by a step that does not need it and with a weaker lock: its
+/// holder is named in every attempt.
 #[tokio::test]
 async fn the_holder_of_a_table_for_a_later_step_is_named() {
     let (database, mut connection) = broken().await;
@@ -68,7 +68,7 @@ async fn the_holder_of_a_table_for_a_later_step_is_named() {
         ALTER TABLE evolution_api."Label" ADD CONSTRAINT "Label_instanceId_fkey" FOREIGN KEY ("instanceId")
             REFERENCES evolution_api."Instance" ("id") ON DELETE CASCADE ON UPDATE CASCADE NOT VALID"#;
     execute(&mut connection, sql).await;
-    // A reader is no hindrance to EVO101, which comes first, but to EVO207.
+    // A reader does not block EVO101, which comes first, but EVO207.
     let (_reader, pid) = blocker(&database, r#"SELECT FROM "Label""#).await;
     let run = on(&database.url(), &["fix", "EVO101", "EVO207", "--wait", "6s"]).ends(2);
     assert!(!run.stderr.contains("another transaction"), "it was taken for gone: {}", run.stderr);

@@ -99,7 +99,7 @@ async fn prisma_and_a_fix_exclude_each_other() {
     let (deploying, _folder) = deploy(&packages, &database);
     prisma_has_its_lock(&mut connection, false).await;
     assert_eq!(applied(&mut connection).await, before);
-    // Somebody is in the way of the first migration that is pending, so that it is caught in the act.
+    // A session blocks the first pending migration, so that the test can observe it.
     let mut reader = database.connect().await;
     execute(&mut reader, r#"BEGIN; SELECT FROM "Webhook", "Setting", "Typebot""#).await;
     execute(&mut connection, r#"DELETE FROM public.gate"#).await;

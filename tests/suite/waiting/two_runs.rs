@@ -45,7 +45,7 @@ async fn two_fixes_at_once_exclude_each_other() {
             "nothing has been changed",
         ]);
     }
-    // Whoever only looks is not in anybody's way.
+    // A reader blocks nobody.
     for arguments in [&["check"][..], &["credentials", "list"], &["history"], &["preflight"]] {
         let run = on(&database.url(), arguments);
         assert!(matches!(run.code, Some(0 | 1)), "{run:?}");
