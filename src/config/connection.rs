@@ -13,6 +13,9 @@ use crate::database::url;
 /// What may be in any part of a URL as it is.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// The keys that name a database. One of them is enough.
+const SOURCES: [&str; 3] = ["database-url", "env-file", "compose"];
+
 /// How a database is named.
 #[derive(Debug, Clone)]
 pub enum ConnectionSource {
@@ -25,36 +28,55 @@ pub enum ConnectionSource {
     },
     /// By Evolution's own `.env`.
     EnvFile(PathBuf),
+    /// By the compose file that Evolution is started with.
+    Compose {
+        /// The file.
+        path: PathBuf,
+        /// Evolution's service in it; `None` is the one with a connection string.
+        service: Option<String>,
+    },
 }
 
 impl ConnectionSource {
-    /// What a table says: `database-url` with or without `password-file`, or `env-file`.
+    /// What a table says: `database-url` with or without `password-file`, `env-file`, or `compose` with or without `service`.
     ///
     /// # Errors
     /// When it says two things, when the connection string is none, and when a password is in it.
     pub fn read(table: &TomlTable<'_>, folder: &Path, is_private: bool) -> Result<Option<Self>> {
-        let (url, env_file) = (table.string("database-url")?, table.string("env-file")?);
+        let [url, env_file, compose] = SOURCES.map(|key| table.string(key));
+        let (url, env_file, compose) = (url?, env_file?, compose?);
+        let given = [&url, &env_file, &compose].into_iter().zip(SOURCES);
+        let given: Vec<_> = given.filter_map(|(value, key)| Some((value.as_ref()?, key))).collect();
+        if let [(_, first), (value, second), ..] = given[..] {
+            let message = format!("both {first} and {second} give the database");
+            return Err(value.error_at(message, "remove one of them"));
+        }
         let password_file = table
             .string("password-file")?
             .map(|path| Located { value: folder.join(&path.value), place: path.place });
-        match (url, env_file, password_file) {
-            (None, None, None) => Ok(None),
-            (Some(url), None, password_file) => {
-                expect_sound(&url, is_private)?;
-                Ok(Some(Self::Url { url, password_file }))
-            }
-            (None, Some(path), None) => Ok(Some(Self::EnvFile(folder.join(path.value)))),
-            (Some(_), Some(path), _) => {
-                Err(path.error_at("both database-url and env-file give the database", "remove one of them"))
-            }
-            (None, _, Some(path)) => Err(path.error_at(
+        let service = table.string("service")?;
+        if let Some(path) = password_file.as_ref().filter(|_| url.is_none()) {
+            return Err(path.error_at(
                 "password-file needs database-url",
                 "name the database with database-url = \"postgresql://user@host/database\"",
-            )),
+            ));
         }
+        if let Some(service) = service.as_ref().filter(|_| compose.is_none()) {
+            let next = "name the file that has this service with compose = \"compose.yaml\"";
+            return Err(service.error_at("service needs compose", next));
+        }
+        if let Some(url) = url {
+            expect_sound(&url, is_private)?;
+            return Ok(Some(Self::Url { url, password_file }));
+        }
+        if let Some(path) = compose {
+            let (path, service) = (folder.join(path.value), service.map(|name| name.value));
+            return Ok(Some(Self::Compose { path, service }));
+        }
+        Ok(env_file.map(|path| Self::EnvFile(folder.join(path.value))))
     }
 
-    /// The connection string, with what the environment and the password's file hold; `None` where `.env` has it.
+    /// The connection string, with what the environment and the password's file hold; `None` where another file has it.
     ///
     /// # Errors
     /// When a variable is not set, or the file cannot be read.

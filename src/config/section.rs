@@ -14,10 +14,12 @@ use crate::rules::rule::Severity;
 use crate::text::suggest::closest_match;
 
 /// The keys of a section, which are the options of the command line.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 15] = [
     "database-url",
     "password-file",
     "env-file",
+    "compose",
+    "service",
     "schema",
     "select",
     "fail-on",

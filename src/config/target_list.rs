@@ -81,7 +81,7 @@ fn target(table: &TomlTable<'_>, folder: &Path, is_private: bool) -> Result<Loca
     if section.connection.is_none() {
         return Err(name.error_at(
             format!("{} does not say where its database is", name.value),
-            "add database-url = \"postgresql://…\", or env-file = \"….env\"",
+            "add database-url = \"postgresql://…\", or env-file = \"….env\", or compose = \"compose.yaml\"",
         ));
     }
     Ok(Located {

@@ -32,6 +32,14 @@ fn an_environment_wins_over_the_top() {
         matches!(staging.connection, Some(ConnectionSource::Url { .. })),
         "an env-file at the top is no second database"
     );
+    let text =
+        text.replace("database-url = \"postgresql://u@h/d\"", "compose = \"c.yaml\"\nservice = \"api\"");
+    let composed = read(&text, Some("staging")).unwrap().section.connection;
+    let is_it = |path: &Path, service: &str| path == Path::new("folder/c.yaml") && service == "api";
+    assert!(
+        matches!(&composed, Some(ConnectionSource::Compose { path, service: Some(service) }) if is_it(path, service)),
+        "{composed:?}"
+    );
     let codes: Vec<&str> = staging.policy.ignores.iter().map(|ignore| ignore.code.as_str()).collect();
     assert_eq!(codes, ["EVO110", "EVO209"]);
     let severities: Vec<String> = staging.policy.severities.values().map(ToString::to_string).collect();
@@ -88,6 +96,10 @@ fn errors_name_their_line_and_suggest_a_fix() {
         ("wait = \"soon\"", "f.toml:1: \"soon\" is not a duration", "wait = \"5m\""),
         ("timeout = \"soon\"", "f.toml:1: \"soon\" is not a duration", "timeout = \"5m\""),
         ("password-file = \"p\"", "f.toml:1: password-file needs", "database-url"),
+        ("compose = \"c\"\npassword-file = \"p\"", "f.toml:2: password-file needs", "database-url"),
+        ("service = \"api\"", "f.toml:1: service needs compose", "compose = "),
+        ("env-file = \"a\"\nservice = \"api\"", "f.toml:2: service needs compose", "compose = "),
+        ("compose = \"c\"\nenv-file = \"a\"", "f.toml:1: both env-file and compose give", "remove one"),
     ] {
         let error = read(text, None).map(|_| text).expect_err("refused");
         let step = error::hint(&error);

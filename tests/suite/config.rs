@@ -241,6 +241,7 @@ fn secrets_reach_only_hosts_that_the_caller_names() {
         fs::write(folder.path().join("secret"), "from a file").expect("writable");
         fs::write(folder.path().join(".env"), "DATABASE_CONNECTION_URI=postgresql://u@db.invalid/d")
             .expect("writable");
+        write_compose_files(folder.path());
         let program = |arguments: &[&str]| {
             let program = Evodoctor::new(arguments).within(folder.path()).env("CI_SECRET", "do-not-send");
             variables.iter().fold(program, |program, (name, value)| program.env(name, value)).run().ends(2)
@@ -259,9 +260,13 @@ fn secrets_reach_only_hosts_that_the_caller_names() {
     refused("database-url = \"postgresql://u@db.invalid/d\"\npassword-file = \"secret\"", &[]);
     refused("database-url = \"postgresql://u@db.invalid/d\"", &[("PGPASSWORD", "do-not-send")]);
     refused("env-file = \".env\"", &[("PGPASSWORD", "do-not-send")]);
+    refused("compose = \"mixed.yaml\"", &[]);
+    refused("compose = \"several.yaml\"\nservice = \"file\"", &[]);
+    refused("compose = \"several.yaml\"\nservice = \"plain\"", &[("PGPASSWORD", "do-not-send")]);
 
     let allowed = |text: &str, variables: &[(&str, &str)]| {
         let folder = folder(text);
+        write_compose_files(folder.path());
         let program = Evodoctor::new(["check", "--env", "x"]).within(folder.path());
         let run =
             variables.iter().fold(program, |program, (name, value)| program.env(name, value)).run().ends(2);
@@ -272,6 +277,51 @@ fn secrets_reach_only_hosts_that_the_caller_names() {
     allowed(url, &[("P", "x"), ("DATABASE_CONNECTION_URI", "postgresql://u:y@db.invalid/e")]);
     allowed("[env.x]\ndatabase-url = \"postgresql://u:${P}@${H}/d\"", &[("P", "x"), ("H", "db.invalid")]);
     allowed("[env.x]\ndatabase-url = \"${U}\"", &[("U", "postgresql://u:y@db.invalid/e")]);
+    allowed("[env.x]\ncompose = \"whole.yaml\"", &[("U", "postgresql://u:y@db.invalid/e")]);
+    allowed("[env.x]\ncompose = \"several.yaml\"\nservice = \"plain\"", &[]);
+    // Typed, the file is the caller's own word.
+    let folder = folder("");
+    write_compose_files(folder.path());
+    let typed = Evodoctor::new(["check", "--compose", "mixed.yaml"]).within(folder.path());
+    typed.env("CI_SECRET", "x").run().ends(2).complains(&["db.invalid is not known here"]);
+}
+
+/// Connection strings that hold a variable, are one, and hold none.
+fn write_compose_files(folder: &Path) {
+    let plain = "environment: ['DATABASE_URL=postgresql://u@db.invalid/d']";
+    for (name, services) in [
+        ("mixed.yaml", "api: {environment: ['DATABASE_URL=postgresql://u:${CI_SECRET}@db.invalid/d']}"),
+        ("whole.yaml", "api: {environment: ['DATABASE_URL=${U:?is needed}']}"),
+        ("several.yaml", &format!("plain: {{{plain}}}, file: {{env_file: own.env}}")),
+    ] {
+        fs::write(folder.join(name), format!("services: {{{services}}}\n")).expect("writable");
+    }
+    let own = "A=postgresql://u:${CI_SECRET}@db.invalid/d\nDATABASE_URL=${A}\n";
+    fs::write(folder.join("own.env"), own).expect("writable");
+}
+
+/// `compose` and `service` are what `--compose` and `--service` are, from the folder of the file.
+#[tokio::test]
+async fn a_compose_file_names_the_database() {
+    let database = orphans().await;
+    let folder = folder("compose = \"deep/c.yaml\"\nservice = \"api\"\nselect = [\"EVO101\"]\n");
+    let service = |url: &str| format!("{{environment: {{DATABASE_CONNECTION_URI: '{url}'}}}}");
+    let services = format!(
+        "services: {{api: {}, other: {}}}\n",
+        service(&database.url()),
+        service("postgresql://u@x.invalid/d")
+    );
+    fs::write(folder.path().join("deep/c.yaml"), services).expect("writable");
+    let report = below(folder.path(), &["check", "--format", "json"]).ends(1).json();
+    assert_eq!(report["database"]["name"], database.name());
+    // A file that was only found takes the place of no variable.
+    let run = Evodoctor::new(["check"])
+        .within(folder.path())
+        .env("DATABASE_URL", "postgresql://u@y.invalid/d")
+        .run()
+        .ends(2);
+    run.complains(&["y.invalid is not known here", "the variable's is used"]);
+    below(folder.path(), &["check", "--database-url", "postgresql://nobody@127.0.0.1:1/x"]).ends(2);
 }
 
 #[test]

@@ -130,6 +130,10 @@ pub fn apply_section(section: &ConfigSection, common: &mut GlobalOptions) -> Res
     let fail_on = !is_typed("fail_on");
     match section.connection.as_ref().filter(|_| !names_database) {
         Some(ConnectionSource::EnvFile(path)) => common.env_file = Some(path.clone()),
+        Some(ConnectionSource::Compose { path, service }) => {
+            common.compose = Some(path.clone());
+            common.service.clone_from(service);
+        }
         Some(connection @ ConnectionSource::Url { .. }) => {
             common.database_url = connection.connection_string()?
         }

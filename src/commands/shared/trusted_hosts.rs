@@ -8,6 +8,7 @@ use anyhow::Result;
 
 use crate::cli::GlobalOptions;
 use crate::config::{ConfigSection, ConnectionSource, SecretDestination};
+use crate::database::compose::Compose;
 use crate::database::env_file;
 use crate::database::url::{ConnectTarget, fetches_password, has_password};
 use crate::error::user_error;
@@ -37,6 +38,17 @@ pub fn expect_trusted_host(section: &ConfigSection, common: &GlobalOptions) -> R
             };
             let (place, host) = (path.display().to_string(), host.to_owned());
             (text, SecretDestination { place, host, is_explicit: false })
+        }
+        ConnectionSource::Compose { path, service } => {
+            let compose = Compose::read(path);
+            let Ok(found) = compose.and_then(|compose| compose.evolution(service.as_deref())) else {
+                return Ok(());
+            };
+            let Ok(target) = ConnectTarget::parse(&found.connection) else { return Ok(()) };
+            let is_own = !found.mixes_variables && has_password(&found.connection).unwrap_or(false);
+            let Some(host) = target.remote_host().filter(|_| !is_own) else { return Ok(()) };
+            let (place, host) = (path.display().to_string(), host.to_owned());
+            (found.connection, SecretDestination { place, host, is_explicit: found.mixes_variables })
         }
     };
     if !sending.is_explicit && !has_own_password() && !fetches_password(&text)? {

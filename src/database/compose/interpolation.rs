@@ -25,6 +25,13 @@ pub fn interpolated(text: &str, value: &dyn Fn(&str) -> Option<String>) -> Resul
     Ok(out)
 }
 
+/// Whether the text is one variable and nothing else: `$X`, `${X}`, `$(X)`, `${X:-default}` with a default that has no variables.
+pub fn is_one_variable(text: &str) -> bool {
+    let any = |_: &str| Some("x".to_owned());
+    let is_alone = text.strip_prefix('$').is_some_and(|rest| !rest.contains('$'));
+    is_alone && variable(text, &any).is_ok_and(|(_, length)| length == text.len() && length > 1)
+}
+
 /// What stands for the variable that begins here, and how many bytes it takes.
 fn variable(text: &str, value: &dyn Fn(&str) -> Option<String>) -> Result<(String, usize), Unset> {
     let set = |name: &str| value(name).ok_or_else(|| Unset(name.to_owned()));

@@ -12,7 +12,7 @@ use anyhow::Result;
 use super::env_file;
 use crate::error::user_error;
 use file::{File, Service};
-use interpolation::{Unset, interpolated};
+use interpolation::{Unset, interpolated, is_one_variable};
 
 /// How compose files are called, in compose's own order.
 pub const NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
@@ -34,6 +34,9 @@ pub struct Evolution {
     pub service: String,
     /// The connection string.
     pub connection: String,
+    /// Whether variables are a part of the connection string, and not all of it: the host may then be the file's own, and a
+    /// password that of whoever runs this.
+    pub mixes_variables: bool,
     /// All its variables whose values are known.
     pub variables: Vec<(String, String)>,
 }
@@ -49,8 +52,22 @@ pub struct Reach {
     pub network: Option<String>,
 }
 
-/// The value of a variable, or the one that it needs and that is not set.
-type Value = Result<String, Unset>;
+/// A variable of a service.
+#[derive(Debug)]
+struct Variable {
+    name: String,
+    /// Its value, or the variable that it needs and that is not set.
+    value: Result<String, Unset>,
+    /// Whether other variables are a part of its value.
+    is_mixed: bool,
+}
+
+impl Variable {
+    /// Whether it has a value, or would have one.
+    fn is_set(&self) -> bool {
+        !matches!(&self.value, Ok(text) if text.trim().is_empty())
+    }
+}
 
 impl Compose {
     /// Reads one.
@@ -94,12 +111,12 @@ impl Compose {
             None => self.only_one()?,
         };
         let variables = self.variables(service)?;
-        let value = |name: &str| {
-            let found = variables.iter().rev().find(|(variable, _)| variable == name);
-            found.map(|(_, value)| value).filter(|value| !matches!(value, Ok(text) if text.trim().is_empty()))
+        let set = |name: &str| {
+            let found = variables.iter().rev().find(|variable| variable.name == name);
+            found.filter(|variable| variable.is_set())
         };
         if let Some(Ok(provider @ ("mysql" | "mariadb"))) =
-            value("DATABASE_PROVIDER").map(|value| value.as_deref())
+            set("DATABASE_PROVIDER").map(|variable| variable.value.as_deref())
         {
             return Err(user_error(
                 format!(
@@ -108,20 +125,22 @@ impl Compose {
                 "name an Evolution that runs on Postgres with --service",
             ));
         }
-        let connection = env_file::NAMES.iter().find_map(|name| value(name)).ok_or_else(|| {
+        let found = env_file::NAMES.iter().find_map(|name| set(name)).ok_or_else(|| {
             user_error(
                 format!("{name} in {shown} has neither {} nor {}", env_file::NAMES[0], env_file::NAMES[1]),
                 "name Evolution's own service with --service, or give --database-url",
             )
         })?;
-        let connection = connection.clone().map_err(|Unset(variable)| {
+        let mixes_variables = found.is_mixed;
+        let connection = found.value.clone().map_err(|Unset(variable)| {
             user_error(
                 format!("the connection string of {name} in {shown} needs {variable}, which is not set"),
                 format!("set {variable} here, or in the .env beside the file"),
             )
         })?;
-        let known = variables.into_iter().filter_map(|(name, value)| Some((name, value.ok()?)));
-        Ok(Evolution { service: name.to_owned(), connection, variables: known.collect() })
+        let known = variables.into_iter().filter_map(|variable| Some((variable.name, variable.value.ok()?)));
+        let variables = known.collect();
+        Ok(Evolution { service: name.to_owned(), connection, mixes_variables, variables })
     }
 
     /// True if it has Evolution in it.
@@ -223,41 +242,47 @@ impl Compose {
 
     fn has_connection(&self, service: &Service) -> bool {
         let Ok(variables) = self.variables(service) else { return false };
-        let is_set = |value: &Value| !matches!(value, Ok(text) if text.trim().is_empty());
-        variables.iter().any(|(name, value)| env_file::NAMES.contains(&name.as_str()) && is_set(value))
+        variables
+            .iter()
+            .any(|variable| env_file::NAMES.contains(&variable.name.as_str()) && variable.is_set())
     }
 
     /// The variables of a service: those of its files, then its own, which win.
-    fn variables(&self, service: &Service) -> Result<Vec<(String, Value)>> {
-        let mut variables: Vec<(String, Value)> = Vec::new();
+    fn variables(&self, service: &Service) -> Result<Vec<Variable>> {
+        let mut variables: Vec<Variable> = Vec::new();
         for file in &service.env_file.0 {
             let path = folder(&self.path).join(self.put(&file.path));
             if !file.is_required && !path.exists() {
                 continue;
             }
             for assignment in env_file::assignments_of(&path)? {
+                // One alone may be an earlier one of these files, and mixed itself.
+                let is_mixed = !assignment.is_literal && assignment.value.contains('$');
                 let value = if assignment.is_literal {
                     Ok(assignment.value)
                 } else {
                     let earlier = |name: &str| {
-                        let found = variables.iter().rev().find(|(variable, _)| variable == name);
-                        self.value(name).or_else(|| found?.1.clone().ok())
+                        let found = variables.iter().rev().find(|variable| variable.name == name);
+                        self.value(name).or_else(|| found?.value.clone().ok())
                     };
                     interpolated(&assignment.value, &earlier)
                 };
-                variables.push((assignment.name, value));
+                variables.push(Variable { name: assignment.name, value, is_mixed });
             }
         }
         for (name, value) in &service.environment.0 {
-            let value = match value {
-                Some(text) => interpolated(text, &|name| self.value(name)),
+            let (value, is_mixed) = match value {
+                Some(text) => {
+                    let is_mixed = text.contains('$') && !is_one_variable(text);
+                    (interpolated(text, &|name| self.value(name)), is_mixed)
+                }
                 None => match self.value(name) {
-                    Some(value) => Ok(value),
+                    Some(value) => (Ok(value), false),
                     // As with compose: the variable is then not set at all.
                     None => continue,
                 },
             };
-            variables.push((name.clone(), value));
+            variables.push(Variable { name: name.clone(), value, is_mixed });
         }
         Ok(variables)
     }

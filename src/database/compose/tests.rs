@@ -50,6 +50,30 @@ fn the_connection_string_is_found_in_each_form() {
 }
 
 #[test]
+fn a_connection_string_of_which_variables_are_a_part_is_told_from_a_whole_one() {
+    let files =
+        [(".env", "U=postgresql://u@h/d\nP=p\n"), ("e", "A=postgresql://u:${P}@evil/d\nDATABASE_URL=${A}\n")];
+    for (service, is_mixed) in [
+        ("environment: ['DATABASE_URL=postgresql://u:p@h/d']", false),
+        ("environment: [U, 'DATABASE_URL=$U']", false),
+        ("environment: ['DATABASE_URL=${U}']", false),
+        ("environment: ['DATABASE_URL=$(U)']", false),
+        ("environment: ['DATABASE_URL=${U:?is needed}']", false),
+        ("environment: ['DATABASE_URL=${X:-postgresql://u@h/d}']", false),
+        ("environment: ['DATABASE_URL=${X:-postgresql://u:${P}@evil/d}']", true),
+        ("environment: ['DATABASE_URL=postgresql://u:${P}@evil/d']", true),
+        ("environment: ['DATABASE_URL=${U}?x=$P']", true),
+        ("environment: ['DATABASE_URL=${U}x']", true),
+        ("environment: ['DATABASE_URL=postgresql://u@evil/$$d']", true),
+        // One of the file's own, of which the password is a part.
+        ("env_file: e", true),
+    ] {
+        let found = evolution(&format!("services: {{api: {{{service}}}}}"), &files, None);
+        assert_eq!(found.unwrap().mixes_variables, is_mixed, "{service}");
+    }
+}
+
+#[test]
 fn a_password_stays_what_is_written() {
     let file = "services: {api: {env_file: e}}";
     for (line, password) in [("'a$$b${X}'", "a$$b${X}"), ("a$$b", "a$b"), ("\"a${Y:-c}\"", "ac")] {
