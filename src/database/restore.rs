@@ -7,6 +7,7 @@ mod archive;
 mod archive_contents;
 pub mod archive_header;
 mod client_program;
+pub mod confinement;
 mod databases;
 mod disk_space;
 pub mod dump_connection;
@@ -30,6 +31,7 @@ pub use self::archive_header::DumpOrigin;
 pub use self::restore_error::RestoreError;
 
 use self::archive::Archive;
+use self::confinement::Confinement;
 use self::databases::RestoredDatabases;
 use self::dump_file::{DumpFile, DumpFormat, damaged_error};
 use self::dump_reader::DumpReader;
@@ -178,13 +180,16 @@ async fn restore_archive(
     databases: &mut RestoredDatabases<'_>,
     progress: &ProgressTask,
 ) -> Result<ReplayResult> {
+    let program = archive::pg_restore_path(binaries);
+    let path = if source.is_archive_file() {
+        source.path.clone()
+    } else {
+        laid_out(source, server, progress).await?
+    };
     let archive = Archive {
-        program: archive::pg_restore_path(binaries),
-        path: if source.is_archive_file() {
-            source.path.clone()
-        } else {
-            laid_out(source, server, progress).await?
-        },
+        confinement: Confinement::new(&program, &path, server.directory()).tried_on(&program),
+        program,
+        path,
         name: source.display_name(),
         environment: scratch_server::environment(server.directory()),
     };

@@ -6,12 +6,13 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
 use sqlx::postgres::PgConnectOptions;
 
 use super::client_program::{ClientProgram, WITHOUT_SERVER_OBJECTS};
+use super::confinement::Confinement;
 use super::disk_space::disk_full_error;
 use super::dump_file::{DumpFormat, damaged_error};
 use super::dump_reader::DumpReader;
@@ -28,6 +29,8 @@ pub struct Archive {
     pub name: String,
     /// The environment to run in.
     pub environment: Vec<(String, String)>,
+    /// What the program may reach.
+    pub confinement: Confinement,
 }
 
 /// An archive's table of contents.
@@ -47,10 +50,14 @@ impl Archive {
         command
     }
 
+    fn start(&self, command: &mut Command) -> Result<ClientProgram> {
+        ClientProgram::attach("pg_restore", self.confinement.spawn(command))
+    }
+
     /// Its table of contents.
     pub fn contents(&self) -> Result<TableOfContents> {
-        let output =
-            self.command(&["--list"]).arg(&self.path).output().context("pg_restore cannot be run")?;
+        let child = self.confinement.spawn(self.command(&["--list"]).arg(&self.path));
+        let output = child.and_then(Child::wait_with_output).context("pg_restore cannot be run")?;
         if !output.status.success() {
             return Err(self.refused(&String::from_utf8_lossy(&output.stderr)));
         }
@@ -61,8 +68,7 @@ impl Archive {
     pub fn statements(&self, section: &str) -> Result<(DumpReader, ClientProgram)> {
         let section = format!("--section={section}");
         let mut command = self.command(&[&section, "--file=-"]);
-        let mut running =
-            ClientProgram::spawn("pg_restore", command.args(WITHOUT_SERVER_OBJECTS).arg(&self.path))?;
+        let mut running = self.start(command.args(WITHOUT_SERVER_OBJECTS).arg(&self.path))?;
         let stdout = running.stdout().context("stdout is piped")?;
         Ok((DumpReader::new(move || Ok(Box::new(stdout))), running))
     }
@@ -87,7 +93,7 @@ impl Archive {
         if format != DumpFormat::Tar && jobs > 1 {
             command.arg(format!("--jobs={jobs}"));
         }
-        let mut running = ClientProgram::spawn("pg_restore", command.stdout(Stdio::null()).arg(&self.path))?;
+        let mut running = self.start(command.stdout(Stdio::null()).arg(&self.path))?;
         let (mut errors, mut is_error) = (String::new(), false);
         while let Some(line) = running.next_line().await {
             if line.starts_with("pg_restore: finished item")

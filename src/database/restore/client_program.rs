@@ -1,6 +1,6 @@
 //! A running program of PostgreSQL's, which ends with this value.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command};
 
 use anyhow::{Context, Result};
@@ -27,7 +27,15 @@ pub struct ClientProgram {
 impl ClientProgram {
     /// Starts it; its stderr has to be piped.
     pub fn spawn(name: &'static str, command: &mut Command) -> Result<Self> {
-        let mut child = command.spawn().with_context(|| format!("{name} cannot be run"))?;
+        Self::attach(name, command.spawn())
+    }
+
+    /// One that has been started; its stderr has to be piped.
+    ///
+    /// # Errors
+    /// When it could not be run.
+    pub fn attach(name: &'static str, started: io::Result<Child>) -> Result<Self> {
+        let mut child = started.with_context(|| format!("{name} cannot be run"))?;
         let stderr = child.stderr.take().context("stderr is piped")?;
         let (sender, said) = mpsc::unbounded_channel();
         std::thread::spawn(move || {

@@ -1,7 +1,13 @@
 //! A dump is not trusted: it cannot run a program, read a file, or change the server.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use evodoctor::database::restore::confinement::Confinement;
+use evodoctor::database::scratch_server::binaries::{self, Purpose};
+use landlock::{AccessFs, Ruleset, RulesetAttr, RulesetCreated, RulesetStatus};
 
 use super::{Dumps, snapshot};
 use crate::support::database::{TestDatabase, execute};
@@ -111,25 +117,9 @@ async fn a_dump_directory_with_outside_paths_is_not_read() {
         run.complains(&["refers to files outside of itself", what, "nothing of it was read"]);
     };
 
-    dumps.dump(&database, "link", &["-Fd", "-Z0"]);
-    let rows = fs::read_dir(dumps.path("link")).unwrap().map(|entry| entry.unwrap().path());
-    let rows = rows
-        .filter(|path| !path.ends_with("toc.dat"))
-        .max_by_key(|path| fs::metadata(path).unwrap().len())
-        .unwrap();
-    fs::remove_file(&rows).unwrap();
-    std::os::unix::fs::symlink("/etc/passwd", &rows).unwrap();
-    refused("link", rows.file_name().unwrap().to_str().unwrap());
-
-    // A name of the same length, so that the table of contents stays whole.
-    dumps.dump(&database, "name", &["-Fd", "-Z0"]);
-    let contents = dumps.path("name").join("toc.dat");
-    let text = fs::read(&contents).unwrap();
-    let of_rows = rows.file_name().unwrap().to_str().unwrap().as_bytes();
-    let at = text.windows(of_rows.len()).position(|window| window == of_rows).expect("it names its files");
-    let mut forged = text.clone();
-    forged[at..at + 3].copy_from_slice(b"../");
-    fs::write(&contents, &forged).unwrap();
+    let rows = dump_with_link(&dumps, &database, Path::new("/etc/passwd"));
+    refused("link", &rows);
+    let (contents, text, _) = dump_with_forged_name(&dumps, &database, &rows);
     refused("name", "its table of contents names");
     // As it was, it is read.
     fs::write(&contents, &text).unwrap();
@@ -140,4 +130,93 @@ async fn a_dump_directory_with_outside_paths_is_not_read() {
     let text = fs::read(&contents).unwrap();
     fs::write(&contents, &text[..text.len() / 2]).unwrap();
     snapshot(&dumps.path("torn"), &["check"]).ends(2).complains(&["cannot be read"]);
+}
+
+/// A dump's directory, in which the file with the most rows is a link; the name of that file.
+fn dump_with_link(dumps: &Dumps, database: &TestDatabase, to: &Path) -> String {
+    dumps.dump(database, "link", &["-Fd", "-Z0"]);
+    let rows = fs::read_dir(dumps.path("link")).unwrap().map(|entry| entry.unwrap().path());
+    let rows = rows
+        .filter(|path| !path.ends_with("toc.dat"))
+        .max_by_key(|path| fs::metadata(path).unwrap().len())
+        .unwrap();
+    fs::remove_file(&rows).unwrap();
+    symlink(to, &rows).unwrap();
+    rows.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+/// A dump's directory, whose table of contents names a file beside the directory; its path, what it held before, and that file.
+fn dump_with_forged_name(dumps: &Dumps, database: &TestDatabase, rows: &str) -> (PathBuf, Vec<u8>, PathBuf) {
+    dumps.dump(database, "name", &["-Fd", "-Z0"]);
+    let contents = dumps.path("name").join("toc.dat");
+    let text = fs::read(&contents).unwrap();
+    // A name of the same length, so that the table of contents stays whole.
+    let at =
+        text.windows(rows.len()).position(|window| window == rows.as_bytes()).expect("it names its files");
+    let mut forged = text.clone();
+    forged[at..at + 3].copy_from_slice(b"../");
+    fs::write(&contents, &forged).unwrap();
+    (contents, text, dumps.path(&rows[3..]))
+}
+
+/// Whether the kernel has Landlock, as a thread finds that is restricted by it and ends.
+fn has_landlock() -> bool {
+    let restricted = std::thread::spawn(|| {
+        Ruleset::default()
+            .handle_access(AccessFs::Execute)
+            .and_then(Ruleset::create)
+            .and_then(RulesetCreated::restrict_self)
+    });
+    restricted.join().unwrap().unwrap().ruleset != RulesetStatus::NotEnforced
+}
+
+/// What the check of a dump's names overlooks, pg_restore cannot read all the same, where the kernel has Landlock.
+#[tokio::test]
+async fn pg_restore_reads_the_dump_and_nothing_else() {
+    let database = TestDatabase::new("2.3.7", "evolution_api").await;
+    let instance = r#"INSERT INTO evolution_api."Instance" ("id", "name", "connectionStatus") VALUES ('i', 'alpha', 'open')"#;
+    execute(&mut database.connect().await, instance).await;
+    let dumps = Dumps::new();
+    let secret = "a secret of the caller's";
+    let outside = dumps.write("outside", format!("{secret}\n\\.\n"));
+    let rows = dump_with_link(&dumps, &database, &outside);
+    let (_, _, beside) = dump_with_forged_name(&dumps, &database, &rows);
+    fs::copy(&outside, beside).unwrap();
+    dumps.dump(&database, "whole", &["-Fd", "-Z0"]);
+
+    let purpose = Purpose::Restore { dump: "a dump", is_archive: true };
+    let program = binaries::find_newest(purpose, None).unwrap().join("pg_restore");
+    let read = |dump: &Path, confinement: Option<Confinement>| -> Output {
+        let mut command = Command::new(&program);
+        command.args(["--data-only", "--file=-"]).arg(dump).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = match confinement {
+            Some(confinement) => confinement.spawn(&mut command),
+            None => command.spawn(),
+        };
+        child.and_then(std::process::Child::wait_with_output).unwrap()
+    };
+    let has = |output: &Output, text: &str| String::from_utf8_lossy(&output.stdout).contains(text);
+    let has_landlock = has_landlock();
+    for name in ["link", "name"] {
+        let dump = dumps.path(name);
+        assert!(
+            has(&read(&dump, None), secret),
+            "{name}: pg_restore does not follow it, so nothing is shown"
+        );
+        let confined = read(&dump, Some(Confinement::new(&program, &dump, Path::new("/nowhere"))));
+        if has_landlock {
+            let said = String::from_utf8_lossy(&confined.stderr);
+            assert!(!has(&confined, secret) && said.contains("could not open"), "{name}: {said}");
+        } else {
+            println!("this kernel has no Landlock: pg_restore runs as any program does");
+            assert!(has(&confined, secret), "{name}");
+        }
+    }
+    let whole = dumps.path("whole");
+    let confinement = Confinement::new(&program, &whole, Path::new("/nowhere"));
+    let confined = read(&whole, Some(confinement));
+    assert!(has(&confined, "alpha"), "{}", String::from_utf8_lossy(&confined.stderr));
+    let run = snapshot(&whole, &["check", "-vv", "--fail-on", "never"]).ends(0);
+    assert_eq!(run.stderr.contains("confined by Landlock"), has_landlock, "{}", run.stderr);
 }
