@@ -1,19 +1,22 @@
 #!/bin/sh
 # What .ci/dist has built (the folder is the argument) runs where there is nothing: no libc, no certificates, no /etc/passwd, any
 # user, a file system that nobody can write to. As root, for chroot and mount. Uses PostgreSQL's server programs, and Debian's
-# busybox-static for the root that looks like Alpine's; images are made where buildah is there, and the .deb where cargo-deb is.
+# busybox-static for the root that looks like Alpine's. Images are made where buildah is there. The .deb is installed into a small
+# Debian where debootstrap is there; the same Debian with PostgreSQL's programs is what the second image is made from.
 set -eu
 cd "$(dirname "$0")/.."
 dist=$(cd "${1:-target/dist}" && pwd)
 program=$dist/evodoctor
 work=$(mktemp -d)
 chmod 755 "$work"
+debian=$PWD/tests/.cache/debian
 server=
 dns=
 clean() {
     [ -z "$dns" ] || kill "$dns" 2>/dev/null || true
     [ -z "$server" ] || kill -INT "$server" 2>/dev/null || true
     for root in bare alpine; do umount "$work/$root" 2>/dev/null || true; done
+    umount "$debian/proc" 2>/dev/null || true
     rm -rf "$work"
 }
 trap clean EXIT
@@ -119,22 +122,81 @@ for mode in verify-ca verify-full; do
 done
 echo "package: $size bytes, static, run in two empty roots"
 
-# The .deb, unpacked and run as it lies there.
-if command -v cargo-deb >/dev/null; then
-    rm -f "$work"/*.deb
-    cargo deb --quiet --no-build --no-strip --fast --output "$work/evodoctor.deb"
-    dpkg-deb -x "$work/evodoctor.deb" "$work/deb"
-    "$work/deb/usr/bin/evodoctor" --version
-    for file in usr/share/man/man1/evodoctor.1.gz usr/share/man/man1/evodoctor-check.1.gz \
-        usr/share/bash-completion/completions/evodoctor usr/share/zsh/vendor-completions/_evodoctor \
-        usr/share/fish/vendor_completions.d/evodoctor.fish usr/share/doc/evodoctor/examples/evodoctor.timer; do
-        [ -s "$work/deb/$file" ] || fail "the package has no $file"
-    done
-    [ -z "$(dpkg-deb -f "$work/evodoctor.deb" Depends)" ] || fail "the package wants others"
+# A dump of a small database that looks like Evolution's, of which something is to be said.
+database="host=127.0.0.1 port=$port user=postgres dbname=postgres"
+"$binaries/psql" -qX "$database" -c 'CREATE TABLE "Instance" ("id" text PRIMARY KEY, "name" varchar(255) NOT NULL)' \
+    -c 'CREATE TABLE "Session" ("id" text PRIMARY KEY)' -c 'CREATE TABLE "Chat" ("id" text PRIMARY KEY)' \
+    -c 'CREATE TABLE "Contact" ("id" text PRIMARY KEY)' -c 'CREATE TABLE "Message" ("id" text PRIMARY KEY, "instanceId" text NOT NULL)'
+"$binaries/pg_dump" --format=custom --file="$work/evolution.dump" "$database"
+
+# The .deb, as Debian's own tool sees it.
+deb=$(find "$dist" -maxdepth 1 -name '*.deb' | head -n 1)
+if [ -z "$deb" ] && command -v cargo >/dev/null; then
+    deb=$work/evodoctor.deb
+    .ci/deb "$deb" >/dev/null
+fi
+if [ -n "$deb" ]; then
+    dpkg-deb -x "$deb" "$work/deb"
+    cmp "$program" "$work/deb/usr/bin/evodoctor"
+    [ -z "$(dpkg-deb -f "$deb" Depends)" ] || fail "the package wants others"
+    if command -v lintian >/dev/null; then
+        lintian --allow-root --fail-on error,warning "$deb"
+    fi
     echo "package: the .deb is whole"
 fi
 
-# The images, built by buildah as a Containerfile says, and run.
+# A Debian with PostgreSQL's programs, which starts no server of its own. It is kept: the mirror takes minutes.
+if command -v debootstrap >/dev/null; then
+    if [ ! -e "$debian/whole" ]; then
+        echo "package: fetching a Debian"
+        rm -rf "$debian"
+        mkdir -p "$debian"
+        debootstrap --variant=minbase trixie "$debian" http://deb.debian.org/debian >"$work/said" 2>&1 ||
+            { cat "$work/said" >&2 && fail "debootstrap failed"; }
+        printf '#!/bin/sh\nexit 101\n' >"$debian/usr/sbin/policy-rc.d"
+        chmod 755 "$debian/usr/sbin/policy-rc.d"
+        mkdir -p "$debian/etc/postgresql-common"
+        echo 'create_main_cluster = false' >"$debian/etc/postgresql-common/createcluster.conf"
+        DEBIAN_FRONTEND=noninteractive chroot "$debian" apt-get install -qq --no-install-recommends postgresql >"$work/said" 2>&1 ||
+            { cat "$work/said" >&2 && fail "PostgreSQL cannot be installed there"; }
+        chroot "$debian" apt-get clean
+        touch "$debian/whole"
+    fi
+fi
+within() { chroot --userspec=postgres:postgres "$debian" /usr/bin/env -i PATH=/usr/bin:/bin HOME=/nowhere "$@"; }
+tell_the_demo() { [ "$(grep -c '^\$ evodoctor ' "$1")" -gt 5 ] && grep -q 'undone: run 1' "$1"; }
+
+# It is installed, runs as it is found there, and goes without a trace.
+if [ -n "$deb" ] && [ -e "$debian/whole" ]; then
+    cp "$deb" "$debian/tmp/evodoctor.deb"
+    chroot "$debian" dpkg --install /tmp/evodoctor.deb >"$work/said" 2>&1 || { cat "$work/said" >&2 && fail "dpkg refuses it"; }
+    chroot "$debian" dpkg --verify evodoctor
+    chroot "$debian" dpkg-query --listfiles evodoctor >"$work/files"
+    arguments=--version expect 0 evodoctor within evodoctor --version
+    arguments="explain EVO101" expect 0 EVO101 within evodoctor explain EVO101
+    for command in "" $("$program" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/-\1/p'); do
+        page=/usr/share/man/man1/evodoctor$command.1.gz
+        [ "$command" = -help ] || gzip -dc "$debian$page" | grep -q '^\.TH' || fail "$page is no manual page"
+    done
+    chroot "$debian" bash -c '. /usr/share/bash-completion/completions/evodoctor && complete -p evodoctor' >/dev/null
+    for file in zsh/vendor-completions/_evodoctor fish/vendor_completions.d/evodoctor.fish doc/evodoctor/examples/evodoctor.timer \
+        doc/evodoctor/copyright; do
+        grep -qxF "/usr/share/$file" "$work/files" || fail "the package has no $file"
+    done
+    # With the package that it suggests, it starts a server of its own.
+    mount -t proc proc "$debian/proc"
+    within evodoctor demo >"$work/said" 2>&1 || { cat "$work/said" >&2 && fail "the demo fails"; }
+    tell_the_demo "$work/said" || fail "the demo does not tell its story"
+    umount "$debian/proc"
+    chroot "$debian" dpkg --purge evodoctor >/dev/null 2>&1
+    while read -r file; do
+        [ -d "$debian$file" ] || [ ! -e "$debian$file" ] || fail "$file stays"
+    done <"$work/files"
+    rm "$debian/tmp/evodoctor.deb"
+    echo "package: the .deb is installed, runs and goes"
+fi
+
+# The images, built by buildah as their Containerfiles say, and run.
 if command -v buildah >/dev/null; then
     export STORAGE_DRIVER=vfs BUILDAH_ISOLATION=chroot
     store="--root $work/store --runroot $work/store-run"
@@ -148,4 +210,24 @@ if command -v buildah >/dev/null; then
         buildah $store umount "$container" >/dev/null
     }
     echo "package: the image has the program and nothing else"
+    if [ -e "$debian/whole" ]; then
+        tar --create --directory="$debian" --exclude='./dev/*' --exclude='./proc/*' --exclude=./var/lib/apt/lists . >"$work/debian.tar"
+        # shellcheck disable=SC2086 # words
+        {
+            base=$(buildah $store from scratch)
+            buildah $store add --quiet "$base" "$work/debian.tar" / >/dev/null
+            rm "$work/debian.tar"
+            buildah $store commit --rm --quiet "$base" localhost/debian-postgres >/dev/null
+            buildah $store bud --quiet --pull-never --build-arg BASE=localhost/debian-postgres \
+                -f .github/Containerfile.postgres -t evodoctor:postgres "$dist" >/dev/null
+            container=$(buildah $store from --pull-never evodoctor:postgres)
+            entry=$(buildah $store inspect --format '{{index .OCIv1.Config.Entrypoint 0}}' "$container")
+            in_image() { buildah $store run --volume "$work/evolution.dump:/evolution.dump:ro" "$container" -- "$entry" "$@"; }
+            chmod 644 "$work/evolution.dump"
+            in_image demo >"$work/said" 2>&1 || { cat "$work/said" >&2 && fail "the demo fails in the image"; }
+            tell_the_demo "$work/said" || fail "the demo does not tell its story in the image"
+            arguments="in the image" expect 1 EVO302 in_image check --snapshot /evolution.dump
+        }
+        echo "package: the image with PostgreSQL's programs tells the demo and restores a dump"
+    fi
 fi

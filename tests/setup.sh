@@ -1,9 +1,9 @@
 #!/bin/sh
 # Installs what the tests need and this machine lacks: Postgres's server programs, locales, PgBouncer, openssl, curl, xmllint, jq, the
 # proxies nginx, HAProxy and Caddy, Prometheus's node exporter, the shells zsh and fish, mandoc, and Chromium and Node.js with
-# a few npm packages, Prisma's among them, and busybox, buildah and systemd-analyze for what is handed out. With --demo it installs
-# Postgres's server programs and nothing else: `evodoctor demo` needs no more. Debian and Ubuntu. Starts no service. Does nothing,
-# and asks no network, when all is there.
+# a few npm packages, Prisma's among them, and systemd-analyze; with EVODOCTOR_TEST_PACKAGE what tests/package.sh uses. With --demo
+# it installs Postgres's server programs and nothing else: `evodoctor demo` needs no more. Debian and Ubuntu. Starts no service.
+# Does nothing, and asks no network, when all is there.
 set -eu
 
 case "${1-}" in
@@ -50,9 +50,13 @@ if [ -z "$only_demo" ]; then
     command -v npm >/dev/null || missing="$missing npm"
     python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
     command -v systemd-analyze >/dev/null || missing="$missing systemd"
+fi
+if [ -n "${EVODOCTOR_TEST_PACKAGE:-}" ]; then
     command -v busybox >/dev/null || missing="$missing busybox-static"
     command -v buildah >/dev/null || missing="$missing buildah"
     command -v readelf >/dev/null || missing="$missing binutils"
+    command -v debootstrap >/dev/null || missing="$missing debootstrap debian-archive-keyring"
+    command -v lintian >/dev/null || missing="$missing lintian"
 fi
 
 # Packages from npm, each set fetched once, whole or not at all.
