@@ -20,6 +20,8 @@ pub(super) struct Around {
     pub is_static: bool,
     /// What is asked of it.
     pub command: String,
+    /// Whether the connection string stands in the variable that containers are given.
+    pub has_variable: bool,
 }
 
 impl Around {
@@ -38,6 +40,7 @@ impl Around {
             program: env::current_exe().unwrap_or_else(|_| PathBuf::from("evodoctor")),
             is_static: cfg!(target_feature = "crt-static"),
             command: env::args().nth(1).filter(is_command).unwrap_or_else(|| "check".to_owned()),
+            has_variable: env::var_os(env_file::NAMES[0]).is_some_and(|value| !value.is_empty()),
         }
     }
 
@@ -52,32 +55,37 @@ impl Around {
                     .to_owned(),
             );
         }
-        if let Some((compose, reach)) = self.service(host, port) {
-            return (
-                format!(
-                    "{not_known}: it is the service {} of {}, whose name works only inside its network",
-                    reach.service,
-                    compose.path.display()
-                ),
-                self.to_service(compose, &reach, port),
-            );
-        }
+        let found = self.service(host, port);
+        let said = match &found {
+            Some((compose, reach)) => format!(
+                "{not_known}: it is the service {} of {}, whose name works only inside its network",
+                reach.service,
+                compose.path.display()
+            ),
+            None => not_known,
+        };
+        // In a container there is no docker, and a port that is published is so elsewhere.
         if self.is_container {
-            return (
-                not_known,
-                format!(
-                    "check the name; a service name works only for containers of its network: docker \
-                        network connect NETWORK {}",
-                    env::var("HOSTNAME").unwrap_or_else(|_| "CONTAINER".to_owned())
+            let network = found.as_ref().and_then(|(_, reach)| reach.network.as_deref()).unwrap_or("NETWORK");
+            let name = env::var("HOSTNAME").unwrap_or_else(|_| "CONTAINER".to_owned());
+            let connect = format!("on the host: docker network connect {} {name}", shell::quote(network));
+            let next = match found {
+                Some(_) => format!("let this container into that network, {connect}"),
+                None => format!(
+                    "check the name; a service name works only for containers of its network; {connect}"
                 ),
-            );
+            };
+            return (said, next);
+        }
+        if let Some((compose, reach)) = found {
+            return (said, self.to_service(compose, &reach, port));
         }
         let next = format!(
             "check the name; a container's name works only inside its network, where Evolution is: {} \
                 (docker ps lists the CONTAINER)",
             self.beside("CONTAINER")
         );
-        (not_known, next)
+        (said, next)
     }
 
     /// For a refused connection on this machine's port: perhaps the database of the compose file is meant. `None` if
@@ -145,9 +153,16 @@ impl Around {
     fn beside(&self, container: &str) -> String {
         let program = shell::quote(&self.program.display().to_string());
         if !self.is_static {
+            let variable = env_file::NAMES[0];
+            let set = match self.has_variable {
+                true => String::new(),
+                false => {
+                    format!("read -r {variable} && export {variable} takes the connection string, then ")
+                }
+            };
             return format!(
-                "docker run --rm --network container:{container} -v {program}:/evodoctor:ro -e {} debian:stable-slim /evodoctor {}",
-                env_file::NAMES[0],
+                "{set}docker run --rm --network container:{container} -v {program}:/evodoctor:ro -e {variable} debian:stable-slim \
+                 /evodoctor {}",
                 self.command
             );
         }
@@ -177,7 +192,8 @@ mod tests {
             compose.path = "compose.yaml".into();
         }
         let program = PathBuf::from("/opt/evodoctor");
-        (Around { compose, is_container: false, program, is_static, command: "check".to_owned() }, folder)
+        let command = "check".to_owned();
+        (Around { compose, is_container: false, program, is_static, command, has_variable: false }, folder)
     }
 
     const CLOSED: &str = "name: evo\nservices:\n  api: {environment: ['DATABASE_URL=postgresql://u@db/d']}\n  db: {image: postgres}";
@@ -226,7 +242,10 @@ mod tests {
         assert_eq!(said, "; db of compose.yaml does not publish its port on this machine");
         around.is_container = true;
         assert!(around.refused_here(5432).unwrap().0.contains("this container itself"));
-        assert!(around.unknown_name("other", 1).1.contains("docker network connect"));
+        assert!(around.unknown_name("other", 1).1.contains("docker network connect NETWORK "));
+        let (said, next) = around.unknown_name("db", 5432);
+        assert!(said.contains("the service db of compose.yaml"), "{said}");
+        assert!(next.contains("on the host: docker network connect evo_default "), "{next}");
     }
 
     #[test]
@@ -236,7 +255,14 @@ mod tests {
         assert_eq!(said, "the host name db cannot be resolved here");
         assert!(next.contains("docker cp /opt/evodoctor CONTAINER:/tmp/evodoctor && docker exec CONTAINER /tmp/evodoctor check"), "{next}");
         around.is_static = false;
-        assert!(around.unknown_name("db", 5432).1.contains("--network container:CONTAINER"));
+        let (_, next) = around.unknown_name("db", 5432);
+        assert!(
+            next.contains("export DATABASE_CONNECTION_URI takes the connection string, then docker run"),
+            "{next}"
+        );
+        around.has_variable = true;
+        let (_, next) = around.unknown_name("db", 5432);
+        assert!(next.contains("Evolution is: docker run --rm --network container:CONTAINER"), "{next}");
         assert!(around.refused_here(5432).is_none());
         assert!(around.unknown_name("host.docker.internal", 1).1.contains("--add-host"));
     }
