@@ -27,6 +27,7 @@ const SETTINGS: &[&str] = &[
 ];
 
 /// What a program may reach.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux can restrict a program"))]
 #[derive(Debug, Clone)]
 pub struct Confinement {
     /// Directories whose files may be read and executed.
