@@ -140,7 +140,7 @@ if [ -n "$deb" ]; then
     cmp "$program" "$work/deb/usr/bin/evodoctor"
     [ -z "$(dpkg-deb -f "$deb" Depends)" ] || fail "the package wants others"
     if command -v lintian >/dev/null; then
-        lintian --allow-root --fail-on error,warning "$deb"
+        lintian --allow-root --profile debian --fail-on error,warning "$deb"
     fi
     echo "package: the .deb is whole"
 fi

@@ -194,15 +194,18 @@ fn a_server_in_a_container_network_gets_a_hint_with_a_working_command() {
     let closed = folder(&[("compose.yaml", text)]);
     let run = check(closed.path(), &["--compose", "compose.yaml"], &[]).ends(2);
     assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
-    // These tests build a program that needs a libc.
-    run.complains(&[
-        "the host name postgres-of-evo cannot be resolved here: it is the service postgres-of-evo of compose.yaml",
-        "docker run --rm --network evo_default",
-        "/evodoctor check --compose compose.yaml",
-    ]);
-    let here = ["--database-url", "postgresql://u:hunter2@127.0.0.1:1/d"];
-    // In a container, where these tests may run as well, localhost is something else.
+    // In a container, where these tests may run as well, localhost is something else, and other commands help.
     let is_container = ["/.dockerenv", "/run/.containerenv"].iter().any(|file| Path::new(file).exists());
+    let run = run.complains(&[
+        "the host name postgres-of-evo cannot be resolved here: it is the service postgres-of-evo of compose.yaml",
+    ]);
+    // These tests build a program that needs a libc.
+    let in_network = "docker run --rm --network evo_default";
+    run.complains(&match is_container {
+        true => ["let this container into that network", "docker network connect evo_default"],
+        false => [in_network, "/evodoctor check --compose compose.yaml"],
+    });
+    let here = ["--database-url", "postgresql://u:hunter2@127.0.0.1:1/d"];
     let unpublished = match is_container {
         true => "localhost is this container itself",
         false => "refused; postgres-of-evo of compose.yaml does not publish its port on this machine",
@@ -211,9 +214,11 @@ fn a_server_in_a_container_network_gets_a_hint_with_a_working_command() {
 
     let open =
         folder(&[("compose.yaml", &format!("{text}    ports: ['127.0.0.1:${{DB_PORT:-5433}}:5432']\n"))]);
-    check(open.path(), &["--compose", "compose.yaml"], &[])
-        .ends(2)
-        .complains(&["with localhost:5433 in the place of postgres-of-evo:5432"]);
+    let next = match is_container {
+        true => "docker network connect evo_default",
+        false => "with localhost:5433 in the place of postgres-of-evo:5432",
+    };
+    check(open.path(), &["--compose", "compose.yaml"], &[]).ends(2).complains(&[next]);
     let published = if is_container { unpublished } else { "is published as 5433" };
     check(open.path(), &here, &[]).ends(2).complains(&[published]);
 
