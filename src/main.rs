@@ -72,7 +72,7 @@ async fn run() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().collect();
     ColorMode::from_args(&arguments).apply();
     if arguments.len() < 2 {
-        return told(&overview::render(Page::for_stdout()));
+        return print_overview(&overview::render(Page::for_stdout()));
     }
     let mut cli = match Cli::read() {
         Ok(cli) => cli,
@@ -128,7 +128,7 @@ async fn interrupted(cli: &Cli) -> anyhow::Error {
 }
 
 /// Ends a call without a command.
-fn told(text: &str) -> ExitCode {
+fn print_overview(text: &str) -> ExitCode {
     match report::print_painted(text, None) {
         Ok(()) => Exit::Clean,
         Err(error) => {

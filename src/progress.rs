@@ -72,16 +72,16 @@ pub fn show_statement(sql: &str) {
     if !IS_WANTED.load(Relaxed) {
         return;
     }
-    let Some(shown) = held(&CURRENT).upgrade() else { return };
+    let Some(shown) = lock(&CURRENT).upgrade() else { return };
     let first = sql.lines().next().unwrap_or_default();
     let is_telling = TELLING.iter().any(|verb| first.starts_with(verb));
-    let part = held(&shown.part).clone();
+    let part = lock(&shown.part).clone();
     shown.bar.set_message(if is_telling { format!("{part}: {}", escape_control(first)) } else { part });
 }
 
 /// The current work, for code that knows its progress but did not start it.
 pub fn current() -> Option<ProgressTask> {
-    held(&CURRENT).upgrade().map(|shown| ProgressTask { shown })
+    lock(&CURRENT).upgrade().map(|shown| ProgressTask { shown })
 }
 
 /// What the steps of a piece of work are.
@@ -112,7 +112,7 @@ impl ProgressTask {
     /// Begins it; `what` is in front of the line, such as `restoring`.
     pub fn start(what: &'static str) -> Self {
         let task = Self::start_around(what);
-        *held(&CURRENT) = Arc::downgrade(&task.shown);
+        *lock(&CURRENT) = Arc::downgrade(&task.shown);
         task
     }
 
@@ -164,7 +164,7 @@ impl ProgressTask {
     pub fn set_message(&self, what: impl Into<String>) {
         let what = what.into();
         self.shown.bar.set_message(what.clone());
-        *held(&self.shown.part) = what;
+        *lock(&self.shown.part) = what;
     }
 
     /// There turn out to be so many steps.
@@ -185,7 +185,7 @@ impl ProgressTask {
 
 impl Shown {
     fn show(&self) {
-        let is_over = held(&self.is_over);
+        let is_over = lock(&self.is_over);
         if !*is_over {
             LINES.add(self.bar.clone());
             self.bar.enable_steady_tick(TICK);
@@ -195,7 +195,7 @@ impl Shown {
 
 impl Drop for Shown {
     fn drop(&mut self) {
-        *held(&self.is_over) = true;
+        *lock(&self.is_over) = true;
         self.bar.finish_and_clear();
         if IS_WANTED.load(Relaxed) {
             LINES.remove(&self.bar);
@@ -204,7 +204,7 @@ impl Drop for Shown {
 }
 
 /// A panic elsewhere is no reason to show nothing more.
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

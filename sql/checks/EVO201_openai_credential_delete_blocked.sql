@@ -58,7 +58,7 @@ SELECT
             WHEN 1 THEN '1 credential cannot be deleted, because the settings of an instance use it'
             ELSE pg_catalog.format('%s credentials cannot be deleted, because the settings of instances use them', held.count)
         END,
-        CASE WHEN NOT blocking.is_upstreams THEN pg_catalog.format('; the constraint differs from upstream's (%s), so changing it is left to you', blocking.definition) END
+        CASE WHEN NOT blocking.is_upstreams THEN pg_catalog.format('; the constraint differs from upstream''s (%s), so changing it is left to you', blocking.definition) END
     ) AS detail,
     pg_catalog.format('"id" IN (SELECT "openaiCredsId" FROM %I."OpenaiSetting")', :'schema') AS predicate,
     held.count AS count,

@@ -143,9 +143,9 @@ impl<'d> ScanWorker<'d> {
         let directory = collector.directory();
         for event in &events {
             let fresh = collector.take(event);
-            if let (Some(tally), Some(told)) = (fresh, options.told) {
+            if let (Some(tally), Some(on_finding)) = (fresh, options.on_finding) {
                 let line = if options.is_json { follow_line::json } else { follow_line::line };
-                told(&line(tally, &event.request, directory, options.is_redacted));
+                on_finding(&line(tally, &event.request, directory, options.is_redacted));
             }
         }
     }

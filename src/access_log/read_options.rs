@@ -18,5 +18,5 @@ pub struct ReadOptions<'o> {
     /// How far it is, and when to stop.
     pub progress: &'o Arc<ReadProgress>,
     /// Called for every wrong request, once for each client, when it is first seen.
-    pub told: Option<&'o (dyn Fn(&str) + Sync)>,
+    pub on_finding: Option<&'o (dyn Fn(&str) + Sync)>,
 }

@@ -47,10 +47,10 @@ pub async fn examine(args: &cli::CheckArgs, common: &GlobalOptions) -> Result<Re
         opened = DatabaseContext::connect_snapshot(common) => opened?,
     };
     let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
-    let mut scope = CheckContext::for_server(&opened.catalog, opened.release_range(), &opened.server);
+    let mut context = CheckContext::for_server(&opened.catalog, opened.release_range(), &opened.server);
     let CheckResults { mut checks, mut findings, is_connected } =
-        run_checks(args, &selection, deadline, &mut opened.session, &opened.target, &mut scope).await?;
-    dry_run::mark_untreatable(&mut findings, &scope);
+        run_checks(args, &selection, deadline, &mut opened.session, &opened.target, &mut context).await?;
+    dry_run::mark_untreatable(&mut findings, &context);
     fix::annotate(&mut findings);
     let (mut more_checks, mut more) = (Vec::new(), Vec::new());
     if is_connected {
@@ -89,15 +89,15 @@ pub async fn run_checks(
     deadline: Option<Instant>,
     session: &mut Session,
     target: &ConnectTarget,
-    scope: &mut CheckContext<'_>,
+    context: &mut CheckContext<'_>,
 ) -> Result<CheckResults> {
-    scope.paranoid = args.paranoid;
-    scope.empty = empty_tables(session.connection(), scope.catalog).await?;
+    context.paranoid = args.paranoid;
+    context.empty = empty_tables(session.connection(), context.catalog).await?;
     let selected = |check: &Check| selection.matches(&check.rule.code);
     if all_checks().iter().any(|check| selected(check) && check.compares_schema()) {
-        scope.differs = schema_differs(session.connection(), scope).await?;
+        context.differs = schema_differs(session.connection(), context).await?;
     }
     let plan = ExecutionOptions { target, jobs: args.jobs, deadline };
     let stop = until_stopped(args.timeout, deadline);
-    executor::run_in_parallel(session.connection(), scope, &plan, selected, stop).await
+    executor::run_in_parallel(session.connection(), context, &plan, selected, stop).await
 }

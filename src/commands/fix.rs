@@ -89,8 +89,8 @@ pub async fn run(args: &cli::FixArgs, common: &GlobalOptions) -> Result<Exit> {
     let wanted = code_filter::finding_filter(!named.is_empty(), common);
     // A dump's server is there for this alone.
     let max_lock = args.lock_limit.limit_for(!args.apply).filter(|_| common.snapshot.is_none());
-    let patience = LockRetry::new(args.waiting.wait).dry_run(!args.apply).max_lock(max_lock);
-    let rehearsal = dry_run_with_retry(&mut opened, &subject, patience, async |connection, attempt| {
+    let lock_retry = LockRetry::new(args.waiting.wait).dry_run(!args.apply).max_lock(max_lock);
+    let rehearsal = dry_run_with_retry(&mut opened, &subject, lock_retry, async |connection, attempt| {
         dry_run(connection, &subject, attempt, &finders, &wanted, args.online, &allowed).await
     })
     .await?;

@@ -158,29 +158,29 @@ async fn look_around(
         all_checks().iter().find(|check| check.rule.code == code).context("the code is of a check")?;
     let fix = fix::find_fix(code).context("the code has a fix")?;
     opened.session.begin_snapshot().await?;
-    let scope = CheckContext::for_server(&opened.catalog, subject.range, &subject.server);
-    let (report, mut findings) = check.find(opened.session.connection(), &scope).await?;
-    mark_untreatable(&mut findings, &scope);
+    let context = CheckContext::for_server(&opened.catalog, subject.range, &subject.server);
+    let (report, mut findings) = check.find(opened.session.connection(), &context).await?;
+    mark_untreatable(&mut findings, &context);
     fix::annotate(&mut findings);
     // The rights for the last batch are checked before the first one.
     let (mut chosen, left): (Vec<_>, Vec<_>) =
         findings.iter().filter(|finding| wanted(finding)).cloned().partition(|finding| finding.is_fixable);
     if !chosen.is_empty() {
-        let turn = FixExecution {
+        let execution = FixExecution {
             subject,
-            scope: &scope,
+            context: &context,
             finder: Some(check),
             fix,
             chosen: &chosen,
             arguments: None,
             is_online: false,
         };
-        let (server, needs) = (&subject.server, [turn.required_privileges()]);
+        let (server, needs) = (&subject.server, [execution.required_privileges()]);
         let connection = opened.session.connection();
         privileges::expect_privileges(connection, &opened.catalog, &server.role, &server.database, &needs)
             .await?;
     }
-    drop(scope);
+    drop(context);
     opened.session.end_snapshot().await?;
     let all = all_references(&opened.catalog, subject.range);
     let reference = |finding: &Finding| all.iter().find(|one: &&Reference| one.subject() == finding.key);
@@ -219,19 +219,20 @@ async fn rehearse(
     let connection = opened.session.connection();
     for finding in &plan.chosen {
         let keys = adaptive_batch::find_rows(connection, subject, plan.fix, &finding.key, first).await?;
-        let patience = LockRetry::new(wait).dry_run(true);
-        let rehearsed = retry_on_lock_timeout(connection, subject, patience, async |connection, attempt| {
-            adaptive_batch::run_batch(
-                connection,
-                subject,
-                attempt,
-                plan.fix,
-                &finding.key,
-                &keys,
-                &BatchSeries::default(),
-            )
-            .await
-        });
+        let lock_retry = LockRetry::new(wait).dry_run(true);
+        let rehearsed =
+            retry_on_lock_timeout(connection, subject, lock_retry, async |connection, attempt| {
+                adaptive_batch::run_batch(
+                    connection,
+                    subject,
+                    attempt,
+                    plan.fix,
+                    &finding.key,
+                    &keys,
+                    &BatchSeries::default(),
+                )
+                .await
+            });
         let mut batch = rehearsed.await?;
         execute(connection, "ROLLBACK".into()).await?;
         batch.plan.notes.push(format!(

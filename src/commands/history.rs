@@ -63,8 +63,8 @@ async fn apply(
     args: &cli::HistoryArgs,
 ) -> Result<PrunePlan> {
     let subject = opened.change_target();
-    let patience = LockRetry::new(args.waiting.wait);
-    let plan = dry_run_with_retry(opened, &subject, patience, async |connection, attempt| {
+    let lock_retry = LockRetry::new(args.waiting.wait);
+    let plan = dry_run_with_retry(opened, &subject, lock_retry, async |connection, attempt| {
         prune::prune(connection, &subject, attempt, target, allowed).await
     })
     .await?;

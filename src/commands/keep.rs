@@ -120,15 +120,15 @@ pub async fn apply(
     let batch = i64::from(args.batch.get());
     let progress = ProgressTask::start("keeping");
     progress.start_phase("", None, Unit::Steps);
-    let patience = || LockRetry::new(args.waiting.wait);
-    let mut state = dry_run_with_retry(opened, &subject, patience(), async |connection, attempt| {
+    let lock_retry = || LockRetry::new(args.waiting.wait);
+    let mut state = dry_run_with_retry(opened, &subject, lock_retry(), async |connection, attempt| {
         copy::begin(connection, &subject, attempt, &parts, kept.clone(), batch).await
     })
     .await?;
     commit(opened, &state).await?;
     while !state.is_done() {
         progress.advance(1);
-        state = dry_run_with_retry(opened, &subject, patience(), async |connection, attempt| {
+        state = dry_run_with_retry(opened, &subject, lock_retry(), async |connection, attempt| {
             copy::next_batch(connection, &subject, attempt, state.clone(), batch).await
         })
         .await

@@ -60,11 +60,11 @@ pub async fn examine(args: &cli::PreflightArgs, common: &GlobalOptions) -> Resul
     if let Some(newer) = way_back::newer_migrations(&opened, target) {
         return way_back::examine(opened, target, newer, args, common, &selection).await;
     }
-    let scope = CheckContext::for_server(&opened.catalog, opened.release_range(), &opened.server);
+    let context = CheckContext::for_server(&opened.catalog, opened.release_range(), &opened.server);
     let connection = opened.session.connection();
     let Prediction { preflight: mut answer, mut checks, mut findings, is_connected } =
-        preflight::predict_upgrade(connection, &scope, opened.history.as_ref(), target).await?;
-    dry_run::mark_untreatable(&mut findings, &scope);
+        preflight::predict_upgrade(connection, &context, opened.history.as_ref(), target).await?;
+    dry_run::mark_untreatable(&mut findings, &context);
     fix::annotate(&mut findings);
     let (mut rows, mut plan) = (None, None);
     if is_connected {

@@ -33,9 +33,9 @@ pub async fn run(args: &SnapshotArgs, common: &GlobalOptions) -> Result<Exit> {
     // Errors that would end the work are found before the database is examined, which may take minutes.
     let preconditions = Preconditions::check(&mut opened.session, &opened.schema).await?;
     expect_own_server_process(&opened.target).await?;
-    let mut scope = CheckContext::for_server(&opened.catalog, opened.release_range(), &opened.server);
+    let mut context = CheckContext::for_server(&opened.catalog, opened.release_range(), &opened.server);
     let original =
-        run_checks(&all, &every_code, None, &mut opened.session, &opened.target, &mut scope).await?;
+        run_checks(&all, &every_code, None, &mut opened.session, &opened.target, &mut context).await?;
     if !original.is_connected {
         return Err(user_error("the connection was lost while the original was examined", "run it again"));
     }
@@ -43,7 +43,7 @@ pub async fn run(args: &SnapshotArgs, common: &GlobalOptions) -> Result<Exit> {
     // Beside the output, as a file of many gigabytes is not moved from one disk to another.
     let file = Builder::new().prefix(".evodoctor-").suffix(".dump").tempfile_in(folder(&output))?;
     let file = file.into_temp_path();
-    let filter = RowFilter::new(args.rows, &opened.schema, &original.findings, &scope.references);
+    let filter = RowFilter::new(args.rows, &opened.schema, &original.findings, &context.references);
     let mut source = Source {
         session: &mut opened.session,
         target: &opened.target,
@@ -55,8 +55,8 @@ pub async fn run(args: &SnapshotArgs, common: &GlobalOptions) -> Result<Exit> {
 
     copier.tell_examining();
     let mut copy = DatabaseContext::connect_snapshot(&options_of_copy(common, &file, &opened.schema)).await?;
-    let mut scope = CheckContext::for_server(&copy.catalog, copy.release_range(), &copy.server);
-    let again = run_checks(&all, &every_code, None, &mut copy.session, &copy.target, &mut scope).await?;
+    let mut context = CheckContext::for_server(&copy.catalog, copy.release_range(), &copy.server);
+    let again = run_checks(&all, &every_code, None, &mut copy.session, &copy.target, &mut context).await?;
     let values_found = copier.look_for_originals(copy.session.connection()).await?;
     if values_found > 0 {
         return Err(user_error(

@@ -43,7 +43,7 @@ struct Undo<'a> {
 pub async fn run(args: &cli::UndoArgs, common: &GlobalOptions) -> Result<Exit> {
     let allowed = code_filter::parse_hazards(&args.allow)?;
     let mut opened = DatabaseContext::connect_for_write(common, args.apply).await?;
-    let runs = read_runs(&mut opened, patience(args)).await?;
+    let runs = read_runs(&mut opened, lock_retry(args)).await?;
     let number = chosen_run(&runs, args.run)?;
     if let Some(schema) = &args.into_schema {
         return undo_kept::into_schema(&mut opened, &runs, number, schema, args, common).await;
@@ -64,7 +64,7 @@ pub async fn run(args: &cli::UndoArgs, common: &GlobalOptions) -> Result<Exit> {
     }
 }
 
-fn patience(args: &cli::UndoArgs) -> LockRetry {
+fn lock_retry(args: &cli::UndoArgs) -> LockRetry {
     LockRetry::new(args.waiting.wait).dry_run(!args.apply).max_lock(args.lock_limit.limit_for(!args.apply))
 }
 
@@ -72,7 +72,7 @@ impl Undo<'_> {
     /// A run that stands alone.
     async fn one(&self, opened: &mut DatabaseContext) -> Result<Exit> {
         let (subject, numbers) = (&self.subject, &self.numbers);
-        let work = dry_run_with_retry(opened, subject, patience(self.args), async |connection, attempt| {
+        let work = dry_run_with_retry(opened, subject, lock_retry(self.args), async |connection, attempt| {
             undo::undo_first(connection, subject, attempt, numbers).await
         });
         let mut undone = work.await?;
@@ -97,7 +97,7 @@ impl Undo<'_> {
     /// A series of batches, in one transaction that is rolled back.
     async fn rehearse_series(&self, opened: &mut DatabaseContext) -> Result<Exit> {
         let (subject, numbers) = (&self.subject, &self.numbers);
-        let work = dry_run_with_retry(opened, subject, patience(self.args), async |connection, attempt| {
+        let work = dry_run_with_retry(opened, subject, lock_retry(self.args), async |connection, attempt| {
             undo::rehearse_series(connection, subject, attempt, numbers).await
         });
         let rehearsed = work.await?;
@@ -158,7 +158,7 @@ impl Undo<'_> {
         let prepared = retry_on_lock_timeout(
             opened.session.connection(),
             subject,
-            patience(self.args),
+            lock_retry(self.args),
             async |connection, attempt| undo::prepare_series(connection, attempt, &self.numbers).await,
         );
         prepared.await?;
@@ -169,7 +169,7 @@ impl Undo<'_> {
             let work = retry_on_lock_timeout(
                 opened.session.connection(),
                 subject,
-                patience(self.args),
+                lock_retry(self.args),
                 async |connection, attempt| undo::undo_first(connection, subject, attempt, numbers).await,
             );
             let mut undone = work.await?;
@@ -198,7 +198,7 @@ impl Undo<'_> {
             return Ok(());
         }
         let left = undone.fixes.iter().flat_map(|fix| &fix.left_rows);
-        let told: Vec<String> =
+        let sentences: Vec<String> =
             left.map(|left| format!("{} {}: {}", left.whole_table(), left.named(), left.reason)).collect();
         Err(user_error(
             format!(
@@ -206,7 +206,7 @@ impl Undo<'_> {
                     cannot come back:\n    {}",
                 undone.run.run,
                 missing.join(", "),
-                told.join("\n    ")
+                sentences.join("\n    ")
             ),
             format!(
                 "undo the rest, and leave these rows in the quarantine: evodoctor undo {} --apply --allow {}{}",
@@ -252,9 +252,9 @@ async fn commit(opened: &mut DatabaseContext, undone: &UndoneRun) -> Result<()> 
 }
 
 /// The runs of the ledger, which somebody may have locked for a while.
-async fn read_runs(opened: &mut DatabaseContext, patience: LockRetry) -> Result<Vec<AppliedRun>> {
+async fn read_runs(opened: &mut DatabaseContext, lock_retry: LockRetry) -> Result<Vec<AppliedRun>> {
     let (subject, catalog) = (opened.change_target(), opened.catalog.clone());
-    let runs = dry_run_with_retry(opened, &subject, patience, async |connection, attempt| {
+    let runs = dry_run_with_retry(opened, &subject, lock_retry, async |connection, attempt| {
         locks::begin_change(connection, attempt.moment).await?;
         let mut runs = ledger::read_runs(connection, &subject.schema).await.map_err(ledger::as_timeout)?;
         ledger::mark_superseded(connection, &catalog, &mut runs).await?;

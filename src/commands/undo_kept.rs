@@ -62,8 +62,8 @@ pub async fn run(
     common: &GlobalOptions,
 ) -> Result<Exit> {
     let subject = opened.change_target();
-    let patience = LockRetry::new(args.waiting.wait).dry_run(!args.apply);
-    let done = dry_run_with_retry(opened, &subject, patience, async |connection, attempt| {
+    let lock_retry = LockRetry::new(args.waiting.wait).dry_run(!args.apply);
+    let done = dry_run_with_retry(opened, &subject, lock_retry, async |connection, attempt| {
         locks::begin_change(connection, attempt.moment).await?;
         let catalog = Catalog::read(connection, &subject.schema).await?;
         subject.expect_release(connection, &catalog).await?;
@@ -127,8 +127,8 @@ pub async fn into_schema(
             "evodoctor history lists the runs",
         ));
     }
-    let patience = LockRetry::new(args.waiting.wait).dry_run(!args.apply);
-    let laid = dry_run_with_retry(opened, &subject, patience, async |connection, attempt| {
+    let lock_retry = LockRetry::new(args.waiting.wait).dry_run(!args.apply);
+    let laid = dry_run_with_retry(opened, &subject, lock_retry, async |connection, attempt| {
         locks::begin_change(connection, attempt.moment).await?;
         lay_out(connection, &subject, &runs, schema).await
     })

@@ -61,8 +61,8 @@ pub async fn examine(
         refuse_downgrade(&opened, target)?;
     }
     let tables = opened.release_range().map_or(target, |range| range.from);
-    let scope = CheckContext::for_server(&opened.catalog, opened.release_range(), &opened.server);
-    let (mut answer, uncounted) = way_back(opened.session.connection(), &scope, target, tables).await?;
+    let context = CheckContext::for_server(&opened.catalog, opened.release_range(), &opened.server);
+    let (mut answer, uncounted) = way_back(opened.session.connection(), &context, target, tables).await?;
     opened.session.end_snapshot().await?;
     answer.ignored = newer;
     let (mut checks, mut found) = findings(&answer, uncounted);

@@ -180,7 +180,7 @@ mod tests {
         lines(&TomlFile::new("list", "a postgresql://u:p@h/d"), Path::new(""), true)
             .expect("nobody else reads it");
         for (text, said) in [
-            ("[[target]]\nname = \"a\"", "f.toml:2: a says nowhere"),
+            ("[[target]]\nname = \"a\"", "f.toml:2: a does not say where"),
             ("[[target]]\nenv-file = \"a\"", "f.toml:1: this target has no name"),
             ("[[target]]\nname = \"a\"\nformat = \"json\"", "f.toml:3: there is no key \"format\""),
             ("[[targets]]\nname = \"a\"", "f.toml:1: there is no key \"targets\""),

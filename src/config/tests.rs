@@ -92,7 +92,7 @@ fn errors_name_their_line_and_suggest_a_fix() {
         ("jobs = 0", "f.toml:1: jobs must be a whole number of at least 1", ""),
         ("jobs = 65", "f.toml:1: 65 jobs are too many", "at most 64"),
         ("jobs = \"4\"", "f.toml:1: jobs must be a whole number", ""),
-        ("timeout = 5", "f.toml:1: timeout must be a string", ""),
+        ("timeout = 5", "f.toml:1: timeout must be a non-empty string", ""),
         ("wait = \"soon\"", "f.toml:1: \"soon\" is not a duration", "wait = \"5m\""),
         ("timeout = \"soon\"", "f.toml:1: \"soon\" is not a duration", "timeout = \"5m\""),
         ("password-file = \"p\"", "f.toml:1: password-file needs", "database-url"),

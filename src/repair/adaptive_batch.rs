@@ -192,8 +192,8 @@ pub async fn run_batch(
     .map_err(ledger::as_timeout)?;
     let catalog = Catalog::read(connection, &subject.schema).await?;
     subject.expect_release(connection, &catalog).await?;
-    let lot = BatchSource::for_finding(fix, key, &catalog, subject.range)?;
-    let tables = lot.tables();
+    let source = BatchSource::for_finding(fix, key, &catalog, subject.range)?;
+    let tables = source.tables();
     let need = RequiredPrivileges::new(&fix.code, tables.clone(), [].iter());
     privileges::expect_table_privileges(&catalog, &subject.server, need)?;
     let mode = LockMode::ShareRowExclusive;
@@ -203,11 +203,11 @@ pub async fn run_batch(
     watch.record_locks(connection).await?;
 
     let mut quarantine = series.quarantine_of(run, attempt.is_dry_run);
-    let treated = lot.treat(connection, some, &mut quarantine, &mut watch).await;
+    let treated = source.treat(connection, some, &mut quarantine, &mut watch).await;
     let TreatedRows { statements, row_diff, orphans, marking } =
         treated.map_err(|error| locks::as_timeout(error, &subject.schema, &tables, mode))?;
-    let mut steps = lot.steps();
-    steps.remember_orphans(orphans, lot.references());
+    let mut steps = source.steps();
+    steps.remember_orphans(orphans, source.references());
     let treated_rows = row_diff.iter().map(|diff| diff.count).sum();
     let has = |action| row_diff.iter().any(|diff| diff.action == action);
     let is_real = |hazard: &&String| match hazard.as_str() {
@@ -252,7 +252,7 @@ pub async fn run_batch(
         .await
         .map_err(ledger::as_timeout)?;
     let series = BatchSeries { first: Some(first), quarantine: Some(quarantine) };
-    Ok(BatchResult { run, rows: lot.rows(some, &plan.row_diff), plan, series })
+    Ok(BatchResult { run, rows: source.rows(some, &plan.row_diff), plan, series })
 }
 
 #[cfg(test)]

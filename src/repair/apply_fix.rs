@@ -37,7 +37,7 @@ pub struct FixExecution<'a> {
     /// The database.
     pub subject: &'a ChangeTarget,
     /// Its tables and references.
-    pub scope: &'a CheckContext<'a>,
+    pub context: &'a CheckContext<'a>,
     /// What found it; an operation serves no finding.
     pub finder: Option<&'a dyn Detector>,
     /// What is carried out.
@@ -64,7 +64,7 @@ impl FixExecution<'_> {
     ) -> Result<(FixPlan, AppliedFix)> {
         let orphaned = self.orphaned();
         let tables = self.tables();
-        let catalog = self.scope.catalog;
+        let catalog = self.context.catalog;
         self.expect_consent_to_triggers()?;
         privileges::expect_table_privileges(catalog, &self.subject.server, self.required_privileges())?;
         // Readers need not wait where only rows change.
@@ -104,12 +104,12 @@ impl FixExecution<'_> {
             self.fix.family == CheckScope::Reference
                 && self.chosen.iter().any(|finding| finding.key == reference.subject())
         };
-        self.scope.references.iter().filter(is_chosen).collect()
+        self.context.references.iter().filter(is_chosen).collect()
     }
 
     /// The tables that it may touch or must keep still.
     fn tables(&self) -> Vec<String> {
-        let (all, catalog) = (&self.scope.references, self.scope.catalog);
+        let (all, catalog) = (&self.context.references, self.context.catalog);
         match self.fix.family {
             CheckScope::Once | CheckScope::UniqueIndex => {
                 let touched = self.touched();
@@ -126,10 +126,10 @@ impl FixExecution<'_> {
 
     /// Hands what was made over to the role that Evolution itself uses.
     async fn hand_over(&self, connection: &mut PgConnection) -> Result<Vec<String>> {
-        let Some(owner) = privileges::other_owner(self.scope.catalog, &self.subject.server.role) else {
+        let Some(owner) = privileges::other_owner(self.context.catalog, &self.subject.server.role) else {
             return Ok(Vec::new());
         };
-        let known: Vec<&String> = self.scope.catalog.tables.keys().collect();
+        let known: Vec<&String> = self.context.catalog.tables.keys().collect();
         let variables = Variables::for_schema(&self.subject.schema)
             .text("owner", owner)
             .text("known", serde_json::to_string(&known)?);
@@ -168,7 +168,7 @@ impl FixExecution<'_> {
                     .to_owned(),
             );
         }
-        let online = is_online.then_some(self.scope.catalog);
+        let online = is_online.then_some(self.context.catalog);
         let mut treated = TreatedRows::default();
         let mut statements = match self.fix.family {
             CheckScope::Once | CheckScope::UniqueIndex => {
@@ -191,7 +191,7 @@ impl FixExecution<'_> {
                 executed
             }
             CheckScope::Reference => {
-                let catalog = self.scope.catalog;
+                let catalog = self.context.catalog;
                 treated = self.treat_rows(connection, quarantine, watch).await?;
                 let mut executed = std::mem::take(&mut treated.statements);
                 let altered = orphan_constraints::altered_tables(orphaned, schema);
@@ -246,8 +246,8 @@ impl FixExecution<'_> {
             locked_ms: to_millis(begun.elapsed().saturating_sub(marking)),
             rows: row_diff.iter().map(|diff| diff.count).sum(),
         };
-        steps.remember_orphans(orphans, &self.scope.references);
-        notes.extend(trigger_notes(self.scope.catalog, &row_diff));
+        steps.remember_orphans(orphans, &self.context.references);
+        notes.extend(trigger_notes(self.context.catalog, &row_diff));
         let claimed =
             steps.constraints.iter().any(|c| c.before == orphan_constraints::ConstraintState::ClaimedValid);
         let undo_is_exact = !claimed || work_tables::can_replicate(connection).await?;
@@ -322,7 +322,7 @@ impl FixExecution<'_> {
             (None, CheckScope::UniqueIndex) => self.chosen.iter().any(|finding| finding.key == index.name),
             (None, _) => false,
         };
-        self.scope.unique_indexes.iter().filter(is_chosen).collect()
+        self.context.unique_indexes.iter().filter(is_chosen).collect()
     }
 
     /// Removes and changes the rows that the fix is about.
@@ -340,15 +340,15 @@ impl FixExecution<'_> {
 
     /// Marks the rows that the fix is about; `None` for a fix that is about none.
     async fn mark_rows(&self, connection: &mut PgConnection) -> Result<Option<RowChanges<'_>>> {
-        let catalog = self.scope.catalog;
-        let mut changes = RowChanges::new(&self.fix.code, catalog, &self.scope.references);
+        let catalog = self.context.catalog;
+        let mut changes = RowChanges::new(&self.fix.code, catalog, &self.context.references);
         if self.fix.family == CheckScope::Reference {
             changes.are_orphans = true;
             changes.mark_orphans(connection, &self.orphaned()).await?;
             return Ok(Some(changes));
         }
         let Some(query) = &self.fix.rows else { return Ok(None) };
-        let query = conditional_sql::strip_for_release(query, catalog, self.scope.range);
+        let query = conditional_sql::strip_for_release(query, catalog, self.context.range);
         let is_once = self.fix.family == CheckScope::Once && self.fix.rows_of_index.is_none();
         let selections = match is_once {
             true => vec![render(&query, &self.variables()?)?],

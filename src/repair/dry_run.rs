@@ -203,10 +203,11 @@ async fn alone(
     watch.next_fix();
     let catalog = Catalog::read(connection, &subject.schema).await?;
     subject.expect_release(connection, &catalog).await?;
-    let scope = CheckContext::for_server(&catalog, subject.range, &subject.server);
+    let context = CheckContext::for_server(&catalog, subject.range, &subject.server);
     let Task { finder, fix, chosen, arguments, series } = task;
-    let turn = FixExecution { subject, scope: &scope, finder, fix, chosen, arguments, is_online: false };
-    let needs = [turn.required_privileges()];
+    let execution =
+        FixExecution { subject, context: &context, finder, fix, chosen, arguments, is_online: false };
+    let needs = [execution.required_privileges()];
     privileges::expect_privileges(
         connection,
         &catalog,
@@ -224,7 +225,7 @@ async fn alone(
     .await
     .map_err(ledger::as_timeout)?;
     let mut quarantine = Quarantine::new(run, attempt.is_dry_run);
-    let (plan, applied) = turn.run(connection, attempt, &mut watch, &mut quarantine).await?;
+    let (plan, applied) = execution.run(connection, attempt, &mut watch, &mut quarantine).await?;
     let mut result = DryRun::begun(run);
     result.fixes.push(plan);
     result.applied.push(applied);
@@ -233,9 +234,9 @@ async fn alone(
 }
 
 /// A missing key cannot be built if orphaned rows are left to a person.
-fn mark_unbuildable(findings: &mut [Finding], scope: &CheckContext<'_>, left: &[Finding]) {
+fn mark_unbuildable(findings: &mut [Finding], context: &CheckContext<'_>, left: &[Finding]) {
     let is_left = |reference: &&Reference| left.iter().any(|left| left.key == reference.subject());
-    for reference in scope.references.iter().filter(is_left) {
+    for reference in context.references.iter().filter(is_left) {
         let key = format!("missing foreign key {} of {}", reference.constraint, reference.child_table);
         for finding in findings.iter_mut().filter(|finding| finding.key == key) {
             finding.is_fixable = false;
@@ -245,11 +246,11 @@ fn mark_unbuildable(findings: &mut [Finding], scope: &CheckContext<'_>, left: &[
 }
 
 /// Findings about references whose rows cannot be treated are left to a person.
-pub fn mark_untreatable(findings: &mut [Finding], scope: &CheckContext<'_>) {
+pub fn mark_untreatable(findings: &mut [Finding], context: &CheckContext<'_>) {
     for finding in findings {
-        let reference = scope.references.iter().find(|reference| reference.subject() == finding.key);
+        let reference = context.references.iter().find(|reference| reference.subject() == finding.key);
         if let Some(Err(reason)) =
-            reference.map(|reference| row_changes::orphan_treatment(reference, scope.catalog))
+            reference.map(|reference| row_changes::orphan_treatment(reference, context.catalog))
         {
             finding.is_fixable = false;
             finding.detail.push_str(&format!("; what to do with the rows is left to you: {reason}"));

@@ -24,11 +24,13 @@ pub async fn is_repaired(
     treated: &[Finding],
 ) -> Result<()> {
     let catalog = Catalog::read(connection, &subject.schema).await?;
-    let mut scope = CheckContext::for_server(&catalog, subject.range, &subject.server);
+    let mut context = CheckContext::for_server(&catalog, subject.range, &subject.server);
     let is_treated = |key: &str| treated.iter().any(|finding| finding.key == key);
-    scope.references.retain(|reference| family != CheckScope::Reference || is_treated(&reference.subject()));
-    scope.unique_indexes.retain(|index| family != CheckScope::UniqueIndex || is_treated(&index.name));
-    let (_, findings) = finder.find(connection, &scope).await?;
+    context
+        .references
+        .retain(|reference| family != CheckScope::Reference || is_treated(&reference.subject()));
+    context.unique_indexes.retain(|index| family != CheckScope::UniqueIndex || is_treated(&index.name));
+    let (_, findings) = finder.find(connection, &context).await?;
     match treated.iter().find(|treated| findings.iter().any(|found| found.key == treated.key)) {
         None => Ok(()),
         Some(finding) => Err(user_error(
@@ -56,13 +58,13 @@ pub async fn can_validate(
         })
     };
     let catalog = Catalog::read(connection, &subject.schema).await?;
-    let mut scope = CheckContext::for_server(&catalog, subject.range, &subject.server);
-    scope.references.retain(is_validated);
+    let mut context = CheckContext::for_server(&catalog, subject.range, &subject.server);
+    context.references.retain(is_validated);
     let check = all_checks().iter().find(|check| check.scope() == CheckScope::Reference);
-    let Some(check) = check.filter(|_| !scope.references.is_empty()) else { return Ok(()) };
-    let (_, findings) = check.find(connection, &scope).await?;
+    let Some(check) = check.filter(|_| !context.references.is_empty()) else { return Ok(()) };
+    let (_, findings) = check.find(connection, &context).await?;
     let Some(finding) = findings.first() else { return Ok(()) };
-    let reference = scope.references.iter().find(|reference| reference.subject() == finding.key);
+    let reference = context.references.iter().find(|reference| reference.subject() == finding.key);
     Err(user_error(
         format!(
             "{} rows refer to rows that do not exist ({}), so the foreign key {} could not be validated",

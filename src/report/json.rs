@@ -27,8 +27,8 @@ pub fn document(outline: &ReportView<'_>) -> Result<Value> {
     let mut document = serde_json::to_value(outline.report)?;
     if let Some(gone) = &outline.gone {
         let findings = document["findings"].as_array_mut().into_iter().flatten();
-        for (finding, told) in findings.zip(&outline.told) {
-            finding["baseline"] = json!(told.standing);
+        for (finding, view) in findings.zip(&outline.views) {
+            finding["baseline"] = json!(view.baseline_status);
         }
         document["baseline"] = json!({"gone": gone});
     }

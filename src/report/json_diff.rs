@@ -74,10 +74,10 @@ mod tests {
     fn only_differences_are_listed() {
         let before = json!({"id": 1, "labels": ["2", "1"], "key": {"a b": {"deep": null}, "same": [1]}});
         let after = json!({"id": 1, "labels": ["1"], "key": {"a b": {"deep": 2}, "same": [1], "new": {}}});
-        let told: Vec<(String, Option<Value>, Option<Value>)> =
+        let paths: Vec<(String, Option<Value>, Option<Value>)> =
             diff_paths(&before, &after).into_iter().map(|one| (one.path, one.before, one.after)).collect();
         assert_eq!(
-            told,
+            paths,
             [
                 ("labels[0]".to_owned(), Some(json!("2")), None),
                 ("key.\"a b\".deep".to_owned(), Some(json!(null)), Some(json!(2))),
@@ -103,9 +103,9 @@ mod tests {
         /// Nothing is told of equal values, and something of any two that differ.
         #[test]
         fn equal_values_have_no_differences(before in any_value(), after in any_value()) {
-            let told = diff_paths(&before, &after);
-            prop_assert_eq!(told.is_empty(), before == after);
-            prop_assert!(told.iter().all(|one| one.before != one.after));
+            let paths = diff_paths(&before, &after);
+            prop_assert_eq!(paths.is_empty(), before == after);
+            prop_assert!(paths.iter().all(|one| one.before != one.after));
         }
     }
 }

@@ -54,7 +54,7 @@ impl Report {
                 !(change.fixes.is_empty() || change.run.applied) || !change.left.is_empty()
             }
             Detail::History { prune: Some(plan), .. } => !plan.runs.is_empty() && !plan.applied,
-            _ => ReportView::new(self, common).told.iter().any(|told| told.fails),
+            _ => ReportView::new(self, common).views.iter().any(|view| view.fails),
         };
         if is_found {
             Exit::Findings

@@ -55,19 +55,19 @@ pub fn kind_rows<'r>(groups: &[CodeGroup<'r>]) -> Vec<KindRow<'r>> {
 }
 
 fn row<'r>(group: &CodeGroup<'r>, groups: &[CodeGroup<'r>]) -> KindRow<'r> {
-    let fixable = group.told.iter().filter(|told| is_fixable(told.finding)).count();
+    let fixable = group.views.iter().filter(|view| is_fixable(view.finding)).count();
     let fix = match solved_by(group, groups) {
         Some(code) => FixVerdict::With(code.to_owned()),
         None if fixable == 0 => FixVerdict::Yours,
-        None if fixable < group.told.len() => FixVerdict::Partly,
+        None if fixable < group.views.len() => FixVerdict::Partly,
         None => FixVerdict::Repairs,
     };
     KindRow {
         code: group.code,
         severity: group.worst(),
         title: registry::find_rule(group.code).map_or(group.name, |rule| &rule.title),
-        places: group.told.len(),
-        rows: group.told.iter().map(|told| rows(told.finding)).sum(),
+        places: group.views.len(),
+        rows: group.views.iter().map(|view| rows(view.finding)).sum(),
         fix,
     }
 }
@@ -87,13 +87,13 @@ fn solved_by<'g>(group: &CodeGroup<'_>, groups: &'g [CodeGroup<'_>]) -> Option<&
     }
     let orphans = groups.iter().find(|group| group.code == RESTORES_KEYS)?;
     let restored: Vec<&FindingView<'_>> =
-        orphans.told.iter().filter(|told| is_fixable(told.finding)).collect();
+        orphans.views.iter().filter(|view| is_fixable(view.finding)).collect();
     let is_restored = |finding: &Finding| {
         let mut words = finding.subject.split(' ').map(|word| word.trim_matches('"'));
         words.any(|word| {
             word.ends_with("_fkey")
-                && restored.iter().any(|told| told.finding.detail.contains(&format!("\"{word}\"")))
+                && restored.iter().any(|view| view.finding.detail.contains(&format!("\"{word}\"")))
         })
     };
-    group.told.iter().all(|told| is_restored(told.finding)).then_some(orphans.code)
+    group.views.iter().all(|view| is_restored(view.finding)).then_some(orphans.code)
 }

@@ -127,11 +127,11 @@ fn samples(run: &MeasuredRun<'_>, now: SystemTime, families: &mut [Family; 11]) 
     }
     ignored.add(&labels, &[], report.ignored().len());
     if common.known.is_some() {
-        let told = ReportView::new(report, common).told;
+        let views = ReportView::new(report, common).views;
         new.add(
             &labels,
             &[],
-            told.iter().filter(|told| told.standing != Some(BaselineStatus::Known)).count(),
+            views.iter().filter(|view| view.baseline_status != Some(BaselineStatus::Known)).count(),
         );
     }
     for check in &report.checks {

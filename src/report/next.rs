@@ -46,7 +46,7 @@ pub fn next_steps(outline: &ReportView<'_>) -> Vec<NextStep> {
         Detail::Check {} => after_check(outline).into_iter().collect(),
         Detail::Logs(_) => {
             let first = outline.new_findings().next();
-            first.map(|told| explain(&told.finding.code, "")).into_iter().collect()
+            first.map(|view| explain(&view.finding.code, "")).into_iter().collect()
         }
         Detail::History { runs, .. } => {
             let open = runs.iter().find(|run| run.can_be_undone());
@@ -84,8 +84,8 @@ fn before_upgrade(outline: &ReportView<'_>, preflight: &Preflight) -> Vec<NextSt
         return vec![NextStep::new(command, "prints what to do before the upgrade as a shell script")];
     }
     let verdict = upgrade::verdict(outline.report, preflight);
-    if let Some(told) = outline.new_findings().find(is_acted_on) {
-        return vec![explain(&told.finding.code, "says what to do before the upgrade")];
+    if let Some(view) = outline.new_findings().find(is_acted_on) {
+        return vec![explain(&view.finding.code, "says what to do before the upgrade")];
     }
     if verdict.severity.is_some() || outline.report.summary.undecided > 0 {
         return Vec::new();
@@ -123,7 +123,7 @@ pub fn variable_note(outline: &ReportView<'_>, steps: &[NextStep]) -> Option<&'s
 fn after_check(outline: &ReportView<'_>) -> Option<NextStep> {
     let mut acted_on = outline.new_findings().filter(is_acted_on).peekable();
     let first = acted_on.peek()?.finding.code.clone();
-    if acted_on.any(|told| is_fixable(told.finding)) {
+    if acted_on.any(|view| is_fixable(view.finding)) {
         let common = outline.common;
         let command = format!("evodoctor fix{}{}", common.finding_arguments(), common.connection_arguments());
         return Some(NextStep::new(command, "dry run: shows the diff of every repair, then rolls back"));
@@ -135,7 +135,7 @@ fn explain(code: &str, what: &str) -> NextStep {
     NextStep::new(format!("evodoctor explain {code}"), what)
 }
 
-fn is_acted_on(told: &FindingView<'_>) -> bool {
-    let Finding { severity, .. } = *told.finding;
-    told.is_counted() || (severity > Severity::Advice && !is_fixable(told.finding))
+fn is_acted_on(view: &FindingView<'_>) -> bool {
+    let Finding { severity, .. } = *view.finding;
+    view.is_counted() || (severity > Severity::Advice && !is_fixable(view.finding))
 }

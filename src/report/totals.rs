@@ -41,7 +41,7 @@ pub fn headline(outline: &ReportView<'_>) -> String {
 fn examination(outline: &ReportView<'_>, news: &[FindingView<'_>]) -> String {
     let checks = pluralize(outline.report.checks.len(), "check");
     let known = outline.known();
-    let advice = kinds(news.iter().map(|told| told.finding)).advice;
+    let advice = kinds(news.iter().map(|view| view.finding)).advice;
     match problems(news, outline.report.command != "logs") {
         Some(problems) => {
             let advice = if advice > 0 { format!(", {advice} advice") } else { String::new() };
@@ -57,7 +57,7 @@ fn examination(outline: &ReportView<'_>, news: &[FindingView<'_>]) -> String {
 }
 
 fn known_of(outline: &ReportView<'_>, known: usize) -> String {
-    let errors = outline.known_findings().filter(|told| told.finding.severity == Severity::Error).count();
+    let errors = outline.known_findings().filter(|view| view.finding.severity == Severity::Error).count();
     match (known, errors) {
         (0, _) => String::new(),
         (_, 0) => format!("; {known} known"),
@@ -93,12 +93,12 @@ pub fn kinds<'f>(findings: impl Iterator<Item = &'f Finding>) -> Kinds {
 
 /// `3 problems in 11 places (1 error, 2 warnings)`; `None` where there is nothing but advice.
 fn problems(news: &[FindingView<'_>], has_places: bool) -> Option<String> {
-    let Kinds { errors, warnings, .. } = kinds(news.iter().map(|told| told.finding));
+    let Kinds { errors, warnings, .. } = kinds(news.iter().map(|view| view.finding));
     let all = errors + warnings;
     if all == 0 {
         return None;
     }
-    let places = news.iter().filter(|told| told.finding.severity > Severity::Advice).count();
+    let places = news.iter().filter(|view| view.finding.severity > Severity::Advice).count();
     let places = if has_places && places > all {
         format!(" in {} places", format_count(places))
     } else {

@@ -19,7 +19,7 @@ pub struct ReportView<'r> {
     /// The report.
     pub report: &'r Report,
     /// Its findings, worst first. Of a rehearsal what it would repair, and what is left to a person.
-    pub told: Vec<FindingView<'r>>,
+    pub views: Vec<FindingView<'r>>,
     /// What is to be said at the head of a report with personal data in it.
     pub notice: Option<&'static str>,
     /// What the baseline knows and is no more; `None` without a baseline.
@@ -34,7 +34,7 @@ pub struct FindingView<'r> {
     /// The finding.
     pub finding: &'r Finding,
     /// How it stands to the baseline, where there is one.
-    pub standing: Option<BaselineStatus>,
+    pub baseline_status: Option<BaselineStatus>,
     /// True if it makes the exit code 1.
     pub fails: bool,
     /// The report that it is in.
@@ -45,41 +45,46 @@ pub struct FindingView<'r> {
 impl<'r> ReportView<'r> {
     /// Of a report.
     pub fn new(report: &'r Report, common: &'r GlobalOptions) -> Self {
-        let told = match &report.detail {
+        let views = match &report.detail {
             Detail::Change(change) => {
                 let pending = if change.run.applied { &[][..] } else { &change.pending };
                 let all = pending.iter().chain(&change.left);
-                let told =
-                    all.map(|finding| FindingView { finding, standing: None, fails: true, report, common });
-                let mut told: Vec<FindingView<'_>> = told.collect();
-                told.sort_by(|a, b| order::compare(a.finding, b.finding));
-                told
+                let views = all.map(|finding| FindingView {
+                    finding,
+                    baseline_status: None,
+                    fails: true,
+                    report,
+                    common,
+                });
+                let mut views: Vec<FindingView<'_>> = views.collect();
+                views.sort_by(|a, b| order::compare(a.finding, b.finding));
+                views
             }
             _ => report.findings.iter().map(|finding| FindingView::of(finding, report, common)).collect(),
         };
         let there = || report.findings.iter().chain(report.ignored().iter().map(|ignored| &ignored.finding));
         let gone = common.known.as_ref().map(|known| known.resolved(there(), &report.checks));
-        Self { report, told, notice: report.personal_data_notice(common), gone, common }
+        Self { report, views, notice: report.personal_data_notice(common), gone, common }
     }
 
     /// A finding that is ignored, as the others are told.
     pub fn ignored_view(&self, ignored: &'r IgnoredFinding) -> FindingView<'r> {
         let (report, common) = (self.report, self.common);
-        FindingView { finding: &ignored.finding, standing: None, fails: false, report, common }
+        FindingView { finding: &ignored.finding, baseline_status: None, fails: false, report, common }
     }
 
     /// The findings that the reader does not know yet.
     pub fn new_findings(&self) -> impl Iterator<Item = FindingView<'r>> + '_ {
-        self.told.iter().filter(|told| told.standing != Some(BaselineStatus::Known)).copied()
+        self.views.iter().filter(|view| view.baseline_status != Some(BaselineStatus::Known)).copied()
     }
 
     /// The same, by code, in the order of the worst finding.
     pub fn new_by_code(&self) -> Vec<CodeGroup<'r>> {
         let mut groups: Vec<CodeGroup<'r>> = Vec::new();
-        for told in self.new_findings() {
-            match groups.iter_mut().find(|group| group.code == told.finding.code) {
-                Some(group) => group.told.push(told),
-                None => groups.push(CodeGroup::new(&told.finding.code, &told.finding.name, vec![told])),
+        for view in self.new_findings() {
+            match groups.iter_mut().find(|group| group.code == view.finding.code) {
+                Some(group) => group.views.push(view),
+                None => groups.push(CodeGroup::new(&view.finding.code, &view.finding.name, vec![view])),
             }
         }
         groups
@@ -87,7 +92,7 @@ impl<'r> ReportView<'r> {
 
     /// The findings that the baseline knows.
     pub fn known_findings(&self) -> impl Iterator<Item = FindingView<'r>> + '_ {
-        self.told.iter().filter(|told| told.standing == Some(BaselineStatus::Known)).copied()
+        self.views.iter().filter(|view| view.baseline_status == Some(BaselineStatus::Known)).copied()
     }
 
     /// The number of findings the baseline knows.
@@ -103,10 +108,10 @@ impl<'r> ReportView<'r> {
     /// Everything that a code has to say, in the order of the worst finding; checks without one come last.
     pub fn by_code(&self) -> Vec<CodeGroup<'r>> {
         let mut groups: Vec<CodeGroup<'r>> = Vec::new();
-        for &told in &self.told {
-            match groups.iter_mut().find(|group| group.code == told.finding.code) {
-                Some(group) => group.told.push(told),
-                None => groups.push(CodeGroup::new(&told.finding.code, &told.finding.name, vec![told])),
+        for &view in &self.views {
+            match groups.iter_mut().find(|group| group.code == view.finding.code) {
+                Some(group) => group.views.push(view),
+                None => groups.push(CodeGroup::new(&view.finding.code, &view.finding.name, vec![view])),
             }
         }
         for ignored in self.report.ignored() {
@@ -154,7 +159,8 @@ impl<'r> ReportView<'r> {
     /// How the findings stand to the baseline; `None` without one.
     pub fn baseline_summary(&self) -> Option<String> {
         let gone = self.gone.as_ref()?;
-        let grown = self.told.iter().filter(|told| told.standing == Some(BaselineStatus::Grown)).count();
+        let grown =
+            self.views.iter().filter(|view| view.baseline_status == Some(BaselineStatus::Grown)).count();
         let new = self.new_findings().count() - grown;
         let mut line = format!("baseline: {} known, {new} new, {grown} grown", self.known());
         if !gone.is_empty() {
@@ -176,7 +182,7 @@ pub struct CodeGroup<'r> {
     /// The rule's name.
     pub name: &'r str,
     /// Its findings, worst first.
-    pub told: Vec<FindingView<'r>>,
+    pub views: Vec<FindingView<'r>>,
     /// Its findings that are ignored.
     pub ignored: Vec<&'r IgnoredFinding>,
     /// How its check came out, where there is one.
@@ -184,8 +190,8 @@ pub struct CodeGroup<'r> {
 }
 
 impl<'r> CodeGroup<'r> {
-    fn new(code: &'r str, name: &'r str, told: Vec<FindingView<'r>>) -> Self {
-        Self { code, name, told, ignored: Vec::new(), check: None }
+    fn new(code: &'r str, name: &'r str, views: Vec<FindingView<'r>>) -> Self {
+        Self { code, name, views, ignored: Vec::new(), check: None }
     }
 
     /// Why it could not look everywhere.
@@ -195,7 +201,7 @@ impl<'r> CodeGroup<'r> {
 
     /// The severity of its worst finding.
     pub fn worst(&self) -> Severity {
-        self.told.iter().map(|told| told.finding.severity).max().unwrap_or(Severity::Advice)
+        self.views.iter().map(|view| view.finding.severity).max().unwrap_or(Severity::Advice)
     }
 
     /// Its rule's code and name.
@@ -206,11 +212,11 @@ impl<'r> CodeGroup<'r> {
 
 impl<'r> FindingView<'r> {
     fn of(finding: &'r Finding, report: &'r Report, common: &'r GlobalOptions) -> Self {
-        let standing = common.known.as_ref().map(|known| known.status(finding));
+        let baseline_status = common.known.as_ref().map(|known| known.status(finding));
         // What is being written down is known from now on.
-        let is_known = standing == Some(BaselineStatus::Known) || common.write_baseline.is_some();
+        let is_known = baseline_status == Some(BaselineStatus::Known) || common.write_baseline.is_some();
         let fails = !is_known && common.fail_on.includes(finding.severity);
-        Self { finding, standing, fails, report, common }
+        Self { finding, baseline_status, fails, report, common }
     }
 
     /// Its rule's code and name.
@@ -225,7 +231,7 @@ impl<'r> FindingView<'r> {
 
     /// How it has grown beyond what the baseline knows, in brackets; nothing where it has not.
     pub fn growth(self) -> String {
-        if self.standing != Some(BaselineStatus::Grown) {
+        if self.baseline_status != Some(BaselineStatus::Grown) {
             return String::new();
         }
         let known = self.common.known.as_ref().and_then(|known| known.extent(self.finding));

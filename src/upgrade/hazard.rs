@@ -141,12 +141,12 @@ impl Hazard {
     pub async fn run(
         &self,
         connection: &mut PgConnection,
-        scope: &CheckContext<'_>,
+        context: &CheckContext<'_>,
         known: &HazardContext,
     ) -> Result<(CheckReport, Vec<HazardFinding>)> {
         let started = Instant::now();
         let (mut found, mut reason) = (Vec::new(), None);
-        let mut variables = Variables::for_schema(&scope.catalog.schema)
+        let mut variables = Variables::for_schema(&context.catalog.schema)
             .text("obstacles", known.obstacles.to_string())
             .text("locks", known.locks.to_string())
             .text("done", known.done.to_string())
@@ -158,10 +158,10 @@ impl Hazard {
                 variables = variables.sql(name, SqlFragment::assert_safe(text));
             }
         }
-        let fitting = |sql: &str| conditional_sql::strip_for_release(sql, scope.catalog, scope.range);
+        let fitting = |sql: &str| conditional_sql::strip_for_release(sql, context.catalog, context.range);
         if let Some(plan) = &self.plan {
             let sql = format!("EXPLAIN (FORMAT JSON) {}", render(&fitting(plan), &variables)?);
-            if let Some(closed) = scope.catalog.closed_table_in(&sql) {
+            if let Some(closed) = context.catalog.closed_table_in(&sql) {
                 return Ok((
                     self.report(CheckOutcome::Undecided, Some(closed.to_owned()), started),
                     Vec::new(),
@@ -172,13 +172,13 @@ impl Hazard {
                     let plan: Value = rows.first().context("a plan is one row")?.try_get(0)?;
                     variables = variables.text("plan", plan.to_string());
                 }
-                Err(error) if scope.gives_way && is_lock_conflict(&error) => return Err(error.into()),
-                Err(error) => reason = Some(explain_query_error(&error, scope)),
+                Err(error) if context.gives_way && is_lock_conflict(&error) => return Err(error.into()),
+                Err(error) => reason = Some(explain_query_error(&error, context)),
             }
         }
         if reason.is_none() {
             let sql = render(&fitting(&self.query), &variables).context(self.stem.clone())?;
-            if let Some(closed) = scope.catalog.closed_table_in(&sql) {
+            if let Some(closed) = context.catalog.closed_table_in(&sql) {
                 return Ok((
                     self.report(CheckOutcome::Undecided, Some(closed.to_owned()), started),
                     Vec::new(),
@@ -187,12 +187,12 @@ impl Hazard {
             match query_in_savepoint(connection, sql).await? {
                 Ok(rows) => {
                     for row in rows {
-                        let one = self.found(&row, scope, known).with_context(|| self.stem.clone())?;
+                        let one = self.found(&row, context, known).with_context(|| self.stem.clone())?;
                         found.push(one);
                     }
                 }
-                Err(error) if scope.gives_way && is_lock_conflict(&error) => return Err(error.into()),
-                Err(error) => reason = Some(explain_query_error(&error, scope)),
+                Err(error) if context.gives_way && is_lock_conflict(&error) => return Err(error.into()),
+                Err(error) => reason = Some(explain_query_error(&error, context)),
             }
         }
         let outcome = match (found.is_empty(), &reason) {
@@ -213,7 +213,7 @@ impl Hazard {
         }
     }
 
-    fn found(&self, row: &PgRow, scope: &CheckContext<'_>, known: &HazardContext) -> Result<HazardFinding> {
+    fn found(&self, row: &PgRow, context: &CheckContext<'_>, known: &HazardContext) -> Result<HazardFinding> {
         let mut finding = finding_from_row(&self.rule, row)?;
         let text = |column| optional_column::<String>(row, column);
         let migration = text("migration")?.or_else(|| self.migrations.first().cloned());
@@ -221,7 +221,7 @@ impl Hazard {
         let before = optional_column::<Vec<String>>(row, "before")?.unwrap_or_default();
         let (effect, sqlstate) = (text("effect")?, text("sqlstate")?);
         finding.extra.insert("migration", migration.as_str().into());
-        let checksum = checksum(&migration, &scope.catalog.schema, known.target);
+        let checksum = checksum(&migration, &context.catalog.schema, known.target);
         finding.extra.insert("checksum", checksum.into());
         finding.extra.insert("effect", effect.as_deref().into());
         finding.extra.insert("sqlstate", sqlstate.as_deref().into());

@@ -29,18 +29,18 @@ impl Detector for HazardDetector {
     fn find<'a>(
         &'a self,
         connection: &'a mut PgConnection,
-        scope: &'a CheckContext<'_>,
+        context: &'a CheckContext<'_>,
     ) -> DetectorFuture<'a> {
         Box::pin(async move {
-            let rows = catalog::migration_history(connection, scope.catalog).await?;
+            let rows = catalog::migration_history(connection, context.catalog).await?;
             let pending =
                 pending_migrations(rows.map(|rows| MigrationHistory::from_rows(&rows)).as_ref(), self.target);
-            let schema = &scope.catalog.schema;
+            let schema = &context.catalog.schema;
             let state = CatalogState::read(connection, schema).await?;
             // How long something takes is nothing that a fix could change.
             let examined = walk_each(state, schema, &pending, self.target, None);
             let known = hazard_context(schema, &examined, self.target);
-            let (report, mut found) = self.hazard.run(connection, scope, &known).await?;
+            let (report, mut found) = self.hazard.run(connection, context, &known).await?;
             found.retain(|one| pending.iter().any(|migration| migration.number() == one.migration));
             Ok((report, found.into_iter().map(|one| one.finding).collect()))
         })

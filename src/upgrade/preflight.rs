@@ -91,29 +91,29 @@ impl HazardQueries<'_> {
 /// When the connection is lost. Where a standby ends it only then, what was not asked by then is undecided instead.
 pub async fn predict_upgrade(
     connection: &mut PgConnection,
-    scope: &CheckContext<'_>,
+    context: &CheckContext<'_>,
     history: Option<&MigrationHistory>,
     target: Release,
 ) -> Result<Prediction> {
-    let schema = &scope.catalog.schema;
+    let schema = &context.catalog.schema;
     let pending = pending_migrations(history, target);
     let original = match pending.is_empty() {
         true => None,
         false => Some(CatalogState::read(connection, schema).await?),
     };
     let runs = fix_conflicts::applied_runs(connection, schema).await?;
-    let mut asking = HazardQueries { connection, is_standby: scope.is_standby, ended: None };
+    let mut asking = HazardQueries { connection, is_standby: context.is_standby, ended: None };
     let in_front = in_front(history);
     let (mut checks, mut findings) = (Vec::new(), Vec::new());
     let is_in_front = |check: &Check| in_front == Some(check.rule.code.as_str());
     if let Some(check) = check::all_checks().iter().find(|check| is_in_front(check)) {
-        match asking.ask(async |connection| run_checks(connection, scope, is_in_front).await).await? {
+        match asking.ask(async |connection| run_checks(connection, context, is_in_front).await).await? {
             Ok(examined) => (checks, findings) = examined,
             Err(reason) => checks.push(CheckReport::undecided(&check.rule, reason)),
         }
     }
     let (examined, speed) = match original {
-        Some(original) => walk_all(&mut asking, scope, original, &pending, target).await?,
+        Some(original) => walk_all(&mut asking, context, original, &pending, target).await?,
         None => (Vec::new(), None),
     };
     let known = hazard_context(schema, &examined, target);
@@ -125,7 +125,7 @@ pub async fn predict_upgrade(
         progress.advance(1);
         progress.set_message(hazard.rule.code_and_name());
         if pending.iter().any(|migration| hazard.concerns(migration)) {
-            match asking.ask(async |connection| hazard.run(connection, scope, &known).await).await? {
+            match asking.ask(async |connection| hazard.run(connection, context, &known).await).await? {
                 Ok((report, mut of_hazard)) => {
                     checks.push(report);
                     of_hazard
@@ -178,12 +178,12 @@ pub fn pending_migrations(history: Option<&MigrationHistory>, target: Release) -
 
 async fn walk_all(
     asking: &mut HazardQueries<'_>,
-    scope: &CheckContext<'_>,
+    context: &CheckContext<'_>,
     original: CatalogState,
     pending: &[&'static Migration],
     target: Release,
 ) -> Result<(Vec<AnalyzedMigration>, Option<ReadSpeed>)> {
-    let schema = &scope.catalog.schema;
+    let schema = &context.catalog.schema;
     let mut state = original.clone();
     let mut worked: BTreeSet<String> = BTreeSet::new();
     for migration in pending {
@@ -191,7 +191,8 @@ async fn walk_all(
         worked.extend(locks.into_iter().filter(|lock| lock.work > TableWork::Catalog).map(|lock| lock.table));
         simulate(&mut state, migration, target);
     }
-    let is_readable = |table: &&str| scope.catalog.tables.get(*table).is_some_and(|found| found.is_readable);
+    let is_readable =
+        |table: &&str| context.catalog.tables.get(*table).is_some_and(|found| found.is_readable);
     let worked: Vec<&str> = worked.iter().map(String::as_str).filter(is_readable).collect();
     let speed = match worked.is_empty() {
         true => None,

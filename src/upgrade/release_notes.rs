@@ -30,10 +30,11 @@ mod tests {
     #[test]
     fn a_release_candidate_has_notes_and_a_stable_release_has_none() {
         assert!(release_notes(Release::newest_stable()).is_empty());
-        let told = release_notes(Release::find("2.4.0-rc2").unwrap());
+        let notes = release_notes(Release::find("2.4.0-rc2").unwrap());
         assert!(
-            told[0].contains("of 2.4.0 only release candidates") && told[1].contains("503 LICENSE_REQUIRED"),
-            "{told:?}"
+            notes[0].contains("of 2.4.0 only release candidates")
+                && notes[1].contains("503 LICENSE_REQUIRED"),
+            "{notes:?}"
         );
         assert_eq!(release_notes(Release::find("2.2.0-pre").unwrap()).len(), 1);
     }

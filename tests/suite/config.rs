@@ -352,5 +352,5 @@ fn invalid_settings_are_refused_before_any_work() {
     fs::remove_file(folder.path().join("evodoctor.toml")).expect("there");
     below(folder.path(), &["check", "--env", "staging"])
         .ends(2)
-        .complains(&["no evodoctor.toml here or above"]);
+        .complains(&["there is no evodoctor.toml in this folder or above"]);
 }

@@ -51,7 +51,7 @@ fn read(files: &[PathBuf], directory: Option<&InstanceDirectory>) -> anyhow::Res
         follow: false,
         is_json: false,
         progress: &progress,
-        told: None,
+        on_finding: None,
     };
     access_log::read_logs(files, directory, &options)
 }

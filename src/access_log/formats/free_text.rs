@@ -154,13 +154,13 @@ mod tests {
 
     fn read(line: &str) -> Vec<String> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let told = |request: &Request<'_>| {
+        let shown = |request: &Request<'_>| {
             let RequestTarget::Path(path) = &request.asked else { panic!("a path") };
             let method = request.method.as_deref().map_or("-".into(), text);
             let status = request.status.map_or("?".into(), |status| status.to_string());
             format!("{method} {} {status}", text(path))
         };
-        paths(line.as_bytes()).iter().map(told).collect()
+        paths(line.as_bytes()).iter().map(shown).collect()
     }
 
     #[test]

@@ -171,14 +171,20 @@ impl LineParser {
             }
             json::JsonLine::Request(request) => {
                 // The status may be in a text: `Request failed with status code 404`.
-                let told = self.told(text).filter(|told| told.status.is_some());
+                let request_in_text =
+                    self.text_request(text).filter(|request_in_text| request_in_text.status.is_some());
                 self.conversation.forget();
-                told.map(|told| Request { time: told.time.or(request.time), ..told }).or(Some(request))
+                request_in_text
+                    .map(|request_in_text| Request {
+                        time: request_in_text.time.or(request.time),
+                        ..request_in_text
+                    })
+                    .or(Some(request))
             }
             json::JsonLine::Wrapped { line, time } => {
                 self.inner(&line, time, deeper).or_else(|| self.lists(text, deeper))
             }
-            json::JsonLine::Other => self.lists(text, deeper).or_else(|| self.told(text)),
+            json::JsonLine::Other => self.lists(text, deeper).or_else(|| self.text_request(text)),
             json::JsonLine::Broken => {
                 let object = log_wrappers::to_last_brace(text);
                 let is_cut = object.len() < text.trim_ascii_end().len();
@@ -289,7 +295,7 @@ impl LineParser {
             self.conversation.note(&request);
             return Some(Request { time: request.time.or_else(|| api_404_body::time(line)), ..request });
         }
-        if self.format.may_be(&LineFormat::Text) { self.told(line) } else { None }
+        if self.format.may_be(&LineFormat::Text) { self.text_request(line) } else { None }
     }
 
     /// An object in the middle of a line.
@@ -334,7 +340,7 @@ impl LineParser {
     }
 
     /// The requests that a text shows, together with the lines before it.
-    fn told<'l>(&mut self, line: &'l [u8]) -> Option<Request<'l>> {
+    fn text_request<'l>(&mut self, line: &'l [u8]) -> Option<Request<'l>> {
         if memmem::find(line, CONSOLE).is_some() {
             self.saw_console = true;
             self.record = record_time(line);

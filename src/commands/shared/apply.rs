@@ -44,11 +44,11 @@ pub enum CommitOutcome {
 pub async fn dry_run_with_retry<T>(
     opened: &mut DatabaseContext,
     subject: &ChangeTarget,
-    patience: LockRetry,
+    lock_retry: LockRetry,
     work: impl AsyncFn(&mut PgConnection, &LockAttempt) -> Result<T>,
 ) -> Result<T> {
     let result = tokio::select! {
-        result = retry_on_lock_timeout(opened.session.connection(), subject, patience, work) => result,
+        result = retry_on_lock_timeout(opened.session.connection(), subject, lock_retry, work) => result,
         () = interrupt::requested() => Err(user_error(
             "interrupted; everything was rolled back and nothing has been changed",
             "run it again",
@@ -101,45 +101,45 @@ pub fn keep_report_error(written: Result<()>, committed: Option<i64>) -> Result<
 pub async fn retry_on_lock_timeout<T>(
     connection: &mut PgConnection,
     subject: &ChangeTarget,
-    mut patience: LockRetry,
+    mut lock_retry: LockRetry,
     work: impl AsyncFn(&mut PgConnection, &LockAttempt) -> Result<T>,
 ) -> Result<T> {
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     loop {
-        let error = match work(connection, &patience.attempt()).await {
+        let error = match work(connection, &lock_retry.attempt()).await {
             Ok(done) => return Ok(done),
             Err(error) => error,
         };
         let Some(timeout) = LockTimeout::within(&error, &subject.schema) else { return Err(error) };
         execute(connection, "ROLLBACK".into()).await?;
         let blockers = locks::blockers(connection, &timeout).await?;
-        let Some(pause) = patience.pause(&timeout, &blockers) else {
-            return Err(gave_up(&patience, &blockers, &timeout));
+        let Some(pause) = lock_retry.pause(&timeout, &blockers) else {
+            return Err(gave_up(&lock_retry, &blockers, &timeout));
         };
         let pids: Vec<Option<i32>> = blockers.iter().map(|blocker| blocker.pid).collect();
-        if told != pids || patience.failed() == 1 {
+        if reported != pids || lock_retry.failed() == 1 {
             progress::notice(&format!("waiting: {}", locks::describe_blockers(&blockers, &timeout)));
-            told = pids;
+            reported = pids;
         }
         let _line = progress::wait(&format!(
             "attempt {} in {:.1} s ({} left); Ctrl-C stops it",
-            patience.failed() + 1,
+            lock_retry.failed() + 1,
             pause.as_secs_f64(),
-            humanize::format_duration(patience.left()),
+            humanize::format_duration(lock_retry.left()),
         ));
         tokio::time::sleep(pause).await;
     }
 }
 
-fn gave_up(patience: &LockRetry, blockers: &[Blocker], timeout: &LockTimeout) -> anyhow::Error {
-    let attempts = match patience.failed() {
+fn gave_up(lock_retry: &LockRetry, blockers: &[Blocker], timeout: &LockTimeout) -> anyhow::Error {
+    let attempts = match lock_retry.failed() {
         1 => "1 attempt".to_owned(),
-        failed => format!("{failed} attempts in {}", humanize::format_duration(patience.elapsed())),
+        failed => format!("{failed} attempts in {}", humanize::format_duration(lock_retry.elapsed())),
     };
     let who = locks::describe_blockers(blockers, timeout);
     user_error(
         format!("gave up waiting for a lock after {attempts}: {who}; nothing has been changed"),
-        locks::suggest_next_step(blockers, &format_argument(patience.suggestion())),
+        locks::suggest_next_step(blockers, &format_argument(lock_retry.suggestion())),
     )
 }
 

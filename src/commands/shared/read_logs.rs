@@ -49,7 +49,7 @@ pub async fn read_logs_with_progress(
             is_json,
             is_redacted,
             progress: &reading,
-            told: if tells { Some(&tell) } else { None },
+            on_finding: if tells { Some(&tell) } else { None },
         };
         access_log::read_logs(&args.files, directory.as_deref(), &options)
     });

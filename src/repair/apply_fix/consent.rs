@@ -17,7 +17,7 @@ impl FixExecution<'_> {
     /// Refuses a dry run that would fire triggers of the user's without consent.
     pub fn expect_consent_to_triggers(&self) -> Result<()> {
         privileges::expect_consent_to_triggers(
-            self.scope.catalog,
+            self.context.catalog,
             &self.subject.server,
             &self.required_privileges(),
         )

@@ -191,7 +191,7 @@ async fn follow(
     let variables = variables(later);
     let progress = Progress::start("building");
     progress.start_phase(later.work.title(), None, Unit::Steps);
-    let (mut waited, mut told, mut is_met, mut stage) = (Duration::ZERO, Vec::new(), false, None);
+    let (mut waited, mut reported, mut is_met, mut stage) = (Duration::ZERO, Vec::new(), false, None);
     loop {
         let seen = match look(connection, &variables).await {
             Ok(seen) => seen,
@@ -226,16 +226,16 @@ async fn follow(
             blockers = seen.blockers;
         }
         if blockers.is_empty() {
-            (waited, told) = (Duration::ZERO, Vec::new());
+            (waited, reported) = (Duration::ZERO, Vec::new());
         } else {
             let pids: Vec<Option<i32>> = blockers.iter().map(|blocker| blocker.pid).collect();
-            if told != pids {
+            if reported != pids {
                 let who = blockers.iter().map(Blocker::describe).collect::<Vec<_>>().join("; ");
                 progress::notice(&format!(
                     "waiting: {} waits for {who}; reads and writes are not blocked",
                     later.work.title()
                 ));
-                told = pids;
+                reported = pids;
             }
             if waited >= wait {
                 return Some(StatementEnd::Blocked(blockers));

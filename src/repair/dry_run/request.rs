@@ -132,16 +132,16 @@ impl Request<'_> {
         work: &ProgressTask,
     ) -> Result<()> {
         let (catalog, finder) = (Arc::clone(&state.catalog), self.finders[step]);
-        let scope = self.scope(&catalog);
+        let context = self.check_context(&catalog);
         let asked = state.asked.get(&step).copied();
-        let is_concerned = state.touched.concerns(finder, &scope, asked.unwrap_or(0));
-        if !scope.applies(finder.rule()) || (asked.is_some() && !is_concerned) {
+        let is_concerned = state.touched.concerns(finder, &context, asked.unwrap_or(0));
+        if !context.applies(finder.rule()) || (asked.is_some() && !is_concerned) {
             return Ok(());
         }
         let known = state.answers.remove(&step).filter(|_| !is_concerned);
         let Answer { report, mut findings, took } = match known {
             Some(answer) => answer,
-            None => ask(connection, finder, &scope).await?,
+            None => ask(connection, finder, &context).await?,
         };
         state.asked.insert(step, state.touched.now());
         if asked.is_none() {
@@ -151,8 +151,8 @@ impl Request<'_> {
         let code = &finder.rule().code;
         state.result.forget_left(code);
         findings.retain(|finding| !state.deferred.contains(&(code.clone(), finding.key.clone())));
-        mark_untreatable(&mut findings, &scope);
-        mark_unbuildable(&mut findings, &scope, &state.result.left);
+        mark_untreatable(&mut findings, &context);
+        mark_unbuildable(&mut findings, &context, &state.result.left);
         if round > MOST_ROUNDS {
             leave_what_comes_back(&mut findings);
         }
@@ -164,7 +164,7 @@ impl Request<'_> {
         let Some(fix) = fix::find_fix(code).filter(|_| !chosen.is_empty()) else { return Ok(()) };
 
         work.set_message(finder.rule().code_and_name());
-        self.repair(connection, watch, state, &scope, step, fix, chosen, took).await?;
+        self.repair(connection, watch, state, &context, step, fix, chosen, took).await?;
         // The fix has shown rows; steps again.
         work.start_phase("", Some(self.finders.len() as u64), Unit::Steps);
         work.set_position(step as u64);
@@ -178,16 +178,16 @@ impl Request<'_> {
         connection: &mut PgConnection,
         watch: &mut LockWatch,
         state: &mut State,
-        scope: &CheckContext<'_>,
+        context: &CheckContext<'_>,
         step: usize,
         fix: &'static Fix,
         mut chosen: Vec<Finding>,
         took: Duration,
     ) -> Result<()> {
         while !chosen.is_empty() {
-            let turn = self.turn(scope, step, fix, &chosen);
-            turn.expect_consent_to_triggers()?;
-            let obstacle = match self.behind_savepoint(connection, watch, state, &turn, true).await? {
+            let execution = self.execution(context, step, fix, &chosen);
+            execution.expect_consent_to_triggers()?;
+            let obstacle = match self.behind_savepoint(connection, watch, state, &execution, true).await? {
                 Ok((mut plan, applied)) => {
                     plan.timing.finding_ms += to_millis(took);
                     self.carried_out(connection, state, step, &chosen, plan, applied).await?;
@@ -199,8 +199,10 @@ impl Request<'_> {
             if chosen.len() > 1 && fix.family != CheckScope::Once {
                 // To find out which finding is blocked, each is tried by itself and rolled back.
                 for finding in &chosen {
-                    let turn = self.turn(scope, step, fix, std::slice::from_ref(finding));
-                    if let Err(own) = self.behind_savepoint(connection, watch, state, &turn, false).await? {
+                    let execution = self.execution(context, step, fix, std::slice::from_ref(finding));
+                    if let Err(own) =
+                        self.behind_savepoint(connection, watch, state, &execution, false).await?
+                    {
                         obstacles.insert(finding.key.clone(), own);
                     }
                 }
@@ -225,17 +227,17 @@ impl Request<'_> {
         connection: &mut PgConnection,
         watch: &mut LockWatch,
         state: &mut State,
-        turn: &FixExecution<'_>,
+        execution: &FixExecution<'_>,
         is_kept: bool,
     ) -> Result<Result<(FixPlan, AppliedFix), Obstacle>> {
         execute(connection, "SAVEPOINT evodoctor_fix".into()).await?;
         let (held, kept) = (watch.savepoint(), state.quarantine.clone());
         watch.next_fix();
-        let done = turn.run(connection, self.attempt, watch, &mut state.quarantine).await;
+        let done = execution.run(connection, self.attempt, watch, &mut state.quarantine).await;
         let done = match done.map_err(|error| watch.explain(error)) {
             Ok(done) => Ok(done),
             Err(error) => Err(Obstacle::within(error, &self.subject.schema)
-                .map_err(|error| not_carried_out(error, turn.fix))?),
+                .map_err(|error| not_carried_out(error, execution.fix))?),
         };
         let end = if done.is_ok() && is_kept { "" } else { "ROLLBACK TO SAVEPOINT evodoctor_fix; " };
         execute(connection, format!("{end}RELEASE SAVEPOINT evodoctor_fix")).await?;
@@ -275,14 +277,14 @@ impl Request<'_> {
         catalog: &Catalog,
         work: &ProgressTask,
     ) -> Result<BTreeMap<usize, Answer>> {
-        let scope = self.scope(catalog);
+        let context = self.check_context(catalog);
         let mut answers = BTreeMap::new();
         work.start_phase("looking", Some(self.finders.len() as u64), Unit::Steps);
         for (step, finder) in self.finders.iter().enumerate() {
             work.set_position(step as u64);
-            if scope.applies(finder.rule()) {
+            if context.applies(finder.rule()) {
                 work.set_message(format!("looking for {}", finder.rule().code_and_name()));
-                answers.insert(step, ask(connection, *finder, &scope).await?);
+                answers.insert(step, ask(connection, *finder, &context).await?);
             }
         }
         Ok(answers)
@@ -296,11 +298,11 @@ impl Request<'_> {
         answers: &BTreeMap<usize, Answer>,
     ) -> Result<()> {
         let subject = self.subject;
-        let scope = self.scope(catalog);
+        let context = self.check_context(catalog);
         let mut needs: Vec<RequiredPrivileges> = Vec::new();
         if privileges::is_limited_role(catalog) {
-            for (step, fix, chosen) in self.chosen(&scope, answers) {
-                needs.push(self.turn(&scope, step, fix, &chosen).required_privileges());
+            for (step, fix, chosen) in self.chosen(&context, answers) {
+                needs.push(self.execution(&context, step, fix, &chosen).required_privileges());
             }
         }
         privileges::expect_privileges(
@@ -322,11 +324,11 @@ impl Request<'_> {
         catalog: &Catalog,
         answers: &BTreeMap<usize, Answer>,
     ) -> Result<()> {
-        let scope = self.scope(catalog);
+        let context = self.check_context(catalog);
         let mut lacking: Vec<String> = Vec::new();
-        for (step, fix, chosen) in self.chosen(&scope, answers) {
-            let turn = self.turn(&scope, step, fix, &chosen);
-            lacking.extend(turn.lacks_consent(connection, self.allowed).await?);
+        for (step, fix, chosen) in self.chosen(&context, answers) {
+            let execution = self.execution(&context, step, fix, &chosen);
+            lacking.extend(execution.lacks_consent(connection, self.allowed).await?);
         }
         match fix::in_order(&lacking).as_slice() {
             [] => Ok(()),
@@ -337,12 +339,12 @@ impl Request<'_> {
     /// The findings to repair, by their finder's place, with their fix.
     fn chosen(
         &self,
-        scope: &CheckContext<'_>,
+        context: &CheckContext<'_>,
         answers: &BTreeMap<usize, Answer>,
     ) -> Vec<(usize, &'static Fix, Vec<Finding>)> {
         let of_one = |(step, answer): (&usize, &Answer)| {
             let mut findings = answer.findings.clone();
-            mark_untreatable(&mut findings, scope);
+            mark_untreatable(&mut findings, context);
             fix::annotate(&mut findings);
             findings.retain(|finding| finding.is_fixable && (self.wanted)(finding));
             let fix = fix::find_fix(&self.finders[*step].rule().code)?;
@@ -351,33 +353,33 @@ impl Request<'_> {
         answers.iter().filter_map(of_one).filter(|(_, _, chosen)| !chosen.is_empty()).collect()
     }
 
-    fn turn<'t>(
+    fn execution<'t>(
         &'t self,
-        scope: &'t CheckContext<'t>,
+        context: &'t CheckContext<'t>,
         step: usize,
         fix: &'static Fix,
         chosen: &'t [Finding],
     ) -> FixExecution<'t> {
         let (subject, finder) = (self.subject, Some(self.finders[step]));
-        FixExecution { subject, scope, finder, fix, chosen, arguments: None, is_online: self.is_online }
+        FixExecution { subject, context, finder, fix, chosen, arguments: None, is_online: self.is_online }
     }
 
-    fn scope<'c>(&'c self, catalog: &'c Catalog) -> CheckContext<'c> {
-        let mut scope = CheckContext::for_server(catalog, self.subject.range, &self.subject.server);
-        scope.gives_way = true;
-        scope
+    fn check_context<'c>(&'c self, catalog: &'c Catalog) -> CheckContext<'c> {
+        let mut context = CheckContext::for_server(catalog, self.subject.range, &self.subject.server);
+        context.gives_way = true;
+        context
     }
 }
 
 async fn ask(
     connection: &mut PgConnection,
     finder: &dyn Detector,
-    scope: &CheckContext<'_>,
+    context: &CheckContext<'_>,
 ) -> Result<Answer> {
     let begun = Instant::now();
-    let (report, findings) = finder.find(connection, scope).await.map_err(|error| {
-        let every: Vec<String> = scope.catalog.tables.keys().cloned().collect();
-        locks::as_timeout(error, &scope.catalog.schema, &every, LockMode::AccessShare)
+    let (report, findings) = finder.find(connection, context).await.map_err(|error| {
+        let every: Vec<String> = context.catalog.tables.keys().cloned().collect();
+        locks::as_timeout(error, &context.catalog.schema, &every, LockMode::AccessShare)
     })?;
     Ok(Answer { report, findings, took: begun.elapsed() })
 }

@@ -36,12 +36,12 @@ impl Touched {
     }
 
     /// True if a detector may have another result than when there were `asked` fixes.
-    pub(super) fn concerns(&self, finder: &dyn Detector, scope: &CheckContext<'_>, asked: usize) -> bool {
+    pub(super) fn concerns(&self, finder: &dyn Detector, context: &CheckContext<'_>, asked: usize) -> bool {
         self.fixes[asked..].iter().any(|changes| {
             // A query for the history may use another name than the table's.
             (changes.is_schema && finder.reads_catalog())
                 || changes.tables.contains("_prisma_migrations")
-                || changes.tables.iter().any(|table| finder.reads(table, scope))
+                || changes.tables.iter().any(|table| finder.reads(table, context))
         })
     }
 }

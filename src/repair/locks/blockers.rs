@@ -51,7 +51,7 @@ impl StartedAt {
         Ok(Self(moment.zip(seconds)))
     }
 
-    fn told(&self, what: &str) -> Option<String> {
+    fn describe(&self, what: &str) -> Option<String> {
         let (moment, seconds) = self.0.as_ref()?;
         Some(format!(
             "{what} since {moment}, {}",
@@ -99,8 +99,8 @@ impl Blocker {
             self.role.as_ref().map(|role| format!("role {role}")),
             self.client.as_ref().map(|client| format!("from {client}")),
             self.state.clone(),
-            self.transaction.told(transaction),
-            self.query.told("query"),
+            self.transaction.describe(transaction),
+            self.query.describe("query"),
             self.hidden_from.as_ref().map(|role| {
                 format!("role {role} cannot see its state and times without GRANT pg_read_all_stats")
             }),

@@ -55,14 +55,14 @@ fn blocks_writers(mode: &str) -> bool {
 struct HeldTable {
     mode: String,
     since: Instant,
-    turn: usize,
+    step: usize,
 }
 
 /// Records which locks the transaction collects: for each table the strongest, since when, and in which step it came.
 #[derive(Debug, Default)]
 pub struct LockWatch {
     held: BTreeMap<String, HeldTable>,
-    turn: usize,
+    step: usize,
     limit: Option<Duration>,
     /// How long others have waited before it began to watch.
     waited: Duration,
@@ -77,7 +77,7 @@ pub struct LockWatch {
 #[derive(Debug)]
 pub struct HeldAtSavepoint {
     held: BTreeMap<String, HeldTable>,
-    turn: usize,
+    step: usize,
     is_waited_for: bool,
     rows: u64,
     treated: u64,
@@ -88,7 +88,7 @@ impl LockWatch {
     pub fn savepoint(&self) -> HeldAtSavepoint {
         HeldAtSavepoint {
             held: self.held.clone(),
-            turn: self.turn,
+            step: self.step,
             is_waited_for: self.first.is_some(),
             rows: self.rows,
             treated: self.treated,
@@ -98,7 +98,7 @@ impl LockWatch {
     /// The transaction rolled back to a savepoint, which released later locks.
     pub fn roll_back_to(&mut self, savepoint: HeldAtSavepoint) {
         self.held = savepoint.held;
-        self.turn = savepoint.turn;
+        self.step = savepoint.step;
         self.rows = savepoint.rows;
         self.treated = savepoint.treated;
         if !savepoint.is_waited_for {
@@ -119,7 +119,7 @@ impl LockWatch {
 
     /// The next fix begins.
     pub fn next_fix(&mut self) {
-        self.turn += 1;
+        self.step += 1;
     }
 
     /// Records the locks held now. Those of mere reading are left out.
@@ -164,7 +164,7 @@ impl LockWatch {
     fn note(&mut self, table: String, mode: String, since: Instant) {
         let Some(held) = self.held.get_mut(&table) else {
             if strength(&mode) > strength("AccessShareLock") {
-                self.held.insert(table, HeldTable { mode, since, turn: self.turn });
+                self.held.insert(table, HeldTable { mode, since, step: self.step });
             }
             return;
         };
@@ -173,7 +173,7 @@ impl LockWatch {
         }
         // What was held before let writers through: their waiting begins here.
         if blocks_writers(&mode) && !blocks_writers(&held.mode) {
-            *held = HeldTable { mode, since, turn: self.turn };
+            *held = HeldTable { mode, since, step: self.step };
         } else {
             held.mode = mode;
         }
@@ -216,16 +216,16 @@ impl LockWatch {
     }
 
     /// The tables whose locks came before a turn.
-    pub fn held_before(&self, turn: usize) -> Vec<String> {
-        let before = self.held.iter().filter(|(_, held)| held.turn < turn);
+    pub fn held_before(&self, step: usize) -> Vec<String> {
+        let before = self.held.iter().filter(|(_, held)| held.step < step);
         before.map(|(table, _)| table.clone()).collect()
     }
 
     /// What came in a turn (from 1), and is held up to now: every lock stays until the transaction ends.
-    pub fn held(&self, turn: usize) -> Vec<HeldLock> {
+    pub fn held(&self, step: usize) -> Vec<HeldLock> {
         self.held
             .iter()
-            .filter(|(_, held)| held.turn == turn)
+            .filter(|(_, held)| held.step == step)
             .map(|(table, held)| HeldLock {
                 table: table.clone(),
                 mode: held.mode.clone(),

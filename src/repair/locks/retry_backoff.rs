@@ -161,10 +161,10 @@ mod tests {
 
     #[test]
     fn the_last_missed_table_is_locked_first_with_its_strongest_mode() {
-        let mut patience = LockRetry::new(Duration::from_secs(3600));
+        let mut lock_retry = LockRetry::new(Duration::from_secs(3600));
         let mut learned = |table: Option<&str>, mode| {
-            patience.pause(&missed(table, mode), &[]);
-            patience.attempt().first
+            lock_retry.pause(&missed(table, mode), &[]);
+            lock_retry.attempt().first
         };
         assert_eq!(learned(None, LockMode::AccessExclusive), []);
         let (chat, message) = ("Chat".to_owned(), "Message".to_owned());
@@ -177,11 +177,11 @@ mod tests {
 
     #[test]
     fn timeouts_and_pauses_grow_and_pauses_are_longer() {
-        let mut patience = LockRetry::new(Duration::from_secs(3600));
+        let mut lock_retry = LockRetry::new(Duration::from_secs(3600));
         let (mut moments, mut pauses) = (Vec::new(), Vec::new());
         for _ in 0..12 {
-            moments.push(patience.attempt().moment);
-            pauses.push(patience.pause(&missed(None, LockMode::AccessExclusive), &[]).unwrap());
+            moments.push(lock_retry.attempt().moment);
+            pauses.push(lock_retry.pause(&missed(None, LockMode::AccessExclusive), &[]).unwrap());
         }
         assert!(moments.windows(2).all(|pair| pair[0] <= pair[1]), "{moments:?}");
         assert_eq!((moments[0], moments[11]), MOMENTS);
@@ -192,8 +192,8 @@ mod tests {
 
     #[test]
     fn it_tries_once_at_least_and_ends() {
-        let mut patience = LockRetry::new(Duration::ZERO);
-        assert_eq!(patience.pause(&missed(None, LockMode::AccessExclusive), &[]), None);
-        assert_eq!(patience.failed(), 1);
+        let mut lock_retry = LockRetry::new(Duration::ZERO);
+        assert_eq!(lock_retry.pause(&missed(None, LockMode::AccessExclusive), &[]), None);
+        assert_eq!(lock_retry.failed(), 1);
     }
 }

@@ -65,7 +65,7 @@ impl RowRestore<'_> {
             let variables = Variables::default().sql("kept", Quarantine::name(relation));
             run_file(connection, "sql/quarantine/drop.sql", &variables).await?;
         }
-        Ok(leaving.told)
+        Ok(leaving.left_rows)
     }
 
     /// The sessions' references to bots.

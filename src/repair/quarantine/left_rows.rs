@@ -85,7 +85,7 @@ pub(super) struct Leaving {
     /// Where the rows of a table of the quarantine go.
     pub relations: BTreeMap<String, String>,
     /// What is left, as it is told.
-    pub told: Vec<LeftRows>,
+    pub left_rows: Vec<LeftRows>,
     /// What is left, as the list keeps it.
     pub entries: Vec<QuarantineEntry>,
 }
@@ -134,13 +134,13 @@ impl Leaving {
         let same = |known: &&mut LeftRows| {
             (&known.table, &known.columns, &known.reason) == (&source.table, &source.columns, &reason)
         };
-        match self.told.iter_mut().find(same) {
+        match self.left_rows.iter_mut().find(same) {
             Some(known) => {
                 known.count += count;
                 known.rows.extend(keys);
                 known.rows.truncate(5);
             }
-            None => self.told.push(LeftRows {
+            None => self.left_rows.push(LeftRows {
                 table: source.table.clone(),
                 columns: source.columns.clone(),
                 reason,

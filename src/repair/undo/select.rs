@@ -12,12 +12,12 @@ use crate::repair::ledger::AppliedRun;
 pub fn runs_to_undo(runs: &[AppliedRun], wanted: i64) -> Result<Vec<i64>> {
     let run = choose_run(runs, wanted)?;
     let of_series = || runs.iter().filter(|one| one.run == wanted || one.series == Some(wanted));
-    let standing: Vec<i64> = of_series().filter(|one| one.undone_at.is_none()).map(|one| one.run).collect();
+    let not_undone: Vec<i64> = of_series().filter(|one| one.undone_at.is_none()).map(|one| one.run).collect();
     let left: Vec<i64> = of_series().filter(|one| one.keeps_left_rows()).map(|one| one.run).collect();
-    let mut numbers = match (standing.as_slice(), left.as_slice()) {
+    let mut numbers = match (not_undone.as_slice(), left.as_slice()) {
         ([], []) => vec![run.run],
         ([], _) => left,
-        _ => standing,
+        _ => not_undone,
     };
     numbers.sort_by_key(|number| std::cmp::Reverse(*number));
     Ok(numbers)

@@ -121,11 +121,11 @@ impl Annotation {
 
     /// Of the findings of one code, which share an annotation.
     fn of(group: &CodeGroup<'_>) -> Option<Self> {
-        let first = group.told.first()?;
+        let first = group.views.first()?;
         let mut lines: Vec<String> =
-            group.told.iter().take(MOST_PLACES).map(|told| told.sentence()).collect();
-        if group.told.len() > MOST_PLACES {
-            lines.push(format!("… and {} more", format_count(group.told.len() - MOST_PLACES)));
+            group.views.iter().take(MOST_PLACES).map(|view| view.sentence()).collect();
+        if group.views.len() > MOST_PLACES {
+            lines.push(format!("… and {} more", format_count(group.views.len() - MOST_PLACES)));
         }
         lines.push(format!("next: {}", first.next_step()));
         Some(Self { level: level(group.worst()), title: group.title(), message: lines.join("\n") })

@@ -60,10 +60,10 @@ fn gitlab_severity(severity: Severity) -> &'static str {
     }
 }
 
-fn of(told: FindingView<'_>) -> Value {
-    let finding = told.finding;
+fn of(view: FindingView<'_>) -> Value {
+    let finding = view.finding;
     let severity = gitlab_severity(finding.severity);
-    let description = format!("{} ({})", told.sentence(), told.next_step());
+    let description = format!("{} ({})", view.sentence(), view.next_step());
     issue(&FindingId::from_finding(finding), severity, &description, Location::from_finding(finding))
 }
 

@@ -80,7 +80,7 @@ struct UpgradeCase {
 fn upgrade_case(outline: &ReportView<'_>) -> Option<UpgradeCase> {
     let Detail::Preflight { preflight, .. } = &outline.report.detail else { return None };
     let UpgradeVerdict { severity, sentence } = upgrade::verdict(outline.report, preflight);
-    let fails = outline.told.iter().any(|told| told.fails);
+    let fails = outline.views.iter().any(|view| view.fails);
     let next = next_steps(outline);
     Some(UpgradeCase {
         name: format!("upgrade to {}", preflight.to),
@@ -115,7 +115,7 @@ impl UpgradeCase {
 
 fn ending(group: &CodeGroup<'_>) -> TestOutcome {
     match group.reason() {
-        _ if group.told.iter().any(|told| told.fails) => TestOutcome::Failed,
+        _ if group.views.iter().any(|view| view.fails) => TestOutcome::Failed,
         Some(_) => TestOutcome::Skipped,
         None => TestOutcome::Passed,
     }
@@ -123,7 +123,7 @@ fn ending(group: &CodeGroup<'_>) -> TestOutcome {
 
 fn case(xml: &mut Xml, group: &CodeGroup<'_>, command: &str) -> std::io::Result<()> {
     let (failing, others): (Vec<FindingView<'_>>, Vec<FindingView<'_>>) =
-        group.told.iter().partition(|told| told.fails);
+        group.views.iter().partition(|view| view.fails);
     let reason = group.reason().map(|reason| fit(&escape_control(reason)));
     let case = xml.create_element("testcase").with_attributes([
         ("name", group.title().as_str()),
@@ -131,7 +131,7 @@ fn case(xml: &mut Xml, group: &CodeGroup<'_>, command: &str) -> std::io::Result<
         ("time", seconds(group.check.map_or(0, |check| check.duration_ms)).as_str()),
     ]);
     case.write_inner_content(|xml| {
-        let mut aside: Vec<String> = others.iter().map(|told| block(*told)).collect();
+        let mut aside: Vec<String> = others.iter().map(|view| block(*view)).collect();
         aside.extend(group.ignored.iter().map(|ignored| {
             fit(&escape_control(&format!(
                 "ignored: {} ({})",
@@ -141,12 +141,12 @@ fn case(xml: &mut Xml, group: &CodeGroup<'_>, command: &str) -> std::io::Result<
         match (ending(group), reason) {
             (TestOutcome::Failed, reason) => {
                 let message = pluralize(failing.len(), "finding");
-                let severity = failing.iter().map(|told| told.finding.severity).max();
+                let severity = failing.iter().map(|view| view.finding.severity).max();
                 let kind = severity.map(|severity| severity.to_string()).unwrap_or_default();
                 let failure = xml
                     .create_element("failure")
                     .with_attributes([("type", kind.as_str()), ("message", message.as_str())]);
-                let text = failing.iter().map(|told| block(*told)).collect::<Vec<_>>().join("\n");
+                let text = failing.iter().map(|view| block(*view)).collect::<Vec<_>>().join("\n");
                 failure.write_text_content(BytesText::new(&text))?;
                 aside.extend(reason.map(|reason| format!("partly undecided: {reason}")));
             }
@@ -164,15 +164,15 @@ fn case(xml: &mut Xml, group: &CodeGroup<'_>, command: &str) -> std::io::Result<
 }
 
 /// A finding in a few lines.
-fn block(told: FindingView<'_>) -> String {
-    let finding = told.finding;
+fn block(view: FindingView<'_>) -> String {
+    let finding = view.finding;
     let predicate = finding.predicate.as_ref().map(|text| format!("\n  where: {}", escape_control(text)));
     let lines = format!(
         "{} {}{}\n  next: {}",
         finding.severity,
-        told.sentence(),
+        view.sentence(),
         predicate.unwrap_or_default(),
-        told.next_step()
+        view.next_step()
     );
     fit(&lines)
 }

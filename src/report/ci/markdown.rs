@@ -102,15 +102,15 @@ fn about(report: &Report) -> Option<String> {
 
 /// A code's findings; `None` where there is nothing new to say.
 fn block(outline: &ReportView<'_>, group: &CodeGroup<'_>) -> Option<String> {
-    let news: Vec<_> = outline.new_findings().filter(|told| told.finding.code == group.code).collect();
-    let worst = news.iter().map(|told| told.finding.severity).max();
+    let news: Vec<_> = outline.new_findings().filter(|view| view.finding.code == group.code).collect();
+    let worst = news.iter().map(|view| view.finding.severity).max();
     let mut body = String::new();
     if let Some(rule) = registry::find_rule(group.code).filter(|_| !news.is_empty()) {
         body.push_str(&format!("{}\n\n", prose(&rule.summary)));
     }
-    for told in news.iter().take(MOST) {
-        let mild = if told.finding.severity == Severity::Advice { "advice: " } else { "" };
-        let finding = told.finding;
+    for view in news.iter().take(MOST) {
+        let mild = if view.finding.severity == Severity::Advice { "advice: " } else { "" };
+        let finding = view.finding;
         let subject = if finding.subject.is_empty() { "\"\"" } else { &finding.subject };
         body.push_str(&format!("- {mild}{}: {}\n", code(subject), prose(&finding.detail)));
     }

@@ -37,7 +37,7 @@ pub fn run(outline: &ReportView<'_>) -> Value {
     let schema = outline.report.database.as_ref().map(|database| database.schema.as_str());
     let mut results = Vec::new();
     for (index, group) in groups.iter().enumerate() {
-        results.extend(group.told.iter().map(|told| result(*told, index, schema)));
+        results.extend(group.views.iter().map(|view| result(*view, index, schema)));
         results.extend(group.ignored.iter().map(|ignored| suppressed(outline, ignored, index, schema)));
         results.extend(group.reason().map(|reason| open(group, index, reason)));
     }
@@ -109,12 +109,12 @@ fn help(code: &str, why: &str) -> Value {
     })
 }
 
-fn result(told: FindingView<'_>, index: usize, schema: Option<&str>) -> Value {
-    let finding = told.finding;
+fn result(view: FindingView<'_>, index: usize, schema: Option<&str>) -> Value {
+    let finding = view.finding;
     let mut result =
         common(&FindingId::from_finding(finding), index, location(Location::from_finding(finding), schema));
     result.insert("level".to_owned(), level(finding.severity).into());
-    let text = format!("{} (next: {})", told.sentence(), told.next_step());
+    let text = format!("{} (next: {})", view.sentence(), view.next_step());
     result.insert("message".to_owned(), json!({"text": literal(&text)}));
     let properties =
         json!({"count": finding.count, "predicate": finding.predicate, "sample": finding.sample});
@@ -126,15 +126,15 @@ fn result(told: FindingView<'_>, index: usize, schema: Option<&str>) -> Value {
             json!([suggested(&sql, Location::from_finding(finding), &finding.code)]),
         );
     }
-    if let Some(standing) = told.standing {
-        let state = match standing {
+    if let Some(status) = view.baseline_status {
+        let state = match status {
             BaselineStatus::New => "new",
             BaselineStatus::Grown => "updated",
             BaselineStatus::Known => "unchanged",
         };
         result.insert("baselineState".to_owned(), state.into());
     }
-    if told.standing == Some(BaselineStatus::Known) {
+    if view.baseline_status == Some(BaselineStatus::Known) {
         let known = json!([{"kind": "external", "justification": "in the baseline already"}]);
         result.insert("suppressions".to_owned(), known);
     }
@@ -148,8 +148,8 @@ fn suppressed(
     index: usize,
     schema: Option<&str>,
 ) -> Value {
-    let told = outline.ignored_view(ignored);
-    let mut result = result(told, index, schema);
+    let view = outline.ignored_view(ignored);
+    let mut result = result(view, index, schema);
     let reason = escape_control(&ignored.ignored.reason);
     result["suppressions"] = json!([{"kind": "external", "status": "accepted", "justification": reason}]);
     result

@@ -92,7 +92,7 @@ pub fn decided(outline: &ReportView<'_>) -> Option<Markup> {
 pub fn all(outline: &ReportView<'_>) -> Option<Markup> {
     let checks = &outline.report.checks;
     let found =
-        |check: &CheckReport| outline.told.iter().filter(|told| told.finding.code == check.code).count();
+        |check: &CheckReport| outline.views.iter().filter(|view| view.finding.code == check.code).count();
     let is_ignored = |check: &CheckReport| {
         outline.report.ignored().iter().any(|ignored| ignored.finding.code == check.code)
     };

@@ -30,12 +30,12 @@ const MOST_COLUMNS: usize = 40;
 /// Every finding, with what filters them; `None` where there is none.
 pub fn section(outline: &ReportView<'_>, budget: &mut PageBudget) -> Option<Markup> {
     let groups: Vec<CodeGroup<'_>> =
-        outline.by_code().into_iter().filter(|group| !group.told.is_empty()).collect();
+        outline.by_code().into_iter().filter(|group| !group.views.is_empty()).collect();
     if groups.is_empty() {
         return None;
     }
     let filters = filters(&groups);
-    let is_many = groups.iter().map(|group| group.told.len()).sum::<usize>() > MANY;
+    let is_many = groups.iter().map(|group| group.views.len()).sum::<usize>() > MANY;
     let most = |at: usize| match is_many {
         false => MOST_UNFOLDED,
         true if at < MOST_RULES_OF_MANY => MOST_OF_MANY,
@@ -82,8 +82,8 @@ pub fn order(outline: &ReportView<'_>) -> Option<Markup> {
 
 /// Shown by the script, which makes them work.
 fn filters(groups: &[CodeGroup<'_>]) -> Markup {
-    let all = || groups.iter().flat_map(|group| &group.told);
-    let of = |severity: Severity| all().filter(|told| told.finding.severity == severity).count();
+    let all = || groups.iter().flat_map(|group| &group.views);
+    let of = |severity: Severity| all().filter(|view| view.finding.severity == severity).count();
     html! {
         form.filters hidden role="search" aria-label="Findings" {
             fieldset {
@@ -95,7 +95,7 @@ fn filters(groups: &[CodeGroup<'_>]) -> Markup {
             }
             label { span { "Code" } select name="code" {
                 option value="" { "all" }
-                @for group in groups { option value=(group.code) { (group.code) " (" (group.told.len()) ")" } }
+                @for group in groups { option value=(group.code) { (group.code) " (" (group.views.len()) ")" } }
             } }
             label.search { span { "Text" } input type="search" name="text" autocomplete="off" spellcheck="false"; }
             div.tools {
@@ -109,18 +109,18 @@ fn filters(groups: &[CodeGroup<'_>]) -> Markup {
 /// Of one rule, and how many findings did not fit.
 fn of_rule(group: &CodeGroup<'_>, most: usize, budget: &mut PageBudget) -> (Markup, usize) {
     let rule = registry::find_rule(group.code);
-    let worst = group.told.iter().map(|told| told.finding.severity).max().unwrap_or(Severity::Advice);
+    let worst = group.views.iter().map(|view| view.finding.severity).max().unwrap_or(Severity::Advice);
     let title = rule.map_or(group.name, |rule| &rule.summary);
     let mut findings = Vec::new();
-    for told in &group.told {
-        let markup = one(told, worst);
+    for view in &group.views {
+        let markup = one(view, worst);
         if !budget.has_room_for(&markup) {
             break;
         }
         findings.push(markup);
     }
-    let missing = group.told.len() - findings.len();
-    let commands = group.told.first().map(|told| told.commands()).unwrap_or_default();
+    let missing = group.views.len() - findings.len();
+    let commands = group.views.first().map(|view| view.commands()).unwrap_or_default();
     let about = html! {
         @if let Some(rule) = rule {
             details { summary { "Why it matters" } p.why { (prose(&rule.why_and_next())) } }
@@ -141,7 +141,7 @@ fn of_rule(group: &CodeGroup<'_>, most: usize, budget: &mut PageBudget) -> (Mark
                 h3 id=(group.code) { (title) }
                 p.tags {
                     (severity(worst)) " " code { (group.code) } " "
-                    span.aside { (group.name) " · " (pluralize(group.told.len(), "finding")) }
+                    span.aside { (group.name) " · " (pluralize(group.views.len(), "finding")) }
                 }
             }
             @if most == 0 {
@@ -167,9 +167,9 @@ pub fn severity(severity: Severity) -> Markup {
     html! { span.tag.(word) { (word) } }
 }
 
-fn one(told: &FindingView<'_>, worst: Severity) -> Markup {
-    let finding = told.finding;
-    let (standing, says) = match told.standing {
+fn one(view: &FindingView<'_>, worst: Severity) -> Markup {
+    let finding = view.finding;
+    let (class, says) = match view.baseline_status {
         Some(BaselineStatus::Known) => ("known", "known already"),
         Some(BaselineStatus::Grown) => ("grown", "grown"),
         Some(BaselineStatus::New) => ("new", "new"),
@@ -177,14 +177,14 @@ fn one(told: &FindingView<'_>, worst: Severity) -> Markup {
     };
     let is_request = finding.extra.contains_key("timeline");
     html! {
-        li.finding.(standing) data-severity=(finding.severity) data-code=(finding.code) {
+        li.finding.(class) data-severity=(finding.severity) data-code=(finding.code) {
             div.subject {
                 h4 { @if finding.subject.is_empty() { span.null { "empty" } } @else { (name(&finding.subject)) } }
                 @if finding.severity != worst { (severity(finding.severity)) }
-                @if !says.is_empty() { span.tag.(standing) { (says) } }
+                @if !says.is_empty() { span.tag.(class) { (says) } }
                 @if is_request || rows(finding) > 0 { span.rows { (counted(finding.count.unsigned_abs(), if is_request { "request" } else { "row" })) } }
             }
-            p { (prose(&finding.detail)) (told.growth()) }
+            p { (prose(&finding.detail)) (view.growth()) }
             @if let Some(fix) = &finding.fix {
                 p.aside {
                     "Fix: " (applicability(finding)) @if fix.version > 0 { ". Version " (fix.version) }

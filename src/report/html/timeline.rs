@@ -130,7 +130,7 @@ pub fn overview(outline: &ReportView<'_>) -> Option<Markup> {
             prose(&logs::in_a_path(finding)),
         ]
     };
-    let news: Vec<&Finding> = outline.new_findings().map(|told| told.finding).collect();
+    let news: Vec<&Finding> = outline.new_findings().map(|view| view.finding).collect();
     let rows: Vec<Vec<Markup>> = news.iter().take(MOST_IN_OVERVIEW).map(|finding| row(finding)).collect();
     (news.len() > 1).then(|| {
         html! {
@@ -142,7 +142,7 @@ pub fn overview(outline: &ReportView<'_>) -> Option<Markup> {
 
 /// When which client called what wrongly, over all findings.
 pub fn section(outline: &ReportView<'_>, read: &ReadSummary) -> Option<Markup> {
-    let findings: Vec<&Finding> = outline.told.iter().map(|told| told.finding).collect();
+    let findings: Vec<&Finding> = outline.views.iter().map(|view| view.finding).collect();
     let whole: Vec<TimeSeries> =
         findings.iter().filter_map(|finding| TimeSeries::of_finding(finding)).collect();
     let zone = findings.first().map(|finding| logs::zone(finding)).unwrap_or_default();

@@ -42,7 +42,7 @@ impl PageVerdict {
     /// Of a report that ends with `exit`.
     pub fn new(outline: &ReportView<'_>, common: &GlobalOptions, exit: Exit) -> Self {
         let report = outline.report;
-        let news: Vec<Finding> = outline.new_findings().map(|told| told.finding.clone()).collect();
+        let news: Vec<Finding> = outline.new_findings().map(|view| view.finding.clone()).collect();
         let summary = Summary::count(&news, &report.checks);
         let (sentence, more) = match &report.detail {
             Detail::Check {} => examined(outline, &summary, exit),
@@ -203,13 +203,13 @@ fn examined(outline: &ReportView<'_>, summary: &Summary, exit: Exit) -> (String,
     if ignored > 0 {
         more.push(format!("{} ignored by evodoctor.toml.", is_or_are(ignored, "finding")));
     }
-    let worst = outline.new_findings().map(|told| told.finding).next();
+    let worst = outline.new_findings().map(|view| view.finding).next();
     let sentence = match worst.filter(|worst| worst.severity > Severity::Advice) {
         Some(worst) => {
             let rule = registry::find_rule(&worst.code);
             let what = sentence_of(rule.map_or(worst.name.as_str(), |rule| rule.summary.as_str()));
             more.insert(0, format!("{}.", sentence_of(&totals::headline(outline))));
-            let is_all = outline.new_findings().all(|told| told.finding.code == worst.code);
+            let is_all = outline.new_findings().all(|view| view.finding.code == worst.code);
             if is_all { what } else { format!("{what}, and more") }
         }
         None => {

@@ -72,10 +72,10 @@ pub(crate) fn human(outline: &ReportView<'_>, change: &Change, common: &GlobalOp
 /// What is left to a person, that of one code together.
 fn left_to_you(change: &Change, is_full: bool, page: Page) -> String {
     let mut out = String::new();
-    let mut told: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let most = if is_full { usize::MAX } else { MOST_LEFT };
     for finding in &change.left {
-        let number = told.entry(&finding.code).or_default();
+        let number = counts.entry(&finding.code).or_default();
         *number += 1;
         if *number > most {
             continue;
@@ -85,7 +85,7 @@ fn left_to_you(change: &Change, is_full: bool, page: Page) -> String {
         out.push_str(&page.wrap(&escape_control(&finding.detail), 2));
         out.push('\n');
     }
-    for (code, number) in told.into_iter().filter(|(_, number)| *number > most) {
+    for (code, number) in counts.into_iter().filter(|(_, number)| *number > most) {
         let more = format_count(number - most);
         out.push_str(&format!("… and {more} more of {code}: -v shows them all\n\n"));
     }
@@ -175,8 +175,8 @@ fn is_change(line: &str) -> bool {
 fn rows(fix: &FixPlan, is_full: bool, page: Page) -> String {
     let mut out = title("rows");
     let most = if is_full { usize::MAX } else { MOST_ROWS };
-    let told: Vec<&RowDiff> = fix.row_diff.iter().take(most).collect();
-    let rows: Vec<Vec<String>> = told
+    let shown: Vec<&RowDiff> = fix.row_diff.iter().take(most).collect();
+    let rows: Vec<Vec<String>> = shown
         .iter()
         .map(|diff| {
             let action = match diff.action {
@@ -186,7 +186,7 @@ fn rows(fix: &FixPlan, is_full: bool, page: Page) -> String {
             vec![diff.table.clone(), action, format_count(diff.count), diff.reason.clone()]
         })
         .collect();
-    let style = |row: usize, column: usize| match told.get(row).map(|diff| diff.action) {
+    let style = |row: usize, column: usize| match shown.get(row).map(|diff| diff.action) {
         Some(RowAction::Removed) if column == 1 => style::REMOVED,
         Some(RowAction::Changed) if column == 1 => style::CHANGED,
         Some(RowAction::Restored) if column == 1 => style::ADDED,

@@ -27,7 +27,7 @@ const MOST_CODES: usize = 8;
 
 /// The verdict for the report's head, so that reading the first lines is enough.
 pub fn lead(outline: &ReportView<'_>) -> Option<(&'static str, String)> {
-    let counts = |told: FindingView<'_>| told.finding.severity > Severity::Advice || told.is_counted();
+    let counts = |view: FindingView<'_>| view.finding.severity > Severity::Advice || view.is_counted();
     outline.new_findings().any(counts).then(|| ("verdict", totals::headline(outline)))
 }
 
@@ -101,27 +101,27 @@ fn block(group: &CodeGroup<'_>, worst: Severity, common: &GlobalOptions, page: P
         out.push_str(&page.wrap(&format!("{}. {}", capitalised(&rule.summary), rule.impact()), 2));
     }
     let most = if common.verbose > 0 { usize::MAX } else { MOST };
-    for told in group.told.iter().take(most) {
-        out.push_str(&one(*told, worst, common, page));
+    for view in group.views.iter().take(most) {
+        out.push_str(&one(*view, worst, common, page));
     }
-    if group.told.len() > most {
-        let more = format_count(group.told.len() - most);
+    if group.views.len() > most {
+        let more = format_count(group.views.len() - most);
         let _ = writeln!(out, "  … and {more} more: -v shows them all");
     }
-    let fixable = group.told.iter().find(|told| is_fixable(told.finding)).or(group.told.first());
-    let command = fixable.and_then(|told| told.commands().into_iter().next());
+    let fixable = group.views.iter().find(|view| is_fixable(view.finding)).or(group.views.first());
+    let command = fixable.and_then(|view| view.commands().into_iter().next());
     out + &command.map(|command| page.command_hint(&command, "", 2)).unwrap_or_default()
 }
 
 /// One finding; with `-v` also an example and the rows' WHERE.
-fn one(told: FindingView<'_>, worst: Severity, common: &GlobalOptions, page: Page) -> String {
-    let finding = told.finding;
+fn one(view: FindingView<'_>, worst: Severity, common: &GlobalOptions, page: Page) -> String {
+    let finding = view.finding;
     let milder = if finding.severity < worst { format!(" ({})", finding.severity) } else { String::new() };
     let text = format!(
         "{}{milder}: {}{}",
         paint(NAME, escape_control(&finding.subject)),
         detail(finding),
-        told.growth()
+        view.growth()
     );
     let mut out = page.wrap_hanging(&format!("- {text}"), 2, 4);
     if common.verbose > 0 {
@@ -149,7 +149,7 @@ fn detail(finding: &Finding) -> String {
 }
 
 fn line(group: &CodeGroup<'_>, page: Page) -> String {
-    let summary = match group.told.as_slice() {
+    let summary = match group.views.as_slice() {
         [only] => format!("{}: {}", escape_control(&only.finding.subject), detail(only.finding)),
         several => {
             let rule = registry::find_rule(group.code).map_or(group.name, |rule| &rule.summary);
@@ -189,7 +189,7 @@ pub fn undecided(outline: &ReportView<'_>, page: Page) -> String {
 
 /// One line on all of it, in the colour of the worst.
 pub fn headline(outline: &ReportView<'_>, page: Page) -> String {
-    let worst = outline.new_findings().map(|told| told.finding.severity).max();
+    let worst = outline.new_findings().map(|view| view.finding.severity).max();
     let style = match worst {
         Some(worst) if worst > Severity::Advice => severity_style(worst),
         _ if outline.report.summary.undecided > 0 => WARNING,

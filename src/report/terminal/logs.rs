@@ -158,13 +158,13 @@ fn clients(text: &mut String, finding: &Finding, page: Page) {
             field(text, "client", &format!("{}{agent}{share}", string(client, "address")), width);
         }
         _ => {
-            let told: Vec<&Value> = loud(finding, clients).collect();
-            let rows: Vec<Vec<String>> = told.iter().map(|client| row(client)).collect();
+            let shown: Vec<&Value> = loud(finding, clients).collect();
+            let rows: Vec<Vec<String>> = shown.iter().map(|client| row(client)).collect();
             text.push_str(&page.table(&["requests", "of its own", "client", "user agent"], &rows, 2));
             let sum = |clients: &mut dyn Iterator<Item = &Value>| -> u64 {
                 clients.map(|client| number(client.get("count"))).sum()
             };
-            let rest = sum(&mut clients.iter()) - sum(&mut told.iter().copied());
+            let rest = sum(&mut clients.iter()) - sum(&mut shown.iter().copied());
             more(text, clients.len(), rows.len(), &format!("clients with {}", requests(rest)));
         }
     }

@@ -66,7 +66,7 @@ pub fn render(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> S
         Detail::Credentials { credentials } if common.quiet => out.push_str(&held(credentials)),
         Detail::Credentials { credentials } => out.push_str(&self::credentials(credentials, common, page)),
         Detail::Logs(read) => {
-            let news: Vec<&Finding> = outline.new_findings().map(|told| told.finding).collect();
+            let news: Vec<&Finding> = outline.new_findings().map(|view| view.finding).collect();
             match common.quiet {
                 true => out.push_str(&logs::summary(read, &report.findings, page)),
                 false => out.push_str(&logs::human(read, &report.findings, &news, page)),

@@ -185,24 +185,24 @@ mod tests {
     #[test]
     fn masked_changes_are_still_reported() {
         let row = json!({"id": "c1", "apiKey": "sk-a…f3"});
-        let told = diff(RowAction::Changed, &["apiKey"], row.clone(), row);
-        assert_eq!(told, "~ Chat \"c1\"\n  apiKey: changed in columns that are not shown\n");
+        let shown = diff(RowAction::Changed, &["apiKey"], row.clone(), row);
+        assert_eq!(shown, "~ Chat \"c1\"\n  apiKey: changed in columns that are not shown\n");
     }
 
     #[test]
     fn a_removed_row_is_shown_by_its_key_and_main_columns() {
         let row = json!({"createdAt": "2024", "labels": [], "none": null, "remoteJid": "55@s.whatsapp.net",
             "instanceId": "i1", "id": "c1", "zebra": "z".repeat(99)});
-        let told = diff(RowAction::Removed, &[], row, Value::Null);
+        let shown = diff(RowAction::Removed, &[], row, Value::Null);
         let start = "- Chat id: \"c1\", instanceId: \"i1\", remoteJid: \"55@s.whatsapp.net\", createdAt";
-        assert!(told.starts_with(start) && told.trim_end().ends_with('…'), "{told}");
-        assert_eq!(told.trim_end().chars().count(), 80, "{told}");
+        assert!(shown.starts_with(start) && shown.trim_end().ends_with('…'), "{shown}");
+        assert_eq!(shown.trim_end().chars().count(), 80, "{shown}");
     }
 
     #[test]
     fn names_stay_text() {
-        let told =
+        let shown =
             diff(RowAction::Changed, &["name"], json!({"name": "a\u{202e}b"}), json!({"name": "\u{1b}[2J"}));
-        assert_eq!(told, "~ Chat\n  name: \"a\\u{202e}b\" → \"\\u001b[2J\"\n");
+        assert_eq!(shown, "~ Chat\n  name: \"a\\u{202e}b\" → \"\\u001b[2J\"\n");
     }
 }

@@ -61,7 +61,7 @@ struct FileRunner<'a> {
     /// What there was after the last statement.
     seen: TableSnapshot,
     watch: LockWatch,
-    turn: usize,
+    file_number: usize,
 }
 
 /// One file, while it is run.
@@ -86,7 +86,7 @@ struct WrittenRows {
 impl<'a> FileRunner<'a> {
     fn new(connection: &'a mut PgConnection, schema: &'a str, lock_timeout: Option<String>) -> Self {
         let watch = LockWatch::default();
-        Self { connection, schema, lock_timeout, seen: TableSnapshot::default(), watch, turn: 0 }
+        Self { connection, schema, lock_timeout, seen: TableSnapshot::default(), watch, file_number: 0 }
     }
 
     fn is_live(&self) -> bool {
@@ -110,7 +110,7 @@ impl<'a> FileRunner<'a> {
         self.begin().await?;
         let (before, result) = (self.seen.clone(), FileResult::begun(file));
         let written = self.written("{}").await?;
-        let mut turn = FileRun {
+        let mut run = FileRun {
             file,
             before,
             dropped: Vec::new(),
@@ -119,11 +119,11 @@ impl<'a> FileRunner<'a> {
             result,
         };
         for statement in &file.statements {
-            self.statement(statement, &mut turn).await?;
+            self.statement(statement, &mut run).await?;
         }
         let now = self.written(&written.files).await?;
-        self.end(&mut turn).await?;
-        Ok(turn.finished(now.wal - written.wal, now.fresh_bytes))
+        self.end(&mut run).await?;
+        Ok(run.finished(now.wal - written.wal, now.fresh_bytes))
     }
 
     /// Begins what is a transaction of its own on Prisma's connection.
@@ -131,17 +131,17 @@ impl<'a> FileRunner<'a> {
         if !self.is_live() {
             execute(self.connection, "BEGIN".into()).await?;
             self.watch = LockWatch::default();
-            self.turn = 0;
+            self.file_number = 0;
         }
         self.watch.next_fix();
-        self.turn += 1;
+        self.file_number += 1;
         self.seen = TableSnapshot::read(self.connection, self.schema).await?;
         Ok(())
     }
 
     /// Ends it: what is deferred is checked now.
-    async fn end(&mut self, turn: &mut FileRun<'_>) -> Result<()> {
-        turn.note_locks(self.watch.held(self.turn));
+    async fn end(&mut self, run: &mut FileRun<'_>) -> Result<()> {
+        run.note_locks(self.watch.held(self.file_number));
         let done = if self.is_live() {
             execute(self.connection, "SAVEPOINT evodoctor_rehearsal".into()).await?;
             let done = execute(self.connection, "SET CONSTRAINTS ALL IMMEDIATE".into()).await;
@@ -153,30 +153,30 @@ impl<'a> FileRunner<'a> {
         } else {
             execute(self.connection, "COMMIT".into()).await
         };
-        match (done, turn.file.statements.last()) {
-            (Err(error), Some(last)) => turn.refuse(refused(last, error)?),
+        match (done, run.file.statements.last()) {
+            (Err(error), Some(last)) => run.refuse(refused(last, error)?),
             (Err(error), None) => return Err(error.into()),
             (Ok(_), _) => {}
         }
         Ok(())
     }
 
-    async fn statement(&mut self, statement: &Statement, turn: &mut FileRun<'_>) -> Result<()> {
+    async fn statement(&mut self, statement: &Statement, run: &mut FileRun<'_>) -> Result<()> {
         match StatementKind::from_statement(statement) {
-            StatementKind::Plain => self.plain(statement, turn).await?,
+            StatementKind::Plain => self.plain(statement, run).await?,
             // In a query of several statements it makes the transaction one that only COMMIT ends.
             StatementKind::Begins => {}
             StatementKind::Commits => {
                 if !self.is_live() {
-                    self.end(turn).await?;
+                    self.end(run).await?;
                     self.begin().await?;
                 }
-                turn.result.commits.push(statement.line);
+                run.result.commits.push(statement.line);
             }
-            StatementKind::RollsBack | StatementKind::OtherControl => turn.result.not_rehearsed.push(
+            StatementKind::RollsBack | StatementKind::OtherControl => run.result.not_rehearsed.push(
                 left_out(statement, "it ends or splits the transaction, which the rehearsal does not do"),
             ),
-            StatementKind::Copies => turn.refuse(FailedStatement {
+            StatementKind::Copies => run.refuse(FailedStatement {
                 line: statement.line,
                 sqlstate: None,
                 message: "it copies rows from or to the client, which Prisma does not support".into(),
@@ -188,12 +188,12 @@ impl<'a> FileRunner<'a> {
         Ok(())
     }
 
-    async fn plain(&mut self, statement: &Statement, turn: &mut FileRun<'_>) -> Result<()> {
+    async fn plain(&mut self, statement: &Statement, run: &mut FileRun<'_>) -> Result<()> {
         let started = Instant::now();
         self.savepoint().await?;
         let mut took = match self.send(statement).await? {
             Ok(took) => took,
-            Err(error) => return self.refusal(statement, error, turn).await,
+            Err(error) => return self.refusal(statement, error, run).await,
         };
         let mut now = TableSnapshot::read(self.connection, self.schema).await?;
         let gone = now.gone_since(&self.seen, empties(statement));
@@ -202,22 +202,22 @@ impl<'a> FileRunner<'a> {
             execute(self.connection, "ROLLBACK TO SAVEPOINT evodoctor_rehearsal".into()).await?;
             self.seen = TableSnapshot::read(self.connection, self.schema).await?;
             for one in &gone {
-                let counts = turn.result.rows.entry(one.table.clone()).or_default();
+                let counts = run.result.rows.entry(one.table.clone()).or_default();
                 one.count(self.connection, counts).await?;
             }
             took = match self.send(statement).await? {
                 Ok(took) => took,
-                Err(error) => return self.refusal(statement, error, turn).await,
+                Err(error) => return self.refusal(statement, error, run).await,
             };
             now = TableSnapshot::read(self.connection, self.schema).await?;
         }
         execute(self.connection, "RELEASE SAVEPOINT evodoctor_rehearsal".into()).await?;
-        turn.again.note(statement, &self.watch.held_before(self.turn), started);
+        run.again.note(statement, &self.watch.held_before(self.file_number), started);
         self.watch.record_locks_since(self.connection, started).await?;
-        turn.dropped.extend(now.dropped_since(&self.seen).into_iter().map(|table| (table, started)));
-        now.add_rows(&self.seen, &mut turn.result.rows);
+        run.dropped.extend(now.dropped_since(&self.seen).into_iter().map(|table| (table, started)));
+        now.add_rows(&self.seen, &mut run.result.rows);
         self.seen = now;
-        turn.note_time(statement, took);
+        run.note_time(statement, took);
         Ok(())
     }
 
@@ -257,14 +257,14 @@ impl<'a> FileRunner<'a> {
         &mut self,
         statement: &Statement,
         error: sqlx::Error,
-        turn: &mut FileRun<'_>,
+        run: &mut FileRun<'_>,
     ) -> Result<()> {
         let sqlstate = sqlstate(&error).unwrap_or_default();
         // A query of several statements is in a transaction by itself: there Prisma meets the same.
-        let wants_none = matches!(sqlstate.as_str(), "25001" | "2D000") && turn.file.statements.len() == 1;
-        let is_own_value = || turn.file.statements.iter().any(adds_enum_value);
+        let wants_none = matches!(sqlstate.as_str(), "25001" | "2D000") && run.file.statements.len() == 1;
+        let is_own_value = || run.file.statements.iter().any(adds_enum_value);
         let reason = match sqlstate.as_str() {
-            _ if wants_none && !self.is_live() => return self.without_transaction(statement, turn).await,
+            _ if wants_none && !self.is_live() => return self.without_transaction(statement, run).await,
             _ if wants_none => {
                 "it cannot run in a transaction; Prisma runs it by itself, as the file's only statement"
             }
@@ -274,19 +274,19 @@ impl<'a> FileRunner<'a> {
             }
             "42501" if !self.is_live() => "the role on the throwaway server may not do it",
             _ => {
-                turn.refuse(refused(statement, error)?);
+                run.refuse(refused(statement, error)?);
                 return Ok(());
             }
         };
-        turn.result.not_rehearsed.push(left_out(statement, reason));
+        run.result.not_rehearsed.push(left_out(statement, reason));
         Ok(())
     }
 
-    async fn without_transaction(&mut self, statement: &Statement, turn: &mut FileRun<'_>) -> Result<()> {
+    async fn without_transaction(&mut self, statement: &Statement, run: &mut FileRun<'_>) -> Result<()> {
         execute(self.connection, "ROLLBACK".into()).await?;
         match send(self.connection, statement).await {
-            Ok(took) => turn.note_time(statement, took),
-            Err(error) => turn.refuse(refused(statement, error)?),
+            Ok(took) => run.note_time(statement, took),
+            Err(error) => run.refuse(refused(statement, error)?),
         }
         self.begin().await
     }

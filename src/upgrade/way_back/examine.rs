@@ -18,11 +18,11 @@ use crate::evolution::release::Release;
 /// The answer for this database, and why rows could not be counted, where they could not.
 pub async fn way_back(
     connection: &mut PgConnection,
-    scope: &CheckContext<'_>,
+    context: &CheckContext<'_>,
     server: Release,
     tables: Release,
 ) -> Result<(WayBack, Option<String>)> {
-    let schema = &scope.catalog.schema;
+    let schema = &context.catalog.schema;
     let rows = query_file(connection, "sql/catalog/objects.sql", &Variables::for_schema(schema)).await?;
     let found: Vec<CatalogObject> = rows.iter().map(object).collect::<Result<_>>()?;
     let mut answer = WayBack::new(server, tables, Some(&found));
@@ -31,7 +31,7 @@ pub async fn way_back(
         let Some(rows_of) = answer.differences[at].rows_of.clone() else { continue };
         let mut sum = Some(0);
         for (table, condition) in conditions(&rows_of, &found) {
-            match count(connection, scope, &table, condition).await? {
+            match count(connection, context, &table, condition).await? {
                 Ok(count) => sum = sum.map(|sum| sum + count),
                 Err(reason) => {
                     uncounted.push(format!("{table}: {reason}"));
@@ -107,20 +107,20 @@ fn constant(default: &str) -> Option<String> {
 
 async fn count(
     connection: &mut PgConnection,
-    scope: &CheckContext<'_>,
+    context: &CheckContext<'_>,
     table: &str,
     condition: SqlFragment,
 ) -> Result<Result<i64, String>> {
     let variables = Variables::default()
-        .sql("table", SqlFragment::qualified(&scope.catalog.schema, table))
+        .sql("table", SqlFragment::qualified(&context.catalog.schema, table))
         .sql("condition", condition);
     let text = SqlFile::parse(embedded_file("sql/upgrade/rows_where.sql"));
     let sql = render(text.only_statement()?, &variables)?;
-    if let Some(closed) = scope.catalog.closed_table_in(&sql) {
+    if let Some(closed) = context.catalog.closed_table_in(&sql) {
         return Ok(Err(closed.to_owned()));
     }
     match query_in_savepoint(connection, sql).await? {
         Ok(rows) => Ok(Ok(rows.first().context("a count is one row")?.try_get("count")?)),
-        Err(error) => Ok(Err(explain_query_error(&error, scope))),
+        Err(error) => Ok(Err(explain_query_error(&error, context))),
     }
 }

@@ -19,8 +19,8 @@ fn rule_of(one: &Difference) -> Option<usize> {
 
 /// The answer as findings, with what could not be counted.
 pub fn findings(answer: &WayBack, uncounted: Option<String>) -> (Vec<CheckReport>, Vec<Finding>) {
-    let told = answer.differences.iter().filter_map(|one| Some((rule_of(one)?, one)));
-    let findings: Vec<Finding> = told
+    let reported = answer.differences.iter().filter_map(|one| Some((rule_of(one)?, one)));
+    let findings: Vec<Finding> = reported
         .map(|(rule, one)| {
             let mut finding = Finding::new(&way_back_rules()[rule], &one.object, one.detail.clone());
             finding.key = format!("{} {}", one.object, answer.server);

@@ -79,7 +79,7 @@ impl Map {
         };
         // What is ignored is broken all the same.
         let ignored = outline.report.ignored().iter().map(|ignored| &ignored.finding);
-        for finding in outline.told.iter().map(|told| told.finding).chain(ignored) {
+        for finding in outline.views.iter().map(|view| view.finding).chain(ignored) {
             match reference(&finding.subject) {
                 Some(parts) => map.break_key(parts, finding),
                 None => map.mark(finding),
