@@ -15,7 +15,7 @@ pub enum FileAccess {
     Owner,
     /// Everybody, as a collector is another user.
     Everybody,
-    /// Whoever the user's umask lets.
+    /// According to the user's umask.
     Umask,
 }
 

@@ -11,7 +11,7 @@ pub struct ReadOptions<'o> {
     pub format: LineFormat,
     /// True if files are read on as they grow.
     pub follow: bool,
-    /// True if these are told as JSON.
+    /// True if these are printed as JSON.
     pub is_json: bool,
     /// True if clients and phone numbers are replaced by pseudonyms.
     pub is_redacted: bool,

@@ -51,7 +51,7 @@ impl Traffic {
     /// Reads logs one after the other.
     ///
     /// # Errors
-    /// When a file cannot be read, or none tells when a request came.
+    /// When a file cannot be read, or none has the time of a request.
     pub fn read(files: &[PathBuf], format: &LineFormat, progress: &Arc<ReadProgress>) -> Result<Self> {
         let mut traffic = Self::default();
         for file in files {

@@ -249,7 +249,7 @@ fn finish(
         (OutputFormat::Human, _) | (_, true) => print_painted(&table(), None)?,
         _ => {}
     }
-    // What is not a report is told as any error is, wherever the table went.
+    // Failures are printed like any error, wherever the table went.
     if common.format != OutputFormat::Human && !is_each_told {
         for TargetReport { name, outcome, .. } in &members {
             let Err(obstacle) = outcome else { continue };

@@ -59,7 +59,7 @@ pub async fn rehearse_migrations(
     // A migration touches any table, and expands views that evodoctor does not.
     privileges::expect_no_foreign_code(&opened.catalog, &opened.server.role, "--migrations")?;
     let mut rehearsal = MigrationRehearsal::new(folder, history.unwrap_or_default(), !is_live);
-    // Without a history nobody knows what is pending; Prisma runs nothing then (P3005).
+    // Without a history it is unknown what is pending; Prisma runs nothing then (P3005).
     let Some(history) = history else { return Ok(rehearsal) };
     let files = pending_files(folder, history, to);
     let subject = opened.change_target();

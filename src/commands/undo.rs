@@ -251,7 +251,7 @@ async fn commit(opened: &mut DatabaseContext, undone: &UndoneRun) -> Result<()> 
     apply::commit_transaction(opened, number, is_it).await
 }
 
-/// The runs of the ledger, which somebody may have locked for a while.
+/// The runs of the ledger, which may be locked for a while.
 async fn read_runs(opened: &mut DatabaseContext, lock_retry: LockRetry) -> Result<Vec<AppliedRun>> {
     let (subject, catalog) = (opened.change_target(), opened.catalog.clone());
     let runs = dry_run_with_retry(opened, &subject, lock_retry, async |connection, attempt| {

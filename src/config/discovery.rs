@@ -30,7 +30,7 @@ pub fn find_config(folder: &Path) -> Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// Its owner is who runs this, root, or whoever owns the folder that one works in.
+/// The owner has to be the current user, root, or the owner of the working directory.
 fn expect_trusted(file: &Path, folder: &Path) -> Result<()> {
     let owner = |path: &Path| {
         fs::metadata(path)

@@ -42,12 +42,12 @@ pub struct ServerInfo {
     /// transaction is not rolled back.
     pub may_fire: bool,
 
-    /// The cluster's identity, where the server tells it.
+    /// The cluster's system identifier, if the server shows it.
     pub system_identifier: Option<String>,
 }
 
 impl ServerInfo {
-    /// What the session knows already, and what tells this database from a copy of it.
+    /// What the session knows already, and what distinguishes this database from a copy of it.
     pub async fn read(session: &mut Session) -> Result<Self> {
         let rows =
             query_file(session.connection(), "sql/catalog/identity.sql", &Variables::default()).await?;

@@ -64,7 +64,7 @@ pub struct Assignment {
     pub is_literal: bool,
 }
 
-/// All variables of an `.env` file, for whoever puts variables into their values.
+/// All variables of an `.env` file, for callers that interpolate variables into their values.
 pub fn assignments_of(path: &Path) -> Result<Vec<Assignment>> {
     let bytes = fs::read(path).map_err(|error| {
         user_error(

@@ -51,7 +51,7 @@ pub(super) fn is_check_due() -> bool {
     BOUND.get().is_some_and(half)
 }
 
-/// Nobody waited at this moment.
+/// No session waited at this moment.
 pub(super) fn extend(asked: Instant) {
     if let Some(bound) = BOUND.get() {
         BOUND.set(Some(Bound { until: asked + bound.limit, ..bound }));

@@ -257,7 +257,7 @@ fn unprivileged_user() -> Result<(u32, u32)> {
         })
 }
 
-/// A port of 127.0.0.1 that nobody uses at the moment.
+/// An unused port of 127.0.0.1.
 fn free_port() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port on 127.0.0.1")?;
     Ok(listener.local_addr()?.port())

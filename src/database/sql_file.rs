@@ -81,7 +81,7 @@ impl SqlFile {
         self.header.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
-    /// Refuses a header key that nobody reads, such as a misspelled one.
+    /// Refuses an unknown header key, such as a misspelled one.
     pub fn expect_keys(&self, known: &[&str]) -> Result<()> {
         for (key, _) in &self.header {
             let word = key.split(' ').next().unwrap_or_default();

@@ -103,7 +103,7 @@ impl InstanceDirectory {
         let mut secrets = Vec::new();
         for (at, token) in instances.iter().enumerate().filter_map(|(at, i)| Some((at, i.token.as_ref()?))) {
             let key = spelling(token);
-            // A token that is also somebody's name is in every path already and hides nothing.
+            // A token that is also an instance's name is in every path already and is not a secret.
             if !key.is_empty() && !directory.spellings.contains_key(&key) {
                 directory.tokens.entry(key).or_default().push(at);
                 let secret = trim_invisible(token);

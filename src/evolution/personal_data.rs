@@ -24,7 +24,7 @@ pub enum DataClass {
     Phone,
     /// Names of people, groups, labels, inboxes and keys.
     Name,
-    /// Message bodies, captions, prompts, file names, places, and everything that nobody decided on.
+    /// Message bodies, captions, prompts, file names, places, and everything without a decision.
     Text,
     /// Addresses of webhooks, bots, proxies and pictures.
     Url,
@@ -124,7 +124,7 @@ pub fn is_of_checks(table: Option<&str>, field: &str) -> bool {
 /// The class of one value (no array, no object) inside a JSON column. `path` holds the keys that lead to it; positions in
 /// arrays may be left out.
 ///
-/// A string whose keys nobody decided on is a text. So is a column that is not a JSON column.
+/// A string under keys without a decision is a text. So is a column that is not a JSON column.
 pub fn json_class(table: &str, column: &str, path: &[&str], leaf: &Value) -> DataClass {
     let named = match column_class(table, column) {
         DataClass::Json => named_in_json(table, column, path),

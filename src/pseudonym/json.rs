@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 /// Maximum depth: nothing in Evolution is deeper, and deeper values are left out.
 const DEEPEST: usize = 100;
 
-/// What is told instead of a document's values.
+/// The replacements of a document's values.
 pub struct LeafMap<'m> {
     /// Of a text, by the keys that lead to it from the outside in (places in arrays have none); `None` leaves it.
     pub text: &'m dyn Fn(&[&str], &str) -> Option<String>,

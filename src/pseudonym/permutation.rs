@@ -20,7 +20,7 @@ pub struct Symbol {
 }
 
 impl PseudonymKey {
-    /// A key that nobody knows.
+    /// A random key.
     pub fn random() -> Self {
         let mut key = [0; 32];
         rand::rng().fill_bytes(&mut key);

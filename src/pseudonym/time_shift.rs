@@ -29,7 +29,7 @@ static ISO: LazyLock<Regex> = LazyLock::new(|| {
 pub struct TimeShift(i64);
 
 impl TimeShift {
-    /// An offset into the past that nobody knows, in whole seconds.
+    /// A random offset into the past, in whole seconds.
     pub fn random() -> Self {
         let mut random = rand::rng();
         Self(-(random.random_range(DAYS) * DAY + random.random_range(0..DAY)))
@@ -40,14 +40,14 @@ impl TimeShift {
         self.0
     }
 
-    /// A whole number that is a time since 1970, in seconds, milliseconds or microseconds, as the time that is told instead.
+    /// A whole number that is a time since 1970, in seconds, milliseconds or microseconds, as its shifted time.
     pub fn map_epoch(self, number: i64) -> Option<i64> {
         [1, 1_000, 1_000_000]
             .into_iter()
             .find_map(|unit| SECONDS.contains(&(number / unit)).then(|| number + self.0 * unit))
     }
 
-    /// A text that is a time, as the time that is told instead.
+    /// A text that is a time, as its shifted time.
     pub fn map_text(self, text: &str) -> Option<String> {
         // Looking for the form costs more than looking at two characters.
         if text.as_bytes().get(4) != Some(&b'-') || text.len() < 19 {

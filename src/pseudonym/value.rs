@@ -54,7 +54,7 @@ impl Pseudonymizer {
         self.shift
     }
 
-    /// What is told instead of a value.
+    /// The pseudonym of a value.
     pub fn map_value(&self, text: &str) -> String {
         if CONSTANTS.contains(&text) {
             return text.to_owned();
@@ -89,7 +89,7 @@ impl Pseudonymizer {
         map_json(document, &map)
     }
 
-    /// What is told instead of a whole number: another time, another number of as many digits, or a small number as it is.
+    /// The pseudonym of a whole number: another time, another number of as many digits, or a small number as it is.
     pub fn map_number(&self, text: &str) -> Option<String> {
         let digits = text.strip_prefix('-').unwrap_or(text);
         if digits.len() < 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -132,7 +132,7 @@ fn without_credentials(scheme: &str, authority: &str, rest: &str) -> String {
     out
 }
 
-/// True if a piece of a path is one that nobody has thought out; behind a hook's name a shorter one is.
+/// True if a piece of a path looks random; after a hook's name a shorter one is enough.
 fn is_token(piece: &str, follows_hook: bool) -> bool {
     let is_plain = piece.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_:".contains(&b));
     let has_letter = piece.contains(|c: char| c.is_ascii_alphabetic());

@@ -77,7 +77,7 @@ static JSON_LITERAL: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"'[\[{](?:[^']|'')*'").expect("a constant"));
 
 /// Values that Postgres quotes in its messages, in English and in the other languages of its servers: a key or a row in
-/// parentheses, and an input that is none of its type. Where a value ends cannot be told: the last parenthesis or quotation mark of
+/// parentheses, and an input that is none of its type. Where a value ends is not certain: the last parenthesis or quotation mark of
 /// the line counts, or, of a value of several lines, the first.
 static QUOTED_VALUE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(

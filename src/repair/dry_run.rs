@@ -142,7 +142,7 @@ pub async fn dry_run(
     rehearsed.map_err(|error| watch.explain(error))
 }
 
-/// Says which hazards nobody consented to.
+/// Names the hazards without consent.
 pub fn missing_consent_error(missing: &[String]) -> anyhow::Error {
     user_error(
         format!("the plan has hazards without consent: {}; nothing has been changed", missing.join(", ")),

@@ -44,7 +44,7 @@ pub async fn create_or_upgrade(
 /// Creates the ledger where it is missing, and brings an old one up to the format of today.
 ///
 /// # Errors
-/// When this role may not, or somebody else made the schema in between.
+/// When this role may not, or another session made the schema in between.
 pub async fn bring_up_to_date(connection: &mut PgConnection, schema: &str) -> Result<()> {
     let comment: Option<String> = state(connection, schema).await?.try_get("comment")?;
     if comment.as_deref() != Some(FORMAT) {

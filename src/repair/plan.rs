@@ -123,7 +123,7 @@ impl FixPlan {
 /// Which database a plan is for. A restored copy has another oid or another cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseIdentity {
-    /// The cluster, where the server tells it.
+    /// The cluster's system identifier, if the server shows it.
     pub system_identifier: Option<String>,
     /// The database's name.
     pub name: String,

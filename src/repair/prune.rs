@@ -122,7 +122,7 @@ impl PrunePlan {
         }
     }
 
-    /// Hazards that nobody consented to.
+    /// Hazards without consent.
     pub fn missing_consent(&self, allowed: &[String]) -> Vec<String> {
         self.hazards.iter().filter(|hazard| !allowed.contains(hazard)).cloned().collect()
     }

@@ -36,7 +36,7 @@ pub fn document(outline: &ReportView<'_>) -> Result<Value> {
 }
 
 /// A document as text, in which every character that a terminal would obey or not show is written as `\uXXXX`: the same
-/// to whoever parses it.
+/// for every parser.
 pub fn written(document: &impl Serialize) -> Result<String> {
     let text = serde_json::to_string_pretty(document)? + "\n";
     if !text.contains(|character| character != '\n' && is_hidden(character)) {

@@ -100,7 +100,7 @@ mod tests {
     }
 
     proptest! {
-        /// Nothing is told of equal values, and something of any two that differ.
+        /// Equal values have no differences, and different values at least one.
         #[test]
         fn equal_values_have_no_differences(before in any_value(), after in any_value()) {
             let paths = diff_paths(&before, &after);

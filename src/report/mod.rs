@@ -118,7 +118,7 @@ pub struct DatabaseInfo {
 /// The release that a report speaks of, as a range.
 #[derive(Debug, Clone, Serialize)]
 pub struct ReleaseInfo {
-    /// The first release it may be; `null` when the history tells none.
+    /// The first release it may be; `null` if the history does not say.
     pub from: Option<String>,
     /// The last; `null` when it may be a release newer than this program knows.
     pub to: Option<String>,

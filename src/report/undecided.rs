@@ -39,7 +39,7 @@ pub fn missing_grants(checks: &[CheckReport]) -> Vec<String> {
     grants.sort();
     grants.dedup();
     let of_all: Vec<String> = grants.iter().filter_map(|grant| for_all_tables(grant)).collect();
-    // Whoever lacks many lacks most: checks name only the first that they meet.
+    // A role that lacks many rights mostly lacks all: checks name only the first that they meet.
     let is_covered = |grant: &String| {
         let all = for_all_tables(grant);
         all.is_some_and(|all| {

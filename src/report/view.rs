@@ -28,7 +28,7 @@ pub struct ReportView<'r> {
     pub common: &'r GlobalOptions,
 }
 
-/// A finding that is told.
+/// A finding for the report.
 #[derive(Clone, Copy)]
 pub struct FindingView<'r> {
     /// The finding.
@@ -67,7 +67,7 @@ impl<'r> ReportView<'r> {
         Self { report, views, notice: report.personal_data_notice(common), gone, common }
     }
 
-    /// A finding that is ignored, as the others are told.
+    /// An ignored finding, in the form of the others.
     pub fn ignored_view(&self, ignored: &'r IgnoredFinding) -> FindingView<'r> {
         let (report, common) = (self.report, self.common);
         FindingView { finding: &ignored.finding, baseline_status: None, fails: false, report, common }

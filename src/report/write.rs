@@ -78,7 +78,7 @@ impl Report {
             && !path.is_empty()
             && let Err(error) = github::append_summary(&outline, Path::new(&path))
         {
-            // What was found is told already, and decides how it ends.
+            // The findings are printed already, and decide the exit code.
             eprintln!("note: {error:#}");
         }
         self.write_baseline(common)

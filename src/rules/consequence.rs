@@ -5,7 +5,7 @@ use std::str::FromStr;
 use anyhow::{Result, bail};
 use serde::Serialize;
 
-/// What it comes to if nobody acts. Ordered: nothing is least.
+/// The effect if nothing is done. Ordered: nothing is least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Consequence {

@@ -18,7 +18,7 @@ pub fn compare(a: &Finding, b: &Finding) -> Ordering {
     rank(b).cmp(&rank(a)).then_with(|| group(a).cmp(group(b))).then_with(|| rows(b).cmp(&rows(a)))
 }
 
-/// What a finding comes to. Advice needs nobody to act, whatever its rule is about.
+/// The consequence of a finding. Advice needs no action, whatever its rule is about.
 fn rank(finding: &Finding) -> (Consequence, Severity) {
     let consequence = match finding.severity {
         Severity::Advice => Consequence::None,

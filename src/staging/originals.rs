@@ -19,7 +19,7 @@ pub struct Originals {
 }
 
 impl Originals {
-    /// Remembers a value that tells somebody from others.
+    /// Remembers a value that identifies a person.
     pub fn insert(&mut self, value: &str) {
         if !is_telling(value) {
             return;

@@ -83,7 +83,7 @@ impl RowFilter {
         }
     }
 
-    /// The columns of a table whose values have to be told to [`Self::follow`].
+    /// The columns of a table whose values have to be passed to [`Self::follow`].
     pub fn followed(&self, table: &str) -> Vec<&Reference> {
         self.references.iter().filter(|reference| reference.child_table == table).collect()
     }

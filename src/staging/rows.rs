@@ -16,7 +16,7 @@ use crate::pseudonym::{CopyField, Pseudonymizer, decode_field, encode_field};
 /// How much is sent at once, in bytes.
 const CHUNK: usize = 128 * 1024;
 
-/// After so many rows progress is told.
+/// Number of rows between two progress updates.
 const OFTEN: u64 = 1000;
 
 /// A table on its way.
@@ -77,7 +77,7 @@ impl TableRows<'_> {
         }
     }
 
-    /// Reads all rows and tells `seen` every personal value, and keeps nothing. Returns how many rows.
+    /// Reads all rows, calls `seen` for every personal value, and keeps nothing. Returns how many rows.
     pub async fn look(&self, from: &mut PgConnection, seen: &mut dyn FnMut(&str) -> bool) -> Result<u64> {
         let mut all = RowFilter::default();
         let read = self.read_statement(&all)?;

@@ -32,7 +32,7 @@ pub fn format_duration(time: Duration) -> String {
     }
 }
 
-/// The time that something may take, which nobody knows to the millisecond: `< 1 s`, `34 s`, `3 min`, `2 h`, `5 days`.
+/// The time that something may take, rounded: `< 1 s`, `34 s`, `3 min`, `2 h`, `5 days`.
 pub fn format_estimate(time: Duration) -> String {
     match time.as_secs_f64() {
         s if s < 1.0 => "< 1 s".to_owned(),

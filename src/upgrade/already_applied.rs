@@ -45,7 +45,7 @@ impl AlreadyApplied {
             let is_done = match kind(step) {
                 ObjectKind::Makes => refused.is_some_and(RejectedStep::is_taken),
                 ObjectKind::Drops => refused.is_some_and(RejectedStep::is_missing),
-                // Whether it is as the migration leaves it, only its form tells.
+                // Only its form shows whether it is as the migration leaves it.
                 ObjectKind::Alters => true,
                 // A unique index that is there says that nothing is left to delete; what an UPDATE does is not a
                 // condition.

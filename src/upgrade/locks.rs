@@ -32,7 +32,7 @@ pub struct MigrationLock {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum DdlLockMode {
-    /// Blocks nobody who reads or writes.
+    /// Blocks neither readers nor writers.
     RowExclusive,
     /// Blocks writes.
     Share,

@@ -93,7 +93,7 @@ pub async fn upgrade_outcome(
     Ok(Some(outcome))
 }
 
-/// The release before, as far as the history told it.
+/// The release before, as far as it was known from the history.
 fn from(run: &AppliedRun) -> Option<String> {
     match (&run.release_from, &run.release_to) {
         (Some(from), Some(to)) if from != to => Some(format!("{from} to {to}")),

@@ -227,7 +227,7 @@ pub(super) fn walk_each(
     pending.iter().map(examine).collect()
 }
 
-/// What the queries of hazards are told.
+/// The variables of the queries of hazards.
 pub(super) fn hazard_context(schema: &str, examined: &[AnalyzedMigration], target: Release) -> HazardContext {
     let first = |one: &AnalyzedMigration| one.obstacles.first().cloned();
     let obstacles: Vec<Value> = examined

@@ -89,7 +89,7 @@ pub struct WaitingClient {
     pub gives_up: bool,
 }
 
-/// The locks of the upgrade that somebody waits for, and how long all of it takes; as measured, where it was rehearsed.
+/// The locks of the upgrade that block requests, and how long all of it takes; as measured, where it was rehearsed.
 pub fn locked_tables(preflight: &Preflight) -> (Vec<LockedTable>, f64, bool) {
     if let Some(rehearsal) = preflight.rehearsal.as_ref().filter(|rehearsal| !rehearsal.files.is_empty()) {
         let locks = rehearsal.files.iter().flat_map(|file| file.locks.iter().map(move |lock| (file, lock)));
@@ -100,7 +100,7 @@ pub fn locked_tables(preflight: &Preflight) -> (Vec<LockedTable>, f64, bool) {
                 _ => return None,
             };
             let seconds = seconds(lock.held_ms);
-            // It is told with its schema.
+            // Its name has the schema.
             let table = lock.table.rsplit('.').next().unwrap_or_default().trim_matches('"').to_owned();
             Some(LockedTable { migration: file.name.clone(), table, blocks_reads, seconds })
         });

@@ -92,7 +92,7 @@ impl LineParser {
         Self { format, ..Self::default() }
     }
 
-    /// The request that a line, without its newline, tells of; `None` for anything else. Where it tells of several,
+    /// The request in a line, without its newline; `None` for anything else. If there are several,
     /// [`LineParser::next_request`] gives the others.
     pub fn parse<'l>(&mut self, line: &'l [u8]) -> Option<Request<'l>> {
         match self.cut.push(line) {

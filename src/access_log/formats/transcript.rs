@@ -286,7 +286,7 @@ fn header<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
 mod tests {
     use super::*;
 
-    fn told(text: &str) -> Vec<String> {
+    fn shown(text: &str) -> Vec<String> {
         let mut conversation = Transcript::default();
         let shown = |request: &Request<'_>| {
             let (RequestTarget::Path(asked) | RequestTarget::Name(asked)) = &request.asked;
@@ -305,20 +305,20 @@ mod tests {
     fn a_path_its_status_and_its_body_are_one_request() {
         let body = "{\"message\":[\"The \\\"x\\\" instance does not exist\"]}";
         let curl = format!("> GET /instance/connect/x HTTP/1.1\n> Host: h\n< HTTP/1.1 404 Not Found\n{body}");
-        assert_eq!(told(&curl), ["/instance/connect/x 404"]);
-        assert_eq!(told(&format!("{curl}\n{curl}")).len(), 2);
+        assert_eq!(shown(&curl), ["/instance/connect/x 404"]);
+        assert_eq!(shown(&format!("{curl}\n{curl}")).len(), 2);
         let axios = format!(
             "AxiosError: Request failed with status code 404\n  url: 'https://h/instance/connect/x',\n  data: {body}"
         );
-        assert_eq!(told(&axios), ["https://h/instance/connect/x 404"]);
-        assert_eq!(told(&format!("{body}\n  url: 'https://h/instance/connect/x',")), ["x 404"]);
+        assert_eq!(shown(&axios), ["https://h/instance/connect/x 404"]);
+        assert_eq!(shown(&format!("{body}\n  url: 'https://h/instance/connect/x',")), ["x 404"]);
         assert_eq!(
-            told("Started GET \"/instance/connect/x\" for ::1\nCompleted 404 Not Found in 5ms"),
+            shown("Started GET \"/instance/connect/x\" for ::1\nCompleted 404 Not Found in 5ms"),
             ["/instance/connect/x 404"]
         );
-        assert_eq!(told("GET /instance/connect/x"), ["/instance/connect/x ?"]);
-        assert_eq!(told("see /instance/connect/x"), Vec::<String>::new());
+        assert_eq!(shown("GET /instance/connect/x"), ["/instance/connect/x ?"]);
+        assert_eq!(shown("see /instance/connect/x"), Vec::<String>::new());
         // The same refusal in each of two lines is two requests.
-        assert_eq!(told("The \"x\" instance does not exist\nThe \"x\" instance does not exist").len(), 2);
+        assert_eq!(shown("The \"x\" instance does not exist\nThe \"x\" instance does not exist").len(), 2);
     }
 }

@@ -18,7 +18,7 @@ use crate::access_log::proxy_config::rewrites::Rewrites;
 use crate::cli::ProxyKind;
 
 /// The configuration: a head of comments that says what it is and how to use it, then the table. No line holds a
-/// control character or a token. `made` is the time that the head tells.
+/// control character or a token. `made` is the time in the head.
 pub fn configuration(proxy: ProxyKind, rewrites: &Rewrites, made: &str) -> String {
     let (directions, body) = match proxy {
         ProxyKind::Nginx => (nginx::directions(), nginx::body(rewrites)),

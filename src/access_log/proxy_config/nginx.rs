@@ -30,7 +30,7 @@ pub fn directions() -> String {
          \x20   {USE}\n\
          \n\
          Then: nginx -t && nginx -s reload. To take it out: remove the line and the file, and reload. Needs nginx 1.11.7, tested\n\
-         with 1.22. A rewritten path is encoded anew by nginx; a query and every other request stay as they came.\n"
+         with 1.22. A rewritten path is encoded again by nginx; a query and every other request stay as they came.\n"
     )
 }
 

@@ -168,7 +168,7 @@ mod tests {
     }
 
     /// `written → name`, then what is left and why.
-    fn told(instances: Vec<Instance>) -> Vec<String> {
+    fn summary(instances: Vec<Instance>) -> Vec<String> {
         let directory = InstanceDirectory::new(instances);
         let rewrites = Rewrites::collect(&directory, |_, _| true);
         let safe = rewrites.safe.iter().map(|rewrite| format!("{} → {}", rewrite.written, rewrite.name));
@@ -179,11 +179,11 @@ mod tests {
     fn ids_and_letter_case_are_rewritten() {
         let id = format!("{ID}1");
         assert_eq!(
-            told(vec![instance(&id, "Alpha", "t")]),
+            summary(vec![instance(&id, "Alpha", "t")]),
             [format!("{id} → Alpha"), "Alpha → Alpha".to_owned()]
         );
-        assert_eq!(told(vec![instance(&id, "5511", "t")]), [format!("{id} → 5511")]);
-        assert_eq!(told(vec![instance("", "5511", "t")]), [""; 0]);
+        assert_eq!(summary(vec![instance(&id, "5511", "t")]), [format!("{id} → 5511")]);
+        assert_eq!(summary(vec![instance("", "5511", "t")]), [""; 0]);
     }
 
     #[test]
@@ -191,7 +191,7 @@ mod tests {
         let (one, two) = (format!("{ID}1"), format!("{ID}2"));
         let case = "has a name that differs from another one in letter case only";
         assert_eq!(
-            told(vec![instance(&one, "Alpha", ""), instance(&two, "alpha", "")]),
+            summary(vec![instance(&one, "Alpha", ""), instance(&two, "alpha", "")]),
             [
                 format!("{one} → Alpha"),
                 format!("{two} → alpha"),
@@ -201,7 +201,7 @@ mod tests {
         );
         let id = "has an id that may mean another instance too";
         assert_eq!(
-            told(vec![instance(&one, "Alpha", ""), instance("", &one.to_uppercase(), "")]),
+            summary(vec![instance(&one, "Alpha", ""), instance("", &one.to_uppercase(), "")]),
             [
                 "Alpha → Alpha".to_owned(),
                 format!("\"Alpha\" {id}"),
@@ -209,10 +209,10 @@ mod tests {
             ]
         );
         assert_eq!(
-            told(vec![instance(&one, "a", ""), instance(&one, "b", "")])[2..],
+            summary(vec![instance(&one, "a", ""), instance(&one, "b", "")])[2..],
             [format!("\"a\" {id}"), format!("\"b\" {id}")]
         );
-        assert_eq!(told(vec![instance("cm3x", "a", "")]), ["a → a", "\"a\" has an id that is not a UUID"]);
+        assert_eq!(summary(vec![instance("cm3x", "a", "")]), ["a → a", "\"a\" has an id that is not a UUID"]);
     }
 
     #[test]
@@ -220,17 +220,17 @@ mod tests {
         let (one, two) = (format!("{ID}1"), format!("{ID}2"));
         let secret = "has a name or an id that holds a token, which is a secret";
         assert_eq!(
-            told(vec![instance(&one, "a", &one.to_uppercase())]),
+            summary(vec![instance(&one, "a", &one.to_uppercase())]),
             ["a → a".to_owned(), format!("\"a\" {secret}")]
         );
         let instances = vec![
             instance(&one, "Of-correct-horse-battery", ""),
             instance(&two, "B", "CORRECT-HORSE-BATTERY"),
         ];
-        assert_eq!(told(instances)[2..], [format!("\"Of-corr…ry\" {secret}")]);
+        assert_eq!(summary(instances)[2..], [format!("\"Of-corr…ry\" {secret}")]);
         let instances =
             vec![instance(&one, "Correct-horse-battery", ""), instance(&two, "B", "CORRECT-HORSE-BATTERY")];
-        assert_eq!(told(instances)[2..], [format!("\"Corr…ry\" {secret}")]);
+        assert_eq!(summary(instances)[2..], [format!("\"Corr…ry\" {secret}")]);
     }
 
     #[test]
@@ -239,9 +239,9 @@ mod tests {
         let odd =
             "has a name that a proxy may decode on its way; its clients have to write it percent-encoded";
         let names = ["a/b", "a\nb}", " a", "..", "a\u{1b}[2J#"];
-        let told = told(names.map(|name| instance("", name, "")).to_vec());
+        let lines = summary(names.map(|name| instance("", name, "")).to_vec());
         let shown = [("a/b", odd), ("a\\nb}", odd), (" a", odd), ("..", lost), ("a\\x1b[2J#", odd)];
-        assert_eq!(told, shown.map(|(name, reason)| format!("\"{name}\" {reason}")));
+        assert_eq!(lines, shown.map(|(name, reason)| format!("\"{name}\" {reason}")));
     }
 
     fn instances() -> impl Strategy<Value = Vec<Instance>> {

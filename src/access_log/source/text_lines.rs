@@ -26,7 +26,7 @@ pub(super) fn text_lines(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn
             Ok(0) => break,
             Ok(count) => length += count,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // It is told where it is read.
+            // The error is reported where it is read.
             Err(error) => {
                 reader = Box::new(Failing(Some(error)));
                 break;

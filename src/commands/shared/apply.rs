@@ -250,7 +250,7 @@ pub fn apply_arguments(fixes: &[FixPlan]) -> String {
 /// `is_done` recognises the run's line.
 ///
 /// # Errors
-/// When it was not committed, or nobody can tell.
+/// When it was not committed, or the outcome is unknown.
 pub async fn commit_transaction(
     opened: &mut DatabaseContext,
     run: i64,

@@ -82,7 +82,7 @@ fn apply(section: &ConfigSection, cli: &mut Cli) -> Result<()> {
     let section = ConfigSection { connection: chosen(connection, common), ..section.clone() };
     trusted_hosts::expect_trusted_host(&section, common)?;
     apply_section(&section, common)?;
-    // A command that has no such format keeps its own: nobody asked it for this one.
+    // A command that does not have the format of the file keeps its own.
     let is_wanted = |format: &_| !common.typed.contains("format") && formats.contains(format) && !emits;
     if let Some(format) = section.format.filter(is_wanted) {
         common.format = format;

@@ -96,7 +96,7 @@ async fn superuser(opened: &mut DatabaseContext, settings: &EvolutionSettings) -
     Ok(is_superuser.then(|| exposure::superuser(&role)))
 }
 
-/// The lines that ask nobody for a password, where this role may read them.
+/// The lines that require no password, if this role may read them.
 async fn trust(opened: &mut DatabaseContext) -> Result<Option<Finding>> {
     let connection = opened.session.connection();
     let asked = query_file(connection, "sql/environment/may_read_hba.sql", &Variables::default()).await?;

@@ -14,7 +14,7 @@ pub const PAUSE: Duration = Duration::from_millis(50);
 /// Between two looks at a busy server.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// Waits until nobody waits for a lock and standbys have caught up.
+/// Waits until no session waits for a lock and standbys have caught up.
 pub async fn wait_while_busy(connection: &mut PgConnection) -> Result<()> {
     let mut said = String::new();
     while let Some(obstacle) = ServerLoad::read(connection).await?.busy_reason() {

@@ -73,7 +73,7 @@ impl Archive {
         Ok((DumpReader::new(move || Ok(Box::new(stdout))), running))
     }
 
-    /// Loads the rows with that many jobs; tells `finished` of every table that is done.
+    /// Loads the rows with that many jobs; calls `finished` for every table that is done.
     ///
     /// # Errors
     /// When the archive is damaged, or the disk is full.

@@ -7,7 +7,7 @@
 /// What a dump says of its origin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DumpOrigin {
-    /// The database's name, where the dump tells it.
+    /// The database's name, if the dump has it.
     pub database: Option<String>,
     /// The server's version, such as `17.2 (Debian 17.2-1.pgdg120+1)`.
     pub server: Option<String>,

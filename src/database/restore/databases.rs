@@ -18,7 +18,7 @@ pub struct RestoredDatabases<'a> {
     connection: PgConnection,
     /// The name of the database in use.
     current: String,
-    /// Each with the name it has in the dump, where the dump tells.
+    /// Each with its name in the dump, if the dump has it.
     made: Vec<(Option<String>, String)>,
 }
 
@@ -70,7 +70,7 @@ impl<'a> RestoredDatabases<'a> {
         Ok(())
     }
 
-    /// All of them, each with the name it has in the dump, where the dump tells.
+    /// All of them, each with its name in the dump, if the dump has it.
     pub fn into_names(self) -> Vec<(Option<String>, String)> {
         self.made
     }

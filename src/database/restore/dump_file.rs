@@ -11,7 +11,7 @@ use super::archive_header::{ArchiveHeader, DumpOrigin, MAGIC};
 use crate::error::user_error;
 use crate::text::decompress::{self, Compression};
 
-/// How much of a file tells what it is: a cluster's dump begins with its roles.
+/// How many bytes of a file are needed to identify it: a cluster's dump begins with its roles.
 const HEAD: u64 = 64 * 1024;
 
 /// Where a tar archive names its kind, and where its first member begins.

@@ -1,4 +1,4 @@
-//! A database on a throwaway server with the structure of another one: tables first, then whoever made it fills them, then
+//! A database on a throwaway server with the structure of another one: tables first, then the caller fills them, then
 //! indexes, keys and triggers; and its dump.
 
 use std::path::{Path, PathBuf};

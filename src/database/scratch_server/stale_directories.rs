@@ -26,7 +26,7 @@ pub fn mark_in_use(directory: &Path) -> io::Result<File> {
 }
 
 /// Removes what dead owners left in `place`. What is not certainly ours is left alone: by name, by user (also behind
-/// symbolic links, which are never followed), and by a mark that nobody holds.
+/// symbolic links, which are never followed), and by a mark that no process holds.
 pub fn remove_stale(place: &Path) {
     let Ok(entries) = fs::read_dir(place) else { return };
     for entry in entries.filter_map(Result::ok) {

@@ -24,7 +24,7 @@ pub(super) fn settings(service: &str, named: Option<&str>) -> Result<Vec<Setting
     for file in &files {
         let text = match fs::read_to_string(file) {
             Ok(text) => text,
-            // Only the one that somebody names has to be there, as with psql.
+            // Only a file that was named has to exist, as with psql.
             Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => continue,
             Err(error) => {
                 return Err(user_error(

@@ -9,7 +9,7 @@ use super::Fallback;
 use super::parameters::Parameters;
 use crate::error::user_error;
 
-/// The choice: what the driver is told, and what is tried after.
+/// The choice: the driver's TLS mode, and what is tried after it.
 pub(super) struct Tls {
     mode: PgSslMode,
     root: Option<PathBuf>,

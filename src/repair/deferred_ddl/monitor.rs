@@ -75,7 +75,7 @@ async fn guarded(
     let mut builder = another(target).await?;
     execute(watcher.connection(), "ROLLBACK".into()).await?;
 
-    // Set before the statement is told to end, as its refusal may be here first.
+    // Set before the statement is cancelled, because its error may arrive first.
     let why = Cell::new(None);
     let mut working = pin!(execute(builder.connection(), later.sql.clone()));
     let done = tokio::select! {
@@ -129,7 +129,7 @@ async fn another(target: &ConnectTarget) -> Result<Session> {
     tokio::time::timeout(PATIENCE, Session::open(target)).await.map_err(|_| too_few())?
 }
 
-/// Behind a pooler whose pool is full, nobody answers.
+/// Behind a pooler whose pool is full, there is no answer.
 async fn in_time(answer: impl Future<Output = sqlx::Result<u64>>) -> Result<()> {
     tokio::time::timeout(PATIENCE, answer).await.map_err(|_| too_few())??;
     Ok(())
@@ -246,7 +246,7 @@ async fn follow(
     }
 }
 
-/// Looks at the statement; `None` where nobody is at it.
+/// Looks at the statement; `None` if no process runs it.
 async fn look(connection: &mut PgConnection, variables: &Variables) -> Result<Option<Seen>> {
     query::begin_transaction(connection, "BEGIN READ ONLY").await?;
     let found = query_file(connection, "sql/deferred_ddl/building.sql", variables).await?;

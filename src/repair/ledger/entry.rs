@@ -41,7 +41,7 @@ pub struct AppliedRun {
     pub closed_at: Option<String>,
     /// By which role.
     pub closed_by: Option<String>,
-    /// Upstream's migrations that have changed the same objects since; told by [`mark_superseded`].
+    /// Upstream's migrations that have changed the same objects since; filled in by [`mark_superseded`].
     pub superseded_by: Vec<String>,
     /// The first run of the series of batches that it is of; `null` for a run that stands alone.
     pub series: Option<i64>,
@@ -49,7 +49,7 @@ pub struct AppliedRun {
     pub unfinished: Vec<String>,
     /// The number of rows it holds in the quarantine.
     pub quarantined: i64,
-    /// The number of bytes these rows take; told by [`super::prune::read_storage`].
+    /// The number of bytes these rows take; filled in by [`super::prune::read_storage`].
     pub kept_bytes: i64,
     /// How long ago it was applied.
     pub age_seconds: i64,

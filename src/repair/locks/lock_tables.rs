@@ -17,7 +17,7 @@ use crate::database::sql_file::{SqlFile, Variables, embedded_file, render};
 /// next one is waited for.
 ///
 /// # Errors
-/// [`LockTimeout`] when they did not come in time: it tells of the one that did not.
+/// [`LockTimeout`] when they were not acquired in time: it names the one that was not.
 pub async fn lock(
     connection: &mut PgConnection,
     attempt: &LockAttempt,

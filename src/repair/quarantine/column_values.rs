@@ -40,7 +40,7 @@ fn is_comparable(of_type: &str) -> bool {
         || (base == "timestamp" && !is_own(of_type))
 }
 
-/// The columns of a `target` as they are kept: values of types that belong to somebody else as text, so that no table of ours
+/// The columns of a `target` as they are kept: values of foreign types as text, so that no table of ours
 /// keeps such a type from being altered or dropped.
 pub fn kept_values(table: &CatalogTable, columns: &[String]) -> SqlFragment {
     let one = |column: &String| {
@@ -79,7 +79,7 @@ pub(super) fn is_as_kept(table: &CatalogTable, columns: &[String]) -> String {
     }
 }
 
-/// Whether a `target` row has the values that the fix gave it in these columns, as a `kept` row tells them.
+/// Whether a `target` row has the values that the fix gave it in these columns, according to a `kept` row.
 pub(super) fn is_as_changed(columns: &[String]) -> String {
     let one = |column: &String| {
         let (name, key) = (SqlFragment::ident(column), SqlFragment::literal(column));

@@ -84,7 +84,7 @@ pub(super) struct Source {
 pub(super) struct Leaving {
     /// Where the rows of a table of the quarantine go.
     pub relations: BTreeMap<String, String>,
-    /// What is left, as it is told.
+    /// What is left, for the report.
     pub left_rows: Vec<LeftRows>,
     /// What is left, as the list keeps it.
     pub entries: Vec<QuarantineEntry>,

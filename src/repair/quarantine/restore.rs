@@ -39,7 +39,7 @@ pub struct RestoreResult {
 }
 
 impl RowRestore<'_> {
-    /// Gives the planner statistics of the tables that hold many rows: nobody else may have looked at them since they were filled.
+    /// Gives the planner statistics of the tables that hold many rows: they may not have been analysed since they were filled.
     pub async fn analyze(&self, connection: &mut PgConnection) -> Result<()> {
         let mut rows: BTreeMap<&String, i64> = BTreeMap::new();
         for entry in &self.entries {

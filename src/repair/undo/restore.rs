@@ -29,7 +29,7 @@ impl Reversal<'_> {
         execute(connection, "SAVEPOINT evodoctor_rows".into()).await?;
         let mut left = Vec::new();
         let (executed, said) = match self.try_restore(connection, &rows).await {
-            // The rows are told what is in their way; anything else is not about rows.
+            // For rows the error names what conflicts with them; other errors are passed on.
             Err(error) if error.chain().any(|cause| cause.is::<UserError>()) => {
                 execute(connection, "ROLLBACK TO SAVEPOINT evodoctor_rows".into()).await?;
                 left = rows.leave(connection, |key| self.allowance(key)).await?;

@@ -132,7 +132,7 @@ impl Reversal<'_> {
         Ok(fix_sql::fix_variables(self.subject, &[])?.texts(&self.applied.steps.arguments))
     }
 
-    /// The tables must be as they were before, unless somebody else changed them in between.
+    /// The tables must be as they were before, unless another session changed them in between.
     fn compare(&self, before: &Ddl, after: &Ddl, is_exact: bool, notes: &mut Vec<String>) -> Result<()> {
         for (table, was) in &self.applied.ddl_before {
             let untouched = self.applied.ddl_after.get(table) == before.get(table);

@@ -26,7 +26,7 @@ pub struct RehearsedSeries {
     pub total: usize,
 }
 
-/// Undone runs as one report tells them: a plan for each code.
+/// Undone runs in one report: a plan for each code.
 #[derive(Debug, Default)]
 pub struct UndoneRuns {
     /// What was reversed.

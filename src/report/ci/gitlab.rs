@@ -13,7 +13,7 @@ use crate::rules::location::Location;
 use crate::rules::rule::Severity;
 use crate::text::escape::escape_control;
 
-/// The findings and what is undecided. GitLab tells one issue from another by its fingerprint alone.
+/// The findings and what is undecided. GitLab identifies an issue by its fingerprint alone.
 pub fn render(outline: &ReportView<'_>) -> Result<String> {
     json::written(&issues(outline))
 }

@@ -19,7 +19,7 @@ use crate::text::humanize::{format_count, pluralize};
 /// A comment on GitHub holds 65,536 characters.
 const LONGEST: usize = 60_000;
 
-/// Findings of a code that are told; the others are only counted.
+/// Findings of a code that are listed; the others are only counted.
 const MOST: usize = 20;
 
 /// The report as a comment.

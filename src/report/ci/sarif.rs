@@ -1,7 +1,7 @@
 //! SARIF 2.1.0, for code scanning.
 //!
 //! SARIF's `fixes` change files, and a database has none. Where a repair is nothing but statements, the finding has it as
-//! a fix that writes them to the place that stands for the table; what else a fix runs is told in the rule's help.
+//! a fix that writes them to the place that stands for the table; what else a fix runs is in the rule's help.
 
 use anyhow::Result;
 use serde_json::{Map, Value, json};

@@ -20,10 +20,10 @@ use crate::terminal::page::{NO_NUMBER, Page};
 use crate::terminal::style::{self, ERROR, GOOD, NAME, WARNING, paint};
 use crate::text::humanize::{format_count, format_duration};
 
-/// Rows of a table of rows that are told without `-v`.
+/// Rows of a table of rows that are shown without `-v`.
 const MOST_ROWS: usize = 8;
 
-/// Places of one code left to a person that are told without `-v`.
+/// Places of one code left to a person that are listed without `-v`.
 const MOST_LEFT: usize = 3;
 
 pub(crate) fn human(outline: &ReportView<'_>, change: &Change, common: &GlobalOptions, page: Page) -> String {

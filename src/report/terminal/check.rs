@@ -19,7 +19,7 @@ use crate::terminal::page::{NO_NUMBER, Page};
 use crate::terminal::style::{ADVICE, COMMAND, DIM, GOOD, NAME, PLAIN, WARNING, paint, severity_style};
 use crate::text::humanize::{format_count, pluralize};
 
-/// Findings of one code that are told; with `-v` all are.
+/// Findings of one code that are shown; with `-v` all are.
 const MOST: usize = 3;
 
 /// Codes of undecided checks that a line names.
@@ -82,12 +82,12 @@ fn table(rows: &[KindRow<'_>], page: Page) -> String {
     page.plain_table(&["severity", "code", "problem", "places", "rows", "fix"], &cells, 0, style)
 }
 
-/// True if somebody has to act on it, or the user asked for everything.
+/// True if a person has to act on it, or everything was requested.
 fn is_told_in_full(severity: Severity, common: &GlobalOptions) -> bool {
     severity > Severity::Advice || common.fail_on.includes(severity) || common.verbose > 0
 }
 
-/// True if it is told at all without `-v`. Where a rule is about a failure and its finding is mere advice, the finding
+/// True if it is shown at all without `-v`. Where a rule is about a failure and its finding is mere advice, the finding
 /// says that it does no harm here.
 fn is_shown(group: &CodeGroup<'_>, common: &GlobalOptions) -> bool {
     let is_harmless = registry::find_rule(group.code).is_some_and(|rule| rule.severity > Severity::Advice);

@@ -17,7 +17,7 @@ use crate::upgrade::hazard::all_hazards;
 /// Texts that lead to a rule which are shown with it.
 const SEEN: usize = 4;
 
-/// More rules than these are listed, not told.
+/// More rules than these are listed in a line each.
 const TOLD: usize = 2;
 
 /// Rules as text: all of one or two, of more a line each.
@@ -156,7 +156,7 @@ fn left(rule: &Rule, is_hazard: bool) -> &'static str {
     }
 }
 
-/// What a hazard means for whoever consents to it.
+/// What consent to a hazard means.
 fn meaning(hazard: &str) -> &'static str {
     match hazard {
         "deletes-rows" => "rows are removed; --apply needs --allow deletes-rows",

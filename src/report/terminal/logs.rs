@@ -18,7 +18,7 @@ use crate::text::humanize;
 /// Findings in the overview; the others are only counted.
 const MOST_ROWS: usize = 50;
 
-/// Findings that are told in full.
+/// Findings that are shown in full.
 const MOST_BLOCKS: usize = 20;
 
 /// Clients or routes shown for one finding; the others are only counted.

@@ -14,7 +14,7 @@ use crate::text::humanize::{format_bytes, pluralize};
 /// More files than these are not all listed, unless asked with `-v`.
 const LISTED: usize = 10;
 
-/// The files, and then whatever somebody has to look at.
+/// The files, and then what needs attention.
 pub fn human(rehearsal: &MigrationRehearsal, common: &GlobalOptions, page: Page) -> String {
     let how = match rehearsal.committed {
         true => "each committed on a throwaway copy",

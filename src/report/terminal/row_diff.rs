@@ -103,7 +103,7 @@ fn only(row: &Value, columns: &[String]) -> Value {
     Value::Object(changed.map(|(name, value)| (name.clone(), value.clone())).collect())
 }
 
-/// Of a row what tells most: its key, the columns that the reason names, then what people know it by.
+/// The most important columns of a row: its key, the columns that the reason names, then what people know it by.
 fn telling(row: &Value, reason: &str) -> String {
     let Value::Object(fields) = row else { return shown(row) };
     let is_named =

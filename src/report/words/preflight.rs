@@ -10,7 +10,7 @@ use crate::upgrade::{MigrationOutcome, Preflight, TreatedTable};
 
 use super::{rehearsal, way_back};
 
-/// Below this, in seconds, nobody notices a lock.
+/// Below this, in seconds, a lock is not noticeable.
 pub const NOTICED: f64 = 1.0;
 
 /// The whole answer in a sentence.
@@ -93,7 +93,7 @@ pub fn treated(rows: &TreatedTable) -> String {
     format!("{verb} {} of {}", pluralize(rows.count, word.trim_end_matches('s')), rows.table)
 }
 
-/// Of the locks that somebody will notice the one that is held longest.
+/// The longest of the noticeable locks.
 pub fn longest(preflight: &Preflight) -> Option<&MigrationLock> {
     let locks = preflight.pending.iter().flat_map(|one| &one.locks);
     locks

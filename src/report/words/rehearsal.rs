@@ -12,7 +12,7 @@ use crate::upgrade::rehearsal::{FailedStatement, FileResult, MigrationRehearsal}
 /// Tables, locks or files that a line names; more are counted.
 const NAMED: usize = 3;
 
-/// Below this, in milliseconds, nobody notices a lock.
+/// Below this, in milliseconds, a lock is not noticeable.
 pub const NOTICED: u64 = 100;
 
 /// The locks that keep Evolution's own statements waiting.
@@ -52,7 +52,7 @@ pub fn summary(rehearsal: &MigrationRehearsal, to: &str) -> String {
     format!("{to}: {} rehearsed; {}", pluralize(files.len(), "pending file"), parts.join("; "))
 }
 
-/// The locks that keep Evolution waiting long enough for somebody to notice.
+/// The locks that block Evolution for a noticeable time.
 pub fn noticed(file: &FileResult) -> impl Iterator<Item = String> + '_ {
     let is_noticed = |lock: &&HeldLock| lock.held_ms >= NOTICED && BLOCKING.contains(&lock.mode.as_str());
     file.locks.iter().filter(is_noticed).map(|lock| {

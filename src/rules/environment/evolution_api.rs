@@ -206,7 +206,7 @@ pub(super) const RULES: &[RuleEntry] = &[
         name: "redis-unreachable",
         severity: Warning,
         summary: "Redis does not answer, refuses the login or is full",
-        why: "The cache that CACHE_REDIS_URI names cannot be used. Evolution goes on without it, or stops, depending on the release; \
+        why: "The cache that CACHE_REDIS_URI names cannot be used. Evolution continues without it, or stops, depending on the release; \
               with CACHE_REDIS_SAVE_INSTANCES the instances themselves live there, and are not loaded without it.",
         next: "Check CACHE_REDIS_URI and that Redis runs, or switch it off: CACHE_REDIS_ENABLED=false and CACHE_LOCAL_ENABLED=true.",
         sqlstate: "",
@@ -260,7 +260,7 @@ pub(super) const RULES: &[RuleEntry] = &[
         severity: Error,
         summary: "the connection string leads to a schema without instances, and another schema has them",
         why: "Without schema= in the connection string Prisma takes \"public\". Upstream's example \
-            changed from schema=public (2.3.0) to schema=evolution_api (2.3.4), so whoever copies \
+            changed from schema=public (2.3.0) to schema=evolution_api (2.3.4), so a user who copies \
             the newer one starts in an empty schema, which migrate deploy fills with new tables. \
             The old rows are all still there, in the other schema.",
         next: "Put the full schema into DATABASE_CONNECTION_URI and restart the server; evodoctor check --env-file .env says which it is.",

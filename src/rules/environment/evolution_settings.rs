@@ -8,7 +8,7 @@ use url::Url;
 use crate::rules::finding::{CheckReport, Finding};
 use crate::rules::rule::Severity;
 
-/// The names that images and releases use where nobody chose one: the image's `.env`, and the code.
+/// The names that images and releases use if none was chosen: the image's `.env`, and the code.
 const DEFAULT_CLIENTS: [&str; 2] = ["evolution_exchange", "evolution"];
 
 /// What Prisma takes where the connection string names no schema.

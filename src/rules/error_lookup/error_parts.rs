@@ -29,7 +29,7 @@ pub enum NameForm {
 pub struct ErrorParts {
     /// Prisma's codes, such as `P2002`.
     pub prisma: Vec<String>,
-    /// Postgres's codes, such as `23505`: written out, or told by the message.
+    /// Postgres's codes, such as `23505`: written out, or known from the message.
     pub sqlstate: Vec<String>,
     /// HTTP status codes.
     pub http: Vec<u16>,
@@ -149,7 +149,7 @@ impl ErrorParts {
         }
     }
 
-    /// Columns and tables that somebody names in words of his own, beside a code: `P2002 apiKey`.
+    /// Columns and tables that a person names in free text, beside a code: `P2002 apiKey`.
     fn add_loose_names(&mut self, text: &str) {
         let is_column = |word: &str| schema().tables.iter().any(|table| table.has_column(word));
         for found in LOOSE.captures_iter(text) {
@@ -215,7 +215,7 @@ impl ErrorParts {
             .any(|own| own == code || error_codes::equivalents(own).any(|same| same == code))
     }
 
-    /// True if there is anything in it that can be told from other errors.
+    /// True if it has anything that distinguishes it from other errors.
     pub fn is_empty(&self) -> bool {
         self.prisma.is_empty()
             && self.sqlstate.is_empty()

@@ -47,7 +47,7 @@ impl LookupResult {
     }
 }
 
-/// What is known of what somebody pasted.
+/// The known errors in a pasted text.
 pub fn lookup_error(paste: &str) -> LookupResult {
     let errors = split_errors(paste);
     let mut known: Vec<MatchedError> = errors.iter().flat_map(answered).collect();

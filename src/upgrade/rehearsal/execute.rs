@@ -68,7 +68,7 @@ struct FileRunner<'a> {
 struct FileRun<'a> {
     file: &'a MigrationFile,
     before: TableSnapshot,
-    /// Tables that are gone, and since when they are locked: nobody can look their locks up any more.
+    /// Tables that are gone, and since when they are locked: their locks cannot be looked up any more.
     dropped: Vec<(String, Instant)>,
     /// Locks on tables that an earlier file has locked.
     again: LocksHeldBefore,
@@ -309,7 +309,7 @@ impl FileRun<'_> {
         self.result.errors.push(refused);
     }
 
-    /// A table that the file itself makes keeps nobody waiting.
+    /// A table that the file itself creates blocks nobody.
     fn note_locks(&mut self, mut held: Vec<HeldLock>) {
         held.extend(self.again.held());
         for (table, since) in self.dropped.drain(..) {

@@ -161,7 +161,7 @@ fn provider(place: &Path) -> Option<String> {
     lock.lines().find_map(line)
 }
 
-/// The same where the mark is missing: nobody but MySQL quotes a table's name with backticks.
+/// The same if the mark is missing: only MySQL quotes a table's name with backticks.
 fn guessed(files: &[MigrationFile]) -> &'static str {
     let is_mysqls = |statement: &Statement| {
         statement.words.starts_with(&["create".to_owned(), "table".to_owned()])

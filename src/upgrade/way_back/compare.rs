@@ -16,12 +16,12 @@ pub struct Difference {
     pub object: String,
     /// What is different, and what becomes of it.
     pub detail: String,
-    /// True if the release of the tables does not have it so: somebody changed this database.
+    /// True if the release of the tables does not have this difference: this database was changed by hand.
     pub is_drift: bool,
     /// How many rows it is about, where they were counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<i64>,
-    /// What tells these rows, as SQL for a condition.
+    /// The condition for these rows, as SQL.
     #[serde(skip)]
     pub rows_of: Option<CountedRows>,
 }

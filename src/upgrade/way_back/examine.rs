@@ -42,7 +42,7 @@ pub async fn way_back(
         let is_countable = !conditions(&rows_of, &found).is_empty();
         let one = &mut answer.differences[at];
         one.rows = sum.filter(|_| is_countable);
-        // A value that no row has yet hinders nobody.
+        // A value that no row has yet is harmless.
         if one.rows == Some(0) && one.effect == Effect::MayFail {
             one.effect = Effect::Unseen;
             one.detail.push_str("; no row has it now");
@@ -62,7 +62,7 @@ fn object(row: &PgRow) -> Result<CatalogObject> {
     })
 }
 
-/// The tables to ask, each with the condition of the rows; none where nobody can say what the default is.
+/// The tables to ask, each with the condition of the rows; none if the default is unknown.
 fn conditions(rows: &CountedRows, found: &[CatalogObject]) -> Vec<(String, SqlFragment)> {
     let target = |column: &str| format!("target.{}", SqlFragment::ident(column));
     match rows {

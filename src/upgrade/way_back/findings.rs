@@ -11,7 +11,7 @@ fn rule_of(one: &Difference) -> Option<usize> {
         Effect::Fails => Some(0),
         Effect::MayFail => Some(1),
         Effect::WrittenDifferently => Some(2),
-        // What nobody has stored is nothing to miss.
+        // Without stored values nothing is missing.
         Effect::Unseen => one.rows.is_some_and(|rows| rows > 0).then_some(2),
         Effect::Harmless => None,
     }

@@ -41,7 +41,7 @@ pub struct WayBack {
 pub enum Verdict {
     /// As on its own.
     Runs,
-    /// Everything is there, and something has changed of which only a try tells whether it matters.
+    /// Everything is there, and something has changed which only a test shows to matter or not.
     Uncertain,
     /// Something is missing that it reads or writes.
     Fails,
@@ -94,7 +94,7 @@ impl WayBack {
         answer
     }
 
-    /// Draws the conclusion once more, after rows have told more of a difference.
+    /// Updates the verdict after rows have been counted for a difference.
     pub fn conclude(&mut self) {
         self.differences.sort_by(|a, b| b.effect.cmp(&a.effect).then_with(|| a.object.cmp(&b.object)));
         let worst = self.differences.iter().map(|one| one.effect).max();

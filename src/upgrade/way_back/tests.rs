@@ -106,7 +106,7 @@ fn objects(version: &str) -> Vec<CatalogObject> {
     ExpectedObjects::new(release(version)).as_catalog()
 }
 
-/// The worst that follows from a change that somebody made to the tables of 2.4.0-rc2, for a server of 2.3.7.
+/// The worst effect of a manual change to the tables of 2.4.0-rc2, for a server of 2.3.7.
 fn drifted(change: impl Fn(&mut Vec<CatalogObject>)) -> (Verdict, Proof, Vec<(Effect, String)>) {
     let mut found = objects("2.4.0-rc2");
     change(&mut found);

@@ -1,4 +1,4 @@
-//! Access logs with one JSON object per line, whoever wrote them.
+//! Access logs with one JSON object per line of any program.
 
 mod key_names;
 mod scan;
@@ -27,7 +27,7 @@ pub(super) enum JsonLine<'l> {
     Asked { id: Vec<u8>, request: Request<'l> },
     /// The answer to a request in an earlier line.
     Answered { id: Vec<u8>, status: u16 },
-    /// JSON that tells of no request.
+    /// JSON without a request.
     Other,
     /// No JSON.
     Broken,
