@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::Builder;
 
-/// Who may read a new file.
+/// The permissions of a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileAccess {
     /// The user alone: it may hold rows.

@@ -15,7 +15,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::redact::personal::for_stderr;
 use crate::text::escape::escape_control;
 
-/// What is done sooner is not shown.
+/// Shorter work is not shown.
 const MOMENT: Duration = Duration::from_secs(1);
 
 /// How often a line is redrawn, so that it visibly moves.
@@ -84,7 +84,7 @@ pub fn current() -> Option<ProgressTask> {
     lock(&CURRENT).upgrade().map(|shown| ProgressTask { shown })
 }
 
-/// What the steps of a piece of work are.
+/// The unit of the steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Things, such as tables or checks.

@@ -23,7 +23,7 @@ pub enum NameVerdict<'d> {
 /// A name that no instance has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrongName<'d> {
-    /// What was written in the place of the name.
+    /// The text in the place of the name.
     pub confusion: MisuseKind,
     /// The instances that may be meant: one if it is clear, several if it may be any of them, none if nothing is known.
     pub meant: Vec<&'d Instance>,
@@ -269,7 +269,7 @@ mod tests {
     }
 
     proptest! {
-        /// What was written for an instance's name, encoded any number of times, is that name's encoding.
+        /// Any encoding of an instance's name, once or several times, is recognised as that name.
         #[test]
         fn an_encoded_name_is_recognised(name in "[a-z]{1,8} [a-z0-9]{1,8}", times in 1..=MOST_ENCODINGS) {
             let directory = InstanceDirectory::new(vec![Instance { name: name.clone(), ..Instance::default() }]);

@@ -68,7 +68,7 @@ enum NameStatus {
     Wrong(usize),
 }
 
-/// What tallies of one name are about.
+/// The subject of all tallies of one name.
 #[derive(Hash)]
 enum StatsKind {
     Name,

@@ -57,9 +57,9 @@ impl EntryBudget {
 /// The statistics of one wrong name or route.
 #[derive(Debug)]
 pub(super) struct FindingStats<'d> {
-    /// What is wrong.
+    /// The subject.
     pub what: MisuseDetail<'d>,
-    /// What was written, safe to print.
+    /// The text in the request, safe to print.
     pub written: String,
     /// Stable across runs, and no secret.
     pub key: String,
@@ -84,7 +84,7 @@ pub(super) struct FindingStats<'d> {
 #[derive(Debug)]
 struct ClientStats {
     address: Option<String>,
-    /// What its traffic is counted under.
+    /// The key under which its traffic is counted.
     hash: Option<u64>,
     user_agent: Option<String>,
     calls: CallCounts,
@@ -106,7 +106,7 @@ impl CallCounts {
     }
 }
 
-/// What it takes to count a request.
+/// The context for counting a request.
 pub(super) struct CountContext<'c, 'd> {
     /// The instances, for their tokens.
     pub directory: Option<&'d InstanceDirectory>,

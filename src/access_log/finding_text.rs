@@ -16,9 +16,9 @@ pub(super) enum MisuseDetail<'d> {
     Crossed,
     /// A method or path that the server does not have.
     Route {
-        /// What was meant, as `GET /path`.
+        /// The right request, as `GET /path`.
         meant: String,
-        /// What is wrong with the path; `None` where it is the method.
+        /// The mistake in the path; `None` if the method is wrong.
         fault: Option<RouteError>,
     },
     /// A name that the server should have refused.
@@ -103,7 +103,7 @@ impl<'d> MisuseDetail<'d> {
         }
     }
 
-    /// What is wrong. `listed` says whether there was a list of instances to compare with.
+    /// The sentence for a finding. `listed` is true if there was a list of instances to compare with.
     pub fn detail(&self, written: &str, listed: bool, past: &NameHistory) -> String {
         match self {
             Self::Name(wrong, reason) => {
@@ -158,7 +158,7 @@ impl<'d> MisuseDetail<'d> {
 }
 
 impl MisuseDetail<'_> {
-    /// What is wrong with a request that names two instances and was not served.
+    /// The sentence for a request that names two instances and was not served.
     pub fn not_served(&self, written: &str) -> String {
         format!("\"{written}\" names one instance in the path and another in the query. It was not served.")
     }
@@ -202,7 +202,7 @@ fn name(wrong: &WrongName<'_>, reason: SpellingError, written: &str, listed: boo
     }
 }
 
-/// What else there is to say of the instances that were meant.
+/// Further remarks on the instances that may be meant.
 fn ending(wrong: &WrongName<'_>) -> &'static str {
     match (wrong.confusion, wrong.meant.as_slice()) {
         (MisuseKind::Unknown, _) | (_, []) => "",
@@ -218,7 +218,7 @@ fn ending(wrong: &WrongName<'_>) -> &'static str {
     }
 }
 
-/// What the log itself shows of a name that is gone.
+/// The log's evidence about a deleted name.
 fn history(past: &NameHistory, confusion: MisuseKind) -> String {
     if confusion != MisuseKind::Unknown {
         return String::new();

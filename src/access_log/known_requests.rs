@@ -25,7 +25,7 @@ const LONGEST_NAME: usize = 120;
 /// they do not push each other out. The most frequent ones fit into a core's cache.
 const SLOTS: usize = 32_768;
 
-/// What a path asks for.
+/// The meaning of a path.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum PathKind {
     /// Nothing of the API's.
@@ -134,7 +134,7 @@ pub(super) struct KnownRequests<'d> {
     directory: Option<&'d InstanceDirectory>,
     hasher: RandomState,
     entries: Vec<KnownRequest>,
-    /// What the entry with the same number asks for.
+    /// The meaning of the entry with the same number.
     kinds: Vec<PathKind>,
     served: HashMap<u64, ServedName, RandomState>,
     /// Names that were asked for, by hash, as they are written.
@@ -180,7 +180,7 @@ impl<'d> KnownRequests<'d> {
         &mut self.entries[at]
     }
 
-    /// What it asks for.
+    /// Its meaning.
     pub fn kind(&self, at: usize) -> PathKind {
         self.kinds[at]
     }
@@ -220,7 +220,7 @@ impl<'d> KnownRequests<'d> {
         self.kinds[at + 1] = kind;
     }
 
-    /// What a request asks for, and which answers to it are reported.
+    /// The meaning of a request, and which answers to it are reported.
     fn judge(&mut self, method: Option<&[u8]>, path: &[u8]) -> (KnownRequest, PathKind) {
         let other = KnownRequest::OTHER;
         let refused = KnownRequest { reported: Answers::NOT_FOUND, ..other };

@@ -43,17 +43,17 @@ use crate::error::user_error;
 use crate::evolution::instances::InstanceDirectory;
 use crate::rules::finding::Finding;
 
-/// What the logs say.
+/// The result of reading the logs.
 #[derive(Debug, Serialize)]
 pub struct LogFindings {
-    /// What was read.
+    /// Statistics of the reading.
     #[serde(flatten)]
     pub read: ReadSummary,
-    /// What is wrong: by severity, then by number of requests, most first.
+    /// The findings: by severity, then by number of requests, most first.
     pub findings: Vec<Finding>,
 }
 
-/// What was read of the logs.
+/// Statistics of the reading.
 #[derive(Debug, Serialize)]
 pub struct ReadSummary {
     /// Counts over all files.

@@ -17,7 +17,7 @@ use super::read_progress::ReadProgress;
 use super::request_counter::{Glance, RequestCounter, SuspectRequest};
 use super::source::{Block, LogSource};
 
-/// What was in one file.
+/// Counts of one file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct ScanResult {
     /// Lines with anything in them.

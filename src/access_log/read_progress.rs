@@ -12,7 +12,7 @@ pub struct ReadProgress {
     pub read: AtomicU64,
     /// In all files together.
     pub total: AtomicU64,
-    /// Whether the total is not known: a pipe, or a file that grows.
+    /// True if the total is unknown: a pipe, or a growing file.
     pub is_endless: AtomicBool,
     /// True if reading should stop soon and report what is known.
     pub stop: AtomicBool,

@@ -1,4 +1,4 @@
-//! What one line of a log says of one request.
+//! One request, as far as a line of a log describes it.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use memchr::{memchr, memchr3};
 use super::log_text;
 use super::timestamp::Timestamp;
 
-/// What a line says was asked for.
+/// The target of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestTarget<'l> {
     /// A request's path, percent-encoded, with its query.
@@ -23,7 +23,7 @@ pub struct Request<'l> {
     pub asked: RequestTarget<'l>,
     /// The method.
     pub method: Option<Cow<'l, [u8]>>,
-    /// What the API answered; `None` where it is unknown or the proxy answered by itself.
+    /// The API's status; `None` if it is unknown or the proxy answered by itself.
     pub status: Option<u16>,
     /// True if the proxy answered by itself: then there is no status, and nothing is missing.
     pub is_own_answer: bool,
@@ -35,7 +35,7 @@ pub struct Request<'l> {
     pub client: Option<Cow<'l, [u8]>>,
     /// The host that was called.
     pub host: Option<Cow<'l, [u8]>>,
-    /// What only a request that is reported needs.
+    /// Fields that only a reported request needs.
     pub more: ExtraFields<'l>,
 }
 
@@ -57,7 +57,7 @@ pub struct PartialRequest<'l> {
     pub form: RequestForm,
     /// Where its query begins, with the question mark.
     pub query: Option<usize>,
-    /// What the API answered.
+    /// The API's status.
     pub status: u16,
     /// When.
     pub time: Option<Timestamp>,
@@ -101,10 +101,10 @@ pub enum ExtraFields<'l> {
     Known {
         /// The client's `User-Agent`.
         user_agent: Option<Cow<'l, [u8]>>,
-        /// What the proxy calls the way that the request took: Traefik's router, HAProxy's frontend and backend.
+        /// The proxy's name for the route of the request: Traefik's router, HAProxy's frontend and backend.
         router: Option<Cow<'l, [u8]>>,
     },
-    /// What is behind the size in a combined line: `"referer" "user agent"`, and what a program adds.
+    /// The fields after the size in a combined line: `"referer" "user agent"`, and what a program adds.
     Combined(&'l [u8]),
 }
 
@@ -137,7 +137,7 @@ impl<'l> Request<'l> {
         }
     }
 
-    /// What the proxy calls the way that the request took.
+    /// The proxy's name for the route of the request.
     pub fn router(&self) -> Option<Cow<'_, [u8]>> {
         match &self.more {
             ExtraFields::Known { router, .. } => router.as_deref().map(Cow::Borrowed),

@@ -39,7 +39,7 @@ pub(super) enum Glance {
     Odd,
 }
 
-/// What a thread has seen of the requests that need no report.
+/// The counts of a thread for requests that are not reported.
 #[derive(Debug)]
 pub(super) struct RequestCounter<'d> {
     hasher: RandomState,

@@ -23,7 +23,7 @@ const HOUR: i64 = 3_600_000;
 /// A method and a route, as `facts/routes.json` writes it.
 pub type RouteKey = (&'static str, &'static str);
 
-/// What came in.
+/// The traffic of the logs.
 #[derive(Debug, Default)]
 pub struct Traffic {
     /// Lines that tell of a request on a route, with its time.
@@ -34,11 +34,11 @@ pub struct Traffic {
     pub has_zone: bool,
     /// Requests by route, for each hour since 1970.
     pub hours: BTreeMap<i64, HashMap<RouteKey, u64>>,
-    /// What each client did.
+    /// The traffic of each client.
     pub clients: HashMap<String, ClientTraffic>,
 }
 
-/// What a client did.
+/// The traffic of one client.
 #[derive(Debug, Default)]
 pub struct ClientTraffic {
     /// Its requests by route.

@@ -35,7 +35,7 @@ pub async fn run(args: &cli::CheckArgs, common: &GlobalOptions) -> Result<Exit> 
     emit_report(&mut report, common, begun)
 }
 
-/// What the checks say of the database that the options name.
+/// Runs the checks on the database that the options select.
 ///
 /// # Errors
 /// When there is no database to examine, or the connection is lost.

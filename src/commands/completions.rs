@@ -20,7 +20,7 @@ pub fn run(args: &cli::CompletionsArgs, common: &GlobalOptions) -> Result<Exit> 
     Ok(Exit::Clean)
 }
 
-/// What clap's script for fish leaves out: values of arguments without an option, such as the codes of `fix`.
+/// The part that clap's script for fish lacks: values of arguments without an option, such as the codes of `fix`.
 fn positionals_in_fish() -> String {
     let program = Cli::command();
     let mut script = String::new();

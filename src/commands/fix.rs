@@ -126,8 +126,7 @@ pub async fn run(args: &cli::FixArgs, common: &GlobalOptions) -> Result<Exit> {
     Ok(report.exit_code(common))
 }
 
-/// What is done before an upgrade runs in one transaction: the migration's line in the history says that all of it is
-/// there.
+/// A fix before an upgrade runs in one transaction: the migration's line in the history says that all of it is done.
 fn expect_in_pieces(hazards: &Hazards) -> Result<()> {
     match hazards.chosen.first() {
         None => Ok(()),
@@ -172,7 +171,7 @@ impl Hazards {
         Ok(Self { target, chosen })
     }
 
-    /// What a plan has to remember.
+    /// The release and codes that a plan records.
     fn to(&self) -> Option<&'static str> {
         (!self.chosen.is_empty()).then(|| self.target.version())
     }

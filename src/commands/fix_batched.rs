@@ -34,7 +34,7 @@ use crate::repair::row_changes::children_first;
 use crate::report::{Change, Detail, Report, RunInfo};
 use crate::rules::finding::{CheckReport, Finding};
 
-/// What is committed so far.
+/// The committed batches so far.
 #[derive(Debug, Default)]
 struct CommittedBatches {
     runs: Vec<i64>,
@@ -68,7 +68,7 @@ impl CommittedBatches {
     }
 }
 
-/// What is to be done: the findings, those of child tables before those of their parents.
+/// The findings to repair, those of child tables before those of their parents.
 struct BatchPlan {
     check: &'static Check,
     fix: &'static Fix,

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::database::compose::Compose;
 use crate::database::env_file;
 
-/// What there is in the folder, each with the option that takes it.
+/// The settings found in the folder, each with the option that takes it.
 pub fn within(folder: &Path) -> Vec<String> {
     let mut hints = Vec::new();
     if env_file::connection_string(&folder.join(".env")).is_ok() {

@@ -28,7 +28,7 @@ use crate::upgrade::preflight::pending_migrations;
 use crate::upgrade::read_speed::ReadSpeed;
 use crate::upgrade::read_speed::TableWork;
 
-/// What is lost, and what a run would record.
+/// The parts that are lost, and what a run would record.
 pub struct KeepPlan {
     report: KeepReport,
     kept: KeptRun,

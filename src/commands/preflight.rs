@@ -37,7 +37,7 @@ pub async fn run(args: &cli::PreflightArgs, common: &GlobalOptions) -> Result<Ex
     emit_report(&mut report, common, begun)
 }
 
-/// What the upgrade will do to the database that the options name.
+/// Predicts the upgrade of the database that the options select.
 ///
 /// # Errors
 /// When the release is not known or older than the database, there is no database to examine, or files are to be

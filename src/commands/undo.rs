@@ -22,7 +22,7 @@ use crate::repair::undo::{self, UndoneRun, UndoneRuns};
 use crate::report::{Change, RunInfo};
 use crate::text::humanize::{format_duration, pluralize};
 
-/// What is asked for.
+/// The requested undo.
 struct Undo<'a> {
     /// The run, or the first of a series of batches.
     number: i64,

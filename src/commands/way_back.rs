@@ -45,7 +45,7 @@ pub fn refuse_downgrade(opened: &DatabaseContext, target: Release) -> Result<()>
     ))
 }
 
-/// Whether the server of the target runs on the tables of this database.
+/// Finds out whether the server of the target runs on the tables of this database.
 ///
 /// # Errors
 /// When the connection is lost, or migration files of the older release are to be rehearsed: there is nothing to run.
@@ -92,7 +92,7 @@ pub async fn examine(
     Ok(report.with_policy(common))
 }
 
-/// What to do, a line for each step.
+/// The steps to take, a line each.
 fn before(answer: &WayBack, target: Release) -> Vec<String> {
     let namespace =
         Release::find("2.3.0").filter(|first| target >= *first).map_or("atendai", |_| "evoapicloud");

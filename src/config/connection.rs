@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::toml_table::{Located, TomlTable};
 use crate::database::url;
 
-/// What may be in any part of a URL as it is.
+/// Characters that need no encoding in any part of a URL.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The keys that name a database. One of them is enough.
@@ -38,7 +38,7 @@ pub enum ConnectionSource {
 }
 
 impl ConnectionSource {
-    /// What a table says: `database-url` with or without `password-file`, `env-file`, or `compose` with or without `service`.
+    /// The connection of a table: `database-url` with or without `password-file`, `env-file`, or `compose` with or without `service`.
     ///
     /// # Errors
     /// When it says two things, when the connection string is none, and when a password is in it.
@@ -95,7 +95,7 @@ impl ConnectionSource {
     }
 }
 
-/// What a connection string of the file would send to a server.
+/// The secrets that a connection string of the file would send to a server.
 #[derive(Debug)]
 pub struct SecretDestination {
     /// Where in the file it stands.
@@ -107,8 +107,8 @@ pub struct SecretDestination {
 }
 
 impl ConnectionSource {
-    /// What it would send of the caller's, and where to; `None` where that is nothing, stays on this machine, or where a variable
-    /// names the host.
+    /// The caller's secrets that it would send, and where to; `None` if there are none, the host is this machine, or a
+    /// variable names the host.
     ///
     /// # Errors
     /// When what is written is not a connection string.

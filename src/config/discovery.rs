@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::error::user_error;
 
-/// What the file is called.
+/// The file's name.
 pub const NAME: &str = "evodoctor.toml";
 
 /// The nearest file in this folder or one above it, up to the one that holds `.git`, or the root.

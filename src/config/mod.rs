@@ -26,7 +26,7 @@ use toml_table::TomlFile;
 /// The table of the environments.
 const ENVIRONMENTS: &str = "env";
 
-/// What a file says for one environment.
+/// The settings of a file for one environment.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The file.

@@ -32,7 +32,7 @@ const KEYS: [&str; 15] = [
     "severity",
 ];
 
-/// What a section says; `None` where it is silent.
+/// The settings of a section; `None` for those that are not set.
 #[derive(Debug, Clone, Default)]
 pub struct ConfigSection {
     /// The database.

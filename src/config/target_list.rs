@@ -20,7 +20,7 @@ const LONGEST: usize = 100;
 /// A database of the list.
 #[derive(Debug, Clone)]
 pub struct NamedTarget {
-    /// What it is called in tables and reports.
+    /// Its name in tables and reports.
     pub name: String,
     /// The same as the name of a file, without an ending.
     pub file: String,

@@ -1,4 +1,4 @@
-//! What is refused, with the line that is at fault.
+//! Invalid files are refused, with the line of the mistake.
 
 use std::fs;
 

@@ -54,7 +54,7 @@ impl TomlFile {
         Self { shown: shown.into(), text: text.into() }
     }
 
-    /// What it says.
+    /// The text.
     pub fn text(&self) -> &str {
         &self.text
     }

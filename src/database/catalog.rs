@@ -1,4 +1,4 @@
-//! What the database declares: server, schema, tables, foreign keys, and the canonical DDL that diffs compare.
+//! The database's declarations: server, schema, tables, foreign keys, and the canonical DDL that diffs compare.
 
 mod declared_key;
 mod ledger_state;
@@ -113,7 +113,7 @@ pub struct CatalogTable {
     pub is_owned: bool,
     /// True if the role that asks could become the owner (`SET ROLE`).
     pub may_become_owner: bool,
-    /// What the role that asks may not do with its rows: of `SELECT`, `INSERT`, `UPDATE`, `DELETE`.
+    /// The rights on its rows that the role lacks: of `SELECT`, `INSERT`, `UPDATE`, `DELETE`.
     pub lacks: Vec<String>,
     /// True if row-level security hides rows from the role that asks.
     pub hides_rows: bool,

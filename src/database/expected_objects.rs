@@ -1,4 +1,4 @@
-//! What a release expects, object by object, to hold a database against it.
+//! The expected objects of a release, to compare a database with.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -63,9 +63,9 @@ pub struct CatalogObject {
     pub kind: String,
     /// Its table; for an enum its own name.
     pub table: String,
-    /// What it is recognised by, whatever its name.
+    /// Its identity, whatever its name.
     pub form: String,
-    /// What may differ.
+    /// The part that may differ.
     pub definition: Option<Value>,
 }
 

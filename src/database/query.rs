@@ -31,7 +31,7 @@ pub async fn query_file(
 /// The rows of one rendered statement.
 ///
 /// # Errors
-/// What the server says, as it is: callers look at its SQLSTATE.
+/// The server's error, unchanged: callers look at its SQLSTATE.
 pub async fn query_statement(connection: &mut PgConnection, sql: String) -> sqlx::Result<Vec<PgRow>> {
     announce(&sql);
     arm(connection).await?;
@@ -57,7 +57,7 @@ pub async fn query_with_settings(
 /// two. The rows come as text.
 ///
 /// # Errors
-/// What the server says, as it is; what is behind the statement that failed was not run.
+/// The server's error, unchanged; statements after the failed one were not run.
 pub async fn simple_query(connection: &mut PgConnection, sql: String) -> sqlx::Result<Vec<PgRow>> {
     announce(&sql);
     arm(connection).await?;
@@ -69,7 +69,7 @@ pub async fn simple_query(connection: &mut PgConnection, sql: String) -> sqlx::R
 /// belongs to the next one.
 ///
 /// # Errors
-/// What the server says, as it is; what is behind the statement that failed was not run.
+/// The server's error, unchanged; statements after the failed one were not run.
 pub fn execute_stream(
     connection: &mut PgConnection,
     sql: String,

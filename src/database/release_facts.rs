@@ -60,7 +60,7 @@ pub fn effects() -> Value {
     json!(by_release)
 }
 
-/// What to add, remove or change to come from one state to the other.
+/// The objects to add, remove or change to come from one state to the other.
 fn difference(before: &[ExpectedObject], after: &[ExpectedObject]) -> Value {
     let line = |object: &ExpectedObject, change: &str| {
         json!({

@@ -20,10 +20,10 @@ pub(super) struct ExpectedObject {
     pub(super) kind: &'static str,
     /// Its table; for an enum its own name.
     pub(super) table: String,
-    /// What it is recognised by, whatever its name: the columns of an index, of a key.
+    /// Its identity, whatever its name: the columns of an index, of a key.
     pub(super) form: String,
     pub(super) name: String,
-    /// What may differ.
+    /// The part that may differ.
     pub(super) definition: Value,
     /// Adds it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -40,7 +40,7 @@ pub(super) struct ExpectedObject {
 pub(super) type Identity<'a> = (&'static str, &'a str, &'a str);
 
 impl ExpectedObject {
-    /// What it is recognised by.
+    /// Its identity.
     pub(super) fn identity(&self) -> Identity<'_> {
         (self.kind, &self.table, &self.form)
     }

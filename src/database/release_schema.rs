@@ -144,7 +144,7 @@ fn rendered(path: &str, variables: &Variables) -> Result<String> {
     Ok(sql_file::render(script.only_statement()?, variables)? + ";\n")
 }
 
-/// What Prisma would store as `checksum` when this release applies the migration.
+/// The value that Prisma would store as `checksum` when this release applies the migration.
 fn checksum(migration: &Migration, release: Release) -> &str {
     let any = || migration.contents.first().map(|content| content.sha256.as_str());
     migration.checksum_in(release).or_else(any).unwrap_or_default()

@@ -67,7 +67,7 @@ const SETTINGS: &[(&str, &str)] = &[
 pub struct RestoredDump {
     server: ScratchServer,
     database: String,
-    /// What was restored, and what of it was not.
+    /// The restored objects, and those that could not be restored.
     pub origin: RestoreInfo,
 }
 
@@ -78,9 +78,9 @@ pub struct RestoreInfo {
     pub file: String,
     /// pg_dump's name of the format.
     pub format: &'static str,
-    /// What the dump says of itself.
+    /// The origin that the dump states.
     pub dumped: DumpOrigin,
-    /// What could not be restored and has a bearing.
+    /// Relevant objects that could not be restored.
     pub complaints: Vec<RestoreError>,
     /// How much could not be restored that has none.
     pub ignored: usize,
@@ -244,7 +244,7 @@ async fn laid_out(
     Ok(path)
 }
 
-/// What an error of reading means: packed data that does not go on, or is not what it was.
+/// Converts a read error: compressed data that ends early, or is damaged.
 fn cut_off(error: anyhow::Error, name: &str) -> anyhow::Error {
     let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
     let is_damage = |kind| {

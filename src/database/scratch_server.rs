@@ -296,7 +296,7 @@ fn keep_data(directory: &Path, data: &Path, user: Option<(u32, u32)>) -> Result<
     symlink(data.canonicalize()?, directory.join("data")).with_context(cannot)
 }
 
-/// What `postgres` gets on its command line: our settings, then the caller's.
+/// The command line of `postgres`: our settings, then the caller's.
 fn server_arguments(options: &ScratchServerOptions, directory: &Path, port: u16) -> Vec<String> {
     let fixed = [
         ("unix_socket_directories", directory.to_string_lossy().into_owned()),

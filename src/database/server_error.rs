@@ -7,20 +7,20 @@ use sqlx::postgres::{PgDatabaseError, PgSeverity};
 use crate::error;
 use crate::error::sqlstate::lookup;
 
-/// What to do when PgBouncer had no connection to give in its query_wait_timeout.
+/// The hint if PgBouncer had no connection to give within its query_wait_timeout.
 pub const POOL_USED_UP: &str = "every connection of the pool was in use for too long: close idle clients \
     (SHOW CLIENTS at PgBouncer's admin console), raise pool_size, or connect to Postgres directly";
 
-/// What keeps statement_timeout from ending a statement.
+/// How to keep statement_timeout from cancelling a statement.
 const NO_STATEMENT_TIMEOUT: &str = "as the role's owner: ALTER ROLE … SET statement_timeout = 0, or add \
                                     options=-c%20statement_timeout%3D0 to the connection string";
 
-/// What happened, and what to do about it.
+/// A fault, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerFault {
-    /// What happened.
+    /// The fault.
     pub message: String,
-    /// What to do.
+    /// The hint.
     pub next: String,
 }
 

@@ -22,7 +22,7 @@ pub struct SharedSnapshot<'t> {
     target: &'t ConnectTarget,
 }
 
-/// What the server has to spare.
+/// The server's free capacity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerCapacity {
     /// The process that serves this connection, as long as the transaction lasts.

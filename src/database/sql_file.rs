@@ -22,7 +22,7 @@ pub fn embedded_file(path: &str) -> &'static str {
     FILES[found.unwrap_or_else(|_| panic!("{path} is not under sql/"))].1
 }
 
-/// What the variables of a script stand for.
+/// The values of a script's variables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Variables(BTreeMap<String, Variable>);
 
@@ -218,7 +218,7 @@ enum Token<'a> {
     Variable { name: &'a str, quote: Option<char> },
 }
 
-/// What a token other than plain text may begin with.
+/// The first byte of a token other than plain text.
 const SPECIAL: &[u8] = b"'\"-/$:;";
 
 /// For each byte whether it is special: every run of the program splits a megabyte of SQL, byte by byte.

@@ -25,7 +25,7 @@ pub fn trust_variables(schema: &str) -> Result<Variables> {
 /// Code of a role that is not trusted, and what calls it on a table of Evolution's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UntrustedCode {
-    /// What calls what, such as `trigger t on table s."T" (function s.f)`.
+    /// The caller and the code, such as `trigger t on table s."T" (function s.f)`.
     pub what: String,
     /// The role that can change it.
     pub owner: String,
@@ -42,7 +42,7 @@ impl UntrustedCode {
         format!("{} is code of role {:?}, which would run as {role:?}{power}", self.what, self.owner)
     }
 
-    /// What to type.
+    /// The hint.
     pub fn hint(&self, table_owner: &str) -> String {
         if self.is_superuser && table_owner == self.owner {
             return format!("connect as {table_owner:?}, the owner, who runs it with every write");

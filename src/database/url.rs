@@ -33,7 +33,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Where to connect, and what the connection string says besides.
 #[derive(Clone)]
 pub struct ConnectTarget {
-    /// What the driver needs, with the password.
+    /// The driver's options, with the password.
     pub options: PgConnectOptions,
     /// Prisma's `schema` parameter.
     pub schema: Option<String>,

@@ -20,12 +20,12 @@ pub fn describe_error(error: &sqlx::Error) -> String {
     }
 }
 
-/// What happened and what to do about it, where that does not depend on what was being done.
+/// The fault and the hint, if they do not depend on the current work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SqlstateAdvice {
-    /// What happened.
+    /// The fault.
     pub what: &'static str,
-    /// What to do.
+    /// The hint.
     pub next: &'static str,
 }
 
@@ -121,13 +121,13 @@ const ADVICE: &[(&[&str], &str, &str)] = &[
     ),
 ];
 
-/// What is known of an SQLSTATE.
+/// The entry for an SQLSTATE.
 pub fn lookup(sqlstate: &str) -> Option<SqlstateAdvice> {
     let (_, what, next) = ADVICE.iter().find(|(states, ..)| states.contains(&sqlstate))?;
     Some(SqlstateAdvice { what, next })
 }
 
-/// What to do about an error of the server, where that does not depend on what was being done.
+/// The hint for an error of the server, if it does not depend on the current work.
 pub fn hint(error: &sqlx::Error) -> Option<&'static str> {
     lookup(error.as_database_error()?.code()?.as_ref()).map(|advice| advice.next)
 }

@@ -43,7 +43,7 @@ fn values(json: &[u8]) -> Result<Vec<Value>> {
     }
 }
 
-/// What follows the head of an answer, as `curl -i` shows it.
+/// The text after the head of a response, as `curl -i` shows it.
 fn body(text: &[u8]) -> &[u8] {
     if !text.starts_with(b"HTTP/") {
         return text;

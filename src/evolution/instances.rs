@@ -14,7 +14,7 @@ use super::phone;
 pub struct Instance {
     /// `Instance.id`, a UUID.
     pub id: String,
-    /// What a path has to name.
+    /// The name that a path has to contain.
     pub name: String,
     /// The phone number its owner typed in.
     pub number: Option<String>,
@@ -196,7 +196,7 @@ impl InstanceDirectory {
     }
 }
 
-/// What names, ids and tokens are compared by when letter case and stray space do not matter.
+/// The key by which names, ids and tokens are compared without letter case and surrounding spaces.
 fn spelling(text: &str) -> String {
     trim_invisible(text).to_lowercase()
 }

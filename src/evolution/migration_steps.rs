@@ -1,4 +1,4 @@
-//! What each of upstream's migrations does, step by step.
+//! The steps of each of upstream's migrations.
 //!
 //! Source of the facts: the tables of the releases before and after (`facts/schema.json`), the migrations' names, and
 //! what was seen of them in runs. Where a release brings several migrations, its objects are given to them by their
@@ -58,7 +58,7 @@ pub enum MigrationStep {
     /// `ALTER COLUMN … TYPE`.
     ChangeType {
         change_type: String,
-        /// What the old values mean in the new type, where the migration does not translate them.
+        /// The meaning of old values in the new type, if the migration does not translate them.
         #[serde(default)]
         words: BTreeMap<String, String>,
     },
@@ -100,7 +100,7 @@ pub struct ColumnPlace {
     pub column: String,
     /// The table whose rows the values name.
     pub references: String,
-    /// What other columns are to say then, where they say nothing.
+    /// Values for other columns that are empty.
     #[serde(default)]
     pub with: BTreeMap<String, String>,
 }
@@ -130,7 +130,7 @@ static STEPS: LazyLock<Vec<Fact>> = LazyLock::new(|| {
 });
 
 impl Migration {
-    /// What it does in the content that `target` ships, in order.
+    /// The steps in the content that `target` ships, in order.
     pub fn steps(&self, target: Release) -> impl Iterator<Item = &'static MigrationStep> {
         self.fact().steps.iter().filter(move |step| step.range().is_none_or(|range| range.contains(target)))
     }

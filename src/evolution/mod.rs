@@ -1,4 +1,4 @@
-//! What is known of Evolution API itself. Knows no SQL session.
+//! Knowledge about Evolution API itself. Knows no SQL session.
 
 pub mod fetch_instances;
 pub mod instances;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::phone::parse_phone;
 use super::schema::schema;
 
-/// What a value may say about a person.
+/// The kinds of personal data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DataClass {
@@ -28,7 +28,7 @@ pub enum DataClass {
     Text,
     /// Addresses of webhooks, bots, proxies and pictures.
     Url,
-    /// What logs in or decrypts.
+    /// Credentials and keys.
     Secret,
     /// A JSON value: [`json_class`] decides on each value in it.
     Json,

@@ -73,7 +73,7 @@ impl RowRedactor {
         }
     }
 
-    /// What is personal by its form, anywhere in a value.
+    /// Personal data by its form, anywhere in a value.
     fn redact_strings(&mut self, value: &mut Value) {
         match value {
             Value::Object(fields) => fields.values_mut().for_each(|value| self.redact_strings(value)),

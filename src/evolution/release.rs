@@ -32,12 +32,12 @@ struct ReleaseFact {
     date: String,
     /// Neither a beta nor a release candidate.
     stable: bool,
-    /// What it wants besides its tables.
+    /// Its requirements besides tables.
     #[serde(default)]
     requires: Option<Requirement>,
 }
 
-/// What a release wants besides its tables.
+/// A release's requirements besides tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Requirement {
@@ -81,7 +81,7 @@ pub struct UnreleasedContent {
 pub struct WithdrawnMigration {
     /// The folder's name.
     pub name: String,
-    /// What it held.
+    /// Its content.
     pub contents: Vec<UnreleasedContent>,
 }
 
@@ -92,7 +92,7 @@ pub struct UnreleasedMigration {
     pub name: String,
     /// Hex SHA-256 of the file, as far as it is known.
     pub sha256: String,
-    /// What it does and where it was seen.
+    /// A description, with where it was seen.
     pub note: String,
 }
 
@@ -126,7 +126,7 @@ impl Release {
         facts().releases[self.0].stable
     }
 
-    /// What it wants besides its tables.
+    /// Its requirements besides tables.
     pub fn requirement(self) -> Option<Requirement> {
         facts().releases[self.0].requires
     }
@@ -252,7 +252,7 @@ pub struct HistoryRow {
     pub rolled_back: bool,
 }
 
-/// What the migration history says of a database.
+/// The migration history of a database.
 #[derive(Debug, Clone)]
 pub struct MigrationHistory {
     /// The releases whose migrations these are; `None` when not even the first release is complete.

@@ -10,7 +10,7 @@ use super::routes::routes;
 /// Pages of the manager stay as they are: a path in which this stands, in any letter case, is left alone.
 pub const MANAGER: &str = "/manager/";
 
-/// What is before the instance's segment: a proxy's prefix, the route, another parameter, a slash.
+/// The text before the instance's segment: a proxy's prefix, the route, another parameter, a slash.
 ///
 /// `segment` is the set of what may be in a segment: `[^/]` for a path, `[^/?]` where a query may follow. To be matched
 /// from the path's beginning and without regard to letter case; a segment and perhaps a slash have to follow, and

@@ -73,7 +73,7 @@ impl RouteTemplate {
     }
 }
 
-/// What a request's path asks for.
+/// The route that a request's path asks for.
 #[derive(Debug, Clone, Copy)]
 pub struct RouteMatch<'p> {
     /// The route's path.
@@ -201,7 +201,7 @@ impl Deref for ArrayKey {
     }
 }
 
-/// Whether a path would ask for a route without the slashes that are doubled, or the manager's prefix.
+/// The route that a path would ask for without doubled slashes, or without the manager's prefix.
 fn without_fault(path: &[u8]) -> Option<(RouteMatch<'_>, suggest::RouteError)> {
     let origin = without_origin(path);
     let path = memchr2(b'?', b'#', origin).map_or(origin, |end| &origin[..end]);

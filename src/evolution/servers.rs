@@ -8,12 +8,12 @@ use serde::Deserialize;
 
 use super::release::Release;
 
-/// What is known of servers on tables that are not theirs.
+/// Results of servers on tables of other releases.
 #[derive(Debug, Deserialize)]
 pub struct ServerFacts {
     /// The pairs that were tried.
     pub tried: Vec<TriedPair>,
-    /// What a server writes that a newer one reads differently, although the tables are the same.
+    /// Values that a server writes and a newer one reads differently, although the tables are the same.
     pub writes: Vec<OlderWrite>,
 }
 
@@ -36,13 +36,13 @@ pub enum TriedResult {
     Fails,
 }
 
-/// What servers before a release write in another way than those from it on.
+/// Values that servers before a release write differently from those since.
 #[derive(Debug, Deserialize)]
 pub struct OlderWrite {
     /// The column.
     pub object: String,
     since: String,
-    /// What the newer server reads then.
+    /// The value that the newer server reads.
     pub detail: String,
 }
 

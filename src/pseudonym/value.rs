@@ -23,7 +23,7 @@ const SERVERS: &[&str] = &[
     "interop",
 ];
 
-/// What stands for something in every database, and says nothing of anybody.
+/// Constants that are the same in every database, and identify nobody.
 const CONSTANTS: &[&str] = &["status@broadcast", "0@s.whatsapp.net", "lid", "none", "null", "undefined"];
 
 /// How URLs begin.
@@ -36,7 +36,7 @@ const SHORT: usize = 5;
 /// A value with fewer letters and digits equals another one's pseudonym by chance, and identifies nobody.
 const TELLING: usize = 10;
 
-/// What values are replaced by.
+/// Replaces values by pseudonyms.
 #[derive(Clone)]
 pub struct Pseudonymizer {
     key: PseudonymKey,
@@ -145,7 +145,7 @@ impl Pseudonymizer {
         has_one.then_some(mapped)
     }
 
-    /// What is before an address's server: `number`, `number:device`, `number.agent`, `number-time` of an old group.
+    /// The part before an address's server: `number`, `number:device`, `number.agent`, `number-time` of an old group.
     fn map_user(&self, user: &str) -> String {
         let parts = user.split_inclusive(['-', ':', '.', '_']);
         let mapped = parts.map(|part| {

@@ -76,7 +76,7 @@ const WITHIN: &[&str] = &[
     "webhooksecret",
 ];
 
-/// What makes a `key` that follows it a secret one.
+/// Words that make a following `key` secret.
 const OF_KEY: &[&str] = &[
     "api",
     "access",

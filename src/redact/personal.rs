@@ -23,7 +23,7 @@ pub enum Naming {
 
 static KEY: LazyLock<[u8; 32]> = LazyLock::new(rand::random);
 
-/// Whom WhatsApp's ids are of, behind the `@`.
+/// Kinds of WhatsApp ids, by the part after the `@`.
 const SERVERS: &str = r"s\.whatsapp\.net|c\.us|g\.us|lid|hosted\.lid|hosted|newsletter|broadcast|bot";
 
 /// A number with a country code has so many digits.
@@ -120,7 +120,7 @@ pub fn pseudonym(kind: &str, value: &str) -> String {
 }
 
 impl Naming {
-    /// What stands for a value.
+    /// The replacement of a value.
     pub fn name(self, kind: &str, value: &str) -> String {
         match self {
             Self::Keyed => pseudonym(kind, value),
@@ -128,8 +128,8 @@ impl Naming {
         }
     }
 
-    /// What stands for a phone number, a JID or a LID. The server behind the `@` stays: it says whether this is a person or a
-    /// group.
+    /// The replacement of a phone number, a JID or a LID. The server after the `@` stays: it says whether this is a
+    /// person or a group.
     pub fn phone(self, value: &str) -> String {
         let (user, server) = match value.split_once('@') {
             Some((user, server)) => (user.split([':', '_']).next().unwrap_or(user), Some(server)),
@@ -143,12 +143,12 @@ impl Naming {
         }
     }
 
-    /// What stands for the address of a client.
+    /// The replacement of a client's address.
     pub fn client(self, address: &str) -> String {
         self.name("client", address)
     }
 
-    /// What stands for a user agent: a well-known program's name and version, any other's pseudonym.
+    /// The replacement of a user agent: a well-known program's name and version, or a pseudonym.
     pub fn program(self, agent: &str) -> String {
         let first = agent.split_whitespace().next().unwrap_or_default();
         let (name, version) = first.split_once('/').unwrap_or((first, ""));
@@ -198,7 +198,7 @@ impl Naming {
     }
 }
 
-/// What is shown of a value that Postgres quotes.
+/// The visible part of a value that Postgres quotes.
 fn hidden_value(found: &Captures<'_>) -> String {
     match (found.name("key"), found.name("input").or(found.name("token"))) {
         (Some(key), _) => format!("{}(…)", key.as_str()),

@@ -117,12 +117,12 @@ impl ServerLoad {
     }
 }
 
-/// What a batch did. Its transaction is still open, the ledger already written in it.
+/// The result of a batch. Its transaction is still open, with the ledger already written in it.
 #[derive(Debug)]
 pub struct BatchResult {
     /// Its number in the ledger.
     pub run: i64,
-    /// What it did.
+    /// Its changes.
     pub plan: FixPlan,
     /// How many rows it treated that were wrong themselves; what hung on them is not counted.
     pub rows: usize,
@@ -130,7 +130,7 @@ pub struct BatchResult {
     pub series: BatchSeries,
 }
 
-/// What the batches of one series share.
+/// The state that the batches of one series share.
 #[derive(Debug, Clone, Default)]
 pub struct BatchSeries {
     /// The run of the first; `None` before it.

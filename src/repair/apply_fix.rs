@@ -38,9 +38,9 @@ pub struct FixExecution<'a> {
     pub subject: &'a ChangeTarget,
     /// Its tables and references.
     pub context: &'a CheckContext<'a>,
-    /// What found it; an operation serves no finding.
+    /// The detector that found it; an operation has none.
     pub finder: Option<&'a dyn Detector>,
-    /// What is carried out.
+    /// The fix to run.
     pub fix: &'static Fix,
     /// The findings that it repairs.
     pub chosen: &'a [Finding],
@@ -90,7 +90,7 @@ impl FixExecution<'_> {
         self.is_online && !self.fix.up.iter().any(|sql| sql.starts_with("DROP INDEX"))
     }
 
-    /// What the role needs for it.
+    /// The rights that it needs.
     pub fn required_privileges(&self) -> RequiredPrivileges {
         let repairs = self.chosen.iter().flat_map(|finding| &finding.repair.statements);
         // The key that EVO101 adds needs no right on the schema.

@@ -32,9 +32,9 @@ use request::Request;
 pub struct DryRun {
     /// How the checks came out that were run.
     pub checks: Vec<CheckReport>,
-    /// What they found before anything was changed.
+    /// The findings before anything was changed.
     pub findings: Vec<Finding>,
-    /// What each fix did, in order.
+    /// The results of the fixes, in order.
     pub fixes: Vec<FixPlan>,
     /// Findings that were asked for and have no fix that fits.
     pub left: Vec<Finding>,

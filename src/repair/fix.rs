@@ -80,7 +80,7 @@ pub struct Fix {
     pub version: u32,
     /// How freely it may be applied.
     pub applicability: Applicability,
-    /// What it may do that needs consent or patience.
+    /// Its hazards.
     pub hazards: Vec<String>,
     /// The tables it alters.
     pub tables: Vec<String>,
@@ -92,7 +92,7 @@ pub struct Fix {
     /// True if the migrations that its findings are about are recorded as applied (`records: found`): their work is
     /// done.
     pub records: bool,
-    /// What the API does once this is applied, per range of releases.
+    /// The effect on the API, per range of releases.
     pub after: Vec<(ReleaseRange, String)>,
     /// The query for the rows to remove or change: `table`, `key`, `change`, `reason`.
     pub rows: Option<String>,
@@ -104,7 +104,7 @@ pub struct Fix {
     pub up: Vec<String>,
     /// The statements that reverse them.
     pub down: Vec<String>,
-    /// What the statements are run for.
+    /// The unit that the statements are run for.
     pub family: CheckScope,
     /// SHA-256 over all its files: what the ledger compares.
     pub checksum: String,
@@ -177,7 +177,7 @@ impl Fix {
         })
     }
 
-    /// What the API of any release in `range` does once this is applied.
+    /// The effect on the API of any release in `range`.
     pub fn notes(&self, range: Option<ReleaseRange>) -> Vec<String> {
         let speaks = |of: &ReleaseRange| range.is_none_or(|range| range.overlaps(of));
         self.after.iter().filter(|(of, _)| speaks(of)).map(|(of, text)| format!("on {of}: {text}")).collect()

@@ -18,16 +18,16 @@ use crate::evolution::release::{Migration, facts};
 use crate::redact;
 use crate::rules::finding::Finding;
 
-/// What running a fix's statements gave.
+/// The result of running a fix's statements.
 #[derive(Debug, Default)]
 pub struct FixSqlResult {
     /// The statements that changed something.
     pub executed: Vec<String>,
-    /// What the file's queries had to say.
+    /// The notes of the file's queries.
     pub notes: Vec<String>,
     /// How to reverse the statements that queries wrote, in the order in which they were run.
     pub ways_back: Vec<UndoStatement>,
-    /// What is left for after the transaction.
+    /// The deferred statements.
     pub later: Vec<DeferredStatement>,
 }
 

@@ -13,7 +13,7 @@ use crate::database::ident::SqlFragment;
 use crate::database::query::execute;
 use crate::database::sql_file::{Variables, render};
 
-/// What the constraint was before the fix.
+/// The constraint's state before the fix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConstraintState {
@@ -50,7 +50,7 @@ pub struct SavedConstraint {
     pub is_deferrable: bool,
     /// INITIALLY DEFERRED.
     pub is_deferred: bool,
-    /// What it was.
+    /// Its state before.
     pub before: ConstraintState,
 }
 
@@ -127,14 +127,14 @@ pub fn altered_tables(orphaned: &[&Reference], schema: &str) -> Vec<String> {
     both.flatten().collect()
 }
 
-/// What putting constraints in place did.
+/// The result of adding constraints.
 #[derive(Debug, Default)]
 pub struct ConstraintResult {
     /// The statements.
     pub statements: Vec<String>,
     /// The constraints dealt with, as they were.
     pub constraints: Vec<SavedConstraint>,
-    /// What is left for after the transaction.
+    /// The deferred statements.
     pub later: Vec<DeferredStatement>,
 }
 

@@ -18,7 +18,7 @@ use crate::output_file::{self, FileAccess};
 use crate::rules::rule::Applicability;
 use crate::text::hex::encode_hex;
 
-/// What one fix does to this database.
+/// The changes of one fix to this database.
 #[derive(Debug, Clone, Serialize)]
 pub struct FixPlan {
     /// The code.
@@ -33,7 +33,7 @@ pub struct FixPlan {
     pub applicability: Applicability,
     /// The hazards that are real on this database.
     pub hazards: Vec<String>,
-    /// What the API does afterwards, and what to beware of.
+    /// The effect on the API, and notes.
     pub notes: Vec<String>,
     /// The statements that touched Evolution's tables, in order.
     pub statements: Vec<String>,
@@ -93,7 +93,7 @@ impl FixPlan {
         self
     }
 
-    /// What the hash speaks of.
+    /// The content that the hash covers.
     fn essence(&self) -> Value {
         let rows: Vec<Value> = self
             .row_diff
@@ -150,11 +150,11 @@ impl DatabaseIdentity {
 pub struct LeftOut {
     /// The rule's code.
     pub code: String,
-    /// What a baseline remembers.
+    /// The key of the finding, as in a baseline.
     pub key: String,
 }
 
-/// What a fix is built on: the DDL of the tables it locks.
+/// The base of a fix: the DDL of the tables it locks.
 pub fn base_ddl(before: &Ddl, tables: &[String]) -> String {
     hash(&json!(tables.iter().map(|table| (table, before.get(table))).collect::<Vec<_>>()))
 }
@@ -190,7 +190,7 @@ pub struct PlanFile {
     pub to: Option<String>,
     /// Per code the hash of its part, to say what has changed.
     pub parts: Vec<(String, String)>,
-    /// What the plan leaves to a person.
+    /// The findings that the plan leaves to a person.
     #[serde(default)]
     left: Vec<LeftOut>,
     /// For the reader; `checksum` covers it.

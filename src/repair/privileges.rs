@@ -13,10 +13,10 @@ use crate::database::ident::SqlFragment;
 use crate::database::restore::OWNER;
 use crate::error::user_error;
 
-/// What a fix, or its reversal, needs.
+/// The rights that a fix, or its reversal, needs.
 #[derive(Debug, Default)]
 pub struct RequiredPrivileges {
-    /// Who needs it: a code, or the name of an operation.
+    /// The code, or the name of an operation.
     pub code: String,
     /// The tables that it alters, or changes rows of.
     pub tables: Vec<String>,
@@ -59,7 +59,7 @@ pub fn expect_no_foreign_code(catalog: &Catalog, role: &str, who: &str) -> Resul
     refuse(role, missing)
 }
 
-/// What is missing: why it is needed, and what to type.
+/// The missing rights: why they are needed, and what to type.
 #[derive(Debug, Default)]
 struct MissingPrivilege {
     lines: Vec<String>,
@@ -128,7 +128,7 @@ pub fn expect_consent_to_triggers(
     refuse(&server.role, missing)
 }
 
-/// What a dry run would fire without consent.
+/// The triggers that a dry run would fire without consent.
 fn of_triggers(catalog: &Catalog, need: &RequiredPrivileges, missing: &mut MissingPrivilege) {
     let fix = fix::find_fix(&need.code).or_else(|| fix::find_operation(&need.code));
     if !fix.is_some_and(|fix| fix.rows.is_some() || fix.family == CheckScope::Reference) {

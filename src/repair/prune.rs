@@ -42,7 +42,7 @@ pub struct LedgerStorage {
     pub oldest_seconds: Option<i64>,
 }
 
-/// What pruning drops.
+/// The rows that pruning drops.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct PrunePlan {
     /// The runs.
@@ -51,7 +51,7 @@ pub struct PrunePlan {
     pub rows: i64,
     /// The number of bytes these rows take.
     pub bytes: i64,
-    /// What needs consent.
+    /// The hazards.
     pub hazards: Vec<String>,
     /// Runs that are asked for and stay as they are.
     pub left: Vec<PruneRefusal>,

@@ -22,7 +22,7 @@ use crate::progress::{self, Unit};
 
 pub use write_rows::children_first;
 
-/// What is done to a row whose reference is gone.
+/// The action on a row whose parent is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrphanTreatment {
     /// It is removed.
@@ -31,7 +31,7 @@ pub enum OrphanTreatment {
     Empty,
 }
 
-/// What is done to a row whose reference is gone, or why nothing can be done.
+/// The action on a row whose parent is missing, or why there is none.
 pub fn orphan_treatment(reference: &Reference, catalog: &Catalog) -> Result<OrphanTreatment, String> {
     let table = match catalog.tables.get(&reference.child_table) {
         Some(table) if matches!(table.kind.as_str(), "r" | "p") => table,
@@ -107,7 +107,7 @@ fn advance(rows: u64) {
 pub struct TreatedRows {
     /// The statements that touched Evolution's tables.
     pub statements: Vec<String>,
-    /// What happened to the rows.
+    /// The changes to rows.
     pub row_diff: Vec<RowDiff>,
     /// The number of the removed rows that referred to nothing, by the name of each key that the server enforces.
     pub orphans: Vec<(String, i64)>,
@@ -123,7 +123,7 @@ pub struct RowChanges<'a> {
     catalog: &'a Catalog,
     /// Every reference that should hold.
     all: &'a [Reference],
-    /// What is marked so far.
+    /// The marks so far.
     marks: WorkTables,
     /// The number of orphaned rows, of the keys that this is known of, by table and name. All of these rows are
     /// removed.

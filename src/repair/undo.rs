@@ -29,12 +29,12 @@ use reversal::Reversal;
 pub use select::{runs_to_undo, select_run};
 pub use series::{RehearsedSeries, UndoneRuns, prepare_series, rehearse_series};
 
-/// What undoing a run did. The transaction is still open, the run already closed in it.
+/// The result of undoing a run. The transaction is still open, with the run already closed in it.
 #[derive(Debug)]
 pub struct UndoneRun {
     /// The run.
     pub run: AppliedRun,
-    /// What reversing each fix did, in the order it was done.
+    /// The results of reversing the fixes, in order.
     pub fixes: Vec<FixPlan>,
     /// The number of its rows that stay in the quarantine.
     pub left: i64,
@@ -108,7 +108,7 @@ async fn begin(
     Ok(chosen)
 }
 
-/// What reversing a fix needs.
+/// The rights that reversing a fix needs.
 fn need(applied: &AppliedFix) -> RequiredPrivileges {
     let down =
         fix::find_fix(&applied.code).or_else(|| fix::find_operation(&applied.code)).map(|fix| &fix.down);

@@ -36,7 +36,7 @@ impl WorkTable {
     }
 }
 
-/// What is done to the rows of a work table.
+/// The action on the rows of a work table.
 #[derive(Debug, Clone, Copy)]
 enum Treatment {
     Removed,

@@ -1,4 +1,4 @@
-//! What differs between two values: the paths at which something else stands, not the whole documents.
+//! The differences between two values: the paths that differ, not the whole documents.
 
 use serde_json::Value;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
@@ -8,9 +8,9 @@ use similar::{Algorithm, DiffOp, capture_diff_slices};
 pub struct ChangedPath {
     /// Such as `labels[0]` or `message.contextInfo.quoted`; keys that are not plain words are written as JSON.
     pub path: String,
-    /// What was there; `None` where there was nothing.
+    /// The value before; `None` if there was none.
     pub before: Option<Value>,
-    /// What is there then; `None` where there is nothing any more.
+    /// The value after; `None` if there is none.
     pub after: Option<Value>,
 }
 

@@ -41,7 +41,7 @@ impl Report {
         self
     }
 
-    /// What is ignored.
+    /// The ignored findings.
     pub fn ignored(&self) -> &[IgnoredFinding] {
         self.config.as_ref().map_or(&[], |config| &config.ignored)
     }

@@ -8,24 +8,24 @@ use crate::rules::rule::Severity;
 
 use super::view::{CodeGroup, FindingView, is_fixable};
 
-/// What there is of one code.
+/// The summary of one code.
 #[derive(Debug)]
 pub struct KindRow<'r> {
     /// The code.
     pub code: &'r str,
     /// Its worst finding's severity.
     pub severity: Severity,
-    /// What is wrong in about five words.
+    /// The problem in about five words.
     pub title: &'r str,
     /// In how many places.
     pub places: usize,
     /// How many rows (or requests) are concerned.
     pub rows: i64,
-    /// What `fix` does about it.
+    /// The effect of `fix`.
     pub fix: FixVerdict,
 }
 
-/// What `evodoctor fix` does about the findings of one code.
+/// The effect of `evodoctor fix` on the findings of one code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FixVerdict {
     /// It repairs them.

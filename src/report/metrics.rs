@@ -18,7 +18,7 @@ use crate::rules::baseline::BaselineStatus;
 use crate::rules::registry;
 use crate::rules::rule::Severity;
 
-/// What is known of a run.
+/// The facts about a run.
 pub struct MeasuredRun<'r> {
     /// The command.
     pub command: &'static str,

@@ -48,14 +48,14 @@ pub struct Report {
     tool: Tool,
     /// The command.
     pub command: &'static str,
-    /// What is done with personal data; settled by [`Report::redact`].
+    /// How personal data is treated; set by [`Report::redact`].
     personal_data: Option<PersonalData>,
     /// The database's name in a list of several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
     /// The database, where there was one.
     pub database: Option<DatabaseInfo>,
-    /// What its migration history says, where there is one.
+    /// The migration history, if there is one.
     pub release: Option<ReleaseInfo>,
     /// How the last upgrade went, where something was kept before it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,14 +65,14 @@ pub struct Report {
     /// The statements that give this role the rights that checks lacked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing_grants: Vec<String>,
-    /// What they found.
+    /// The findings.
     pub findings: Vec<Finding>,
     /// Counts.
     pub summary: Summary,
-    /// What `evodoctor.toml` has decided, where there is one.
+    /// The decisions of `evodoctor.toml`, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<ConfigInfo>,
-    /// What only this command has to say.
+    /// The part that only this command has.
     #[serde(flatten)]
     pub detail: Detail,
 }
@@ -83,14 +83,14 @@ struct Tool {
     version: &'static str,
 }
 
-/// What `evodoctor.toml` has decided about the findings.
+/// The decisions of `evodoctor.toml` about the findings.
 #[derive(Debug, Serialize)]
 pub struct ConfigInfo {
     /// The file.
     pub file: String,
     /// The environment that was chosen.
     pub environment: Option<String>,
-    /// What was found and is ignored.
+    /// The ignored findings.
     pub ignored: Vec<IgnoredFinding>,
     /// Notes about the ignores: ended, ending soon, without a match.
     pub notes: Vec<String>,
@@ -126,7 +126,7 @@ pub struct ReleaseInfo {
     pub migrations: MigrationInfo,
 }
 
-/// What `_prisma_migrations` holds.
+/// The content of `_prisma_migrations`.
 #[derive(Debug, Clone, Serialize)]
 pub struct MigrationInfo {
     /// How many are applied.
@@ -168,7 +168,7 @@ impl ReleaseInfo {
     }
 }
 
-/// What only one command has to say.
+/// The part of a report that only one command has.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Detail {
@@ -183,7 +183,7 @@ pub enum Detail {
     },
     /// `crate::report::terminal::preflight`.
     Preflight {
-        /// What the upgrade will do.
+        /// The prediction of the upgrade.
         preflight: Box<Preflight>,
         /// True if only what to do before is asked for.
         #[serde(skip)]
@@ -193,7 +193,7 @@ pub enum Detail {
     Logs(ReadSummary),
     /// `snapshot`.
     Snapshot {
-        /// What is in the file, and how it compares with the original.
+        /// The content of the file, and how it compares with the original.
         snapshot: StagingSnapshot,
     },
     /// `history`.
@@ -202,7 +202,7 @@ pub enum Detail {
         runs: Vec<AppliedRun>,
         /// How much all of it is.
         storage: LedgerStorage,
-        /// What pruning drops, where that is asked for.
+        /// The result of pruning, if requested.
         #[serde(skip_serializing_if = "Option::is_none")]
         prune: Option<PrunePlan>,
     },
@@ -213,11 +213,11 @@ pub enum Detail {
 pub struct Change {
     /// The run.
     pub run: RunInfo,
-    /// What each fix did, in order.
+    /// The plans of the fixes, in order.
     pub fixes: Vec<FixPlan>,
     /// The hash of the whole plan.
     pub plan_hash: String,
-    /// What the reader types next.
+    /// The next command.
     #[serde(skip)]
     pub next: Vec<String>,
     /// Findings that were asked for and have a fix.

@@ -30,9 +30,9 @@ pub struct TargetReport<'r> {
 /// Why a database could not be examined.
 #[derive(Debug, Clone)]
 pub struct TargetError {
-    /// What is wrong.
+    /// The error.
     pub message: String,
-    /// What fixes it, where that is known.
+    /// The hint, if there is one.
     pub next: Option<String>,
 }
 

@@ -18,7 +18,7 @@ use super::view::{FindingView, ReportView, is_fixable};
 pub struct NextStep {
     /// The command, as it is typed.
     pub command: String,
-    /// What it does; empty where the command says it.
+    /// Its effect; empty if the command says it.
     pub what: String,
 }
 
@@ -28,7 +28,7 @@ impl NextStep {
     }
 }
 
-/// What to type after a report, the most helpful first; nothing where all is well.
+/// The next commands after a report, the most helpful first; none if all is well.
 pub fn next_steps(outline: &ReportView<'_>) -> Vec<NextStep> {
     let again = || outline.common.connection_arguments();
     match &outline.report.detail {
@@ -66,7 +66,7 @@ pub fn next_steps(outline: &ReportView<'_>) -> Vec<NextStep> {
     }
 }
 
-/// What was rehearsed on a dump, on the database itself: a dump cannot be changed.
+/// The same command for the database itself after a dry run on a dump, which cannot be changed.
 fn on_the_server(outline: &ReportView<'_>, line: &str) -> NextStep {
     let command = line.split(" --apply").next().unwrap_or(line);
     NextStep::new(
@@ -75,7 +75,7 @@ fn on_the_server(outline: &ReportView<'_>, line: &str) -> NextStep {
     )
 }
 
-/// What leads to an upgrade that succeeds, or to the upgrade.
+/// The commands that lead to a successful upgrade.
 fn before_upgrade(outline: &ReportView<'_>, preflight: &Preflight) -> Vec<NextStep> {
     let to = preflight.to;
     if !preflight.before.is_empty() {
@@ -106,7 +106,7 @@ fn before_upgrade(outline: &ReportView<'_>, preflight: &Preflight) -> Vec<NextSt
 /// The first release whose image is published by evoapicloud.
 const FIRST_OF_FOUNDATION: &str = "2.3.0";
 
-/// What the variable in these commands has to hold; `None` where none is in them.
+/// The content for the variable in these commands; `None` if there is no variable.
 pub fn variable_note(outline: &ReportView<'_>, steps: &[NextStep]) -> Option<&'static str> {
     let variable = format!("${CONNECTION_VARIABLE}");
     steps.iter().any(|step| step.command.contains(&variable)).then_some(match outline.common.snapshot {

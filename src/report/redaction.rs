@@ -11,7 +11,7 @@ use crate::redact::personal::Naming;
 use crate::rules::finding::Finding;
 use crate::upgrade::Preflight;
 
-/// What a report does with personal data.
+/// The treatment of personal data in a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PersonalData {
@@ -40,7 +40,7 @@ impl Report {
         });
     }
 
-    /// What the report says of itself where it was asked to hold personal data.
+    /// The notice of a report that holds personal data on request.
     pub fn personal_data_notice(&self, common: &GlobalOptions) -> Option<&'static str> {
         common.show_rows.then_some(NOTICE)
     }
@@ -138,7 +138,7 @@ fn table(subject: &str) -> Option<&str> {
     }
 }
 
-/// What only some commands add: of a log, who has sent what.
+/// Removes personal data from the parts of single commands: for a log, who has sent what.
 fn redact_extra(field: &str, value: &mut Value, naming: Naming) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(|item| redact_extra(field, item, naming)),

@@ -21,7 +21,7 @@ pub struct DumpInfo {
     pub dumped_from: Option<String>,
     /// The version of pg_dump.
     pub dumped_by: Option<String>,
-    /// What could not be restored.
+    /// The objects that could not be restored.
     pub complaints: Vec<RestoreErrorInfo>,
     /// How much else could not be restored: roles, grants, extensions, settings.
     pub ignored: usize,
@@ -79,7 +79,7 @@ impl DumpInfo {
         lines
     }
 
-    /// What could not be restored, for people.
+    /// The objects that could not be restored, for people.
     pub fn complaints(&self, page: Page) -> String {
         if self.complaints.is_empty() {
             return String::new();

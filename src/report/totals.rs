@@ -37,7 +37,7 @@ pub fn headline(outline: &ReportView<'_>) -> String {
     line
 }
 
-/// What an examination came to: `3 problems in 11 places (1 error, 2 warnings), 2 advice; 37 checks`.
+/// The summary of a check: `3 problems in 11 places (1 error, 2 warnings), 2 advice; 37 checks`.
 fn examination(outline: &ReportView<'_>, news: &[FindingView<'_>]) -> String {
     let checks = pluralize(outline.report.checks.len(), "check");
     let known = outline.known();
@@ -123,8 +123,8 @@ fn change_headline(command: &str, change: &Change) -> String {
     how + &change_totals(command, change)
 }
 
-/// What a change does, as a plan ends: `9 fixes: 4,757 rows removed, 1 changed, 5 schema changes; writers of Message wait
-/// about 0.4 s; 2 left to you`.
+/// The summary of a change, at the end of a plan: `9 fixes: 4,757 rows removed, 1 changed, 5 schema changes; writers of
+/// Message wait about 0.4 s; 2 left to you`.
 pub fn change_totals(command: &str, change: &Change) -> String {
     let Kinds { errors, warnings, advice } = kinds(change.left.iter());
     let left = errors + warnings + advice;

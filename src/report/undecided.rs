@@ -13,7 +13,7 @@ pub struct UndecidedReason<'r> {
     pub codes: Vec<&'r str>,
 }
 
-/// What could not be decided, by its reason.
+/// The undecided checks, grouped by reason.
 pub fn undecided_reasons<'r>(outline: &ReportView<'r>) -> Vec<UndecidedReason<'r>> {
     let mut reasons: Vec<UndecidedReason<'r>> = Vec::new();
     for (check, reason) in outline.undecided() {

@@ -20,9 +20,9 @@ pub struct ReportView<'r> {
     pub report: &'r Report,
     /// Its findings, worst first. Of a rehearsal what it would repair, and what is left to a person.
     pub views: Vec<FindingView<'r>>,
-    /// What is to be said at the head of a report with personal data in it.
+    /// The notice at the head of a report with personal data in it.
     pub notice: Option<&'static str>,
-    /// What the baseline knows and is no more; `None` without a baseline.
+    /// Findings of the baseline that are gone; `None` without a baseline.
     pub gone: Option<Vec<&'r FindingId>>,
     /// The options that it is read with.
     pub common: &'r GlobalOptions,
@@ -135,7 +135,7 @@ impl<'r> ReportView<'r> {
         groups
     }
 
-    /// What is ignored and why, a line for each code and reason, and what is to be said of the ignores.
+    /// The ignored findings and why, a line for each code and reason, with notes on the ignores.
     pub fn policy_notes(&self) -> Vec<String> {
         let Some(config) = &self.report.config else { return Vec::new() };
         let mut ignored: Vec<(&str, &IgnoreReason, usize)> = Vec::new();
@@ -175,7 +175,7 @@ impl<'r> ReportView<'r> {
     }
 }
 
-/// What one code has to say.
+/// The findings of one code.
 pub struct CodeGroup<'r> {
     /// The code.
     pub code: &'r str,
@@ -244,12 +244,12 @@ impl<'r> FindingView<'r> {
         }
     }
 
-    /// What is wrong with what, on one line that is safe to print.
+    /// The finding in one line that is safe to print.
     pub fn sentence(self) -> String {
         escape_control(&format!("{}: {}{}", self.finding.subject, self.finding.detail, self.growth()))
     }
 
-    /// What to type about it, one of these, with the options that lead to the same database.
+    /// The next commands for it, of which one is enough, with the options that select the same database.
     pub fn commands(self) -> Vec<String> {
         let Finding { code, .. } = self.finding;
         let fix = is_fixable(self.finding).then(|| {

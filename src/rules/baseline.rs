@@ -23,13 +23,13 @@ use crate::text::hex::encode_hex;
 /// Raised when a file is written that an older program would read wrongly.
 const FORMAT: u64 = 1;
 
-/// What is known.
+/// The recorded findings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Baseline {
     known: BTreeMap<FindingId, Extent>,
 }
 
-/// What a finding is known again by.
+/// The identity of a finding.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FindingId {
     /// The rule's code.
@@ -125,7 +125,7 @@ impl Baseline {
         self.known.get(&FindingId::from_finding(finding)).map(|extent| (extent.severity, extent.count))
     }
 
-    /// What it knows and the findings do not have, as far as that was looked at.
+    /// Entries that are not found any more, for checks that ran completely.
     pub fn resolved<'f>(
         &self,
         findings: impl IntoIterator<Item = &'f Finding>,

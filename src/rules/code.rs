@@ -14,7 +14,7 @@ pub fn parse_code(text: &str) -> Option<&'static Rule> {
     all_rules().iter().copied().find(|rule| rule.code == code || rule.name == name)
 }
 
-/// What to type instead of a code that does not exist: the nearest ones, or those of its kind.
+/// A hint for a code that does not exist: the nearest ones, or those of its kind.
 pub fn suggest_code(text: &str) -> String {
     let all: Vec<&str> = all_rules().iter().map(|rule| rule.code.as_str()).collect();
     let meant = spelled(text);

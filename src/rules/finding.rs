@@ -17,7 +17,7 @@ pub struct Finding {
     pub name: String,
     /// How bad it is here, which may be milder than the rule's own severity.
     pub severity: Severity,
-    /// What it does to users.
+    /// The effect on users.
     pub consequence: Consequence,
     /// The thing: a table, a constraint, an instance.
     pub subject: String,
@@ -29,7 +29,7 @@ pub struct Finding {
     pub count: i64,
     /// At most five examples, secrets masked.
     pub sample: Vec<Value>,
-    /// What a baseline remembers: the same on every run.
+    /// The identity for baselines: the same on every run.
     pub key: String,
     /// The fix, where there is one.
     pub fix: Option<FixSummary>,
@@ -67,7 +67,7 @@ impl Finding {
     }
 }
 
-/// What repairs one finding, for a fix that is run for each (`each: finding`).
+/// The repair of one finding, for a fix that is run for each (`each: finding`).
 #[derive(Debug, Clone, Default)]
 pub struct FindingRepair {
     /// The tables to lock, as far as they are there.
@@ -78,14 +78,14 @@ pub struct FindingRepair {
     pub undo: Vec<String>,
 }
 
-/// What is known of a fix without running it.
+/// The facts about a fix without running it.
 #[derive(Debug, Clone, Serialize)]
 pub struct FixSummary {
     /// Raised when the fix's statements change.
     pub version: u32,
     /// How freely it may be applied.
     pub applicability: Applicability,
-    /// What needs consent or patience: `deletes-rows`, `changes-rows`, `blocks-writes`, …
+    /// The hazards: `deletes-rows`, `changes-rows`, `blocks-writes`, …
     pub hazards: Vec<String>,
 }
 

@@ -15,7 +15,7 @@ pub enum Location<'f> {
     Row(&'static str),
     /// A migration.
     Migration(&'f str),
-    /// What clients send.
+    /// A request of a client.
     Requests,
     /// The database, as far as is known.
     Database,
@@ -51,7 +51,7 @@ impl<'f> Location<'f> {
         }
     }
 
-    /// What it is called, and what kind of thing that is; `None` where it has no name.
+    /// Its name and kind; `None` if it has no name.
     pub fn name(self) -> Option<(&'f str, &'static str)> {
         match self {
             Self::Table(table) | Self::Row(table) => Some((table, "table")),

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use crate::rules::rule::{Rule, Severity};
 
-/// What is wrong with a request: for the most part, what stands where an instance's name belongs. Ordered by code.
+/// The kinds of wrong requests: mostly, what is in the place of an instance's name. Ordered by code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MisuseKind {
     /// The instance's id.

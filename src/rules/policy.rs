@@ -17,7 +17,7 @@ const SOON: i64 = 14;
 pub struct Policy {
     /// The severity that all findings of a code have.
     pub severities: BTreeMap<String, Severity>,
-    /// What is ignored.
+    /// The ignores.
     pub ignores: Vec<IgnoreRule>,
 }
 
@@ -100,8 +100,8 @@ impl Policy {
         (counting, set_aside)
     }
 
-    /// What has to be said of the ignores themselves: one that has ended, one that ends soon, and one that nothing needs
-    /// any more. `findings` are all that were found, ignored or not.
+    /// Notes on the ignores themselves: one that has ended, one that ends soon, and one without a match. `findings` are
+    /// all that were found, ignored or not.
     pub fn notes<'f>(
         &self,
         findings: impl Iterator<Item = &'f Finding> + Clone,

@@ -80,28 +80,28 @@ impl fmt::Display for Applicability {
     }
 }
 
-/// What a code stands for.
+/// A rule.
 #[derive(Debug, Clone)]
 pub struct Rule {
     /// `EVO` and three digits; never reused.
     pub code: String,
     /// Words joined by hyphens.
     pub name: String,
-    /// What is wrong in about five words, for a table.
+    /// The problem in about five words, for a table.
     pub title: String,
     /// The severity of a finding that does not say its own.
     pub severity: Severity,
-    /// What it does to users.
+    /// The effect on users.
     pub consequence: Consequence,
     /// Where it applies; `None` for rules about requests, which apply everywhere.
     pub releases: Option<ReleaseRange>,
     /// One line for tables.
     pub summary: String,
-    /// What breaks for the user, in plain words.
+    /// The consequence for the user, in plain words.
     pub why: String,
-    /// What to do, where it is nothing that a fix could change.
+    /// The advice, if a fix cannot help.
     pub next: Option<String>,
-    /// Whether there is a fix, and how freely it may be applied.
+    /// The applicability of the fix, if there is one.
     pub fix: Option<Applicability>,
     /// How it is seen in logs and answers, for people; `…` stands for anything.
     pub matches: Vec<String>,
@@ -173,7 +173,7 @@ impl Rule {
         self
     }
 
-    /// What the user sees because of it: the first sentence of why it matters.
+    /// The symptom: the first sentence of why it matters.
     pub fn impact(&self) -> &str {
         let ends = |(at, _): &(usize, &str)| {
             let rest = &self.why[at + 2..];

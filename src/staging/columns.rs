@@ -18,7 +18,7 @@ use crate::pseudonym::{Pseudonymizer, map_array};
 /// Where Prisma keeps its history: names and hashes of upstream's files, and what a failed migration said.
 pub(super) const HISTORY: &str = "_prisma_migrations";
 
-/// What kind of value a column holds.
+/// The kinds of values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Says nothing of anybody.

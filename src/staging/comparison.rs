@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use crate::rules::finding::{CheckOutcome, CheckReport, Finding};
 
-/// What one database says of itself.
+/// The findings of one database.
 pub struct Examination<'e> {
     /// How each check came out.
     pub checks: &'e [CheckReport],
-    /// What they found.
+    /// The findings.
     pub findings: &'e [Finding],
 }
 
-/// What the two have alike, and what not.
+/// The result of the comparison.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
     /// The number of findings that are the same.

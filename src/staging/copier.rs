@@ -32,7 +32,7 @@ pub struct Source<'s> {
     pub target: &'s ConnectTarget,
     /// Its tables.
     pub catalog: &'s Catalog,
-    /// What the copy is made with, and without.
+    /// The programs to make the copy with, and the tables that stay out.
     pub preconditions: &'s Preconditions,
 }
 
@@ -49,13 +49,13 @@ pub struct Copier {
     rows: u64,
 }
 
-/// What is in the copy.
+/// The content of the copy.
 pub struct CopySummary {
     /// Tables with rows of the original.
     pub tables: usize,
     /// The number of rows.
     pub rows: u64,
-    /// What is not in it, with the reason.
+    /// The parts that are left out, with the reason.
     pub left_out: Vec<String>,
     /// The number of different values of the original that can be looked for.
     pub values: u64,
@@ -233,7 +233,7 @@ impl Copier {
         Ok(found)
     }
 
-    /// What is in the copy.
+    /// The content of the copy.
     pub fn into_summary(self) -> CopySummary {
         let values = self.originals.count();
         CopySummary { tables: self.copied.len(), rows: self.rows, left_out: self.left_out, values }

@@ -16,7 +16,7 @@ mod rows;
 
 use serde::Serialize;
 
-/// What came of it.
+/// The result.
 #[derive(Debug, Serialize)]
 pub struct StagingSnapshot {
     /// The file.
@@ -29,7 +29,7 @@ pub struct StagingSnapshot {
     pub rows: u64,
     /// The most rows of a table besides those that a finding names, where the user has set it.
     pub rows_per_table: Option<u64>,
-    /// What is not in it, with the reason.
+    /// The parts that are left out, with the reason.
     pub left_out: Vec<String>,
     /// The number of different values of the original that were looked for in the copy.
     pub values_looked_for: u64,
@@ -37,7 +37,7 @@ pub struct StagingSnapshot {
     pub values_found: u64,
     /// The number of findings the original and the copy have alike.
     pub same_findings: usize,
-    /// What is found in one of them only, or in another number.
+    /// Findings of one of them only, or with another count.
     pub differences: Vec<String>,
     /// Findings about the server, roles, other schemas, and with `--rows` the size of tables, which the dump does not carry.
     pub not_carried: Vec<String>,

@@ -17,7 +17,7 @@ use crate::error::user_error;
 use crate::evolution::release::Release;
 use crate::evolution::schema::schema;
 
-/// What is there to make the copy with.
+/// The programs and tables for the copy.
 pub struct Preconditions {
     /// The directory with pg_dump, pg_restore and a server.
     pub programs: PathBuf,

@@ -27,7 +27,7 @@ pub struct TableRows<'t> {
     pub table: &'t str,
     /// Its columns.
     pub columns: &'t [StagingColumn],
-    /// What their values are replaced by.
+    /// The pseudonyms for their values.
     pub names: &'t Pseudonymizer,
     /// How far the work is.
     pub progress: &'t ProgressTask,

@@ -54,7 +54,7 @@ impl Page {
         lines.map(|(at, line)| format!("{:1$}{line}\n", "", if at == 0 { indent } else { hanging })).collect()
     }
 
-    /// What to type, and what it does. The command is never broken, however long it is: it is there to be copied.
+    /// A command, and its effect. The command is never broken, however long it is, because it is there to be copied.
     pub fn command_hint(self, command: &str, what: &str, indent: usize) -> String {
         let command = escape_control(command);
         let width = indent + 6 + columns(&command);

@@ -17,17 +17,17 @@ use crate::rules::rule::Severity;
 pub const PLAIN: Style = Style::new();
 /// Names of things to look at: codes, tables, files.
 pub const NAME: Style = Style::new().bold();
-/// What one may pass over.
+/// Less important text.
 pub const DIM: Style = Style::new().dimmed();
-/// What to type.
+/// A command to type.
 pub const COMMAND: Style = AnsiColor::Cyan.on_default().bold();
 /// Nothing is wrong.
 pub const GOOD: Style = AnsiColor::Green.on_default().bold();
-/// What is added, as git paints it.
+/// Added lines, in git's colour.
 pub const ADDED: Style = AnsiColor::Green.on_default();
-/// What is removed, as git paints it.
+/// Removed lines, in git's colour.
 pub const REMOVED: Style = AnsiColor::Red.on_default();
-/// What is changed.
+/// Changed values.
 pub const CHANGED: Style = AnsiColor::Yellow.on_default();
 /// The place of a change, as git paints it.
 pub const HUNK: Style = AnsiColor::Cyan.on_default();

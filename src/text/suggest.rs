@@ -1,4 +1,4 @@
-//! What was probably meant.
+//! Suggestions for mistyped words.
 
 /// The candidate that a mistyped text was probably meant to be; `None` where none is near. Of those that are as near
 /// it is the first one.

@@ -11,14 +11,14 @@ use crate::database::expected_objects::{self, ExpectedJson};
 use crate::evolution::migration_steps::{MigrationStep, split_path};
 use crate::evolution::release::{Migration, Release};
 
-/// What has to be so for a migration to be done.
+/// The conditions under which a migration is done already.
 #[derive(Debug, Serialize)]
 pub struct AlreadyApplied {
     number: &'static str,
-    /// What is not done, as far as names tell: what could still be made, or is still to be dropped.
+    /// The steps that are not done, judged by names: objects that could still be created or dropped.
     undone: Vec<String>,
-    /// What has to be there, in the form that `sql/catalog/objects.sql` reads: as the release has it that brought the
-    /// migration, or as the target has it.
+    /// The objects that have to exist, in the form that `sql/catalog/objects.sql` reads: as in the release that brought
+    /// the migration, or as in the target.
     objects: Vec<WantedObject>,
 }
 
@@ -138,7 +138,7 @@ fn wanted(step: &MigrationStep, known: &[Arc<ExpectedJson>; 2]) -> Vec<WantedObj
     }
 }
 
-/// What has to be equal.
+/// The objects that have to be equal.
 fn essence(object: &Value) -> Value {
     let fields = ["kind", "table", "form", "name", "definition"];
     fields.iter().map(|field| ((*field).to_owned(), object[*field].clone())).collect()

@@ -23,15 +23,15 @@ pub struct CatalogState {
     pub constraints: Vec<(String, String, Option<String>)>,
     /// Indexes that belong to a constraint.
     pub constraint_indexes: BTreeSet<String>,
-    /// What depends on tables and columns.
+    /// The dependents of tables and columns.
     pub dependents: Vec<Dependent>,
-    /// What depends on types.
+    /// The dependents of types.
     pub type_users: Vec<TypeUser>,
     /// How large the tables are.
     pub sizes: BTreeMap<String, TableSize>,
     /// Other schemas with a table "Setting" that has the column "wavoipToken", as the owner of ours sees them.
     pub wavoip_elsewhere: Vec<String>,
-    /// What the schema `public` has of the Kafka migration's names.
+    /// Objects of the schema `public` with the names of the Kafka migration.
     pub public: BTreeSet<String>,
     /// The server's version, such as 150018.
     pub server: u32,
@@ -47,7 +47,7 @@ pub struct Dependent {
     pub table: String,
     /// The column, where it is one only.
     pub column: Option<String>,
-    /// What it is, for people.
+    /// Its description.
     pub what: String,
     /// The foreign key's name, where it is one.
     pub key: Option<String>,
@@ -71,7 +71,7 @@ pub struct TypeUser {
     pub table: Option<String>,
     /// The column.
     pub column: Option<String>,
-    /// What it is, for people.
+    /// Its description.
     pub what: String,
 }
 

@@ -59,7 +59,7 @@ pub const KEYS: &[&str] = &[
 /// A rule about migrations, and the query that says whether they meet it here.
 #[derive(Debug)]
 pub struct Hazard {
-    /// What the code stands for.
+    /// The rule.
     pub rule: Rule,
     /// The file's stem: code, underscore, name. Its fixtures have the same.
     pub stem: String,
@@ -76,26 +76,26 @@ pub struct HazardFinding {
     pub finding: Finding,
     /// The number of the migration.
     pub migration: String,
-    /// What happens, where that is certain.
+    /// The effect, if it is certain.
     pub effect: Option<String>,
-    /// What it fails with.
+    /// The SQLSTATE that it fails with.
     pub sqlstate: Option<String>,
     /// The object whose step fails.
     pub step: Option<String>,
     /// The table whose rows are counted.
     pub table: Option<String>,
-    /// What to do before the upgrade.
+    /// The steps before the upgrade.
     pub before: Vec<String>,
 }
 
-/// What is known before the rows are asked.
+/// The facts before the rows are queried.
 #[derive(Debug)]
 pub struct HazardContext {
     /// The steps that Postgres refuses.
     pub obstacles: Value,
-    /// What each migration locks, for how long.
+    /// The locks of each migration, and for how long.
     pub locks: Value,
-    /// What has to be there for a refused migration to be done already.
+    /// The conditions under which a refused migration is done already.
     pub done: Value,
     /// The release to go to.
     pub target: Release,

@@ -43,7 +43,7 @@ pub enum DdlLockMode {
 }
 
 impl DdlLockMode {
-    /// Whom it keeps waiting.
+    /// The statements that it blocks.
     pub fn blocks(self) -> &'static str {
         match self {
             Self::RowExclusive => "nobody",
@@ -63,7 +63,7 @@ impl DdlLockMode {
     }
 }
 
-/// What a migration locks, strongest and largest first, and about how long all of it takes. To be asked before
+/// The locks of a migration, strongest and largest first, and about how long all of it takes. To be asked before
 /// [`super::simulate::simulate`] has taken its steps.
 pub fn migration_locks(
     state: &CatalogState,

@@ -26,7 +26,7 @@ pub mod simulate;
 pub mod way_back;
 pub mod window;
 
-/// What `preflight` says beside its findings.
+/// The report of `preflight` besides its findings.
 #[derive(Debug, Serialize)]
 pub struct Preflight {
     /// The release to go to.
@@ -41,14 +41,14 @@ pub struct Preflight {
     pub pending: Vec<PendingMigration>,
     /// Applied fixes that touch what a pending migration touches; `null` where this role may not read the ledger.
     pub fixes: Option<Vec<fix_conflicts::FixConflict>>,
-    /// What the estimates rest on; `null` where no table has to be read.
+    /// The basis of the estimates; `null` if no table has to be read.
     pub speed: Option<read_speed::ReadSpeed>,
-    /// What to do before the upgrade, as lines to run, in order.
+    /// The steps before the upgrade, as lines to run, in order.
     pub before: Vec<String>,
-    /// What the release wants besides its tables, and what it is.
+    /// Notes on the release.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// What the upgrade destroys and can be kept, where that is asked for.
+    /// The losses of the upgrade that can be kept, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<Box<keep::KeepReport>>,
     /// The hours of the week with the requests that would wait, where a log was given.
@@ -57,7 +57,7 @@ pub struct Preflight {
     /// How the server of an older release does on these tables, where one is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub way_back: Option<Box<way_back::WayBack>>,
-    /// What the files themselves did, where they were rehearsed.
+    /// The results of the files, if they were rehearsed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rehearsal: Option<rehearsal::MigrationRehearsal>,
 }

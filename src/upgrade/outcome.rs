@@ -39,7 +39,7 @@ pub struct UpgradeOutcome {
     pub others: usize,
     /// True if nothing is missing that was not predicted.
     pub as_predicted: bool,
-    /// What is left to do.
+    /// The steps that are left to do.
     pub left: Vec<String>,
 }
 

@@ -41,13 +41,13 @@ pub(super) struct AnalyzedMigration {
     seconds: f64,
 }
 
-/// What the upgrade will do, with the checks that were run for it.
+/// The prediction, with the checks that were run for it.
 pub struct Prediction {
     /// Migration by migration, and as a whole.
     pub preflight: Preflight,
     /// The checks.
     pub checks: Vec<CheckReport>,
-    /// What they found.
+    /// The findings.
     pub findings: Vec<Finding>,
     /// True if the connection is still good for something.
     pub is_connected: bool,
@@ -82,7 +82,7 @@ impl HazardQueries<'_> {
     }
 }
 
-/// What the upgrade to `target` will do.
+/// Predicts the upgrade to `target`.
 ///
 /// The catalog and the ledger are read first, which is quick: nothing can be said without them. Slow queries come
 /// after.

@@ -26,10 +26,10 @@ const MOST_ROWS: i64 = 100_000;
 /// Rows of small tables measure the way to the server rather than the server.
 const FEWEST_BLOCKS: i64 = 256;
 
-/// What is taken where no table is large enough to measure, in bytes a second.
+/// The assumed speed if no table is large enough to measure, in bytes per second.
 const ASSUMED: f64 = 100e6;
 
-/// What is done to a table, the lightest first.
+/// The work on a table, the lightest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TableWork {

@@ -2,7 +2,7 @@
 
 use crate::evolution::release::{Release, Requirement};
 
-/// What it is and wants, a sentence each.
+/// Notes on the release, a sentence each.
 pub fn release_notes(target: Release) -> Vec<String> {
     let mut notes = Vec::new();
     if !target.is_stable() {
@@ -19,7 +19,7 @@ pub fn release_notes(target: Release) -> Vec<String> {
     notes
 }
 
-/// What becomes of the API after an upgrade whose tables succeed.
+/// The effect on the API after an upgrade whose migrations succeed.
 const LICENCE: &str = "after the upgrade every route of the API answers 503 LICENSE_REQUIRED until the \
     server is activated in its manager (/manager); GET /license/status shows whether it is";
 

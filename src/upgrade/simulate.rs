@@ -15,11 +15,11 @@ pub struct RejectedStep {
     pub migration: &'static str,
     /// The position of the step in it.
     pub position: usize,
-    /// What Postgres says.
+    /// The SQLSTATE.
     pub sqlstate: &'static str,
     /// The object: a table, a column, an index, a key, a type.
     pub object: String,
-    /// What stands in the way, for people.
+    /// The reason, for people.
     pub what: String,
 }
 
@@ -55,7 +55,7 @@ pub fn simulate(
     obstacles
 }
 
-/// What a step is about, as its migration names it.
+/// The object of a step, by its name.
 pub fn object(step: &MigrationStep) -> &str {
     match step {
         MigrationStep::CreateTable { create_table: name }
@@ -237,7 +237,7 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
     (!names.is_empty()).then(|| names.join(", "))
 }
 
-/// What the step leaves behind.
+/// Applies the step to the state.
 fn take(state: &mut CatalogState, migration: &Migration, step: &MigrationStep) {
     match step {
         MigrationStep::CreateTable { create_table: name } => state.make_table(name),

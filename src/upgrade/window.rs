@@ -34,7 +34,7 @@ pub struct LockedTable {
     pub seconds: f64,
 }
 
-/// What the traffic says of the upgrade.
+/// The effect of the upgrade on the traffic.
 #[derive(Debug, Clone, Serialize)]
 pub struct UpgradeWindow {
     /// True if the times were measured by a rehearsal, or are predicted.

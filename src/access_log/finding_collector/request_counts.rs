@@ -1,4 +1,4 @@
-//! What was counted over all logs.
+//! Counts over all logs.
 
 use serde::Serialize;
 

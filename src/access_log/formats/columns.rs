@@ -10,7 +10,7 @@ use super::fields::{FieldValue, Fields, Key, Place, Slot, meaning, meaning_of};
 use crate::access_log::request::Request;
 use crate::access_log::timestamp::{Timestamp, TimestampParser};
 
-/// What begins a line that names the columns.
+/// The prefix of a line that names the columns.
 pub const FIELDS: &[u8] = b"#Fields:";
 
 /// The columns of a file, by their order.
@@ -39,7 +39,7 @@ enum ColumnMeaning {
     Other,
 }
 
-/// What a line with named columns holds.
+/// The content of a line with named columns.
 pub(super) enum ColumnLine<'l> {
     Request(Request<'l>),
     /// A line of another log in one of the columns, and the time of its row.
@@ -165,7 +165,7 @@ impl ColumnHeader {
     }
 }
 
-/// What a name's meaning makes of its column.
+/// The field that a column's name stands for.
 fn known(meaning: Option<(Slot, u8)>) -> ColumnMeaning {
     meaning.map_or(ColumnMeaning::Other, |(slot, rank)| ColumnMeaning::Known(slot, rank))
 }

@@ -11,24 +11,24 @@ const LONGEST: usize = 64 * 1024;
 /// The pieces of a line that is not whole yet.
 #[derive(Debug, Default)]
 pub(super) struct CutLine {
-    /// What the line has in common with its other pieces.
+    /// The properties that all pieces of the line share.
     stream: Vec<u8>,
     text: Vec<u8>,
 }
 
 /// One line of a file as a piece of a line.
 struct Piece<'l> {
-    /// What is before the text.
+    /// The text before the piece.
     before: &'l [u8],
-    /// What pieces of one line have in common.
+    /// The properties that all pieces of one line share.
     stream: &'l [u8],
     text: &'l [u8],
-    /// What is behind the text.
+    /// The text after the piece.
     after: &'l [u8],
     is_last: bool,
 }
 
-/// What a line is.
+/// The kinds of lines.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum LinePiece {
     /// All of it is there.

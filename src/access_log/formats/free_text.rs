@@ -13,7 +13,7 @@ use crate::access_log::request::{Request, RequestTarget};
 use crate::access_log::timestamp::Timestamp;
 use crate::evolution::routes::routes;
 
-/// What the first segments of all routes look like inside a path.
+/// The first segments of all routes, as they appear inside a path.
 static RESOURCES: LazyLock<AhoCorasick> = LazyLock::new(|| {
     let mut resources: Vec<String> = routes()
         .iter()

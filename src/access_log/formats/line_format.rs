@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::log_template::LogTemplate;
 
-/// What the logs that are understood are called, for messages.
+/// The names of the supported logs, for messages.
 pub const KNOWN: &str = "nginx, Apache, Nginx Proxy Manager, Traefik, Caddy, HAProxy, Envoy, IIS, AWS and other access logs, \
                          JSON or text; any text that holds a path with its status or Evolution's 404 body (The \"…\" \
                          instance does not exist). For a log_format of your own give --log-format with its string";

@@ -9,14 +9,14 @@ use crate::access_log::request::Request;
 use crate::access_log::timestamp::TimestampParser;
 use crate::error::user_error;
 
-/// What a variable holds, and how far it is behind others for the same.
+/// The meaning of a variable, and its priority against others for the same field.
 type VariableMeaning = (Slot, u8);
 
 /// A line as nginx's `log_format` describes it: texts, and variables between them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct LogTemplate {
     start: Vec<u8>,
-    /// What a variable means, and the text behind it.
+    /// The meaning of a variable, and the text after it.
     variables: Vec<(Option<VariableMeaning>, Vec<u8>)>,
 }
 

@@ -1,4 +1,4 @@
-//! What programs that carry logs put around a line, taken off: colours, quotation marks, objects, cells of a table.
+//! Removes what log shippers put around a line: colours, quotation marks, objects, cells of a table.
 //!
 //! Text *before* a line — a time, a container, a file's name — needs no removal: every format finds its own beginning.
 //! This is only for what changes the line itself, and for objects that begin in its middle.

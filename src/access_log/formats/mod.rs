@@ -69,7 +69,7 @@ pub struct LineParser {
     more: VecDeque<Request<'static>>,
 }
 
-/// What begins every record of Evolution's console log.
+/// The prefix of every record of Evolution's console log.
 pub const CONSOLE: &[u8] = b"[Evolution API]";
 
 impl LineParser {

@@ -161,7 +161,7 @@ fn unquoted_agent<'l>(tail: &'l [u8], behind_time: &[u8]) -> Option<ExtraFields<
         .then(|| ExtraFields::Known { user_agent: Some(unescape(agent)), router: None })
 }
 
-/// What Envoy says behind the request.
+/// The fields that Envoy puts after the request.
 struct Envoy<'l> {
     status: Option<u16>,
     is_own_answer: bool,

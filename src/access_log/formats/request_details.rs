@@ -1,5 +1,5 @@
-//! What the lines around a request say of it, each in a line of its own: `"remoteAddress": "203.0.113.7",`, as programs
-//! print an object with indents.
+//! Details of a request in the lines around it, each in a line of its own: `"remoteAddress": "203.0.113.7",`, as
+//! programs print an object with indents.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ const REACH_BACK: u64 = 12;
 /// How long a line with one field is at most.
 const LONGEST: usize = 400;
 
-/// What was seen since the last request.
+/// The fields seen since the last request.
 #[derive(Debug, Default)]
 pub(super) struct RequestDetails {
     method: Option<(u64, &'static [u8])>,

@@ -15,7 +15,7 @@ use crate::evolution::routes;
 /// How many lines apart the parts of a request may be.
 const REACH: u64 = 40;
 
-/// What was seen in the last lines.
+/// The state from the last lines.
 #[derive(Debug, Default)]
 pub(super) struct Transcript {
     /// The number of the line.
@@ -26,7 +26,7 @@ pub(super) struct Transcript {
     status: Option<(u64, u16)>,
     /// The last request that was found.
     last: Option<ReportedRequest>,
-    /// What lines with one field each said of the current request.
+    /// The fields of the current request from lines with one field each.
     details: RequestDetails,
     /// The time that a record began with, and its line.
     time: Option<(u64, Timestamp)>,

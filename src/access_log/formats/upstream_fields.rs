@@ -1,4 +1,4 @@
-//! What is behind the size in a line of the combined format, where it tells of the server behind the proxy.
+//! The fields after the size in a line of the combined format, if they are about the server behind the proxy.
 
 use memchr::{memchr, memmem};
 
@@ -15,7 +15,7 @@ pub(super) fn from_quote(tail: &[u8]) -> &[u8] {
     }
 }
 
-/// What the API answered, where what follows the agent tells of the server behind the proxy, and whether the proxy
+/// The API's status, if the fields after the agent are about the server behind the proxy, and whether the proxy
 /// answered by itself.
 pub(super) fn answer(tail: &[u8], status: u16) -> (Option<u16>, bool) {
     if !matches!(status, 401 | 403 | 404 | 500) {
@@ -94,7 +94,7 @@ fn has_no_router(rest: &[u8]) -> bool {
     number > 0 && rest[1 + number..].starts_with(b" \"-\" \"-\" ") && rest.ends_with(b"ms")
 }
 
-/// What follows the two brackets of ingress-nginx, that hold the service and the alternative one.
+/// The text after the two brackets of ingress-nginx, which hold the service and the alternative one.
 fn bracketed(rest: &[u8]) -> Option<&[u8]> {
     let open = memmem::find(rest, b" [")?;
     let plain = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b' ' | b'.');

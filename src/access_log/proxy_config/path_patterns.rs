@@ -7,10 +7,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::access_log::proxy_config::rewrites::Rewrites;
 
-/// What no encoder encodes (RFC 3986, unreserved). HAProxy's `url_enc` leaves the same alone.
+/// The characters that no encoder encodes (RFC 3986, unreserved). HAProxy's `url_enc` leaves the same alone.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// What some clients encode and others leave as it is (RFC 3986, pchar), and what Go leaves as it is.
+/// The characters that only some clients encode (RFC 3986, pchar), and those that Go leaves alone.
 const MAYBE: &[u8] = b"!$&'()*+,;=:@[]";
 
 /// The one spelling that every encoder agrees is right.

@@ -16,9 +16,9 @@ use crate::text::escape;
 pub struct Rewrite<'d> {
     /// [`MisuseKind::Id`] or [`MisuseKind::LetterCase`].
     pub confusion: MisuseKind,
-    /// What clients write, decoded, in any case of its ASCII letters.
+    /// The text from clients, decoded, in any case of its ASCII letters.
     pub written: &'d str,
-    /// What the server has to get.
+    /// The right name.
     pub name: &'d str,
 }
 
@@ -150,7 +150,7 @@ impl<'d> NameMeanings<'d> {
     }
 }
 
-/// What is compared where letter case does not matter.
+/// The key for comparisons without letter case.
 fn key(text: &str) -> String {
     text.to_lowercase()
 }

@@ -1,4 +1,4 @@
-//! What is written reads back as what was meant, whatever the names hold.
+//! Every configuration reads back as the intended rewrites, whatever the names hold.
 
 use proptest::prelude::*;
 use regex::Regex;

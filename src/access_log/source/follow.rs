@@ -58,7 +58,7 @@ impl FollowedFile {
         Self { path: path.to_owned(), file, at: 0, ends_line: true, progress }
     }
 
-    /// Whether another file lies under the name now, or this one was emptied.
+    /// True if another file has the name now, or this one was truncated.
     fn is_replaced(&self) -> io::Result<bool> {
         // Between a rotation and the first line after it there may be no file at all.
         let Ok(now) = self.path.metadata() else { return Ok(false) };

@@ -27,7 +27,7 @@ use crate::text::escape::escape_control;
 
 /// A log, read from its beginning to its end.
 pub struct LogSource {
-    /// What to call it, safe to print.
+    /// Its name, safe to print.
     pub name: String,
     reader: Box<dyn Read + Send>,
     /// The beginning of a line whose end has not been read yet.

@@ -129,7 +129,7 @@ impl OnlineStep<'_> {
         }
     }
 
-    /// Whether the index is valid, and the schema's tables.
+    /// Returns whether the index is valid, and the schema's tables.
     async fn look(&mut self, name: &str) -> Result<(bool, Ddl)> {
         let connection = self.opened.session.connection();
         query::begin_transaction(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;

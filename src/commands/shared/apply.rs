@@ -27,7 +27,7 @@ use crate::text::humanize;
 /// How long a server that failed during a commit is asked for the outcome.
 const ASKING: Duration = Duration::from_secs(30);
 
-/// Whether a change was committed.
+/// The outcome of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommitOutcome {
     /// It was.

@@ -26,7 +26,7 @@ pub struct DatabaseContext {
     pub schema: String,
     /// Tables and keys.
     pub catalog: Catalog,
-    /// What the migration history says; `None` without one.
+    /// The release according to the migration history; `None` without one.
     pub history: Option<MigrationHistory>,
     /// The dump it comes from, where it does; its server ends with this value.
     pub restored: Option<RestoredDump>,
@@ -94,7 +94,7 @@ impl DatabaseContext {
         self.history.as_ref().and_then(|history| history.range)
     }
 
-    /// What a change is made to.
+    /// The database as the target of a change.
     pub fn change_target(&self) -> ChangeTarget {
         ChangeTarget { server: self.server.clone(), schema: self.schema.clone(), range: self.release_range() }
     }

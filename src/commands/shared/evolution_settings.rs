@@ -87,7 +87,7 @@ async fn existing(opened: &mut DatabaseContext) -> Result<DatabaseFacts> {
     Ok(existing)
 }
 
-/// Whether the role of the settings may do everything.
+/// The finding that the role of the settings is a superuser.
 async fn superuser(opened: &mut DatabaseContext, settings: &EvolutionSettings) -> Result<Option<Finding>> {
     let Some(role) = settings.role() else { return Ok(None) };
     let variables = Variables::default().text("role", &role);

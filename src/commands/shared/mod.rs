@@ -1,4 +1,4 @@
-//! What several commands share: connecting, options, reports, cancellation.
+//! Code that several commands share: connecting, options, reports, cancellation.
 
 pub mod apply;
 pub mod apply_config;

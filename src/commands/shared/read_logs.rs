@@ -20,7 +20,7 @@ use crate::progress::{ProgressTask, Unit};
 /// How often the progress is redrawn.
 pub const TICK: Duration = Duration::from_millis(200);
 
-/// What the logs say. They are read beside everything else, so that Ctrl-C ends the reading and not the report.
+/// Reads the logs, in a thread of their own, so that Ctrl-C ends the reading and not the report.
 ///
 /// # Errors
 /// When a file cannot be read or understood.

@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnection;
 use crate::database::query::query_file;
 use crate::database::trusted_roles;
 
-/// Whether evodoctor has a ledger in the database.
+/// The state of evodoctor's ledger in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LedgerState {
     /// Nothing has been applied here yet.

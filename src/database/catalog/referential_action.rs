@@ -1,8 +1,8 @@
-//! What a foreign key does to the rows that refer.
+//! The action of a foreign key on the referring rows.
 
 use serde::{Deserialize, Serialize};
 
-/// What a foreign key does when the row it refers to goes or changes.
+/// The action of a foreign key when the row it refers to is deleted or changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReferentialAction {
     /// `NO ACTION`.

@@ -42,7 +42,7 @@ pub(super) struct Service {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Network {
     pub name: Option<String>,
-    /// Whether it is none of the project's: `true`, or a map with its name.
+    /// Set if it is not the project's own: `true`, or a map with its name.
     #[serde(default)]
     pub external: Option<serde_json::Value>,
 }
@@ -245,7 +245,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
     }
 }
 
-/// What may be written as a text, which `short` takes apart, or as a map.
+/// A value that may be a string, which `short` parses, or a map.
 fn short_or_long<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
     short: impl Fn(String) -> T,

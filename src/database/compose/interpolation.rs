@@ -32,7 +32,7 @@ pub fn is_one_variable(text: &str) -> bool {
     is_alone && variable(text, &any).is_ok_and(|(_, length)| length == text.len() && length > 1)
 }
 
-/// What stands for the variable that begins here, and how many bytes it takes.
+/// The value of the variable that begins here, and how many bytes it takes.
 fn variable(text: &str, value: &dyn Fn(&str) -> Option<String>) -> Result<(String, usize), Unset> {
     let set = |name: &str| value(name).ok_or_else(|| Unset(name.to_owned()));
     let after = &text[1..];

@@ -23,7 +23,7 @@ pub struct Compose {
     /// As it is named.
     pub path: PathBuf,
     file: File,
-    /// What the `.env` beside it sets.
+    /// The variables that the `.env` beside it sets.
     beside: Vec<(String, String)>,
 }
 

@@ -4,7 +4,7 @@
 //! bytes, the size of integers and of offsets, the format, then (since 1.15 in one byte, before as an integer) the
 //! compression, seven integers of a date, and three texts.
 
-/// What a dump says of its origin.
+/// The origin that a dump states.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DumpOrigin {
     /// The database's name, if the dump has it.
@@ -18,7 +18,7 @@ pub struct DumpOrigin {
 /// How every archive begins.
 pub const MAGIC: &[u8] = b"PGDMP";
 
-/// What an archive says of itself.
+/// The head of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveHeader {
     /// True if its rows are compressed.
@@ -51,7 +51,7 @@ impl ArchiveHeader {
     }
 }
 
-/// What is still to be read of an archive.
+/// The rest of an archive that is still to be read.
 pub(super) struct ArchiveBytes<'a> {
     bytes: &'a [u8],
     integer: usize,

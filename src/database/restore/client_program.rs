@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdout, Command};
 use anyhow::{Context, Result};
 use tokio::sync::mpsc;
 
-/// What belongs to the server that a dump comes from. Every supported version of both programs knows these options.
+/// Options for objects that belong to the original server. Every supported version of both programs knows them.
 pub const WITHOUT_SERVER_OBJECTS: &[&str] = &[
     "--no-owner",
     "--no-acl",
@@ -20,7 +20,7 @@ pub const WITHOUT_SERVER_OBJECTS: &[&str] = &[
 pub struct ClientProgram {
     name: &'static str,
     child: Child,
-    /// What it says on stderr, line by line.
+    /// Its stderr, line by line.
     said: mpsc::UnboundedReceiver<String>,
 }
 
@@ -51,7 +51,7 @@ impl ClientProgram {
         Ok(Self { name, child, said })
     }
 
-    /// What it writes, where that is piped; once.
+    /// Its stdout, if that is piped; only once.
     pub fn stdout(&mut self) -> Option<ChildStdout> {
         self.child.stdout.take()
     }

@@ -1,4 +1,4 @@
-//! Whether there is room for a dump, before it is restored.
+//! Checks the free disk space for a dump, before it is restored.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::dump_file::{DumpFile, DumpFormat};
 use crate::error::user_error;
 use crate::text::decompress::Compression;
 
-/// What a server takes before it holds anything, with its log of changes, in bytes.
+/// Disk space of an empty server with its WAL, in bytes.
 const EMPTY: u64 = 160 << 20;
 
 /// The error for a disk that filled up in spite of the estimate.

@@ -191,7 +191,7 @@ fn kind(start: &[u8], shown: &str) -> Result<(DumpFormat, bool, DumpOrigin)> {
     Ok((DumpFormat::Plain, false, plain(start, shown)?))
 }
 
-/// What a plain dump says of itself, or why it is none.
+/// The origin of a plain dump, or why the file is not one.
 fn plain(start: &[u8], shown: &str) -> Result<DumpOrigin> {
     let give = "give a dump that pg_dump or pg_dumpall made, in any of its formats, also compressed with gzip \
             or zstd";

@@ -20,10 +20,10 @@ use crate::database::sql_file::Variables;
 use crate::database::statement_splitter::{Statement, StatementSplitter};
 use crate::error::user_error;
 
-/// What came of feeding a dump.
+/// The result of replaying a dump.
 #[derive(Debug, Default)]
 pub struct ReplayResult {
-    /// What the server refused.
+    /// The errors of the server.
     pub complaints: Vec<RestoreError>,
     /// The number of statements it took.
     pub done: usize,

@@ -1,4 +1,4 @@
-//! What a server refused of a dump, and whether that matters for the dumped database.
+//! The server's errors for a dump, and whether they matter for the dumped database.
 
 use sqlx::postgres::PgDatabaseError;
 
@@ -14,7 +14,7 @@ const LONGEST: usize = 100;
 /// One refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoreError {
-    /// What could not be restored, such as `"Chat_instanceId_fkey" of evolution_api."Chat"`.
+    /// The object that could not be restored, such as `"Chat_instanceId_fkey" of evolution_api."Chat"`.
     pub object: String,
     /// The server's words, without values of rows.
     pub error: String,

@@ -139,7 +139,7 @@ fn first_line(said: &str) -> &str {
     said.lines().next().unwrap_or_default()
 }
 
-/// What to do when pg_dump fails. The server's own words may be of any language; pg_dump's are English.
+/// The hint for a failed pg_dump. The server's messages may be in any language; pg_dump's are English.
 fn hint(said: &str) -> &'static str {
     if first_line(said).starts_with("connection to ") {
         "pg_dump opens its own connections: check that the server accepts three more from here, and that \

@@ -38,7 +38,7 @@ pub fn find_binaries() -> Result<PathBuf> {
     everywhere().into_iter().find(|directory| is_complete(directory)).map_or_else(|| Err(none()), Ok)
 }
 
-/// What Postgres's programs are wanted for.
+/// The purpose of Postgres's programs.
 #[derive(Debug, Clone, Copy)]
 pub enum Purpose<'p> {
     /// A dump is restored; an archive takes `pg_restore`.
@@ -125,7 +125,7 @@ pub fn find_newest(purpose: Purpose<'_>, major: Option<u32>) -> Result<PathBuf> 
     }
 }
 
-/// What the variable says.
+/// The value of the variable.
 fn named() -> Option<PathBuf> {
     env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
 }

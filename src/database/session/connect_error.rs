@@ -12,7 +12,7 @@ use crate::database::url::ConnectTarget;
 use crate::error::sqlstate::lookup;
 use crate::error::user_error;
 
-/// What stood in the way.
+/// The cause.
 #[derive(Debug)]
 pub(super) enum ConnectError {
     /// No answer within this time.

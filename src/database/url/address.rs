@@ -11,7 +11,7 @@ const SHAPE: &str = "write it as postgresql://user:password@host:5432/database?s
 const ENCODE: &str = "percent-encode the special characters of the user, password and database: \
                       @ is %40, : is %3A, / is %2F, ? is %3F, # is %23, % is %25";
 
-/// What a connection string says of the server. `None` leaves it to libpq's variables and defaults.
+/// The server in a connection string. `None` leaves a part to libpq's variables and defaults.
 pub(super) struct Address {
     /// A name, an address without brackets, or a socket's directory.
     pub host: Option<String>,

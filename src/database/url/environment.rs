@@ -4,7 +4,7 @@ use std::env;
 
 use super::setting::Setting;
 
-/// What libpq takes from the environment, and this program with it. `PGAPPNAME`, `PGOPTIONS`, `PGSSLCERT` and `PGSSLKEY` are left to
+/// The variables of libpq that this program uses too. `PGAPPNAME`, `PGOPTIONS`, `PGSSLCERT` and `PGSSLKEY` are left to
 /// the driver.
 const VARIABLES: [(&str, &str); 19] = [
     ("PGHOST", "host"),
@@ -31,7 +31,7 @@ const VARIABLES: [(&str, &str); 19] = [
 /// Those by which psql finds a server or a database without any argument.
 pub const NAMING: [&str; 4] = ["PGSERVICE", "PGHOSTADDR", "PGHOST", "PGDATABASE"];
 
-/// What is set of them.
+/// Those that are set.
 pub(super) fn settings() -> Vec<Setting> {
     let set = |(variable, name): &(&str, &str)| {
         let value = env::var(variable).ok().filter(|value| !value.is_empty())?;

@@ -30,7 +30,7 @@ const REFUSED: [(&str, &str); 8] = [
     ("replication", "0 false off no"),
 ];
 
-/// What the parameters say; `None` where they are silent.
+/// The values of the parameters; `None` for those that are not set.
 #[derive(Default)]
 pub(super) struct Parameters {
     pub schema: Option<String>,
@@ -76,7 +76,7 @@ impl Parameters {
         }))
     }
 
-    /// What holds where a connection string is silent: its service, or `PGSERVICE`'s, and libpq's variables under that.
+    /// Defaults for a connection string: its service, or `PGSERVICE`'s, and libpq's variables under that.
     ///
     /// # Errors
     /// When there is no such service, or something in it or in the environment asks for what cannot be done.

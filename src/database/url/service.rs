@@ -15,7 +15,8 @@ const FOLDERS: [&str; 4] =
     ["/etc/postgresql-common", "/etc/postgresql", "/etc/sysconfig/pgsql", "/usr/local/etc/postgresql"];
 const NAME: &str = "pg_service.conf";
 
-/// What a service says: from `named` (`servicefile=`, `PGSERVICEFILE`) or `~/.pg_service.conf`, else from the one of all users.
+/// The settings of a service: from `named` (`servicefile=`, `PGSERVICEFILE`) or `~/.pg_service.conf`, else from the one
+/// of all users.
 ///
 /// # Errors
 /// When it is nowhere, or says what it may not.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use memchr::memmem;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 
-/// What `encodeURIComponent` leaves alone, and `+`, which stands for itself in a path.
+/// The characters that `encodeURIComponent` leaves alone, and `+`, which is a plus in a path.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')

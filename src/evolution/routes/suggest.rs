@@ -13,7 +13,7 @@ use super::{INSTANCE, RouteTemplate, TEMPLATES, WordFilter, templates, without_f
 pub struct NearRoute {
     /// The route that was meant.
     pub meant: &'static RouteTemplate,
-    /// What is wrong with the path.
+    /// The mistake in the path.
     pub fault: RouteError,
     /// How many segments are behind the two words of the route.
     parameters: usize,

@@ -28,11 +28,11 @@ use crate::repair::row_changes::{RowChanges, TreatedRows, reachable_tables};
 enum BatchTarget {
     Orphans(Box<Reference>),
     Twins(UniqueIndex),
-    /// What the fix's own query selects, by id.
+    /// The rows that the fix's own query selects, by id.
     Selected,
 }
 
-/// What one finding is about, and what is known of the database for it.
+/// The subject of one finding, with the facts about the database for it.
 pub(super) struct BatchSource<'a> {
     fix: &'a Fix,
     catalog: &'a Catalog,
@@ -42,7 +42,7 @@ pub(super) struct BatchSource<'a> {
 }
 
 impl<'a> BatchSource<'a> {
-    /// What the finding with this key is about.
+    /// The subject of the finding with this key.
     pub fn for_finding(
         fix: &'a Fix,
         key: &str,
@@ -73,7 +73,7 @@ impl<'a> BatchSource<'a> {
         Ok(Self { fix, catalog, range, all, subject: subject.ok_or_else(gone)? })
     }
 
-    /// What to treat, at most `limit`: the keys of orphans, or for each thing the places of its rows.
+    /// The rows to repair, at most `limit`: the keys of orphans, or for each thing the ctids of its rows.
     pub async fn find_rows(&self, connection: &mut PgConnection, limit: usize) -> Result<Vec<Value>> {
         match &self.subject {
             BatchTarget::Orphans(reference) => self.changes().orphans(connection, reference, limit).await,
@@ -153,7 +153,7 @@ impl<'a> BatchSource<'a> {
         }
     }
 
-    /// What undo has to know.
+    /// The steps for undo.
     pub fn steps(&self) -> UndoSteps {
         match &self.subject {
             // What the constraint is, before rows come back that refer to nothing.

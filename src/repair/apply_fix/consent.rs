@@ -1,5 +1,4 @@
-//! What a fix needs consent for on this database: found out before it is carried out, and checked against what was
-//! done.
+//! The consent that a fix needs on this database: found out before it runs, and checked against what was done.
 
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
@@ -69,7 +68,7 @@ impl FixExecution<'_> {
     }
 }
 
-/// What is said of the triggers that run with the changes.
+/// The note about triggers that run with the changes.
 pub(super) fn trigger_notes(catalog: &Catalog, rows: &[RowDiff]) -> Vec<String> {
     let mut tables: Vec<&str> = rows.iter().map(|diff| diff.table.as_str()).collect();
     tables.dedup();

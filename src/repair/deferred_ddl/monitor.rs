@@ -107,7 +107,7 @@ pub async fn wait_for_end(
     why.take()
 }
 
-/// Whose statement is watched.
+/// The owner of the watched statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whose {
     /// This program's, which knows when it ends.

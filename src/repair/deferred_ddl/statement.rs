@@ -10,24 +10,24 @@ use crate::database::ident::SqlFragment;
 use crate::database::sql_file::{Variables, render_file};
 use crate::error::user_error;
 
-/// What is done after the fix's transaction.
+/// A statement to run after the fix's transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DeferredStatement {
     /// The non-blocking statement; rendered, never stored.
     #[serde(skip)]
     pub sql: String,
-    /// What it does.
+    /// Its kind.
     pub work: DeferredWork,
     /// The table of Evolution's schema that it is about; not known of an index that is rebuilt.
     pub table: Option<String>,
-    /// What the index is, where one is built.
+    /// The index, if one is built.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<IndexKey>,
     /// How far it is.
     pub state: DeferredState,
 }
 
-/// What such a statement does.
+/// The kinds of deferred statements.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "what", content = "name")]
 pub enum DeferredWork {
@@ -156,7 +156,7 @@ fn not_understood(work: &DeferredWork) -> anyhow::Error {
     )
 }
 
-/// What a `CREATE INDEX` of plain columns says.
+/// The parts of a `CREATE INDEX` of plain columns.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BuiltIndex {
     /// The index.

@@ -30,7 +30,7 @@ use crate::rules::finding::{CheckReport, Finding};
 /// Maximum number of rounds. A second one is seldom needed; a finding that keeps coming back is left to a person.
 const MOST_ROUNDS: usize = 5;
 
-/// What is asked for.
+/// The request.
 pub(super) struct Request<'a> {
     pub(super) subject: &'a ChangeTarget,
     pub(super) attempt: &'a LockAttempt,
@@ -90,7 +90,7 @@ impl Request<'_> {
         }
     }
 
-    /// What can be done before the first lock.
+    /// The checks before the first lock.
     async fn prepare(&self, connection: &mut PgConnection, work: &ProgressTask) -> Result<State> {
         let Self { subject, attempt, .. } = *self;
         locks::begin_change(connection, attempt.moment).await?;

@@ -7,7 +7,7 @@ use crate::checks::detector::Detector;
 use crate::repair::ledger::AppliedFix;
 use crate::repair::plan::FixPlan;
 
-/// What each fix of a run has changed, in order.
+/// The changes of each fix of a run, in order.
 #[derive(Debug, Default)]
 pub(super) struct Touched {
     fixes: Vec<Changes>,

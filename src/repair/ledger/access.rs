@@ -12,7 +12,7 @@ use crate::error::user_error;
 /// The comment of the schema: what this version makes.
 pub(super) const FORMAT: &str = "evodoctor ledger, format 3";
 
-/// What older versions made. It is read as it is, and brought up to date by the next run.
+/// The formats of older versions. They are read as they are, and migrated by the next run.
 const OLD_FORMATS: [&str; 2] = ["evodoctor ledger, format 1", "evodoctor ledger, format 2"];
 
 /// The catalog's facts about the ledger. Nothing in it is read before these are checked.

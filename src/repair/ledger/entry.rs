@@ -1,4 +1,4 @@
-//! What the ledger holds of a run and of each of its fixes.
+//! The ledger's record of a run and of each of its fixes.
 
 use std::collections::BTreeMap;
 
@@ -76,12 +76,12 @@ pub struct AppliedFix {
     /// The same, after.
     #[serde(skip_serializing)]
     pub ddl_after: Ddl,
-    /// What undo needs besides the files.
+    /// The data that undo needs besides the files.
     #[serde(skip_serializing)]
     pub steps: UndoSteps,
 }
 
-/// What undo needs besides the files of the fix.
+/// The data that undo needs besides the files of the fix.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct UndoSteps {
     /// Constraints that the fix dealt with.
@@ -96,14 +96,14 @@ pub struct UndoSteps {
     /// Upstream's migrations whose work the fix did, and which it recorded as applied.
     #[serde(default)]
     pub records: Vec<String>,
-    /// What was left for after the transaction, and how far it is.
+    /// The deferred statements, with their state.
     #[serde(default)]
     pub later: Vec<DeferredStatement>,
     /// The number of the removed rows that referred to nothing by a key that was there, by the key's name: so many may
     /// come back so. Not known of runs before ledger format 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orphans: Option<BTreeMap<String, i64>>,
-    /// What was kept before an upgrade, where the run did that and nothing else.
+    /// The rows kept before an upgrade, if the run did only that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<Value>,
 }
@@ -138,7 +138,7 @@ impl AppliedRun {
         self.undone_at.is_some() && self.pruned_at.is_none() && self.quarantined > 0
     }
 
-    /// What is still to be done for it to be whole; nothing of a run that was undone or closed.
+    /// The deferred statements that are not done; none for a run that was undone or closed.
     pub fn pending_statements(&self) -> Vec<&DeferredStatement> {
         let is_over = self.undone_at.is_some() || self.closed_at.is_some();
         let fixes = self.fixes.iter().filter(|_| !is_over);

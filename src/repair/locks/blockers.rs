@@ -61,7 +61,7 @@ impl StartedAt {
 }
 
 impl Blocker {
-    /// What a query says that has the columns of `sql/catalog/blockers.sql`.
+    /// Reads a row with the columns of `sql/catalog/blockers.sql`.
     ///
     /// # Errors
     /// When a column is missing or of another type.
@@ -85,7 +85,7 @@ impl Blocker {
         })
     }
 
-    /// Who it is: the process, its application, role, state, and since when its transaction and its query run.
+    /// The session: the process, its application, role, state, and since when its transaction and its query run.
     pub fn describe(&self) -> String {
         let application = match (&self.application, self.is_autovacuum) {
             (_, true) if self.prevents_wraparound => Some("autovacuum, which prevents wraparound".to_owned()),
@@ -125,7 +125,7 @@ impl Blocker {
         format!("{} {does} {}", self.describe(), escape_control(&tables))
     }
 
-    /// What can be done about it.
+    /// What to do about it.
     fn way_out(&self) -> String {
         match (&self.pid, &self.prepared) {
             (None, Some(name)) => {
@@ -188,7 +188,7 @@ pub fn describe_blockers(blockers: &[Blocker], timeout: &LockTimeout) -> String 
     blockers.iter().map(Blocker::describe_with_locks).collect::<Vec<_>>().join("; ")
 }
 
-/// What to type next.
+/// The hint.
 pub fn suggest_next_step(blockers: &[Blocker], waited: &str) -> String {
     let first = blockers.first().map_or_else(|| "try again".to_owned(), Blocker::way_out);
     format!("{first}; --wait {waited} tries for longer")

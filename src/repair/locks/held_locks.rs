@@ -84,7 +84,7 @@ pub struct HeldAtSavepoint {
 }
 
 impl LockWatch {
-    /// What is held now, where a savepoint is made.
+    /// The locks held at a savepoint.
     pub fn savepoint(&self) -> HeldAtSavepoint {
         HeldAtSavepoint {
             held: self.held.clone(),
@@ -221,7 +221,7 @@ impl LockWatch {
         before.map(|(table, _)| table.clone()).collect()
     }
 
-    /// What came in a turn (from 1), and is held up to now: every lock stays until the transaction ends.
+    /// The locks that came in a step (from 1), held up to now: every lock stays until the transaction ends.
     pub fn held(&self, step: usize) -> Vec<HeldLock> {
         self.held
             .iter()

@@ -62,7 +62,7 @@ pub fn restored_value(table: &CatalogTable, column: &str) -> String {
     }
 }
 
-/// Whether a `target` row has the values of a `kept` one in these columns.
+/// SQL for: a `target` row has the values of a `kept` one in these columns.
 pub(super) fn is_as_kept(table: &CatalogTable, columns: &[String]) -> String {
     let one = |column: &String| {
         let name = SqlFragment::ident(column);
@@ -79,7 +79,7 @@ pub(super) fn is_as_kept(table: &CatalogTable, columns: &[String]) -> String {
     }
 }
 
-/// Whether a `target` row has the values that the fix gave it in these columns, according to a `kept` row.
+/// SQL for: a `target` row has the values that the fix gave it in these columns, according to a `kept` row.
 pub(super) fn is_as_changed(columns: &[String]) -> String {
     let one = |column: &String| {
         let (name, key) = (SqlFragment::ident(column), SqlFragment::literal(column));

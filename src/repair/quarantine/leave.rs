@@ -183,7 +183,7 @@ impl RowRestore<'_> {
         ))))
     }
 
-    /// What a link may refer to: the rows that are there, and those that come back.
+    /// The rows that a link may refer to: existing ones, and those that come back.
     fn parents_of(&self, link: &Link) -> Result<SqlFragment> {
         let mut queries = vec![format!(
             "SELECT {} FROM {} AS parent",
@@ -328,7 +328,7 @@ impl RowRestore<'_> {
     }
 }
 
-/// What a kept row of a table refers by.
+/// The referring columns of a kept row.
 fn reference(table: &CatalogTable, columns: &[String]) -> String {
     columns.iter().map(|column| restored_value(table, column)).collect::<Vec<_>>().join(", ")
 }

@@ -84,14 +84,14 @@ pub(super) struct Source {
 pub(super) struct Leaving {
     /// Where the rows of a table of the quarantine go.
     pub relations: BTreeMap<String, String>,
-    /// What is left, for the report.
+    /// The left rows, for the report.
     pub left_rows: Vec<LeftRows>,
-    /// What is left, as the list keeps it.
+    /// The left rows, for the list of entries.
     pub entries: Vec<QuarantineEntry>,
 }
 
 impl Link {
-    /// What a key says.
+    /// The constraint of a key.
     pub fn of(key: &DeclaredKey, allowance: Option<DanglingAllowance>) -> Self {
         Self {
             child_table: key.child_table.clone(),

@@ -29,7 +29,7 @@ pub use left_rows::{DanglingAllowance, LeftRows};
 pub use legacy::unpack;
 pub use restore::{RowRestore, drop_entries, refers_to_gone};
 
-/// What happens to a marked row.
+/// The action on a marked row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RowAction {
@@ -65,7 +65,7 @@ impl RowAction {
 pub struct RowDiff {
     /// The table.
     pub table: String,
-    /// What happens to the rows.
+    /// The action on the rows.
     pub action: RowAction,
     /// The columns that are emptied; none for removed rows.
     pub columns: Vec<String>,
@@ -187,7 +187,7 @@ impl Quarantine {
     }
 }
 
-/// What one fix of a run has in one table of the quarantine.
+/// The rows of one fix of a run in one table of the quarantine.
 #[derive(Debug, Clone)]
 pub struct QuarantineEntry {
     /// The fix's code.
@@ -198,7 +198,7 @@ pub struct QuarantineEntry {
     pub relation: String,
 }
 
-/// What these runs have in the quarantine.
+/// The entries of these runs in the quarantine.
 pub async fn read_entries(connection: &mut PgConnection, runs: &[i64]) -> Result<Vec<QuarantineEntry>> {
     let variables = Variables::default().text("runs", serde_json::to_string(runs)?);
     let found = query_file(connection, "sql/quarantine/entries.sql", &variables).await?;

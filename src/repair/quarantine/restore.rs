@@ -25,16 +25,16 @@ pub struct RowRestore<'a> {
     pub catalog: &'a Catalog,
     /// The runs.
     pub runs: &'a [i64],
-    /// What the fix has in the quarantine.
+    /// The fix's entries in the quarantine.
     pub entries: Vec<QuarantineEntry>,
 }
 
-/// What bringing rows back did.
+/// The result of restoring rows.
 #[derive(Debug, Default)]
 pub struct RestoreResult {
     /// The statements.
     pub statements: Vec<String>,
-    /// What the reader has to know.
+    /// Notes for the reader.
     pub notes: Vec<String>,
 }
 

@@ -180,7 +180,7 @@ impl<'a> RowChanges<'a> {
         self.marks.spare(connection, key).await
     }
 
-    /// What the statements that mark orphans use: of all rows, or of those with these keys.
+    /// The variables of the statements that mark orphans: all rows, or those with these keys.
     fn orphaned(&self, reference: &Reference, keys: Option<&[Value]>) -> Result<Variables> {
         let variables = self.ends(reference)?;
         let among = match keys {
@@ -202,7 +202,7 @@ impl<'a> RowChanges<'a> {
         Ok(variables.sql("among", among))
     }
 
-    /// What the statements that mark hanging rows use: those on rows marked in one round, or in any.
+    /// The variables of the statements that mark dependent rows: those of rows marked in one round, or in any.
     fn hanging(&self, reference: &Reference, round: Option<u32>) -> Result<Variables> {
         let marks = self.marks.removed_from(&reference.parent_table);
         let marks = marks.ok_or_else(|| anyhow!("{} lost no row", reference.parent_table))?;

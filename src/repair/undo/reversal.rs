@@ -28,7 +28,7 @@ pub(super) struct Reversal<'a> {
     pub catalog: &'a Catalog,
     pub fix: &'static Fix,
     pub applied: &'a AppliedFix,
-    /// What it has in the quarantine.
+    /// Its entries in the quarantine.
     pub entries: &'a [QuarantineEntry],
     /// The run.
     pub run: i64,
@@ -36,14 +36,14 @@ pub(super) struct Reversal<'a> {
     pub is_again: bool,
 }
 
-/// What bringing the rows of a fix back did.
+/// The result of restoring the rows of a fix.
 #[derive(Default)]
 pub(super) struct RestoredRows {
     /// The statements.
     pub executed: Vec<String>,
-    /// What came back.
+    /// The restored rows.
     pub entries: Vec<QuarantineEntry>,
-    /// What did not.
+    /// The rows that could not be restored.
     pub left: Vec<LeftRows>,
 }
 
@@ -162,7 +162,7 @@ impl Reversal<'_> {
     }
 }
 
-/// What comes back, per table and reason.
+/// The rows to restore, per table and reason.
 pub(super) fn row_diff(entries: &[QuarantineEntry]) -> Vec<RowDiff> {
     let mut diffs: Vec<RowDiff> = Vec::new();
     for diff in entries.iter().filter(|entry| entry.diff.count > 0).map(|entry| reversed(entry.diff.clone()))

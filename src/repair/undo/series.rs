@@ -20,7 +20,7 @@ use crate::text::humanize::{format_duration, pluralize};
 pub struct RehearsedSeries {
     /// The runs that the dry run covers, the newest first.
     pub done: UndoneRuns,
-    /// What the other runs keep, which is only counted.
+    /// The rows that the other runs keep, which are only counted.
     pub counted: Vec<QuarantineEntry>,
     /// How many runs there are in all.
     pub total: usize,
@@ -29,7 +29,7 @@ pub struct RehearsedSeries {
 /// Undone runs in one report: a plan for each code.
 #[derive(Debug, Default)]
 pub struct UndoneRuns {
-    /// What was reversed.
+    /// The reversed runs.
     pub fixes: Vec<FixPlan>,
     /// How long each run took, the newest first.
     pub batches: Vec<BatchTime>,
@@ -160,7 +160,7 @@ impl UndoneRuns {
     }
 }
 
-/// What becomes of rows that cannot come back.
+/// The note on rows that cannot come back.
 fn note_of_left(left: &[LeftRows], number: i64) -> String {
     let count: i64 = left.iter().map(|rows| rows.count).sum();
     let verb = if count == 1 { "stays" } else { "stay" };

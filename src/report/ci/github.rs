@@ -79,7 +79,7 @@ pub fn render_targets(members: &[TargetReport<'_>]) -> String {
     capped(&all, "the table lists them")
 }
 
-/// What GitHub shows of them, with how many are left out.
+/// The annotations that GitHub shows, with the number of those left out.
 fn capped(all: &[Annotation], elsewhere: &str) -> String {
     let mut out = String::new();
     for level in ["error", "warning", "notice"] {
@@ -144,7 +144,7 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-/// What is wrong, as an annotation, where the work could not be done.
+/// An annotation for a run that failed.
 pub fn render_error(error: &anyhow::Error) -> String {
     let causes = error_text::cause_chain(error);
     let next = format!("\nnext: {}", error::hint(error));

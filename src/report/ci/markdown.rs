@@ -63,7 +63,7 @@ pub fn render(outline: &ReportView<'_>) -> String {
     out
 }
 
-/// What no reader sees: the command, and the database's name in a list.
+/// A hidden comment: the command, and the database's name in a list.
 fn marker(report: &Report) -> String {
     let target = report.target.as_ref().map(|name| format!(" {}", to_file_stem(name))).unwrap_or_default();
     format!("<!-- evodoctor {}{target} -->", report.command)
@@ -143,7 +143,7 @@ fn undecided(UndecidedReason { reason, codes }: &UndecidedReason<'_>) -> String 
     folded(&what, &format!("{}\n\n{}", prose(reason), if codes.len() > 1 { list } else { String::new() }))
 }
 
-/// What a fix does.
+/// The changes of a fix.
 fn fix(fix: &FixPlan) -> String {
     let mut body = String::new();
     for rows in &fix.row_diff {

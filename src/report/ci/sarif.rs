@@ -18,7 +18,7 @@ use crate::rules::registry;
 use crate::rules::rule::Severity;
 use crate::text::escape::escape_control;
 
-/// What the rules are about, for readers of a report.
+/// The scope of the rules, for readers of a report.
 const ABOUT: &str = "https://github.com/EvolutionAPI/evolution-api";
 
 /// One run. Every rule that was looked for is listed, also where it found nothing.
@@ -31,7 +31,7 @@ pub fn log(runs: Vec<Value>) -> Value {
     json!({"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": runs})
 }
 
-/// What one database has to say. In a list of several each is a category of its own.
+/// The run of one database. In a list of several each is a category of its own.
 pub fn run(outline: &ReportView<'_>) -> Value {
     let groups = outline.by_code();
     let schema = outline.report.database.as_ref().map(|database| database.schema.as_str());
@@ -168,7 +168,7 @@ fn suggested(sql: &str, place: Location<'_>, code: &str) -> Value {
     })
 }
 
-/// What is undecided: SARIF calls it open, neither found nor passed.
+/// An undecided check: SARIF calls it open, neither found nor passed.
 fn open(group: &CodeGroup<'_>, index: usize, reason: &str) -> Value {
     let id = FindingId { code: group.code.to_owned(), key: "undecided".to_owned() };
     let mut result = common(&id, index, location(Location::Database, None));

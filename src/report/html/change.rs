@@ -1,4 +1,4 @@
-//! What fixes did, or would do: rows, tables, statements, locks.
+//! The changes of fixes, done or planned: rows, tables, statements, locks.
 
 use maud::{Markup, html};
 use serde_json::Value;

@@ -13,7 +13,7 @@ use super::text::{block, counted, grouped, name, prose};
 /// Ignored findings that are listed.
 const MOST_IGNORED: usize = 200;
 
-/// What could not be decided, and why.
+/// The undecided checks, and why.
 pub fn undecided(outline: &ReportView<'_>) -> Option<Markup> {
     let reasons = undecided_reasons(outline);
     (!reasons.is_empty()).then(|| {
@@ -63,7 +63,7 @@ pub fn baseline(outline: &ReportView<'_>) -> Option<Markup> {
     })
 }
 
-/// What a team has decided to ignore, and why; `None` without such a decision.
+/// The ignored findings, and why; `None` if nothing is ignored.
 pub fn decided(outline: &ReportView<'_>) -> Option<Markup> {
     let config = outline.report.config.as_ref()?;
     let lines = outline.policy_notes();

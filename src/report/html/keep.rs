@@ -7,7 +7,7 @@ use crate::upgrade::keep::KeepReport;
 
 use super::text::{prose, table};
 
-/// What is lost, as a table.
+/// The losses, as a table.
 pub fn section(report: &KeepReport) -> Option<Markup> {
     let cells = |cells: Vec<String>| cells.iter().map(|cell| prose(cell)).collect::<Vec<_>>();
     let rows: Vec<Vec<Markup>> = report.parts.iter().map(|one| cells(keep::row(one))).collect();

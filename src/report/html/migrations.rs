@@ -94,7 +94,7 @@ fn migration(one: &PendingMigration, longest: f64) -> Markup {
     }
 }
 
-/// What the files did when they were run.
+/// The results of the files that were run.
 pub fn rehearsed(rehearsal: &MigrationRehearsal) -> Option<Markup> {
     let how = match rehearsal.committed {
         true => "each committed on a throwaway copy",

@@ -156,7 +156,7 @@ fn parts(outline: &ReportView<'_>, verdict: &PageVerdict) -> Vec<PageSection> {
     parts
 }
 
-/// What a browser may do with the page: show it, and run what we wrote.
+/// The content security policy: a browser may show the page, and run our own script.
 fn policy() -> String {
     let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
     format!(

@@ -52,8 +52,8 @@ pub fn block(text: &str, label: &str) -> Markup {
     }
 }
 
-/// What ends the line before. The log of a pipeline, which a page may be written to, obeys lines that begin with a mark of
-/// its own; to a browser, both breaks are the same.
+/// The line break before a line. The log of a pipeline, which a page may be written to, obeys lines that begin with a
+/// marker; for a browser both breaks are the same.
 fn line_break(line: &str) -> &'static str {
     if is_command(line) { "&#10;" } else { "\n" }
 }

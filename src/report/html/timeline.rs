@@ -56,7 +56,7 @@ impl TimeSeries {
     }
 }
 
-/// What the charts beside each other have in common.
+/// The common scale of charts side by side.
 #[derive(Debug, Clone, Copy)]
 struct TimeAxis {
     start: i64,
@@ -120,7 +120,7 @@ fn chart(axis: TimeAxis, counts: &[u64], highest: u64, height: i64, label: &str)
     }
 }
 
-/// What was written and what to write instead, a row for each finding, the worst first; `None` where there is one or none.
+/// The wrong names with the right ones, a row for each finding, the worst first; `None` for one or none.
 pub fn overview(outline: &ReportView<'_>) -> Option<Markup> {
     let row = |finding: &Finding| {
         vec![
@@ -271,7 +271,7 @@ fn share(count: u64, all: u64) -> String {
     }
 }
 
-/// What is known of one wrong name: what to write, when it came, from whom, on which routes.
+/// The details of one wrong name: what to write, when it came, from whom, on which routes.
 pub fn evidence(finding: &Finding) -> Markup {
     let whole = TimeSeries::of_finding(finding);
     let axis = TimeAxis::of(whole.iter(), logs::zone(finding));

@@ -104,7 +104,7 @@ impl PageVerdict {
         )
     }
 
-    /// What the list of findings is called.
+    /// The title of the list of findings.
     pub fn findings_title(&self) -> &'static str {
         match self.command {
             "fix" => "What is to be repaired",
@@ -273,7 +273,7 @@ fn changed(report: &Report, change: &Change) -> (String, Vec<String>) {
     (sentence, more)
 }
 
-/// What scripts conclude from the exit code.
+/// The meaning of the exit code for scripts.
 fn meaning(report: &Report, common: &GlobalOptions, exit: Exit) -> String {
     let from =
         common.fail_on.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! What a fix or an undo did, or would do, for a person at a terminal: what each fix does in short, then a table of all of
-//! them, what they come to, and what to type. `-v` shows statements, locks and more rows.
+//! The changes of a fix or an undo, for a person at a terminal: first each fix in short, then a table of all of them,
+//! what they come to, and what to type. `-v` shows statements, locks and more rows.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -69,7 +69,7 @@ pub(crate) fn human(outline: &ReportView<'_>, change: &Change, common: &GlobalOp
     out
 }
 
-/// What is left to a person, that of one code together.
+/// The findings left to a person, grouped by code.
 fn left_to_you(change: &Change, is_full: bool, page: Page) -> String {
     let mut out = String::new();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
@@ -171,7 +171,7 @@ fn is_change(line: &str) -> bool {
     !line.starts_with(' ')
 }
 
-/// What happens to rows: a table, and an example of each kind.
+/// The changes to rows: a table, and an example of each kind.
 fn rows(fix: &FixPlan, is_full: bool, page: Page) -> String {
     let mut out = title("rows");
     let most = if is_full { usize::MAX } else { MOST_ROWS };

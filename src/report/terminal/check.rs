@@ -1,5 +1,5 @@
-//! What an examination found, for a person at a terminal: first a table of the kinds, then a block for each, at last what it
-//! comes to and what to type.
+//! The findings of a check, for a person at a terminal: first a table of the kinds, then a block for each, at last what
+//! it comes to and what to type.
 
 use std::fmt::Write;
 
@@ -198,7 +198,7 @@ pub fn headline(outline: &ReportView<'_>, page: Page) -> String {
     page.wrap(&paint(style, totals::headline(outline)), 0)
 }
 
-/// What to type after an examination.
+/// The next commands after a check.
 pub fn next_step(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> String {
     let steps = next_steps(outline);
     if !steps.is_empty() {
@@ -212,12 +212,12 @@ pub fn next_step(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -
     out + &once_more(outline, page)
 }
 
-/// What the variable in these commands has to hold.
+/// The content for the variable in these commands.
 pub fn note(outline: &ReportView<'_>, steps: &[NextStep], page: Page) -> String {
     variable_note(outline, steps).map(|note| page.wrap(note, 6)).unwrap_or_default()
 }
 
-/// What to type where something is undecided.
+/// The next command if something is undecided.
 pub fn once_more(outline: &ReportView<'_>, page: Page) -> String {
     if outline.report.summary.undecided == 0 {
         return String::new();

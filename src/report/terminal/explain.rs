@@ -44,7 +44,7 @@ pub fn human(rules: &[&Rule], page: Page) -> String {
     rules.iter().map(|rule| one(rule, page)).collect::<Vec<_>>().join("\n")
 }
 
-/// What a paste was understood as, and the rules that answer it.
+/// The interpretation of a pasted text, and the rules that answer it.
 pub fn answered(answer: &LookupResult, page: Page) -> String {
     let mut out = String::new();
     for cause in &answer.causes {
@@ -141,7 +141,7 @@ fn section(title: &str) -> String {
     format!("\n{}\n", paint(NAME, title))
 }
 
-/// What to do where nothing is run.
+/// The advice for a rule without a fix.
 fn left(rule: &Rule, is_hazard: bool) -> &'static str {
     if rehearsed().iter().any(|one| one.code == rule.code) {
         "no automatic fix: evodoctor preflight --migrations DIR --snapshot DUMP shows what each file \
@@ -156,7 +156,7 @@ fn left(rule: &Rule, is_hazard: bool) -> &'static str {
     }
 }
 
-/// What consent to a hazard means.
+/// The meaning of a hazard for the user.
 fn meaning(hazard: &str) -> &'static str {
     match hazard {
         "deletes-rows" => "rows are removed; --apply needs --allow deletes-rows",
@@ -173,7 +173,7 @@ fn meaning(hazard: &str) -> &'static str {
     }
 }
 
-/// What the fix is, how safe it is, and what it runs.
+/// The fix: how safe it is, and what it runs.
 fn repaired(rule: &Rule, fix: &Fix, is_hazard: bool, page: Page) -> String {
     let mut out = section(&format!("fix (version {}, {})", fix.version, fix.applicability));
     let safety = match fix.applicability {

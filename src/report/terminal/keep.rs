@@ -1,4 +1,4 @@
-//! What an upgrade destroys and is kept, for people.
+//! The losses of an upgrade, for people.
 
 use crate::cli::GlobalOptions;
 use crate::report::words::keep::{row, sentence};
@@ -7,7 +7,7 @@ use crate::terminal::style::{GOOD, NAME, paint};
 use crate::text::escape::escape_control;
 use crate::upgrade::keep::KeepReport;
 
-/// What goes, how much of it there is, and what to type.
+/// The losses, with their size, and what to type.
 pub fn human(keep: &KeepReport, to: &str, common: &GlobalOptions, page: Page) -> String {
     let again = common.live_connection_arguments();
     let mut out = format!("\n{}\n", paint(NAME, "what the upgrade destroys"));

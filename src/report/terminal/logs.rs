@@ -1,4 +1,4 @@
-//! What the logs say, for a person at a terminal.
+//! The result of the logs, for a person at a terminal.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! What an upgrade will do, for people.
+//! The prediction of an upgrade, for people.
 
 use std::time::Duration;
 

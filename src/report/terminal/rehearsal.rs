@@ -1,4 +1,4 @@
-//! What the rehearsed files did, for people.
+//! The results of rehearsed files, for people.
 
 use crate::cli::GlobalOptions;
 use crate::report::words::rehearsal::{NOTICED, directory, few, noticed, said, time, treated};
@@ -82,7 +82,7 @@ fn row(file: &FileResult) -> Vec<String> {
     ]
 }
 
-/// What of a file needs a look.
+/// The parts of a file that need attention.
 fn notes(file: &FileResult, page: Page) -> String {
     let pairs = said(file);
     if pairs.is_empty() {

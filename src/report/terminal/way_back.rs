@@ -11,7 +11,7 @@ use crate::upgrade::way_back::{Verdict, WayBack};
 /// Differences of one kind that are listed, unless asked with `-v`.
 const LISTED: usize = 12;
 
-/// What is different, kind by kind, and what to do.
+/// The differences, grouped by kind, and what to do.
 pub fn human(answer: &WayBack, before: &[String], notes: &[String], is_verbose: bool, page: Page) -> String {
     let mut out = String::new();
     for (effect, title) in kinds(answer) {

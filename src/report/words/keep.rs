@@ -1,4 +1,4 @@
-//! What an upgrade destroys and is kept, in words.
+//! The losses of an upgrade, in words.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ pub fn short_label(fix: &AppliedFix) -> String {
     }
 }
 
-/// What became of a change, for the line behind it.
+/// The outcome of a change, for the line after it.
 pub fn outcome(command: &str, code: Option<&str>) -> &'static str {
     match (command, code) {
         ("undo", Some(CODE)) => "brought back",

@@ -1,4 +1,4 @@
-//! What the logs say, in words.
+//! The result of the logs, in words.
 
 use serde_json::Value;
 
@@ -44,7 +44,7 @@ fn is_refused_name(finding: &Finding) -> bool {
     !matches!(finding.code.as_str(), "EVO507" | "EVO508" | "EVO509")
 }
 
-/// What to bear in mind about how the logs were read.
+/// Caveats about how the logs were read.
 pub fn notes(read: &ReadSummary) -> Vec<String> {
     let counts = &read.requests;
     let mut lines = Vec::new();
@@ -103,7 +103,7 @@ pub fn notes(read: &ReadSummary) -> Vec<String> {
     lines
 }
 
-/// What to type in place of what was written.
+/// The right spelling to type.
 pub fn instead(finding: &Finding, compared: bool) -> String {
     let text = |key| finding.extra.get(key).and_then(Value::as_str);
     if let Some(name) = text("write_instead") {
@@ -186,7 +186,7 @@ pub fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", format_count(count), if count == 1 { one } else { many })
 }
 
-/// What the overview says to write: the right name as a path spells it.
+/// The right spelling in the overview: the name as a path has it.
 pub fn in_a_path(finding: &Finding) -> String {
     let text = |key| finding.extra.get(key).and_then(Value::as_str);
     match (text("write_instead_encoded").or(text("write_instead")), parts(finding, "candidates")) {

@@ -1,6 +1,6 @@
 //! The sentences that several formats share: what was seen or done, in words, without colours or markup.
 
-/// What is above the statements that give a role the rights it lacks.
+/// The line above the GRANT statements.
 pub const LACKS_RIGHTS: &str = "This role lacks rights. Run as the owner of the tables:";
 
 pub mod after_upgrade;

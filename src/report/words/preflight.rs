@@ -1,4 +1,4 @@
-//! What an upgrade does, in words.
+//! The prediction of an upgrade, in words.
 
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ pub fn meeting(meeting: &FixConflict) -> String {
     format!("the fix {} of run {} {what} {}", meeting.code, meeting.run, meeting.migration)
 }
 
-/// Whom a lock keeps waiting, on what, and what is done in the meantime.
+/// The requests that a lock blocks, on what, and what is done in that time.
 pub fn lock(lock: &MigrationLock) -> String {
     let work = match lock.work {
         TableWork::Catalog => "",
@@ -87,7 +87,7 @@ pub fn lock(lock: &MigrationLock) -> String {
     format!("blocks {} on {} ({}{work})", lock.mode.blocks(), lock.table, format_bytes(lock.bytes))
 }
 
-/// What happens to rows: `removes 3 rows of Contact`.
+/// The changes to rows: `removes 3 rows of Contact`.
 pub fn treated(rows: &TreatedTable) -> String {
     let (verb, word) = rows.action.split_once('-').unwrap_or((&rows.action, "rows"));
     format!("{verb} {} of {}", pluralize(rows.count, word.trim_end_matches('s')), rows.table)

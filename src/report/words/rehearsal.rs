@@ -1,4 +1,4 @@
-//! What the rehearsed files did, in words.
+//! The results of rehearsed files, in words.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ pub fn noticed(file: &FileResult) -> impl Iterator<Item = String> + '_ {
     })
 }
 
-/// What was done to rows of a table, in words.
+/// The changes to rows of a table, in words.
 pub fn treated(rows: &RowCounts) -> String {
     let parts = [
         (rows.inserted, "added"),
@@ -84,7 +84,7 @@ pub fn few(mut parts: Vec<String>) -> String {
     parts.join("; ")
 }
 
-/// What of a file needs a look, as labels and texts.
+/// The parts of a file that need attention, as labels and texts.
 pub fn said(file: &FileResult) -> Vec<(&'static str, String)> {
     let mut pairs: Vec<(&str, String)> = Vec::new();
     for refused in file.errors.iter().take(NAMED) {
@@ -154,7 +154,7 @@ fn meaning(refused: &FailedStatement) -> Option<&'static str> {
     })
 }
 
-/// What the folder says of the past.
+/// The applied migrations compared with the folder.
 pub fn directory(rehearsal: &MigrationRehearsal) -> Vec<String> {
     let mut lines = Vec::new();
     if !rehearsal.missing.is_empty() {

@@ -40,7 +40,7 @@ pub fn storage(storage: &LedgerStorage) -> String {
     )
 }
 
-/// What is dropped, what stays and why.
+/// The dropped rows, the rows that stay, and why.
 pub fn lines(plan: &PrunePlan) -> Vec<String> {
     let what = || {
         let runs: Vec<String> = plan.runs.iter().map(i64::to_string).collect();
@@ -62,7 +62,7 @@ pub fn lines(plan: &PrunePlan) -> Vec<String> {
     [first].into_iter().chain(left).collect()
 }
 
-/// Whether and when a run was undone, or why it cannot be; `shown` is how times are written.
+/// When a run was undone, or why it cannot be; `shown` is the format of times.
 pub fn ended(run: &AppliedRun, shown: fn(&str) -> String) -> String {
     match (&run.undone_at, &run.closed_at) {
         (Some(undone), _) => undone_at(&shown(undone), &[run]),

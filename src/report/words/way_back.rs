@@ -1,4 +1,4 @@
-//! Whether an older server runs on these tables, in words.
+//! The answer about an older server on these tables, in words.
 
 use crate::text::humanize::pluralize;
 use crate::upgrade::way_back::compare::Effect;
@@ -16,7 +16,7 @@ pub fn kinds(answer: &WayBack) -> [(Effect, String); 5] {
     ]
 }
 
-/// What becomes of the newer migrations.
+/// The effect on the newer migrations.
 pub fn ignored(answer: &WayBack) -> Option<String> {
     let count = answer.ignored.len();
     (count > 0).then(|| {

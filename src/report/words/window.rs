@@ -8,7 +8,7 @@ use crate::upgrade::window::{HourOfWeek, UpgradeWindow, WaitingClient};
 /// From Monday.
 pub const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
-/// What the map shows.
+/// The quantity on the map.
 pub fn heading(window: &UpgradeWindow) -> String {
     let clock = if window.utc { "UTC" } else { "the log's own clock" };
     format!("the hours of the week, {clock}")

@@ -1,4 +1,4 @@
-//! What is behind Evolution: WhatsApp with its library Baileys, and Chatwoot.
+//! Rules about the systems behind Evolution: WhatsApp with its library Baileys, and Chatwoot.
 
 use super::RuleEntry;
 use crate::rules::rule::Severity::{Advice, Warning};

@@ -1,4 +1,4 @@
-//! What Docker says of a container: why it was ended or never began.
+//! Rules about a container: why it was ended or never started.
 
 use super::RuleEntry;
 use crate::rules::rule::Severity::{Error, Warning};

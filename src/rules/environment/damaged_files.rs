@@ -1,6 +1,6 @@
 //! Tables and indexes that a check could not read because their files are damaged.
 
-/// What the reason of a check begins with whose table or index cannot be read.
+/// The prefix of the reason of a check that met a damaged table or index.
 pub const DAMAGED: &str = "a file of the database is damaged";
 
 use crate::error::sqlstate::lookup;

@@ -11,14 +11,14 @@ use crate::rules::rule::Severity;
 /// The names that images and releases use if none was chosen: the image's `.env`, and the code.
 const DEFAULT_CLIENTS: [&str; 2] = ["evolution_exchange", "evolution"];
 
-/// What Prisma takes where the connection string names no schema.
+/// Prisma's default schema, if the connection string names none.
 const DEFAULT_SCHEMA: &str = "public";
 
 /// The settings as the server reads them.
 #[derive(Debug, Clone, Default)]
 pub struct EvolutionSettings(BTreeMap<String, String>);
 
-/// What there is in the database.
+/// The facts of the database.
 #[derive(Debug, Clone, Default)]
 pub struct DatabaseFacts {
     /// The schema that is examined.
@@ -61,7 +61,7 @@ impl EvolutionSettings {
     }
 }
 
-/// What does not fit.
+/// The findings.
 pub fn compare_settings(settings: &EvolutionSettings, existing: &DatabaseFacts) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(client(settings, existing));

@@ -24,15 +24,15 @@ struct RuleEntry {
     name: &'static str,
     severity: Severity,
     summary: &'static str,
-    /// What it means and where it comes from.
+    /// The meaning and the cause.
     why: &'static str,
-    /// What to do. For what `check` meets too it is empty, and comes from the one table of what to do about an SQLSTATE.
+    /// The advice. It is empty for errors that `check` meets too, whose hint comes from the one table by SQLSTATE.
     next: &'static str,
     /// That SQLSTATE.
     sqlstate: &'static str,
     /// How it is seen.
     matches: &'static [&'static str],
-    /// What it answers.
+    /// The errors that it answers.
     answers: &'static [&'static str],
 }
 

@@ -79,7 +79,7 @@ fn is_state(word: &str) -> bool {
         && word.starts_with(|first: char| first.is_ascii_digit())
 }
 
-/// What a code stands for besides itself.
+/// The codes that a code implies.
 pub(super) fn equivalents(code: &str) -> impl Iterator<Item = &'static str> {
     let first = SAME.iter().chain(KINDS).find(|(known, _)| *known == code).map(|(_, same)| *same);
     first.into_iter()

@@ -1,4 +1,4 @@
-//! What an error consists of.
+//! The parts of an error.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use super::{error_codes, known_messages, normalize};
 use crate::evolution::phone;
 use crate::evolution::schema::schema;
 
-/// What a word in the place of an instance's name looks like.
+/// The form of a word in the place of an instance's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NameForm {
@@ -50,7 +50,7 @@ pub struct ErrorParts {
     /// The length that a value was too long for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<u32>,
-    /// What the word looks like that no instance has as its name.
+    /// The form of the unknown instance name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<NameForm>,
     /// The text on one line, for the words of an answer that have no code.

@@ -1,4 +1,4 @@
-//! What a rule answers: conditions on the parts of an error.
+//! The pattern of a rule: conditions on the parts of an error.
 //!
 //! A rule's header has a line `answers:` for each kind of error that it answers. The conditions of a line hold together:
 //!
@@ -163,7 +163,7 @@ impl Condition {
     }
 }
 
-/// What stands for `…`.
+/// The regular expression for `…`.
 const GAP: &str = ".{0,300}?";
 
 /// Whole words, with anything where `…` stands. Accents are folded in the paste, so they are left out here.

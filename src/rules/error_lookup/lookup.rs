@@ -11,13 +11,13 @@ use crate::rules::rule::Rule;
 /// One error of a paste, and the rules that answer it.
 #[derive(Debug, Clone)]
 pub struct MatchedError {
-    /// What it consists of.
+    /// Its parts.
     pub parts: ErrorParts,
     /// Its rules. More than one where the error alone does not tell which it is.
     pub rules: Vec<&'static Rule>,
 }
 
-/// What is known of a paste.
+/// The result for a paste.
 #[derive(Debug, Default)]
 pub struct LookupResult {
     /// The errors that are known, the innermost first.

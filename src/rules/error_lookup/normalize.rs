@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// What the log or the terminal puts before a line: a container's name, a time, a stream's name.
+/// The prefix that the log or the terminal puts before a line: a container's name, a time, a stream's name.
 static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
     let container = r"[\w.-]+\s*\|\s";
     let time =

@@ -14,12 +14,12 @@ use crate::database::sql_file::{SqlFile, Variables, embedded_file, render};
 use crate::repair::quarantine::{Quarantine, RowAction, RowDiff, restored_value};
 use crate::repair::work_tables::run_file;
 
-/// What bringing back did, or would do.
+/// The result of restoring, done or predicted.
 #[derive(Debug, Default)]
 pub struct BroughtBack {
-    /// What came back, by table and columns.
+    /// The restored rows, by table and columns.
     pub rows: Vec<RowDiff>,
-    /// What stays kept and why, a sentence each.
+    /// The rows that stay kept, and why, a sentence each.
     pub stays: Vec<String>,
     /// The statements.
     pub statements: Vec<String>,
@@ -304,7 +304,7 @@ fn aggregate(name: &str, of_type: &str, newest_first: &str) -> String {
     )
 }
 
-/// What duplicates hold together in a column; of jsonb all elements, where every one of them is an array.
+/// The merged value of duplicates in a column; for jsonb all elements, if every value is an array.
 fn merged_value(name: &str, of_type: &str) -> String {
     if of_type != "jsonb" {
         return format!("COALESCE(whole.{name}, target.{name})");

@@ -27,7 +27,7 @@ pub struct CopyState {
     pub run: i64,
     /// The hash by which the ledger knows it.
     pub plan_hash: String,
-    /// What the run remembers.
+    /// The run's record.
     pub kept: KeptRun,
     /// The parts that are too large for one transaction, with the last key that was copied.
     left: Vec<(usize, Option<String>)>,
@@ -40,7 +40,7 @@ impl CopyState {
     }
 }
 
-/// What the ledger says of a kept run; `None` for a run that repaired something.
+/// The record of a kept run; `None` for a run that repaired something.
 pub fn kept_by(run: &AppliedRun) -> Option<KeptRun> {
     let fix = run.fixes.iter().find(|fix| fix.code == CODE)?;
     serde_json::from_value(fix.steps.kept.clone()?).ok()

@@ -27,7 +27,7 @@ pub fn what_goes(
     losses.into_parts()
 }
 
-/// What goes of one table.
+/// The losses of one table.
 #[derive(Default)]
 struct TableLoss {
     all: BTreeSet<String>,

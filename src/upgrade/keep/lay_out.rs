@@ -14,7 +14,7 @@ use crate::repair::change_target::ChangeTarget;
 use crate::repair::quarantine::{Quarantine, RowAction, RowDiff, read_entries};
 use crate::repair::work_tables::{SCHEMA, run_file};
 
-/// What was laid out.
+/// The result.
 #[derive(Debug)]
 pub struct LaidOut {
     /// The tables, with how many rows each has.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 /// The code under which the ledger has such a run. It is not an `EVO…`: it repairs nothing.
 pub const CODE: &str = "keep";
 
-/// What of one table goes.
+/// The losses of one table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LostPart {
     /// The table.
@@ -54,7 +54,7 @@ pub enum LostRows {
 pub struct Overwritten {
     /// The value that every row gets; `None` where the old one is only cast.
     pub value: Option<String>,
-    /// What the old values are in the new type.
+    /// The meaning of the old values in the new type.
     pub words: BTreeMap<String, String>,
 }
 
@@ -91,14 +91,14 @@ impl LostPart {
     }
 }
 
-/// What a run of the ledger remembers of what it kept.
+/// The record of a run that kept something.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KeptRun {
     /// The release that the upgrade leads to.
     pub to: String,
     /// True if all of it is copied.
     pub finished: bool,
-    /// What was kept, and the table of the quarantine that holds it.
+    /// The kept rows, and the table of the quarantine that holds them.
     pub parts: Vec<KeptPart>,
     /// The number of rows each table had, so that they can be counted again.
     pub counted: BTreeMap<String, i64>,
@@ -109,19 +109,19 @@ pub struct KeptRun {
 /// A part that was kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptPart {
-    /// What of which table.
+    /// The loss.
     #[serde(flatten)]
     pub part: LostPart,
     /// The table of the quarantine.
     pub relation: String,
 }
 
-/// What `preflight --keep` says.
+/// The report of `preflight --keep`.
 #[derive(Debug, Clone, Serialize)]
 pub struct KeepReport {
     /// The run that keeps it; `null` where nothing was applied.
     pub run: Option<i64>,
-    /// What goes, with how much of it there is.
+    /// The losses, with their size.
     pub parts: Vec<MeasuredPart>,
     /// The number of rows in all.
     pub rows: i64,
@@ -129,14 +129,14 @@ pub struct KeepReport {
     pub bytes: i64,
     /// About how long copying takes, or took, in seconds.
     pub seconds: f64,
-    /// What else there is to know.
+    /// Notes.
     pub notes: Vec<String>,
 }
 
 /// A part and how much of it there is.
 #[derive(Debug, Clone, Serialize)]
 pub struct MeasuredPart {
-    /// What of which table.
+    /// The loss.
     #[serde(flatten)]
     pub part: LostPart,
     /// The number of rows.

@@ -61,7 +61,7 @@ fn differences(file: &FileResult, pending: &PendingMigration) -> Vec<String> {
     differences
 }
 
-/// What the rehearsal found, and how its two rules came out.
+/// The findings of the rehearsal, and the outcome of its two rules.
 pub fn findings(rehearsal: &MigrationRehearsal) -> (Vec<CheckReport>, Vec<Finding>) {
     let files = &rehearsal.files;
     let failures: Vec<Finding> = files.iter().filter_map(failure).collect();
@@ -112,7 +112,7 @@ fn failure(file: &FileResult) -> Option<Finding> {
     Some(finding)
 }
 
-/// What a hazard speaks of already is not said twice.
+/// A loss that a hazard already reports is not reported again.
 fn losses(file: &FileResult) -> Vec<Finding> {
     let is_known = file.differences.is_empty()
         && file.predicted.as_ref().is_some_and(|predicted| !predicted.hazards.is_empty());

@@ -58,7 +58,7 @@ struct FileRunner<'a> {
     schema: &'a str,
     /// How long to wait for a lock, on a live database; `None` on one that can be thrown away.
     lock_timeout: Option<String>,
-    /// What there was after the last statement.
+    /// The snapshot after the last statement.
     seen: TableSnapshot,
     watch: LockWatch,
     file_number: usize,
@@ -76,7 +76,7 @@ struct FileRun<'a> {
     result: FileResult,
 }
 
-/// What was written up to a moment.
+/// The amount written up to a moment.
 struct WrittenRows {
     wal: i64,
     files: String,

@@ -23,7 +23,7 @@ const PLACES: [&str; 7] = [
     "prisma/mysql-migrations",
 ];
 
-/// What Prisma writes beside the migrations.
+/// Prisma's lock file beside the migrations.
 const LOCK: &str = "migration_lock.toml";
 
 /// A folder of migrations.

@@ -24,7 +24,7 @@ pub mod table_snapshot;
 
 use self::migration_dir::{MigrationDir, MigrationFile};
 
-/// What the rehearsal saw.
+/// The result of the rehearsal.
 #[derive(Debug, Serialize)]
 pub struct MigrationRehearsal {
     /// The folder whose files were run.
@@ -52,7 +52,7 @@ pub struct ChangedMigration {
     pub file: String,
 }
 
-/// What came of one file.
+/// The result of one file.
 #[derive(Debug, Serialize)]
 pub struct FileResult {
     /// The migration's name.
@@ -69,9 +69,9 @@ pub struct FileResult {
     pub statements: usize,
     /// How long they took, in milliseconds, without what watching them took.
     pub duration_ms: u64,
-    /// What the server refused; the first is what Prisma stops at.
+    /// The errors of the server; Prisma stops at the first.
     pub errors: Vec<FailedStatement>,
-    /// What could not be run here.
+    /// The statements that could not be run here.
     pub not_rehearsed: Vec<SkippedStatement>,
     /// The lines in which the file commits by itself: what is before stays, whatever becomes of the rest.
     pub commits: Vec<usize>,
@@ -85,7 +85,7 @@ pub struct FileResult {
     pub new_file_bytes: i64,
     /// The statements that took longest, at most three and none below a tenth of a second.
     pub slow: Vec<SlowStatement>,
-    /// What was predicted; `null` where this program does not know the migration.
+    /// The prediction; `null` if this program does not know the migration.
     pub predicted: Option<PredictedOutcome>,
     /// In what the rehearsal differs from the prediction.
     pub differences: Vec<String>,
@@ -100,7 +100,7 @@ pub struct FailedStatement {
     pub sqlstate: Option<String>,
     /// The server's words, without values of rows.
     pub message: String,
-    /// What the server adds, without values of rows.
+    /// The server's DETAIL, without values of rows.
     pub detail: Option<String>,
     /// The beginning of the statement.
     pub statement: String,
@@ -130,12 +130,12 @@ pub struct SlowStatement {
     pub duration_ms: u64,
 }
 
-/// What was predicted of a migration, to be held against what was seen.
+/// The prediction of a migration, to be compared with the result.
 #[derive(Debug, Clone, Serialize)]
 pub struct PredictedOutcome {
     /// How it ends.
     pub outcome: MigrationOutcome,
-    /// What it fails with.
+    /// The SQLSTATE that it fails with.
     pub sqlstate: Option<String>,
     /// The codes of the findings about it.
     pub hazards: Vec<String>,

@@ -15,7 +15,7 @@ use crate::progress;
 /// The longest beginning of a statement that is shown, in characters.
 const LONGEST: usize = 160;
 
-/// What a statement is to the transaction around it.
+/// The effect of a statement on the transaction around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatementKind {
     /// Nothing special.
@@ -84,7 +84,7 @@ pub fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What the server refused.
+/// The error of a statement.
 ///
 /// # Errors
 /// When it was not the server: the connection is lost.

@@ -45,7 +45,7 @@ pub struct TableSnapshot {
     tables: BTreeMap<i64, SnapshotTable>,
 }
 
-/// What a statement takes away without the server counting it.
+/// The losses by a statement that the server does not count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LostData {
     /// The table, as it is shown.

@@ -10,11 +10,11 @@ use crate::database::expected_objects::CatalogObject;
 /// Something that is not as the server expects it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// What follows from it.
+    /// The effect.
     pub effect: Effect,
     /// `Table`, `Table.column`, `Table (columns)` or the name of a type.
     pub object: String,
-    /// What is different, and what becomes of it.
+    /// The difference, and its effect.
     pub detail: String,
     /// True if the release of the tables does not have this difference: this database was changed by hand.
     pub is_drift: bool,
@@ -26,7 +26,7 @@ pub struct Difference {
     pub rows_of: Option<CountedRows>,
 }
 
-/// What follows from a difference, the mildest first.
+/// The effects of a difference, the mildest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
@@ -34,11 +34,11 @@ pub enum Effect {
     Harmless,
     /// The server does not see it, and leaves it as it is.
     Unseen,
-    /// What the server writes the newer one reads differently.
+    /// The newer server reads the values differently.
     WrittenDifferently,
     /// It may refuse something that the server does.
     MayFail,
-    /// What the server does with it fails.
+    /// The server's statements fail.
     Fails,
 }
 
@@ -118,7 +118,7 @@ impl<'a> Catalog<'a> {
     }
 }
 
-/// What a server that expects `server` meets in `tables`.
+/// The differences that a server which expects `server` meets in `tables`.
 pub fn differences(server: &[CatalogObject], tables: &[CatalogObject]) -> Vec<Difference> {
     let (server, tables) = (Catalog::new(server), Catalog::new(tables));
     let mut found = Vec::new();
@@ -186,7 +186,7 @@ fn columns(server: &Catalog<'_>, tables: &Catalog<'_>, found: &mut Vec<Differenc
     }
 }
 
-/// What a column of both that is not the same makes of the server's reads and writes.
+/// The effect of a changed column on the server's reads and writes.
 fn changed_column(was: &Value, now: &Value) -> Option<(Effect, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (old, new) = (text(&was["type"]), text(&now["type"]));

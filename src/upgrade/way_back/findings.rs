@@ -1,4 +1,4 @@
-//! What an older server meets in these tables, as findings.
+//! The differences for an older server, as findings.
 
 use super::WayBack;
 use super::compare::{Difference, Effect};

@@ -27,11 +27,11 @@ pub struct WayBack {
     pub verdict: Verdict,
     /// Where that is known from.
     pub proof: Proof,
-    /// What is not as the server expects it, the worst first.
+    /// The differences, the worst first.
     pub differences: Vec<Difference>,
     /// Newer migrations in the history, which the older image ignores.
     pub ignored: Vec<String>,
-    /// What else there is to know.
+    /// Notes.
     pub notes: Vec<String>,
 }
 

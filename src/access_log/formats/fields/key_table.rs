@@ -28,7 +28,7 @@ pub(in crate::access_log::formats) enum Slot {
     Router,
     /// Another log's line inside an object, as Docker's `json-file` driver writes it.
     Line,
-    /// What the lines of one request have in common.
+    /// The id that the lines of one request share.
     Id,
 }
 
@@ -152,7 +152,7 @@ pub(in crate::access_log::formats) fn last_part(place: Place, key: &[u8]) -> Opt
     None
 }
 
-/// What a key with or without dots holds.
+/// The meaning of a key with or without dots.
 pub(in crate::access_log::formats) fn meaning_of(place: Place, key: &[u8]) -> Option<(Slot, u8)> {
     let (place, key) = last_part(place, key)?;
     meaning(place, &key)

@@ -13,7 +13,7 @@ pub(super) trait KeyNames: fmt::Debug {
     /// The object that a line is.
     const TOP: Self::Place;
 
-    /// What a key holds, and how far it is behind other keys for the same.
+    /// The meaning of a key, and its priority against other keys for the same field.
     fn meaning(place: Self::Place, key: &[u8]) -> Option<(Slot, u8)>;
 
     /// The place that a key leads to, where there is anything in it.

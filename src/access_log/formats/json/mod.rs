@@ -12,7 +12,7 @@ use super::fields::{Fields, Slot};
 use crate::access_log::request::Request;
 use crate::access_log::timestamp::{Timestamp, TimestampParser};
 
-/// What a line of JSON turned out to be.
+/// The result of parsing a line of JSON.
 pub(super) enum JsonLine<'l> {
     /// A request.
     Request(Request<'l>),

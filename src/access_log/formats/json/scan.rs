@@ -29,7 +29,7 @@ pub(super) fn parsed<N: KeyNames>(json: &Json) -> Fields<'static> {
     fields
 }
 
-/// What a value is wanted for, and how far its key is behind others for the same.
+/// The field that a value is for, and the priority of its key.
 type Wanted = Option<(Slot, u8)>;
 
 /// The most keys that are remembered, and the longest, in bytes with its marks.

@@ -139,7 +139,7 @@ fn shortened(text: &str, longest: usize) -> String {
     }
 }
 
-/// What the lines mean.
+/// The legend.
 pub fn legend(map: &Map) -> Markup {
     let has_marks = map.tables.iter().any(|table| table.found.is_some());
     html! {

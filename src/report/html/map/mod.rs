@@ -21,7 +21,7 @@ const EVERY_KEY: &str = "EVO101";
 /// Tables that are not a table of Evolution's, and are drawn because something of theirs is broken.
 const MOST_STRANGERS: usize = 12;
 
-/// What the map shows.
+/// The content of the map.
 pub struct Map {
     release: String,
     tables: Vec<MapTable>,
@@ -129,7 +129,7 @@ impl Map {
         keys.filter_map(|(table, key)| Some((table, key, key.broken.as_ref()?))).collect()
     }
 
-    /// What there is to see, in words.
+    /// A description of the map.
     fn sentence(&self) -> String {
         let keys = self.tables.iter().flat_map(|table| &table.keys).filter(|key| key.is_declared).count();
         let of = format!("{} tables and {keys} keys of Evolution {}", self.tables.len(), self.release);
