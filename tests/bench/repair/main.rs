@@ -50,7 +50,7 @@ const CASES: [Case; 10] = [
     case!("credentials with settings and bots", "EVO101", "credentials"),
     case!("updates and labels, no label index", "EVO102", "updates"),
     case!("contacts twice", "EVO103", "duplicates"),
-    case!("labels that are no array", "EVO104", "labels"),
+    case!("labels that are not an array", "EVO104", "labels"),
     case!("sessions of deleted bots", "EVO107", "bots"),
     case!("numeric status", "EVO108", "status"),
 ];
