@@ -84,7 +84,7 @@ impl ServerFault {
             ),
             "40001" if is_fatal(error) => (
                 "the standby ended the connection, to replay what the primary has changed since",
-                "set hot_standby_feedback = on there or raise max_standby_streaming_delay, or use the \
+                "set hot_standby_feedback = on there or raise max_standby_streaming_delay, or ask the \
                     primary",
             ),
             "53100" => (

@@ -173,7 +173,7 @@ async fn what_an_upgrade_destroys_is_kept_and_comes_back_where_it_has_a_place() 
     on(&url, &["undo", "1", "--into-schema", "kept"]).ends(1);
     on(&url, &["undo", "1", "--into-schema", "kept", "--apply"])
         .ends(0)
-        .says(&["laid out: run 1", "kept.Message"]);
+        .says(&["written to tables: run 1", "kept.Message"]);
     on(&url, &["undo", "1", "--into-schema", "kept", "--apply"]).ends(2).complains(&["exists already"]);
     on(&url, &["undo", "1", "--into-schema", SCHEMA, "--apply"]).ends(2).complains(&["exists already"]);
     for (table, count) in expected {

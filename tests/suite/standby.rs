@@ -74,7 +74,7 @@ async fn a_recovery_conflict_makes_checks_undecided() {
         assert!(!undecided.is_empty(), "{report:#}");
         let reason =
             undecided.iter().map(|check| check["reason"].as_str().expect("text")).collect::<String>();
-        for part in ["to replay", "hot_standby_feedback", "max_standby_streaming_delay", "use the primary"] {
+        for part in ["to replay", "hot_standby_feedback", "max_standby_streaming_delay", "ask the primary"] {
             assert!(reason.contains(part), "{reason}");
         }
         if arguments[0] == "preflight" {
