@@ -169,7 +169,8 @@ async fn conflicting_rows_are_named() {
     // Something else took the place under a unique index.
     let sql = r#"INSERT INTO "OpenaiCreds" ("id", "name", "apiKey", "updatedAt", "instanceId")
         VALUES ('c9', 'lost', 'sk-lost-0000000000002', '2024-10-01', 'i1')"#;
-    let run = refused(stem, sql, &["have the same values in a unique index as removed rows of OpenaiCreds"]).await;
+    let run =
+        refused(stem, sql, &["have the same values in a unique index as removed rows of OpenaiCreds"]).await;
     assert!(!run.stderr.contains("sk-lost-0"), "{}", run.stderr);
     // The table lost a column that the rows had.
     let sql = r#"ALTER TABLE "Media" DROP COLUMN "mimetype""#;

@@ -84,9 +84,7 @@ async fn hidden_session_details_are_reported() {
     let role = roles::owner(&mut connection, "evolution_api").await;
     let (_blocker, pid) = blocker(&database, r#"SELECT FROM "OpenaiCreds""#).await;
     on(&database.url_as(&role), &ONCE).ends(2).complains(&[
-        &format!(
-            "process {pid} (nightly backup, role postgres, its state and times are hidden from role {role}"
-        ),
+        &format!("process {pid} (nightly backup, role postgres, role {role} cannot see its state and times"),
         "GRANT pg_read_all_stats",
     ]);
 }
