@@ -22,7 +22,8 @@ SELECT
     key.convalidated AS is_validated,
     COALESCE((pg_catalog.to_jsonb(key) ->> 'conenforced')::boolean, true) AS is_enforced,
     COALESCE((pg_catalog.to_jsonb(key) ->> 'conperiod')::boolean, false) AS is_temporal,
-    pg_catalog.obj_description(key.oid, 'pg_constraint') AS comment,
+    -- obj_description() would plan a query of its own for each key.
+    comment.description AS comment,
     -- Whose relation it involves, where that is a role that is not trusted.
     CASE
         WHEN child.relowner NOT IN (SELECT trusted.oid FROM trusted) THEN pg_catalog.pg_get_userbyid(child.relowner)::text
@@ -34,6 +35,8 @@ FROM
     JOIN pg_catalog.pg_namespace AS child_namespace ON child_namespace.oid = child.relnamespace
     JOIN pg_catalog.pg_class AS parent ON parent.oid = key.confrelid
     JOIN pg_catalog.pg_namespace AS parent_namespace ON parent_namespace.oid = parent.relnamespace
+    LEFT JOIN pg_catalog.pg_description AS comment
+        ON comment.objoid = key.oid AND comment.classoid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND comment.objsubid = 0
     CROSS JOIN LATERAL (
         SELECT pg_catalog.array_agg(attribute.attname::text ORDER BY part.position) AS names
         FROM

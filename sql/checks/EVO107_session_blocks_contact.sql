@@ -37,12 +37,14 @@ part AS MATERIALIZED (
         ARRAY[pg_catalog.min(session."id" COLLATE pg_catalog."C"), pg_catalog.max(session."id" COLLATE pg_catalog."C")] AS ids
     FROM
         :"schema"."IntegrationSession" AS session
+        -- Behind OR the planner would look for the bot of each session by itself.
+        LEFT JOIN bot ON bot."id" = session."botId"
     WHERE
         session."status" <> 'closed'
+        AND bot."id" IS NULL
         AND (
             session."botId" IS NULL
             OR session."type" IN ('typebot', 'openai', 'dify', 'evolution', 'flowise', 'n8n', 'evoai')
-            AND NOT EXISTS (SELECT FROM bot WHERE bot."id" = session."botId")
         )
     GROUP BY
         session."botId" IS NULL, pg_catalog.hashtext(session."id") & 255

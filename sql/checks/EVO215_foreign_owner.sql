@@ -10,6 +10,13 @@
 --   to the owner of Evolution's tables, to its own role, or to a superuser, and as a superuser runs no code of other roles. The
 --   objects named here are left out, and a fix that would have to change them is refused. To include them, give the table or the
 --   function to Evolution's owner (ALTER TABLE … OWNER TO, ALTER FUNCTION … OWNER TO), or connect as that owner.
+-- first: EXISTS (
+--     SELECT FROM pg_catalog.pg_class AS class
+--     WHERE class.relowner NOT IN (SELECT role.oid FROM pg_catalog.pg_roles AS role WHERE role.rolsuper OR role.rolname = current_user)
+--   ) OR EXISTS (
+--     SELECT FROM pg_catalog.pg_proc AS function
+--     WHERE function.proowner NOT IN (SELECT role.oid FROM pg_catalog.pg_roles AS role WHERE role.rolsuper OR role.rolname = current_user)
+--   )
 -- fix: manual
 -- matches: belongs to role … not examined
 WITH

@@ -21,37 +21,36 @@ WITH database AS (
     FROM pg_catalog.pg_database
     WHERE pg_database.datname = pg_catalog.current_database()
 ),
-collation_of AS (
-    SELECT
-        collation_row.oid, collation_row.collname, collation_row.collprovider, collation_row.collversion,
-        COALESCE(
-            pg_catalog.to_jsonb(collation_row) ->> 'colliculocale', pg_catalog.to_jsonb(collation_row) ->> 'colllocale',
-            collation_row.collcollate
-        ) AS locale
-    FROM pg_catalog.pg_collation AS collation_row
-    WHERE collation_row.collprovider IN ('c', 'i')
-),
 -- Asking the system for a version takes time, and there are hundreds of collations: only those in use are asked for.
 of_database AS MATERIALIZED (
-    SELECT database.datname, database.row ->> 'datcollversion' AS recorded, collation_of.oid
+    SELECT database.datname, database.row ->> 'datcollversion' AS recorded, collation_row.oid
     FROM
         database
-        JOIN collation_of ON collation_of.collprovider = (database.row ->> 'datlocprovider')::"char"
-            AND collation_of.locale = CASE database.row ->> 'datlocprovider'
-                WHEN 'c' THEN database.row ->> 'datcollate'
-                ELSE COALESCE(database.row ->> 'daticulocale', database.row ->> 'datlocale')
+        JOIN pg_catalog.pg_collation AS collation_row
+            ON collation_row.collprovider = (database.row ->> 'datlocprovider')::"char"
+            AND CASE database.row ->> 'datlocprovider'
+                WHEN 'c' THEN collation_row.collcollate = database.row ->> 'datcollate'
+                WHEN 'i' THEN COALESCE(
+                    pg_catalog.to_jsonb(collation_row) ->> 'colliculocale', pg_catalog.to_jsonb(collation_row) ->> 'colllocale',
+                    collation_row.collcollate
+                ) = COALESCE(database.row ->> 'daticulocale', database.row ->> 'datlocale')
             END
 ),
 of_index AS MATERIALIZED (
-    SELECT index.indexrelid, collation_of.oid, collation_of.collname, collation_of.collversion AS recorded
+    SELECT used.indexrelid, collation_row.oid, collation_row.collname, collation_row.collversion AS recorded
     FROM
-        collation_of
-        JOIN pg_catalog.pg_index AS index ON collation_of.oid = ANY (index.indcollation::oid[])
-        JOIN pg_catalog.pg_class AS relation ON relation.oid = index.indrelid
-        JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace
+        (
+            SELECT DISTINCT index.indexrelid, pg_catalog.unnest(index.indcollation::oid[]) AS collation
+            FROM
+                pg_catalog.pg_index AS index
+                JOIN pg_catalog.pg_class AS relation ON relation.oid = index.indrelid
+                JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace
+            WHERE namespace.nspname = :'schema'
+        ) AS used
+        JOIN pg_catalog.pg_collation AS collation_row ON collation_row.oid = used.collation
     WHERE
-        namespace.nspname = :'schema'
-        AND collation_of.collversion IS NOT NULL
+        collation_row.collprovider IN ('c', 'i')
+        AND collation_row.collversion IS NOT NULL
 ),
 mismatch AS (
     SELECT

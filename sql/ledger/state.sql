@@ -1,5 +1,5 @@
--- Whether there is a ledger, in which format, whether this role could create or use one, and why it is not to be trusted:
--- from the catalog alone, as reading a view would run whatever its owner has put into it.
+-- The ledger, where there is one: in which format, whether this role could use it, and why it is not to be trusted: from the
+-- catalog alone, as reading a view would run whatever its owner has put into it.
 -- Run by hand: psql -v schema=public -v trusted="$(sed 's/;$//' sql/catalog/trusted_roles.sql)" -f sql/ledger/state.sql
 WITH
     trusted AS MATERIALIZED (
@@ -109,7 +109,6 @@ WITH
             AND part.classid <> 'pg_catalog.pg_rewrite'::pg_catalog.regclass
     )
 SELECT
-    own.oid IS NOT NULL AS exists,
     pg_catalog.obj_description(own.oid, 'pg_namespace') AS comment,
     COALESCE(pg_catalog.has_schema_privilege(own.oid, 'USAGE'), false) AS is_usable,
     COALESCE(
@@ -138,8 +137,6 @@ SELECT
     (
         SELECT pg_catalog.string_agg(few.what, '; ' ORDER BY few.rank, few.what)
         FROM (SELECT DISTINCT problem.rank, problem.what FROM problem ORDER BY problem.rank, problem.what LIMIT 3) AS few
-    ) AS distrust,
-    pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS can_create
+    ) AS distrust
 FROM
-    (SELECT 'evodoctor'::name AS name) AS wanted
-    LEFT JOIN own ON own.nspname = wanted.name;
+    own;

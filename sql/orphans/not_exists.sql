@@ -10,11 +10,18 @@ WITH orphan AS MATERIALIZED (
         :child
     WHERE
         :predicate
+),
+missing AS (
+    SELECT pg_catalog.count(*) AS rows
+    FROM orphan
+    GROUP BY :orphan_reference
 )
 SELECT
-    (SELECT pg_catalog.count(*) FROM orphan) AS count,
-    (SELECT pg_catalog.count(*) FROM (SELECT FROM orphan GROUP BY :orphan_reference) AS missing) AS missing,
+    COALESCE(pg_catalog.sum(missing.rows), 0)::bigint AS count,
+    pg_catalog.count(*) AS missing,
     (
         SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example))
         FROM (SELECT orphan.* FROM orphan ORDER BY :orphan_order LIMIT 5) AS example
-    ) AS sample;
+    ) AS sample
+FROM
+    missing;

@@ -6,7 +6,7 @@ use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Command, Error};
 
 use crate::evolution::release::Release;
-use crate::repair::fix::{HAZARDS, all_fixes};
+use crate::repair::fix::{HAZARDS, fixable_codes};
 use crate::rules::registry;
 
 /// What a value is one of.
@@ -34,8 +34,7 @@ impl TypedValueParser for CompletionValues {
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
         let rules = |fixable: bool| {
             let rules = registry::all_rules().iter().copied();
-            let chosen =
-                rules.filter(move |rule| !fixable || all_fixes().iter().any(|fix| fix.code == rule.code));
+            let chosen = rules.filter(move |rule| !fixable || fixable_codes().any(|code| code == rule.code));
             chosen.map(|rule| PossibleValue::new(rule.code.as_str()).help(rule.summary.as_str()))
         };
         Some(match self {

@@ -176,9 +176,7 @@ async fn look_around(
             is_online: false,
         };
         let (server, needs) = (&subject.server, [execution.required_privileges()]);
-        let connection = opened.session.connection();
-        privileges::expect_privileges(connection, &opened.catalog, &server.role, &server.database, &needs)
-            .await?;
+        privileges::expect_privileges(&opened.catalog, &server.role, &server.database, &needs)?;
     }
     drop(context);
     opened.session.end_snapshot().await?;

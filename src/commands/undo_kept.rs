@@ -67,7 +67,7 @@ pub async fn run(
         locks::begin_change(connection, attempt.moment).await?;
         let catalog = Catalog::read(connection, &subject.schema).await?;
         subject.expect_release(connection, &catalog).await?;
-        expect_privileges(connection, &catalog, &subject.server, kept).await?;
+        expect_privileges(&catalog, &subject.server, kept)?;
         let history = catalog::migration_history(connection, &catalog).await?;
         let applied = history.map(|rows| MigrationHistory::from_rows(&rows).applied).unwrap_or_default();
         let work = BringingBack { catalog: &catalog, run: number, applied: &applied, writes: args.apply };
@@ -155,8 +155,7 @@ pub async fn into_schema(
     Ok(if args.apply { Exit::Clean } else { Exit::Findings })
 }
 
-async fn expect_privileges(
-    connection: &mut PgConnection,
+fn expect_privileges(
     catalog: &Catalog,
     server: &crate::database::catalog::ServerInfo,
     kept: &KeptRun,
@@ -164,7 +163,7 @@ async fn expect_privileges(
     let tables = kept.parts.iter().map(|part| part.part.table.clone());
     let tables: BTreeSet<String> = tables.filter(|table| catalog.tables.contains_key(table)).collect();
     let need = RequiredPrivileges::new(CODE, tables.into_iter().collect(), std::iter::empty::<&String>());
-    privileges::expect_privileges(connection, catalog, &server.role, &server.database, &[need]).await
+    privileges::expect_privileges(catalog, &server.role, &server.database, &[need])
 }
 
 /// Drops the copies: all of it is back, or was never gone.

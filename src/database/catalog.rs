@@ -13,7 +13,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 
 use super::column_stats::{ColumnStatsMap, LARGE};
 pub use declared_key::DeclaredKey;
-pub use ledger_state::LedgerState;
+pub use ledger_state::{LedgerFacts, LedgerState};
 pub use referential_action::ReferentialAction;
 
 use super::ident::SqlFragment;
@@ -200,6 +200,8 @@ pub struct Catalog {
     pub closed: BTreeMap<String, String>,
     /// evodoctor's own ledger in this database.
     pub ledger: LedgerState,
+    /// What the catalog says of the ledger: who may read, use and own it.
+    pub ledger_facts: LedgerFacts,
     /// Statistics of columns; read only for large tables, for which they matter.
     pub columns: ColumnStatsMap,
     /// True if the role that asks may use the schema: without that, it may read no table in it.
@@ -248,7 +250,7 @@ impl Catalog {
         let closed: BTreeMap<String, String> = tables.iter().filter_map(closed).collect();
         tables.retain(|table| !closed.contains_key(&table.name));
         let keys: Vec<DeclaredKey> = keys.iter().map(DeclaredKey::read).collect::<Result<_>>()?;
-        let ledger = LedgerState::read(connection, schema).await?;
+        let ledger_facts = LedgerFacts::read(connection, schema).await?;
         let is_large = tables.iter().any(|table| table.pages >= LARGE);
         let columns = if is_large {
             ColumnStatsMap::read(connection, schema).await?
@@ -264,7 +266,8 @@ impl Catalog {
             foreign_keys,
             incoming_keys,
             closed,
-            ledger,
+            ledger: LedgerState::of(&ledger_facts),
+            ledger_facts,
             columns,
             is_reachable,
             may_create,

@@ -1,6 +1,6 @@
 //! The expected objects of a release, to compare a database with.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use serde_json::{Value, json};
@@ -92,16 +92,17 @@ impl ExpectedObjects {
 
     /// True if a database has exactly these objects, whatever their names.
     pub fn match_exactly(&self, found: &[CatalogObject]) -> bool {
-        let mut missing: BTreeMap<(&str, &str, &str), &Value> =
-            self.0.iter().map(|o| ((o.kind, o.table.as_str(), o.form.as_str()), &o.definition)).collect();
-        let known = missing.clone();
+        let objects = self.0.iter().enumerate();
+        let expected: HashMap<Identity<'_>, (usize, &Value)> =
+            objects.map(|(at, object)| (object.identity(), (at, &object.definition))).collect();
+        let mut is_there = vec![false; self.0.len()];
         let is_same = |one: &CatalogObject| {
             let identity = (one.kind.as_str(), one.table.as_str(), one.form.as_str());
-            known.get(&identity).is_some_and(|definition| Some(*definition) == one.definition.as_ref())
+            let same = expected
+                .get(&identity)
+                .filter(|(_, definition)| Some(*definition) == one.definition.as_ref());
+            same.inspect(|(at, _)| is_there[*at] = true).is_some()
         };
-        for one in found {
-            missing.remove(&(one.kind.as_str(), one.table.as_str(), one.form.as_str()));
-        }
-        missing.is_empty() && found.iter().all(is_same)
+        found.iter().all(is_same) && is_there.into_iter().all(|is_there| is_there)
     }
 }

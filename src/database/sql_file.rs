@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
-use memchr::memchr;
+use memchr::{memchr, memchr3};
 
 use super::ident::SqlFragment;
 
@@ -73,7 +73,13 @@ pub struct SqlFile {
 impl SqlFile {
     /// Reads a file's text.
     pub fn parse(text: &str) -> Self {
-        Self { header: parse_header(text), statements: split(text) }
+        let statements = split(text).into_iter().map(str::to_owned).collect();
+        Self { header: parse_header(text), statements }
+    }
+
+    /// Reads the header alone, where nobody asks for the statements.
+    pub fn parse_header(text: &str) -> Self {
+        Self { header: parse_header(text), statements: Vec::new() }
     }
 
     /// The value of a header key, or `None`.
@@ -154,7 +160,7 @@ pub fn render_file(path: &str, variables: &Variables) -> Result<String> {
 /// When a variable is unknown, or of the other kind than its use.
 pub fn render(sql: &str, variables: &Variables) -> Result<String> {
     let mut out = String::with_capacity(sql.len());
-    for token in tokens(sql) {
+    for token in Tokens::new(sql) {
         match token {
             Token::Other(text) | Token::Comment(text) | Token::Quoted(text) => out.push_str(text),
             Token::Variable { name, quote } => {
@@ -179,12 +185,12 @@ pub fn render(sql: &str, variables: &Variables) -> Result<String> {
 pub fn uses_variable(sql: &str, variable: &str) -> bool {
     // Most texts do not have the word at all, and need not be taken apart.
     sql.contains(variable)
-        && tokens(sql).any(|token| matches!(token, Token::Variable { name, .. } if name == variable))
+        && Tokens::new(sql).any(|token| matches!(token, Token::Variable { name, .. } if name == variable))
 }
 
 /// The names of all variables that `sql` uses, in any form.
 pub fn variables_of(sql: &str) -> BTreeSet<&str> {
-    let names = tokens(sql).filter_map(|token| match token {
+    let names = Tokens::new(sql).filter_map(|token| match token {
         Token::Variable { name, .. } => Some(name),
         Token::Other(_) | Token::Comment(_) | Token::Quoted(_) => None,
     });
@@ -192,22 +198,24 @@ pub fn variables_of(sql: &str) -> BTreeSet<&str> {
 }
 
 /// Splits at the semicolons outside of quotes and comments; drops comments that are before a statement.
-fn split(text: &str) -> Vec<String> {
+fn split(text: &str) -> Vec<&str> {
     let mut statements = Vec::new();
-    let mut current = String::new();
-    for token in tokens(text) {
-        match token {
-            Token::Other(";") => statements.push(std::mem::take(&mut current)),
-            Token::Comment(_) if current.trim().is_empty() => current.clear(),
-            Token::Other(text) | Token::Comment(text) | Token::Quoted(text) => current.push_str(text),
-            Token::Variable { name, quote } => {
-                let quote = quote.map(String::from).unwrap_or_default();
-                current.push_str(&format!(":{quote}{name}{quote}"));
+    let mut begin = 0;
+    let mut tokens = Tokens::new(text);
+    loop {
+        let at = tokens.at;
+        match tokens.next() {
+            Some(Token::Other(";")) => {
+                statements.push(&text[begin..at]);
+                begin = tokens.at;
             }
+            Some(Token::Comment(_)) if text[begin..at].trim().is_empty() => begin = tokens.at,
+            Some(_) => {}
+            None => break,
         }
     }
-    statements.push(current);
-    statements.iter().map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect()
+    statements.push(&text[begin..]);
+    statements.into_iter().map(str::trim).filter(|s| !s.is_empty()).collect()
 }
 
 #[derive(Debug, PartialEq)]
@@ -218,65 +226,71 @@ enum Token<'a> {
     Variable { name: &'a str, quote: Option<char> },
 }
 
-/// The first byte of a token other than plain text.
-const SPECIAL: &[u8] = b"'\"-/$:;";
+/// The bytes that a token other than plain text may begin with, three in each group: so many are looked for at once.
+const SPECIAL: [[u8; 3]; 3] = [*b"\"':", *b"-;$", *b"///"];
 
-/// For each byte whether it is special: every run of the program splits a megabyte of SQL, byte by byte.
-const IS_SPECIAL: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut at = 0;
-    while at < SPECIAL.len() {
-        table[SPECIAL[at] as usize] = true;
-        at += 1;
-    }
-    table
-};
-
-/// The bytes before the next special one. None of these is part of a longer character.
-fn ordinary_length(text: &str) -> usize {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() && !IS_SPECIAL[bytes[at] as usize] {
-        at += 1;
-    }
-    at
+/// SQL cut into quoted parts, comments, variables, semicolons and the text between them, as psql's lexer would.
+struct Tokens<'a> {
+    text: &'a str,
+    at: usize,
+    /// Where the next special byte of each group is. Every run of the program cuts a megabyte of SQL.
+    next: [usize; 3],
 }
 
-/// Cuts SQL into quoted parts, comments, variables, semicolons and the text between them, as psql's lexer would.
-fn tokens(sql: &str) -> impl Iterator<Item = Token<'_>> {
-    let mut rest = sql;
-    std::iter::from_fn(move || {
-        let first = rest.chars().next()?;
-        let (token, length) = match first {
-            '\'' | '"' => {
-                let length = quoted_length(rest, first as u8);
+impl<'a> Tokens<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text, at: 0, next: [0; 3] }
+    }
+
+    /// The bytes before the next special one. None of these is part of a longer character.
+    fn ordinary_length(&mut self) -> usize {
+        let (at, bytes) = (self.at, self.text.as_bytes());
+        for ([a, b, c], next) in SPECIAL.into_iter().zip(&mut self.next) {
+            // A byte that was passed over within a quoted part is of no use any more.
+            if *next <= at {
+                *next = memchr3(a, b, c, &bytes[at..]).map_or(bytes.len(), |found| at + found);
+            }
+        }
+        self.next.into_iter().fold(bytes.len(), usize::min) - at
+    }
+}
+
+impl<'a> Iterator for Tokens<'a> {
+    type Item = Token<'a>;
+
+    fn next(&mut self) -> Option<Token<'a>> {
+        let rest = &self.text[self.at..];
+        let (token, length) = match rest.as_bytes().first()? {
+            quote @ (b'\'' | b'"') => {
+                let length = quoted_length(rest, *quote);
                 (Token::Quoted(&rest[..length]), length)
             }
-            '-' if rest.starts_with("--") => {
+            b'-' if rest.starts_with("--") => {
                 let length = memchr(b'\n', rest.as_bytes()).map_or(rest.len(), |end| end + 1);
                 (Token::Comment(&rest[..length]), length)
             }
-            '/' if rest.starts_with("/*") => {
+            b'/' if rest.starts_with("/*") => {
                 let length = rest.find("*/").map_or(rest.len(), |end| end + 2);
                 (Token::Comment(&rest[..length]), length)
             }
-            '$' => match dollar_quoted_length(rest) {
+            b'$' => match dollar_quoted_length(rest) {
                 Some(length) => (Token::Quoted(&rest[..length]), length),
                 None => (Token::Other(&rest[..1]), 1),
             },
-            ':' if rest.starts_with("::") => (Token::Other(&rest[..2]), 2),
-            ':' => match variable(rest) {
+            b':' if rest.starts_with("::") => (Token::Other(&rest[..2]), 2),
+            b':' => match variable(rest) {
                 Some((token, length)) => (token, length),
                 None => (Token::Other(&rest[..1]), 1),
             },
+            b'-' | b'/' | b';' => (Token::Other(&rest[..1]), 1),
             _ => {
-                let length = ordinary_length(rest).max(1);
+                let length = self.ordinary_length();
                 (Token::Other(&rest[..length]), length)
             }
         };
-        rest = &rest[length..];
+        self.at += length;
         Some(token)
-    })
+    }
 }
 
 /// The length of a string or name that starts here; a doubled quote inside belongs to it.

@@ -182,16 +182,17 @@ pub async fn run_batch(
     series: &BatchSeries,
 ) -> Result<BatchResult> {
     locks::begin_change(connection, attempt.moment).await?;
+    let catalog = Catalog::read(connection, &subject.schema).await?;
+    subject.expect_release(connection, &catalog).await?;
     let run = ledger::create_or_upgrade(
         connection,
+        &catalog.ledger_facts,
         &subject.schema,
         &subject.server.role,
         &subject.server.database,
     )
     .await
     .map_err(ledger::as_timeout)?;
-    let catalog = Catalog::read(connection, &subject.schema).await?;
-    subject.expect_release(connection, &catalog).await?;
     let source = BatchSource::for_finding(fix, key, &catalog, subject.range)?;
     let tables = source.tables();
     let need = RequiredPrivileges::new(&fix.code, tables.clone(), [].iter());

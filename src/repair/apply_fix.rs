@@ -27,12 +27,22 @@ use crate::checks::context::CheckContext;
 use crate::checks::detector::Detector;
 use crate::checks::references::Reference;
 use crate::checks::unique_indexes::UniqueIndex;
-use crate::database::catalog::{self, Ddl};
+use crate::database::catalog::{self, Catalog, Ddl};
 use crate::database::query;
 use crate::database::sql_file::{Variables, render};
 use crate::rules::finding::Finding;
 
-/// The execution of one fix.
+/// The result of a fix.
+pub struct FixOutcome {
+    /// Goes into the plan.
+    pub plan: FixPlan,
+    /// Goes into the ledger.
+    pub applied: AppliedFix,
+    /// The catalog as it is now, where the fix did more than to treat rows; otherwise it is as before.
+    pub catalog: Option<Catalog>,
+}
+
+/// One fix's execution.
 pub struct FixExecution<'a> {
     /// The database.
     pub subject: &'a ChangeTarget,
@@ -51,7 +61,7 @@ pub struct FixExecution<'a> {
 }
 
 impl FixExecution<'_> {
-    /// Carries it out. Returns what it did, for the plan and for the ledger.
+    /// Carries it out.
     ///
     /// # Errors
     /// [`locks::LockTimeout`] when a table was busy; otherwise what stands in the way.
@@ -61,7 +71,7 @@ impl FixExecution<'_> {
         attempt: &LockAttempt,
         watch: &mut LockWatch,
         quarantine: &mut Quarantine,
-    ) -> Result<(FixPlan, AppliedFix)> {
+    ) -> Result<FixOutcome> {
         let orphaned = self.orphaned();
         let tables = self.tables();
         let catalog = self.context.catalog;
@@ -152,7 +162,7 @@ impl FixExecution<'_> {
         quarantine: &mut Quarantine,
         tables: &[String],
         orphaned: &[&Reference],
-    ) -> Result<(FixPlan, AppliedFix)> {
+    ) -> Result<FixOutcome> {
         let schema = &self.subject.schema;
         let begun = Instant::now();
 
@@ -169,12 +179,13 @@ impl FixExecution<'_> {
             );
         }
         let online = is_online.then_some(self.context.catalog);
-        let mut treated = TreatedRows::default();
+        let (mut treated, mut of_rows) = (TreatedRows::default(), 0);
         let mut statements = match self.fix.family {
             CheckScope::Once | CheckScope::UniqueIndex => {
                 let variables = self.variables()?;
                 let spoken = run_statements(connection, &self.fix.before_rows, &variables, None).await?;
                 treated = self.treat_rows(connection, quarantine, watch).await?;
+                of_rows = treated.statements.len();
                 let mut executed = std::mem::take(&mut treated.statements);
                 let done = run_statements(connection, &self.fix.up, &variables, online).await?;
                 notes.extend(spoken.notes.into_iter().chain(done.notes));
@@ -193,6 +204,7 @@ impl FixExecution<'_> {
             CheckScope::Reference => {
                 let catalog = self.context.catalog;
                 treated = self.treat_rows(connection, quarantine, watch).await?;
+                of_rows = treated.statements.len();
                 let mut executed = std::mem::take(&mut treated.statements);
                 let altered = orphan_constraints::altered_tables(orphaned, schema);
                 if attempt.is_dry_run && !is_online && !altered.is_empty() {
@@ -232,14 +244,24 @@ impl FixExecution<'_> {
             statements.extend(self.hand_over(connection).await?);
         }
         watch.record_locks(connection).await?;
+        // What else a fix does may change tables; rows do not.
+        let treats_rows_only =
+            statements.len() == of_rows && self.fix.before_rows.is_empty() && steps.are_of_rows();
+        let (after, catalog) = match treats_rows_only {
+            true => (before.clone(), None),
+            false => {
+                (catalog::ddl(connection, schema).await?, Some(Catalog::read(connection, schema).await?))
+            }
+        };
+        let catalog_now = catalog.as_ref().unwrap_or(self.context.catalog);
         // What is not complete yet is verified when it is; until then, the check looks at what would keep it from
         // completing.
         if !steps.later.is_empty() {
-            verify::can_validate(connection, self.subject, &steps.later).await?;
+            verify::can_validate(connection, self.subject, catalog_now, &steps.later).await?;
         } else if let Some(finder) = self.finder {
-            verify::is_repaired(connection, self.subject, finder, self.fix.family, self.chosen).await?;
+            let family = self.fix.family;
+            verify::is_repaired(connection, self.subject, catalog_now, finder, family, self.chosen).await?;
         }
-        let after = catalog::ddl(connection, schema).await?;
         let TreatedRows { row_diff, orphans, marking, .. } = treated;
         let timing = FixTiming {
             finding_ms: to_millis(marking),
@@ -291,7 +313,7 @@ impl FixExecution<'_> {
             ddl_after: only(after),
             steps,
         };
-        Ok((plan.with_hash(), applied))
+        Ok(FixOutcome { plan: plan.with_hash(), applied, catalog })
     }
 
     fn variables(&self) -> Result<Variables> {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
 
-use super::apply_fix::FixExecution;
+use super::apply_fix::{FixExecution, FixOutcome};
 use super::change_target::ChangeTarget;
 use super::fix::Fix;
 use super::ledger::{self, AppliedFix};
@@ -208,16 +208,10 @@ async fn alone(
     let execution =
         FixExecution { subject, context: &context, finder, fix, chosen, arguments, is_online: false };
     let needs = [execution.required_privileges()];
-    privileges::expect_privileges(
-        connection,
-        &catalog,
-        &subject.server.role,
-        &subject.server.database,
-        &needs,
-    )
-    .await?;
+    privileges::expect_privileges(&catalog, &subject.server.role, &subject.server.database, &needs)?;
     let run = ledger::create_or_upgrade(
         connection,
+        &catalog.ledger_facts,
         &subject.schema,
         &subject.server.role,
         &subject.server.database,
@@ -225,7 +219,8 @@ async fn alone(
     .await
     .map_err(ledger::as_timeout)?;
     let mut quarantine = Quarantine::new(run, attempt.is_dry_run);
-    let (plan, applied) = execution.run(connection, attempt, &mut watch, &mut quarantine).await?;
+    let FixOutcome { plan, applied, .. } =
+        execution.run(connection, attempt, &mut watch, &mut quarantine).await?;
     let mut result = DryRun::begun(run);
     result.fixes.push(plan);
     result.applied.push(applied);

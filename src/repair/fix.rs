@@ -11,8 +11,8 @@
 //! it: columns `repair`, `undo` and `tables` (text[]), the variables `:repair` and `:undo` here. The statements for the
 //! way back are kept in the ledger, since a later check could not know them.
 
-use std::collections::BTreeSet;
-use std::sync::LazyLock;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{LazyLock, OnceLock};
 
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
@@ -190,9 +190,19 @@ fn borrowed(up: &SqlFile) -> Option<(String, String)> {
     Some((code.to_owned(), index.to_owned()))
 }
 
-static FIXES: LazyLock<Vec<Fix>> = LazyLock::new(|| all_in(FIX_FILES));
+/// The fixes of a folder by code. Each is read when somebody asks for it: a run seldom needs more than one.
+type Fixes = BTreeMap<&'static str, LazyFix>;
 
-static OPERATIONS: LazyLock<Vec<Fix>> = LazyLock::new(|| all_in(OPERATION_FILES));
+/// A fix that is read when it is needed.
+struct LazyFix {
+    folder: &'static str,
+    stem: &'static str,
+    fix: OnceLock<Fix>,
+}
+
+static FIXES: LazyLock<Fixes> = LazyLock::new(|| all_in(FIX_FILES));
+
+static OPERATIONS: LazyLock<Fixes> = LazyLock::new(|| all_in(OPERATION_FILES));
 
 /// Where the fixes are.
 pub const FIX_FILES: &str = "sql/fixes/";
@@ -200,11 +210,19 @@ pub const FIX_FILES: &str = "sql/fixes/";
 /// Where the operations are.
 pub const OPERATION_FILES: &str = "sql/credentials/";
 
-fn all_in(folder: &str) -> Vec<Fix> {
-    stems(folder)
-        .into_iter()
-        .map(|stem| load_fix(folder, stem).expect("the tests keep every fix well formed"))
-        .collect()
+fn all_in(folder: &'static str) -> Fixes {
+    let by_code = |stem: &'static str| {
+        let code = stem.split('_').next().unwrap_or_default();
+        (code, LazyFix { folder, stem, fix: OnceLock::new() })
+    };
+    stems(folder).into_iter().map(by_code).collect()
+}
+
+impl LazyFix {
+    fn get(&'static self) -> &'static Fix {
+        let load = || load_fix(self.folder, self.stem).expect("the tests keep every fix well formed");
+        self.fix.get_or_init(load)
+    }
 }
 
 /// The stems of all fixes in a folder, in order.
@@ -222,10 +240,10 @@ pub fn stems(folder: &str) -> BTreeSet<&'static str> {
 pub fn load_fix(folder: &str, stem: &str) -> Result<Fix> {
     let text = |stem: &str, kind: &str| {
         let path = format!("{folder}{stem}.{kind}.sql");
-        FILES.iter().find(|(name, _)| *name == path).map_or("", |(_, text)| text)
+        FILES.binary_search_by_key(&path.as_str(), |(name, _)| name).map_or("", |at| FILES[at].1)
     };
     let (rows, up, down) = (text(stem, "rows"), text(stem, "up"), text(stem, "down"));
-    let rows = match borrowed(&SqlFile::parse(up)) {
+    let rows = match borrowed(&SqlFile::parse_header(up)) {
         None => rows,
         Some((code, _)) => {
             let lender = stems(folder).into_iter().find(|other| other.starts_with(&format!("{code}_")));
@@ -236,18 +254,23 @@ pub fn load_fix(folder: &str, stem: &str) -> Result<Fix> {
 }
 
 /// Every fix, by code.
-pub fn all_fixes() -> &'static [Fix] {
-    &FIXES
+pub fn all_fixes() -> impl Iterator<Item = &'static Fix> {
+    FIXES.values().map(LazyFix::get)
+}
+
+/// The codes that have a fix.
+pub fn fixable_codes() -> impl Iterator<Item = &'static str> {
+    FIXES.keys().copied()
 }
 
 /// The fix for a code.
 pub fn find_fix(code: &str) -> Option<&'static Fix> {
-    all_fixes().iter().find(|fix| fix.code == code)
+    FIXES.get(code).map(LazyFix::get)
 }
 
 /// The operation of a name.
 pub fn find_operation(name: &str) -> Option<&'static Fix> {
-    OPERATIONS.iter().find(|operation| operation.code == name)
+    OPERATIONS.get(name).map(LazyFix::get)
 }
 
 /// The statements that repair a finding, where they are all there is to it: no rows to move, nothing to ask the database.

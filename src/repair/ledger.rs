@@ -5,8 +5,8 @@ mod entry;
 
 use std::collections::BTreeMap;
 
-use access::{FORMAT, expect_sound, state};
-pub use access::{expect_own, is_usable, ledger_exists, write_obstacle};
+use access::FORMAT;
+pub use access::{expect_own, expect_sound, is_usable, write_obstacle};
 use anyhow::{Context, Result};
 use entry::read_run;
 pub use entry::{AppliedFix, AppliedRun, UndoSteps};
@@ -17,7 +17,7 @@ use super::locks::{self, LockMode};
 use super::schema_acl::revoke_from_others;
 use crate::checks::check_error::if_decided;
 use crate::checks::query_variables;
-use crate::database::catalog::Catalog;
+use crate::database::catalog::{Catalog, LedgerFacts};
 use crate::database::query::{execute_file, query_file, query_statement};
 use crate::database::sql_file::Variables;
 use crate::error::user_error;
@@ -29,14 +29,15 @@ use crate::evolution::release::ReleaseRange;
 /// When this role may not create or use it; the message says what to grant.
 pub async fn create_or_upgrade(
     connection: &mut PgConnection,
+    facts: &LedgerFacts,
     schema: &str,
     role: &str,
     database: &str,
 ) -> Result<i64> {
-    if let Some((line, step)) = write_obstacle(connection, schema, role, database).await? {
+    if let Some((line, step)) = write_obstacle(facts, role, database)? {
         return Err(user_error(format!("role {role:?} {line}; nothing has been changed"), step));
     }
-    bring_up_to_date(connection, schema).await?;
+    bring_up_to_date(connection, facts, schema).await?;
     let next = query_file(connection, "sql/ledger/next_run.sql", &Variables::default()).await?;
     Ok(next.first().context("a number is one row")?.try_get("run")?)
 }
@@ -45,12 +46,15 @@ pub async fn create_or_upgrade(
 ///
 /// # Errors
 /// When this role may not, or another session made the schema in between.
-pub async fn bring_up_to_date(connection: &mut PgConnection, schema: &str) -> Result<()> {
-    let comment: Option<String> = state(connection, schema).await?.try_get("comment")?;
-    if comment.as_deref() != Some(FORMAT) {
+pub async fn bring_up_to_date(
+    connection: &mut PgConnection,
+    facts: &LedgerFacts,
+    schema: &str,
+) -> Result<()> {
+    if facts.comment.as_deref() != Some(FORMAT) {
         execute_file(connection, "sql/ledger/create.sql", &Variables::default()).await?;
         revoke_from_others(connection).await?;
-        expect_sound(&state(connection, schema).await?)?;
+        expect_sound(&LedgerFacts::read(connection, schema).await?)?;
     }
     Ok(())
 }
@@ -115,7 +119,16 @@ pub async fn update_fix(
 /// # Errors
 /// When the ledger is not to be trusted, or holds what cannot be read.
 pub async fn read_runs(connection: &mut PgConnection, schema: &str) -> Result<Vec<AppliedRun>> {
-    if !ledger_exists(connection, schema).await? {
+    let facts = LedgerFacts::read(connection, schema).await?;
+    read_runs_of(connection, &facts).await
+}
+
+/// The same, of a ledger that the catalog was asked about before.
+///
+/// # Errors
+/// As [`read_runs`].
+pub async fn read_runs_of(connection: &mut PgConnection, facts: &LedgerFacts) -> Result<Vec<AppliedRun>> {
+    if !expect_sound(facts)? {
         return Ok(Vec::new());
     }
     let found = query_file(connection, "sql/ledger/runs.sql", &Variables::default()).await?;

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use sqlx::postgres::PgConnection;
 
 use super::{fix, ledger};
 use crate::checks::check::CheckScope;
@@ -92,15 +91,14 @@ fn is_table(table: &CatalogTable) -> bool {
 ///
 /// # Errors
 /// Names every object, its owner, who needs it, and what to type.
-pub async fn expect_privileges(
-    connection: &mut PgConnection,
+pub fn expect_privileges(
     catalog: &Catalog,
     role: &str,
     database: &str,
     needs: &[RequiredPrivileges],
 ) -> Result<()> {
     let mut missing = of_tables(catalog, role, needs);
-    if let Some((line, step)) = ledger::write_obstacle(connection, &catalog.schema, role, database).await? {
+    if let Some((line, step)) = ledger::write_obstacle(&catalog.ledger_facts, role, database)? {
         missing.add(line, step);
     }
     refuse(role, missing)

@@ -136,10 +136,10 @@ pub async fn read_storage(
     connection: &mut PgConnection,
     catalog: &Catalog,
 ) -> Result<(Vec<AppliedRun>, LedgerStorage)> {
-    let mut runs = ledger::read_runs(connection, &catalog.schema).await?;
+    let mut runs = ledger::read_runs_of(connection, &catalog.ledger_facts).await?;
     ledger::mark_superseded(connection, catalog, &mut runs).await?;
     let mut storage = LedgerStorage::default();
-    if !ledger::ledger_exists(connection, &catalog.schema).await? {
+    if !ledger::expect_sound(&catalog.ledger_facts)? {
         return Ok((runs, storage));
     }
     let nothing = Variables::default();
@@ -185,7 +185,9 @@ pub async fn prune(
         return Ok(plan);
     }
     ledger::expect_own(connection, &subject.schema, &subject.server.role).await?;
-    ledger::bring_up_to_date(connection, &subject.schema).await.map_err(ledger::as_timeout)?;
+    ledger::bring_up_to_date(connection, &catalog.ledger_facts, &subject.schema)
+        .await
+        .map_err(ledger::as_timeout)?;
     drop_entries(connection, &plan.runs).await.map_err(ledger::as_timeout)?;
     let variables = Variables::default().text("runs", serde_json::to_string(&plan.runs)?);
     execute_file(connection, "sql/ledger/prune.sql", &variables).await?;

@@ -73,30 +73,31 @@ pub async fn undo_first(
     attempt: &LockAttempt,
     numbers: &[i64],
 ) -> Result<UndoneRun> {
-    let runs = begin(connection, subject, attempt, numbers).await?;
+    let (runs, catalog) = begin(connection, subject, attempt, numbers).await?;
     let run = runs.into_iter().next().context("a run is undone")?;
-    reverse_run(connection, subject, attempt, run, Duration::ZERO).await
+    reverse_run(connection, subject, attempt, run, &mut Some(catalog), Duration::ZERO).await
 }
 
-/// Begins a transaction, and looks at the runs that are to be undone. Returns them.
+/// Begins a transaction, and looks at the runs that are to be undone. Returns them, and the catalog.
 async fn begin(
     connection: &mut PgConnection,
     subject: &ChangeTarget,
     attempt: &LockAttempt,
     numbers: &[i64],
-) -> Result<Vec<AppliedRun>> {
+) -> Result<(Vec<AppliedRun>, Catalog)> {
     locks::begin_change(connection, attempt.moment).await?;
-    let mut runs = ledger::read_runs(connection, &subject.schema).await.map_err(ledger::as_timeout)?;
     let catalog = Catalog::read(connection, &subject.schema).await?;
+    let facts = &catalog.ledger_facts;
+    let mut runs = ledger::read_runs_of(connection, facts).await.map_err(ledger::as_timeout)?;
     subject.expect_release(connection, &catalog).await?;
     ledger::mark_superseded(connection, &catalog, &mut runs).await?;
     let of_these = runs.iter().filter(|run| numbers.contains(&run.run));
     let needs: Vec<RequiredPrivileges> = of_these.flat_map(|run| &run.fixes).map(need).collect();
     let server = &subject.server;
     if !needs.is_empty() {
-        privileges::expect_privileges(connection, &catalog, &server.role, &server.database, &needs).await?;
+        privileges::expect_privileges(&catalog, &server.role, &server.database, &needs)?;
     }
-    ledger::bring_up_to_date(connection, &subject.schema).await.map_err(ledger::as_timeout)?;
+    ledger::bring_up_to_date(connection, facts, &subject.schema).await.map_err(ledger::as_timeout)?;
     let mut chosen = Vec::new();
     for number in numbers {
         chosen.push(select_run(&runs, *number, &subject.schema)?);
@@ -105,7 +106,7 @@ async fn begin(
         }
     }
     quarantine::unpack(connection, &catalog, numbers).await?;
-    Ok(chosen)
+    Ok((chosen, catalog))
 }
 
 /// The rights that reversing a fix needs.
@@ -120,12 +121,14 @@ fn need(applied: &AppliedFix) -> RequiredPrivileges {
     )
 }
 
-/// Reverses one run and closes it. Others have waited for this long already.
+/// Reverses one run and closes it. `catalog` is the catalog as it is now, before and afterwards, where that is known. Others have
+/// waited for this long already.
 async fn reverse_run(
     connection: &mut PgConnection,
     subject: &ChangeTarget,
     attempt: &LockAttempt,
     run: AppliedRun,
+    catalog: &mut Option<Catalog>,
     waited: Duration,
 ) -> Result<UndoneRun> {
     if run.fixes.iter().any(|fix| !fix.steps.ways_back.is_empty()) {
@@ -144,16 +147,23 @@ async fn reverse_run(
             continue;
         }
         let fix = same_version(applied)?;
-        let catalog = Catalog::read(connection, &subject.schema).await?;
+        let now = match catalog.take() {
+            Some(now) => now,
+            None => Catalog::read(connection, &subject.schema).await?,
+        };
         watch.next_fix();
         let plan =
-            Reversal { subject, catalog: &catalog, fix, applied, entries: &entries, run: number, is_again }
+            Reversal { subject, catalog: &now, fix, applied, entries: &entries, run: number, is_again }
                 .carry_out(connection, attempt, &mut watch)
                 .await
                 .map_err(|error| watch.explain(error))
                 .with_context(|| {
                     format!("{} could not be undone; everything was rolled back", applied.code)
                 })?;
+        let is_of_rows = applied.steps.are_of_rows()
+            && (fix.down.is_empty() || fix.family == CheckScope::Reference)
+            && plan.schema_diff.is_empty();
+        *catalog = is_of_rows.then_some(now);
         fixes.push(plan);
         work.advance(1);
     }

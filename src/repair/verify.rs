@@ -19,12 +19,12 @@ use crate::text::humanize::format_count;
 pub async fn is_repaired(
     connection: &mut PgConnection,
     subject: &ChangeTarget,
+    catalog: &Catalog,
     finder: &dyn Detector,
     family: CheckScope,
     treated: &[Finding],
 ) -> Result<()> {
-    let catalog = Catalog::read(connection, &subject.schema).await?;
-    let mut context = CheckContext::for_server(&catalog, subject.range, &subject.server);
+    let mut context = CheckContext::for_server(catalog, subject.range, &subject.server);
     let is_treated = |key: &str| treated.iter().any(|finding| finding.key == key);
     context
         .references
@@ -47,6 +47,7 @@ pub async fn is_repaired(
 pub async fn can_validate(
     connection: &mut PgConnection,
     subject: &ChangeTarget,
+    catalog: &Catalog,
     deferred: &[DeferredStatement],
 ) -> Result<()> {
     let is_validated = |reference: &Reference| {
@@ -57,8 +58,7 @@ pub async fn can_validate(
             DeferredWork::Build(_) | DeferredWork::Rebuild(_) => false,
         })
     };
-    let catalog = Catalog::read(connection, &subject.schema).await?;
-    let mut context = CheckContext::for_server(&catalog, subject.range, &subject.server);
+    let mut context = CheckContext::for_server(catalog, subject.range, &subject.server);
     context.references.retain(is_validated);
     let check = all_checks().iter().find(|check| check.scope() == CheckScope::Reference);
     let Some(check) = check.filter(|_| !context.references.is_empty()) else { return Ok(()) };

@@ -96,6 +96,9 @@ pub fn keep_report_error(written: Result<()>, committed: Option<i64>) -> Result<
 
 /// Runs `work` repeatedly until it gets its locks. The transaction stays open.
 ///
+/// Each attempt asks all finders again. What an earlier one was told is of a snapshot that has ended: rows may have changed since,
+/// and the server does not tell whether they have. A plan must show what its own transaction found.
+///
 /// # Errors
 /// When it fails for another reason, or the tables stay busy; the transaction may be open then.
 pub async fn retry_on_lock_timeout<T>(

@@ -8,7 +8,7 @@ use crate::cli::GlobalOptions;
 use crate::cli::mistakes::option_for;
 use crate::database::sql_file::{FILES, SqlFile};
 use crate::error::user_error;
-use crate::repair::fix::{HAZARDS, all_fixes};
+use crate::repair::fix::{HAZARDS, fixable_codes};
 use crate::rules::code::{parse_code, suggest_code};
 use crate::rules::finding::Finding;
 use crate::text::date::Date;
@@ -58,7 +58,7 @@ pub fn needs_explicit_code(code: &str) -> bool {
     static CODES: LazyLock<Vec<String>> = LazyLock::new(|| {
         let files = FILES.iter().filter(|(path, _)| path.starts_with("sql/fixes/"));
         let scripts = files
-            .map(|(_, text)| SqlFile::parse(text))
+            .map(|(_, text)| SqlFile::parse_header(text))
             .filter(|script| script.header("only") == Some("named"));
         scripts.filter_map(|script| script.header("code").map(str::to_owned)).collect()
     });
@@ -91,10 +91,10 @@ fn as_written(text: &str) -> Result<String> {
 /// The codes that have a fix.
 pub fn parse_fixable_codes(codes: &[String]) -> Result<Vec<String>> {
     let codes = parse_codes(codes)?;
-    match codes.iter().find(|code| !all_fixes().iter().any(|fix| fix.code == **code)) {
+    match codes.iter().find(|code| !fixable_codes().any(|fixable| fixable == **code)) {
         None => Ok(codes),
         Some(code) => {
-            let able = all_fixes().iter().map(|fix| fix.code.as_str()).collect::<Vec<_>>().join(", ");
+            let able = fixable_codes().collect::<Vec<_>>().join(", ");
             Err(user_error(
                 format!("{code} has no automatic fix"),
                 format!("evodoctor explain {code} says what to do; these have a fix: {able}"),

@@ -11,18 +11,19 @@ use sqlx::postgres::PgConnection;
 use super::obstacle::{Obstacle, not_carried_out};
 use super::touched::Touched;
 use super::{DryRun, mark_unbuildable, mark_untreatable, missing_consent_error};
-use crate::checks::check::CheckScope;
+use crate::checks::check::{Check, CheckScope, all_checks};
 use crate::checks::context::CheckContext;
 use crate::checks::detector::Detector;
+use crate::checks::precondition::schema_differs;
 use crate::database::catalog::Catalog;
 use crate::database::query::execute;
 use crate::progress::{ProgressTask, Unit};
-use crate::repair::apply_fix::FixExecution;
+use crate::repair::apply_fix::{FixExecution, FixOutcome};
 use crate::repair::change_target::ChangeTarget;
 use crate::repair::fix::{self, Fix};
-use crate::repair::ledger::{self, AppliedFix};
+use crate::repair::ledger;
 use crate::repair::locks::{self, LockAttempt, LockMode, LockWatch};
-use crate::repair::plan::{FixPlan, to_millis};
+use crate::repair::plan::to_millis;
 use crate::repair::privileges::{self, RequiredPrivileges};
 use crate::repair::quarantine::Quarantine;
 use crate::rules::finding::{CheckReport, Finding};
@@ -75,9 +76,16 @@ impl Request<'_> {
         for round in 1.. {
             work.start_phase("", Some(self.finders.len() as u64), Unit::Steps);
             let before = state.touched.now();
-            for step in 0..self.finders.len() {
-                work.set_position(step as u64);
-                self.step(connection, watch, &mut state, step, round, &work).await?;
+            let mut step = 0;
+            while step < self.finders.len() {
+                // What there is to know of the schema holds until a fix changes something.
+                let (catalog, fixes) = (Arc::clone(&state.catalog), state.touched.now());
+                let context = self.check_context(&catalog);
+                while step < self.finders.len() && state.touched.now() == fixes {
+                    work.set_position(step as u64);
+                    self.step(connection, watch, &mut state, &context, step, round, &work).await?;
+                    step += 1;
+                }
             }
             if state.touched.now() == before || round > MOST_ROUNDS {
                 break;
@@ -97,9 +105,10 @@ impl Request<'_> {
         let catalog = Catalog::read(connection, &subject.schema).await?;
         subject.expect_release(connection, &catalog).await?;
         let answers = self.ask_all(connection, &catalog, work).await?;
-        self.expect_rights(connection, &catalog, &answers).await?;
+        self.expect_rights(&catalog, &answers)?;
         let run = ledger::create_or_upgrade(
             connection,
+            &catalog.ledger_facts,
             &subject.schema,
             &subject.server.role,
             &subject.server.database,
@@ -122,26 +131,27 @@ impl Request<'_> {
     }
 
     /// One detector's step: its current findings are repaired, or left to a person.
+    #[expect(clippy::too_many_arguments, reason = "one caller, and each is a thing of its own")]
     async fn step(
         &self,
         connection: &mut PgConnection,
         watch: &mut LockWatch,
         state: &mut State,
+        context: &CheckContext<'_>,
         step: usize,
         round: usize,
         work: &ProgressTask,
     ) -> Result<()> {
-        let (catalog, finder) = (Arc::clone(&state.catalog), self.finders[step]);
-        let context = self.check_context(&catalog);
+        let finder = self.finders[step];
         let asked = state.asked.get(&step).copied();
-        let is_concerned = state.touched.concerns(finder, &context, asked.unwrap_or(0));
+        let is_concerned = state.touched.concerns(finder, context, asked.unwrap_or(0));
         if !context.applies(finder.rule()) || (asked.is_some() && !is_concerned) {
             return Ok(());
         }
         let known = state.answers.remove(&step).filter(|_| !is_concerned);
         let Answer { report, mut findings, took } = match known {
             Some(answer) => answer,
-            None => ask(connection, finder, &context).await?,
+            None => ask(connection, finder, context).await?,
         };
         state.asked.insert(step, state.touched.now());
         if asked.is_none() {
@@ -151,8 +161,8 @@ impl Request<'_> {
         let code = &finder.rule().code;
         state.result.forget_left(code);
         findings.retain(|finding| !state.deferred.contains(&(code.clone(), finding.key.clone())));
-        mark_untreatable(&mut findings, &context);
-        mark_unbuildable(&mut findings, &context, &state.result.left);
+        mark_untreatable(&mut findings, context);
+        mark_unbuildable(&mut findings, context, &state.result.left);
         if round > MOST_ROUNDS {
             leave_what_comes_back(&mut findings);
         }
@@ -164,7 +174,7 @@ impl Request<'_> {
         let Some(fix) = fix::find_fix(code).filter(|_| !chosen.is_empty()) else { return Ok(()) };
 
         work.set_message(finder.rule().code_and_name());
-        self.repair(connection, watch, state, &context, step, fix, chosen, took).await?;
+        self.repair(connection, watch, state, context, step, fix, chosen, took).await?;
         // The fix has shown rows; steps again.
         work.start_phase("", Some(self.finders.len() as u64), Unit::Steps);
         work.set_position(step as u64);
@@ -188,9 +198,9 @@ impl Request<'_> {
             let execution = self.execution(context, step, fix, &chosen);
             execution.expect_consent_to_triggers()?;
             let obstacle = match self.behind_savepoint(connection, watch, state, &execution, true).await? {
-                Ok((mut plan, applied)) => {
-                    plan.timing.finding_ms += to_millis(took);
-                    self.carried_out(connection, state, step, &chosen, plan, applied).await?;
+                Ok(mut outcome) => {
+                    outcome.plan.timing.finding_ms += to_millis(took);
+                    carried_out(state, step, &chosen, outcome);
                     return Ok(());
                 }
                 Err(obstacle) => obstacle,
@@ -229,7 +239,7 @@ impl Request<'_> {
         state: &mut State,
         execution: &FixExecution<'_>,
         is_kept: bool,
-    ) -> Result<Result<(FixPlan, AppliedFix), Obstacle>> {
+    ) -> Result<Result<FixOutcome, Obstacle>> {
         execute(connection, "SAVEPOINT evodoctor_fix".into()).await?;
         let (held, kept) = (watch.savepoint(), state.quarantine.clone());
         watch.next_fix();
@@ -248,28 +258,6 @@ impl Request<'_> {
         Ok(done)
     }
 
-    /// Notes what a fix did.
-    async fn carried_out(
-        &self,
-        connection: &mut PgConnection,
-        state: &mut State,
-        step: usize,
-        chosen: &[Finding],
-        plan: FixPlan,
-        applied: AppliedFix,
-    ) -> Result<()> {
-        if !applied.steps.later.is_empty() {
-            state.deferred.extend(chosen.iter().map(|finding| (finding.code.clone(), finding.key.clone())));
-        }
-        state.touched.add(&plan, &applied);
-        // It has been verified: its subject is correct until another fix runs.
-        state.asked.insert(step, state.touched.now());
-        state.result.fixes.push(plan);
-        state.result.applied.push(applied);
-        state.catalog = Arc::new(Catalog::read(connection, &self.subject.schema).await?);
-        Ok(())
-    }
-
     /// Runs every detector, before anything is locked or changed.
     async fn ask_all(
         &self,
@@ -277,7 +265,13 @@ impl Request<'_> {
         catalog: &Catalog,
         work: &ProgressTask,
     ) -> Result<BTreeMap<usize, Answer>> {
-        let context = self.check_context(catalog);
+        let mut context = self.check_context(catalog);
+        // The checks that begin with this then need not.
+        let is_asked =
+            |check: &Check| self.finders.iter().any(|finder| finder.rule().code == check.rule.code);
+        if all_checks().iter().any(|check| check.compares_schema() && is_asked(check)) {
+            context.differs = schema_differs(connection, &context).await?;
+        }
         let mut answers = BTreeMap::new();
         work.start_phase("looking", Some(self.finders.len() as u64), Unit::Steps);
         for (step, finder) in self.finders.iter().enumerate() {
@@ -291,12 +285,7 @@ impl Request<'_> {
     }
 
     /// Reports all rights that this role lacks for the fixes before the first one begins.
-    async fn expect_rights(
-        &self,
-        connection: &mut PgConnection,
-        catalog: &Catalog,
-        answers: &BTreeMap<usize, Answer>,
-    ) -> Result<()> {
+    fn expect_rights(&self, catalog: &Catalog, answers: &BTreeMap<usize, Answer>) -> Result<()> {
         let subject = self.subject;
         let context = self.check_context(catalog);
         let mut needs: Vec<RequiredPrivileges> = Vec::new();
@@ -305,15 +294,7 @@ impl Request<'_> {
                 needs.push(self.execution(&context, step, fix, &chosen).required_privileges());
             }
         }
-        privileges::expect_privileges(
-            connection,
-            catalog,
-            &subject.server.role,
-            &subject.server.database,
-            &needs,
-        )
-        .await
-        .map_err(ledger::as_timeout)
+        privileges::expect_privileges(catalog, &subject.server.role, &subject.server.database, &needs)
     }
 
     /// Refuses hazards without consent before the first lock. Hazards that only an earlier fix causes show up at the
@@ -368,6 +349,22 @@ impl Request<'_> {
         let mut context = CheckContext::for_server(catalog, self.subject.range, &self.subject.server);
         context.gives_way = true;
         context
+    }
+}
+
+/// Notes what a fix did.
+fn carried_out(state: &mut State, step: usize, chosen: &[Finding], outcome: FixOutcome) {
+    let FixOutcome { plan, applied, catalog } = outcome;
+    if !applied.steps.later.is_empty() {
+        state.deferred.extend(chosen.iter().map(|finding| (finding.code.clone(), finding.key.clone())));
+    }
+    state.touched.add(&plan, &applied);
+    // It has been verified: what it is about is as it should be until another fix comes.
+    state.asked.insert(step, state.touched.now());
+    state.result.fixes.push(plan);
+    state.result.applied.push(applied);
+    if let Some(catalog) = catalog {
+        state.catalog = Arc::new(catalog);
     }
 }
 

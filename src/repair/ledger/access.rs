@@ -1,12 +1,10 @@
 //! Finds out whether the ledger exists, is ours, and can be trusted, and what this role may do with it.
 
-use anyhow::{Context, Result};
-use sqlx::Row;
-use sqlx::postgres::{PgConnection, PgRow};
+use anyhow::Result;
+use sqlx::postgres::PgConnection;
 
+use crate::database::catalog::LedgerFacts;
 use crate::database::ident::SqlFragment;
-use crate::database::query::query_file;
-use crate::database::trusted_roles;
 use crate::error::user_error;
 
 /// The comment of the schema: what this version makes.
@@ -15,28 +13,14 @@ pub(super) const FORMAT: &str = "evodoctor ledger, format 3";
 /// The formats of older versions. They are read as they are, and migrated by the next run.
 const OLD_FORMATS: [&str; 2] = ["evodoctor ledger, format 1", "evodoctor ledger, format 2"];
 
-/// The catalog's facts about the ledger. Nothing in it is read before these are checked.
-pub(super) async fn state(connection: &mut PgConnection, schema: &str) -> Result<PgRow> {
-    let rows =
-        query_file(connection, "sql/ledger/state.sql", &trusted_roles::trust_variables(schema)?).await?;
-    rows.into_iter().next().context("the server did not answer")
-}
-
 /// True if the ledger is there.
 ///
 /// # Errors
 /// When something else has the name, others may change it, or a newer version of this program made it.
-pub async fn ledger_exists(connection: &mut PgConnection, schema: &str) -> Result<bool> {
-    expect_sound(&state(connection, schema).await?)
-}
-
-/// True if there is a ledger, and one that may be read.
-pub(super) fn expect_sound(row: &PgRow) -> Result<bool> {
-    let exists: bool = row.try_get("exists")?;
-    let comment: Option<String> = row.try_get("comment")?;
+pub fn expect_sound(facts: &LedgerFacts) -> Result<bool> {
     let is_ours = |comment: &str| comment == FORMAT || OLD_FORMATS.contains(&comment);
-    if exists && !comment.as_deref().is_some_and(is_ours) {
-        return Err(match comment {
+    if facts.exists && !facts.comment.as_deref().is_some_and(is_ours) {
+        return Err(match &facts.comment {
             Some(comment) if comment.starts_with("evodoctor ledger") => user_error(
                 format!("the ledger in this database has another format ({comment})"),
                 "use the version of evodoctor that wrote it, or a newer one",
@@ -47,7 +31,7 @@ pub(super) fn expect_sound(row: &PgRow) -> Result<bool> {
             ),
         });
     }
-    if let Some(why) = row.try_get::<Option<String>, _>("distrust")? {
+    if let Some(why) = &facts.distrust {
         return Err(user_error(
             format!("the ledger in the schema \"evodoctor\" is not trusted: {why}; nothing in it is read"),
             "it may be forged. If it is not yours: DROP SCHEMA \"evodoctor\" CASCADE. If it is: give the \
@@ -56,27 +40,25 @@ pub(super) fn expect_sound(row: &PgRow) -> Result<bool> {
                 there",
         ));
     }
-    if exists && !row.try_get::<bool, _>("is_usable")? {
-        let owner: String = row.try_get("owner")?;
+    if facts.exists && !facts.is_usable {
         return Err(user_error(
             "this role may not read evodoctor's ledger",
-            format!("connect as {owner:?}, who owns the schema \"evodoctor\""),
+            format!("connect as {:?}, who owns the schema \"evodoctor\"", facts.owner),
         ));
     }
-    Ok(exists)
+    Ok(facts.exists)
 }
 
 /// True if this role may look into the ledger, or there is none.
 pub async fn is_usable(connection: &mut PgConnection, schema: &str) -> Result<bool> {
-    let row = state(connection, schema).await?;
-    Ok(!row.try_get::<bool, _>("exists")? || row.try_get::<bool, _>("is_usable")?)
+    let facts = LedgerFacts::read(connection, schema).await?;
+    Ok(!facts.exists || facts.is_usable)
 }
 
 /// Refuses to run statements from the ledger as any role but its owner: anyone who may write there could otherwise have
 /// a superuser run them.
 pub async fn expect_own(connection: &mut PgConnection, schema: &str, role: &str) -> Result<()> {
-    let row = state(connection, schema).await?;
-    let owner: String = row.try_get("owner")?;
+    let LedgerFacts { owner, other_writer, .. } = LedgerFacts::read(connection, schema).await?;
     if owner != role {
         return Err(user_error(
             format!(
@@ -86,7 +68,7 @@ pub async fn expect_own(connection: &mut PgConnection, schema: &str, role: &str)
             format!("connect as {owner:?} to undo this run"),
         ));
     }
-    match row.try_get::<Option<String>, _>("other_writer")? {
+    match other_writer {
         None => Ok(()),
         Some(writer) => Err(user_error(
             format!(
@@ -108,16 +90,10 @@ pub async fn expect_own(connection: &mut PgConnection, schema: &str, role: &str)
 ///
 /// # Errors
 /// When something else has the ledger's name, or this role may not even read it.
-pub async fn write_obstacle(
-    connection: &mut PgConnection,
-    schema: &str,
-    role: &str,
-    database: &str,
-) -> Result<Option<(String, String)>> {
-    let row = state(connection, schema).await?;
-    let exists = expect_sound(&row)?;
-    if exists && !row.try_get::<bool, _>("is_owned")? {
-        let owner: String = row.try_get("owner")?;
+pub fn write_obstacle(facts: &LedgerFacts, role: &str, database: &str) -> Result<Option<(String, String)>> {
+    let exists = expect_sound(facts)?;
+    let owner = &facts.owner;
+    if exists && !facts.is_owned {
         return Ok(Some((
             format!("does not own the schema \"evodoctor\", where the ledger is: {owner:?} does"),
             format!(
@@ -127,7 +103,7 @@ pub async fn write_obstacle(
             ),
         )));
     }
-    if let Some(owner) = row.try_get::<Option<String>, _>("tables_owner")? {
+    if let Some(owner) = &facts.tables_owner {
         return Ok(Some((
             format!("owns the schema \"evodoctor\", but not the ledger's tables in it: {owner:?} does"),
             format!(
@@ -136,7 +112,7 @@ pub async fn write_obstacle(
             ),
         )));
     }
-    if !exists && !row.try_get::<bool, _>("can_create")? {
+    if !exists && !facts.can_create {
         return Ok(Some((
             "may not create the schema \"evodoctor\", where the ledger and the quarantine go".to_owned(),
             format!(

@@ -109,6 +109,14 @@ pub struct UndoSteps {
 }
 
 impl UndoSteps {
+    /// Whether the fix did nothing but to treat rows, as far as the way back tells.
+    pub fn are_of_rows(&self) -> bool {
+        self.constraints.is_empty()
+            && self.ways_back.is_empty()
+            && self.records.is_empty()
+            && self.later.is_empty()
+    }
+
     /// Remembers which keys removed rows did not keep, and what these keys are: the rows have to come back past them.
     pub fn remember_orphans(&mut self, orphans: Vec<(String, i64)>, all: &[Reference]) {
         for (name, _) in &orphans {

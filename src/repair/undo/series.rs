@@ -58,13 +58,13 @@ pub async fn rehearse_series(
     attempt: &LockAttempt,
     numbers: &[i64],
 ) -> Result<RehearsedSeries> {
-    let runs = begin(connection, subject, attempt, numbers).await?;
+    let (runs, catalog) = begin(connection, subject, attempt, numbers).await?;
     let mut kept = Vec::new();
     for number in numbers {
         kept.push(quarantine::read_entries(connection, &[*number]).await?);
     }
     quarantine::index_runs(connection, &kept.concat()).await?;
-    let mut done = UndoneRuns::default();
+    let (mut done, mut catalog) = (UndoneRuns::default(), Some(catalog));
     let mut begun: Option<Instant> = None;
     let mut longest = Duration::ZERO;
     let total = runs.len();
@@ -74,7 +74,7 @@ pub async fn rehearse_series(
         if !is_first && attempt.max_lock.is_some_and(|limit| waited + longest * 2 > limit) {
             break;
         }
-        let mut undone = match reverse_run(connection, subject, attempt, run, waited).await {
+        let mut undone = match reverse_run(connection, subject, attempt, run, &mut catalog, waited).await {
             // It is rolled back in any case, and the runs before it are covered.
             Err(error) if !is_first && error.chain().any(|cause| cause.is::<LockedTooLong>()) => break,
             undone => undone?,

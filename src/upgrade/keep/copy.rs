@@ -63,9 +63,10 @@ pub async fn begin(
     let catalog = Catalog::read(connection, schema).await?;
     subject.expect_release(connection, &catalog).await?;
     let server = &subject.server;
-    let run = ledger::create_or_upgrade(connection, schema, &server.role, &server.database)
-        .await
-        .map_err(ledger::as_timeout)?;
+    let run =
+        ledger::create_or_upgrade(connection, &catalog.ledger_facts, schema, &server.role, &server.database)
+            .await
+            .map_err(ledger::as_timeout)?;
     discard_stale(connection, &catalog).await?;
     let mut quarantine = Quarantine::new(run, false);
     let mut left = Vec::new();

@@ -33,16 +33,19 @@ struct Case {
 
 macro_rules! case {
     ($name:literal, $code:literal, $file:literal) => {
+        case!($name, $code, $file, $file)
+    };
+    ($name:literal, $code:literal, $fill:literal, $hand:literal) => {
         Case {
             name: $name,
             code: $code,
-            fill: include_str!(concat!($file, ".fill.sql")),
-            by_hand: include_str!(concat!($file, ".hand.sql")),
+            fill: include_str!(concat!($fill, ".fill.sql")),
+            by_hand: include_str!(concat!($hand, ".hand.sql")),
         }
     };
 }
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 11] = [
     case!("a deleted instance, four tables", "EVO101", "instance"),
     case!("a chain of keys", "EVO101", "chain"),
     case!("two keys on the same rows", "EVO101", "two_keys"),
@@ -50,7 +53,8 @@ const CASES: [Case; 10] = [
     case!("credentials with settings and bots", "EVO101", "credentials"),
     case!("updates and labels, no label index", "EVO102", "updates"),
     case!("contacts twice", "EVO103", "duplicates"),
-    case!("labels that are not an array", "EVO104", "labels"),
+    case!("contacts twice, values handed over by hand too", "EVO103", "duplicates", "duplicates_merged"),
+    case!("labels that are no array", "EVO104", "labels"),
     case!("sessions of deleted bots", "EVO107", "bots"),
     case!("numeric status", "EVO108", "status"),
 ];
