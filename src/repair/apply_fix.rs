@@ -1,6 +1,7 @@
 //! One fix in a dry run: lock, check, carry out, check again, verify.
 
 mod consent;
+mod execute;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -9,18 +10,20 @@ use anyhow::{Context, Result};
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
-use consent::trigger_notes;
+use execute::ExecutedFix;
 
 use super::change_target::ChangeTarget;
+use super::deferred_ddl::DeferredStatement;
 use super::fix::Fix;
-use super::fix_sql::{self, UndoStatement, run_statements};
+use super::fix_sql;
 use super::ledger::{AppliedFix, UndoSteps};
 use super::locks::{self, LockAttempt, LockMode, LockWatch};
-use super::plan::{FixPlan, FixTiming, base_ddl, to_millis};
+use super::orphan_constraints::ConstraintState;
+use super::plan::{FixPlan, FixTiming, base_ddl};
 use super::privileges::{self, RequiredPrivileges};
 use super::quarantine::Quarantine;
-use super::row_changes::{self, RowChanges, TreatedRows};
-use super::{deferred_ddl, merge_query, orphan_constraints, schema_diff, verify, work_tables};
+use super::row_changes::{self, RowChanges};
+use super::{merge_query, orphan_constraints, schema_diff, verify, work_tables};
 use crate::checks::check::CheckScope;
 use crate::checks::conditional_sql;
 use crate::checks::context::CheckContext;
@@ -163,123 +166,69 @@ impl FixExecution<'_> {
         tables: &[String],
         orphaned: &[&Reference],
     ) -> Result<FixOutcome> {
-        let schema = &self.subject.schema;
         let begun = Instant::now();
-
-        let before = catalog::ddl(connection, schema).await?;
-        let mut notes = self.fix.notes(self.subject.range);
-        let mut steps =
-            UndoSteps { arguments: self.arguments.cloned().unwrap_or_default(), ..UndoSteps::default() };
-        let is_online = self.leaves_for_later();
-        if self.is_online && !is_online {
-            notes.push(
-                "everything runs in one transaction, with --online too: one index replaces \
-                another, and no duplicates may be written in between"
-                    .to_owned(),
-            );
-        }
-        let online = is_online.then_some(self.context.catalog);
-        let (mut treated, mut of_rows) = (TreatedRows::default(), 0);
-        let mut statements = match self.fix.family {
-            CheckScope::Once | CheckScope::UniqueIndex => {
-                let variables = self.variables()?;
-                let spoken = run_statements(connection, &self.fix.before_rows, &variables, None).await?;
-                treated = self.treat_rows(connection, quarantine, watch).await?;
-                of_rows = treated.statements.len();
-                let mut executed = std::mem::take(&mut treated.statements);
-                let done = run_statements(connection, &self.fix.up, &variables, online).await?;
-                notes.extend(spoken.notes.into_iter().chain(done.notes));
-                executed.extend(done.executed);
-                steps.ways_back = done.ways_back;
-                steps.later = done.later;
-                if self.fix.records {
-                    let recorded = fix_sql::record_migrations(connection, &variables).await?;
-                    executed.extend(recorded.executed);
-                    steps.ways_back.extend(recorded.ways_back);
-                    let names = fix_sql::pending_records(self.chosen).into_iter();
-                    steps.records = names.map(|record| record.name.to_owned()).collect();
-                }
-                executed
-            }
-            CheckScope::Reference => {
-                let catalog = self.context.catalog;
-                treated = self.treat_rows(connection, quarantine, watch).await?;
-                of_rows = treated.statements.len();
-                let mut executed = std::mem::take(&mut treated.statements);
-                let altered = orphan_constraints::altered_tables(orphaned, schema);
-                if attempt.is_dry_run && !is_online && !altered.is_empty() {
-                    let mode = LockMode::ShareRowExclusive;
-                    locks::lock(connection, attempt, schema, &altered, mode).await?;
-                    watch.record_locks(connection).await?;
-                }
-                let done =
-                    orphan_constraints::add_constraints(connection, self.fix, catalog, orphaned, is_online)
-                        .await?;
-                steps.constraints = done.constraints;
-                steps.later = done.later;
-                executed.extend(done.statements);
-                executed
-            }
-            CheckScope::Finding => {
-                let repairs = self.chosen.iter().flat_map(|finding| &finding.repair.statements);
-                let done = fix_sql::run_for_each_finding(connection, &self.fix.up, "repair", repairs, online)
-                    .await?;
-                notes.extend(done.notes);
-                // Undo goes through them from the last to the first.
-                let undo = self.chosen.iter().flat_map(|finding| finding.repair.undo.iter().rev());
-                steps.ways_back = undo
-                    .map(|sql| {
-                        UndoStatement::new(if is_online {
-                            deferred_ddl::undo_statement(sql)
-                        } else {
-                            sql.clone()
-                        })
-                    })
-                    .collect();
-                steps.later = done.later;
-                done.executed
-            }
-        };
+        let before = catalog::ddl(connection, &self.subject.schema).await?;
+        let mut executed = self.execute(connection, attempt, watch, quarantine, orphaned).await?;
         if self.required_privileges().creates_owned {
-            statements.extend(self.hand_over(connection).await?);
+            executed.statements.extend(self.hand_over(connection).await?);
         }
         watch.record_locks(connection).await?;
-        // What else a fix does may change tables; rows do not.
-        let treats_rows_only =
-            statements.len() == of_rows && self.fix.before_rows.is_empty() && steps.are_of_rows();
-        let (after, catalog) = match treats_rows_only {
-            true => (before.clone(), None),
-            false => {
-                (catalog::ddl(connection, schema).await?, Some(Catalog::read(connection, schema).await?))
-            }
-        };
-        let catalog_now = catalog.as_ref().unwrap_or(self.context.catalog);
-        // What is not complete yet is verified when it is; until then, the check looks at what would keep it from
-        // completing.
-        if !steps.later.is_empty() {
-            verify::can_validate(connection, self.subject, catalog_now, &steps.later).await?;
-        } else if let Some(finder) = self.finder {
-            let family = self.fix.family;
-            verify::is_repaired(connection, self.subject, catalog_now, finder, family, self.chosen).await?;
-        }
-        let TreatedRows { row_diff, orphans, marking, .. } = treated;
-        let timing = FixTiming {
-            finding_ms: to_millis(marking),
-            locked_ms: to_millis(begun.elapsed().saturating_sub(marking)),
-            rows: row_diff.iter().map(|diff| diff.count).sum(),
-        };
-        steps.remember_orphans(orphans, &self.context.references);
-        notes.extend(trigger_notes(self.context.catalog, &row_diff));
-        let claimed =
-            steps.constraints.iter().any(|c| c.before == orphan_constraints::ConstraintState::ClaimedValid);
-        let undo_is_exact = !claimed || work_tables::can_replicate(connection).await?;
+        let (after, catalog) = self.schema_afterwards(connection, &executed, &before).await?;
+        self.verify(connection, catalog.as_ref(), &executed.steps.later).await?;
+        let timing = executed.timing(begun);
+        let undo_is_exact = undo_is_exact(connection, &executed.steps).await?;
         if !undo_is_exact {
-            notes.push(
-                "undo by a role that is not a superuser brings the rows back, but leaves their \
-                    constraint NOT VALID"
-                    .into(),
-            );
+            let note = "undo by a role that is not a superuser brings the rows back, but leaves their constraint NOT VALID";
+            executed.notes.push(note.to_owned());
         }
+        let applied = self.ledger_entry(&executed.steps, tables, &before, &after);
+        let plan = self.plan(executed, timing, undo_is_exact, tables, (&before, &after));
+        Ok(FixOutcome { plan, applied, catalog })
+    }
+
+    /// The schema now, and the catalog where it may have changed: rows change neither.
+    async fn schema_afterwards(
+        &self,
+        connection: &mut PgConnection,
+        executed: &ExecutedFix,
+        before: &Ddl,
+    ) -> Result<(Ddl, Option<Catalog>)> {
+        if self.fix.before_rows.is_empty() && executed.treats_rows_only() {
+            return Ok((before.clone(), None));
+        }
+        let schema = &self.subject.schema;
+        let after = catalog::ddl(connection, schema).await?;
+        Ok((after, Some(Catalog::read(connection, schema).await?)))
+    }
+
+    /// Refuses what is not repaired. What is not complete yet is verified when it is; until then, the check looks at what would keep
+    /// it from completing.
+    async fn verify(
+        &self,
+        connection: &mut PgConnection,
+        changed: Option<&Catalog>,
+        later: &[DeferredStatement],
+    ) -> Result<()> {
+        let catalog = changed.unwrap_or(self.context.catalog);
+        match self.finder {
+            _ if !later.is_empty() => verify::can_validate(connection, self.subject, catalog, later).await,
+            Some(finder) => {
+                let family = self.fix.family;
+                verify::is_repaired(connection, self.subject, catalog, finder, family, self.chosen).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn plan(
+        &self,
+        executed: ExecutedFix,
+        timing: FixTiming,
+        undo_is_exact: bool,
+        tables: &[String],
+        (before, after): (&Ddl, &Ddl),
+    ) -> FixPlan {
+        let ExecutedFix { statements, notes, steps, row_diff, .. } = executed;
         let plan = FixPlan {
             code: self.fix.code.clone(),
             name: self.finder.map_or("credentials", |finder| &finder.rule().name).to_owned(),
@@ -290,30 +239,36 @@ impl FixExecution<'_> {
             notes,
             statements,
             after_commit: steps.later.iter().map(|later| later.sql.clone()).collect(),
-            schema_diff: schema_diff::unified_diff(&before, &after),
+            schema_diff: schema_diff::unified_diff(before, after),
             row_diff,
             left_rows: Vec::new(),
             locks: Vec::new(),
             timing,
-            base: base_ddl(&before, tables),
+            base: base_ddl(before, tables),
             plan_hash: String::new(),
         };
-        let mut changed = schema_diff::changed_tables(&before, &after);
+        plan.with_hash()
+    }
+
+    fn ledger_entry(&self, steps: &UndoSteps, tables: &[String], before: &Ddl, after: &Ddl) -> AppliedFix {
+        let mut changed = schema_diff::changed_tables(before, after);
         changed.extend(steps.later.iter().filter_map(|later| later.table.clone()));
-        let only = |ddl: Ddl| ddl.into_iter().filter(|(table, _)| changed.contains(table)).collect();
+        let only = |ddl: &Ddl| {
+            let of_changed = ddl.iter().filter(|(table, _)| changed.contains(*table));
+            of_changed.map(|(table, ddl)| (table.clone(), ddl.clone())).collect()
+        };
         // What was made here is touched too, though it could not be locked beforehand.
         let mut tables = tables.to_vec();
         tables.extend(changed.iter().filter(|table| !tables.contains(table)).cloned().collect::<Vec<_>>());
-        let applied = AppliedFix {
+        AppliedFix {
             code: self.fix.code.clone(),
             version: self.fix.version,
             checksum: self.fix.checksum.clone(),
             tables,
             ddl_before: only(before),
             ddl_after: only(after),
-            steps,
-        };
-        Ok(FixOutcome { plan: plan.with_hash(), applied, catalog })
+            steps: steps.clone(),
+        }
     }
 
     fn variables(&self) -> Result<Variables> {
@@ -347,19 +302,6 @@ impl FixExecution<'_> {
         self.context.unique_indexes.iter().filter(is_chosen).collect()
     }
 
-    /// Removes and changes the rows that the fix is about.
-    async fn treat_rows(
-        &self,
-        connection: &mut PgConnection,
-        quarantine: &mut Quarantine,
-        watch: &mut LockWatch,
-    ) -> Result<TreatedRows> {
-        match self.mark_rows(connection).await? {
-            Some(changes) => changes.carry_out(connection, quarantine, watch).await,
-            None => Ok(TreatedRows::default()),
-        }
-    }
-
     /// Marks the rows that the fix is about; `None` for a fix that is about none.
     async fn mark_rows(&self, connection: &mut PgConnection) -> Result<Option<RowChanges<'_>>> {
         let catalog = self.context.catalog;
@@ -385,4 +327,11 @@ impl FixExecution<'_> {
         }
         Ok(Some(changes))
     }
+}
+
+/// True if undo leaves everything as it was: a constraint that claimed to be valid over orphans can be put back by a superuser only.
+async fn undo_is_exact(connection: &mut PgConnection, steps: &UndoSteps) -> Result<bool> {
+    let claimed =
+        steps.constraints.iter().any(|constraint| constraint.before == ConstraintState::ClaimedValid);
+    Ok(!claimed || work_tables::can_replicate(connection).await?)
 }

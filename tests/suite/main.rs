@@ -53,6 +53,7 @@ mod readme;
 mod release_schema;
 mod repaired_behaviour;
 mod scratch_server;
+mod screens;
 mod secrets;
 mod sql_files;
 mod staging;
