@@ -196,15 +196,13 @@ fn a_server_in_a_container_network_gets_a_hint_with_a_working_command() {
     assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
     // In a container, where these tests may run as well, localhost is something else, and other commands help.
     let is_container = ["/.dockerenv", "/run/.containerenv"].iter().any(|file| Path::new(file).exists());
-    let run = run.complains(&[
-        "the host name postgres-of-evo cannot be resolved here: it is the service postgres-of-evo of compose.yaml",
-    ]);
     // These tests build a program that needs a libc.
-    let in_network = "docker run --rm --network evo_default";
-    run.complains(&match is_container {
+    let next = match is_container {
         true => ["let this container into that network", "docker network connect evo_default"],
-        false => [in_network, "/evodoctor check --compose compose.yaml"],
-    });
+        false => ["docker run --rm --network evo_default", "/evodoctor check --compose compose.yaml"],
+    };
+    let said = "the host name postgres-of-evo cannot be resolved here: it is the service postgres-of-evo of compose.yaml";
+    run.complains(&[said, next[0], next[1]]);
     let here = ["--database-url", "postgresql://u:hunter2@127.0.0.1:1/d"];
     let unpublished = match is_container {
         true => "localhost is this container itself",
