@@ -48,7 +48,7 @@ pub const KEYS: &[&str] = &[
 /// A rule and the query that carries it out.
 #[derive(Debug)]
 pub struct Check {
-    /// What the code stands for.
+    /// The rule of its code.
     pub rule: Rule,
     /// The file's stem: code, underscore, name. Its fix and fixtures have the same.
     pub stem: String,
@@ -57,7 +57,7 @@ pub struct Check {
     first: Option<Precondition>,
     /// The table whose rows it judges (`judges:`); where there are none, there is nothing to find.
     judges: Option<String>,
-    /// Whether its query compares large tables with one another (`joins: hash`).
+    /// True if its query compares large tables with each other (`joins: hash`).
     joins_by_hash: bool,
     query: String,
 }
@@ -128,12 +128,12 @@ impl Check {
         Ok(Self { rule, stem, scope, suspects, first, judges, joins_by_hash, query })
     }
 
-    /// Whether it begins by comparing the whole schema with the release's.
+    /// True if it begins by comparing the whole schema with the release's.
     pub fn compares_schema(&self) -> bool {
         matches!(self.first, Some(Precondition::Objects))
     }
 
-    /// Whether its query names a table.
+    /// True if its query names a table.
     pub fn mentions(&self, table: &str) -> bool {
         // A query that is built of others' parts may read what it does not name.
         uses_variable(&self.query, "gone") || self.query.contains(&SqlFragment::ident(table).to_string())
@@ -206,7 +206,7 @@ impl Check {
     }
 }
 
-/// What a check asked about, such as a key, and the rows that findings are made of. It is empty where the check asks one question.
+/// What a question was about, such as a key (empty if the check has one question only), and the rows that become findings.
 pub type Answer = (String, CheckResult<Vec<PgRow>>);
 
 static CHECKS: LazyLock<Vec<Check>> = LazyLock::new(|| {

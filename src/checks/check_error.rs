@@ -29,7 +29,7 @@ impl fmt::Display for CheckError {
     }
 }
 
-/// The answer; `None` when it is undecided, and nobody needs to know why.
+/// The answer; `None` if it is undecided and the reason does not matter.
 ///
 /// # Errors
 /// When it is a fault of this program.

@@ -72,13 +72,13 @@ fn finding(check: &Check, context: &CheckContext<'_>, about: &str, row: &PgRow) 
     Ok(Some(finding))
 }
 
-/// Whether it is a value of the rows that could not be read, and not a column that is missing.
+/// True if a value of the rows could not be read; false for a missing column.
 fn is_value(error: &anyhow::Error) -> bool {
     let mut of_driver = error.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>());
     of_driver.any(|error| matches!(error, sqlx::Error::ColumnDecode { .. }))
 }
 
-/// What a finding would do to somebody else's table is not done.
+/// Makes a finding unfixable if its repair would change a table of another role.
 fn leave_to_owner(finding: &mut Finding, context: &CheckContext<'_>) {
     let (catalog, repair) = (context.catalog, &finding.repair);
     let is_about = |name: &str| {
@@ -104,7 +104,7 @@ fn leave_to_owner(finding: &mut Finding, context: &CheckContext<'_>) {
     }
 }
 
-/// What a check does not compare where the release is unknown.
+/// What a check does not compare if the release is unknown.
 fn limit(context: &CheckContext<'_>, check: &Check) -> Option<String> {
     if context.range.is_some() {
         return None;
@@ -123,7 +123,7 @@ fn limit(context: &CheckContext<'_>, check: &Check) -> Option<String> {
     Some(format!("the release is unknown{why}, so {what} were compared"))
 }
 
-/// Joins reasons, each with what it is about; of many only the first are told. Those that are the same become one.
+/// Joins reasons, each with what it is about. Equal reasons become one; of many only the first are listed.
 fn summarize(reasons: &[(String, String)]) -> String {
     const SHOWN: usize = 3;
     let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();

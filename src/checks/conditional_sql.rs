@@ -12,7 +12,7 @@ const ONLY: &str = "-- only with ";
 const END: &str = "-- end";
 
 /// The query for this database. What the release should have stays in although the database lacks it, so that the
-/// server names it and nothing is taken for clean that nobody looked at.
+/// server names it, and nothing unchecked counts as clean.
 pub fn strip_for_release(sql: &str, catalog: &Catalog, range: Option<ReleaseRange>) -> String {
     select(sql, |table, column| {
         let has = catalog.tables.get(table).is_some_and(|found| {
@@ -22,7 +22,7 @@ pub fn strip_for_release(sql: &str, catalog: &Catalog, range: Option<ReleaseRang
     })
 }
 
-/// Whether the facts of a release have a table, or a column of it.
+/// True if the facts of a release have a table, or a column of it.
 fn is_expected(release: Release, table: &str, column: Option<&str>) -> bool {
     schema().tables(release).filter(|expected| expected.name == table).any(|expected| {
         column.is_none_or(|column| expected.columns(release).any(|existing| existing.name == column))
@@ -49,7 +49,7 @@ fn select(sql: &str, has: impl Fn(&str, Option<&str>) -> bool) -> String {
 /// What the parts of a file need, each as `Table` or `Table.column`.
 ///
 /// # Errors
-/// When a part is not closed, stands inside another, or ends without a beginning.
+/// When a part is not closed, is inside another, or ends without a beginning.
 pub fn required_objects(sql: &str) -> Result<Vec<&str>, String> {
     let mut needs = Vec::new();
     let mut open = None;

@@ -23,19 +23,19 @@ pub struct CheckContext<'a> {
     pub unique_indexes: Vec<UniqueIndex>,
     /// The role that asks, for messages.
     pub role: &'a str,
-    /// Whether the server is a standby, which may end a connection to replay what the primary has changed.
+    /// True if the server is a standby, which may end a connection to replay changes of the primary.
     pub is_standby: bool,
-    /// Whether a lock that others hold ends the examination: a change begins again, where a check is undecided.
+    /// True if a lock timeout ends the run, so that a change can be retried; otherwise it makes a check undecided.
     pub gives_way: bool,
-    /// Whether no index is trusted.
+    /// True if no index is trusted (`--paranoid`).
     pub paranoid: bool,
-    /// Tables with fewer pages than that are compared as the planner likes.
+    /// Tables with fewer pages are compared with the planner's own plan.
     pub large: u64,
-    /// Scans of large tables, each read once for all who ask.
+    /// Scans of large tables, each shared by all checks that need it.
     pub scans: TableScans,
     /// Tables that are known to have no row in this snapshot (see [`super::empty_tables`]).
     pub empty: BTreeSet<String>,
-    /// Whether the schema differs from the release's at all, where that was asked beforehand (see [`super::precondition`]).
+    /// True if the schema differs from the release's at all; `None` if that was not read beforehand (see [`super::precondition`]).
     pub differs: Option<bool>,
 }
 
@@ -64,7 +64,7 @@ impl<'a> CheckContext<'a> {
         }
     }
 
-    /// Whether a rule speaks of any release that this database may be. An unknown release might be any.
+    /// True if a rule is for any release that this database may be. An unknown release may be any.
     pub fn applies(&self, rule: &Rule) -> bool {
         match (self.range, rule.releases) {
             (Some(range), Some(of_rule)) => range.overlaps(&of_rule),

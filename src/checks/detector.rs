@@ -16,7 +16,7 @@ pub type DetectorFuture<'a> = Pin<Box<dyn Future<Output = Result<(CheckReport, V
 
 /// Something that can be asked again once its findings are repaired.
 pub trait Detector {
-    /// What its code stands for.
+    /// The rule of its code.
     fn rule(&self) -> &Rule;
 
     /// Asks the database, in the transaction that is open.
@@ -26,12 +26,12 @@ pub trait Detector {
         context: &'a CheckContext<'_>,
     ) -> DetectorFuture<'a>;
 
-    /// Whether its answer may depend on the rows of a table. Where that is not known, it may.
+    /// True if its findings may depend on the rows of a table, also if that is unknown.
     fn reads(&self, _table: &str, _scope: &CheckContext<'_>) -> bool {
         true
     }
 
-    /// Whether its answer may depend on what tables, keys and indexes there are. Where that is not known, it may.
+    /// True if its findings may depend on which tables, keys and indexes exist, also if that is unknown.
     fn reads_catalog(&self) -> bool {
         true
     }

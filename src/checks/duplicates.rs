@@ -1,10 +1,10 @@
-//! How rows are found that a unique index refuses (EVO103), where none stands.
+//! Finds rows that a unique index refuses (EVO103), where the index is missing.
 //!
-//! What a large table holds twice the server would find with a hash table, or a sort, of all its keys: neither fits in its
-//! `work_mem`, and both spill to its disk, a hundred bytes for each row. So it only makes a hash of eight bytes of each key,
-//! in one scan of the table, and those that come more than once are found here. Where there are any, another scan finds
-//! their rows, and the check's query looks at these alone: that two keys share a hash by chance costs a look, and equal keys
-//! always do.
+//! The server would find the duplicates of a large table with a hash table, or a sort, of all its keys: neither fits in its
+//! `work_mem`, and both spill to its disk, a hundred bytes for each row. So the server only makes a hash of eight bytes of each
+//! key, in one scan of the table, and this program looks for hashes that occur more than once. If there are any, another scan
+//! finds their rows, and the check's query compares only these. Equal keys always have the same hash; different keys with the same
+//! hash by chance only cost a comparison.
 
 use anyhow::{Context, Result};
 use sqlx::Row;
@@ -19,7 +19,7 @@ use super::unique_indexes::UniqueIndex;
 use crate::database::ident::SqlFragment;
 use crate::database::sql_file::{Variables, render_file};
 
-/// Of more values that come more than once the rows are not looked for by themselves.
+/// If more hashes than these occur more than once, the check's query compares all rows.
 const MAX_DUPLICATES: usize = 10_000;
 
 /// Finds what a unique index would refuse: the rows of the check's query, which `render` makes with the rows to look at as

@@ -1,4 +1,4 @@
-//! Tables without a row: no reference of theirs leads nowhere, nothing in them is there twice, and nobody has to ask.
+//! Tables without a row: they have no orphans and no duplicates, so no check has to read them.
 
 use std::collections::BTreeSet;
 

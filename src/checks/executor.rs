@@ -2,7 +2,7 @@
 //!
 //! Tasks side by side rather than queries with parallel workers: a worker is one of a few that the whole server shares,
 //! small queries never get any, and the end of a large one waits for its slowest part alone. So each connection has one
-//! process, and there are as many of them by default as the server gives one query of its own accord
+//! process, and by default there are as many of them as the server gives one query
 //! (`max_parallel_workers_per_gather` and the query itself), at most [`MAX_CONNECTIONS`]. The run then takes no more of the
 //! server than any report would. A connection that is alone keeps the server's own parallel workers.
 
@@ -32,10 +32,10 @@ use crate::rules::order::sort_by_consequence;
 /// How many connections are opened at most, unless more are asked for: the cores are the server's.
 pub const MAX_CONNECTIONS: u64 = 4;
 
-/// What one connection reads in a moment is not worth opening more: 32 MB.
+/// One connection reads fewer pages than these in a moment: more connections would not pay. 32 MB.
 const WORTH_MORE_CONNECTIONS: u64 = 4096;
 
-/// How often progress is told.
+/// How often the progress line is updated.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How soon to cancel again.
@@ -60,7 +60,7 @@ pub struct CheckResults {
     pub checks: Vec<CheckReport>,
     /// What they found, the worst first.
     pub findings: Vec<Finding>,
-    /// Whether the first connection is still good for something.
+    /// True if the first connection can still be used.
     pub is_connected: bool,
 }
 
@@ -80,7 +80,7 @@ pub async fn run_in_parallel(
     let pool = SnapshotPool::new(context, limits);
     let chosen = all_checks().iter().filter(|check| context.applies(&check.rule) && selected(check));
     let mut running = pin!(maybe_done(run_in_pool(&pool, chosen.collect())));
-    // Now every check has said what it needs first, and no connection has begun with less than that.
+    // Now every check has asked for its first tasks, so the first connection starts with the one that ranks highest.
     poll_fn(|waker| Poll::Ready(running.as_mut().poll(waker).is_ready())).await;
 
     let jobs = connection_count(options, capacity, pool.pages());
@@ -145,8 +145,8 @@ async fn open_others(pool: &SnapshotPool<'_>, snapshot: Option<&SharedSnapshot<'
     }
 }
 
-/// Runs what is `running`, until it is done, or until `stop`. Then what still runs on the server is cancelled; where that does not
-/// end in time either, it is left alone.
+/// Drives `running` until it is done, or until `stop`. Then statements that still run on the server are cancelled; if they do not
+/// end in time either, they are given up.
 ///
 /// # Errors
 /// When the first connection is lost.
@@ -198,7 +198,7 @@ async fn report_progress(pool: &SnapshotPool<'_>) -> Infallible {
     }
 }
 
-/// Cancels what the pool's connections are doing, again and again, as one may just be about to begin something.
+/// Cancels the statements of the pool's connections, again and again: one may start right after it was cancelled.
 async fn cancel_running(pool: &SnapshotPool<'_>, target: &ConnectTarget) -> Infallible {
     match shared_snapshot::cancel_backends(target, &pool.pids()).await {
         Ok(mut session) => loop {

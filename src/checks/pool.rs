@@ -23,11 +23,11 @@ pub struct SnapshotPool<'p> {
     context: &'p CheckContext<'p>,
     limits: TaskLimits,
     state: RefCell<PoolState<'p>>,
-    /// Somebody waits for a connection, or one is free.
+    /// A task waits for a connection, or a connection is free.
     changed: Notify,
     /// No more tasks are begun: see [`SnapshotPool::stop`].
     stopped: Notify,
-    /// What runs is left alone: see [`SnapshotPool::abandon`].
+    /// Running tasks are given up: see [`SnapshotPool::abandon`].
     abandoned: Notify,
 }
 
@@ -52,7 +52,7 @@ struct PoolState<'p> {
     ending: Ending,
 }
 
-/// Whether the run can go on, and its first connection afterwards.
+/// How the run ends: it decides whether the first connection can be used afterwards.
 #[derive(Default)]
 enum Ending {
     #[default]
@@ -109,7 +109,7 @@ impl<'p> SnapshotPool<'p> {
         connection: &'p mut PgConnection,
         asking: impl Future<Output = T>,
     ) -> Result<T> {
-        // Nobody cancels what runs here, so nobody asks for the process.
+        // Nothing cancels these tasks, so their process is not needed.
         self.add(PooledConnection { pid: 0, owner: ConnectionOwner::First(connection) });
         let answer = tokio::select! {
             biased;
@@ -145,7 +145,7 @@ impl<'p> SnapshotPool<'p> {
         self.state.borrow().progress.pages
     }
 
-    /// How far it is.
+    /// The progress so far.
     pub(super) fn progress(&self) -> ProgressEstimate {
         let state = self.state.borrow();
         let now = state.running.iter().map(|(_, about)| about.clone()).collect();
@@ -173,8 +173,8 @@ impl<'p> SnapshotPool<'p> {
         }
     }
 
-    /// Gives free connections to whoever ranks highest, for as long as it is awaited. It does so only once everybody has said what
-    /// they wait for now: a task that has just ended is often followed by another one.
+    /// Gives free connections to the tasks that rank highest, for as long as it is awaited. It runs after the checks have been
+    /// polled: a task that has just ended is often followed by another one, which should be ranked too.
     pub(super) async fn hand_out(&self) -> Infallible {
         loop {
             self.changed.notified().await;
@@ -182,7 +182,7 @@ impl<'p> SnapshotPool<'p> {
         }
     }
 
-    /// Begins no more tasks. What is not answered is undecided for this reason.
+    /// Starts no more tasks. Questions without an answer are undecided for this reason.
     pub(super) fn stop(&self, reason: String) {
         let mut state = self.state.borrow_mut();
         state.stopped.get_or_insert(reason);
@@ -190,7 +190,7 @@ impl<'p> SnapshotPool<'p> {
         self.stopped.notify_waiters();
     }
 
-    /// Comes to an end once no more tasks are begun.
+    /// Completes once no more tasks are started.
     pub(super) async fn stopped(&self) {
         let stopped = self.stopped.notified();
         if self.stop_reason().is_none() {
@@ -203,7 +203,7 @@ impl<'p> SnapshotPool<'p> {
         self.state.borrow().stopped.clone()
     }
 
-    /// Ends what still runs without an answer. Its connections are lost.
+    /// Gives up the tasks that still run. Their connections are lost.
     pub(super) fn abandon(&self) {
         self.state.borrow_mut().is_abandoned = true;
         self.abandoned.notify_waiters();
@@ -228,7 +228,7 @@ impl<'p> SnapshotPool<'p> {
         }
     }
 
-    /// Ends the use of all connections; returns whether the first one is still good for something, and those that joined.
+    /// Takes all connections out of the pool; returns whether the first one can still be used, and the ones that joined.
     pub(super) fn close(&self) -> (bool, Vec<Session>) {
         let mut state = self.state.borrow_mut();
         let (mut is_connected, mut joined) = (false, Vec::new());
@@ -298,7 +298,7 @@ impl Lease<'_, '_> {
             Some(Err(lost)) => self.lost(lost),
             None => "not finished".to_owned(),
         };
-        // What the server says of a run that was stopped is only that it was told to.
+        // In a run that was stopped, the server's error only says that the statement was cancelled.
         (Err(stopped.unwrap_or(answer)), took)
     }
 
@@ -324,7 +324,7 @@ impl Lease<'_, '_> {
             ConnectionOwner::First(_) => pool.end(Ending::Failed(error), reason.clone()),
             ConnectionOwner::Joined(_) => {
                 tracing::debug!("goes on with fewer connections, one was lost: {reason}");
-                // The process may serve somebody else by now.
+                // The process may serve another client by now.
                 pool.state.borrow_mut().pids.retain(|pid| *pid != self.connection.pid);
             }
         }

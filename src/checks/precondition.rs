@@ -34,10 +34,10 @@ impl Precondition {
         }
     }
 
-    /// Whether there may be something to find.
+    /// True if there may be something to find.
     ///
     /// # Errors
-    /// Undecided when nobody can tell, such as without a release to compare with.
+    /// Undecided when that is unknown, such as without a release to compare with.
     pub async fn holds(&self, group: &TaskGroup<'_, '_>) -> CheckResult<bool> {
         let context = group.context();
         let task = Task::new("", 0);
@@ -61,8 +61,8 @@ impl Precondition {
     }
 }
 
-/// Whether the schema differs from the release's at all; `None` where nobody can tell, and the checks say why. Asked
-/// before all checks, it is asked once for those that begin with it.
+/// True if the schema differs from the release's at all; `None` if that is unknown, and the checks say why. Read once before all
+/// checks, for those that begin with it.
 ///
 /// # Errors
 /// When the connection is lost.

@@ -42,7 +42,7 @@ pub fn explain_query_error(error: &sqlx::Error, context: &CheckContext<'_>) -> S
     }
 }
 
-/// Why a standby has ended the connection: it had to replay what somebody still looked at. `None` for another error.
+/// The reason if a standby has ended the connection to replay changes of the primary; `None` for any other error.
 ///
 /// A connection that stood idle when it was ended breaks at the next statement, before what the server said is read.
 pub fn recovery_conflict(error: &anyhow::Error, is_standby: bool) -> Option<String> {
@@ -70,7 +70,7 @@ fn conflict_words(message: &str) -> String {
     )
 }
 
-/// Whether the server refused because row security was not to be applied. Its message may be in any language, the name of
+/// True if the server refused because row security would have hidden rows. Its message may be in any language, the name of
 /// the function that says it is not.
 fn is_row_security(error: &dyn DatabaseError) -> bool {
     let routine = error.try_downcast_ref::<PgDatabaseError>().and_then(PgDatabaseError::routine);

@@ -35,17 +35,17 @@ use crate::evolution::release::{Release, ReleaseRange};
 const SPLICED: [(&str, &str); 2] =
     [("objects", "sql/catalog/objects.sql"), ("server_wide_keys", "sql/catalog/server_wide_keys.sql")];
 
-/// What stands in for Prisma's table where it is missing.
+/// Takes the place of Prisma's table if it is missing.
 const NO_HISTORY: &str = "(SELECT NULL::text AS \"id\", NULL::text AS \"migration_name\", NULL::text AS \"checksum\", \
      NULL::text AS \"logs\", NULL::timestamptz AS \"started_at\", NULL::timestamptz AS \"finished_at\", \
      NULL::timestamptz AS \"rolled_back_at\", NULL::integer AS \"applied_steps_count\" WHERE false)";
 
-/// What stands in for the applied fixes where there is no ledger.
+/// Takes the place of the applied fixes if there is no ledger.
 const NO_LEDGER: &str = "SELECT NULL::bigint AS run, NULL::integer AS position, NULL::text AS code, \
      NULL::timestamptz AS applied_at, NULL::text AS release_from, NULL::text AS release_to, \
      NULL::text[] AS migrations WHERE false";
 
-/// What stands in for what they have left to do.
+/// Takes the place of unfinished runs if there is no ledger.
 const NO_RUNS: &str = "SELECT NULL::bigint AS run, NULL::timestamptz AS applied_at, NULL::text AS applied_by, NULL::text AS code, \
      NULL::bigint AS position, NULL::text AS statement WHERE false";
 

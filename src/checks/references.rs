@@ -197,7 +197,7 @@ impl Reference {
         Ok(variables.sql("found", SqlFragment::assert_safe(found)))
     }
 
-    /// Whether both stand for the same reference, whatever the constraint's name.
+    /// True if both are the same reference, whatever the constraint's name.
     fn is_same(&self, key: &DeclaredKey) -> bool {
         self.child_table == key.child_table
             && self.child_columns == key.child_columns

@@ -17,7 +17,7 @@ pub struct RowFilter {
 }
 
 impl RowFilter {
-    /// Whether the rows come from the scan of the table: it is large, and an ordinary one.
+    /// True if the rows come from the scan of the table: it is large, and an ordinary table.
     pub fn uses_scan(&self, context: &CheckContext<'_>) -> bool {
         context.catalog.page_count(&self.table) >= context.large && context.catalog.columns.has(&self.table)
     }

@@ -1,4 +1,4 @@
-//! A savepoint around what the server may refuse, so that the transaction goes on.
+//! A savepoint around statements that the server may refuse, so that the transaction continues.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub async fn simple_query_in_savepoint(
     left: Option<Duration>,
     sql: String,
 ) -> Result<sqlx::Result<Vec<PgRow>>> {
-    // The savepoint is a message of its own: a text that the server cannot even read undoes what stands before it in
+    // The savepoint is a message of its own: a text that the server cannot parse undoes everything before it in
     // the same message. Its release is none; the query may end in a comment.
     execute(connection, guard(left)).await.context("the connection was lost")?;
     match simple_query(connection, format!("{sql}\n;{RELEASE}")).await {
@@ -75,7 +75,7 @@ async fn go_on_after(connection: &mut PgConnection, refusal: sqlx::Error) -> Res
     let back = format!("ROLLBACK TO SAVEPOINT evodoctor; {RELEASE}");
     match execute(connection, back).await {
         Ok(_) => Ok(refusal),
-        // Its last words say why, not that nobody answers any more.
+        // The server's last error is the reason, not the broken connection.
         Err(_) => Err(refusal).context("the server ended the connection"),
     }
 }

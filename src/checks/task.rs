@@ -1,4 +1,4 @@
-//! A piece of work that waits for a connection, and what it costs.
+//! A unit of work that waits for a connection, and its cost.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -6,35 +6,35 @@ use std::rc::Rc;
 
 use crate::database::catalog::Catalog;
 
-/// What decides when a piece of work gets a connection, and how it is called while it runs. The work takes no lock but ACCESS SHARE,
-/// and leaves nothing behind in the session.
+/// A unit of work on a connection: what decides when it gets one, and its name while it runs. It takes no lock but ACCESS SHARE, and
+/// leaves nothing behind in the session.
 #[derive(Debug, Clone)]
 pub struct Task {
-    /// What it reads, for whoever waits for it.
+    /// What it reads, for the progress line.
     pub about: String,
     /// About how many pages it reads (see [`pages`]).
     pub cost: u64,
-    /// Whether others need what it brings to make their own work small. Asked when a connection is free, not before.
+    /// True if other tasks need its result. Read when a connection is free, not before: it may change until then.
     is_awaited: Rc<Cell<bool>>,
 }
 
 impl Task {
-    /// Work that nobody waits for but its own question.
+    /// A task that no other task waits for.
     pub fn new(about: impl Into<String>, cost: u64) -> Self {
         Self { about: about.into(), cost, is_awaited: Rc::default() }
     }
 
-    /// The same, begun before all that is not awaited and takes long.
+    /// The same, started before all slow tasks that are not awaited.
     pub fn awaited(self) -> Self {
         self.awaited_if(Rc::new(Cell::new(true)))
     }
 
-    /// The same, begun before the others if by then somebody has said so.
+    /// The same, if the flag is set by the time a connection is free.
     pub fn awaited_if(self, is_awaited: Rc<Cell<bool>>) -> Self {
         Self { is_awaited, ..self }
     }
 
-    /// Whether others need what it brings.
+    /// True if other tasks need its result.
     pub fn is_awaited(&self) -> bool {
         self.is_awaited.get()
     }

@@ -1,4 +1,4 @@
-//! What a check asks with: tasks that share a fate.
+//! The tasks of one question of a check.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::task_queue::Failure;
 use crate::database::query::query_with_settings;
 
 /// The tasks of one question, such as whether the rows of one key refer to something. They may run side by side. Once one of them
-/// has failed the question has no answer, and those that wait for a connection are not begun.
+/// has failed, the question has no answer, and the tasks that still wait for a connection are not started.
 pub struct TaskGroup<'g, 'p> {
     pool: &'g SnapshotPool<'p>,
     /// The code of the check that asks.
@@ -50,7 +50,7 @@ impl<'g, 'p> TaskGroup<'g, 'p> {
     /// Runs a query, already rendered.
     ///
     /// # Errors
-    /// As [`Self::run`]; also undecided when the query reads a table that belongs to somebody else: that is not even planned.
+    /// As [`Self::run`]; also undecided when the query reads a table of another role: it is not even planned.
     pub async fn query(&self, task: Task, sql: String) -> CheckResult<Vec<PgRow>> {
         self.expect_open(&sql)?;
         let work = async |connection: &mut PgConnection, left| {

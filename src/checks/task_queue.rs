@@ -61,7 +61,7 @@ impl<C> TaskQueue<C> {
     /// Gives a connection to the task that is next; returns its number, and what it is about.
     ///
     /// # Errors
-    /// Gives the connection back when nobody waits.
+    /// Gives the connection back if no task waits.
     pub fn give_to_best(&mut self, mut connection: C) -> Result<(usize, String), C> {
         self.drop_unneeded();
         loop {

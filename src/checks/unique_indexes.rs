@@ -15,7 +15,7 @@ pub struct UniqueIndex {
     pub table: String,
     /// Its columns, in order.
     pub columns: Vec<String>,
-    /// Whether the release has it; else only the newest one does.
+    /// True if the release has it; otherwise only the newest release does.
     pub is_of_release: bool,
 }
 

@@ -37,93 +37,150 @@ pub async fn run(args: &cli::FixArgs, common: &GlobalOptions) -> Result<Exit> {
     if let Some(first) = args.batch {
         return fix_batched::run(args, first.get(), common).await;
     }
-    let allowed = code_filter::parse_hazards(&args.allow)?;
-    if args.online {
-        expect_live(
-            common,
-            "--online is not for dumps: nobody else uses the server that a dump is restored on",
-        )?;
-    }
-    if args.plan_out.is_some() {
-        expect_live(
-            common,
-            "a plan belongs to one database, and the one that a dump is restored into is removed \
-                afterwards",
-        )?;
-    }
-    let plan = args.plan.as_deref().map(PlanFile::read).transpose()?;
-    let named = match &plan {
-        Some(plan) => plan.codes.clone(),
-        None => code_filter::parse_fixable_codes(&args.codes)?,
-    };
-    let hazards =
-        Hazards::new(&named, args.to.as_deref().or(plan.as_ref().and_then(|plan| plan.to.as_deref())))?;
-    let selection = CodeFilter::new(common)?;
+    expect_no_dump(args, common)?;
+    let request = Request::new(args, common)?;
     let mut opened = DatabaseContext::connect_for_write(common, args.apply).await?;
-    opened.server.may_fire = opened.may_fire(args.apply, &allowed);
+    opened.server.may_fire = opened.may_fire(args.apply, &request.allowed);
     let subject = opened.change_target();
     let identity = DatabaseIdentity::from_server(&subject.server, &subject.schema);
-    if let Some(plan) = &plan {
-        plan.expect_database(&identity)?;
+    request.expect_database(&opened, &identity)?;
+    if args.online {
+        prepare_online(&mut opened, &subject, &request, args).await?;
     }
 
-    if args.online {
-        expect_in_pieces(&hazards)?;
-        fix_online::expect_no_limits(opened.session.connection()).await?;
-        match args.apply {
-            true => fix_online::resume(&mut opened, &subject, args.waiting.wait).await?,
-            false => say_unfinished(&mut opened, &subject, args.waiting.wait).await?,
-        }
-    }
-    if !hazards.chosen.is_empty() {
-        way_back::refuse_downgrade(&opened, hazards.target)?;
-    }
-    let considered = |code: &String| match named.as_slice() {
-        [] => selection.matches(code) && !code_filter::needs_explicit_code(code),
-        named => named.contains(code),
-    };
-    let checks =
-        all_checks().iter().filter(|check| considered(&check.rule.code)).map(|check| check as &dyn Detector);
-    let finders: Vec<&dyn Detector> =
-        checks.chain(hazards.chosen.iter().map(|hazard| hazard as &dyn Detector)).collect();
-    let wanted = code_filter::finding_filter(!named.is_empty(), common);
-    // A dump's server is there for this alone.
+    let finders = request.detectors();
+    let wanted = code_filter::finding_filter(!request.named.is_empty(), common);
+    // Nobody else uses a dump's server.
     let max_lock = args.lock_limit.limit_for(!args.apply).filter(|_| common.snapshot.is_none());
     let lock_retry = LockRetry::new(args.waiting.wait).dry_run(!args.apply).max_lock(max_lock);
+    let allowed = &request.allowed;
     let rehearsal = dry_run_with_retry(&mut opened, &subject, lock_retry, async |connection, attempt| {
-        dry_run(connection, &subject, attempt, &finders, &wanted, args.online, &allowed).await
+        dry_run(connection, &subject, attempt, &finders, &wanted, args.online, allowed).await
     })
     .await?;
+    request.check_and_write_plan(&rehearsal, &identity, args, common)?;
 
-    if let Some(plan) = &plan {
-        plan.expect_same(&rehearsal.fixes, &rehearsal.obstructed)?;
-    }
-    if let Some(path) = &args.plan_out {
-        let left = rehearsal.obstructed.clone();
-        PlanFile::new(&identity, &rehearsal.fixes, left, hazards.to(), common.show_rows)?.write(path)?;
-    }
-    let committed = apply::commit_or_rollback(&mut opened, &rehearsal, args.apply, &allowed).await?;
+    let committed = apply::commit_or_rollback(&mut opened, &rehearsal, args.apply, allowed).await?;
     if args.online && committed == CommitOutcome::Yes {
-        let given_up =
-            fix_online::run_deferred(&mut opened, &subject, rehearsal.run, args.waiting.wait).await?;
-        if !given_up.is_empty() {
-            return Err(user_error(
-                format!("run {} is committed, but only a part of it: {}", rehearsal.run, given_up.join("; ")),
-                format!("evodoctor undo {} undoes that part", rehearsal.run),
-            ));
-        }
-    }
-    let mut rehearsal = rehearsal;
-    let policy = common.policy();
-    for finding in rehearsal.findings.iter_mut().chain(&mut rehearsal.left) {
-        finding.severity = policy.severity(finding);
+        run_deferred(&mut opened, &subject, rehearsal.run, args.waiting.wait).await?;
     }
     let run = (committed == CommitOutcome::Yes).then_some(rehearsal.run);
     let report = report(&opened, rehearsal, committed, (args, common), wanted);
-    let mut report =
-        if named.is_empty() { report.with_policy(common) } else { report.with_policy_unignored(common) };
+    let mut report = match request.named.is_empty() {
+        true => report.with_policy(common),
+        false => report.with_policy_unignored(common),
+    };
     apply::keep_report_error(report.print(common), run)?;
     Ok(report.exit_code(common))
+}
+
+/// Refuses what makes no sense on a dump.
+fn expect_no_dump(args: &cli::FixArgs, common: &GlobalOptions) -> Result<()> {
+    if args.online {
+        let why = "--online is not for dumps: nobody else uses the server that a dump is restored on";
+        expect_live(common, why)?;
+    }
+    if args.plan_out.is_some() {
+        let why =
+            "a plan belongs to one database, and the one that a dump is restored into is removed afterwards";
+        expect_live(common, why)?;
+    }
+    Ok(())
+}
+
+/// The fixes that were asked for: by their codes, by a plan, or by neither.
+struct Request {
+    plan: Option<PlanFile>,
+    /// The codes that are named, by the plan where there is one; empty for all that the selection includes.
+    named: Vec<String>,
+    selection: CodeFilter,
+    hazards: Hazards,
+    allowed: Vec<String>,
+}
+
+impl Request {
+    fn new(args: &cli::FixArgs, common: &GlobalOptions) -> Result<Self> {
+        let allowed = code_filter::parse_hazards(&args.allow)?;
+        let plan = args.plan.as_deref().map(PlanFile::read).transpose()?;
+        let named = match &plan {
+            Some(plan) => plan.codes.clone(),
+            None => code_filter::parse_fixable_codes(&args.codes)?,
+        };
+        let of_plan = plan.as_ref().and_then(|plan| plan.to.as_deref());
+        let hazards = Hazards::new(&named, args.to.as_deref().or(of_plan))?;
+        Ok(Self { plan, named, selection: CodeFilter::new(common)?, hazards, allowed })
+    }
+
+    /// Refuses a plan of another database, and an upgrade to an older release.
+    fn expect_database(&self, opened: &DatabaseContext, identity: &DatabaseIdentity) -> Result<()> {
+        if let Some(plan) = &self.plan {
+            plan.expect_database(identity)?;
+        }
+        if !self.hazards.chosen.is_empty() {
+            way_back::refuse_downgrade(opened, self.hazards.target)?;
+        }
+        Ok(())
+    }
+
+    fn detectors(&self) -> Vec<&dyn Detector> {
+        let is_included = |code: &String| match self.named.as_slice() {
+            [] => self.selection.matches(code) && !code_filter::needs_explicit_code(code),
+            named => named.contains(code),
+        };
+        let checks = all_checks().iter().filter(|check| is_included(&check.rule.code));
+        let checks = checks.map(|check| check as &dyn Detector);
+        checks.chain(self.hazards.chosen.iter().map(|hazard| hazard as &dyn Detector)).collect()
+    }
+
+    /// Refuses what is not as planned; writes the plan where that was asked for.
+    fn check_and_write_plan(
+        &self,
+        rehearsal: &DryRun,
+        identity: &DatabaseIdentity,
+        args: &cli::FixArgs,
+        common: &GlobalOptions,
+    ) -> Result<()> {
+        if let Some(plan) = &self.plan {
+            plan.expect_same(&rehearsal.fixes, &rehearsal.obstructed)?;
+        }
+        if let Some(path) = &args.plan_out {
+            let left = rehearsal.obstructed.clone();
+            let plan = PlanFile::new(identity, &rehearsal.fixes, left, self.hazards.to(), common.show_rows)?;
+            plan.write(path)?;
+        }
+        Ok(())
+    }
+}
+
+/// Continues earlier runs with `--online` before a new one, or says which there are.
+async fn prepare_online(
+    opened: &mut DatabaseContext,
+    subject: &ChangeTarget,
+    request: &Request,
+    args: &cli::FixArgs,
+) -> Result<()> {
+    expect_in_pieces(&request.hazards)?;
+    fix_online::expect_no_limits(opened.session.connection()).await?;
+    match args.apply {
+        true => fix_online::resume(opened, subject, args.waiting.wait).await,
+        false => say_unfinished(opened, subject, args.waiting.wait).await,
+    }
+}
+
+/// Runs the statements that `--online` leaves for after the transaction.
+async fn run_deferred(
+    opened: &mut DatabaseContext,
+    subject: &ChangeTarget,
+    run: i64,
+    wait: Duration,
+) -> Result<()> {
+    match fix_online::run_deferred(opened, subject, run, wait).await? {
+        given_up if given_up.is_empty() => Ok(()),
+        given_up => Err(user_error(
+            format!("run {run} is committed, but only a part of it: {}", given_up.join("; ")),
+            format!("evodoctor undo {run} undoes that part"),
+        )),
+    }
 }
 
 /// A fix before an upgrade runs in one transaction: the migration's line in the history says that all of it is done.
@@ -197,11 +254,15 @@ fn in_batches(fixes: &[FixPlan], bound: Duration) -> Vec<String> {
 
 fn report(
     opened: &DatabaseContext,
-    rehearsal: DryRun,
+    mut rehearsal: DryRun,
     committed: CommitOutcome,
     (args, common): (&cli::FixArgs, &GlobalOptions),
     wanted: impl Fn(&Finding) -> bool,
 ) -> Report {
+    let policy = common.policy();
+    for finding in rehearsal.findings.iter_mut().chain(&mut rehearsal.left) {
+        finding.severity = policy.severity(finding);
+    }
     let applied = committed == CommitOutcome::Yes;
     let id = applied.then_some(rehearsal.run);
     let mut next = Vec::new();

@@ -93,7 +93,7 @@ fn zsh_reads_its_script() {
     let program = "autoload -U compinit; compinit -D -u; source \"$1\"; whence -w _evodoctor";
     assert_eq!(said("zsh", &["-f", "-c", program, "zsh", path]), "_evodoctor: function\n");
     let text = std::fs::read_to_string(path).expect("readable");
-    for offered in ["EVO101", "2.3.7", "deletes-rows", "rows refer to rows that do not exist"] {
+    for offered in ["EVO101", "2.3.7", "deletes-rows", "they refer to rows that do not exist"] {
         assert!(text.contains(offered), "no {offered}");
     }
 }

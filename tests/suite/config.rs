@@ -283,7 +283,7 @@ fn secrets_reach_only_hosts_that_the_caller_names() {
     let folder = folder("");
     write_compose_files(folder.path());
     let typed = Evodoctor::new(["check", "--compose", "mixed.yaml"]).within(folder.path());
-    typed.env("CI_SECRET", "x").run().ends(2).complains(&["db.invalid is not known here"]);
+    typed.env("CI_SECRET", "x").run().ends(2).complains(&["db.invalid cannot be resolved here"]);
 }
 
 /// Connection strings that hold a variable, are one, and hold none.
@@ -320,7 +320,7 @@ async fn a_compose_file_names_the_database() {
         .env("DATABASE_URL", "postgresql://u@y.invalid/d")
         .run()
         .ends(2);
-    run.complains(&["y.invalid is not known here", "the variable's is used"]);
+    run.complains(&["y.invalid cannot be resolved here", "the variable's is used"]);
     below(folder.path(), &["check", "--database-url", "postgresql://nobody@127.0.0.1:1/x"]).ends(2);
 }
 

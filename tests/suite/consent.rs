@@ -30,9 +30,9 @@ async fn nothing_happens_without_consent() {
         .complains(&["add --allow deletes-rows,changes-rows"]);
     // Only what is missing is asked for.
     let run = on(&url, &["fix", "EVO101", "--apply", "--allow", "changes-rows"]).ends(2);
-    assert!(run.stderr.contains("consented to: deletes-rows;"), "{}", run.stderr);
+    assert!(run.stderr.contains("hazards without consent: deletes-rows;"), "{}", run.stderr);
     let run = on(&url, &["fix", "EVO101", "--apply", "--allow", "deletes-rows"]).ends(2);
-    assert!(run.stderr.contains("consented to: changes-rows;"), "{}", run.stderr);
+    assert!(run.stderr.contains("hazards without consent: changes-rows;"), "{}", run.stderr);
     // A hazard that needs no consent does not stand for one that does.
     on(&url, &["fix", "EVO101", "--apply", "--allow", "blocks-writes"]).ends(2);
     // Together with fixes that need none: all or nothing.
@@ -70,7 +70,7 @@ async fn only_real_hazards_need_consent() {
     let report = on(&url, &["fix", "--format", "json"]).ends(1).json();
     assert_eq!(report["fixes"][0]["hazards"], json!(["changes-rows", "blocks-writes"]));
     let run = on(&url, &["fix", "--apply"]).ends(2);
-    assert!(run.stderr.contains("consented to: changes-rows;"), "{}", run.stderr);
+    assert!(run.stderr.contains("hazards without consent: changes-rows;"), "{}", run.stderr);
     on(&url, &["fix", "--apply", "--allow", "changes-rows"]).ends(0);
     on(&url, &["check"]).ends(0);
 }

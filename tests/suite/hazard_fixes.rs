@@ -155,7 +155,7 @@ async fn a_complete_migration_is_recorded_as_applied() {
         |code: &str| recorded.iter().filter(|one| one["code"] == code && one["recorded"] == true).count();
     assert_eq!((of("EVO601"), of("EVO602")), (11, 1), "{recorded:?}");
     let said = on(&url, &["preflight", "--to", "2.3.7"]).ends(0).stdout;
-    assert!(said.contains("EVO602 of run 2 did beforehand"), "{said}");
+    assert!(said.contains("EVO602 of run 2 has already done"), "{said}");
 
     let target = Release::find("2.3.7").expect("known");
     assert_eq!(upgrade(&mut connection, "evolution_api", target).await, Ok(BTreeMap::new()));
@@ -197,8 +197,8 @@ async fn the_plan_remembers_the_release_to_go_to() {
     on(&url, &["fix", "EVO202", "--to", "2.3.7"])
         .ends(2)
         .complains(&["--to needs an upgrade hazard", "preflight --to 2.3.7"]);
-    on(&url, &["fix", "EVO608", "--to", "2.9.9"]).ends(2).complains(&["no release 2.9.9 is known"]);
-    on(&url, &["fix", "EVO604"]).ends(2).complains(&["EVO604 has no fix"]);
+    on(&url, &["fix", "EVO608", "--to", "2.9.9"]).ends(2).complains(&["there is no release 2.9.9"]);
+    on(&url, &["fix", "EVO604"]).ends(2).complains(&["EVO604 has no automatic fix"]);
 }
 
 /// After the upgrade: check notices, history marks it, undo refuses, and EVO307 closes it.

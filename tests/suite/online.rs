@@ -228,7 +228,7 @@ async fn duplicates_written_during_a_build_are_merged_by_the_next_run() {
     )
     .await;
     let run = on(&database.url(), &CHAT).ends(0);
-    run.complains(&["is not done: duplicate rows came in meanwhile"]);
+    run.complains(&["is not done: duplicate rows were written since"]);
     assert_eq!(is_valid(&mut connection).await, Some(true));
     assert_eq!(unfinished(&database), 0);
     let twins = r#"SELECT count(*)::text FROM evolution_api."Chat" WHERE "remoteJid" = 'd@s'"#;

@@ -176,7 +176,7 @@ async fn conflicting_rows_are_named() {
     let sql = r#"ALTER TABLE "Media" DROP COLUMN "mimetype""#;
     refused(stem, sql, &["Media no longer has the columns", "mimetype"]).await;
     let sql = r#"DROP TABLE "Media""#;
-    refused(stem, sql, &["the table \"Media\" is gone"]).await;
+    refused(stem, sql, &["the table \"Media\" does not exist any more"]).await;
 }
 
 /// An emptied row that was deleted since cannot be filled; the rest comes back, and it is said.

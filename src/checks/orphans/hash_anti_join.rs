@@ -160,13 +160,13 @@ impl OrphanSearch<'_, '_, '_> {
     }
 }
 
-/// Keeps of each chunk the ctids of rows that are missing, or the chunk as it is as long as that cannot be told.
+/// Reduces a chunk to the ctids of the rows that are missing, once the set is complete; leaves it as it is until then.
 pub fn missing_in_chunk(hashes: &Rc<ValueHashes>) -> impl Fn(ChunkPart) -> ChunkPart + 'static {
     let hashes = Rc::clone(hashes);
     move |part| hashes.missing(part)
 }
 
-/// All rows that are missing, once that can be told.
+/// All rows that are missing. The set must be complete.
 ///
 /// # Errors
 /// When the parts are of something else.

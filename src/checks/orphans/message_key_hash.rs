@@ -89,7 +89,7 @@ pub async fn orphaned_updates(group: &TaskGroup<'_, '_>) -> CheckResult<SqlFragm
     }
 }
 
-/// Whether both tables are there in their usual form, large enough to be worth it, and not too large.
+/// True if both tables exist in their usual form, are large enough for hashes to pay, and not too large.
 fn fits(context: &CheckContext<'_>) -> bool {
     let is_plain = |table: &str, columns: [&str; 2]| {
         let columns = columns.map(|column| context.catalog.columns.get(table, column));

@@ -12,8 +12,8 @@
 //!
 //! A loose scan of an index asks for the least value, then for the next greater one, and so on: five hundred
 //! instances are five hundred look-ups in an index on `instanceId`, over any number of messages, where an anti-join reads
-//! all of them. Whether there are few values is only estimated, so it gives up after some, and what would have been chosen
-//! without it follows.
+//! all of them. The number of values is only an estimate, so the scan gives up after some, and the strategy follows that would have
+//! been chosen without it.
 //!
 //! With many values a look-up for each costs more than reading. Where both sides have an index that can be read without its
 //! table, the two are read in their order and compared like the halves of a zip (`merge_anti_join`). The histogram that ANALYZE made
@@ -21,8 +21,8 @@
 //!
 //! What has no index has no order either. Of texts the server makes a hash of eight bytes of each value, and they are compared
 //! here (`hash_anti_join`): nothing is sorted, and nothing spills to the server's disk, as a hash table of millions of ids would. One
-//! scan of the table serves everybody who asks something of its rows; so a key subscribes to it, indexed or not, when somebody
-//! reads its table anyway. See [`table_scan`](super::table_scan).
+//! scan of the table serves all checks that need its rows; so a key subscribes to it, indexed or not, if its table is read
+//! anyway. See [`table_scan`](super::table_scan).
 //!
 //! A reference that is no column, and so no key, is found in another way: [`message_key_hash`].
 //!
@@ -79,7 +79,7 @@ pub fn register_scans(context: &CheckContext<'_>) {
     }
 }
 
-/// Whether rows can be compared, and there are any.
+/// True if the rows can be compared, and there are any.
 fn may_have_orphans(reference: &Reference, context: &CheckContext<'_>) -> bool {
     reference.incomparable_reason(context.catalog).is_none()
         && !context.empty.contains(&reference.child_table)
@@ -92,7 +92,7 @@ pub async fn find_all<'g, 'p: 'g>(
     begin: impl Fn() -> TaskGroup<'g, 'p>,
     query: &OrphanQuery<'_>,
 ) -> Vec<(String, CheckResult<Vec<PgRow>>)> {
-    // What is empty refers to nothing.
+    // An empty table has no orphans.
     let references = context.references.iter().enumerate();
     let filled = references.filter(|(_, reference)| !context.empty.contains(&reference.child_table));
     let searches = filled.map(|(number, reference)| {

@@ -29,7 +29,7 @@ const RANGED: u64 = 500_000;
 /// long as to read it, so that more of them, or fewer connections, would lose what they gain.
 const RANGES: u32 = 3;
 
-/// Since this version only the entries of the first and the last page are held against them, and more ranges cost nothing.
+/// Since this version only the entries of the first and the last page are compared with the bounds, and more ranges cost nothing.
 const BOUNDS_BY_PAGE: i32 = 170_000;
 const MORE_RANGES: u32 = 12;
 
@@ -86,7 +86,7 @@ impl fmt::Display for Strategy {
 pub struct StrategyChoice {
     /// The strategy.
     pub strategy: Strategy,
-    /// The reason, for whoever asks with `-v`.
+    /// The reason, for the log.
     pub why: String,
 }
 

@@ -47,16 +47,16 @@ pub(super) struct TableScan {
     /// The sets that are made of its rows: the number of the subscriber, and the expression.
     hash_sets: RefCell<Vec<(usize, String, Rc<ValueHashes>)>>,
     is_begun: Cell<bool>,
-    /// Whether others wait for a set of it.
+    /// True if others wait for a set of hashes from it.
     is_awaited: Rc<Cell<bool>>,
     /// How many pages a chunk has.
     cost: u64,
     chunks: Vec<Chunk>,
-    /// Whether each chunk is read by a scan of the whole table.
+    /// True if each chunk is read by a scan of the whole table.
     in_passes: bool,
 }
 
-/// What somebody wants, and what becomes of it. Each chunk is looked at as soon as it is read, so that little of it is kept.
+/// What one subscriber wants, and how a chunk is reduced to it, as soon as it is read, so that little is kept.
 #[derive(Clone)]
 struct Subscriber {
     projection: Projection,
@@ -79,7 +79,7 @@ struct Chunk {
 }
 
 impl TableScan {
-    /// Of a table, which nobody has subscribed to, in chunks of so many pages; `None` leaves it to the table's size.
+    /// A scan without subscribers, in chunks of `chunk_pages` pages; `None` leaves it to the table's size.
     pub fn new(catalog: &Catalog, table: &str, chunk_pages: Option<u64>) -> Self {
         let pages = catalog.page_count(table);
         let in_passes = chunk_pages.is_none() && pages > catalog.columns.cache / PART_OF_CACHE;
@@ -110,7 +110,7 @@ impl TableScan {
         }
     }
 
-    /// Whether a chunk is being read: from then on nobody can subscribe.
+    /// True once a chunk is being read: from then on no one can subscribe.
     pub fn is_begun(&self) -> bool {
         self.is_begun.get()
     }
@@ -120,7 +120,7 @@ impl TableScan {
         self.chunks.len()
     }
 
-    /// Adds what somebody wants, and what becomes of it, given the number of the chunk; returns the subscriber's number.
+    /// Adds a subscriber; `reduce` also gets the number of the chunk. Returns the subscriber's number.
     pub fn add(
         &self,
         projection: Projection,
@@ -152,7 +152,7 @@ impl TableScan {
         (number, hashes)
     }
 
-    /// What a subscriber gets of a chunk, which is read if nobody did so before. Each part is there once.
+    /// The part of a chunk for one subscriber. The first caller reads the chunk for all; each part can be taken once.
     ///
     /// # Errors
     /// Undecided when the chunk cannot be read.

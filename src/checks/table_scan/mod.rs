@@ -1,12 +1,12 @@
 //! One scan of a large table for all checks that want to know something of its rows.
 //!
-//! To read ten million messages takes longer than to look at them, so whoever has to look at every one subscribes to the same
-//! scan: before it is begun each says what it wants, and each gets its own part. The table is read in chunks, which any
+//! Reading ten million messages takes longer than comparing them, so all checks that need every row subscribe to the same scan:
+//! before it starts each says what it wants, and each gets its own part. The table is read in chunks, which any
 //! connection of the snapshot can take. What comes back is small and bounded: the ctids of rows that are suspect, of
-//! which at most [`MAX_ROWS`] are kept, or a hash of eight bytes for each row. Where somebody else's rows are compared with
-//! the hashes they become a set ([`ValueHashes`]), which everybody shares who asks for the same ones.
+//! which at most [`MAX_ROWS`] are kept, or a hash of eight bytes for each row. If the rows of another table are compared with
+//! the hashes, they become a set ([`ValueHashes`]), which all subscribers to the same hashes share.
 //!
-//! Subscribing is all there is to it: whoever comes first to a chunk reads it for all, and the others find their part there.
+//! The first subscriber that asks for a chunk reads it for all; the others find their part there.
 
 mod chunks;
 mod ctids;
@@ -49,13 +49,12 @@ impl TableScans {
         Self { chunk_pages: Some(pages), ..Self::default() }
     }
 
-    /// Says that somebody is going to read a table from end to end: then others do well to subscribe, although an index
-    /// would serve them, too.
+    /// Notes that a table is going to be read from end to end: then other checks subscribe too, even if they have an index.
     pub fn register(&self, table: &str) {
         self.expected.borrow_mut().insert(table.to_owned());
     }
 
-    /// Whether somebody is going to read a table.
+    /// True if a table is going to be read from end to end.
     pub fn is_registered(&self, table: &str) -> bool {
         self.expected.borrow().contains(table)
     }
@@ -104,8 +103,8 @@ impl Subscription {
         self.scan.chunk_count()
     }
 
-    /// The part of each chunk, in their order; none of those that somebody else needs as a set, or that were read already.
-    /// `about` is what it is called where this one is the first who asks for a chunk.
+    /// The parts of all chunks, in their order; empty for a set of hashes, and if they were taken already. `about` names the task in
+    /// the progress line if this subscriber is the first to ask for a chunk.
     ///
     /// # Errors
     /// Undecided when a chunk cannot be read.
@@ -115,7 +114,7 @@ impl Subscription {
         Ok(parts.into_iter().flatten().collect())
     }
 
-    /// The part of one chunk, which nobody keeps afterwards.
+    /// The part of one chunk. It can be taken once.
     ///
     /// # Errors
     /// As [`Self::read`].

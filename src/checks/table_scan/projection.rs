@@ -22,7 +22,7 @@ pub enum Projection {
         expression: String,
         /// Only of the rows for which this holds.
         condition: Option<String>,
-        /// Whether the rows' ctids are wanted too.
+        /// True if the rows' ctids are wanted too.
         with_ctids: bool,
     },
 }
@@ -43,7 +43,7 @@ pub enum ChunkPart {
 pub struct MissingRows {
     /// How many.
     pub count: u64,
-    /// How many of these have the hash 0, which stands for a null.
+    /// How many of these have the hash 0, which means a null.
     pub nulls: u64,
     /// Their hashes, each once.
     pub hashes: Vec<u64>,

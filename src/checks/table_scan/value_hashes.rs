@@ -12,7 +12,7 @@ use super::projection::{ChunkPart, Ctid, MAX_ROWS, MissingRows};
 /// Of more values the hashes are not held in memory, where they would take 512 MB.
 pub const MAX_HASHES: u64 = 64 << 20;
 
-/// Of a bucket with more hashes they are sorted: a value that stands in most rows is there as often.
+/// A bucket with more hashes is sorted: it may hold one value of most rows as often as it occurs.
 const FEW: usize = 16;
 
 /// So many look-ups are begun before the first of them is ended: the memory brings what all of them touch side by side.
@@ -56,7 +56,7 @@ impl ValueHashes {
         self.buckets.get()
     }
 
-    /// The rows whose hash is not there; the hashes as they are where that cannot be told yet.
+    /// The rows whose hash is not in the set; the part as it is while the set is incomplete.
     pub fn missing(&self, part: ChunkPart) -> ChunkPart {
         let (Some(known), ChunkPart::Hashes(hashes, ctids)) = (self.buckets(), &part) else { return part };
         let mut missing = MissingRows::default();
@@ -164,7 +164,7 @@ impl Buckets {
     }
 }
 
-/// Whether a hash is in a bucket.
+/// True if a hash is in a bucket.
 fn has(bucket: &[u64], hash: u64) -> bool {
     if bucket.len() > FEW { bucket.binary_search(&hash).is_ok() } else { bucket.contains(&hash) }
 }

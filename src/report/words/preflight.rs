@@ -68,7 +68,7 @@ pub fn summary(preflight: &Preflight) -> String {
 /// How an applied fix and a pending migration get along.
 pub fn meeting(meeting: &FixConflict) -> String {
     let what = match (meeting.recorded, meeting.compatible) {
-        (true, _) => "did in advance, and recorded, the work of",
+        (true, _) => "has already done and recorded the work of",
         (false, true) => "is compatible with",
         (false, false) => "has to be undone before",
     };

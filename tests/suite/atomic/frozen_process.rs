@@ -103,6 +103,6 @@ async fn an_unknown_commit_outcome_is_reported_as_unknown() {
         "the connection was lost while committing run 3",
         "either all of it is committed, or nothing",
         "next: when the server is back, evodoctor history --database-url",
-        "says which",
+        "shows which",
     ]);
 }

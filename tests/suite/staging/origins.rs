@@ -151,7 +151,7 @@ async fn programs_that_are_missing_or_too_old_are_named_before_any_work() {
     write("initdb");
     write("postgres");
     write("pg_restore");
-    take(&programs).complains(&["there is no pg_dump beside the server programs", "next: "]);
+    take(&programs).complains(&["pg_dump is not installed beside the server programs", "next: "]);
     write("pg_dump");
     let run = take(&programs);
     let run =
