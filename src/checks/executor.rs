@@ -2,9 +2,10 @@
 //!
 //! Tasks side by side rather than queries with parallel workers: a worker is one of a few that the whole server shares,
 //! small queries never get any, and the end of a large one waits for its slowest part alone. So each connection has one
-//! process, and by default there are as many of them as the server gives one query
-//! (`max_parallel_workers_per_gather` and the query itself), at most [`MAX_CONNECTIONS`]. The run then takes no more of the
-//! server than any report would. A connection that is alone keeps the server's own parallel workers.
+//! process, and by default there are as many of them as the server gives one query as workers
+//! (`max_parallel_workers_per_gather`; the query's own process only collects), two if there is one worker, and at most
+//! [`MAX_CONNECTIONS`]. The run then takes no more of the server than any report would. A connection that is alone keeps the
+//! server's own parallel workers.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -106,7 +107,9 @@ fn connection_count(options: &ExecutionOptions<'_>, capacity: ServerCapacity, pa
         // Half of what is free stays free, and a connection string that allows Evolution a few allows us no more.
         let limit = options.target.connection_limit.unwrap_or(u64::MAX);
         let spare = (1 + capacity.connections / 2).min(limit);
-        if pages < WORTH_MORE_CONNECTIONS { 1 } else { capacity.processes.min(MAX_CONNECTIONS).min(spare) }
+        // Each of them works without a pause: one more than the server has cores makes all of them slower.
+        let workers = capacity.processes.saturating_sub(1).max(capacity.processes.min(2));
+        if pages < WORTH_MORE_CONNECTIONS { 1 } else { workers.min(MAX_CONNECTIONS).min(spare) }
     });
     let jobs = if capacity.can_export { jobs.max(1) } else { 1 };
     tracing::debug!(jobs, free = capacity.connections, pages, "connections");

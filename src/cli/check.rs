@@ -23,7 +23,7 @@ pub struct CheckArgs {
     pub paranoid: bool,
     /// Number of connections, all on one snapshot [default: 1 to 4]
     ///
-    /// The default is max_parallel_workers_per_gather + 1, at most 4, and at most half of the free connections.
+    /// The default is max_parallel_workers_per_gather, but 2 for 1 and 1 for 0, at most 4, and at most half of the free connections.
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST_JOBS))]
     pub jobs: Option<u64>,
     /// Stop after this time, such as 90s or 5m, and report what is known
