@@ -141,7 +141,7 @@ fn summarize(reasons: &[(String, String)]) -> String {
         }
         text
     };
-    let told = |(reason, abouts): (&str, Vec<&str>)| match abouts.as_slice() {
+    let sentence = |(reason, abouts): (&str, Vec<&str>)| match abouts.as_slice() {
         [""] => reason.to_owned(),
         [about] => format!("{about}: {reason}"),
         abouts => {
@@ -149,7 +149,7 @@ fn summarize(reasons: &[(String, String)]) -> String {
             format!("{reason}: {}", listed(abouts, ", "))
         }
     };
-    listed(groups.into_iter().map(told).collect(), "; ")
+    listed(groups.into_iter().map(sentence).collect(), "; ")
 }
 
 #[cfg(test)]
@@ -158,14 +158,14 @@ mod tests {
 
     #[test]
     fn many_reasons_are_a_sentence() {
-        let told = |reasons: &[(&str, &str)]| {
+        let summary = |reasons: &[(&str, &str)]| {
             let owned = |(about, reason): &(&str, &str)| ((*about).to_owned(), (*reason).to_owned());
             summarize(&reasons.iter().map(owned).collect::<Vec<_>>())
         };
-        assert_eq!(told(&[("", "no")]), "no");
-        assert_eq!(told(&[("a", "no"), ("b", "why")]), "a: no; b: why");
-        assert_eq!(told(&[("a", "no"), ("b", "why"), ("c", "no")]), "no: a, c; b: why");
+        assert_eq!(summary(&[("", "no")]), "no");
+        assert_eq!(summary(&[("a", "no"), ("b", "why")]), "a: no; b: why");
+        assert_eq!(summary(&[("a", "no"), ("b", "why"), ("c", "no")]), "no: a, c; b: why");
         let many = [("a", "no"), ("b", "no"), ("c", "no"), ("d", "no"), ("e", "no")];
-        assert_eq!(told(&many), "no: a, b, c, and 2 more");
+        assert_eq!(summary(&many), "no: a, b, c, and 2 more");
     }
 }

@@ -12,6 +12,7 @@ use sqlx::postgres::PgRow;
 
 use super::check_error::CheckResult;
 use super::context::CheckContext;
+use super::scan_reader::read_scan;
 use super::table_scan::{Ctid, MAX_HASHES, Projection, collect_ctids, hash_expression, rows_by_ctid};
 use super::task::Task;
 use super::task_group::TaskGroup;
@@ -62,7 +63,7 @@ async fn suspects(index: &UniqueIndex, group: &TaskGroup<'_, '_>) -> CheckResult
     let subject = index.subject();
     tracing::debug!("{subject}: hashes of its keys, as no index holds them");
     let (hashes, scan) = context.scans.hash_set(context.catalog, &index.table, hash.clone());
-    scan.read(group, &format!("hashes of {subject}")).await?;
+    read_scan(&scan, group, &format!("hashes of {subject}")).await?;
     let duplicates = hashes.duplicates();
     drop(hashes);
     if duplicates.is_empty() {
@@ -78,7 +79,7 @@ async fn suspects(index: &UniqueIndex, group: &TaskGroup<'_, '_>) -> CheckResult
     let condition = format!("{hash} IN (SELECT pg_catalog.unnest('{{{duplicates}}}'::pg_catalog.int8[]))");
     let projection = Projection::Rows { join: String::new(), condition };
     let scan = context.scans.subscribe(context.catalog, &index.table, projection, |part| part);
-    Ok(collect_ctids(scan.read(group, &subject).await?)?)
+    Ok(collect_ctids(read_scan(&scan, group, &subject).await?)?)
 }
 
 /// The hash of a row's key, null where part of it is; `None` where the table is small, or too large, or its columns are

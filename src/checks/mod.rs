@@ -20,6 +20,7 @@ pub mod references;
 pub mod row_filter;
 pub mod run_checks;
 pub mod savepoint;
+pub mod scan_reader;
 pub mod table_scan;
 pub mod task;
 pub mod task_group;

@@ -3,6 +3,7 @@
 
 use super::check_error::CheckResult;
 use super::context::CheckContext;
+use super::scan_reader::read_scan;
 use super::table_scan::{Projection, collect_ctids, rows_by_ctid};
 use super::task_group::TaskGroup;
 use crate::database::ident::SqlFragment;
@@ -35,7 +36,7 @@ impl RowFilter {
         }
         let projection = Projection::Rows { join: String::new(), condition: self.condition.clone() };
         let scan = context.scans.subscribe(context.catalog, &self.table, projection, |part| part);
-        Ok(match collect_ctids(scan.read(group, &self.table).await?)? {
+        Ok(match collect_ctids(read_scan(&scan, group, &self.table).await?)? {
             None => Some(all),
             Some(rows) if rows.is_empty() => None,
             Some(rows) => Some(rows_by_ctid(&table, &rows)),

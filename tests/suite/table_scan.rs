@@ -9,6 +9,7 @@ use evodoctor::checks::context::CheckContext;
 use evodoctor::checks::executor::{self, ExecutionOptions};
 use evodoctor::checks::pool::{SnapshotPool, TaskLimits};
 use evodoctor::checks::run_checks::run_checks;
+use evodoctor::checks::scan_reader::{read_chunk, read_scan};
 use evodoctor::checks::table_scan::{ChunkPart, Ctid, Projection, Subscription, TableScans, collect_ctids};
 use evodoctor::checks::task_group::TaskGroup;
 use evodoctor::database::query::begin_transaction;
@@ -138,7 +139,7 @@ async fn a_chunk_is_read_once_and_released() {
         let group = TaskGroup::new(&pool, "EVO000", &busy);
         let mut read = Vec::new();
         for chunk in 0..count {
-            let part = first.read_chunk(&group, "ctids", chunk).await.expect("an answer");
+            let part = read_chunk(&first, &group, "ctids", chunk).await.expect("an answer");
             assert_eq!(
                 looked_at.get(),
                 2 * (chunk + 1),
@@ -146,10 +147,10 @@ async fn a_chunk_is_read_once_and_released() {
             );
             let Some(ChunkPart::Rows(Some(ctids))) = part else { panic!("ctids are wanted: {part:?}") };
             read.extend(ctids);
-            let again = first.read_chunk(&group, "ctids", chunk).await.expect("an answer");
+            let again = read_chunk(&first, &group, "ctids", chunk).await.expect("an answer");
             assert!(again.is_none(), "a part is kept that was fetched");
         }
-        let parts = second.read(&group, "ctids").await.expect("an answer");
+        let parts = read_scan(&second, &group, "ctids").await.expect("an answer");
         assert_eq!(looked_at.get(), 2 * count, "nothing is read again");
         assert_eq!(collect_ctids(parts).expect("ctids").as_ref(), Some(&read), "both get the same");
         read

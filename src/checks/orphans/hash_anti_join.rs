@@ -12,6 +12,7 @@ use super::key_ranges::{KeyRange, in_range, key_ranges};
 use super::strategy::HashSource;
 use super::{BY_INDEX, OrphanSearch};
 use crate::checks::check_error::CheckResult;
+use crate::checks::scan_reader::read_scan;
 use crate::checks::table_scan::{
     ChunkPart, Ctid, MissingRows, Projection, Subscription, ValueHashes, decode_hashes, hash_expression,
 };
@@ -50,7 +51,7 @@ pub async fn find(search: &OrphanSearch<'_, '_, '_>, source: HashSource) -> Chec
             let (hashes, scan) = context.scans.hash_set(context.catalog, table, hash);
             let about = format!("hashes of {table}");
             let fill = async {
-                scan.read(search.group, &about).await?;
+                read_scan(&scan, search.group, &about).await?;
                 Ok(())
             };
             compare(search, &hashes, fill).await
@@ -146,7 +147,7 @@ async fn missing_rows(
     fill: impl Future<Output = CheckResult<()>>,
     scan: &Subscription,
 ) -> CheckResult<MissingRows> {
-    let (filled, parts) = join(fill, scan.read(search.group, &search.reference.subject())).await;
+    let (filled, parts) = join(fill, read_scan(scan, search.group, &search.reference.subject())).await;
     filled?;
     Ok(collect_missing(hashes, parts?)?)
 }

@@ -12,6 +12,7 @@ use super::first_rows::FirstRows;
 use super::hash_anti_join::{collect_missing, missing_in_chunk};
 use crate::checks::check_error::CheckResult;
 use crate::checks::context::CheckContext;
+use crate::checks::scan_reader::read_scan;
 use crate::checks::table_scan::{MAX_HASHES, Projection, ctid_condition, hash_expression};
 use crate::checks::task_group::TaskGroup;
 use crate::database::ident::SqlFragment;
@@ -65,8 +66,8 @@ pub async fn orphaned_updates(group: &TaskGroup<'_, '_>) -> CheckResult<SqlFragm
     let entries =
         context.scans.subscribe(context.catalog, "MessageUpdate", projection, missing_in_chunk(&hashes));
     let (filled, parts) = join(
-        messages.read(group, "hashes of Message"),
-        entries.read(group, "MessageUpdate against hashes of Message"),
+        read_scan(&messages, group, "hashes of Message"),
+        read_scan(&entries, group, "MessageUpdate against hashes of Message"),
     )
     .await;
     filled?;

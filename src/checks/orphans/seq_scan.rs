@@ -2,6 +2,7 @@
 
 use super::OrphanSearch;
 use crate::checks::check_error::CheckResult;
+use crate::checks::scan_reader::read_scan;
 use crate::checks::table_scan::{Ctid, Projection, collect_ctids};
 use crate::database::ident::SqlFragment;
 
@@ -23,5 +24,5 @@ pub async fn find(search: &OrphanSearch<'_, '_, '_>) -> CheckResult<Option<Vec<C
         condition: format!("{value} IS NOT NULL AND {parent}.value IS NULL"),
     };
     let scan = context.scans.subscribe(context.catalog, &reference.child_table, projection, |part| part);
-    Ok(collect_ctids(scan.read(search.group, &reference.subject()).await?)?)
+    Ok(collect_ctids(read_scan(&scan, search.group, &reference.subject()).await?)?)
 }

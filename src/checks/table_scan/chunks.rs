@@ -12,9 +12,7 @@ use tokio::sync::OnceCell;
 use super::ctids::{decode_ctids, decode_few_ctids, decode_hashes};
 use super::projection::{ChunkPart, Projection};
 use super::value_hashes::ValueHashes;
-use crate::checks::check_error::CheckResult;
 use crate::checks::task::Task;
-use crate::checks::task_group::TaskGroup;
 use crate::database::catalog::Catalog;
 use crate::database::ident::SqlFragment;
 use crate::database::query::query_with_settings;
@@ -40,7 +38,7 @@ const TID_RANGE_SCAN: i32 = 140_000;
 
 /// A scan, and who subscribed to it.
 #[derive(Debug)]
-pub(super) struct TableScan {
+pub(in crate::checks) struct TableScan {
     table: String,
     schema: String,
     subscribers: RefCell<Vec<Subscriber>>,
@@ -69,13 +67,16 @@ impl fmt::Debug for Subscriber {
     }
 }
 
+/// The parts of a chunk, by the subscriber's number, until each was taken.
+pub(in crate::checks) type ChunkParts = Vec<RefCell<Option<ChunkPart>>>;
+
 #[derive(Debug)]
 struct Chunk {
     /// The first page, and the first that is not in it. Without, to the end.
     from: u64,
     to: Option<u64>,
     /// What each subscriber gets of it, until it was fetched.
-    parts: OnceCell<Vec<RefCell<Option<ChunkPart>>>>,
+    parts: OnceCell<ChunkParts>,
 }
 
 impl TableScan {
@@ -152,41 +153,39 @@ impl TableScan {
         (number, hashes)
     }
 
+    /// The task that reads one chunk. `about` is its name in the progress line.
+    pub fn task(&self, about: &str) -> Task {
+        Task::new(about, self.cost).awaited_if(Rc::clone(&self.is_awaited))
+    }
+
     /// The part of a chunk for one subscriber. The first caller reads the chunk for all; each part can be taken once.
     ///
     /// # Errors
-    /// Undecided when the chunk cannot be read.
-    pub async fn part(
+    /// What `read` says when the chunk cannot be read.
+    pub async fn part<E>(
         &self,
-        group: &TaskGroup<'_, '_>,
-        about: &str,
         chunk: usize,
         number: usize,
-    ) -> CheckResult<Option<ChunkPart>> {
-        let parts = self.chunks[chunk].parts.get_or_try_init(|| self.read(group, about, chunk)).await?;
+        read: impl Future<Output = Result<ChunkParts, E>>,
+    ) -> Result<Option<ChunkPart>, E> {
+        let parts = self.chunks[chunk].parts.get_or_try_init(|| read).await?;
         Ok(parts.get(number).and_then(|part| part.borrow_mut().take()))
     }
 
-    async fn read(
-        &self,
-        group: &TaskGroup<'_, '_>,
-        about: &str,
-        chunk: usize,
-    ) -> CheckResult<Vec<RefCell<Option<ChunkPart>>>> {
+    /// Reads a chunk for all who have subscribed by now.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn read(&self, connection: &mut PgConnection, chunk: usize) -> sqlx::Result<ChunkParts> {
+        self.is_begun.set(true);
+        let subscribers = self.subscribers.borrow().clone();
+        let sql = self
+            .sql(subscribers.iter().map(|subscriber| &subscriber.projection), &self.chunks[chunk])
+            .map_err(|error| sqlx::Error::Protocol(format!("{error:#}")))?;
         let settings =
             if self.in_passes { "sql/table_scan/in_passes.sql" } else { "sql/table_scan/in_memory.sql" };
-        let task = Task::new(about, self.cost).awaited_if(Rc::clone(&self.is_awaited));
-        let read = async |connection: &mut PgConnection| {
-            // Only now is it known who has subscribed.
-            self.is_begun.set(true);
-            let subscribers = self.subscribers.borrow().clone();
-            let sql = self
-                .sql(subscribers.iter().map(|subscriber| &subscriber.projection), &self.chunks[chunk])
-                .map_err(|error| sqlx::Error::Protocol(format!("{error:#}")))?;
-            let rows = query_with_settings(connection, settings, sql).await?;
-            parts(rows.first().ok_or(sqlx::Error::RowNotFound)?, &subscribers, chunk)
-        };
-        group.run(task, read).await
+        let rows = query_with_settings(connection, settings, sql).await?;
+        parts(rows.first().ok_or(sqlx::Error::RowNotFound)?, &subscribers, chunk)
     }
 
     fn sql<'w>(&self, projections: impl Iterator<Item = &'w Projection>, chunk: &Chunk) -> Result<String> {
@@ -226,11 +225,7 @@ impl TableScan {
 }
 
 /// What each subscriber gets of the row that a chunk is read into: a column for each thing that is wanted.
-fn parts(
-    row: &PgRow,
-    subscribers: &[Subscriber],
-    chunk: usize,
-) -> sqlx::Result<Vec<RefCell<Option<ChunkPart>>>> {
+fn parts(row: &PgRow, subscribers: &[Subscriber], chunk: usize) -> sqlx::Result<ChunkParts> {
     let mut columns = 0..;
     let mut next = || -> sqlx::Result<&[u8]> {
         let bytes: Option<&[u8]> = row.try_get(columns.next().unwrap_or_default())?;

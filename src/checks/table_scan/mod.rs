@@ -6,7 +6,7 @@
 //! which at most [`MAX_ROWS`] are kept, or a hash of eight bytes for each row. If the rows of another table are compared with
 //! the hashes, they become a set ([`ValueHashes`]), which all subscribers to the same hashes share.
 //!
-//! The first subscriber that asks for a chunk reads it for all; the others find their part there.
+//! The first subscriber that asks for a chunk reads it for all; the others find their part there (see [`super::scan_reader`]).
 
 mod chunks;
 mod ctids;
@@ -17,15 +17,11 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use futures_util::future::join_all;
-
 use chunks::TableScan;
 pub use ctids::{collect_ctids, ctid_condition, decode_ctids, decode_hashes, rows_by_ctid};
 pub use projection::{ChunkPart, Ctid, MAX_ROWS, MissingRows, Projection};
 pub use value_hashes::{MAX_HASHES, ValueHashes, hash_expression};
 
-use super::check_error::CheckResult;
-use super::task_group::TaskGroup;
 use crate::database::catalog::Catalog;
 
 /// The scans of a run that have not begun yet, by table.
@@ -39,8 +35,8 @@ pub struct TableScans {
 /// What one of the subscribers gets of a scan.
 #[derive(Debug)]
 pub struct Subscription {
-    scan: Rc<TableScan>,
-    number: usize,
+    pub(super) scan: Rc<TableScan>,
+    pub(super) number: usize,
 }
 
 impl TableScans {
@@ -101,29 +97,5 @@ impl Subscription {
     /// How many chunks it has.
     pub fn chunk_count(&self) -> usize {
         self.scan.chunk_count()
-    }
-
-    /// The parts of all chunks, in their order; empty for a set of hashes, and if they were taken already. `about` names the task in
-    /// the progress line if this subscriber is the first to ask for a chunk.
-    ///
-    /// # Errors
-    /// Undecided when a chunk cannot be read.
-    pub async fn read(&self, group: &TaskGroup<'_, '_>, about: &str) -> CheckResult<Vec<ChunkPart>> {
-        let chunks = (0..self.chunk_count()).map(|chunk| self.read_chunk(group, about, chunk));
-        let parts: Vec<Option<ChunkPart>> = join_all(chunks).await.into_iter().collect::<Result<_, _>>()?;
-        Ok(parts.into_iter().flatten().collect())
-    }
-
-    /// The part of one chunk. It can be taken once.
-    ///
-    /// # Errors
-    /// As [`Self::read`].
-    pub async fn read_chunk(
-        &self,
-        group: &TaskGroup<'_, '_>,
-        about: &str,
-        chunk: usize,
-    ) -> CheckResult<Option<ChunkPart>> {
-        self.scan.part(group, about, chunk, self.number).await
     }
 }
