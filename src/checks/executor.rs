@@ -227,3 +227,25 @@ async fn close_all(joined: Vec<Session>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_as_many_connections_as_a_query_has_workers() {
+        let target = ConnectTarget::parse("postgresql://u@localhost/d").expect("a connection string");
+        let options = ExecutionOptions { target: &target, jobs: None, deadline: None };
+        let capacity = |processes| ServerCapacity {
+            pid: 1,
+            connections: 90,
+            can_export: true,
+            processes,
+            statement_timeout: None,
+        };
+        let count = |processes, pages| connection_count(&options, capacity(processes), pages);
+        let counts = [1, 2, 3, 4, 5, 9].map(|processes| count(processes, WORTH_MORE_CONNECTIONS));
+        assert_eq!(counts, [1, 2, 2, 3, MAX_CONNECTIONS, MAX_CONNECTIONS]);
+        assert_eq!(count(9, WORTH_MORE_CONNECTIONS - 1), 1, "little to read");
+    }
+}

@@ -102,7 +102,7 @@ fn method(before: &[u8]) -> Option<&[u8]> {
     words.find(|word| METHODS.iter().any(|method| word == method))
 }
 
-/// True if a path only is in a referer, or in what another program was told to send.
+/// True if a path does not belong to the request itself, but to a referer or to a request that another program was to send.
 fn is_mention(line: &[u8], start: usize) -> bool {
     const MARKS: [&[u8]; 5] = [b"referer", b"referrer", b":path", b"upstream", b"origin"];
     const NEAR: usize = 14;
