@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use sqlx::Row;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgRow};
 
 use crate::database::catalog::CatalogTable;
 use crate::database::ident::SqlFragment;
@@ -120,6 +120,25 @@ impl WorkTables {
             self.marks(Treatment::Removed, table)?.round = Some(round);
         }
         Ok(found)
+    }
+
+    /// Runs a statement that marks rows of a table to be removed, in the first round and before any other mark of this table.
+    /// Returns its only row, which has the number of marks in the column `rows`.
+    pub async fn remove_first(
+        &mut self,
+        connection: &mut PgConnection,
+        path: &str,
+        variables: &Variables,
+        table: &CatalogTable,
+    ) -> Result<PgRow> {
+        let mut marks = self.make(connection, Treatment::Removed, table).await?;
+        let variables = variables.clone().sql("marks", marks.name());
+        let row = query_file(connection, path, &variables).await?.pop().context("one row")?;
+        let added = u64::try_from(row.try_get::<i64, _>("rows")?)?;
+        added_to(connection, &mut marks, added).await?;
+        marks.round = (added > 0).then_some(0);
+        self.removed.insert(table.name.clone(), marks);
+        Ok(row)
     }
 
     /// Runs a statement that marks rows of a table to be changed.

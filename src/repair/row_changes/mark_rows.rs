@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
@@ -24,11 +24,25 @@ impl<'a> RowChanges<'a> {
     ) -> Result<()> {
         work_tables::set_planner(connection, true).await?;
         let mut emptied = Vec::new();
+        let mut removed: BTreeMap<&str, Vec<&Reference>> = BTreeMap::new();
         for reference in orphaned {
             match orphan_treatment(reference, self.catalog) {
-                Ok(OrphanTreatment::Remove) => self.mark_removed(connection, reference, None).await?,
+                Ok(OrphanTreatment::Remove) => {
+                    removed.entry(&reference.child_table).or_default().push(reference);
+                }
                 Ok(OrphanTreatment::Empty) => emptied.push(*reference),
                 Err(reason) => bail!("{} cannot be repaired: {reason}", reference.subject()),
+            }
+        }
+        for references in removed.values() {
+            if let [_, _, ..] = references.as_slice()
+                && references.iter().all(|reference| self.refers_to_primary_key(reference))
+            {
+                self.mark_removed_by_keys(connection, references).await?;
+                continue;
+            }
+            for reference in references {
+                self.mark_removed(connection, reference, None).await?;
             }
         }
         self.spread(connection).await?;
@@ -163,6 +177,33 @@ impl<'a> RowChanges<'a> {
         Ok(())
     }
 
+    /// Marks the rows of one table that are orphaned by any of these keys, in one pass over the table. Each key must refer to a
+    /// primary key, as a row that is found twice would be marked twice.
+    async fn mark_removed_by_keys(
+        &mut self,
+        connection: &mut PgConnection,
+        references: &[&Reference],
+    ) -> Result<()> {
+        let child = references.first().context("several keys")?;
+        let child = self.table(&child.child_table)?;
+        let variables = self.orphaned_by_keys(child, references);
+        let path = "sql/work_tables/orphans_of_keys_removed.sql";
+        let row = self.marks.remove_first(connection, path, &variables, child).await?;
+        for (reference, count) in references.iter().zip(row.try_get::<Vec<i64>, _>("counts")?) {
+            if let Some(key) = &reference.declared {
+                self.counted.insert((child.name.clone(), key.name.clone()), count);
+            }
+        }
+        Ok(())
+    }
+
+    /// True if each value has at most one row that it refers to.
+    fn refers_to_primary_key(&self, reference: &Reference) -> bool {
+        let parent = self.catalog.tables.get(&reference.parent_table);
+        reference.parent_schema == self.catalog.schema
+            && parent.is_some_and(|parent| parent.primary_key == reference.parent_columns)
+    }
+
     async fn mark_emptied(
         &mut self,
         connection: &mut PgConnection,
@@ -200,6 +241,33 @@ impl<'a> RowChanges<'a> {
             }
         };
         Ok(variables.sql("among", among))
+    }
+
+    /// The variables of the statement that marks orphans of several keys.
+    fn orphaned_by_keys(&self, child: &CatalogTable, references: &[&Reference]) -> Variables {
+        let schema = &self.catalog.schema;
+        let (mut joined, mut orphaned, mut reasons, mut counts) = (vec![], vec![], vec![], vec![]);
+        for (number, reference) in (1..).zip(references) {
+            let parent = format!("parent_{number}");
+            let referring = SqlFragment::columns(Some("child"), &reference.child_columns);
+            let referred = SqlFragment::columns(Some(&parent), &reference.parent_columns);
+            let table = SqlFragment::qualified(&reference.parent_schema, &reference.parent_table);
+            joined.push(format!("LEFT JOIN {table} AS {parent} ON ({referred}) = ({referring})"));
+            orphaned.push(format!("({referring}) IS NOT NULL AND ({referred}) IS NULL"));
+            reasons.push(SqlFragment::literal(&reason(reference)).to_string());
+            counts.push(format!("pg_catalog.count(*) FILTER (WHERE orphaned.\"evodoctor keys\"[{number}])"));
+        }
+        let all = |parts: &[String], separator| SqlFragment::assert_safe(parts.join(separator));
+        Variables::default()
+            .sql("child", SqlFragment::qualified(schema, &child.name))
+            .sql("child_key", SqlFragment::columns(Some("child"), &child.primary_key))
+            .sql("orphaned_key", SqlFragment::columns(Some("orphaned"), &child.primary_key))
+            .sql("joined_parents", all(&joined, " "))
+            .sql("is_orphaned", all(&orphaned, ", "))
+            .sql("is_any_orphaned", all(&orphaned, " OR "))
+            .sql("reasons", all(&reasons, ", "))
+            .sql("counts", all(&counts, ", "))
+            .sql("for_update", self.for_update(&child.name, "child"))
     }
 
     /// The variables of the statements that mark dependent rows: those of rows marked in one round, or in any.
@@ -244,7 +312,7 @@ impl<'a> RowChanges<'a> {
         let schema = &self.catalog.schema;
         let child = self.table(&reference.child_table)?;
         Ok(Variables::for_schema(schema)
-            .text("reason", format!("{} is gone", encode_subject(&reference.subject())))
+            .text("reason", reason(reference))
             .sql("child", SqlFragment::qualified(schema, &child.name))
             .sql("parent", SqlFragment::qualified(&reference.parent_schema, &reference.parent_table))
             .sql("child_columns", SqlFragment::columns(Some("child"), &reference.child_columns))
@@ -264,6 +332,11 @@ impl<'a> RowChanges<'a> {
             String::new()
         })
     }
+}
+
+/// Why an orphan is marked.
+fn reason(reference: &Reference) -> String {
+    format!("{} is gone", encode_subject(&reference.subject()))
 }
 
 /// The change that empties the referring columns.

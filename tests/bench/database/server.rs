@@ -146,18 +146,31 @@ impl Bench {
         self.server().version()
     }
 
-    /// Waits until the server has no connection but this one: only processes that have ended are counted.
+    /// Waits until the server has no connection but this one, and has seen the others' processes end: what they worked is only
+    /// counted then, and on a busy machine that is later than they are gone from `pg_stat_activity`.
     ///
     /// # Errors
-    /// When the server is gone.
+    /// When the server is gone, or there is no /proc.
     pub async fn rest(&self) -> Result<()> {
         let mut admin = self.admin().await?;
-        let others = "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() \
-                      AND backend_type IN ('client backend', 'parallel worker')";
-        while sqlx::query_scalar::<_, i64>(others).fetch_one(&mut admin).await? > 0 {
+        let lasting = "SELECT pid FROM pg_stat_activity WHERE pid = pg_backend_pid() \
+                       OR backend_type NOT IN ('client backend', 'parallel worker')";
+        let lasting: Vec<i32> = sqlx::query_scalar(lasting).fetch_all(&mut admin).await?;
+        let postmaster = self.postmaster()?;
+        loop {
+            let children = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children"))?;
+            let mut children = children.split_whitespace().map(str::parse::<i32>);
+            if children.all(|child| child.is_ok_and(|child| lasting.contains(&child))) {
+                return Ok(());
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Ok(())
+    }
+
+    /// The process that all others of the server are children of.
+    fn postmaster(&self) -> Result<String> {
+        let file = fs::read_to_string(self.data.join("postmaster.pid"))?;
+        file.lines().next().map(str::to_owned).context("a running server has a process")
     }
 
     /// How long processors have worked for the server's connections that have ended, and for this process and those that it
@@ -166,8 +179,6 @@ impl Bench {
     /// # Errors
     /// Where there is no /proc.
     pub fn worked(&self) -> Result<f64> {
-        let postmaster = fs::read_to_string(self.data.join("postmaster.pid"))?;
-        let postmaster = postmaster.lines().next().context("a running server has a process")?;
         let ticks = |process: &str| -> Result<[u64; 4]> {
             let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
             // Behind the name, which may hold anything, the 12th to 15th: user and system, own and of ended children.
@@ -176,7 +187,7 @@ impl Bench {
                 fields.split_whitespace().skip(11).take(4).map(str::parse).collect::<Result<_, _>>()?;
             fields.try_into().ok().context("a process has times")
         };
-        let [_, _, user, system] = ticks(postmaster)?;
+        let [_, _, user, system] = ticks(&self.postmaster()?)?;
         let own: u64 = ticks("self")?.iter().sum();
         // A hundredth of a second, on every Linux.
         Ok((user + system + own) as f64 / 100.0)
