@@ -52,8 +52,8 @@ pub fn hint(error: &anyhow::Error) -> &str {
     let of_files = || error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()).map(of_a_file);
     let of_servers = || error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>()).map(of_a_server);
     explicit_hint(error).or_else(of_servers).or_else(of_files).unwrap_or(
-        "run it again with -vv, which shows the last statement on stderr; if the error stays, report it \
-            with that output",
+        "run it again with -vv, which shows the last statement on stderr; if the error stays, report it with \
+         that output",
     )
 }
 
@@ -79,13 +79,7 @@ fn of_a_file(error: &io::Error) -> &'static str {
 
 fn of_a_server(error: &sqlx::Error) -> &'static str {
     match error {
-        sqlx::Error::Database(_) => {
-            "read the server's log; -vv shows the statement that the server \
-            refused"
-        }
-        _ => {
-            "the connection is lost: read the server's log, then evodoctor history for what was \
-            committed"
-        }
+        sqlx::Error::Database(_) => "read the server's log; -vv shows the statement that the server refused",
+        _ => "the connection is lost: read the server's log, then evodoctor history for what was committed",
     }
 }

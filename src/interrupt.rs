@@ -11,7 +11,7 @@ use tokio::sync::watch;
 /// The exit code of a program that Ctrl-C ended, as a shell reports it.
 pub const EXIT_CODE: i32 = 130;
 
-/// How often it was pressed.
+/// The number of times that it was pressed.
 static PRESSES: LazyLock<watch::Sender<u32>> = LazyLock::new(|| watch::Sender::new(0));
 
 /// Comes to an end when Ctrl-C is pressed, at once if it was pressed before.

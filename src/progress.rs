@@ -18,7 +18,7 @@ use crate::text::escape::escape_control;
 /// Shorter work is not shown.
 const MOMENT: Duration = Duration::from_secs(1);
 
-/// How often a line is redrawn, so that it visibly moves.
+/// The interval at which a line is redrawn, so that it visibly moves.
 const TICK: Duration = Duration::from_millis(200);
 
 const WAIT: &str = "{spinner} {prefix} {wide_msg}";
@@ -30,7 +30,7 @@ const BYTES: &str = "{spinner} {prefix} [{bar:20}] {binary_bytes} of {binary_tot
 const BYTES_WITHOUT_END: &str = "{spinner} {prefix} {binary_bytes}, {binary_bytes_per_sec}  {wide_msg}";
 
 static IS_WANTED: AtomicBool = AtomicBool::new(false);
-/// How statements begin that take long and whose first line says what they do.
+/// The first words of statements that take long and whose first line says what they do.
 const TELLING: [&str; 6] = ["ALTER ", "CREATE ", "DELETE ", "INSERT ", "LOCK ", "UPDATE "];
 
 static CURRENT: Mutex<Weak<Shown>> = Mutex::new(Weak::new());

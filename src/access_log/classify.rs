@@ -31,7 +31,7 @@ pub struct WrongName<'d> {
     pub probable: bool,
 }
 
-/// How often a client may have encoded a name.
+/// Maximum number of times that a client may have encoded a name.
 const MOST_ENCODINGS: usize = 3;
 
 /// Hexadecimal text of at least this length is taken for a key: no instance has such a name.

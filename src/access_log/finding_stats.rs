@@ -32,8 +32,8 @@ const MOST_SAMPLES: usize = 5;
 /// A method, where it is known, on a route.
 pub(super) type Endpoint = (Option<&'static str>, &'static RouteTemplate);
 
-/// How many more clients, hosts and routes all tallies together may count separately. The first of each kind is kept
-/// for every tally and does not count, so that noise cannot push out what matters.
+/// The number of further clients, hosts and routes that all tallies together may count separately. The first of each
+/// kind is kept for every tally and does not count, so that noise cannot push out what matters.
 #[derive(Debug)]
 pub(super) struct EntryBudget(usize);
 
@@ -90,7 +90,7 @@ struct ClientStats {
     calls: CallCounts,
 }
 
-/// How many, and when.
+/// The number of calls, and their times.
 #[derive(Debug, Default)]
 struct CallCounts {
     count: u64,

@@ -111,12 +111,12 @@ impl<'d> MisuseDetail<'d> {
                 format!("{what}{}", ending(wrong)) + &history(past, wrong.confusion)
             }
             Self::Crossed => format!(
-                "\"{written}\" names one instance in the path and another in the query: the key was \
-                    checked for the first, and the second was served."
+                "\"{written}\" names one instance in the path and another in the query: \
+                 the key was checked for the first, and the second was served."
             ),
             Self::Like(name) => format!(
-                "\"{written}\" differs from \"{}\", which works in this log, only in letter case; names \
-                    are case-sensitive.",
+                "\"{written}\" differs from \"{}\", which works in this log, only in letter case; \
+                 names are case-sensitive.",
                 escape::escape_control(name)
             ),
             Self::Route { fault: None, .. } => {
@@ -134,7 +134,7 @@ impl<'d> MisuseDetail<'d> {
             Self::Route { fault: Some(RouteError::Slashes), .. } => {
                 format!(
                     "The API has no {written}: a slash is doubled, because the server's address in the \
-                        client ends with one."
+                     client ends with one."
                 )
             }
             Self::Route { fault: Some(RouteError::Manager), .. } => {
@@ -149,10 +149,9 @@ impl<'d> MisuseDetail<'d> {
                 let what = name(wrong, SpellingError::StraySpace, written, listed);
                 format!("{what}{} The server answered 500 instead of saying so.", ending(wrong))
             }
-            Self::Rest => format!(
-                "More than {MOST_NAMES} different wrong names: the others are counted \
-                together."
-            ),
+            Self::Rest => {
+                format!("More than {MOST_NAMES} different wrong names: the others are counted together.")
+            }
         }
     }
 }
@@ -211,7 +210,7 @@ fn ending(wrong: &WrongName<'_>) -> &'static str {
         }
         (_, [instance]) if instance.name.contains('/') => {
             " Its slash must be written as %2F, and a proxy that decodes the path or strips a prefix may \
-                break that."
+             break that."
         }
         (_, [_]) => "",
         _ => " Ask the client's owner which of them is meant.",

@@ -10,7 +10,7 @@ use crate::evolution::instances::InstanceDirectory;
 use crate::redact::personal::Naming;
 use crate::text::escape::escape_control;
 
-/// How much of an address or a user agent is shown, in bytes.
+/// Bytes of an address or a user agent that are shown.
 const LONGEST_TEXT: usize = 80;
 
 fn shown(text: String, is_redacted: bool, redact: impl Fn(&str) -> String) -> String {

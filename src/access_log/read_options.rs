@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::formats::LineFormat;
 use super::read_progress::ReadProgress;
 
-/// How to read logs.
+/// The settings for reading logs.
 pub struct ReadOptions<'o> {
     /// The only kind of line to read.
     pub format: LineFormat,
@@ -15,7 +15,7 @@ pub struct ReadOptions<'o> {
     pub is_json: bool,
     /// True if clients and phone numbers are replaced by pseudonyms.
     pub is_redacted: bool,
-    /// How far it is, and when to stop.
+    /// The progress, and the request to stop.
     pub progress: &'o Arc<ReadProgress>,
     /// Called for every wrong request, once for each client, when it is first seen.
     pub on_finding: Option<&'o (dyn Fn(&str) + Sync)>,

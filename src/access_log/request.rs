@@ -39,7 +39,7 @@ pub struct Request<'l> {
     pub more: ExtraFields<'l>,
 }
 
-/// How a line writes method and path.
+/// The form in which a line writes method and path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestForm {
     /// `GET /path HTTP/1.1`
@@ -53,7 +53,7 @@ pub enum RequestForm {
 pub struct PartialRequest<'l> {
     /// Verb and path, not checked yet.
     pub request_line: &'l [u8],
-    /// How they are written.
+    /// The form in which they are written.
     pub form: RequestForm,
     /// Where its query begins, with the question mark.
     pub query: Option<usize>,

@@ -233,7 +233,7 @@ impl<'d> RequestCounter<'d> {
     }
 }
 
-/// How much of a path is before its query.
+/// The length of a path without its query, in bytes.
 fn path_length(path: &[u8]) -> usize {
     memchr2(b'?', b'#', path).unwrap_or(path.len())
 }

@@ -2,7 +2,7 @@
 
 use super::timestamp::Timestamp;
 
-/// How many intervals there are.
+/// The number of intervals.
 pub const INTERVALS: usize = 48;
 
 const MILLIS: i64 = 1000;

@@ -2,9 +2,11 @@
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::time::SystemTime;
 
-use crate::text::date::{days_from_ymd, ymd_from_days};
+use jiff::SignedDuration;
+use jiff::civil::{Date, DateTime, date};
+
+use crate::text::date::today;
 
 /// A moment, in UTC or, if the log has no time zone, on the clock of its writer.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +38,8 @@ impl Ord for Timestamp {
         key(self).cmp(&key(other))
     }
 }
+
+const EPOCH: Date = date(1970, 1, 1);
 
 const MONTHS: [&str; 12] =
     ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
@@ -115,8 +119,13 @@ impl Timestamp {
 
     /// The moment on the clock of that zone, to the second, without a date's `T` and without the zone.
     pub fn clock_in(self, zone: i16) -> String {
-        let shifted = Self { millis: self.millis + i64::from(zone) * 60_000, zone: None };
-        shifted.to_string().replace('T', " ")
+        let clock = self.clock(SignedDuration::from_mins(zone.into()));
+        format!("{} {:.0}", clock.date(), clock.time())
+    }
+
+    /// The calendar and the clock of a place so far east of UTC.
+    fn clock(self, zone: SignedDuration) -> DateTime {
+        DateTime::from(EPOCH).saturating_add(SignedDuration::from_millis(self.millis) + zone)
     }
 
     /// The moment so many milliseconds after 1970, on the same clock as this one.
@@ -174,6 +183,7 @@ impl Timestamp {
     }
 
     /// Reads `2026-11-21T03:59:12.123Z`, with or without fraction and zone, `T` or a space between.
+    // Logs write more forms than jiff reads: slashes, one digit, a space before the zone.
     pub fn from_iso(text: &str) -> Option<Self> {
         let text = text.trim();
         let (date, rest) = (text.get(..10)?, text.get(11..)?);
@@ -205,13 +215,14 @@ impl Timestamp {
     /// Reads the `Nov 21 03:59:12` that syslog puts before a line. It has no year: the latest is meant that is not to come.
     pub fn from_syslog(line: &str) -> Option<Self> {
         let words: Vec<&str> = line.split([' ', '>']).filter(|word| !word.is_empty()).take(6).collect();
-        let now = SystemTime::UNIX_EPOCH.elapsed().ok()?.as_secs();
-        let (year, _, _) = ymd_from_days(i64::try_from(now / 86_400).ok()?);
+        // A clock that is a little fast, or a place east of UTC.
+        let tomorrow = jiff::Timestamp::now() + SignedDuration::from_hours(24);
+        let year = i64::from(today().year());
         words.windows(3).find_map(|words| {
             let &[name, day, clock] = words else { return None };
             let (month, day) = (month(name)?, number(day)?);
             let time = |year| Self::of([year, month, day], clock, None);
-            let is_past = |time: &Self| time.millis / 1000 <= i64::try_from(now).unwrap_or(i64::MAX) + 86_400;
+            let is_past = |time: &Self| time.millis <= tomorrow.as_millisecond();
             time(year).filter(is_past).or_else(|| time(year - 1))
         })
     }
@@ -243,14 +254,11 @@ impl Timestamp {
         millis: i64,
         offset: Option<i64>,
     ) -> Option<Self> {
-        let possible = (1970..10_000).contains(&year)
-            && (1..=12).contains(&month)
-            && (1..=31).contains(&day)
-            && hour < 24
-            && minute < 60
-            && second < 61
-            && offset.unwrap_or(0).abs() < 24 * 60;
-        let seconds = days_from_ymd(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+        let date = Date::new(year.try_into().ok()?, month.try_into().ok()?, day.try_into().ok()?).ok()?;
+        let possible =
+            year >= 1970 && hour < 24 && minute < 60 && second < 61 && offset.unwrap_or(0).abs() < 24 * 60;
+        // jiff has the calendar. By hand, the clock takes half of the time and a second of 60 is the next minute's first.
+        let seconds = date.duration_since(EPOCH).as_secs() + hour * 3600 + minute * 60 + second;
         let seconds = seconds - offset.unwrap_or(0) * 60;
         let zone = offset.and_then(|offset| i16::try_from(offset).ok());
         possible.then_some(Self { millis: seconds * 1000 + millis, zone })
@@ -260,12 +268,8 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     /// ISO 8601 to the second, with `Z` for UTC, and no zone where none is known.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.millis.div_euclid(1000);
-        let (year, month, day) = ymd_from_days(seconds.div_euclid(86_400));
-        let clock = seconds.rem_euclid(86_400);
-        let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
         let zone = if self.has_zone() { "Z" } else { "" };
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{zone}")
+        write!(f, "{:.0}{zone}", self.clock(SignedDuration::ZERO))
     }
 }
 
@@ -334,16 +338,25 @@ mod tests {
         let zoned = Timestamp::from_clf("21/Nov/2026:00:59:12 -0300").unwrap();
         assert_eq!(zoned, Timestamp::from_iso("2026-11-21T03:59:12Z").unwrap());
         assert_eq!((zoned.zone(), zoned.clock_in(-180)), (Some(-180), "2026-11-21 00:59:12".to_owned()));
+        let leap_second = Timestamp::from_iso("2016-12-31T23:59:60Z");
+        assert_eq!(shown(leap_second), Some("2017-01-01T00:00:00Z".to_owned()));
+        let first_seconds = Timestamp::from_iso("1970-01-01T01:00:00.500+02:00");
+        assert_eq!(shown(first_seconds), Some("1969-12-31T23:00:00Z".to_owned()));
     }
 
     #[test]
     fn a_text_that_is_not_a_time_is_rejected() {
-        for text in ["", "-", "21/Nov/2026", "32/Nov/2026:00:00:00 +0000", "21/Nov/2026:24:00:00 +0000"] {
+        for text in ["", "-", "21/Nov/2026", "31/Nov/2026:00:00:00 +0000", "21/Nov/2026:24:00:00 +0000"] {
             assert_eq!(Timestamp::from_clf(text), None, "{text}");
         }
-        for text in
-            ["", "2026-11-21", "2026-13-21T00:00:00Z", "2026-11-21T00:00Z", "2026-11-21T00:00:00+9999"]
-        {
+        for text in [
+            "",
+            "2026-11-21",
+            "2026-13-21T00:00:00Z",
+            "2026-02-29 00:00:00",
+            "2026-11-21T00:00Z",
+            "2026-11-21T00:00:00+9999",
+        ] {
             assert_eq!(Timestamp::from_iso(text), None, "{text}");
         }
         assert_eq!(Timestamp::from_unix(f64::NAN), None);

@@ -11,7 +11,7 @@ use super::run_checks::run_check;
 use crate::rules::finding::{CheckReport, Finding};
 use crate::rules::rule::Rule;
 
-/// How it came out, and what it found; to be awaited.
+/// The future of a detector's report and findings.
 pub type DetectorFuture<'a> = Pin<Box<dyn Future<Output = Result<(CheckReport, Vec<Finding>)>> + 'a>>;
 
 /// Something that can be asked again once its findings are repaired.

@@ -30,26 +30,26 @@ use crate::progress::{ProgressTask, Unit};
 use crate::rules::finding::{CheckReport, Finding};
 use crate::rules::order::sort_by_consequence;
 
-/// How many connections are opened at most, unless more are asked for: the cores are the server's.
+/// Maximum number of connections, unless more are asked for: the cores are the server's.
 pub const MAX_CONNECTIONS: u64 = 4;
 
 /// One connection reads fewer pages than these in a moment: more connections would not pay. 32 MB.
 const WORTH_MORE_CONNECTIONS: u64 = 4096;
 
-/// How often the progress line is updated.
+/// The interval at which the progress line is updated.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
-/// How soon to cancel again.
+/// The interval at which a statement is cancelled again.
 const CANCEL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long statements that were cancelled may take to end.
+/// The longest time that cancelled statements may take to end.
 const CANCEL_GRACE: Duration = Duration::from_secs(5);
 
-/// How checks are to be run.
+/// The settings for running checks.
 pub struct ExecutionOptions<'a> {
-    /// How to connect again.
+    /// The target of further connections.
     pub target: &'a ConnectTarget,
-    /// How many connections to use; `None` leaves it to the server's limits.
+    /// The number of connections to use; `None` leaves it to the server's limits.
     pub jobs: Option<u64>,
     /// When to end at the latest.
     pub deadline: Option<Instant>,
@@ -57,7 +57,7 @@ pub struct ExecutionOptions<'a> {
 
 /// What came of the checks.
 pub struct CheckResults {
-    /// How each check came out.
+    /// The result of each check.
     pub checks: Vec<CheckReport>,
     /// What they found, the worst first.
     pub findings: Vec<Finding>,
@@ -101,7 +101,7 @@ pub async fn run_in_parallel(
     Ok(CheckResults { checks, findings, is_connected })
 }
 
-/// How many connections to use.
+/// Returns the number of connections to use.
 fn connection_count(options: &ExecutionOptions<'_>, capacity: ServerCapacity, pages: u64) -> u64 {
     let jobs = options.jobs.unwrap_or_else(|| {
         // Half of what is free stays free, and a connection string that allows Evolution a few allows us no more.

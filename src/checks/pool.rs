@@ -31,12 +31,12 @@ pub struct SnapshotPool<'p> {
     abandoned: Notify,
 }
 
-/// How long a task may take.
+/// The limits of a task's time.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TaskLimits {
     /// When everything ends.
     pub deadline: Option<Instant>,
-    /// How long the role lets a statement run.
+    /// The statement_timeout of the role.
     pub statement_timeout: Option<Duration>,
 }
 
@@ -52,7 +52,7 @@ struct PoolState<'p> {
     ending: Ending,
 }
 
-/// How the run ends: it decides whether the first connection can be used afterwards.
+/// The end of the run, which decides whether the first connection can be used afterwards.
 #[derive(Default)]
 enum Ending {
     #[default]
@@ -241,8 +241,8 @@ impl<'p> SnapshotPool<'p> {
         (is_connected, joined)
     }
 
-    /// How long the server lets a statement run that begins now: a little longer than we wait ourselves, should we not
-    /// get round to ending it.
+    /// Returns the statement_timeout for a statement that begins now: a little longer than we wait ourselves, should we
+    /// not get round to ending it.
     fn time_left(&self, now: Instant) -> Option<Duration> {
         let left = self.limits.deadline?.saturating_duration_since(now) + Duration::from_secs(1);
         Some(self.limits.statement_timeout.map_or(left, |limit| limit.min(left)))

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-/// How many of the things that are done right now fit into a line.
+/// Maximum number of running tasks that a line shows.
 const SHOWN: usize = 2;
 
 /// Before so much is done, nothing can be said of the rest.
 const ENOUGH: f64 = 0.05;
 
-/// How far an examination is.
+/// The progress of an examination.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ProgressEstimate {
     /// Tasks that are done.
@@ -53,7 +53,8 @@ impl ProgressEstimate {
         text
     }
 
-    /// How much is done, from 0 to 1: of the pages, and of the tasks, which take a moment each however little they read.
+    /// Returns the share that is done, from 0 to 1: of the pages, and of the tasks, which take a moment each however
+    /// little they read.
     fn share(&self) -> f64 {
         let weight = |pages: u64, tasks: usize| pages as f64 + tasks as f64;
         let all = weight(self.pages, self.tasks);

@@ -8,8 +8,7 @@ use sqlx::postgres::PgDatabaseError;
 use super::context::CheckContext;
 use crate::database::ident::SqlFragment;
 use crate::database::restore::OWNER;
-use crate::error::sqlstate::without_row_values;
-use crate::rules::environment::damaged_files::DAMAGED;
+use crate::error::sqlstate::{self, DAMAGED, RECOVERY_CONFLICT, SqlstateAdvice, without_row_values};
 
 /// Says what the server refused, and what would help.
 pub fn explain_query_error(error: &sqlx::Error, context: &CheckContext<'_>) -> String {
@@ -18,27 +17,18 @@ pub fn explain_query_error(error: &sqlx::Error, context: &CheckContext<'_>) -> S
     let (role, message) = (context.role, without_row_values(&state, database.message()));
     match state.as_ref() {
         "42501" if is_row_security(database) => format!(
-            "row-level security would hide rows from role {role:?} ({message}); ask as the table's owner, or as a role with \
-             BYPASSRLS"
+            "row-level security would hide rows from role {role:?} ({message}); ask as the table's owner, \
+             or as a role with BYPASSRLS"
         ),
         "42501" if role == OWNER => format!("the dump lacks its rows ({message})"),
         "42501" => format!("role {role:?} may not read it ({message}); {}", grants(context, message)),
-        "57014" if message.contains("user request") => {
-            format!("somebody has cancelled it (pg_cancel_backend: {message})")
-        }
-        "57014" => format!("the server's statement_timeout ended it ({message})"),
-        "55P03" => "a lock stood in the way for longer than lock_timeout".to_owned(),
         "40001" => conflict_words(message),
-        "22021" => format!(
-            "a value is no UTF-8, which only a database without an encoding (SQL_ASCII) can hold ({message}); \
-             convert_from(COLUMN::bytea, 'UTF8') fails on such rows"
-        ),
-        "22P05" => format!(
-            "this database's encoding lacks characters that the check needs ({message}); Evolution itself needs a database \
-             with ENCODING 'UTF8'"
-        ),
+        // The finding that damage is reported by says what to do.
         "XX001" | "XX002" => format!("{DAMAGED} ({message})"),
-        _ => message.to_owned(),
+        _ => match sqlstate::advice(database) {
+            Some(SqlstateAdvice { what, next }) => format!("{what} ({message}); {next}"),
+            None => message.to_owned(),
+        },
     }
 }
 
@@ -64,10 +54,7 @@ fn is_ended_by_peer(kind: ErrorKind) -> bool {
 }
 
 fn conflict_words(message: &str) -> String {
-    format!(
-        "the standby ended it, to replay what the primary has changed since ({message}); set hot_standby_feedback = on there \
-         or raise max_standby_streaming_delay, or ask the primary"
-    )
+    format!("{} ({message}); {}", RECOVERY_CONFLICT.what, RECOVERY_CONFLICT.next)
 }
 
 /// True if the server refused because row security would have hidden rows. Its message may be in any language, the name of

@@ -16,7 +16,7 @@ use crate::database::sql_file::Variables;
 use crate::rules::finding::{CheckReport, Finding};
 use crate::rules::order::sort_by_consequence;
 
-/// How checks came out, and what they found.
+/// The results of checks, and their findings.
 pub type Examination = (Vec<CheckReport>, Vec<Finding>);
 
 /// Runs every check that applies and that `selected` lets through.

@@ -19,7 +19,7 @@ pub struct TaskGroup<'g, 'p> {
     pool: &'g SnapshotPool<'p>,
     /// The code of the check that asks.
     code: &'g str,
-    /// How long connections were busy for the check.
+    /// The time that connections were busy for the check.
     busy: &'g Cell<Duration>,
     failure: Failure,
 }

@@ -20,7 +20,7 @@ pub(super) type Failure = Rc<RefCell<Option<String>>>;
 /// Tasks that wait for a connection of this type.
 pub(super) struct TaskQueue<C> {
     tasks: Vec<WaitingTask<C>>,
-    /// How many tasks there were so far.
+    /// The number of tasks so far.
     count: usize,
 }
 

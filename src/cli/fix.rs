@@ -16,7 +16,7 @@ pub struct LockWaitArgs {
     pub wait: Duration,
 }
 
-/// How long to wait: a duration, or 0.
+/// Parses the time to wait: a duration, or 0.
 pub fn parse_wait(text: &str) -> Result<Duration, String> {
     if text.trim() == "0" { Ok(Duration::ZERO) } else { parse_duration(text) }
 }
@@ -40,7 +40,7 @@ impl LockLimitArgs {
     /// The limit of a dry run where none is given.
     pub const OF_DRY_RUN: Duration = Duration::from_secs(2);
 
-    /// How long writers may have to wait; `None` means no limit.
+    /// Returns the longest time that writers may have to wait; `None` means no limit.
     pub fn limit_for(self, is_dry_run: bool) -> Option<Duration> {
         self.max_lock.or(is_dry_run.then_some(Self::OF_DRY_RUN))
     }

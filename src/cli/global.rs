@@ -249,7 +249,7 @@ impl GlobalOptions {
 /// Evolution's own variable for its connection string, which this program reads too.
 pub const CONNECTION_VARIABLE: &str = "DATABASE_CONNECTION_URI";
 
-/// How to print a result.
+/// The format in which a result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {
     /// For people at a terminal
@@ -271,7 +271,7 @@ pub enum OutputFormat {
 }
 
 impl OutputFormat {
-    /// How the name of a file in it ends.
+    /// Returns the extension of a file in this format.
     pub fn file_extension(self) -> &'static str {
         match self {
             Self::Human | Self::Github => "txt",

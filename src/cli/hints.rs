@@ -100,8 +100,8 @@ mod tests {
             ),
             (
                 "the first one: evodoctor fix EVO101 --batch, then evodoctor fix EVO103 --batch",
-                "the first one: evodoctor fix EVO101 --batch --env-file .env --schema a, then evodoctor fix EVO103 --batch \
-                 --env-file .env --schema a",
+                "the first one: evodoctor fix EVO101 --batch --env-file .env --schema a, then evodoctor fix \
+                 EVO103 --batch --env-file .env --schema a",
             ),
             ("evodoctor undo 3 --schema \"b\"", "evodoctor undo 3 --schema \"b\" --env-file .env"),
             ("evodoctor fix --plan-out FILE", "evodoctor fix --plan-out FILE --env-file .env --schema a"),

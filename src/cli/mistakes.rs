@@ -87,7 +87,7 @@ fn unknown_argument(word: &str, call: &Call<'_>) -> Option<anyhow::Error> {
         return Some(user_error(
             format!(
                 "there is no option {word}, because evodoctor asks no questions; --apply commits, and \
-                    --allow consents to hazards"
+                 --allow consents to hazards"
             ),
             call.replacing(word, "--apply"),
         ));

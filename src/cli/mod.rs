@@ -136,7 +136,7 @@ impl Command {
         }
     }
 
-    /// How long it waits for others, where it may have to.
+    /// Returns the options for waiting, of a command that may have to wait for others.
     pub fn lock_wait(&mut self) -> Option<&mut LockWaitArgs> {
         match self {
             Self::Fix(args) => Some(&mut args.waiting),

@@ -245,7 +245,7 @@ fn in_batches(fixes: &[FixPlan], bound: Duration) -> Vec<String> {
         .map(|(code, held)| {
             format!(
                 "evodoctor fix {code} --batch    in short transactions; in a single one writers wait for \
-                    about {}",
+                 about {}",
                 humanize::format_duration(held)
             )
         })

@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use serde_json::Value;
+use sqlx::postgres::PgConnection;
 
 use super::shared::apply::{self, abandon, needs_consent, retry_on_lock_timeout};
 use super::shared::code_filter::{self, CodeFilter};
@@ -20,7 +22,7 @@ use crate::error::user_error;
 use crate::exit_code::Exit;
 use crate::interrupt;
 use crate::progress::{self, ProgressTask, Unit};
-use crate::repair::adaptive_batch::{self, BatchSeries, BatchSizer, CODES, LOOK, ServerLoad};
+use crate::repair::adaptive_batch::{self, BatchResult, BatchSeries, BatchSizer, CODES, LOOK, ServerLoad};
 use crate::repair::apply_fix::FixExecution;
 use crate::repair::change_target::ChangeTarget;
 use crate::repair::dry_run::{self, mark_untreatable};
@@ -206,6 +208,22 @@ async fn look_around(
     Ok(BatchPlan { check, fix, report, findings, chosen, left, needs_constraint })
 }
 
+/// Repairs the rows with these keys as soon as their locks can be had. The transaction stays open.
+async fn run_batch(
+    connection: &mut PgConnection,
+    subject: &ChangeTarget,
+    lock_retry: LockRetry,
+    fix: &'static Fix,
+    finding: &Finding,
+    keys: &[Value],
+    series: &BatchSeries,
+) -> Result<BatchResult> {
+    retry_on_lock_timeout(connection, subject, lock_retry, async |connection, attempt| {
+        adaptive_batch::run_batch(connection, subject, attempt, fix, &finding.key, keys, series).await
+    })
+    .await
+}
+
 /// The first batch of each reference, rolled back.
 async fn rehearse(
     opened: &mut DatabaseContext,
@@ -217,21 +235,8 @@ async fn rehearse(
     let connection = opened.session.connection();
     for finding in &plan.chosen {
         let keys = adaptive_batch::find_rows(connection, subject, plan.fix, &finding.key, first).await?;
-        let lock_retry = LockRetry::new(wait).dry_run(true);
-        let rehearsed =
-            retry_on_lock_timeout(connection, subject, lock_retry, async |connection, attempt| {
-                adaptive_batch::run_batch(
-                    connection,
-                    subject,
-                    attempt,
-                    plan.fix,
-                    &finding.key,
-                    &keys,
-                    &BatchSeries::default(),
-                )
-                .await
-            });
-        let mut batch = rehearsed.await?;
+        let (lock_retry, series) = (LockRetry::new(wait).dry_run(true), BatchSeries::default());
+        let mut batch = run_batch(connection, subject, lock_retry, plan.fix, finding, &keys, &series).await?;
         execute(connection, "ROLLBACK".into()).await?;
         batch.plan.notes.push(format!(
             "{}: the dry run covers the first batch, {} of {} rows; the others are counted and not run",
@@ -257,7 +262,7 @@ async fn apply(
     if !plan.chosen.is_empty() && !ServerLoad::read(opened.session.connection()).await?.sees_lag {
         progress::notice(
             "this role cannot see how far standbys are behind (GRANT pg_monitor), so batches do not wait \
-                for them",
+             for them",
         );
     }
     let mut pace = BatchSizer::new(first);
@@ -276,24 +281,9 @@ async fn apply(
                 rest = later;
                 wait_while_busy(opened.session.connection()).await?;
                 let begun = Instant::now();
-                let worked = retry_on_lock_timeout(
-                    opened.session.connection(),
-                    subject,
-                    LockRetry::new(wait),
-                    async |connection, attempt| {
-                        adaptive_batch::run_batch(
-                            connection,
-                            subject,
-                            attempt,
-                            plan.fix,
-                            &finding.key,
-                            now,
-                            &series,
-                        )
-                        .await
-                    },
-                );
-                let batch = worked.await?;
+                let (connection, lock_retry) = (opened.session.connection(), LockRetry::new(wait));
+                let batch =
+                    run_batch(connection, subject, lock_retry, plan.fix, finding, now, &series).await?;
                 expect_consent(&batch.plan, allowed)?;
                 let is_it = |run: &AppliedRun| run.run == batch.run && run.plan_hash == batch.plan.plan_hash;
                 done.borrow_mut().committing = Some(batch.run);
@@ -388,8 +378,8 @@ fn report(opened: &DatabaseContext, plan: BatchPlan, done: CommittedBatches, arg
 fn done_words(runs: &[i64]) -> String {
     let done = CommittedBatches { runs: runs.to_vec(), ..CommittedBatches::default() };
     format!(
-        "{}; the locks are those of the batch that held them longest, the statements those of the first \
-            batch",
+        "{}; the locks are those of the batch that held them longest, the statements those of the \
+         first batch",
         done.words()
     )
 }

@@ -23,7 +23,7 @@ use crate::repair::ledger::{self, AppliedRun};
 use crate::repair::locks::{self, LockRetry};
 use crate::repair::privileges::{self, RequiredPrivileges};
 
-/// How long to wait for a table after a time limit or Ctrl-C.
+/// The longest wait for a table after a time limit or Ctrl-C.
 const SOON: Duration = Duration::from_secs(2);
 
 /// Refuses a session whose timeouts would cancel an index build.
@@ -37,9 +37,9 @@ pub async fn expect_no_limits(connection: &mut PgConnection) -> Result<()> {
             "this session has {}, which would cancel a long statement; nothing has been changed",
             limits.join(" and ")
         ),
-        "remove it for this connection (options=-c%20statement_timeout%3D0 in the connection string, not \
-            through PgBouncer), or for the role (ALTER ROLE … SET statement_timeout = 0), or run \
-            without --online",
+        "remove it for this connection (options=-c%20statement_timeout%3D0 in the connection string, \
+         not through PgBouncer), or for the role (ALTER ROLE … SET statement_timeout = 0), or run without \
+         --online",
     ))
 }
 

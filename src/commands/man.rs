@@ -19,15 +19,14 @@ const EXIT_STATUS: [(&str, &str); 4] = [
     (
         "3",
         "No findings, but at least one check is undecided: a timeout, a missing privilege, or an unknown \
-            release.",
+         release.",
     ),
 ];
 
 const ENVIRONMENT: [(&str, &str); 9] = [
     (
         "DATABASE_CONNECTION_URI",
-        "The connection string, if no option gives one; Evolution uses the same \
-        variable.",
+        "The connection string, if no option gives one; Evolution uses the same variable.",
     ),
     ("DATABASE_URL", "The same, if DATABASE_CONNECTION_URI is not set."),
     ("PGPASSWORD, PGHOST, PGUSER, …", "Defaults for what the connection string leaves out, as in libpq."),

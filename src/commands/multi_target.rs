@@ -28,7 +28,7 @@ use crate::rules::baseline::Baseline;
 use crate::terminal::page::Page;
 use crate::text::escape::escape_control;
 
-/// How the names of reports end.
+/// The extensions of reports.
 const FILE_ENDINGS: [&str; 7] = ["txt", "json", "sarif", "xml", "md", "html", "log"];
 
 /// The time that running examinations may take to end after Ctrl-C.
@@ -132,7 +132,7 @@ fn expect_tellable(common: &GlobalOptions) -> Result<()> {
         return Err(user_error(
             format!(
                 "with --targets, --baseline must be a folder with one file for each database, and {} is \
-                    not one",
+                 not one",
                 folder.display()
             ),
             "evodoctor check --targets FILE --write-baseline DIR makes one",

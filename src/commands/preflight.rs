@@ -119,8 +119,8 @@ pub async fn examine(args: &cli::PreflightArgs, common: &GlobalOptions) -> Resul
 /// The finding that counts for the exit code although the migrations succeed.
 fn licence(target: Release) -> (CheckReport, Finding) {
     let rule = registry::find_rule("EVO731").expect("the rule about the licence is one of this program");
-    let detail = "the migrations succeed, but then every route of the API answers 503 LICENSE_REQUIRED \
-        until the server is activated in its manager (/manager)";
+    let detail = "the migrations succeed, but then every route of the API answers 503 LICENSE_REQUIRED until \
+                  the server is activated in its manager (/manager)";
     let mut finding = Finding::new(rule, format!("release {target}"), detail);
     finding.severity = Severity::Warning;
     finding.key = "licence".to_owned();

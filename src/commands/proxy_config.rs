@@ -2,16 +2,15 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use anyhow::Result;
+use jiff::Timestamp;
 
 use super::shared::code_filter::CodeFilter;
 use super::shared::load_instances::load_instances;
 use super::shared::read_logs;
 use crate::access_log::proxy_config;
 use crate::access_log::proxy_config::rewrites::Rewrites;
-use crate::access_log::timestamp::Timestamp;
 use crate::cli::{self, GlobalOptions, ProxyKind};
 use crate::error::user_error;
 use crate::evolution::instances::{Instance, InstanceDirectory};
@@ -51,12 +50,15 @@ pub async fn run(
     let left_out = directory.instances().iter().filter(|instance| is_left_out(instance)).count();
     if left_out > 0 {
         eprintln!(
-            "note: {} left out, because their names are phone numbers or addresses; --show-rows includes \
-                them",
+            "note: {} left out, because their names are phone numbers or addresses; \
+             --show-rows includes them",
             humanize::pluralize(left_out, "instance")
         );
     }
-    report::print(&proxy_config::configuration(proxy, &rewrites, &now()), common.output.as_deref())?;
+    report::print(
+        &proxy_config::configuration(proxy, &rewrites, &format!("{:.0}", Timestamp::now())),
+        common.output.as_deref(),
+    )?;
     if !common.quiet {
         eprintln!(
             "note: {} rewrites for {} instances; {} not rewritten, listed at the top of the file",
@@ -77,10 +79,4 @@ async fn seen(
     let findings = read_logs::read_logs_with_progress(args, common, Some(directory)).await?.findings;
     let name = |extra: &serde_json::Value| extra.as_str().map(str::to_owned);
     Ok(findings.into_iter().filter_map(|f| Some((f.code, name(f.extra.get("write_instead")?)?))).collect())
-}
-
-/// The time, in UTC.
-fn now() -> String {
-    let seconds = SystemTime::UNIX_EPOCH.elapsed().map_or(0.0, |elapsed| elapsed.as_secs_f64());
-    Timestamp::from_unix(seconds).map_or_else(|| "an unknown time".to_owned(), |time| time.to_string())
 }

@@ -25,13 +25,13 @@ pub fn read_migration_dir(args: &cli::PreflightArgs, common: &GlobalOptions) -> 
     let folder = MigrationDir::read(path)?;
     if common.snapshot.is_none() && !args.rehearse_on_live {
         return Err(user_error(
-            "--migrations runs the pending files in a transaction on this live database, then rolls it \
-                back. Until then it holds every lock of the upgrade, which blocks Evolution; it \
-                leaves dead rows behind; and effects outside of the transaction (sequences, dblink, \
-                COPY … TO PROGRAM) are not rolled back. Nothing has been run",
-            "use a dump: pg_dump -Fc --file evolution.dump URL, then the same command with --snapshot \
-                evolution.dump; or accept the above with --rehearse-on-live, as the role that \
-                Evolution connects as",
+            "--migrations runs the pending files in a transaction on this live database, then rolls it back. \
+             Until then it holds every lock of the upgrade, which blocks Evolution; it leaves dead rows \
+             behind; and effects outside of the transaction (sequences, dblink, COPY … TO PROGRAM) are not \
+             rolled back. Nothing has been run",
+            "use a dump: pg_dump -Fc --file evolution.dump URL, then the same command with \
+             --snapshot evolution.dump; or accept the above with --rehearse-on-live, as the role that \
+             Evolution connects as",
         ));
     }
     Ok(Some(folder))

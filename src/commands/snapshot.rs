@@ -61,8 +61,8 @@ pub async fn run(args: &SnapshotArgs, common: &GlobalOptions) -> Result<Exit> {
     if values_found > 0 {
         return Err(user_error(
             format!(
-                "{values_found} values of the original are in the copy, so no snapshot was written; this \
-                    is a bug in evodoctor"
+                "{values_found} values of the original are in the copy, so no snapshot was written; \
+                 this is a bug in evodoctor"
             ),
             "please report it, with the types of the columns that you have added",
         ));

@@ -202,8 +202,8 @@ impl Undo<'_> {
             left.map(|left| format!("{} {}: {}", left.whole_table(), left.named(), left.reason)).collect();
         Err(user_error(
             format!(
-                "run {} cannot be undone completely without consent to {}; it is not undone. These rows \
-                    cannot come back:\n    {}",
+                "run {} cannot be undone completely without consent to {}; it is not undone. \
+                 These rows cannot come back:\n    {}",
                 undone.run.run,
                 missing.join(", "),
                 sentences.join("\n    ")

@@ -138,8 +138,7 @@ pub async fn into_schema(
         let committed = execute(opened.session.connection(), "COMMIT".into()).await;
         committed.with_context(|| {
             format!(
-                "the connection was lost while committing: if the schema {schema:?} exists now, it \
-                    succeeded"
+                "the connection was lost while committing: if the schema {schema:?} exists now, it succeeded"
             )
         })?;
     } else {
@@ -147,8 +146,8 @@ pub async fn into_schema(
         next.push(format!("evodoctor undo {number} --into-schema {} --apply", shell::quote(schema)));
     }
     let notes = BTreeSet::from([format!(
-        "the tables of {schema} are copies: drop them when you no longer need them (DROP SCHEMA … \
-            CASCADE); the quarantine keeps its rows"
+        "the tables of {schema} are copies: drop them when you no longer need them (DROP SCHEMA … CASCADE); \
+         the quarantine keeps its rows"
     )]);
     let plan = plan("into-schema", schema, laid.rows, laid.statements, notes);
     print(opened, plan, number, args.apply, next, common)?;

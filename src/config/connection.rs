@@ -16,7 +16,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// The keys that name a database. One of them is enough.
 const SOURCES: [&str; 3] = ["database-url", "env-file", "compose"];
 
-/// How a database is named.
+/// The way in which a database is named.
 #[derive(Debug, Clone)]
 pub enum ConnectionSource {
     /// By a connection string.
@@ -199,7 +199,7 @@ pub fn expect_sound(url: &Located<String>, is_private: bool) -> Result<()> {
         return Err(url.error_at(
             "the connection string contains a password, which everyone who can read this file can see",
             "replace it with ${PASSWORD} and set that variable, or name a file with password-file, or \
-                Evolution's .env with env-file",
+             Evolution's .env with env-file",
         ));
     }
     Ok(())

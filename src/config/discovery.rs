@@ -44,8 +44,8 @@ fn expect_trusted(file: &Path, folder: &Path) -> Result<()> {
     let shown = file.display();
     Err(user_error(
         format!(
-            "{shown} is not trusted: it belongs neither to you nor to the owner of this folder (but to \
-                user {of_file})"
+            "{shown} is not trusted: it belongs neither to you nor to the owner of this folder (but to user \
+             {of_file})"
         ),
         format!("if you trust it: --config {shown}; to ignore it: --no-config"),
     ))

@@ -43,7 +43,7 @@ pub struct ConfigSection {
     pub select: Option<Vec<String>>,
     /// The mildest severity that fails.
     pub fail_on: Option<FailOn>,
-    /// How the result is printed.
+    /// The format of the result.
     pub format: Option<OutputFormat>,
     /// The file of what is known.
     pub baseline: Option<PathBuf>,
@@ -51,7 +51,7 @@ pub struct ConfigSection {
     pub jobs: Option<u64>,
     /// After which time `check` ends with what is decided.
     pub timeout: Option<Duration>,
-    /// How long a change waits for others.
+    /// The time that a change waits for others.
     pub wait: Option<Duration>,
     /// Severities and ignores.
     pub policy: Policy,

@@ -52,8 +52,8 @@ pub fn read_target_list(path: &Path) -> Result<Vec<NamedTarget>> {
     if targets.is_empty() {
         return Err(user_error(
             format!("{} names no database", path.display()),
-            "write a line for each: a name, a space, and its connection string; or TOML with [[target]] in a file that ends \
-             in .toml",
+            "write a line for each: a name, a space, and its connection string; or TOML with [[target]] in a \
+             file that ends in .toml",
         ));
     }
     distinct(targets)
@@ -116,12 +116,11 @@ fn lines(source: &TomlFile, folder: &Path, is_private: bool) -> Result<Vec<Locat
             _ => {
                 return Err(user_error(
                     format!(
-                        "{place}: a line must be a name and a connection string, and this one has {} \
-                            words",
+                        "{place}: a line must be a name and a connection string, and this one has {} words",
                         words.len()
                     ),
-                    "percent-encode spaces in the connection string (%20); for more than that write TOML with [[target]], in a \
-                     file that ends in .toml",
+                    "percent-encode spaces in the connection string (%20); for more than that write TOML \
+                     with [[target]], in a file that ends in .toml",
                 ));
             }
         }

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use jiff::civil::Date;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::error::user_error;
-use crate::text::date::Date;
 use crate::text::suggest::closest_match;
 
 /// The text of a file.
@@ -185,10 +185,13 @@ impl<'t> TomlTable<'t> {
         let Some(value) = self.get(key) else { return Ok(None) };
         let date =
             value.get_ref().as_datetime().filter(|time| time.time.is_none()).and_then(|time| time.date);
+        let date = date.and_then(|date| {
+            Date::new(date.year.try_into().ok()?, date.month.try_into().ok()?, date.day.try_into().ok()?).ok()
+        });
         let Some(date) = date else {
             return Err(self.other(key, value, "a date without quotes, such as 2027-01-31"));
         };
-        Ok(Some(self.at(value, Date::from_ymd(date.year.into(), date.month.into(), date.day.into()))))
+        Ok(Some(self.at(value, date)))
     }
 
     /// A table in it.

@@ -41,7 +41,7 @@ impl ColumnStats {
 pub struct ColumnStatsMap {
     /// The server's version as a number, such as 150014; 0 where nothing was read.
     pub server_version: i32,
-    /// How many pages the server's cache has; 0 where nothing was read.
+    /// The size of the server's cache, in pages; 0 where nothing was read.
     pub cache: u64,
     by_table: BTreeMap<String, BTreeMap<String, ColumnStats>>,
 }

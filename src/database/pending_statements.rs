@@ -12,7 +12,7 @@ struct Pulse {
     under_way: usize,
     /// When a statement was last sent or answered.
     last: Option<Instant>,
-    /// How the newest connection was made.
+    /// The target of the newest connection.
     target: Option<ConnectTarget>,
 }
 
@@ -43,7 +43,7 @@ pub fn remember_target(target: &ConnectTarget) {
     pulse().target = Some(target.clone());
 }
 
-/// How to connect again, where statements are under way and none was sent or answered for this long.
+/// Returns the target to connect to again, where statements are under way and none was sent or answered for this long.
 pub fn silent_for(limit: Duration) -> Option<ConnectTarget> {
     let pulse = pulse();
     let is_silent = pulse.under_way > 0 && pulse.last.is_some_and(|last| last.elapsed() >= limit);

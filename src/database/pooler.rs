@@ -17,7 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// A setting that a client may give itself when it connects. The server takes every one with a dot in its name.
 const MARK: &str = "evodoctor.direct";
 
-/// How often a client is asked which process serves it.
+/// The number of times that a client is asked which process serves it.
 const ROUNDS: usize = 5;
 
 /// True if several clients share one server process, so that settings of one are visible to the others. Finds that out

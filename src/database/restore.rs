@@ -82,7 +82,7 @@ pub struct RestoreInfo {
     pub dumped: DumpOrigin,
     /// Relevant objects that could not be restored.
     pub complaints: Vec<RestoreError>,
-    /// How much could not be restored that has none.
+    /// The number of other objects that could not be restored.
     pub ignored: usize,
     /// Tables whose rows the dump does not hold, or that could not be restored.
     pub without_rows: Vec<String>,
@@ -136,7 +136,7 @@ impl RestoredDump {
         self.origin.dumped.database.clone().unwrap_or_else(|| self.origin.file.clone())
     }
 
-    /// How to connect to it, as its owner.
+    /// Returns the options for a connection as its owner.
     pub fn connect_options(&self) -> PgConnectOptions {
         databases::connect_options(&self.server, &self.database)
     }

@@ -34,7 +34,7 @@ const GUARD: &str = include_str!("scratch_server/guard.sh");
 /// The longest that a server may take to start; a loaded machine needs a few seconds.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// How the name of every server's directory begins.
+/// The prefix of the name of every server's directory.
 const PREFIX: &str = "evodoctor-";
 
 /// The longest path of a unix socket that every system takes (macOS 104 bytes with the end mark, Linux 108).
@@ -49,7 +49,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("log_destination", "stderr"),
 ];
 
-/// How a throwaway server is to be.
+/// The settings of a throwaway server.
 #[derive(Debug, Clone, Default)]
 pub struct ScratchServerOptions {
     /// The directory with `initdb` and `postgres`; `None` looks for it.
@@ -123,7 +123,7 @@ impl ScratchServer {
         Ok(server)
     }
 
-    /// How to connect to one of its databases, as its superuser and through its socket.
+    /// Returns the options for a connection to one of its databases, as its superuser and through its socket.
     pub fn connect_options(&self, database: &str) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass()
             .host("localhost")
@@ -251,7 +251,7 @@ fn unprivileged_user() -> Result<(u32, u32)> {
         .ok_or_else(|| {
             user_error(
                 "Postgres refuses to run as root, and there is no user \"postgres\" or \"nobody\" to run \
-                    it as",
+                 it as",
                 "run evodoctor as an ordinary user",
             )
         })

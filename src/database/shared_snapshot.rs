@@ -33,7 +33,7 @@ pub struct ServerCapacity {
     pub can_export: bool,
     /// The number of processes the server uses for one query by itself.
     pub processes: u64,
-    /// How long the role lets a statement run, where there is a limit.
+    /// The statement_timeout of the role, where there is one.
     pub statement_timeout: Option<Duration>,
 }
 
@@ -92,8 +92,7 @@ impl<'t> SharedSnapshot<'t> {
         };
         let in_time = tokio::time::timeout(PATIENCE, joining).await;
         in_time.context(
-            "the connection is not opened within a few seconds, for example by a pooler \
-            whose pool is full",
+            "the connection is not opened within a few seconds, for example by a pooler whose pool is full",
         )?
     }
 }

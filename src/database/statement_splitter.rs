@@ -55,7 +55,7 @@ impl StatementSplitter {
         self.inside == Inside::Nothing && self.statement.text.is_empty()
     }
 
-    /// How long the statement is that has begun, in bytes.
+    /// Returns the length of the statement that has begun, in bytes.
     pub fn pending(&self) -> usize {
         self.statement.text.len()
     }

@@ -48,8 +48,8 @@ impl UntrustedCode {
             return format!("connect as {table_owner:?}, the owner, who runs it with every write");
         }
         format!(
-            "connect as the table's owner ({table_owner:?}) if that is not a superuser; or read the \
-                code, and drop it or give it to a trusted role (ALTER FUNCTION … OWNER TO)"
+            "connect as the table's owner ({table_owner:?}) if that is not a superuser; or read the code, \
+             and drop it or give it to a trusted role (ALTER FUNCTION … OWNER TO)"
         )
     }
 }

@@ -27,7 +27,7 @@ use parameters::Parameters;
 use passfile::Wanted;
 use tls::Tls;
 
-/// How long to wait for a server that does not answer, unless `connect_timeout` says otherwise.
+/// The longest wait for a server that does not answer, unless `connect_timeout` says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where to connect, and what the connection string says besides.
@@ -41,7 +41,7 @@ pub struct ConnectTarget {
     pub connect_timeout: Option<Duration>,
     /// The number of connections it allows Prisma's pool, where it says so.
     pub connection_limit: Option<u64>,
-    /// How to go on when the first way to connect is refused.
+    /// The second way to connect, if the first one is refused.
     pub fallback: Option<Fallback>,
     /// The compose file that it is from.
     pub compose: Option<PathBuf>,
@@ -81,8 +81,7 @@ impl ConnectTarget {
         };
         if address.is_stand_in && tls.compares_names() {
             return Err(user_error(
-                "hostaddr replaces the host's address, and the certificate would be compared with \
-                    hostaddr",
+                "hostaddr replaces the host's address, and the certificate would be compared with hostaddr",
                 "remove hostaddr, or use sslmode=verify-ca, which does not compare names",
             ));
         }

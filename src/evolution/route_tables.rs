@@ -31,7 +31,7 @@ static TABLES: LazyLock<Vec<RouteTables>> = LazyLock::new(|| {
         .expect("facts/route_tables.json is well formed")
 });
 
-/// How a request uses a table.
+/// The use that a request makes of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TableUse {
     /// Not at all.
@@ -42,7 +42,7 @@ pub enum TableUse {
     Writes,
 }
 
-/// How a request with this method on this route, as `facts/routes.json` writes it, uses a table.
+/// Returns the use that a request with this method on this route, as `facts/routes.json` writes it, makes of a table.
 pub fn table_use(method: &str, route: &str, table: &str) -> TableUse {
     let named = match table == "Instance" && route.ends_with("/:instanceName") {
         true => TableUse::Reads,
@@ -62,8 +62,9 @@ pub fn table_use(method: &str, route: &str, table: &str) -> TableUse {
 }
 
 impl RouteTables {
-    /// How the server itself uses a table, for the foreign keys of what is written: a row that refers to another looks it up, and a
-    /// row that goes takes those along that refer to it, or sets their columns to null, or looks for them.
+    /// Returns the use that the server itself makes of a table, for the foreign keys of what is written: a row that
+    /// refers to another looks it up, and a row that goes takes those along that refer to it, or sets their columns to
+    /// null, or looks for them.
     fn by_keys(&self, table: &str) -> TableUse {
         let mut found = TableUse::None;
         let mut gone: BTreeSet<&str> = self.deletes.iter().map(String::as_str).collect();

@@ -22,11 +22,11 @@ pub struct ServerFacts {
 pub struct TriedPair {
     server: String,
     tables: String,
-    /// How it went.
+    /// The result of the trial.
     pub result: TriedResult,
 }
 
-/// How a server did on the tables of another release.
+/// The result of a server's trial on the tables of another release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TriedResult {

@@ -3,10 +3,10 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
 use rand::Rng;
-use regex::{Captures, Regex};
-
-use crate::text::date::{days_from_ymd, ymd_from_days};
+use regex::Regex;
 
 /// The seconds of a day.
 const DAY: i64 = 86_400;
@@ -18,9 +18,9 @@ const DAYS: std::ops::Range<i64> = 2..30;
 /// Epochs that are times and no telephone numbers: 2001 to 2065.
 const SECONDS: std::ops::Range<i64> = 1_000_000_000..3_000_000_000;
 
-/// A time as ISO 8601 has it, with or without a zone.
+/// A time as ISO 8601 has it, with or without a zone: what stays in it is captured.
 static ISO: LazyLock<Regex> = LazyLock::new(|| {
-    let time = r"^(\d{4})-(\d{2})-(\d{2})([T ])(\d{2}):(\d{2}):(\d{2})(\.\d+)?(Z|[+-]\d{2}:?\d{2})?$";
+    let time = r"^\d{4}-\d{2}-\d{2}([T ])\d{2}:\d{2}:\d{2}((?:\.\d+)?(?:Z|[+-]\d{2}:?\d{2})?)$";
     Regex::new(time).expect("a regular expression of this program")
 });
 
@@ -53,23 +53,10 @@ impl TimeShift {
         if text.as_bytes().get(4) != Some(&b'-') || text.len() < 19 {
             return None;
         }
-        let parts = ISO.captures(text)?;
-        let number = |part: usize| parts[part].parse::<i64>().ok();
-        let time = number(5)? * 3600 + number(6)? * 60 + number(7)?;
-        let seconds = days_from_ymd(number(1)?, number(2)?, number(3)?) * DAY + time + self.0;
-        let ((year, month, day), time) = (ymd_from_days(seconds.div_euclid(DAY)), seconds.rem_euclid(DAY));
-        let rest = |parts: &Captures<'_>, part: usize| {
-            parts.get(part).map_or(String::new(), |rest| rest.as_str().to_owned())
-        };
-        Some(format!(
-            "{year:04}-{month:02}-{day:02}{}{:02}:{:02}:{:02}{}{}",
-            &parts[4],
-            time / 3600,
-            time / 60 % 60,
-            time % 60,
-            rest(&parts, 8),
-            rest(&parts, 9)
-        ))
+        let (_, [between, rest]) = ISO.captures(text)?.extract();
+        let time: DateTime = text.get(..19)?.parse().ok()?;
+        let shifted = time.checked_add(SignedDuration::from_secs(self.0)).ok()?;
+        Some(format!("{}{between}{}{rest}", shifted.date(), shifted.time()))
     }
 
     /// The offset as a duration, however it points.
@@ -87,7 +74,7 @@ mod tests {
         let shift = TimeShift(-DAY - 1);
         assert_eq!(shift.map_text("2024-03-01T00:00:00.120Z").unwrap(), "2024-02-28T23:59:59.120Z");
         assert_eq!(shift.map_text("2024-01-01 12:00:00+00:00").unwrap(), "2023-12-31 11:59:59+00:00");
-        for other in ["2024-03-01", "5511999998888", "2024-xx-01T00:00:00", ""] {
+        for other in ["2024-03-01", "5511999998888", "2024-xx-01T00:00:00", "2024-02-30T00:00:00", ""] {
             assert_eq!(shift.map_text(other), None, "{other}");
         }
         assert_eq!(shift.map_epoch(1_700_000_000), Some(1_700_000_000 - DAY - 1));

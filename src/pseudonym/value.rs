@@ -26,7 +26,7 @@ const SERVERS: &[&str] = &[
 /// Constants that are the same in every database, and identify nobody.
 const CONSTANTS: &[&str] = &["status@broadcast", "0@s.whatsapp.net", "lid", "none", "null", "undefined"];
 
-/// How URLs begin.
+/// The schemes of URLs.
 const SCHEMES: &[&str] =
     &["https", "http", "wss", "ws", "amqps", "amqp", "postgresql", "postgres", "rediss", "redis", "data"];
 

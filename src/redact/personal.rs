@@ -12,7 +12,7 @@ use crate::text::hex::encode_hex;
 use regex::{Captures, Regex};
 use sha2::{Digest, Sha256};
 
-/// How a personal value in a text is named.
+/// The name that stands for a personal value in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Naming {
     /// By a pseudonym of this run: the same value has the same name.

@@ -76,7 +76,7 @@ impl BatchSizer {
     }
 }
 
-/// How busy the server is.
+/// The load of the server.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ServerLoad {
     /// By how long the slowest standby is behind; `None` without one, or where this role may not see it.
@@ -124,7 +124,7 @@ pub struct BatchResult {
     pub run: i64,
     /// Its changes.
     pub plan: FixPlan,
-    /// How many rows it treated that were wrong themselves; what hung on them is not counted.
+    /// The number of treated rows that were wrong themselves; rows that depend on them are not counted.
     pub rows: usize,
     /// Where the next batch continues, once this one is committed.
     pub series: BatchSeries,

@@ -31,8 +31,8 @@ impl ChangeTarget {
             |range: Option<ReleaseRange>| range.map_or("unknown".to_owned(), |range| range.to_string());
         Err(user_error(
             format!(
-                "migrations have run on this database since: the release was {} and is {} now; nothing \
-                    has been changed",
+                "migrations have run on this database since: the release was {} and is {} now; \
+                 nothing has been changed",
                 name(self.range),
                 name(range)
             ),

@@ -30,7 +30,7 @@ use request::Request;
 /// The result of a dry run. The transaction is still open.
 #[derive(Debug)]
 pub struct DryRun {
-    /// How the checks came out that were run.
+    /// The results of the checks that were run.
     pub checks: Vec<CheckReport>,
     /// The findings before anything was changed.
     pub findings: Vec<Finding>,

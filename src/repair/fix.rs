@@ -78,7 +78,7 @@ pub struct Fix {
     pub name: String,
     /// Raised when the statements change.
     pub version: u32,
-    /// How freely it may be applied.
+    /// The applicability of the fix.
     pub applicability: Applicability,
     /// Its hazards.
     pub hazards: Vec<String>,

@@ -25,13 +25,13 @@ pub struct FixSqlResult {
     pub executed: Vec<String>,
     /// The notes of the file's queries.
     pub notes: Vec<String>,
-    /// How to reverse the statements that queries wrote, in the order in which they were run.
+    /// The statements that reverse those that queries wrote, in the order in which they were run.
     pub ways_back: Vec<UndoStatement>,
     /// The deferred statements.
     pub later: Vec<DeferredStatement>,
 }
 
-/// How to reverse one statement that a query wrote.
+/// The reverse of one statement that a query wrote.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct UndoStatement {
     /// The statement that does it; `None` where nothing can.

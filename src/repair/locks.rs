@@ -45,7 +45,7 @@ pub struct LockTimeout {
     pub schema: String,
     /// The tables that were asked for; none where any of the schema, or of the ledger, may be meant.
     pub tables: Vec<String>,
-    /// How strongly.
+    /// The strength of the lock.
     pub mode: LockMode,
     /// True if it is about these tables. Otherwise a later statement met a lock: on one of their rows, or on another
     /// table.
@@ -90,7 +90,7 @@ pub fn as_timeout(error: anyhow::Error, schema: &str, tables: &[String], mode: L
     error
 }
 
-/// How strongly tables are locked.
+/// The strength of a lock on tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LockMode {
     /// For a query: only exclusive locks of others conflict with it.

@@ -29,7 +29,7 @@ pub struct FixPlan {
     pub version: u32,
     /// The checksum of its files.
     pub checksum: String,
-    /// How freely it may be applied.
+    /// The applicability of the fix.
     pub applicability: Applicability,
     /// The hazards that are real on this database.
     pub hazards: Vec<String>,
@@ -49,7 +49,7 @@ pub struct FixPlan {
     pub left_rows: Vec<LeftRows>,
     /// Locks taken.
     pub locks: Vec<HeldLock>,
-    /// How long its parts took.
+    /// The times that its parts took.
     pub timing: FixTiming,
     /// SHA-256 over the canonical DDL of its tables before: what the plan was made on, also where no diff shows it.
     #[serde(skip)]
@@ -58,7 +58,7 @@ pub struct FixPlan {
     pub plan_hash: String,
 }
 
-/// How long the parts of a fix took, and for how many rows.
+/// The times that the parts of a fix took, and the number of its rows.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct FixTiming {
     /// Finding what is wrong and which rows it is, in milliseconds.

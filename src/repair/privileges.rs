@@ -137,8 +137,9 @@ fn of_triggers(catalog: &Catalog, need: &RequiredPrivileges, missing: &mut Missi
     for table in need.tables.iter().filter(fires) {
         missing.add(
             format!(
-                "does not fire the triggers of {table:?} in a dry run without consent ({}: {}): what leaves the transaction, such \
-                 as a sequence, dblink or COPY ... TO PROGRAM, would not be rolled back",
+                "does not fire the triggers of {table:?} in a dry run without consent ({}: {}): \
+                 what leaves the transaction, such as a sequence, dblink or COPY ... TO PROGRAM, would not \
+                 be rolled back",
                 need.code,
                 catalog.tables.get(table).map(|table| table.firing_triggers.join(", ")).unwrap_or_default()
             ),
@@ -263,8 +264,8 @@ fn of_code<'t>(
             missing.add(
                 format!("does not change objects that other roles control ({}): {reason}", list(codes)),
                 format!(
-                    "as an administrator: ALTER TABLE {} OWNER TO {}, the role that Evolution itself \
-                        uses; or skip these fixes",
+                    "as an administrator: ALTER TABLE {} OWNER TO {}, the role that Evolution itself uses; \
+                     or skip these fixes",
                     SqlFragment::qualified(&catalog.schema, name),
                     SqlFragment::ident(owner)
                 ),

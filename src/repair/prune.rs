@@ -31,7 +31,7 @@ pub enum PruneTarget {
     OlderThan(Duration),
 }
 
-/// How much the schema "evodoctor" holds.
+/// The rows and bytes that the schema "evodoctor" holds.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct LedgerStorage {
     /// Bytes of all its tables and indexes.

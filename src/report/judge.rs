@@ -6,7 +6,7 @@ use crate::cli::{GlobalOptions, LoadedConfig};
 use crate::exit_code::Exit;
 use crate::rules::finding::Summary;
 use crate::rules::policy::{IgnoredFinding, Policy};
-use crate::text::date::Date;
+use crate::text::date::today;
 
 use super::view::ReportView;
 use super::{ConfigInfo, Detail, Report};
@@ -27,7 +27,7 @@ impl Report {
     }
 
     fn judge(mut self, decided: &LoadedConfig, policy: &Policy) -> Self {
-        let today = Date::today();
+        let today = today();
         let (findings, ignored) = policy.apply(mem::take(&mut self.findings), today);
         let all = findings.iter().chain(ignored.iter().map(|ignored| &ignored.finding));
         self.config = Some(ConfigInfo {

@@ -19,7 +19,7 @@ pub struct KindRow<'r> {
     pub title: &'r str,
     /// In how many places.
     pub places: usize,
-    /// How many rows (or requests) are concerned.
+    /// The number of rows (or requests) that are concerned.
     pub rows: i64,
     /// The effect of `fix`.
     pub fix: FixVerdict,
@@ -72,7 +72,7 @@ fn row<'r>(group: &CodeGroup<'r>, groups: &[CodeGroup<'r>]) -> KindRow<'r> {
     }
 }
 
-/// How many rows a finding is about: none where it is about a column, a key or an index.
+/// Returns the number of rows that a finding is about: 0 where it is about a column, a key or an index.
 pub fn rows(finding: &Finding) -> i64 {
     if finding.predicate.is_some() || !finding.sample.is_empty() { finding.count } else { 0 }
 }

@@ -24,9 +24,9 @@ pub struct MeasuredRun<'r> {
     pub command: &'static str,
     /// The name of the database in a list of several.
     pub target: Option<&'r str>,
-    /// How it ended.
+    /// The exit code.
     pub exit: Exit,
-    /// How long it took.
+    /// The duration of the run.
     pub took: Duration,
     /// Its report, and the options that it is read with; `None` where the work could not be done.
     pub report: Option<(&'r Report, &'r GlobalOptions)>,

@@ -48,7 +48,7 @@ pub struct Report {
     tool: Tool,
     /// The command.
     pub command: &'static str,
-    /// How personal data is treated; set by [`Report::redact`].
+    /// The treatment of personal data; set by [`Report::redact`].
     personal_data: Option<PersonalData>,
     /// The database's name in a list of several.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,7 +57,7 @@ pub struct Report {
     pub database: Option<DatabaseInfo>,
     /// The migration history, if there is one.
     pub release: Option<ReleaseInfo>,
-    /// How the last upgrade went, where something was kept before it.
+    /// The outcome of the last upgrade, where something was kept before it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upgrade: Option<UpgradeOutcome>,
     /// The checks that were run.
@@ -129,7 +129,7 @@ pub struct ReleaseInfo {
 /// The content of `_prisma_migrations`.
 #[derive(Debug, Clone, Serialize)]
 pub struct MigrationInfo {
-    /// How many are applied.
+    /// The number of applied migrations.
     pub applied: usize,
     /// Names still to come, up to the newest release known.
     pub pending: Vec<String>,
@@ -200,7 +200,7 @@ pub enum Detail {
     History {
         /// The runs, newest first.
         runs: Vec<AppliedRun>,
-        /// How much all of it is.
+        /// The size of all of it.
         storage: LedgerStorage,
         /// The result of pruning, if requested.
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -15,13 +15,13 @@ use crate::terminal::page::Page;
 use crate::text::escape::escape_control;
 use crate::text::humanize::pluralize;
 
-/// How one database came out.
+/// The result for one database.
 pub struct TargetReport<'r> {
     /// Its name in the list.
     pub name: &'r str,
     /// Its own exit code.
     pub exit: Exit,
-    /// How long it took.
+    /// The duration of its run.
     pub took: Duration,
     /// Its report and the options that it is read with, or why there is none.
     pub outcome: Result<(&'r Report, &'r GlobalOptions), TargetError>,

@@ -7,7 +7,7 @@ use crate::terminal::page::Page;
 use crate::terminal::style::{WARNING, paint};
 use crate::text::humanize::pluralize;
 
-/// How many refusals people are shown; pipelines get all.
+/// The number of refusals that people are shown; pipelines get all.
 const SHOWN: usize = 5;
 
 /// The dump that a report speaks of.
@@ -23,7 +23,7 @@ pub struct DumpInfo {
     pub dumped_by: Option<String>,
     /// The objects that could not be restored.
     pub complaints: Vec<RestoreErrorInfo>,
-    /// How much else could not be restored: roles, grants, extensions, settings.
+    /// The number of other objects that could not be restored: roles, grants, extensions, settings.
     pub ignored: usize,
     /// Tables whose rows the dump does not hold; checks that need them are undecided.
     pub without_rows: Vec<String>,

@@ -65,7 +65,7 @@ fn known_of(outline: &ReportView<'_>, known: usize) -> String {
     }
 }
 
-/// How many codes there are of each severity.
+/// The number of codes of each severity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Kinds {
     /// Codes with an error among their findings.

@@ -11,16 +11,16 @@ use super::words::preflight::{longest, treated};
 use super::words::way_back;
 use crate::upgrade::way_back::Verdict;
 
-/// How an upgrade ends.
+/// The end of an upgrade.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpgradeVerdict {
-    /// How bad that is; `None` where all is well.
+    /// The severity of that; `None` where all is well.
     pub severity: Option<Severity>,
     /// The sentence, without a full stop.
     pub sentence: String,
 }
 
-/// How the upgrade of a report ends.
+/// Returns the end of the upgrade of a report.
 pub fn verdict(report: &Report, preflight: &Preflight) -> UpgradeVerdict {
     if let Some(answer) = &preflight.way_back {
         return UpgradeVerdict {
@@ -82,7 +82,7 @@ pub fn verdict(report: &Report, preflight: &Preflight) -> UpgradeVerdict {
     }
 }
 
-/// How bad the answer is to whether an older server runs on these tables.
+/// Returns the severity of the answer to whether an older server runs on these tables.
 fn way_back_severity(verdict: Verdict) -> Option<Severity> {
     match verdict {
         Verdict::Runs => None,

@@ -33,7 +33,7 @@ pub struct ReportView<'r> {
 pub struct FindingView<'r> {
     /// The finding.
     pub finding: &'r Finding,
-    /// How it stands to the baseline, where there is one.
+    /// Its status by the baseline, where there is one.
     pub baseline_status: Option<BaselineStatus>,
     /// True if it makes the exit code 1.
     pub fails: bool,
@@ -156,7 +156,7 @@ impl<'r> ReportView<'r> {
         lines.chain(config.notes.iter().map(|note| format!("note: {}", escape_control(note)))).collect()
     }
 
-    /// How the findings stand to the baseline; `None` without one.
+    /// Returns the findings compared with the baseline, in a line; `None` without one.
     pub fn baseline_summary(&self) -> Option<String> {
         let gone = self.gone.as_ref()?;
         let grown =
@@ -185,7 +185,7 @@ pub struct CodeGroup<'r> {
     pub views: Vec<FindingView<'r>>,
     /// Its findings that are ignored.
     pub ignored: Vec<&'r IgnoredFinding>,
-    /// How its check came out, where there is one.
+    /// The report of its check, where there is one.
     pub check: Option<&'r CheckReport>,
 }
 
@@ -229,7 +229,7 @@ impl<'r> FindingView<'r> {
         self.common.fail_on.includes(self.finding.severity)
     }
 
-    /// How it has grown beyond what the baseline knows, in brackets; nothing where it has not.
+    /// Returns its growth beyond what the baseline knows, in brackets; empty where it has not grown.
     pub fn growth(self) -> String {
         if self.baseline_status != Some(BaselineStatus::Grown) {
             return String::new();

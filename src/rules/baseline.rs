@@ -38,7 +38,7 @@ pub struct FindingId {
     pub key: String,
 }
 
-/// How far a finding is known.
+/// The extent to which a finding is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Extent {
     severity: Severity,
@@ -109,7 +109,7 @@ impl Baseline {
         self.known.is_empty()
     }
 
-    /// How a finding stands to it.
+    /// Returns the status of a finding by this baseline.
     pub fn status(&self, finding: &Finding) -> BaselineStatus {
         match self.known.get(&FindingId::from_finding(finding)) {
             None => BaselineStatus::New,

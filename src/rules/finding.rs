@@ -15,7 +15,7 @@ pub struct Finding {
     pub code: String,
     /// The rule's name.
     pub name: String,
-    /// How bad it is here, which may be milder than the rule's own severity.
+    /// The severity here, which may be milder than the rule's own severity.
     pub severity: Severity,
     /// The effect on users.
     pub consequence: Consequence,
@@ -83,13 +83,13 @@ pub struct FindingRepair {
 pub struct FixSummary {
     /// Raised when the fix's statements change.
     pub version: u32,
-    /// How freely it may be applied.
+    /// The applicability of the fix.
     pub applicability: Applicability,
     /// The hazards: `deletes-rows`, `changes-rows`, `blocks-writes`, …
     pub hazards: Vec<String>,
 }
 
-/// How a check came out.
+/// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckOutcome {
@@ -108,11 +108,11 @@ pub struct CheckReport {
     pub code: String,
     /// The rule's name.
     pub name: String,
-    /// How it came out.
+    /// The outcome.
     pub outcome: CheckOutcome,
     /// Why it is undecided, wholly or in part.
     pub reason: Option<String>,
-    /// How long it took, in milliseconds.
+    /// The duration, in milliseconds.
     pub duration_ms: u64,
 }
 

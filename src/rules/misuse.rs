@@ -75,12 +75,12 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
             "instance-name-encoding",
             Severity::Warning,
             "A client encodes an instance's name wrongly, or adds a space to it",
-            "In a path a space is `%20`. `+` stands for itself there, `%2520` is a `%20` that was \
-                encoded a second time, and a space or line break copied along with the name is part \
-                of the name: each answers 404 `The \"…\" instance does not exist`. Encode the name \
-                once, with `encodeURIComponent` or your language's function for path segments, not \
-                the one for forms. Every name but an empty one, `.` and `..` can be written this \
-                way, spaces, `/`, `?`, `%`, `#` and line ends in it included.",
+            "In a path a space is `%20`. `+` stands for itself there, `%2520` is a `%20` that was encoded a \
+             second time, and a space or line break copied along with the name is part of the name: \
+             each answers 404 `The \"…\" instance does not exist`. Encode the name once, with \
+             `encodeURIComponent` or your language's function for path segments, not the one for forms. \
+             Every name but an empty one, `.` and `..` can be written this way, spaces, `/`, `?`, `%`, \
+             `#` and line ends in it included.",
             &["The \"…\" instance does not exist"],
         )
         .with_error_patterns(&[
@@ -93,10 +93,10 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
             "token-as-instance-name",
             Severity::Error,
             "A client sends a token where an instance's name belongs, so the secret is in the log",
-            "The client gets 404 `The \"…\" instance does not exist`, and worse: anyone who reads this \
-                log, or any log between client and server, can now act as the instance. Put the \
-                name in the URL and the token in the `apikey` header, give the instance a new \
-                token, and remove the old one from logs and their backups.",
+            "The client gets 404 `The \"…\" instance does not exist`, and worse: anyone who reads this log, \
+             or any log between client and server, can now act as the instance. Put the name in the URL and \
+             the token in the `apikey` header, give the instance a new token, and remove the old one from \
+             logs and their backups.",
             &["The \"…\" instance does not exist"],
         )
         .with_error_patterns(&[
@@ -122,10 +122,10 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
             "unknown-instance-name",
             Severity::Warning,
             "A client names an instance that does not exist",
-            "The API answers 404 `The \"…\" instance does not exist` and looks at nothing else, not even \
-                at the key. The name is mistyped, or the instance was renamed or deleted, or it \
-                lives on another server. A similar name is shown, if there is one; otherwise ask \
-                the client's owner, or stop the client.",
+            "The API answers 404 `The \"…\" instance does not exist` and looks at nothing else, not even at \
+             the key. The name is mistyped, or the instance was renamed or deleted, or it lives on another \
+             server. A similar name is shown, if there is one; otherwise ask the client's owner, or stop \
+             the client.",
             &["The \"…\" instance does not exist"],
         )
         .with_error_patterns(&[
@@ -138,10 +138,10 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
             Severity::Error,
             "A request names one instance in its path and another in its query, and is served as the other",
             "The API checks the key for the instance in the path and then serves the one in \
-                `?instanceName=`: anyone with the key of one instance can read and write as any \
-                other. A client that does this by mistake sends messages from the wrong number; one \
-                that does it on purpose is an attack. Remove the parameter from the client, and let \
-                the proxy refuse requests that have it on any path but `/instance/fetchInstances`.",
+             `?instanceName=`: anyone with the key of one instance can read and write as any other. \
+             A client that does this by mistake sends messages from the wrong number; \
+             one that does it on purpose is an attack. Remove the parameter from the client, and let the \
+             proxy refuse requests that have it on any path but `/instance/fetchInstances`.",
             &["instanceName="],
         ),
         Rule::built_in(
@@ -149,10 +149,9 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
             "no-such-route",
             Severity::Warning,
             "A client calls with an HTTP method or a path that the API does not have",
-            "The API answers 404 `Cannot GET /…`. It looks like a missing instance, but it is not: the \
-                HTTP method is wrong (POST for GET), the instance's name is missing at the end of \
-                the path, or the path is misspelled. Letter case does not matter in a route, \
-                everything else does.",
+            "The API answers 404 `Cannot GET /…`. It looks like a missing instance, but it is not: \
+             the HTTP method is wrong (POST for GET), the instance's name is missing at the end of the path, \
+             or the path is misspelled. Letter case does not matter in a route, everything else does.",
             &["Cannot GET", "Cannot POST", "Cannot PUT", "Cannot DELETE"],
         )
         .with_error_patterns(&[

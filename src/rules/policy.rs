@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use jiff::ToSpan;
+use jiff::civil::Date;
 use serde::Serialize;
 
 use crate::rules::finding::{CheckReport, Finding};
 use crate::rules::order::sort_by_consequence;
 use crate::rules::rule::Severity;
-use crate::text::date::Date;
 
 /// Days before its end on which an ignore is said to end soon.
 const SOON: i64 = 14;
@@ -74,7 +75,7 @@ impl Policy {
         Self { severities: self.severities.clone(), ignores: Vec::new() }
     }
 
-    /// How bad a finding is.
+    /// Returns the severity of a finding.
     pub fn severity(&self, finding: &Finding) -> Severity {
         self.severities.get(&finding.code).copied().unwrap_or(finding.severity)
     }
@@ -115,8 +116,8 @@ impl Policy {
             let was_examined = checks.iter().any(|check| check.code == *code && check.reason.is_none());
             match ignore.until {
                 Some(until) if until < today && found > 0 => notes.push(format!(
-                    "{place}: the ignore of {code} ended on {until}, so its findings count again \
-                        ({reason}); repair them, or set a new date"
+                    "{place}: the ignore of {code} ended on {until}, so its findings count again ({reason}); \
+                     repair them, or set a new date"
                 )),
                 Some(until) if until < today => {
                     notes.push(format!("{place}: the ignore of {code} ended on {until}; remove it"));
@@ -124,7 +125,7 @@ impl Policy {
                 _ if found == 0 && was_examined => notes.push(format!(
                     "{place}: the ignore of {code} matches no finding any more; remove it"
                 )),
-                Some(until) if until.days_since(today) <= SOON && found > 0 => notes.push(format!(
+                Some(until) if until <= today.saturating_add(SOON.days()) && found > 0 => notes.push(format!(
                     "{place}: the ignore of {code} ends on {until} ({reason}); its findings count from the next day on"
                 )),
                 _ => {}
@@ -148,6 +149,8 @@ impl IgnoreRule {
 
 #[cfg(test)]
 mod tests {
+    use jiff::civil::date;
+
     use super::*;
     use crate::rules::finding::CheckOutcome;
     use crate::rules::registry::all_rules;
@@ -169,17 +172,17 @@ mod tests {
 
     #[test]
     fn an_ignore_ends_after_its_last_day_and_says_so() {
-        let last = Date::from_ymd(2027, 1, 31);
+        let last = date(2027, 1, 31);
         let policy = Policy { ignores: vec![ignore(None, Some(last))], ..Policy::default() };
         let found = [finding("a")];
         let notes = |today| policy.notes(found.iter(), &[], today).join("");
-        let long_before = Date::from_ymd(2027, 1, 1);
+        let long_before = date(2027, 1, 1);
         assert!(policy.ignore_reason(&found[0], long_before).is_some() && notes(long_before).is_empty());
         assert!(
             policy.ignore_reason(&found[0], last).is_some()
                 && notes(last).contains("ends on 2027-01-31 (known)")
         );
-        let after = Date::from_ymd(2027, 2, 1);
+        let after = date(2027, 2, 1);
         assert!(
             policy.ignore_reason(&found[0], after).is_none() && notes(after).contains("ended on 2027-01-31")
         );
@@ -188,7 +191,7 @@ mod tests {
     #[test]
     fn an_ignore_can_match_one_finding_and_is_reported_if_unused() {
         let policy = Policy { ignores: vec![ignore(Some("a"), None)], ..Policy::default() };
-        let today = Date::today();
+        let today = crate::text::date::today();
         let (counting, ignored) = policy.apply(vec![finding("a"), finding("b")], today);
         assert_eq!((counting[0].subject.as_str(), ignored[0].finding.subject.as_str()), ("b", "a"));
         let mut check = CheckReport {

@@ -32,11 +32,10 @@ static RULES: LazyLock<[Rule; 2]> = LazyLock::new(|| {
             "rehearsed-migration-fails",
             Severity::Error,
             "A pending migration's file fails on this database",
-            "The file was run here, and the server refused a statement of it. The upgrade ends at the \
-                same place: Prisma records the migration as failed (P3018), and from then on every \
-                start of the server ends with P3009. Nothing of the file stays, except for \
-                statements before a COMMIT in the file. Correct what the error names and rehearse \
-                again, or stay on the release you have.",
+            "The file was run here, and the server refused a statement of it. The upgrade ends at the same \
+             place: Prisma records the migration as failed (P3018), and from then on every start of the \
+             server ends with P3009. Nothing of the file stays, except for statements before a COMMIT in the \
+             file. Correct what the error names and rehearse again, or stay on the release you have.",
             &["P3018", "A migration failed to apply", "Database error code"],
         )
         .with_consequence(Consequence::StopsServer),
@@ -45,10 +44,10 @@ static RULES: LazyLock<[Rule; 2]> = LazyLock::new(|| {
             "rehearsed-migration-removes-data",
             Severity::Warning,
             "A pending migration's file removes rows or values",
-            "The file was run here, and rows or the values of a column were gone afterwards, more than \
-                the known hazards (EVO6xx) predict. The upgrade does the same and keeps no copy. \
-                Look at what goes, and copy what you need before the upgrade: CREATE TABLE … AS \
-                SELECT … in a schema that is not Evolution's.",
+            "The file was run here, and rows or the values of a column were gone afterwards, more than the \
+             known hazards (EVO6xx) predict. The upgrade does the same and keeps no copy. Look at what goes, \
+             and copy what you need before the upgrade: CREATE TABLE … AS SELECT … in a schema that is not \
+             Evolution's.",
             &["rows are gone after the upgrade", "data loss after the upgrade"],
         )
         .with_consequence(Consequence::LosesData),

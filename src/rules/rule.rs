@@ -10,7 +10,7 @@ use crate::database::sql_file::SqlFile;
 use crate::evolution::release::ReleaseRange;
 use crate::rules::consequence::Consequence;
 
-/// How bad a finding is. Ordered: advice is least.
+/// The severity of a finding. Ordered: advice is least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -45,7 +45,7 @@ impl fmt::Display for Severity {
     }
 }
 
-/// How freely a fix may be applied.
+/// What applying a fix takes: nothing, consent, or a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Applicability {
@@ -103,7 +103,7 @@ pub struct Rule {
     pub next: Option<String>,
     /// The applicability of the fix, if there is one.
     pub fix: Option<Applicability>,
-    /// How it is seen in logs and answers, for people; `…` stands for anything.
+    /// The forms in which it is seen in logs and answers, for people; `…` stands for anything.
     pub matches: Vec<String>,
     /// The errors that it answers, by their parts (`src/rules/error_lookup/error_pattern.rs`).
     pub answers: Vec<String>,

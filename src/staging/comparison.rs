@@ -6,7 +6,7 @@ use crate::rules::finding::{CheckOutcome, CheckReport, Finding};
 
 /// The findings of one database.
 pub struct Examination<'e> {
-    /// How each check came out.
+    /// The result of each check.
     pub checks: &'e [CheckReport],
     /// The findings.
     pub findings: &'e [Finding],

@@ -28,7 +28,7 @@ use crate::pseudonym::{PseudonymKey, Pseudonymizer, TimeShift};
 pub struct Source<'s> {
     /// The connection that holds the snapshot.
     pub session: &'s mut Session,
-    /// How to connect again.
+    /// The target of further connections.
     pub target: &'s ConnectTarget,
     /// Its tables.
     pub catalog: &'s Catalog,
@@ -213,7 +213,7 @@ impl Copier {
         self.progress.start_phase("restoring and examining the copy", None, Unit::Steps);
     }
 
-    /// How many values of the original are in the restored copy.
+    /// Returns the number of values of the original that are in the restored copy.
     pub async fn look_for_originals(&self, copy: &mut PgConnection) -> Result<u64> {
         let mut found = 0;
         for name in &self.copied {

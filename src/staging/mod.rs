@@ -25,7 +25,7 @@ pub struct StagingSnapshot {
     pub bytes: u64,
     /// The tables whose rows are in it.
     pub tables: usize,
-    /// How many rows those are.
+    /// The number of those rows.
     pub rows: u64,
     /// The most rows of a table besides those that a finding names, where the user has set it.
     pub rows_per_table: Option<u64>,

@@ -46,8 +46,8 @@ impl Preconditions {
             needed.iter().map(|name| SqlFragment::qualified(schema_name, name).to_string()).collect();
         Err(user_error(
             format!(
-                "role {role:?} may not read {}: pg_dump, which reads the structure, needs SELECT on \
-                    every whole table",
+                "role {role:?} may not read {}: pg_dump, which reads the structure, needs SELECT on every \
+                 whole table",
                 quoted(&needed).join(", ")
             ),
             format!("GRANT SELECT ON {} TO {}", tables.join(", "), SqlFragment::ident(role)),
@@ -64,10 +64,10 @@ pub async fn expect_own_server_process(target: &ConnectTarget) -> Result<()> {
         return Ok(());
     }
     Err(user_error(
-        "a pooler in transaction mode is in between, such as PgBouncer: pg_dump, which reads the structure, would leave its \
-         settings there (an empty search_path) to other clients",
-        "connect to Postgres directly (SHOW DATABASES at PgBouncer's admin console names its host and port), or make the \
-         snapshot from a dump: --snapshot FILE",
+        "a pooler in transaction mode is in between, such as PgBouncer: pg_dump, which reads the structure, \
+         would leave its settings there (an empty search_path) to other clients",
+        "connect to Postgres directly (SHOW DATABASES at PgBouncer's admin console names its host and port), \
+         or make the snapshot from a dump: --snapshot FILE",
     ))
 }
 

@@ -13,7 +13,7 @@ use crate::database::sql_file::{Variables, render_file};
 use crate::progress::ProgressTask;
 use crate::pseudonym::{CopyField, Pseudonymizer, decode_field, encode_field};
 
-/// How much is sent at once, in bytes.
+/// Bytes that are sent at once.
 const CHUNK: usize = 128 * 1024;
 
 /// Number of rows between two progress updates.
@@ -29,7 +29,7 @@ pub struct TableRows<'t> {
     pub columns: &'t [StagingColumn],
     /// The pseudonyms for their values.
     pub names: &'t Pseudonymizer,
-    /// How far the work is.
+    /// The progress of the work.
     pub progress: &'t ProgressTask,
 }
 

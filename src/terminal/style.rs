@@ -38,7 +38,7 @@ pub const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 /// Good to know.
 pub const ADVICE: Style = AnsiColor::Blue.on_default().bold();
 
-/// How bad it is.
+/// Returns the style of a severity.
 pub fn severity_style(severity: Severity) -> Style {
     match severity {
         Severity::Error => ERROR,

@@ -1,43 +1,34 @@
-//! How long something may take, as people write it.
+//! Durations as people write them.
 
 use std::time::Duration;
 
-/// Reads `90s`, `5m`, `1h30m`, `500ms`, `90d`; a bare number is seconds.
+use jiff::SpanRelativeTo;
+use jiff::fmt::friendly::SpanParser;
+
+/// Reads `90s`, `5m`, `1h30m`, `500ms`, `90d`; a number without a unit is seconds.
 ///
 /// # Errors
-/// When it is none of these, or no time at all; the message says what is.
+/// When it is none of these, or less than a millisecond; the message says what is.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let help = || format!("{text:?} is not a duration; write 90s, 5m or 1h30m");
-    let mut rest = text.trim();
-    let mut total = Duration::ZERO;
-    if rest.is_empty() {
-        return Err(help());
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        let number: u64 = rest[..digits].parse().map_err(|_| help())?;
-        rest = rest[digits..].trim_start();
-        let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
-        let milliseconds = match &rest[..letters] {
-            "ms" => 1,
-            "" | "s" | "sec" | "seconds" => 1000,
-            "m" | "min" | "minutes" => 60_000,
-            "h" | "hours" => 3_600_000,
-            "d" | "day" | "days" => 86_400_000,
-            _ => return Err(help()),
-        };
-        rest = rest[letters..].trim_start();
-        let part = number.checked_mul(milliseconds).ok_or_else(help)?;
-        total = total.checked_add(Duration::from_millis(part)).ok_or_else(help)?;
-    }
-    if total.is_zero() {
+    let text = text.trim();
+    // Of what jiff reads, signs, fractions, `PT5M` and `1:30:00` are not for options.
+    let is_plain = text.starts_with(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == ' ');
+    let unit = if text.ends_with(|c: char| c.is_ascii_digit()) { "s" } else { "" };
+    let span =
+        SpanParser::new().parse_span(format!("{text}{unit}")).ok().filter(|_| is_plain).ok_or_else(help)?;
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| help())?;
+    let duration = Duration::try_from(duration).map_err(|_| help())?;
+    // Postgres counts in milliseconds, and takes 0 for no limit at all.
+    if duration.as_millis() == 0 {
         Err(format!("{text:?} must be greater than zero; write 90s, 5m or 1h30m"))
     } else {
-        Ok(total)
+        Ok(duration)
     }
 }
 
-/// As it is read by [`parse_duration`]: in the largest unit that fits.
+/// As it is read by [`parse_duration`]: in the largest unit that fits, where jiff would print `1m 30s`.
 pub fn format_argument(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
     let fits = |(size, _): &&(u128, &str)| milliseconds > 0 && milliseconds.is_multiple_of(*size);
@@ -58,8 +49,18 @@ mod tests {
         assert_eq!(of("1h 30m"), Ok(5_400_000));
         assert_eq!(of("250ms"), Ok(250));
         assert_eq!(of("90d"), Ok(7_776_000_000));
-        for bad in ["", "s", "5x", "-1s", "0s", "1.5h", "99999999999999999999h"] {
-            assert!(parse_duration(bad).is_err(), "{bad}");
+        assert_eq!(of(" 2 hours 5 minutes 30 "), Ok(7_530_000));
+        for (text, milliseconds) in
+            [("3sec", 3000), ("3 seconds", 3000), ("3min", 180_000), ("1day", 86_400_000)]
+        {
+            assert_eq!(of(text), Ok(milliseconds), "{text}");
+        }
+        let other_forms = ["1.5h", "+1s", "-1s", "1s ago", "PT5M", "1:30:00", "1h, 30m", "1mo"];
+        for bad in ["", "s", "5x", "99999999999999999999h"].into_iter().chain(other_forms) {
+            assert!(parse_duration(bad).unwrap_err().contains("is not a duration"), "{bad}");
+        }
+        for none in ["0", "0s", "999us"] {
+            assert!(parse_duration(none).unwrap_err().contains("greater than zero"), "{none}");
         }
         for text in ["90s", "2h", "5m", "1250ms"] {
             assert_eq!(format_argument(parse_duration(text).unwrap()), text);

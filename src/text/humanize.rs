@@ -23,7 +23,8 @@ pub fn pluralize<N: TryInto<u64> + Copy + Display>(counted: N, word: &str) -> St
     format!("{} {word}{}", format_count(counted), if is_one { "" } else { "s" })
 }
 
-/// How long something took: `713 ms`, `1.2 s`, `34 s`, `3 min`, `2 h`, `5 days`.
+// jiff prints every unit of a duration (`1m 12s 300ms`); people read one, rounded.
+/// Returns a measured duration, in one unit: `713 ms`, `1.2 s`, `34 s`, `3 min`, `2 h`, `5 days`.
 pub fn format_duration(time: Duration) -> String {
     match time.as_secs_f64() {
         s if s < 0.9995 => format!("{:.0} ms", s * 1000.0),

@@ -27,7 +27,7 @@ pub struct CatalogState {
     pub dependents: Vec<Dependent>,
     /// The dependents of types.
     pub type_users: Vec<TypeUser>,
-    /// How large the tables are.
+    /// The sizes of the tables.
     pub sizes: BTreeMap<String, TableSize>,
     /// Other schemas with a table "Setting" that has the column "wavoipToken", as the owner of ours sees them.
     pub wavoip_elsewhere: Vec<String>,
@@ -75,7 +75,7 @@ pub struct TypeUser {
     pub what: String,
 }
 
-/// How large a table is.
+/// The size of a table.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub struct TableSize {
     /// With what is stored out of line, without indexes; in bytes.

@@ -31,7 +31,7 @@ pub mod window;
 pub struct Preflight {
     /// The release to go to.
     pub to: &'static str,
-    /// How many of that release's migrations are applied.
+    /// The number of that release's migrations that are applied.
     pub applied: usize,
     /// The number of characters that it has.
     pub total: usize,
@@ -54,7 +54,7 @@ pub struct Preflight {
     /// The hours of the week with the requests that would wait, where a log was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traffic: Option<Box<window::UpgradeWindow>>,
-    /// How the server of an older release does on these tables, where one is asked for.
+    /// The answer to whether the server of an older release runs on these tables, where one is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub way_back: Option<Box<way_back::WayBack>>,
     /// The results of the files, if they were rehearsed.
@@ -69,7 +69,7 @@ pub struct PendingMigration {
     pub name: &'static str,
     /// The release that brings it.
     pub release: &'static str,
-    /// How it ends.
+    /// The predicted outcome.
     pub outcome: MigrationOutcome,
     /// The error that it ends with.
     pub sqlstate: Option<String>,
@@ -85,7 +85,7 @@ pub struct PendingMigration {
     pub hazards: Vec<String>,
 }
 
-/// How a migration ends.
+/// The outcome of a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MigrationOutcome {
@@ -110,6 +110,6 @@ pub struct TreatedTable {
     pub table: String,
     /// `removes-rows`, `changes-rows`, or `drops-values` where the column goes.
     pub action: String,
-    /// How many.
+    /// The number of rows.
     pub count: i64,
 }

@@ -2,6 +2,8 @@
 //! counts.
 
 use anyhow::{Context, Result};
+use jiff::tz::Offset;
+use jiff::{Timestamp, ToSpan};
 use serde::Serialize;
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
@@ -15,12 +17,12 @@ use crate::database::query::query_file;
 use crate::database::sql_file::Variables;
 use crate::evolution::release::{MigrationHistory, Release};
 use crate::repair::ledger::AppliedRun;
-use crate::text::date::Date;
+use crate::text::date::today;
 
 /// Days after an upgrade in which rows are counted for it.
 const NEWS: i64 = 7;
 
-/// How an upgrade went.
+/// The outcome of an upgrade.
 #[derive(Debug, Clone, Serialize)]
 pub struct UpgradeOutcome {
     /// The run that kept what it destroys.
@@ -52,7 +54,7 @@ pub struct TableCount {
     pub then: i64,
     /// Now; `null` where the table is gone.
     pub now: Option<i64>,
-    /// How many were predicted to go.
+    /// The number of rows that were predicted to go.
     pub predicted: i64,
 }
 
@@ -102,9 +104,8 @@ fn from(run: &AppliedRun) -> Option<String> {
 }
 
 fn is_news(run: &AppliedRun) -> bool {
-    let mut parts = run.applied_at.split(['-', 'T']).map_while(|part| part.parse().ok());
-    let day = parts.next().zip(parts.next()).zip(parts.next());
-    day.is_some_and(|((year, month), day)| Date::today().days_since(Date::from_ymd(year, month, day)) <= NEWS)
+    let applied = run.applied_at.parse().map(|time: Timestamp| Offset::UTC.to_datetime(time).date());
+    applied.is_ok_and(|day| today() <= day.saturating_add(NEWS.days()))
 }
 
 async fn count(

@@ -16,6 +16,7 @@ use super::release_notes::release_notes;
 use super::simulate::{RejectedStep, object, simulate};
 use super::{MigrationOutcome, PendingMigration, Preflight, TreatedTable};
 use crate::checks::check::{self, Check};
+use crate::checks::check_error::Decision;
 use crate::checks::context::CheckContext;
 use crate::checks::query_error::recovery_conflict;
 use crate::checks::run_checks::run_checks;
@@ -65,16 +66,16 @@ impl HazardQueries<'_> {
     async fn ask<T>(
         &mut self,
         question: impl AsyncFnOnce(&mut PgConnection) -> Result<T>,
-    ) -> Result<Result<T, String>> {
+    ) -> Result<Decision<T>> {
         if let Some(reason) = &self.ended {
-            return Ok(Err(reason.clone()));
+            return Ok(Decision::Undecided(reason.clone()));
         }
         match question(self.connection).await {
-            Ok(answer) => Ok(Ok(answer)),
+            Ok(answer) => Ok(Decision::Decided(answer)),
             Err(error) => match recovery_conflict(&error, self.is_standby) {
                 Some(reason) => {
                     self.ended = Some(reason.clone());
-                    Ok(Err(reason))
+                    Ok(Decision::Undecided(reason))
                 }
                 None => Err(error),
             },
@@ -108,8 +109,8 @@ pub async fn predict_upgrade(
     let is_in_front = |check: &Check| in_front == Some(check.rule.code.as_str());
     if let Some(check) = check::all_checks().iter().find(|check| is_in_front(check)) {
         match asking.ask(async |connection| run_checks(connection, context, is_in_front).await).await? {
-            Ok(examined) => (checks, findings) = examined,
-            Err(reason) => checks.push(CheckReport::undecided(&check.rule, reason)),
+            Decision::Decided(examined) => (checks, findings) = examined,
+            Decision::Undecided(reason) => checks.push(CheckReport::undecided(&check.rule, reason)),
         }
     }
     let (examined, speed) = match original {
@@ -126,13 +127,13 @@ pub async fn predict_upgrade(
         progress.set_message(hazard.rule.code_and_name());
         if pending.iter().any(|migration| hazard.concerns(migration)) {
             match asking.ask(async |connection| hazard.run(connection, context, &known).await).await? {
-                Ok((report, mut of_hazard)) => {
+                Decision::Decided((report, mut of_hazard)) => {
                     checks.push(report);
                     of_hazard
                         .retain(|one| pending.iter().any(|migration| migration.number() == one.migration));
                     found.extend(of_hazard);
                 }
-                Err(reason) => checks.push(CheckReport::undecided(&hazard.rule, reason)),
+                Decision::Undecided(reason) => checks.push(CheckReport::undecided(&hazard.rule, reason)),
             }
         }
     }
@@ -200,7 +201,10 @@ async fn walk_all(
             let measured = asking
                 .ask(async |connection| ReadSpeed::measure(connection, schema, &original, &worked).await)
                 .await?;
-            Some(measured.unwrap_or_else(|_| ReadSpeed::default_estimate()))
+            Some(match measured {
+                Decision::Decided(speed) => speed,
+                Decision::Undecided(_) => ReadSpeed::default_estimate(),
+            })
         }
     };
 
@@ -253,7 +257,7 @@ pub(super) fn hazard_context(schema: &str, examined: &[AnalyzedMigration], targe
     HazardContext { obstacles: json!(obstacles), locks: json!(locks), done: json!(done), target }
 }
 
-/// How a migration ends, from its obstacles and from the hazards in its rows.
+/// Predicts the outcome of a migration, from its obstacles and from the hazards in its rows.
 fn ends(
     one: &AnalyzedMigration,
     found: &[HazardFinding],

@@ -45,13 +45,13 @@ pub enum TableWork {
     Rewrite,
 }
 
-/// How fast the server reads.
+/// The server's speed of reading.
 #[derive(Debug, Clone, Serialize)]
 pub struct ReadSpeed {
     /// The table that was read; `null` where the speed is assumed, because every table is small, or because it
     /// could not be read.
     pub table: Option<String>,
-    /// How much of it, in bytes.
+    /// Bytes that were read of it.
     pub bytes: i64,
     /// Bytes a second.
     pub bytes_per_second: f64,

@@ -8,8 +8,8 @@ pub fn release_notes(target: Release) -> Vec<String> {
     if !target.is_stable() {
         let version = target.version().split('-').next().unwrap_or_default();
         notes.push(format!(
-            "{target} is not a stable release: of {version} only release candidates are known; the \
-                newest stable release is {}",
+            "{target} is not a stable release: of {version} only release candidates are known; \
+             the newest stable release is {}",
             Release::newest_stable()
         ));
     }
@@ -21,7 +21,8 @@ pub fn release_notes(target: Release) -> Vec<String> {
 
 /// The effect on the API after an upgrade whose migrations succeed.
 const LICENCE: &str = "after the upgrade every route of the API answers 503 LICENSE_REQUIRED until the \
-    server is activated in its manager (/manager); GET /license/status shows whether it is";
+                       server is activated in its manager (/manager); GET /license/status shows whether \
+                       it is";
 
 #[cfg(test)]
 mod tests {

@@ -70,7 +70,7 @@ pub struct HourOfWeek {
     pub per_minute: Option<f64>,
     /// The number of requests that wait while the migrations run.
     pub waiting: f64,
-    /// How long they wait together, in seconds.
+    /// The time that they wait together, in seconds.
     pub waited: f64,
     /// The number of requests that come while the migrations run: with the server stopped, so many get no answer.
     pub meanwhile: f64,
@@ -174,7 +174,7 @@ fn waits_of((method, route): RouteKey, locks: &[LockedTable]) -> Vec<f64> {
     by_migration.into_values().collect()
 }
 
-/// 1970 began on a Thursday.
+/// The hour of the week, from Monday at 0. 1970 began on a Thursday: hours are counted from there, so no calendar is needed.
 fn hour_of_week(hour: i64) -> usize {
     usize::try_from((hour + 3 * 24).rem_euclid(168)).unwrap_or_default()
 }

@@ -106,8 +106,8 @@ async fn add_release(facts: &Facts, release: &NewRelease<'_>) -> (Facts, Vec<Str
             Some(_) => {
                 releases.change_content(&file.name, &file.sha256, release);
                 decide.push(format!(
-                    "{}: its content has changed; see whether its steps in migrations.json still hold, and keep the old file of the \
-                     fixtures in fixtures/migrations_before/{}",
+                    "{}: its content has changed; see whether its steps in migrations.json still hold, \
+                     and keep the old file of the fixtures in fixtures/migrations_before/{}",
                     file.name, release.version
                 ));
             }

@@ -24,8 +24,8 @@ const HOSTILE: &str = "%60%7C%3Cimg%20src%3Dx%3E%40octocat%20%5Ba%5D%28http%3A%2
 fn log(names: &[&str]) -> NamedTempFile {
     let line = |name: &&str| {
         format!(
-            "203.0.113.7 - - [21/Nov/2026:03:59:13 +0000] \"GET /instance/connectionState/{name} HTTP/1.1\" 404 12 \"-\" \
-             \"n8n\"\n"
+            "203.0.113.7 - - [21/Nov/2026:03:59:13 +0000] \"GET /instance/connectionState/{name} HTTP/1.1\" \
+             404 12 \"-\" \"n8n\"\n"
         )
     };
     let file = NamedTempFile::new().expect("a file");

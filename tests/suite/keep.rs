@@ -320,8 +320,8 @@ async fn an_upgrade_without_losses_is_reported_too() {
     upgrade(&mut connection, SCHEMA, Release::find("2.4.0-rc2").expect("known"))
         .await
         .expect("the upgrade passes");
-    let told = "upgrade to 2.4.0-rc2 succeeded (before: 2.3.7), no migration failed; rows as predicted: none missing in 36 other tables; \
-                left to do: nothing";
+    let told = "upgrade to 2.4.0-rc2 succeeded (before: 2.3.7), no migration failed; rows as predicted: \
+                none missing in 36 other tables; left to do: nothing";
     on(&url, &["check", "--fail-on", "never"]).ends(0).says(&[told]);
     on(&url, &["undo", "1", "--apply"]).ends(0);
     let report = on(&url, &["check", "--fail-on", "never", "--format", "json"]).ends(0).json();

@@ -139,7 +139,7 @@ async fn a_table_under_an_exclusive_lock_is_undecided() {
     let options = ["check", "--format", "json", "--jobs", "3", "--select", "EVO101,EVO202"];
     let report = on(&database.url(), &options).ends(3).json();
     let why = reason(&report, "EVO101").as_str().expect("a reason");
-    assert!(why.contains("Media.messageId") && why.contains("a lock stood in the way"), "{why}");
+    assert!(why.contains("Media.messageId") && why.contains("a lock was not released in time"), "{why}");
     assert_eq!(*reason(&report, "EVO202"), Value::Null);
 }
 

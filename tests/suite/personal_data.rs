@@ -170,8 +170,8 @@ fn no_report_on_a_log_holds_what_is_personal() {
     };
     let line = |path: &str, status: u16| {
         format!(
-            "198.51.100.77 - - [21/Nov/2026:03:59:12 +0000] \"POST {path} HTTP/1.1\" {status} 90 \"https://wombat.example/\" \
-             \"Zuleikas-Phone/1.0\"\n"
+            "198.51.100.77 - - [21/Nov/2026:03:59:12 +0000] \"POST {path} HTTP/1.1\" {status} 90 \
+             \"https://wombat.example/\" \"Zuleikas-Phone/1.0\"\n"
         )
     };
     let instances = json!([

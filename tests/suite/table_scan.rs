@@ -16,8 +16,8 @@ use evodoctor::database::query::begin_transaction;
 use evodoctor::database::url::ConnectTarget;
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::orphans::{SNAPSHOT, known, told};
 use super::support::database::{TestDatabase, execute};
+use super::support::examination::{SNAPSHOT, known, told};
 
 /// How many pages a chunk has here.
 const CHUNK: u64 = 8;

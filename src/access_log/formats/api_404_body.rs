@@ -11,13 +11,13 @@ use crate::access_log::timestamp::Timestamp;
 static AFTER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(" instance does not exist"));
 static NOT_LISTED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(" not found"));
 
-/// How often a body may be wrapped in JSON strings, one in another.
+/// Maximum number of JSON strings, one in another, that a body may be wrapped in.
 const DEEPEST: u32 = 3;
 
-/// How far into a line a time is looked for.
+/// Bytes at the start of a line in which a time is looked for.
 const PREFIX: usize = 80;
 
-/// How long a time is at most.
+/// Maximum length of a time, in bytes.
 const LONGEST: usize = 40;
 
 /// Reads the name out of `The "x" instance does not exist`, also with the quotes escaped for JSON, however often, or as

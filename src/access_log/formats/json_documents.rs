@@ -31,16 +31,16 @@ const LISTS: [&[u8]; 21] = [
 /// These count only at the top of a document: further down they may belong to the body of a message.
 const OUTERMOST_LISTS: [&[u8]; 3] = [b"messages", b"items", b"lines"];
 
-/// How much of a text is kept: a body may have megabytes.
+/// Bytes of a text that are kept: a body may have megabytes.
 const LONGEST_TEXT: usize = 8 * 1024;
 
-/// How much of a record is kept.
+/// Bytes of a record that are kept.
 const LONGEST_RECORD: usize = 60 * 1024;
 
 /// Numbers kept of a list of them: Newman writes bodies byte by byte.
 const MOST_NUMBERS: u32 = 16;
 
-/// How deep a document is understood.
+/// Maximum depth to which a document is read.
 const DEEPEST: usize = 64;
 
 /// Takes documents apart. What is not JSON goes through as it is.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::log_template::LogTemplate;
 
 /// The names of the supported logs, for messages.
-pub const KNOWN: &str = "nginx, Apache, Nginx Proxy Manager, Traefik, Caddy, HAProxy, Envoy, IIS, AWS and other access logs, \
-                         JSON or text; any text that holds a path with its status or Evolution's 404 body (The \"…\" \
-                         instance does not exist). For a log_format of your own give --log-format with its string";
+pub const KNOWN: &str = "nginx, Apache, Nginx Proxy Manager, Traefik, Caddy, HAProxy, Envoy, IIS, AWS and \
+                         other access logs, JSON or text; any text that holds a path with its status or \
+                         Evolution's 404 body (The \"…\" instance does not exist). For a log_format of your \
+                         own give --log-format with its string";
 
 /// The kinds of log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

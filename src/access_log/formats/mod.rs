@@ -45,7 +45,7 @@ use super::timestamp::{CLF_LENGTH, Timestamp, TimestampParser};
 /// Requests that wait for the lines with their answers.
 const MOST_ASKED: usize = 256;
 
-/// How often a line may be wrapped, one wrapping in another.
+/// Maximum number of wrappings of a line, one in another.
 const MOST_WRAPPINGS: u32 = 6;
 
 /// Reads the lines of one file, in order.

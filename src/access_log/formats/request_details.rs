@@ -10,10 +10,10 @@ use super::json::unescaped;
 use crate::access_log::log_text::METHODS;
 use crate::access_log::request::{ExtraFields, Request};
 
-/// How many lines before its path a request may begin.
+/// Number of lines before its path in which a request may begin.
 const REACH_BACK: u64 = 12;
 
-/// How long a line with one field is at most.
+/// Maximum length of a line with one field, in bytes.
 const LONGEST: usize = 400;
 
 /// The fields seen since the last request.

@@ -12,7 +12,7 @@ use crate::access_log::request::{ExtraFields, Request, RequestTarget};
 use crate::access_log::timestamp::Timestamp;
 use crate::evolution::routes;
 
-/// How many lines apart the parts of a request may be.
+/// Maximum distance of the parts of a request, in lines.
 const REACH: u64 = 40;
 
 /// The state from the last lines.

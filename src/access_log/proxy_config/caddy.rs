@@ -10,7 +10,7 @@ use super::path_patterns::{encoded, expressions};
 use crate::access_log::proxy_config::rewrites::Rewrites;
 use crate::evolution::route_pattern::{MANAGER, before_instance};
 
-/// How to use it.
+/// Returns the directions for use.
 pub fn directions() -> String {
     "To include it: save it as /etc/caddy/evodoctor-names.caddy and put this line into the site block of Evolution:\n\
      \n\

@@ -12,7 +12,7 @@ use crate::evolution::route_pattern::{MANAGER, before_instance};
 /// Where the lines expect the map.
 const PLACE: &str = "/etc/haproxy/evodoctor-names.map";
 
-/// How to use it.
+/// Returns the directions for use.
 pub fn directions() -> String {
     let mut text = format!(
         "To include it: save it as {PLACE} and copy the lines marked with a bar into the frontend or backend\n\

@@ -35,11 +35,12 @@ pub fn configuration(proxy: ProxyKind, rewrites: &Rewrites, made: &str) -> Strin
 
 fn head(rewrites: &Rewrites, made: &str) -> String {
     format!(
-        "Made by evodoctor {} at {made}: {} rewrites for {} instances of Evolution API.\n\nA request \
-            that names an instance by its id, or by its name in other letter case, gets the right \
-            name in its\npath, and so no 404. This is a stop-gap: correct the clients (evodoctor \
-            logs finds them), generate this file again when\ninstances are created, deleted or \
-            renamed, and remove it when no client needs it any more.\n\n",
+        "Made by evodoctor {} at {made}: {} rewrites for {} instances of Evolution API.\n\n\
+         A request that names an instance by its id, or by its name in other letter case, gets the right \
+         name in its\n\
+         path, and so no 404. This is a stop-gap: correct the clients (evodoctor logs finds them), generate \
+         this file again when\n\
+         instances are created, deleted or renamed, and remove it when no client needs it any more.\n\n",
         env!("CARGO_PKG_VERSION"),
         rewrites.safe.len(),
         rewrites.instances,
@@ -48,12 +49,12 @@ fn head(rewrites: &Rewrites, made: &str) -> String {
 
 fn left(rewrites: &Rewrites) -> String {
     let mut text = "\nNot rewritten: tokens (a secret does not belong in a path), phone numbers, unknown \
-        names, and letter case outside of\na to z."
+                    names, and letter case outside of\n\
+                    a to z."
         .to_owned();
     if !rewrites.left.is_empty() {
         text.push_str(
-            " Also not rewritten, because a rewrite would not help or could reach the wrong \
-            instance:",
+            " Also not rewritten, because a rewrite would not help or could reach the wrong instance:",
         );
     }
     for left in &rewrites.left {

@@ -21,7 +21,7 @@ const MOST_DEFAULT: usize = 64;
 /// With buckets for so many of the longest keys, nginx finds an even table of about one place for each key.
 const KEYS_IN_BUCKET: usize = 8;
 
-/// How to use it.
+/// Returns the directions for use.
 pub fn directions() -> String {
     format!(
         "To include it: save it as /etc/nginx/conf.d/evodoctor-names.conf, or wherever the http block includes files from,\n\

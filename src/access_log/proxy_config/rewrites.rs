@@ -45,7 +45,7 @@ pub struct Rewrites<'d> {
 /// Tokens shorter than this are not looked for inside a name: they would be found in ordinary words.
 const SHORTEST_WITHIN: usize = 6;
 
-/// How much of a name is shown in a comment, in bytes.
+/// Bytes of a name that are shown in a comment.
 const LONGEST_SHOWN: usize = 120;
 
 const BOTH: [MisuseKind; 2] = [MisuseKind::Id, MisuseKind::LetterCase];

@@ -16,7 +16,7 @@ const MARK: &str = "evodoctor-names:";
 /// The same, decoded.
 const MARK_OF_A_CLIENT: &str = "evodoctor-names%3A";
 
-/// How to use it.
+/// Returns the directions for use.
 pub fn directions() -> String {
     "To include it: save it as evodoctor-names.yml in the directory of Traefik's file provider\n\
      (--providers.file.directory=…), and name its chain first among the middlewares of Evolution's router. As a label:\n\

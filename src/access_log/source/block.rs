@@ -10,14 +10,14 @@ use crate::access_log::timestamp::Timestamp;
 /// Bytes of a line that are looked at; what is longer is not an access log's line.
 pub const LONGEST_LINE: usize = 64 * 1024;
 
-/// How much is read at once, in bytes: what a core's own cache holds beside everything else.
+/// Bytes that are read at once: what a core's own cache holds beside everything else.
 pub const BLOCK: usize = 128 * 1024;
 
 /// Whole lines of one log, in memory that is used again and again.
 #[derive(Debug)]
 pub struct Block {
     buffer: Vec<u8>,
-    /// How much of the buffer is filled.
+    /// Bytes of the buffer that are filled.
     pub(super) length: usize,
     /// When the record of Evolution's console log began in which the first line stands.
     pub record: Option<Timestamp>,

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::access_log::read_progress::ReadProgress;
 
-/// How long a wait for more data lasts before the stop request is checked.
+/// The longest wait for more data before the stop request is checked.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// A pipe: waits for bytes, and ends when it is time to stop.
@@ -46,7 +46,7 @@ impl Read for FollowedPipe {
 pub(super) struct FollowedFile {
     path: PathBuf,
     file: File,
-    /// How far it is read.
+    /// The position up to which it is read, in bytes.
     at: u64,
     /// True if what was read ends with a line.
     ends_line: bool,

@@ -8,7 +8,7 @@ use super::block::LONGEST_LINE;
 use super::utf16;
 use crate::access_log::formats::json_documents::{JsonDocuments, is_document};
 
-/// How much of a text is looked at to tell what it is: more than any line of a log has.
+/// Bytes of a text that are looked at to tell what it is: more than any line of a log has.
 const HEAD: usize = LONGEST_LINE;
 
 /// The lines of a text: of UTF-16 in UTF-8, of a document of JSON its records.

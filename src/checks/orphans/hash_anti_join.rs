@@ -27,7 +27,7 @@ pub enum Orphans {
     Rows(Vec<Ctid>),
     /// Too many to keep each.
     Counted {
-        /// How many.
+        /// The number of orphans.
         count: u64,
         /// To how many different rows they refer.
         missing: u64,

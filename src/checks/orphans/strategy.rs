@@ -33,7 +33,7 @@ const RANGES: u32 = 3;
 const BOUNDS_BY_PAGE: i32 = 170_000;
 const MORE_RANGES: u32 = 12;
 
-/// How the orphans of a key are found: see the module above.
+/// A way to find the orphans of a key: see the module above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strategy {
     /// One anti-join, as the planner likes.
@@ -64,7 +64,7 @@ pub enum HashSource {
     Table,
     /// Its index, which is a fraction of it, in so many ranges that run side by side.
     Index {
-        /// How many.
+        /// The number of ranges.
         ranges: u32,
     },
 }

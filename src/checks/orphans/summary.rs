@@ -11,7 +11,7 @@ use crate::database::sql_file::{Variables, render_file};
 /// The orphans of one key.
 #[derive(Debug, Clone, Default)]
 pub struct OrphanSummary {
-    /// How many rows refer to nothing.
+    /// The number of rows that refer to nothing.
     pub count: i64,
     /// To how many different rows they refer.
     missing: i64,

@@ -18,7 +18,7 @@ use crate::database::ident::SqlFragment;
 use crate::database::query::query_with_settings;
 use crate::database::sql_file::{Variables, render_file};
 
-/// How many pages a chunk has at most: 128 MB. The last ones end at about the same time on all connections.
+/// Maximum size of a chunk in pages: 128 MB. The last ones end at about the same time on all connections.
 const MAX_CHUNK: u64 = 16_384;
 
 /// Of a smaller table they are so many, one for each connection at least, unless they get tiny: 8 MB.
@@ -47,7 +47,7 @@ pub(in crate::checks) struct TableScan {
     is_begun: Cell<bool>,
     /// True if others wait for a set of hashes from it.
     is_awaited: Rc<Cell<bool>>,
-    /// How many pages a chunk has.
+    /// The size of a chunk, in pages.
     cost: u64,
     chunks: Vec<Chunk>,
     /// True if each chunk is read by a scan of the whole table.
@@ -116,7 +116,7 @@ impl TableScan {
         self.is_begun.get()
     }
 
-    /// How many chunks it has.
+    /// Returns the number of chunks.
     pub fn chunk_count(&self) -> usize {
         self.chunks.len()
     }

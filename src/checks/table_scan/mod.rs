@@ -94,7 +94,7 @@ impl TableScans {
 }
 
 impl Subscription {
-    /// How many chunks it has.
+    /// Returns the number of chunks.
     pub fn chunk_count(&self) -> usize {
         self.scan.chunk_count()
     }

@@ -41,9 +41,9 @@ pub enum ChunkPart {
 /// Rows whose hash is not in a set.
 #[derive(Debug, Clone)]
 pub struct MissingRows {
-    /// How many.
+    /// The number of rows.
     pub count: u64,
-    /// How many of these have the hash 0, which means a null.
+    /// The number of those with the hash 0, which means a null.
     pub nulls: u64,
     /// Their hashes, each once.
     pub hashes: Vec<u64>,
@@ -70,7 +70,7 @@ impl MissingRows {
         self.rows.take_if(|rows| rows.len() > MAX_ROWS);
     }
 
-    /// How many different values they have.
+    /// Returns the number of different values.
     pub fn values(&mut self) -> u64 {
         self.hashes.sort_unstable();
         self.hashes.dedup();

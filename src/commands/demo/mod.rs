@@ -67,8 +67,8 @@ async fn tell(common: &GlobalOptions) -> Result<Exit> {
     let apply = cli::FixArgs { apply: true, allow: consent, ..rehearse.clone() };
 
     say(&format!(
-        "This is a damaged database of Evolution API {RELEASE}: its server starts, but a dump of it \
-            would not restore. First, find what is wrong; this changes nothing:"
+        "This is a damaged database of Evolution API {RELEASE}: its server starts, but a dump of it would \
+         not restore. First, find what is wrong; this changes nothing:"
     ))?;
     command("evodoctor check")?;
     ensure!(check::run(&look, &common).await? == Exit::Findings, "the demo's database should have findings");
@@ -81,7 +81,7 @@ async fn tell(common: &GlobalOptions) -> Result<Exit> {
     );
 
     say("Every removed or changed row is kept in the quarantine, so it can come back. The same again, \
-            and commit:")?;
+         and commit:")?;
     command("evodoctor fix --apply --allow deletes-rows,changes-rows --quiet")?;
     let quiet = GlobalOptions { quiet: true, ..common.clone() };
     ensure!(fix::run(&apply, &quiet).await? == Exit::Clean, "the repairs should apply");
@@ -89,7 +89,7 @@ async fn tell(common: &GlobalOptions) -> Result<Exit> {
     ensure!(check::run(&look, &common).await? == Exit::Clean, "the repaired database should be clean");
 
     say("The dashboard shows the instances as connected, yet clients get 404. The proxy's log shows who \
-            calls by a wrong name:")?;
+         calls by a wrong name:")?;
     command("evodoctor logs access.log")?;
     let args =
         cli::LogsArgs { files: vec![log], log_format: None, follow: false, instances: None, emit: None };
@@ -109,8 +109,8 @@ async fn tell(common: &GlobalOptions) -> Result<Exit> {
     command("evodoctor check --quiet")?;
     ensure!(check::run(&look, &quiet).await? == Exit::Findings, "the failures should be back");
 
-    say("The throwaway server is removed. On your own database: evodoctor check --env-file \
-            /path/to/evolution/.env")?;
+    say("The throwaway server is removed. On your own database: evodoctor check \
+         --env-file /path/to/evolution/.env")?;
     Ok(Exit::Clean)
 }
 

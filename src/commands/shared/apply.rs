@@ -24,7 +24,7 @@ use crate::report::{Change, Detail, Report};
 use crate::text::duration::format_argument;
 use crate::text::humanize;
 
-/// How long a server that failed during a commit is asked for the outcome.
+/// The longest time for which a server that failed during a commit is asked for the outcome.
 const ASKING: Duration = Duration::from_secs(30);
 
 /// The outcome of a commit.
@@ -82,10 +82,7 @@ pub fn print_undo(opened: &DatabaseContext, change: Change, common: &GlobalOptio
 pub fn keep_report_error(written: Result<()>, committed: Option<i64>) -> Result<()> {
     let Some(run) = committed else { return written };
     written.map_err(|error| {
-        let next = format!(
-            "evodoctor history lists it; evodoctor undo {run} shows what undoing it would \
-            do"
-        );
+        let next = format!("evodoctor history lists it; evodoctor undo {run} shows what undoing it would do");
         user_error_caused_by(
             error,
             format!("run {run} is committed, but its report could not be written"),
@@ -178,13 +175,13 @@ fn locked_too_long(timeout: &LockedTooLong) -> anyhow::Error {
     };
     user_error(
         format!(
-            "{during}writers of {} would have to wait for longer than {limit}{rows}; everything was rolled back and nothing has been \
-             changed",
+            "{during}writers of {} would have to wait for longer than {limit}{rows}; \
+             everything was rolled back and nothing has been changed",
             timeout.table
         ),
         format!(
-            "{in_batches}on a dump, where no writer waits: --snapshot FILE; or let writers wait for \
-                longer: --max-lock {}",
+            "{in_batches}on a dump, where no writer waits: --snapshot FILE; or let writers wait for longer: \
+             --max-lock {}",
             format_argument(Duration::from_secs(longer.as_secs().max(1)))
         ),
     )
@@ -282,7 +279,7 @@ pub async fn commit_transaction(
             error.into(),
             format!(
                 "the connection was lost while committing run {run}, and the server does not answer: \
-                    either all of it is committed, or nothing"
+                 either all of it is committed, or nothing"
             ),
             "when the server is back, evodoctor history shows which",
         )),

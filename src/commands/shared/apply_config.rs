@@ -112,8 +112,8 @@ fn chosen(connection: Option<ConnectionSource>, common: &GlobalOptions) -> Optio
         return Some(connection);
     }
     eprintln!(
-        "note: {variable} names the database, and {} does too: the variable's is used (--env NAME or --config FILE asks for the \
-         file's)",
+        "note: {variable} names the database, and {} does too: the variable's is used (--env NAME or \
+         --config FILE asks for the file's)",
         config::NAME
     );
     None

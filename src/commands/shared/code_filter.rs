@@ -11,7 +11,7 @@ use crate::error::user_error;
 use crate::repair::fix::{HAZARDS, fixable_codes};
 use crate::rules::code::{parse_code, suggest_code};
 use crate::rules::finding::Finding;
-use crate::text::date::Date;
+use crate::text::date::today;
 use crate::text::suggest::closest_match;
 
 /// The codes asked for and not ignored, in capital letters.
@@ -45,7 +45,7 @@ impl CodeFilter {
 /// Which findings a fix takes: those that `--fail-on` counts and `evodoctor.toml` does not ignore. A named code is
 /// taken at any severity, even if it is ignored.
 pub fn finding_filter(is_named: bool, common: &GlobalOptions) -> impl Fn(&Finding) -> bool {
-    let (policy, today) = (common.policy(), Date::today());
+    let (policy, today) = (common.policy(), today());
     move |finding| {
         is_named
             || common.fail_on.includes(policy.severity(finding))

@@ -18,7 +18,7 @@ use crate::report::{DatabaseInfo, ReleaseInfo, expect_writable};
 pub struct DatabaseContext {
     /// The connection.
     pub session: Session,
-    /// How to connect again.
+    /// The target of further connections.
     pub target: ConnectTarget,
     /// The server and the session on it.
     pub server: ServerInfo,
@@ -76,8 +76,7 @@ impl DatabaseContext {
     pub fn expect_primary(&self) -> Result<()> {
         if self.server.in_recovery {
             return Err(user_error(
-                "this server is a standby (in recovery): nothing can be changed on it, not even in a dry \
-                    run",
+                "this server is a standby (in recovery): nothing can be changed on it, not even in a dry run",
                 "connect to the primary; evodoctor check works here",
             ));
         }
@@ -143,8 +142,8 @@ pub fn expect_live(common: &GlobalOptions, why: &str) -> Result<()> {
         None => Ok(()),
         Some(_) => Err(user_error(
             why,
-            "without --apply, a dry run on the dump shows what would be done; to repair the database \
-                itself: --database-url URL",
+            "without --apply, a dry run on the dump shows what would be done; to repair the database itself: \
+             --database-url URL",
         )),
     }
 }

@@ -68,8 +68,7 @@ async fn interrupted(cli: &Cli) -> anyhow::Error {
     if ends_by_itself(&cli.command) {
         sleep(MOMENT).await;
         progress::notice(
-            "interrupted: waiting a few seconds for the server's answer; press Ctrl-C again to exit at \
-                once",
+            "interrupted: waiting a few seconds for the server's answer; press Ctrl-C again to exit at once",
         );
         sleep(GRACE).await;
     }
@@ -108,12 +107,12 @@ async fn gone() -> anyhow::Error {
                 let seconds = (SILENCE + ATTEMPT * 3).as_secs();
                 return user_error(
                     format!(
-                        "{} has not answered for {seconds} s and accepts no new connection: the network \
-                            or the server is down",
+                        "{} has not answered for {seconds} s and accepts no new connection: \
+                         the network or the server is down",
                         target.server_name()
                     ),
-                    "what was not committed is rolled back when the server notices; when it is back, evodoctor history lists what \
-                     is committed",
+                    "what was not committed is rolled back when the server notices; when it is back, \
+                     evodoctor history lists what is committed",
                 );
             }
         }

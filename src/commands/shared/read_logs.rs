@@ -17,7 +17,7 @@ use crate::evolution::instances::InstanceDirectory;
 use crate::interrupt;
 use crate::progress::{ProgressTask, Unit};
 
-/// How often the progress is redrawn.
+/// The interval at which the progress is redrawn.
 pub const TICK: Duration = Duration::from_millis(200);
 
 /// Reads the logs, in a thread of their own, so that Ctrl-C ends the reading and not the report.

@@ -74,8 +74,8 @@ fn nothing() -> anyhow::Error {
     if hints.is_empty() {
         return user_error(
             "no database is named",
-            "give --database-url URL, or --env-file FILE (Evolution's .env), or --compose FILE, or set DATABASE_CONNECTION_URI or \
-             DATABASE_URL",
+            "give --database-url URL, or --env-file FILE (Evolution's .env), or --compose FILE, or set \
+             DATABASE_CONNECTION_URI or DATABASE_URL",
         );
     }
     user_error("no database is named", hints.join("; or "))

@@ -63,11 +63,11 @@ pub fn expect_trusted_host(section: &ConfigSection, common: &GlobalOptions) -> R
     Err(user_error(
         format!(
             "{place}: a password or a variable of yours would be sent to {host:?}, a host that only this \
-                file names"
+             file names"
         ),
         format!(
             "if you trust the host: --allow-host {host}, or {VARIABLE}={host}; else ignore the file \
-                (--no-config) and give --database-url"
+             (--no-config) and give --database-url"
         ),
     ))
 }

@@ -8,7 +8,7 @@ use crate::database::query::query_file;
 use crate::database::sql_file::Variables;
 use crate::database::trusted_roles;
 
-/// How the comment of a schema begins that is a ledger.
+/// The start of the comment of a schema that is a ledger.
 const COMMENT: &str = "evodoctor ledger";
 
 /// The state of evodoctor's ledger in the database.

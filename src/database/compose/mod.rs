@@ -14,7 +14,7 @@ use crate::error::user_error;
 use file::{File, Service};
 use interpolation::{Unset, interpolated, is_one_variable};
 
-/// How compose files are called, in compose's own order.
+/// The names of compose files, in compose's own order.
 pub const NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
 
 /// A compose file, with the variables that may be put into it.
@@ -41,7 +41,7 @@ pub struct Evolution {
     pub variables: Vec<(String, String)>,
 }
 
-/// How a service is reached from outside of its network.
+/// The way to reach a service from outside of its network.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reach {
     /// Its name.
@@ -148,7 +148,7 @@ impl Compose {
         self.services().any(|(_, service)| self.has_connection(service))
     }
 
-    /// How one gets to the server that is called so in its networks.
+    /// Returns the way to the server that has this name in its networks.
     pub fn reach(&self, host: &str, port: u16) -> Option<Reach> {
         let is_it = |(name, service): &(&str, &Service)| {
             *name == host || service.container_name.as_ref().is_some_and(|name| self.put(name) == host)

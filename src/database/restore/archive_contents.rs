@@ -46,8 +46,7 @@ pub fn expect_files(path: &Path, shown: &str) -> Result<()> {
 pub fn expect_names_inside(contents: &[u8], shown: &str) -> Result<()> {
     let names = names(contents).ok_or_else(|| {
         user_error(
-            format!("the table of contents of {shown} cannot be read, so it is unknown which files it \
-                names"),
+            format!("the table of contents of {shown} cannot be read, so it is unknown which files it names"),
             "dump into one file instead: pg_dump --format=custom --file=evolution.dump URL; or update evodoctor",
         )
     })?;
@@ -60,8 +59,8 @@ pub fn expect_names_inside(contents: &[u8], shown: &str) -> Result<()> {
 fn leads_out(shown: &str, what: &str) -> anyhow::Error {
     user_error(
         format!(
-            "{shown} refers to files outside of itself, which pg_dump never writes: {what}; nothing of \
-                it was read"
+            "{shown} refers to files outside of itself, which pg_dump never writes: {what}; \
+             nothing of it was read"
         ),
         "do not trust its source; if you made it yourself, copy the files themselves into it (cp -RL)",
     )

@@ -15,7 +15,7 @@ pub struct DumpOrigin {
     pub program: Option<String>,
 }
 
-/// How every archive begins.
+/// The first bytes of every archive.
 pub const MAGIC: &[u8] = b"PGDMP";
 
 /// The head of an archive.

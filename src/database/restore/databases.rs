@@ -49,7 +49,7 @@ impl<'a> RestoredDatabases<'a> {
         &mut self.connection
     }
 
-    /// How to connect to the first one.
+    /// Returns the options for a connection to the first one.
     pub fn first(&self) -> PgConnectOptions {
         connect_options(self.server, &self.made[0].1)
     }
@@ -76,8 +76,8 @@ impl<'a> RestoredDatabases<'a> {
     }
 }
 
-/// How to connect to a restored database: as its owner, never as superuser, because the dump's triggers and functions
-/// run with the rights of the role that touches its tables.
+/// Returns the options for a connection to a restored database: as its owner, never as superuser, because the dump's
+/// triggers and functions run with the rights of the role that touches its tables.
 pub fn connect_options(server: &ScratchServer, database: &str) -> PgConnectOptions {
     server.connect_options(database).username(OWNER).extra_float_digits(None).statement_cache_capacity(0)
 }

@@ -41,7 +41,7 @@ pub fn expect_disk_space(source: &DumpFile, place: &Path) -> Result<()> {
             shown(free)
         ),
         "free disk space, or use another folder: TMPDIR=/path/with/room evodoctor … (a short path, which \
-            every user may enter when evodoctor runs as root)",
+         every user may enter when evodoctor runs as root)",
     ))
 }
 

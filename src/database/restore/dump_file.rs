@@ -11,7 +11,7 @@ use super::archive_header::{ArchiveHeader, DumpOrigin, MAGIC};
 use crate::error::user_error;
 use crate::text::decompress::{self, Compression};
 
-/// How many bytes of a file are needed to identify it: a cluster's dump begins with its roles.
+/// Bytes of a file that are needed to identify it: a cluster's dump begins with its roles.
 const HEAD: u64 = 64 * 1024;
 
 /// Where a tar archive names its kind, and where its first member begins.
@@ -50,7 +50,7 @@ pub struct DumpFile {
     pub path: PathBuf,
     /// Its format.
     pub format: DumpFormat,
-    /// How it is packed as a whole.
+    /// The compression of the whole file.
     pub packing: Compression,
     /// Its size as it is stored, in bytes; `None` for stdin.
     pub size: Option<u64>,
@@ -126,7 +126,7 @@ impl<R: Read, F: FnMut(usize)> Read for Watched<R, F> {
     }
 }
 
-/// How a file is packed that begins so, and what it begins with unpacked.
+/// Returns the compression of a file that begins with these bytes, and its first bytes unpacked.
 fn beginning(head: &[u8]) -> io::Result<(Compression, Vec<u8>)> {
     let mut start = Vec::new();
     let (reader, packing) = decompress::decompress_reader(head)?;
@@ -193,8 +193,8 @@ fn kind(start: &[u8], shown: &str) -> Result<(DumpFormat, bool, DumpOrigin)> {
 
 /// The origin of a plain dump, or why the file is not one.
 fn plain(start: &[u8], shown: &str) -> Result<DumpOrigin> {
-    let give = "give a dump that pg_dump or pg_dumpall made, in any of its formats, also compressed with gzip \
-            or zstd";
+    let give = "give a dump that pg_dump or pg_dumpall made, in any of its formats, also compressed with \
+                gzip or zstd";
     let text = String::from_utf8_lossy(start);
     let text = text.trim_start_matches('\u{feff}');
     if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {

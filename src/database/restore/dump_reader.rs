@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow};
 use memchr::{memchr, memmem, memrchr};
 use tokio::sync::mpsc;
 
-/// How much is read at once, in bytes.
+/// Bytes that are read at once.
 const CHUNK: usize = 256 * 1024;
 
 /// The number of chunks that may wait.

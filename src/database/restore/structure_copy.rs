@@ -24,7 +24,7 @@ const LOCK_WAIT_MS: u32 = 3000;
 
 /// The original whose structure is copied.
 pub struct Original<'o> {
-    /// How pg_dump connects to it.
+    /// The connection of pg_dump to it.
     pub connection: &'o DumpConnection,
     /// The schema.
     pub schema: &'o str,
@@ -143,10 +143,10 @@ fn first_line(said: &str) -> &str {
 fn hint(said: &str) -> &'static str {
     if first_line(said).starts_with("connection to ") {
         "pg_dump opens its own connections: check that the server accepts three more from here, and that \
-            psql connects with the same connection string"
+         psql connects with the same connection string"
     } else if said.contains("LOCK TABLE") {
-        "another session holds an ACCESS EXCLUSIVE lock on a table of the schema, or waits for one: run \
-            it again when that session has finished"
+        "another session holds an ACCESS EXCLUSIVE lock on a table of the schema, or waits for one: \
+         run it again when that session has finished"
     } else {
         "check that pg_dump --schema-only works with the same connection string, then run it again"
     }

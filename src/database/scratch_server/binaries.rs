@@ -65,12 +65,12 @@ impl Purpose<'_> {
     fn lacks(self, program: &str) -> String {
         match self {
             Self::Restore { dump, .. } => format!(
-                "{dump} is an archive, and {program} is not installed beside the server programs of this \
-                    machine"
+                "{dump} is an archive, and {program} is not installed beside the server programs of \
+                 this machine"
             ),
             Self::Copy => format!(
                 "snapshot runs pg_dump and pg_restore, and {program} is not installed beside the server \
-                    programs of this machine"
+                 programs of this machine"
             ),
         }
     }
@@ -82,7 +82,7 @@ impl Purpose<'_> {
             }
             Self::Copy => format!(
                 "the server is PostgreSQL {major}, and the newest pg_dump on this machine is {newest}, \
-                    which cannot dump a newer server"
+                 which cannot dump a newer server"
             ),
         }
     }
@@ -151,7 +151,7 @@ fn version(directory: &Path) -> Vec<u32> {
     numbers(text.rsplit(") ").find(|part| part.starts_with(|c: char| c.is_ascii_digit())).unwrap_or_default())
 }
 
-/// How to install a certain version here.
+/// Returns the command that installs a certain version here.
 fn install_version(major: Option<u32>, otherwise: &str) -> String {
     let has_apt = Path::new("/usr/bin/apt-get").is_file();
     match major.filter(|_| has_apt) {

@@ -7,9 +7,8 @@ use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
 
 use super::containers::Around;
-use crate::database::server_error::POOL_USED_UP;
 use crate::database::url::ConnectTarget;
-use crate::error::sqlstate::lookup;
+use crate::error::sqlstate::{self, SqlstateAdvice};
 use crate::error::user_error;
 
 /// The cause.
@@ -19,7 +18,7 @@ pub(super) enum ConnectError {
     TimedOut(Duration),
     /// The server answered, with one of Postgres's error codes. Its message may be in any language, the name of the function
     /// that said it is not; PgBouncer names none.
-    Server { code: String, message: String, routine: String },
+    Server { code: String, message: String, routine: String, advice: Option<SqlstateAdvice> },
     /// TLS did not come about; the text is the driver's.
     Tls(String),
     /// The network or the socket.
@@ -56,7 +55,8 @@ impl ConnectError {
             Some(detail) => format!("{} ({detail})", error.message()),
             None => error.message().to_owned(),
         };
-        Self::Server { code: error.code().unwrap_or_default().into_owned(), message, routine }
+        let code = error.code().unwrap_or_default().into_owned();
+        Self::Server { code, message, routine, advice: sqlstate::advice(error) }
     }
 
     /// True if `pg_hba.conf` refused this kind of connection, so that another kind may be let in.
@@ -83,7 +83,23 @@ impl ConnectError {
                 "check host, port and firewall; connect_timeout=60 in the connection string waits longer"
                     .to_owned(),
             ),
-            Self::Server { code, message, routine } => explain_server(target, code, message, routine),
+            Self::Server { code, message, routine, advice } => {
+                let (user, database) = (target.options.get_username(), target.database());
+                let next = match code.as_str() {
+                    "28000" if routine == "auth_failed" && target.is_socket() => {
+                        format!(
+                            "run as the system user {user}, or connect over TCP (localhost) with a password"
+                        )
+                    }
+                    "42501" => {
+                        format!("as an administrator: GRANT CONNECT ON DATABASE \"{database}\" TO \"{user}\"")
+                    }
+                    _ => advice
+                        .map_or("the message is the server's; its log may say more", |advice| advice.next)
+                        .to_owned(),
+                };
+                (format!("{server} says: {message}"), next)
+            }
             Self::Tls(text) => explain_tls(target, text),
             Self::Io(kind, text) => explain_io(target, *kind, text),
             Self::Other(text) => (
@@ -93,41 +109,6 @@ impl ConnectError {
         };
         user_error(message, next)
     }
-}
-
-/// By the error codes of Postgres's manual, appendix A.
-fn explain_server(target: &ConnectTarget, code: &str, message: &str, routine: &str) -> (String, String) {
-    let (server, user, database) = (target.server_name(), target.options.get_username(), target.database());
-    let said = format!("{server} says: {message}");
-    let next = match code {
-        "28P01" => format!(
-            "check the password of {user}; its special characters must be percent-encoded in the connection \
-             string (@ is %40, # is %23, / is %2F, ? is %3F, % is %25)"
-        ),
-        "28000" if message.contains("pg_hba.conf") => format!(
-            "allow {user} from this machine in the server's pg_hba.conf and reload it; if the entry asks for TLS, \
-             add sslmode=require"
-        ),
-        "28000" if routine == "auth_failed" && target.is_socket() => {
-            format!("run as the system user {user}, or connect over TCP (localhost) with a password")
-        }
-        "28000" => format!("check that the role {user} exists and may log in"),
-        "3D000" => format!("check the database's name; psql -l lists them (this one was {database})"),
-        "42501" => format!("as an administrator: GRANT CONNECT ON DATABASE \"{database}\" TO \"{user}\""),
-        "53300" | "57P03" => lookup(code).map_or_else(String::new, |advice| advice.next.to_owned()),
-        "08P01" if message.contains("unsupported startup parameter") => {
-            "PgBouncer accepts no settings from clients: remove options from the connection string, or \
-                add them to ignore_startup_parameters in pgbouncer.ini, which makes them ineffective"
-                .to_owned()
-        }
-        "08P01" if message.contains("query_wait_timeout") => POOL_USED_UP.to_owned(),
-        // PgBouncer's own errors come as a protocol violation.
-        "08P01" => "if PgBouncer answers here: check its [databases] and auth_file, or connect to Postgres \
-                    directly"
-            .to_owned(),
-        _ => "the message is the server's; its log may say more".to_owned(),
-    };
-    (said, next)
 }
 
 fn explain_tls(target: &ConnectTarget, text: &str) -> (String, String) {

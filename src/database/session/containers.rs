@@ -50,8 +50,8 @@ impl Around {
         if host == "host.docker.internal" {
             return (
                 format!("{not_known}; only Docker Desktop defines it by itself"),
-                "start the container with --add-host host.docker.internal:host-gateway (compose: extra_hosts), or give the host's \
-                 address"
+                "start the container with --add-host host.docker.internal:host-gateway (compose: \
+                 extra_hosts), or give the host's address"
                     .to_owned(),
             );
         }
@@ -81,8 +81,8 @@ impl Around {
             return (said, self.to_service(compose, &reach, port));
         }
         let next = format!(
-            "check the name; a container's name works only inside its network, where Evolution is: {} \
-                (docker ps lists the CONTAINER)",
+            "check the name; a container's name works only inside its network, where Evolution is: \
+             {} (docker ps lists the CONTAINER)",
             self.beside("CONTAINER")
         );
         (said, next)
@@ -118,8 +118,8 @@ impl Around {
     fn to_service(&self, compose: &Compose, reach: &Reach, port: u16) -> String {
         if let Some(published) = reach.published {
             return format!(
-                "its port {port} is published on this machine: the same connection string with localhost:{published} in the place \
-                 of {}:{port}",
+                "its port {port} is published on this machine: the same connection string with \
+                 localhost:{published} in the place of {}:{port}",
                 reach.service
             );
         }
@@ -129,8 +129,9 @@ impl Around {
         if let Some(evolution) = compose.evolution(None).ok().filter(|_| self.is_static) {
             let service = evolution.service;
             return format!(
-                "its port {port} is not published; run it in Evolution's container: docker compose -f {file} cp {program} \
-                 {service}:/tmp/evodoctor && docker compose -f {file} exec {service} /tmp/evodoctor {command}"
+                "its port {port} is not published; run it in Evolution's container: docker compose -f {file} \
+                 cp {program} {service}:/tmp/evodoctor && docker compose -f {file} exec {service} \
+                 /tmp/evodoctor {command}"
             );
         }
         let network = reach.network.as_deref().unwrap_or("host");
@@ -143,8 +144,9 @@ impl Around {
         // What is linked to a glibc wants an image that has one.
         let image = if self.is_static { "alpine" } else { "debian:stable-slim" };
         format!(
-            "its port {port} is not published; run it in its network: docker run --rm --network {network} -v {program}:/evodoctor:ro \
-             -v {folder}:/here:ro -w /here {image} /evodoctor {command} --compose {}",
+            "its port {port} is not published; run it in its network: docker run --rm --network {network} \
+             -v {program}:/evodoctor:ro -v {folder}:/here:ro -w /here {image} /evodoctor {command} \
+             --compose {}",
             shell::quote(&name.to_string_lossy())
         )
     }
@@ -161,8 +163,8 @@ impl Around {
                 }
             };
             return format!(
-                "{set}docker run --rm --network container:{container} -v {program}:/evodoctor:ro -e {variable} debian:stable-slim \
-                 /evodoctor {}",
+                "{set}docker run --rm --network container:{container} -v {program}:/evodoctor:ro \
+                 -e {variable} debian:stable-slim /evodoctor {}",
                 self.command
             );
         }
@@ -208,8 +210,9 @@ mod tests {
         );
         assert_eq!(
             next,
-            "its port 5432 is not published; run it in Evolution's container: docker compose -f compose.yaml cp /opt/evodoctor \
-             api:/tmp/evodoctor && docker compose -f compose.yaml exec api /tmp/evodoctor check"
+            "its port 5432 is not published; run it in Evolution's container: docker compose -f compose.yaml \
+             cp /opt/evodoctor api:/tmp/evodoctor && docker compose -f compose.yaml exec api \
+             /tmp/evodoctor check"
         );
     }
 
@@ -218,8 +221,9 @@ mod tests {
         let (around, _folder) = around(Some(CLOSED), false);
         assert_eq!(
             around.unknown_name("db", 5432).1,
-            "its port 5432 is not published; run it in its network: docker run --rm --network evo_default -v \
-             /opt/evodoctor:/evodoctor:ro -v \"$PWD\":/here:ro -w /here debian:stable-slim /evodoctor check --compose compose.yaml"
+            "its port 5432 is not published; run it in its network: docker run --rm --network evo_default \
+             -v /opt/evodoctor:/evodoctor:ro -v \"$PWD\":/here:ro -w /here debian:stable-slim /evodoctor \
+             check --compose compose.yaml"
         );
     }
 

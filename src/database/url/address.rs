@@ -61,8 +61,7 @@ impl Address {
         {
             return Err(user_error(
                 format!(
-                    "{place} has hostaddr={address}, so psql would connect to another server than \
-                    {host}"
+                    "{place} has hostaddr={address}, so psql would connect to another server than {host}"
                 ),
                 "remove one of them (unset PGHOSTADDR)",
             ));

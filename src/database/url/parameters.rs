@@ -47,7 +47,7 @@ pub(super) struct Parameters {
     pub database: Option<String>,
     /// Seconds; 0 is for ever.
     pub connect_timeout: Option<u64>,
-    /// How many connections Prisma's pool may have.
+    /// The maximum number of connections of Prisma's pool.
     pub connection_limit: Option<u64>,
     pub application_name: Option<String>,
     /// True if Prisma is told that PgBouncer is in between.

@@ -15,7 +15,7 @@ pub struct NearRoute {
     pub meant: &'static RouteTemplate,
     /// The mistake in the path.
     pub fault: RouteError,
-    /// How many segments are behind the two words of the route.
+    /// The number of segments behind the two words of the route.
     parameters: usize,
 }
 
@@ -42,7 +42,7 @@ impl NearRoute {
     }
 }
 
-/// How a path differs from the route that was meant.
+/// The difference between a path and the route that was meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RouteError {
     /// There are too few segments or too many: mostly the instance's name is missing.

@@ -21,7 +21,7 @@ use crate::repair::{deferred_ddl, orphan_constraints};
 pub(super) struct ExecutedFix {
     /// The statements that touched Evolution's tables, in their order.
     pub statements: Vec<String>,
-    /// How many of them removed or changed rows.
+    /// The number of those that removed or changed rows.
     row_statements: usize,
     /// What a person should know.
     pub notes: Vec<String>,
@@ -31,7 +31,7 @@ pub(super) struct ExecutedFix {
     pub row_diff: Vec<RowDiff>,
     /// The number of the removed rows that referred to nothing, by the name of each key that the server enforces.
     orphans: Vec<(String, i64)>,
-    /// How long marking and keeping rows took, before the first one was changed.
+    /// The time that marking and keeping rows took, before the first one was changed.
     marking: Duration,
 }
 
@@ -41,7 +41,7 @@ impl ExecutedFix {
         self.statements.len() == self.row_statements && self.steps.are_of_rows()
     }
 
-    /// How long it took since it began. Rows are found before anybody has to wait for it.
+    /// Returns the time since it began. Rows are found before anybody has to wait for it.
     pub fn timing(&self, begun: Instant) -> FixTiming {
         FixTiming {
             finding_ms: to_millis(self.marking),
@@ -71,8 +71,8 @@ impl FixExecution<'_> {
         let mut executed = ExecutedFix { notes: self.fix.notes(self.subject.range), ..Default::default() };
         executed.steps.arguments = self.arguments.cloned().unwrap_or_default();
         if self.is_online && !self.leaves_for_later() {
-            let note = "everything runs in one transaction, with --online too: one index replaces another, and no duplicates may be \
-                        written in between";
+            let note = "everything runs in one transaction, with --online too: one index replaces another, \
+                        and no duplicates may be written in between";
             executed.notes.push(note.to_owned());
         }
         let done = &mut executed;

@@ -18,7 +18,7 @@ use crate::interrupt;
 use crate::progress::{self, ProgressTask as Progress, Unit};
 use crate::repair::locks::{self, Blocker};
 
-/// How often the server is asked how far it is.
+/// The interval at which the server is asked for its progress.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The time that another connection may take. A pooler whose pool is full keeps its clients waiting for minutes.
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The time that a cancelled statement may take to end.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How a statement ended.
+/// The end of a statement.
 #[derive(Debug)]
 pub enum StatementEnd {
     /// It is done.

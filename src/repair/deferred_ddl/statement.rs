@@ -23,7 +23,7 @@ pub struct DeferredStatement {
     /// The index, if one is built.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<IndexKey>,
-    /// How far it is.
+    /// The state of the statement.
     pub state: DeferredState,
 }
 

@@ -5,6 +5,7 @@ use crate::database::query::sqlstate;
 use crate::error::sqlstate::describe_error;
 use crate::error::{self, UserError, user_error_caused_by};
 use crate::redact;
+use crate::repair::apply_fix::FixOutcome;
 use crate::repair::fix::Fix;
 use crate::repair::locks::{LockTimeout, LockedTooLong};
 use crate::rules::finding::Finding;
@@ -14,6 +15,13 @@ use crate::rules::finding::Finding;
 /// the program's, and what is not supported.
 const OF_ONE_STATEMENT: &[&str] =
     &["0A", "21", "22", "23", "27", "2B", "2F", "38", "39", "42", "44", "54", "55", "P0"];
+
+/// A fix that was tried behind a savepoint.
+pub(super) enum FixAttempt {
+    Done(Box<FixOutcome>),
+    /// An error of this fix alone: it is rolled back, and the run continues.
+    Blocked(Obstacle),
+}
 
 /// Why a fix was left to a person.
 #[derive(Debug)]

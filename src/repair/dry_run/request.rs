@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
 
-use super::obstacle::{Obstacle, not_carried_out};
+use super::obstacle::{FixAttempt, Obstacle, not_carried_out};
 use super::touched::Touched;
 use super::{DryRun, mark_unbuildable, mark_untreatable, missing_consent_error};
 use crate::checks::check::{Check, CheckScope, all_checks};
@@ -54,7 +54,7 @@ struct State {
     catalog: Arc<Catalog>,
     /// The findings of each detector before anything was locked, by position; taken when it is the detector's turn.
     answers: BTreeMap<usize, Answer>,
-    /// How many fixes there had been when each finder was last asked; nothing for those that were not.
+    /// The number of fixes when each finder was last asked; nothing for those that were not.
     asked: BTreeMap<usize, usize>,
     touched: Touched,
     /// Findings that are completed after the transaction, by code and key: until then they are still found.
@@ -198,19 +198,19 @@ impl Request<'_> {
             let execution = self.execution(context, step, fix, &chosen);
             execution.expect_consent_to_triggers()?;
             let obstacle = match self.behind_savepoint(connection, watch, state, &execution, true).await? {
-                Ok(mut outcome) => {
+                FixAttempt::Done(mut outcome) => {
                     outcome.plan.timing.finding_ms += to_millis(took);
-                    carried_out(state, step, &chosen, outcome);
+                    carried_out(state, step, &chosen, *outcome);
                     return Ok(());
                 }
-                Err(obstacle) => obstacle,
+                FixAttempt::Blocked(obstacle) => obstacle,
             };
             let mut obstacles: BTreeMap<String, Obstacle> = BTreeMap::new();
             if chosen.len() > 1 && fix.family != CheckScope::Once {
                 // To find out which finding is blocked, each is tried by itself and rolled back.
                 for finding in &chosen {
                     let execution = self.execution(context, step, fix, std::slice::from_ref(finding));
-                    if let Err(own) =
+                    if let FixAttempt::Blocked(own) =
                         self.behind_savepoint(connection, watch, state, &execution, false).await?
                     {
                         obstacles.insert(finding.key.clone(), own);
@@ -239,17 +239,23 @@ impl Request<'_> {
         state: &mut State,
         execution: &FixExecution<'_>,
         is_kept: bool,
-    ) -> Result<Result<FixOutcome, Obstacle>> {
+    ) -> Result<FixAttempt> {
         execute(connection, "SAVEPOINT evodoctor_fix".into()).await?;
         let (held, kept) = (watch.savepoint(), state.quarantine.clone());
         watch.next_fix();
         let done = execution.run(connection, self.attempt, watch, &mut state.quarantine).await;
         let done = match done.map_err(|error| watch.explain(error)) {
-            Ok(done) => Ok(done),
-            Err(error) => Err(Obstacle::within(error, &self.subject.schema)
-                .map_err(|error| not_carried_out(error, execution.fix))?),
+            Ok(done) => FixAttempt::Done(Box::new(done)),
+            Err(error) => FixAttempt::Blocked(
+                Obstacle::within(error, &self.subject.schema)
+                    .map_err(|error| not_carried_out(error, execution.fix))?,
+            ),
         };
-        let end = if done.is_ok() && is_kept { "" } else { "ROLLBACK TO SAVEPOINT evodoctor_fix; " };
+        let end = if matches!(done, FixAttempt::Done(_)) && is_kept {
+            ""
+        } else {
+            "ROLLBACK TO SAVEPOINT evodoctor_fix; "
+        };
         execute(connection, format!("{end}RELEASE SAVEPOINT evodoctor_fix")).await?;
         if !end.is_empty() {
             watch.roll_back_to(held);
@@ -385,8 +391,8 @@ fn leave_what_comes_back(findings: &mut [Finding]) {
     for finding in findings.iter_mut().filter(|finding| finding.is_fixable) {
         finding.is_fixable = false;
         finding.detail.push_str(&format!(
-            "; left to you: other fixes of this run cause it again, even after {MOST_ROUNDS} rounds; \
-                next: evodoctor fix {} by itself",
+            "; left to you: other fixes of this run cause it again, even after {MOST_ROUNDS} rounds; next: \
+             evodoctor fix {} by itself",
             finding.code
         ));
     }

@@ -20,7 +20,7 @@ struct Changes {
 }
 
 impl Touched {
-    /// How many fixes there were: who is asked now knows what they did.
+    /// Returns the number of fixes so far: a finder that is asked now knows what they did.
     pub(super) fn now(&self) -> usize {
         self.fixes.len()
     }

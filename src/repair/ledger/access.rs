@@ -34,10 +34,9 @@ pub fn expect_sound(facts: &LedgerFacts) -> Result<bool> {
     if let Some(why) = &facts.distrust {
         return Err(user_error(
             format!("the ledger in the schema \"evodoctor\" is not trusted: {why}; nothing in it is read"),
-            "it may be forged. If it is not yours: DROP SCHEMA \"evodoctor\" CASCADE. If it is: give the \
-                schema and its tables to the owner of Evolution's tables (ALTER SCHEMA, ALTER TABLE \
-                … OWNER TO), revoke the rights of others (REVOKE), and drop what does not belong \
-                there",
+            "it may be forged. If it is not yours: DROP SCHEMA \"evodoctor\" CASCADE. If it is: \
+             give the schema and its tables to the owner of Evolution's tables (ALTER SCHEMA, ALTER TABLE … \
+             OWNER TO), revoke the rights of others (REVOKE), and drop what does not belong there",
         ));
     }
     if facts.exists && !facts.is_usable {
@@ -62,8 +61,8 @@ pub async fn expect_own(connection: &mut PgConnection, schema: &str, role: &str)
     if owner != role {
         return Err(user_error(
             format!(
-                "the undo statements are in the ledger, which belongs to {owner:?}, and run with that \
-                    role's rights only"
+                "the undo statements are in the ledger, which belongs to {owner:?}, and run with that role's \
+                 rights only"
             ),
             format!("connect as {owner:?} to undo this run"),
         ));
@@ -72,13 +71,11 @@ pub async fn expect_own(connection: &mut PgConnection, schema: &str, role: &str)
         None => Ok(()),
         Some(writer) => Err(user_error(
             format!(
-                "the undo statements are in the ledger, where {writer:?} may write what {role:?} would \
-                    run"
+                "the undo statements are in the ledger, where {writer:?} may write what {role:?} would run"
             ),
             format!(
-                "ALTER TABLE … OWNER TO {who} for the tables of \"evodoctor\", REVOKE ALL ON ALL TABLES \
-                    IN SCHEMA \"evodoctor\" FROM {writer}; read \"steps\" of \
-                    \"evodoctor\".\"applied_fix\" first",
+                "ALTER TABLE … OWNER TO {who} for the tables of \"evodoctor\", REVOKE ALL ON ALL TABLES IN \
+                 SCHEMA \"evodoctor\" FROM {writer}; read \"steps\" of \"evodoctor\".\"applied_fix\" first",
                 who = SqlFragment::ident(role),
                 writer = SqlFragment::ident(&writer),
             ),
@@ -97,8 +94,8 @@ pub fn write_obstacle(facts: &LedgerFacts, role: &str, database: &str) -> Result
         return Ok(Some((
             format!("does not own the schema \"evodoctor\", where the ledger is: {owner:?} does"),
             format!(
-                "connect as {owner:?}, or let it hand the ledger over: ALTER SCHEMA \"evodoctor\" OWNER TO {who}, and the \
-                 same for each of its tables",
+                "connect as {owner:?}, or let it hand the ledger over: ALTER SCHEMA \"evodoctor\" OWNER TO \
+                 {who}, and the same for each of its tables",
                 who = SqlFragment::ident(role)
             ),
         )));

@@ -51,7 +51,7 @@ pub struct AppliedRun {
     pub quarantined: i64,
     /// The number of bytes these rows take; filled in by [`super::prune::read_storage`].
     pub kept_bytes: i64,
-    /// How long ago it was applied.
+    /// The time since it was applied, in seconds.
     pub age_seconds: i64,
     /// When its rows were dropped (`history --prune`), in UTC.
     pub pruned_at: Option<String>,
@@ -90,7 +90,7 @@ pub struct UndoSteps {
     /// The arguments of an operation.
     #[serde(default)]
     pub arguments: BTreeMap<String, String>,
-    /// How to reverse the statements that queries wrote.
+    /// The statements that reverse those that queries wrote.
     #[serde(default)]
     pub ways_back: Vec<UndoStatement>,
     /// Upstream's migrations whose work the fix did, and which it recorded as applied.

@@ -131,8 +131,8 @@ impl Blocker {
             (None, Some(name)) => {
                 let name = SqlFragment::literal(name);
                 format!(
-                    "ask its owner for COMMIT PREPARED {name} or ROLLBACK PREPARED {name}; until then it \
-                        keeps its locks, even after a restart"
+                    "ask its owner for COMMIT PREPARED {name} or ROLLBACK PREPARED {name}; \
+                     until then it keeps its locks, even after a restart"
                 )
             }
             (None, None) => "end the prepared transaction: pg_prepared_xacts lists it".to_owned(),
@@ -142,8 +142,7 @@ impl Blocker {
             }
             (Some(pid), _) => {
                 format!(
-                    "wait until it ends, or end it if its owner agrees: SELECT \
-                    pg_terminate_backend({pid})"
+                    "wait until it ends, or end it if its owner agrees: SELECT pg_terminate_backend({pid})"
                 )
             }
         }

@@ -64,7 +64,7 @@ pub struct LockWatch {
     held: BTreeMap<String, HeldTable>,
     step: usize,
     limit: Option<Duration>,
-    /// How long others have waited before it began to watch.
+    /// The time that others had waited before it began to watch.
     waited: Duration,
     deadline: Option<Deadline>,
     /// The table that first kept writers waiting, and since when.
@@ -210,7 +210,7 @@ impl LockWatch {
         self.first.as_ref().map(|(_, since)| *since)
     }
 
-    /// How long writers have been kept waiting so far.
+    /// Returns the time that writers have been kept waiting so far.
     pub fn locked_for(&self) -> Duration {
         self.first.as_ref().map(|(_, since)| since.elapsed()).unwrap_or_default()
     }

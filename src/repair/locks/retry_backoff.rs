@@ -121,12 +121,12 @@ impl LockRetry {
         self.failed
     }
 
-    /// How much of the time is left.
+    /// Returns the time that is left.
     pub fn left(&self) -> Duration {
         self.limit.saturating_sub(self.begun.elapsed())
     }
 
-    /// How long it has tried.
+    /// Returns the time since the first attempt.
     pub fn elapsed(&self) -> Duration {
         self.begun.elapsed()
     }
@@ -137,7 +137,7 @@ impl LockRetry {
     }
 }
 
-/// How long to wait if only workers of autovacuum block the change, which yield.
+/// Returns the time to wait if only workers of autovacuum block the change, which yield.
 fn for_autovacuum(blockers: &[Blocker]) -> Option<Duration> {
     let holders = || blockers.iter().filter(|blocker| blocker.holds);
     let gives_way = |blocker: &Blocker| blocker.is_autovacuum && !blocker.prevents_wraparound;

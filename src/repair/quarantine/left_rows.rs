@@ -20,7 +20,7 @@ pub struct LeftRows {
     pub columns: Vec<String>,
     /// Why.
     pub reason: String,
-    /// How many.
+    /// The number of these rows.
     pub count: i64,
     /// The keys of at most five of them.
     pub rows: Vec<String>,
@@ -52,7 +52,7 @@ pub enum DanglingAllowance {
     Any,
     /// So many removed rows referred to nothing before the run.
     AtMost {
-        /// How many.
+        /// The number of these rows.
         rows: i64,
         /// True if the run is about this key, so that rows that it emptied may be orphans as well.
         is_of_run: bool,

@@ -71,7 +71,7 @@ pub struct RowDiff {
     pub columns: Vec<String>,
     /// Why.
     pub reason: String,
-    /// How many.
+    /// The number of these rows.
     pub count: i64,
     /// A digest over all of them, so that a plan notices other rows.
     pub digest: String,

@@ -223,10 +223,9 @@ impl RowRestore<'_> {
     pub(super) fn table(&self, name: &str) -> Result<&CatalogTable> {
         match self.catalog.tables.get(name) {
             Some(table) => Ok(table),
-            None => bail!(
-                "the table {name:?} does not exist any more, and its rows cannot come back \
-                without it"
-            ),
+            None => {
+                bail!("the table {name:?} does not exist any more, and its rows cannot come back without it")
+            }
         }
     }
 
@@ -335,8 +334,8 @@ fn interfered(table: &str, rows: &[String]) -> anyhow::Error {
     let more = if rows.len() > 5 { " and others" } else { "" };
     user_error(
         format!(
-            "a trigger or a rule on {table} removed or changed rows that undo wrote ({shown}{more}); all \
-                was rolled back, and the quarantine still holds them"
+            "a trigger or a rule on {table} removed or changed rows that undo wrote ({shown}{more}); \
+             all was rolled back, and the quarantine still holds them"
         ),
         format!("disable the triggers and rules of {table:?} (\\d in psql), then try again"),
     )
@@ -349,7 +348,7 @@ fn explain(error: anyhow::Error, table: &str) -> anyhow::Error {
             format!("rows written since have the same values in a unique index as removed rows of {table}"),
             format!(
                 "compare {table} with the tables of the schema evodoctor, remove the rows that conflict, \
-                    then try again"
+                 then try again"
             ),
         ),
         Some("23503") => refers_to_gone(table),
@@ -363,7 +362,7 @@ pub fn refers_to_gone(table: &str) -> anyhow::Error {
         format!("removed rows of {table} refer to rows that do not exist any more"),
         format!(
             "compare {table} with the tables of the schema evodoctor; restore the rows that they refer \
-                to first"
+             to first"
         ),
     )
 }

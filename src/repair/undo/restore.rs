@@ -85,8 +85,8 @@ impl Reversal<'_> {
             }
             if constraint.before == ConstraintState::ClaimedValid {
                 notes.push(format!(
-                    "the constraint {:?} claimed to be valid before; it is NOT VALID now, as its rows \
-                        are (only a superuser can mark it valid)",
+                    "the constraint {:?} claimed to be valid before; it is NOT VALID now, as its rows are \
+                     (only a superuser can mark it valid)",
                     constraint.name
                 ));
             }

@@ -59,8 +59,8 @@ pub fn select_run(runs: &[AppliedRun], wanted: i64, schema: &str) -> Result<Appl
     if !run.superseded_by.is_empty() {
         return Err(user_error(
             format!(
-                "run {wanted} has been superseded: {} changed the same objects since, and undoing it \
-                    would remove what the newer release needs",
+                "run {wanted} has been superseded: {} changed the same objects since, and undoing it would \
+                 remove what the newer release needs",
                 run.superseded_by.join(", ")
             ),
             "close it: evodoctor fix EVO307 --apply; what it keeps stays in the quarantine",

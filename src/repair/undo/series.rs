@@ -22,7 +22,7 @@ pub struct RehearsedSeries {
     pub done: UndoneRuns,
     /// The rows that the other runs keep, which are only counted.
     pub counted: Vec<QuarantineEntry>,
-    /// How many runs there are in all.
+    /// The number of all runs.
     pub total: usize,
 }
 
@@ -31,7 +31,7 @@ pub struct RehearsedSeries {
 pub struct UndoneRuns {
     /// The reversed runs.
     pub fixes: Vec<FixPlan>,
-    /// How long each run took, the newest first.
+    /// The time of each run, the newest first.
     pub batches: Vec<BatchTime>,
 }
 
@@ -146,14 +146,14 @@ impl UndoneRuns {
                 time(all)
             ),
             (false, true) => format!(
-                "--apply undoes {total} runs, the newest first, each in its own transaction: in this dry \
-                    run the longest held its locks for {longest}, all together for {}",
+                "--apply undoes {total} runs, the newest first, each in its own transaction: \
+                 in this dry run the longest held its locks for {longest}, all together for {}",
                 time(all)
             ),
             (false, false) => format!(
-                "--apply undoes {total} runs, the newest first, each in its own transaction. The dry run \
-                    covers the newest {done}, as many as --max-lock allows, and the others are \
-                    counted: the longest held its locks for {longest}, these together for {}",
+                "--apply undoes {total} runs, the newest first, each in its own transaction. \
+                 The dry run covers the newest {done}, as many as --max-lock allows, and the others are \
+                 counted: the longest held its locks for {longest}, these together for {}",
                 time(all)
             ),
         }
@@ -166,7 +166,7 @@ fn note_of_left(left: &[LeftRows], number: i64) -> String {
     let verb = if count == 1 { "stays" } else { "stay" };
     format!(
         "{} cannot come back and {verb} in the quarantine: when the rows that they refer to exist again, \
-            evodoctor undo {number} restores them; evodoctor history --prune {number} drops them",
+         evodoctor undo {number} restores them; evodoctor history --prune {number} drops them",
         pluralize(count, "row")
     )
 }

@@ -95,7 +95,7 @@ fn capped(all: &[Annotation], elsewhere: &str) -> String {
 }
 
 impl Annotation {
-    /// How an upgrade ends, where that is what was asked.
+    /// Returns the annotation for an upgrade's end, where that is what was asked.
     fn of_upgrade(outline: &ReportView<'_>) -> Option<Self> {
         let Detail::Preflight { preflight, .. } = &outline.report.detail else { return None };
         let UpgradeVerdict { severity, sentence } = upgrade::verdict(outline.report, preflight);

@@ -41,7 +41,7 @@ pub fn issues(outline: &ReportView<'_>) -> Vec<Value> {
     issues
 }
 
-/// How an upgrade ends, where it does not end well.
+/// Returns the issue for an upgrade that does not end well.
 fn of_upgrade(outline: &ReportView<'_>) -> Option<Value> {
     let Detail::Preflight { preflight, .. } = &outline.report.detail else { return None };
     let UpgradeVerdict { severity, sentence } = upgrade::verdict(outline.report, preflight);

@@ -14,7 +14,7 @@ use crate::text::humanize::pluralize;
 
 type Xml = Writer<Vec<u8>>;
 
-/// How a test case ends.
+/// The result of a test case.
 enum TestOutcome {
     Passed,
     Failed,
@@ -72,7 +72,7 @@ pub fn render(outline: &ReportView<'_>) -> Result<String> {
 struct UpgradeCase {
     name: String,
     sentence: String,
-    /// How bad it is, where it fails the run.
+    /// The severity, where it fails the run.
     failure: Option<Severity>,
     next: String,
 }

@@ -49,7 +49,7 @@ fn named(code: &str) -> &str {
     registry::find_rule(code).map_or("", |rule| &rule.name)
 }
 
-/// How the findings compare with the baseline; `None` without one.
+/// Returns the findings compared with the baseline; `None` without one.
 pub fn baseline(outline: &ReportView<'_>) -> Option<Markup> {
     let gone = outline.gone.as_ref()?;
     Some(html! {

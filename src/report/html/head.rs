@@ -1,10 +1,8 @@
 //! The head and the foot of the page: which database it is about, and what wrote it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use jiff::Timestamp;
 use maud::{Markup, html};
 
-use crate::access_log::timestamp::Timestamp;
 use crate::report::Report;
 use crate::terminal::page::Page;
 use crate::text::humanize::pluralize;
@@ -89,9 +87,7 @@ fn facts(report: &Report) -> Markup {
 }
 
 fn now() -> String {
-    let now =
-        SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs_f64()).unwrap_or_default();
-    Timestamp::from_unix(now.floor()).map(|time| time.to_string()).unwrap_or_default()
+    format!("{:.0}", Timestamp::now())
 }
 
 /// When, and by which version.
@@ -101,8 +97,8 @@ pub fn footer(report: &Report) -> Markup {
         footer {
             p {
                 "Written by evodoctor " (report.tool.version) " at " time datetime=(now) { (now) }
-                ". This page is one file: it loads nothing from the network. Keys, tokens and passwords \
-                    are masked. "
+                ". This page is one file: it loads nothing from the network. Keys, tokens and passwords are \
+                 masked. "
                 "Numbers for programs are in " code { "--format json" } "."
             }
         }

@@ -90,7 +90,7 @@ impl PageSection {
     }
 }
 
-/// How much may still be added to the page.
+/// The bytes that may still be added to the page.
 struct PageBudget {
     left: usize,
 }

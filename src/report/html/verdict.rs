@@ -16,7 +16,7 @@ use crate::upgrade::Preflight;
 
 use super::text::{command, grouped, plain, whole_words};
 
-/// How the page looks at first sight.
+/// The colour that the page has at first sight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum VerdictTone {
     Good,

@@ -144,11 +144,11 @@ fn section(title: &str) -> String {
 /// The advice for a rule without a fix.
 fn left(rule: &Rule, is_hazard: bool) -> &'static str {
     if rehearsed().iter().any(|one| one.code == rule.code) {
-        "no automatic fix: evodoctor preflight --migrations DIR --snapshot DUMP shows what each file \
-            does on your database"
+        "no automatic fix: evodoctor preflight --migrations DIR --snapshot DUMP shows what each file does on \
+         your database"
     } else if is_hazard {
-        "no automatic fix: evodoctor preflight --to RELEASE says what to do on your database before the \
-            upgrade"
+        "no automatic fix: evodoctor preflight --to RELEASE says what to do on your database before \
+         the upgrade"
     } else if rule.fix == Some(Applicability::Manual) {
         "no automatic fix: choose one of the options above"
     } else {
@@ -167,7 +167,7 @@ fn meaning(hazard: &str) -> &'static str {
         "blocks-writes" => "writers to the tables wait",
         "limits-undo" => {
             "undo fails if new rows violate the old state; where undo cannot be exact (EVO101, as a role \
-                that is not a superuser), --apply needs --allow limits-undo"
+             that is not a superuser), --apply needs --allow limits-undo"
         }
         _ => "",
     }

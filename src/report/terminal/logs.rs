@@ -181,7 +181,7 @@ fn loud<'f>(finding: &Finding, clients: &'f [Value]) -> impl Iterator<Item = &'f
     clients.iter().enumerate().filter(is_loud).take(MOST_PARTS).map(|(_, client)| client)
 }
 
-/// How much of a client's traffic this is.
+/// Returns the share of a client's traffic that this is.
 fn share(client: &Value) -> Option<String> {
     let (count, all) = (number(client.get("count")), number(client.get("requests_in_all")));
     match (count * 100).checked_div(all)? {

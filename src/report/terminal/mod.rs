@@ -168,7 +168,7 @@ fn heading(outline: &ReportView<'_>, common: &GlobalOptions, page: Page) -> Stri
     if lines.is_empty() { complaints } else { page.pairs(&lines, 0) + "\n" + &complaints }
 }
 
-/// How many credentials there are, in a line.
+/// Returns the number of credentials, in a line.
 fn held(credentials: &[Value]) -> String {
     let is_foreign = |holder: &Value| holder["is_foreign"] == true;
     let of_others =
@@ -206,7 +206,7 @@ fn credentials(credentials: &[Value], common: &GlobalOptions, page: Page) -> Str
         + &page.command_hint(&release, "releases a credential from everything that uses it", 0)
 }
 
-/// How many runs there are, in a line.
+/// Returns the number of runs, in a line.
 fn undone(runs: &[AppliedRun]) -> String {
     let undone = runs.iter().filter(|run| run.undone_at.is_some()).count();
     format!("{}, {undone} undone\n", pluralize(runs.len(), "run"))

@@ -109,7 +109,7 @@ pub fn summary(preflight: &Preflight, page: Page) -> String {
     page.wrap(&paint(style, words::preflight::summary(preflight)), 0)
 }
 
-/// How all of them together look.
+/// Returns the style for all of them together.
 fn verdict(outcomes: impl Iterator<Item = MigrationOutcome>) -> anstyle::Style {
     let styles: Vec<_> = outcomes.map(style).collect();
     [ERROR, WARNING].into_iter().find(|bad| styles.contains(bad)).unwrap_or(GOOD)

@@ -3,7 +3,7 @@
 use crate::text::humanize::format_count;
 use crate::upgrade::outcome::UpgradeOutcome;
 
-/// How it went, how the rows compare with what was predicted, and what is left to do.
+/// Returns a sentence with the outcome, the rows compared with the prediction, and what is left to do.
 pub fn sentence(outcome: &UpgradeOutcome) -> String {
     let from = outcome.from.as_ref().map(|from| format!(" (before: {from})")).unwrap_or_default();
     let mut parts = match outcome.succeeded {

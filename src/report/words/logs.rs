@@ -57,22 +57,22 @@ pub fn notes(read: &ReadSummary) -> Vec<String> {
     }
     if counts.names_that_exist_now > 0 {
         lines.push(format!(
-            "{} got 404 although the name exists now: the instance is newer than the request, or \
-                something else was not found.",
+            "{} got 404 although the name exists now: the instance is newer than the request, or something \
+             else was not found.",
             requests(counts.names_that_exist_now)
         ));
     }
     if counts.unauthorized > 0 {
         lines.push(format!(
             "{} with a wrong name got 401 or 403, and never 404: a proxy in front of the API checked the \
-                key. With the right key they will get 404.",
+             key. With the right key they will get 404.",
             requests(counts.unauthorized)
         ));
     }
     if counts.without_status > 0 {
         lines.push(format!(
             "{} without a status: they cannot be judged. If the log has it, give --log-format with the \
-                string of nginx's log_format.",
+             string of nginx's log_format.",
             requests(counts.without_status)
         ));
     }

@@ -65,7 +65,7 @@ pub fn summary(preflight: &Preflight) -> String {
     parts.join("; ")
 }
 
-/// How an applied fix and a pending migration get along.
+/// Returns whether an applied fix and a pending migration conflict, in a sentence.
 pub fn meeting(meeting: &FixConflict) -> String {
     let what = match (meeting.recorded, meeting.compatible) {
         (true, _) => "has already done and recorded the work of",

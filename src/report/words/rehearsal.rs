@@ -142,12 +142,9 @@ fn meaning(refused: &FailedStatement) -> Option<&'static str> {
         "42P01" | "42703" | "42704" => "what the file alters does not exist: it was renamed or removed",
         "2BP01" | "0A000" => {
             "an object of yours depends on what the file drops or alters: drop it before the upgrade, \
-                create it again after"
+             create it again after"
         }
-        "23505" => {
-            "there are duplicate rows where the file makes them unique: merge them before the \
-            upgrade"
-        }
+        "23505" => "there are duplicate rows where the file makes them unique: merge them before the upgrade",
         "23502" => "there are rows without a value where the file requires one",
         "22001" => "a value is longer than the column will be",
         _ => return None,
@@ -167,8 +164,8 @@ pub fn directory(rehearsal: &MigrationRehearsal) -> Vec<String> {
     if !rehearsal.changed.is_empty() {
         let names = rehearsal.changed.iter().map(|changed| changed.name.clone()).collect();
         lines.push(format!(
-            "{} applied with other content than this folder has ({}): Prisma does not compare them, and \
-                runs none of them again",
+            "{} applied with other content than this folder has ({}): Prisma does not compare them, \
+             and runs none of them again",
             pluralize(rehearsal.changed.len(), "migration"),
             few(names)
         ));

@@ -28,7 +28,7 @@ pub fn day(time: &str) -> String {
     time.get(..10).unwrap_or(time).to_owned()
 }
 
-/// How much is kept, in a line.
+/// Returns the amount that is kept, in a line.
 pub fn storage(storage: &LedgerStorage) -> String {
     let oldest = storage.oldest_seconds.map(|seconds| format!(", the oldest for {}", age(seconds)));
     format!(

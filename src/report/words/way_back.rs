@@ -35,18 +35,18 @@ pub fn sentence(answer: &WayBack) -> String {
     let count = |effect| answer.with_effect(effect).count();
     match (answer.verdict, answer.proof) {
         (Verdict::Runs, Proof::Seen) => format!(
-            "{server} runs on these tables as they are: tested, the real server answered on the tables \
-                of {tables} exactly as on its own"
+            "{server} runs on these tables as they are: tested, the real server answered on the tables of \
+             {tables} exactly as on its own"
         ),
         (Verdict::Runs, Proof::Derived) => {
             format!(
                 "{server} runs on these tables as they are: derived, nothing that it reads or writes is \
-                    different"
+                 different"
             )
         }
         (Verdict::Uncertain, _) => format!(
             "{server} finds all that it needs on these tables, but {} may be a problem for it: derived, \
-                not tested",
+             not tested",
             pluralize(count(Effect::MayFail), "change")
         ),
         (Verdict::Fails, _) => format!(

@@ -64,7 +64,7 @@ pub fn is_felt(window: &UpgradeWindow) -> bool {
     window.hours.iter().any(|hour| hour.waiting > 0.0)
 }
 
-/// How much an hour has of what the fullest one has, from 0 to 1; `None` where the log does not cover it.
+/// Returns the share that an hour has of the fullest one, from 0 to 1; `None` where the log does not cover it.
 pub fn share(window: &UpgradeWindow, hour: &HourOfWeek) -> Option<f64> {
     let felt = is_felt(window);
     let of = |hour: &HourOfWeek| if felt { hour.waiting } else { hour.per_minute.unwrap_or_default() };

@@ -9,10 +9,12 @@ pub(super) const RULES: &[RuleEntry] = &[
         name: "chatwoot-database",
         severity: Warning,
         summary: "the import into Chatwoot fails in Chatwoot's own database",
-        why: "CHATWOOT_IMPORT_DATABASE_CONNECTION_URI leads to Chatwoot's database, whose tables are contacts, conversations, \
-              messages and so on. An error about one of those is about that database and its version, not about Evolution's.",
-        next: "Check that the variable leads to Chatwoot's database (not Evolution's), with a role that may write there, or switch the \
-               import off (CHATWOOT_IMPORT_DATABASE_CONNECTION_URI empty, importMessages and importContacts false).",
+        why: "CHATWOOT_IMPORT_DATABASE_CONNECTION_URI leads to Chatwoot's database, whose tables are \
+              contacts, conversations, messages and so on. An error about one of those is about that \
+              database and its version, not about Evolution's.",
+        next: "Check that the variable leads to Chatwoot's database (not Evolution's), with a role that may \
+               write there, or switch the import off (CHATWOOT_IMPORT_DATABASE_CONNECTION_URI empty, \
+               importMessages and importContacts false).",
         sqlstate: "",
         matches: &[
             "relation \"contacts\" does not exist",
@@ -56,11 +58,12 @@ pub(super) const RULES: &[RuleEntry] = &[
         name: "whatsapp-connection",
         severity: Advice,
         summary: "WhatsApp or Baileys ended the connection; the database is not the cause",
-        why: "\"Stream Errored\" (conflict 440: the same number is connected twice; restart required 515: normal after pairing), \
-              408 and \"Timed Out\" (no network or an old QR code), 401 \"logged out\" (the phone removed the device), \
-              428 \"Connection Closed\" (a request came while the connection was down).",
-        next: "See GET /instance/connectionState; connect again, with a new QR code after 401. Where the same number is connected twice, \
-               stop one of the two servers.",
+        why: "\"Stream Errored\" (conflict 440: the same number is connected twice; restart required 515: \
+              normal after pairing), 408 and \"Timed Out\" (no network or an old QR code), 401 \"logged \
+              out\" (the phone removed the device), 428 \"Connection Closed\" (a request came while the \
+              connection was down).",
+        next: "See GET /instance/connectionState; connect again, with a new QR code after 401. \
+               Where the same number is connected twice, stop one of the two servers.",
         sqlstate: "",
         matches: &["Stream Errored", "Connection Closed", "Connection Terminated", "rate-overlimit"],
         answers: &[
@@ -93,10 +96,10 @@ pub(super) const RULES: &[RuleEntry] = &[
         severity: Warning,
         summary: "messages cannot be decrypted: the session keys do not match",
         why: "\"Bad MAC\", \"No matching sessions found for message\", \"failed to decrypt message\": \
-            the keys in \"Session\" or in the cache are older than the phone's, after a restore, a \
-            clone that ran beside the original, or two servers for one instance. A few are normal.",
-        next: "If it does not stop within minutes, log the instance out (DELETE /instance/logout/NAME) and scan a new QR code. Never let a \
-               restored copy connect while the original is connected.",
+              the keys in \"Session\" or in the cache are older than the phone's, after a restore, a clone \
+              that ran beside the original, or two servers for one instance. A few are normal.",
+        next: "If it does not stop within minutes, log the instance out (DELETE /instance/logout/NAME) and \
+               scan a new QR code. Never let a restored copy connect while the original is connected.",
         sqlstate: "",
         matches: &[
             "Bad MAC",
@@ -123,10 +126,10 @@ pub(super) const RULES: &[RuleEntry] = &[
         name: "number-not-on-whatsapp",
         severity: Advice,
         summary: "the recipient's number is not on WhatsApp",
-        why: "Before it sends, the server asks WhatsApp for the number. 400 with \"exists\": false is \
-            WhatsApp's answer: nobody has this number, or it is written differently (with or \
-            without the ninth digit in Brazil, with a zero or a plus in front, an id of a group \
-            without @g.us). The instance and the database are fine.",
+        why: "Before it sends, the server asks WhatsApp for the number. 400 with \"exists\": \
+              false is WhatsApp's answer: nobody has this number, or it is written differently (with or \
+              without the ninth digit in Brazil, with a zero or a plus in front, an id of a group without \
+              @g.us). The instance and the database are fine.",
         next: "Ask first with POST /chat/whatsappNumbers/NAME, and send to the jid that it returns.",
         sqlstate: "",
         matches: &["\"exists\": false"],
@@ -137,11 +140,12 @@ pub(super) const RULES: &[RuleEntry] = &[
         name: "chatwoot-refuses",
         severity: Warning,
         summary: "Chatwoot's API refuses Evolution's requests",
-        why: "401: the token is not one of Chatwoot's (it is the access token of an administrator's profile). 404 \"Inbox not found\": the \
-              inbox was deleted or renamed there, or the account's number is wrong. 422 \"has already been taken\": the contact is there \
-              already, under another number or identifier. Evolution's own data is not the cause.",
-        next: "Compare GET /chatwoot/find/NAME with Chatwoot: address, account, token, nameInbox. Set it \
-            again with POST /chatwoot/set/NAME; merge duplicate contacts in Chatwoot.",
+        why: "401: the token is not one of Chatwoot's (it is the access token of an administrator's \
+              profile). 404 \"Inbox not found\": the inbox was deleted or renamed there, or the account's \
+              number is wrong. 422 \"has already been taken\": the contact is there already, under another \
+              number or identifier. Evolution's own data is not the cause.",
+        next: "Compare GET /chatwoot/find/NAME with Chatwoot: address, account, token, nameInbox. \
+               Set it again with POST /chatwoot/set/NAME; merge duplicate contacts in Chatwoot.",
         sqlstate: "",
         matches: &["Inbox not found", "Identifier has already been taken"],
         answers: &[

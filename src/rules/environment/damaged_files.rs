@@ -1,9 +1,6 @@
 //! Tables and indexes that a check could not read because their files are damaged.
 
-/// The prefix of the reason of a check that met a damaged table or index.
-pub const DAMAGED: &str = "a file of the database is damaged";
-
-use crate::error::sqlstate::lookup;
+use crate::error::sqlstate::{DAMAGED, lookup};
 use crate::rules::finding::{CheckReport, Finding};
 
 /// The rule.

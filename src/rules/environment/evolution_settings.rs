@@ -115,8 +115,8 @@ fn client(settings: &EvolutionSettings, existing: &DatabaseFacts) -> Option<Find
         ),
         None if DEFAULT_CLIENTS.iter().any(|name| has(name)) => return None,
         None => format!(
-            "{NAME} is not set, so the server takes \"{}\" (in the image) or \"{}\", and no instance has either ({shown}): it \
-             loads none of them",
+            "{NAME} is not set, so the server takes \"{}\" (in the image) or \"{}\", and no instance has \
+             either ({shown}): it loads none of them",
             DEFAULT_CLIENTS[0], DEFAULT_CLIENTS[1]
         ),
     };
@@ -150,8 +150,8 @@ fn schema(settings: &EvolutionSettings, existing: &DatabaseFacts) -> Option<Find
     };
     let instances = if count == 1 { "1 instance is".to_owned() } else { format!("{count} instances are") };
     let detail = format!(
-        "{why}, where no instance is, and {instances} in \"{full}\"; add schema={full} to DATABASE_CONNECTION_URI and restart \
-         the server"
+        "{why}, where no instance is, and {instances} in \"{full}\"; add schema={full} to \
+         DATABASE_CONNECTION_URI and restart the server"
     );
     let mut finding = finding("EVO745", "DATABASE_CONNECTION_URI", Severity::Error, detail);
     finding.count = count;
@@ -176,32 +176,31 @@ fn unread(settings: &EvolutionSettings) -> Vec<Finding> {
         Some("psql_bouncer") if !bouncer => add(
             "DATABASE_PROVIDER",
             Severity::Warning,
-            "DATABASE_PROVIDER is psql_bouncer, and DATABASE_BOUNCER_CONNECTION_URI is not set, so the server has no connection \
-             string for its queries; set it, or make the provider postgresql",
+            "DATABASE_PROVIDER is psql_bouncer, and DATABASE_BOUNCER_CONNECTION_URI is not set, so the \
+             server has no connection string for its queries; set it, or make the provider postgresql",
         ),
         Some("postgresql" | "psql_bouncer") | None => {}
         Some(_) => add(
             "DATABASE_PROVIDER",
             Severity::Warning,
             "DATABASE_PROVIDER is neither postgresql nor psql_bouncer, although this is a PostgreSQL \
-                database; the server takes the tables and migrations of another one, or does not \
-                start",
+             database; the server takes the tables and migrations of another one, or does not start",
         ),
     }
     if bouncer && settings.get("DATABASE_PROVIDER") == Some("postgresql") {
         add(
             "DATABASE_BOUNCER_CONNECTION_URI",
             Severity::Advice,
-            "DATABASE_BOUNCER_CONNECTION_URI is set, and with DATABASE_PROVIDER postgresql nothing reads it; psql_bouncer does \
-             (since 2.3)",
+            "DATABASE_BOUNCER_CONNECTION_URI is set, and with DATABASE_PROVIDER postgresql nothing reads it; \
+             psql_bouncer does (since 2.3)",
         );
     }
     if settings.is_on("CACHE_REDIS_SAVE_INSTANCES") {
         add(
             "CACHE_REDIS_SAVE_INSTANCES",
             Severity::Advice,
-            "CACHE_REDIS_SAVE_INSTANCES is on: the server looks for sessions of instances in Redis, so an instance that is here may \
-             be unknown there, and one deleted here may still be there",
+            "CACHE_REDIS_SAVE_INSTANCES is on: the server looks for sessions of instances in Redis, \
+             so an instance that is here may be unknown there, and one deleted here may still be there",
         );
     }
     findings

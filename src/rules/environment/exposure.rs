@@ -11,12 +11,12 @@ pub(super) const RULES: &[RuleEntry] = &[
         severity: Advice,
         summary: "Evolution connects as a superuser",
         why: "Evolution needs no more than to own its tables. As a superuser, anyone who reads its .env, \
-            or breaks into the server, reads and writes every database of this Postgres, and files \
-            and programs of the machine (COPY ... PROGRAM). The role that the postgres image makes \
-            of POSTGRES_USER is one.",
-        next: "CREATE ROLE \"evolution\" LOGIN PASSWORD '...'; ALTER DATABASE \"NAME\" OWNER TO \"evolution\"; then give it the schema and \
-               what is in it (ALTER SCHEMA, and ALTER TABLE and ALTER TYPE for each, ... OWNER TO \"evolution\"), and put it into \
-               DATABASE_CONNECTION_URI.",
+              or breaks into the server, reads and writes every database of this Postgres, and files and \
+              programs of the machine (COPY ... PROGRAM). The role that the postgres image makes of \
+              POSTGRES_USER is one.",
+        next: "CREATE ROLE \"evolution\" LOGIN PASSWORD '...'; ALTER DATABASE \"NAME\" OWNER TO \
+               \"evolution\"; then give it the schema and what is in it (ALTER SCHEMA, and ALTER TABLE and \
+               ALTER TYPE for each, ... OWNER TO \"evolution\"), and put it into DATABASE_CONNECTION_URI.",
         sqlstate: "",
         matches: &["Evolution connects as postgres"],
         answers: &[],
@@ -27,11 +27,11 @@ pub(super) const RULES: &[RuleEntry] = &[
         severity: Advice,
         summary: "the server accepts clients from other machines without a password",
         why: "A line of pg_hba.conf with the method trust requires no password. For connections from the \
-            same machine that may be intended; for other addresses it opens every database to \
-            anyone who reaches the port, and open databases are the ones that get wiped (EVO751). \
-            POSTGRES_HOST_AUTH_METHOD=trust writes such a line.",
-        next: "Put scram-sha-256 in place of trust, give every role a password, and SELECT \
-            pg_reload_conf(). Publish the port only where it is needed.",
+              same machine that may be intended; for other addresses it opens every database to anyone who \
+              reaches the port, and open databases are the ones that get wiped (EVO751). \
+              POSTGRES_HOST_AUTH_METHOD=trust writes such a line.",
+        next: "Put scram-sha-256 in place of trust, give every role a password, and SELECT pg_reload_conf(). \
+               Publish the port only where it is needed.",
         sqlstate: "",
         matches: &["POSTGRES_HOST_AUTH_METHOD=trust"],
         answers: &[],
@@ -45,7 +45,7 @@ const MOST_SHOWN: usize = 5;
 pub fn superuser(role: &str) -> Finding {
     let detail = format!(
         "DATABASE_CONNECTION_URI names \"{role}\", a superuser: anyone who obtains it controls every \
-            database of this server, and its files"
+         database of this server, and its files"
     );
     finding("EVO747", "DATABASE_CONNECTION_URI", detail, 1)
 }

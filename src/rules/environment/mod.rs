@@ -30,7 +30,7 @@ struct RuleEntry {
     next: &'static str,
     /// That SQLSTATE.
     sqlstate: &'static str,
-    /// How it is seen.
+    /// The forms in which it is seen in logs and answers.
     matches: &'static [&'static str],
     /// The errors that it answers.
     answers: &'static [&'static str],

@@ -10,13 +10,13 @@ pub(super) const RULES: &[RuleEntry] = &[
         severity: Error,
         summary: "the server refuses writes, or soon will: old rows were not frozen in time",
         why: "Each transaction takes one of two thousand million numbers, and VACUUM has to free the old \
-            ones. Something holds them: a prepared transaction, a replication slot that nobody \
-            reads, a session that is \"idle in transaction\" for days, or autovacuum that is off or \
-            always interrupted. With three million numbers left the server refuses every write, so \
-            that nothing is lost.",
+              ones. Something holds them: a prepared transaction, a replication slot that nobody reads, \
+              a session that is \"idle in transaction\" for days, or autovacuum that is off or always \
+              interrupted. With three million numbers left the server refuses every write, so that nothing \
+              is lost.",
         next: "Stop Evolution. As a superuser check pg_prepared_xacts, pg_replication_slots and \
-            pg_stat_activity (ORDER BY backend_xmin) and end what is old; then run VACUUM (not \
-            VACUUM FULL) in the database that the message names, and switch autovacuum on.",
+               pg_stat_activity (ORDER BY backend_xmin) and end what is old; then run VACUUM (not VACUUM \
+               FULL) in the database that the message names, and switch autovacuum on.",
         sqlstate: "",
         matches: &["to avoid wraparound data loss", "must be vacuumed within … transactions"],
         answers: &[
@@ -30,13 +30,13 @@ pub(super) const RULES: &[RuleEntry] = &[
         name: "volume-permissions",
         severity: Error,
         summary: "the server may not read or write its own files: the volume belongs to another user",
-        why: "Postgres starts only when the user that it runs as owns the data directory, and no other \
-            user may write there. It belongs to another user after a copy made as root, with \
-            another image (Debian's postgres has the number 999, Alpine's 70), on a folder of \
-            Windows or a network share, or with `user:` in the compose file. The data is not \
-            damaged.",
-        next: "Stop the server, give the files back to the user of the image (for Debian's: docker run --rm -v VOLUME:/data debian chown -R \
-               999:999 /data), and start it. On a share that knows no owners use a named volume instead.",
+        why: "Postgres starts only when the user that it runs as owns the data directory, and no other user \
+              may write there. It belongs to another user after a copy made as root, with another image \
+              (Debian's postgres has the number 999, Alpine's 70), on a folder of Windows or a network \
+              share, or with `user:` in the compose file. The data is not damaged.",
+        next: "Stop the server, give the files back to the user of the image (for Debian's: \
+               docker run --rm -v VOLUME:/data debian chown -R 999:999 /data), and start it. \
+               On a share that knows no owners use a named volume instead.",
         sqlstate: "",
         matches: &[
             "data directory … has wrong ownership",
@@ -63,10 +63,12 @@ pub(super) const RULES: &[RuleEntry] = &[
         name: "locale-missing",
         severity: Error,
         summary: "the database was made with a locale that this server's system does not have",
-        why: "The files come from a system that knew the locale (pt_BR.UTF-8, en_US.utf8); the new image does not: Alpine's images have none \
-              but C, Debian's have en_US.utf8. A dump with such a locale cannot be restored there either.",
-        next: "Start the files with the image that wrote them, or with one that has the locale (Debian's image, with localedef in a Dockerfile). \
-               To move to another locale, dump with pg_dump and restore into a database made with TEMPLATE template0 LOCALE 'C.UTF-8'.",
+        why: "The files come from a system that knew the locale (pt_BR.UTF-8, en_US.utf8); \
+              the new image does not: Alpine's images have none but C, Debian's have en_US.utf8. \
+              A dump with such a locale cannot be restored there either.",
+        next: "Start the files with the image that wrote them, or with one that has the locale (Debian's \
+               image, with localedef in a Dockerfile). To move to another locale, dump with pg_dump and \
+               restore into a database made with TEMPLATE template0 LOCALE 'C.UTF-8'.",
         sqlstate: "",
         matches: &[
             "database locale is incompatible with operating system",
@@ -86,11 +88,11 @@ pub(super) const RULES: &[RuleEntry] = &[
         severity: Warning,
         summary: "the database uses an extension whose files this server does not have",
         why: "An extension (pg_stat_statements, vector, timescaledb) needs files on the server's machine \
-            besides its entry in the database. The image was changed, or a dump comes from a server \
-            that had it. Evolution itself needs none.",
+              besides its entry in the database. The image was changed, or a dump comes from a server that \
+              had it. Evolution itself needs none.",
         next: "Where nothing uses it: DROP EXTENSION, and remove it from shared_preload_libraries. \
-            Otherwise use an image that has it (pgvector/pgvector, timescale/timescaledb), or \
-            install the package. In a restore, leave it out with pg_restore -l and -L.",
+               Otherwise use an image that has it (pgvector/pgvector, timescale/timescaledb), or install the \
+               package. In a restore, leave it out with pg_restore -l and -L.",
         sqlstate: "",
         matches: &[
             "could not open extension control file",

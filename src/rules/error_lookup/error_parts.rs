@@ -223,7 +223,7 @@ impl ErrorParts {
             && self.constraints.is_empty()
     }
 
-    /// How deep it lies: an error of the server caused the one of Prisma around it, and that one the API's answer.
+    /// Returns its depth: an error of the server caused the one of Prisma around it, and that one the API's answer.
     pub(super) fn depth(&self) -> u8 {
         match (self.sqlstate.is_empty(), self.prisma.is_empty()) {
             (false, _) => 2,

@@ -74,7 +74,7 @@ impl ErrorPattern {
         }
     }
 
-    /// How specific it is, where all conditions hold.
+    /// Returns its specificity, where all conditions hold.
     pub(super) fn specificity(&self, parts: &ErrorParts) -> Option<u32> {
         self.0
             .iter()
@@ -108,8 +108,7 @@ impl Condition {
             }
             "message" => {
                 return Err(format!(
-                    "{value:?} is not a message of \
-                    src/rules/error_lookup/known_messages.rs"
+                    "{value:?} is not a message of src/rules/error_lookup/known_messages.rs"
                 ));
             }
             "width" => Self::Width(number(&value)?),

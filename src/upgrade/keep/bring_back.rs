@@ -52,10 +52,7 @@ impl BringingBack<'_> {
                 continue;
             }
             let Some(table) = self.catalog.tables.get(name) else {
-                done.stays.push(format!(
-                    "{name}: the table does not exist any more; {count} rows stay \
-                    kept"
-                ));
+                done.stays.push(format!("{name}: the table does not exist any more; {count} rows stay kept"));
                 continue;
             };
             match &part.part.what {

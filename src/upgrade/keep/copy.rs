@@ -20,7 +20,7 @@ use crate::repair::quarantine::{Quarantine, RowAction, RowDiff, digest, kept_val
 use crate::repair::work_tables::run_file;
 use crate::text::hex::encode_hex;
 
-/// How far copying is.
+/// The progress of copying.
 #[derive(Debug, Clone)]
 pub struct CopyState {
     /// The number of the run.

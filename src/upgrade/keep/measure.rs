@@ -13,7 +13,7 @@ use crate::error::user_error;
 use crate::repair::quarantine::{RowAction, kept_values};
 
 impl LostPart {
-    /// How the quarantine treats its rows.
+    /// Returns the action of the quarantine for its rows.
     pub fn action(&self) -> RowAction {
         match self.what {
             LostRows::Values { .. } => RowAction::Changed,

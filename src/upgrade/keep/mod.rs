@@ -102,7 +102,7 @@ pub struct KeptRun {
     pub parts: Vec<KeptPart>,
     /// The number of rows each table had, so that they can be counted again.
     pub counted: BTreeMap<String, i64>,
-    /// How many rows of each table the migrations were predicted to remove.
+    /// The number of rows of each table that the migrations were predicted to remove.
     pub removed: BTreeMap<String, i64>,
 }
 

@@ -24,7 +24,7 @@ use crate::upgrade::MigrationOutcome;
 /// Statements that take less are not named.
 const SLOW: Duration = Duration::from_millis(100);
 
-/// How many are.
+/// The number of slow statements that are named.
 const NAMED: usize = 3;
 
 /// Runs and commits each file by itself, as Prisma does: for a database that can be thrown away.
@@ -56,7 +56,7 @@ pub async fn in_one_transaction(
 struct FileRunner<'a> {
     connection: &'a mut PgConnection,
     schema: &'a str,
-    /// How long to wait for a lock, on a live database; `None` on one that can be thrown away.
+    /// The lock_timeout on a live database; `None` on one that can be thrown away.
     lock_timeout: Option<String>,
     /// The snapshot after the last statement.
     seen: TableSnapshot,
@@ -269,8 +269,7 @@ impl<'a> FileRunner<'a> {
                 "it cannot run in a transaction; Prisma runs it by itself, as the file's only statement"
             }
             "55P04" if self.is_live() && !is_own_value() => {
-                "it uses an enum's new value in the transaction that adds it; Prisma commits between the \
-                    two"
+                "it uses an enum's new value in the transaction that adds it; Prisma commits between the two"
             }
             "42501" if !self.is_live() => "the role on the throwaway server may not do it",
             _ => {

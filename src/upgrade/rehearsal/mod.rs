@@ -67,7 +67,7 @@ pub struct FileResult {
     pub reached: bool,
     /// The number of statements it has.
     pub statements: usize,
-    /// How long they took, in milliseconds, without what watching them took.
+    /// The duration in milliseconds, without what watching them took.
     pub duration_ms: u64,
     /// The errors of the server; Prisma stops at the first.
     pub errors: Vec<FailedStatement>,
@@ -126,14 +126,14 @@ pub struct SlowStatement {
     pub line: usize,
     /// The beginning of the statement.
     pub statement: String,
-    /// How long it took, in milliseconds.
+    /// The duration, in milliseconds.
     pub duration_ms: u64,
 }
 
 /// The prediction of a migration, to be compared with the result.
 #[derive(Debug, Clone, Serialize)]
 pub struct PredictedOutcome {
-    /// How it ends.
+    /// The outcome.
     pub outcome: MigrationOutcome,
     /// The SQLSTATE that it fails with.
     pub sqlstate: Option<String>,

@@ -18,7 +18,7 @@ pub struct Difference {
     pub detail: String,
     /// True if the release of the tables does not have this difference: this database was changed by hand.
     pub is_drift: bool,
-    /// How many rows it is about, where they were counted.
+    /// The number of rows that it is about, where they were counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<i64>,
     /// The condition for these rows, as SQL.
@@ -155,8 +155,7 @@ fn columns(server: &Catalog<'_>, tables: &Catalog<'_>, found: &mut Vec<Differenc
             None => found.push(Difference::new(
                 Effect::Fails,
                 &path,
-                "the column does not exist; every read and write of a row of this table fails (42703, \
-                    P2022)",
+                "the column does not exist; every read and write of a row of this table fails (42703, P2022)",
             )),
             Some(now) => found.extend(
                 changed_column(was, now).map(|(effect, detail)| Difference::new(effect, &path, &detail)),
@@ -173,8 +172,8 @@ fn columns(server: &Catalog<'_>, tables: &Catalog<'_>, found: &mut Vec<Differenc
             found.push(Difference::new(
                 Effect::Fails,
                 &path,
-                "the server does not know the column, which may not be null and has no default; every \
-                    new row fails with 23502",
+                "the server does not know the column, which may not be null and has no default; \
+                 every new row fails with 23502",
             ));
             continue;
         }
@@ -270,8 +269,8 @@ fn unique_indexes(server: &Catalog<'_>, tables: &Catalog<'_>, found: &mut Vec<Di
     let unique = |(table, form, _): &(&str, &str, &Value)| in_both(table) && form.starts_with("UNIQUE ");
     for (table, form, _) in server.of_kind("index").filter(unique) {
         if tables.get("index", table, form).is_none() {
-            let detail = "the unique index does not exist; an upsert on it fails with 42P10, and \
-                duplicates are not refused";
+            let detail = "the unique index does not exist; an upsert on it fails with 42P10, and duplicates \
+                          are not refused";
             found.push(Difference::new(Effect::MayFail, &format!("{table} {}", columns(form)), detail));
         }
     }

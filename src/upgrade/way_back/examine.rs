@@ -6,6 +6,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 
 use super::WayBack;
 use super::compare::{CountedRows, Effect};
+use crate::checks::check_error::Decision;
 use crate::checks::context::CheckContext;
 use crate::checks::query_error::explain_query_error;
 use crate::checks::savepoint::query_in_savepoint;
@@ -32,8 +33,8 @@ pub async fn way_back(
         let mut sum = Some(0);
         for (table, condition) in conditions(&rows_of, &found) {
             match count(connection, context, &table, condition).await? {
-                Ok(count) => sum = sum.map(|sum| sum + count),
-                Err(reason) => {
+                Decision::Decided(count) => sum = sum.map(|sum| sum + count),
+                Decision::Undecided(reason) => {
                     uncounted.push(format!("{table}: {reason}"));
                     sum = None;
                 }
@@ -105,22 +106,23 @@ fn constant(default: &str) -> Option<String> {
     is_plain.then(|| literal.to_owned())
 }
 
+/// The number of rows of a table for which the condition holds.
 async fn count(
     connection: &mut PgConnection,
     context: &CheckContext<'_>,
     table: &str,
     condition: SqlFragment,
-) -> Result<Result<i64, String>> {
+) -> Result<Decision<i64>> {
     let variables = Variables::default()
         .sql("table", SqlFragment::qualified(&context.catalog.schema, table))
         .sql("condition", condition);
     let text = SqlFile::parse(embedded_file("sql/upgrade/rows_where.sql"));
     let sql = render(text.only_statement()?, &variables)?;
     if let Some(closed) = context.catalog.closed_table_in(&sql) {
-        return Ok(Err(closed.to_owned()));
+        return Ok(Decision::Undecided(closed.to_owned()));
     }
-    match query_in_savepoint(connection, sql).await? {
-        Ok(rows) => Ok(Ok(rows.first().context("a count is one row")?.try_get("count")?)),
-        Err(error) => Ok(Err(explain_query_error(&error, context))),
-    }
+    Ok(match query_in_savepoint(connection, sql).await? {
+        Ok(rows) => Decision::Decided(rows.first().context("a count is one row")?.try_get("count")?),
+        Err(error) => Decision::Undecided(explain_query_error(&error, context)),
+    })
 }

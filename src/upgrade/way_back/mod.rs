@@ -16,14 +16,14 @@ use crate::database::expected_objects::{CatalogObject, ExpectedObjects};
 use crate::evolution::release::{Release, Requirement};
 use crate::evolution::servers::{TriedResult, server_facts, tried};
 
-/// How an older server does on these tables.
+/// The answer to whether an older server runs on these tables.
 #[derive(Debug, Clone, Serialize)]
 pub struct WayBack {
     /// The release of the server.
     pub server: &'static str,
     /// The release whose tables these are; of several with the same tables the first.
     pub tables: &'static str,
-    /// How it does.
+    /// The verdict.
     pub verdict: Verdict,
     /// Where that is known from.
     pub proof: Proof,
@@ -35,7 +35,7 @@ pub struct WayBack {
     pub notes: Vec<String>,
 }
 
-/// How a server does on tables that are not its own.
+/// The verdict on a server with tables that are not its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -123,8 +123,8 @@ fn notes(server: Release, tables: Release) -> Vec<String> {
         ));
     }
     notes.push(format!(
-        "the newer migrations stay recorded: a later upgrade to {tables} runs none of them again, and \
-            finds what {server} has written until then"
+        "the newer migrations stay recorded: a later upgrade to {tables} runs none of them again, and finds \
+         what {server} has written until then"
     ));
     notes
 }

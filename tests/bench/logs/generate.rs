@@ -165,8 +165,8 @@ fn combined(line: &mut String, request: &Request) {
     let agent = agent.replace('"', "\\\"");
     let _ = writeln!(
         line,
-        "{client} - - [{day:02}/Nov/2026:{hour:02}:{minute:02}:{second:02} +0000] \"{method} {path} HTTP/1.1\" {status} {size} \"-\" \
-         \"{agent}\""
+        "{client} - - [{day:02}/Nov/2026:{hour:02}:{minute:02}:{second:02} +0000] \"{method} {path} \
+         HTTP/1.1\" {status} {size} \"-\" \"{agent}\""
     );
 }
 
@@ -176,8 +176,9 @@ fn nginx_proxy_manager(line: &mut String, request: &Request) {
     let agent = agent.replace('"', "\\x22");
     let _ = writeln!(
         line,
-        "[{day:02}/Nov/2026:{hour:02}:{minute:02}:{second:02} +0000] - {status} {status} - {method} https wa.example.com \
-         \"{path}\" [Client {client}] [Length {size}] [Gzip -] [Sent-to 172.18.0.4] \"{agent}\" \"-\""
+        "[{day:02}/Nov/2026:{hour:02}:{minute:02}:{second:02} +0000] - {status} {status} - {method} https \
+         wa.example.com \"{path}\" [Client {client}] [Length {size}] [Gzip -] [Sent-to 172.18.0.4] \
+         \"{agent}\" \"-\""
     );
 }
 

@@ -67,8 +67,8 @@ fn a_million_names_clients_and_routes_do_not_fill_the_memory() {
         for at in 0..LINES {
             writeln!(
                 text,
-                "2001:db8::{:x}:{:x} - - [21/Nov/2026:03:59:12 +0000] \"GET /instance/connect/name-{at}-of-many HTTP/1.1\" {} 9 \
-                 \"-\" \"agent {at}\"",
+                "2001:db8::{:x}:{:x} - - [21/Nov/2026:03:59:12 +0000] \"GET \
+                 /instance/connect/name-{at}-of-many HTTP/1.1\" {} 9 \"-\" \"agent {at}\"",
                 at >> 16,
                 at & 0xffff,
                 if at % 3 == 0 { 200 } else { 404 }

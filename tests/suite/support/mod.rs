@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod damage;
 pub mod database;
 pub mod database_dump;
+pub mod examination;
 pub mod fixtures;
 pub mod http_proxy;
 pub mod kill_points;

@@ -69,8 +69,8 @@ async fn under_load_writers_wait_no_longer_than_the_fix() {
     let latencies = load.end();
     let longest = latencies.last().copied().unwrap_or_default();
     eprintln!(
-        "{} transactions; the longest wait was {naive:.2} s behind LOCK TABLE, {polite:.2} s behind the fix; the longest \
-         transaction of all took {longest:.2} s",
+        "{} transactions; the longest wait was {naive:.2} s behind LOCK TABLE, {polite:.2} s behind the fix; \
+         the longest transaction of all took {longest:.2} s",
         latencies.len()
     );
     assert!(latencies.len() > 100, "there was no load");

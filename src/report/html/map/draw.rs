@@ -88,7 +88,7 @@ fn table_box(table: &MapTable, area: Area, is_left: bool) -> Markup {
     }
 }
 
-/// How many other findings there are.
+/// A dot for other findings, with their number.
 fn dot(x: i32, y: i32, severity: &str, number: usize) -> Markup {
     html! {
         g.dot.(severity) {
