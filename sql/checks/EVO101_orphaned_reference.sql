@@ -12,6 +12,7 @@
 --   rows. Upgrades that rebuild a key fail on these rows too. They come from restores with triggers switched off, and from
 --   constraints that were dropped, declared NOT VALID or never created. The catalog cannot be trusted here, so every key that the
 --   release expects and every key that the database declares is compared row by row.
+-- detail: {count:1 row refers|# rows refer} to {missing:a row|# rows} of "{parent}" that {missing:does|do} not exist; {state}
 -- fix: quarantine
 -- matches: P2003
 -- matches: violates foreign key constraint
@@ -27,15 +28,7 @@
 --        -v found='SELECT 3 AS count, 2 AS missing, NULL::jsonb AS sample'
 SELECT
     :'subject' AS subject,
-    pg_catalog.format(
-        '%s %s to %s of "%s" that %s not exist; %s',
-        found.count,
-        CASE WHEN found.count = 1 THEN 'row refers' ELSE 'rows refer' END,
-        CASE WHEN found.missing = 1 THEN 'a row' ELSE found.missing || ' rows' END,
-        :'parent_name',
-        CASE WHEN found.missing = 1 THEN 'does' ELSE 'do' END,
-        :'state'
-    ) AS detail,
+    pg_catalog.jsonb_build_object('missing', found.missing, 'parent', :'parent_name', 'state', :'state') AS "values",
     :'where' AS predicate,
     found.count AS count,
     found.sample AS sample,

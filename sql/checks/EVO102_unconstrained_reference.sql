@@ -9,6 +9,7 @@
 --   bot keeps its contact with that bot: as long as it is not closed, no other bot answers. Chats keep the labels that were
 --   deleted, and GET /chat/findChats shows them. Status updates of deleted messages only take disk space. Sessions without a
 --   type, or of a type that Evolution does not know, are not judged.
+-- detail: {count:1 row refers|# rows refer} to {what}
 -- fix: quarantine
 -- matches: session of deleted bot
 -- matches: botId … not found
@@ -20,22 +21,10 @@
 -- in for :updates, one row of count and sample.
 -- Run by hand:
 --   psql -v schema=public -v updates='SELECT 0 AS count, NULL::jsonb AS sample'
+--     -v bots="$(sed 's/;$//' sql/catalog/bots.sql)" -v deleted_bot_condition="$(sed 's/;$//' sql/catalog/deleted_bot_condition.sql)"
+--     -v bot_types="$(sed -n 's/^-- types: //p' sql/catalog/bots.sql)" -v bot_tables="$(sed -n 's/^-- tables: //p' sql/catalog/bots.sql)"
 WITH bot AS (
-    SELECT "id" FROM :"schema"."Typebot"
-    UNION ALL SELECT "id" FROM :"schema"."OpenaiBot"
-    UNION ALL SELECT "id" FROM :"schema"."Dify"
-    -- only with EvolutionBot
-    UNION ALL SELECT "id" FROM :"schema"."EvolutionBot"
-    -- end
-    -- only with Flowise
-    UNION ALL SELECT "id" FROM :"schema"."Flowise"
-    -- end
-    -- only with N8n
-    UNION ALL SELECT "id" FROM :"schema"."N8n"
-    -- end
-    -- only with Evoai
-    UNION ALL SELECT "id" FROM :"schema"."Evoai"
-    -- end
+    :bots
 ),
 stale_chat AS MATERIALIZED (
     SELECT held."id"
@@ -65,7 +54,7 @@ stale_session AS MATERIALIZED (
     FROM
         :"schema"."IntegrationSession" AS session
     WHERE
-        session."type" IN ('typebot', 'openai', 'dify', 'evolution', 'flowise', 'n8n', 'evoai')
+        session."type" IN (:bot_types)
         AND session."botId" IS NOT NULL
         AND NOT EXISTS (SELECT FROM bot WHERE bot."id" = session."botId")
 ),
@@ -108,15 +97,7 @@ lost (key, what, predicate, count, sample) AS (
     SELECT
         'IntegrationSession.botId -> bot',
         'bots that were deleted',
-        pg_catalog.concat(
-            '"type" IN (''typebot'', ''openai'', ''dify'', ''evolution'', ''flowise'', ''n8n'', ''evoai'') AND "botId" NOT IN (',
-            (SELECT pg_catalog.string_agg(pg_catalog.format('SELECT "id" FROM %I.%I', :'schema', relname), ' UNION ALL ')
-            FROM pg_catalog.pg_class
-            WHERE
-                relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = :'schema') AND relkind IN ('r', 'p')
-                AND relname IN ('Typebot', 'OpenaiBot', 'Dify', 'EvolutionBot', 'Flowise', 'N8n', 'Evoai')),
-            ')'
-        ),
+        (:deleted_bot_condition),
         (SELECT pg_catalog.count(*) FROM stale_session),
         (
             SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example) - 'parameters' - 'context' ORDER BY example."id")
@@ -132,7 +113,7 @@ lost (key, what, predicate, count, sample) AS (
 )
 SELECT
     lost.key AS subject,
-    pg_catalog.format('%s to %s', CASE lost.count WHEN 1 THEN '1 row refers' ELSE lost.count || ' rows refer' END, lost.what) AS detail,
+    pg_catalog.jsonb_build_object('what', lost.what) AS "values",
     lost.predicate AS predicate,
     lost.count AS count,
     lost.sample AS sample,

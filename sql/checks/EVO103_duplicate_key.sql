@@ -13,6 +13,7 @@
 --   without the index. Upstream's own migration to 2.3.7 does remove duplicate chats, but keeps the wrong row: one that was never
 --   updated wins over the newest, and the labels of the others are lost. Duplicates come from releases before the index, from
 --   restores, and from an index that was dropped or built invalid.
+-- detail: {count} rows of "{table}" stand for {things:one thing|# things} that may exist once; {state}{left_to_you}
 -- fix: quarantine
 -- matches: could not create unique index
 -- matches: Chat_instanceId_remoteJid_key
@@ -48,9 +49,10 @@ WITH twice AS (
 )
 SELECT
     :'subject' AS subject,
-    pg_catalog.concat(
-        pg_catalog.format('%s rows of "%s" stand for %s that may exist once; ', found.count, :'table_name', CASE found.things WHEN 1 THEN 'one thing' ELSE found.things || ' things' END),
-        pg_catalog.format(
+    pg_catalog.jsonb_build_object(
+        'table', :'table_name',
+        'things', found.things,
+        'state', pg_catalog.format(
             CASE
                 WHEN :'holds'::boolean THEN 'the unique index "%s" claims to be valid and is corrupt: merge them by hand, then REINDEX it'
                 WHEN :'is_invalid'::boolean THEN 'the unique index "%s" is there, but invalid'
@@ -59,11 +61,11 @@ SELECT
             END,
             :'index'
         ),
-        CASE
+        'left_to_you', CASE
             WHEN NOT merge.is_known THEN '; no rule says which of the rows is right, so merging them is left to you'
             WHEN merge.is_referred_to THEN '; a foreign key refers to this table, so merging them is left to you'
         END
-    ) AS detail,
+    ) AS "values",
     :'where' AS predicate,
     found.count::bigint AS count,
     found.sample AS sample,

@@ -10,6 +10,9 @@
 --   hand-made updates; a JSON null is enough. A chat without labels has an empty array or an SQL NULL. A single label becomes an
 --   array of it, if the instance has such a label. An object, and text that is itself JSON, can be read in several ways, so they
 --   are left to you: UPDATE "Chat" SET "labels" = '["1", "2"]' WHERE "id" = 'ID' with the labels you mean, or '[]' for none.
+-- detail plain: the labels of {count:1 chat|# chats} are a single value or a JSON null instead of an array
+-- detail unclear: the labels of {count:1 chat|# chats} are an object, a boolean or JSON inside of text; which labels are meant
+--   is left to you
 -- fix: quarantine
 -- judges: Chat
 -- matches: 22023 … cannot extract elements from a scalar
@@ -49,13 +52,7 @@ counted AS (
 )
 SELECT
     'Chat.labels' AS subject,
-    pg_catalog.format(
-        CASE
-            WHEN counted.is_plain THEN 'the labels of %s are a single value or a JSON null instead of an array'
-            ELSE 'the labels of %s are an object, a boolean or JSON inside of text; which labels are meant is left to you'
-        END,
-        CASE counted.count WHEN 1 THEN '1 chat' ELSE counted.count || ' chats' END
-    ) AS detail,
+    CASE WHEN counted.is_plain THEN 'plain' ELSE 'unclear' END AS form,
     CASE
         WHEN counted.is_plain THEN
             'pg_catalog.jsonb_typeof("labels") IN (''null'', ''number'')'

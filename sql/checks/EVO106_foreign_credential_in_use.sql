@@ -11,6 +11,9 @@
 --   be intended or a mistake, so it is left to you: give the instance a credential of its own with the same key (evodoctor
 --   credentials share, after EVO202's fix), or point at another one: UPDATE "OpenaiSetting" SET "openaiCredsId" = 'CREDENTIAL'
 --   WHERE "id" = 'ID' (likewise "OpenaiBot").
+-- detail OpenaiBot: {count:1 bot uses|# bots use} a credential of another instance ({owners}); deleting that instance {effect}
+-- detail OpenaiSetting: the settings of {count:1 instance|# instances} use a credential of another instance ({owners});
+--   deleting that instance {effect}
 -- fix: manual
 -- judges: OpenaiCreds
 -- matches: openaiCredsId … another instance
@@ -60,15 +63,11 @@ found AS (
 )
 SELECT
     found.relation AS subject,
-    pg_catalog.format(
-        '%s a credential of another instance (%s); deleting that instance %s',
-        CASE
-            WHEN found.relation = 'OpenaiBot' THEN CASE found.count WHEN 1 THEN '1 bot uses' ELSE found.count || ' bots use' END
-            ELSE CASE found.count WHEN 1 THEN 'the settings of 1 instance use' ELSE pg_catalog.format('the settings of %s instances use', found.count) END
-        END,
-        CASE WHEN pg_catalog.length(found.owners) > 100 THEN pg_catalog.left(found.owners, 100) || '...' ELSE found.owners END,
-        CASE WHEN found.is_blocking THEN 'stops half-way' ELSE 'takes them along' END
-    ) AS detail,
+    found.relation AS form,
+    pg_catalog.jsonb_build_object(
+        'owners', CASE WHEN pg_catalog.length(found.owners) > 100 THEN pg_catalog.left(found.owners, 100) || '...' ELSE found.owners END,
+        'effect', CASE WHEN found.is_blocking THEN 'stops half-way' ELSE 'takes them along' END
+    ) AS "values",
     pg_catalog.format(
         'EXISTS (SELECT FROM %I."OpenaiCreds" AS credential WHERE credential."id" = %I."openaiCredsId" AND credential."instanceId" <> %I."instanceId")',
         :'schema', found.relation, found.relation

@@ -9,6 +9,10 @@
 --   closed, and expects that session's bot to answer; but the session names no bot, or a deleted one. Sessions without a bot come
 --   from the upgrade to 2.1.0, which dropped the columns that named it without copying them; those of deleted bots from deleting
 --   a bot while people talk to it. Sessions of a type that Evolution does not know are judged only when they name no bot.
+-- detail unnamed: {count:1 session is not closed and names|# sessions are not closed and name} no bot, so no bot answers the
+--   contact
+-- detail deleted: {count:1 session is not closed and names a deleted bot|# sessions are not closed and name deleted bots}, so
+--   no bot answers the contact
 -- fix: quarantine
 -- judges: IntegrationSession
 -- matches: bot does not answer
@@ -17,18 +21,12 @@
 -- joins: hash
 -- One pass counts the sessions in 256 parts, by a hash of their ids, and notes the first and the last id of each part. The examples
 -- are of these: to keep the ids of all, and to sort them, takes longer than to count them.
+-- Run by hand:
+--   psql -v schema=public
+--     -v bots="$(sed 's/;$//' sql/catalog/bots.sql)" -v deleted_bot_condition="$(sed 's/;$//' sql/catalog/deleted_bot_condition.sql)"
+--     -v bot_types="$(sed -n 's/^-- types: //p' sql/catalog/bots.sql)" -v bot_tables="$(sed -n 's/^-- tables: //p' sql/catalog/bots.sql)"
 WITH bot AS (
-    SELECT "id" FROM :"schema"."Typebot"
-    UNION ALL SELECT "id" FROM :"schema"."OpenaiBot"
-    UNION ALL SELECT "id" FROM :"schema"."Dify"
-    UNION ALL SELECT "id" FROM :"schema"."EvolutionBot"
-    UNION ALL SELECT "id" FROM :"schema"."Flowise"
-    -- only with N8n
-    UNION ALL SELECT "id" FROM :"schema"."N8n"
-    -- end
-    -- only with Evoai
-    UNION ALL SELECT "id" FROM :"schema"."Evoai"
-    -- end
+    :bots
 ),
 part AS MATERIALIZED (
     SELECT
@@ -44,32 +42,17 @@ part AS MATERIALIZED (
         AND bot."id" IS NULL
         AND (
             session."botId" IS NULL
-            OR session."type" IN ('typebot', 'openai', 'dify', 'evolution', 'flowise', 'n8n', 'evoai')
+            OR session."type" IN (:bot_types)
         )
     GROUP BY
         session."botId" IS NULL, pg_catalog.hashtext(session."id") & 255
 )
 SELECT
     'IntegrationSession' AS subject,
-    pg_catalog.format(
-        '%s not closed and %s, so no bot answers the contact',
-        CASE counted.count WHEN 1 THEN '1 session is' ELSE counted.count || ' sessions are' END,
-        CASE
-            WHEN counted.is_without_bot THEN CASE counted.count WHEN 1 THEN 'names no bot' ELSE 'name no bot' END
-            ELSE CASE counted.count WHEN 1 THEN 'names a deleted bot' ELSE 'name deleted bots' END
-        END
-    ) AS detail,
+    CASE WHEN counted.is_without_bot THEN 'unnamed' ELSE 'deleted' END AS form,
     '"status" <> ''closed'' AND ' || CASE
         WHEN counted.is_without_bot THEN '"botId" IS NULL'
-        ELSE pg_catalog.concat(
-            '"type" IN (''typebot'', ''openai'', ''dify'', ''evolution'', ''flowise'', ''n8n'', ''evoai'') AND "botId" NOT IN (',
-            (SELECT pg_catalog.string_agg(pg_catalog.format('SELECT "id" FROM %I.%I', :'schema', relname), ' UNION ALL ')
-            FROM pg_catalog.pg_class
-            WHERE
-                relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = :'schema') AND relkind IN ('r', 'p')
-                AND relname IN ('Typebot', 'OpenaiBot', 'Dify', 'EvolutionBot', 'Flowise', 'N8n', 'Evoai')),
-            ')'
-        )
+        ELSE (:deleted_bot_condition)
     END AS predicate,
     counted.count AS count,
     (

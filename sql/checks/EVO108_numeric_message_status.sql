@@ -9,6 +9,8 @@
 --   such as PENDING and READ, not with numbers. They come from the upgrade to 2.1.2, which turned the numbers 0 to 5 into the
 --   texts "0" to "5". They mean ERROR, PENDING, SERVER_ACK, DELIVERY_ACK, READ and PLAYED. Any other number has no meaning, so it
 --   is left to you: UPDATE "Message" SET "status" = 'READ' WHERE "id" = 'ID'.
+-- detail known: the status of {count:1 message|# messages} is a number from 0 to 5 instead of the word for it
+-- detail unknown: the status of {count:1 message|# messages} is a number without a meaning; the right status is left to you
 -- fix: quarantine
 -- judges: Message
 -- matches: unread count … wrong
@@ -43,14 +45,7 @@ WITH part AS MATERIALIZED (
 )
 SELECT
     'Message.status' AS subject,
-    pg_catalog.format(
-        'the status of %s is %s',
-        CASE counted.count WHEN 1 THEN '1 message' ELSE counted.count || ' messages' END,
-        CASE
-            WHEN counted.is_known THEN 'a number from 0 to 5 instead of the word for it'
-            ELSE 'a number without a meaning; the right status is left to you'
-        END
-    ) AS detail,
+    CASE WHEN counted.is_known THEN 'known' ELSE 'unknown' END AS form,
     CASE
         WHEN counted.is_known THEN '"status" IN (''0'', ''1'', ''2'', ''3'', ''4'', ''5'')'
         ELSE '"status" ~ ''^-?[0-9]+$'' AND "status" NOT IN (''0'', ''1'', ''2'', ''3'', ''4'', ''5'')'

@@ -10,6 +10,8 @@
 --   server updates one of two overlapping rows to the number of the other (23505), again with every look-up of that number. The
 --   placeholder by itself gave no P2002 on 2.2.3 and 2.3.7, and two writes of one new number at the same moment do give one,
 --   which is harmless: then there is no row to find. The table is a cache, so nothing is lost with a row of it.
+-- detail placeholder: the cache of WhatsApp numbers holds 0@s.whatsapp.net, which is not a real number
+-- detail overlapping: {count:1 row|# rows} of the cache {count:names|name} a number that a newer row has too
 -- fix: quarantine
 -- judges: IsOnWhatsapp
 -- matches: IsOnWhatsapp_remoteJid_key
@@ -50,7 +52,7 @@ overlapping AS (
 )
 SELECT
     'IsOnWhatsapp' AS subject,
-    'the cache of WhatsApp numbers holds 0@s.whatsapp.net, which is not a real number' AS detail,
+    'placeholder' AS form,
     '"remoteJid" = ''0@s.whatsapp.net''' AS predicate,
     pg_catalog.count(*) AS count,
     pg_catalog.jsonb_agg(pg_catalog.to_jsonb(cached)) AS sample,
@@ -62,11 +64,7 @@ HAVING
 UNION ALL
 SELECT
     'IsOnWhatsapp',
-    pg_catalog.format(
-        '%s of the cache %s a number that a newer row has too',
-        CASE pg_catalog.count(*) WHEN 1 THEN '1 row' ELSE pg_catalog.count(*) || ' rows' END,
-        CASE pg_catalog.count(*) WHEN 1 THEN 'names' ELSE 'name' END
-    ),
+    'overlapping',
     CASE
         WHEN pg_catalog.count(*) <= 1000
             THEN pg_catalog.format('"id" IN (%s)', pg_catalog.string_agg(pg_catalog.quote_literal(overlapping."id"), ', ' ORDER BY overlapping."id"))

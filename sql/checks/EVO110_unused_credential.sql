@@ -8,6 +8,7 @@
 -- why: Nothing is broken. But an unused key is a secret that can leak, and its name and key stay taken: POST /openai/creds with
 --   the same ones is refused. It may also just be new. If it is not needed, delete it with DELETE /openai/creds/ID/INSTANCE, or
 --   here: DELETE FROM "OpenaiCreds" WHERE "id" = 'ID'.
+-- detail: {count:1 credential is|# credentials are} used by no settings and no bot
 -- fix: manual
 -- judges: OpenaiCreds
 -- matches: unused credential
@@ -23,7 +24,6 @@ WITH unused AS MATERIALIZED (
 )
 SELECT
     'OpenaiCreds' AS subject,
-    pg_catalog.format('%s used by no settings and no bot', CASE counted.count WHEN 1 THEN '1 credential is' ELSE counted.count || ' credentials are' END) AS detail,
     pg_catalog.format(
         '"id" NOT IN (SELECT "openaiCredsId" FROM %1$I."OpenaiSetting" WHERE "openaiCredsId" IS NOT NULL'
             ' UNION ALL SELECT "openaiCredsId" FROM %1$I."OpenaiBot" WHERE "openaiCredsId" IS NOT NULL)',

@@ -11,6 +11,8 @@
 --   "IsOnWhatsapp"."jidOptions", or in one message's "key" ("remoteJid" beside "remoteJidAlt", which servers write since 2.3.3).
 --   Chats without such evidence are not judged. No release merges such chats. The fix does, but runs only when it is named:
 --   evodoctor fix EVO112.
+-- detail: {count} of {chats} chats of this instance with one person {count:is|are} under a hidden identity (@lid), and the same
+--   person has a chat under the number{unclear}
 -- fix: quarantine
 -- judges: Chat
 -- matches: @lid … @s.whatsapp.net
@@ -88,11 +90,10 @@ counted AS (
 )
 SELECT
     pg_catalog.format('Chat %s', pg_catalog.to_json(COALESCE(instance."name"::text, counted."instanceId"))) AS subject,
-    pg_catalog.format(
-        '%s of %s chats of this instance with one person %s under a hidden identity (@lid), and the same person has a chat under the number%s',
-        counted.count, totals.count, CASE counted.count WHEN 1 THEN 'is' ELSE 'are' END,
-        CASE WHEN counted.unclear > 0 THEN pg_catalog.format('; for %s of them under several numbers', counted.unclear) ELSE '' END
-    ) AS detail,
+    pg_catalog.jsonb_build_object(
+        'chats', totals.count,
+        'unclear', CASE WHEN counted.unclear > 0 THEN pg_catalog.format('; for %s of them under several numbers', counted.unclear) END
+    ) AS "values",
     CASE WHEN counted.count <= 1000 THEN pg_catalog.format('"id" IN (%s)', counted.ids) END AS predicate,
     counted.count AS count,
     pg_catalog.jsonb_path_query_array(counted.sample, '$[0 to 4]') AS sample,

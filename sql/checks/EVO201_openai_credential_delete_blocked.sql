@@ -11,6 +11,9 @@
 --   instance's settings use it: the API answers 200 and the instance stays, half deleted. Deleting a credential also deletes its
 --   bots, of every instance, but not their open sessions, whose contacts every bot then ignores (EVO107); evodoctor credentials
 --   release removes these too.
+-- detail: {count:1 credential cannot be deleted, because the settings of an instance use it|# credentials cannot be deleted,
+--   because the settings of instances use them}{left_to_you}
+-- detail none: no credential is in use yet; the first one in use could not be deleted{left_to_you}
 -- fix: safe
 -- matches: OpenaiSetting_openaiCredsId_fkey
 -- matches: P2003 … openaiCredsId
@@ -52,14 +55,10 @@ held AS MATERIALIZED (
 )
 SELECT
     pg_catalog.format('%I', blocking.conname) AS subject,
-    pg_catalog.concat(
-        CASE held.count
-            WHEN 0 THEN 'no credential is in use yet; the first one in use could not be deleted'
-            WHEN 1 THEN '1 credential cannot be deleted, because the settings of an instance use it'
-            ELSE pg_catalog.format('%s credentials cannot be deleted, because the settings of instances use them', held.count)
-        END,
+    pg_catalog.jsonb_build_object(
+        'left_to_you',
         CASE WHEN NOT blocking.is_upstreams THEN pg_catalog.format('; the constraint differs from upstream''s (%s), so changing it is left to you', blocking.definition) END
-    ) AS detail,
+    ) AS "values",
     pg_catalog.format('"id" IN (SELECT "openaiCredsId" FROM %I."OpenaiSetting")', :'schema') AS predicate,
     held.count AS count,
     held.sample AS sample,

@@ -7,6 +7,8 @@
 -- summary: two instances cannot have OpenAI credentials of the same name
 -- why: POST /openai/creds fails with P2002 on name when any other instance of the server has a credential of that name,
 --   "default" for example. The unique index "OpenaiCreds_name_key" covers all instances at once.
+-- detail: {count:1 credential has a name|# credentials have names} that no second instance can use{left_to_you}
+-- detail none: no credential has a name yet; the first name could not be used by another instance{left_to_you}
 -- fix: safe
 -- matches: OpenaiCreds_name_key
 -- matches: Unique constraint failed … `name`
@@ -17,48 +19,29 @@
 -- answers: code=23505 fields=name
 -- answers: text="Error creating openai creds"
 -- Run by hand: psql -v schema=public -v server_wide_keys="$(sed 's/;$//' sql/catalog/server_wide_keys.sql)"
-WITH blocking AS (
-    SELECT key.relname, key.definition, key.is_upstreams
-    FROM (:server_wide_keys) AS key
-    WHERE key.table_name = 'OpenaiCreds' AND key.column_name = 'name'
-),
-held AS (
-    SELECT
-        credential."id",
-        credential."name",
-        credential."apiKey",
-        COALESCE(instance."name", credential."instanceId") AS instance
-    FROM
-        :"schema"."OpenaiCreds" AS credential
-        LEFT JOIN :"schema"."Instance" AS instance ON instance."id" = credential."instanceId"
-    WHERE
-        credential."name" IS NOT NULL
-)
 SELECT
-    pg_catalog.format('%I', blocking.relname) AS subject,
-    pg_catalog.concat(
-        CASE held.count
-            WHEN 0 THEN 'no credential has a name yet; the first name could not be used by another instance'
-            WHEN 1 THEN '1 credential has a name that no second instance can use'
-            ELSE pg_catalog.format('%s credentials have names that no second instance can use', held.count)
-        END,
-        CASE WHEN NOT blocking.is_upstreams THEN pg_catalog.format('; the index differs from upstream''s (%s), or its new name is taken, so changing it is left to you', blocking.definition) END
-    ) AS detail,
+    pg_catalog.format('%I', key.relname) AS subject,
+    pg_catalog.jsonb_build_object('left_to_you', key.left_to_you) AS "values",
     '"name" IS NOT NULL' AS predicate,
     held.count AS count,
-    held.sample AS sample,
-    blocking.relname::text AS key,
-    CASE WHEN held.count = 0 THEN 'advice' ELSE 'warning' END AS severity,
-    blocking.is_upstreams AS fixable
-FROM
-    blocking
-    CROSS JOIN (
-        SELECT
-            pg_catalog.count(*) AS count,
-            (
-                SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example)), '[]'::jsonb)
-                FROM (SELECT * FROM held ORDER BY held."id" LIMIT 5) AS example
-            ) AS sample
+    (
+        SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(example)), '[]')
         FROM
-            held
-    ) AS held;
+            (
+                SELECT credential."id", credential."name", credential."apiKey", COALESCE(instance."name", credential."instanceId") AS instance
+                FROM
+                    :"schema"."OpenaiCreds" AS credential
+                    LEFT JOIN :"schema"."Instance" AS instance ON instance."id" = credential."instanceId"
+                WHERE credential."name" IS NOT NULL
+                ORDER BY credential."id"
+                LIMIT 5
+            ) AS example
+    ) AS sample,
+    key.relname::text AS key,
+    CASE WHEN held.count = 0 THEN 'advice' ELSE 'warning' END AS severity,
+    key.is_upstreams AS fixable
+FROM
+    (:server_wide_keys) AS key
+    CROSS JOIN (SELECT pg_catalog.count(*) AS count FROM :"schema"."OpenaiCreds" AS credential WHERE credential."name" IS NOT NULL) AS held
+WHERE
+    key.table_name = 'OpenaiCreds' AND key.column_name = 'name';

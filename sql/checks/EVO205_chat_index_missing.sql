@@ -9,6 +9,8 @@
 --   "Chat". Without a unique index on exactly these columns Postgres refuses each with 42P10 "there is no unique or exclusion
 --   constraint matching the ON CONFLICT specification", and the label is lost. The server does so since 2.2.1; upstream's index
 --   arrives only with 2.3.7.
+-- detail: {count:1 label|# labels} cannot be put on any chat (42P10), because "Chat" has no unique index for it{left_to_you}
+-- detail none: no instance has labels yet; the first one could not be put on a chat{left_to_you}
 -- fix: quarantine
 -- matches: 42P10
 -- matches: there is no unique or exclusion constraint matching the ON CONFLICT specification
@@ -52,15 +54,12 @@ taken AS (
 )
 SELECT
     'Chat.instanceId+remoteJid' AS subject,
-    pg_catalog.concat(
-        CASE label.count
-            WHEN 0 THEN 'no instance has labels yet; the first one could not be put on a chat'
-            WHEN 1 THEN '1 label cannot be put on any chat (42P10), because "Chat" has no unique index for it'
-            ELSE pg_catalog.format('%s labels cannot be put on any chat (42P10), because "Chat" has no unique index for it', label.count)
-        END,
-        CASE WHEN taken.names IS NOT NULL THEN pg_catalog.format('; the name %s is taken by something else, so making the index is left to you', taken.names) END,
-        CASE WHEN referring.exists THEN '; a foreign key refers to "Chat", so merging its rows and making the index is left to you' END
-    ) AS detail,
+    pg_catalog.jsonb_build_object(
+        'left_to_you', pg_catalog.concat(
+            CASE WHEN taken.names IS NOT NULL THEN pg_catalog.format('; the name %s is taken by something else, so making the index is left to you', taken.names) END,
+            CASE WHEN referring.exists THEN '; a foreign key refers to "Chat", so merging its rows and making the index is left to you' END
+        )
+    ) AS "values",
     NULL::text AS predicate,
     label.count AS count,
     label.sample AS sample,

@@ -8,6 +8,9 @@
 -- why: POST /instance/create with a longer token, as WhatsApp's own Cloud API gives them out, answers 400 or 500 with P2003 on
 --   Setting_instanceId_fkey: the insert of the instance fails, the server ignores that, and then fails on the settings of an
 --   instance that does not exist. 2.4.0 widens the column "token" of "Instance" to 500.
+-- detail: the column is {type}; {count:1 instance has a token near that, or uses|# instances have a token near that, or use}
+--   the Cloud API, whose tokens are longer{left_to_you}
+-- detail none: the column is {type}; no token here comes near that, and no instance uses the Cloud API{left_to_you}
 -- fix: safe
 -- matches: Setting_instanceId_fkey
 -- matches: Foreign key constraint violated … `Setting_instanceId_fkey
@@ -49,21 +52,18 @@ WITH token AS (
 )
 SELECT
     'Instance.token' AS subject,
-    pg_catalog.concat(
-        pg_catalog.format('the column is %s; ', token.type),
-        CASE near.count
-            WHEN 0 THEN 'no token here comes near that, and no instance uses the Cloud API'
-            WHEN 1 THEN '1 instance has a token near that, or uses the Cloud API, whose tokens are longer'
-            ELSE pg_catalog.format('%s instances have a token near that, or use the Cloud API, whose tokens are longer', near.count)
-        END,
-        CASE WHEN token.type <> 'character varying(255)' THEN '; it differs from upstream''s, so widening it to character varying(500) is left to you' END,
-        CASE
-            WHEN token.views IS NOT NULL THEN pg_catalog.format(
-                '; %s uses the column, and has to be dropped before and created again afterwards, for the upgrade to 2.4.0 too: that is left to you',
-                token.views
-            )
-        END
-    ) AS detail,
+    pg_catalog.jsonb_build_object(
+        'type', token.type,
+        'left_to_you', pg_catalog.concat(
+            CASE WHEN token.type <> 'character varying(255)' THEN '; it differs from upstream''s, so widening it to character varying(500) is left to you' END,
+            CASE
+                WHEN token.views IS NOT NULL THEN pg_catalog.format(
+                    '; %s uses the column, and has to be dropped before and created again afterwards, for the upgrade to 2.4.0 too: that is left to you',
+                    token.views
+                )
+            END
+        )
+    ) AS "values",
     'pg_catalog.length("token") > 200 OR "integration" = ''WHATSAPP-BUSINESS''' AS predicate,
     near.count AS count,
     near.sample AS sample,

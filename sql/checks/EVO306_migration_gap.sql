@@ -10,6 +10,8 @@
 --   removes or rewrites something, it does so to newer data. Such gaps come from deleted rows of _prisma_migrations, from resolve
 --   --rolled-back where --applied was meant, and from partial restores. Until it is closed the release counts as the last one
 --   that is complete.
+-- detail: came with {since} and is not applied, although {count:a later one is|# later ones are}, the first of them {first}; if
+--   its objects exist: npx prisma migrate resolve --applied {name}; if not, the next start runs it
 -- fix: manual
 -- matches: P3018
 -- matches: A migration failed to apply. New migrations cannot be applied before the error is recovered from
@@ -29,11 +31,7 @@ WITH known AS (
 )
 SELECT
     known.name AS subject,
-    pg_catalog.format(
-        'came with %s and is not applied, although %s, the first of them %s; if its objects exist: '
-        'npx prisma migrate resolve --applied %s; if not, the next start runs it',
-        known.since, CASE later.count WHEN 1 THEN 'a later one is' ELSE later.count || ' later ones are' END, later.first, known.name
-    ) AS detail,
+    pg_catalog.jsonb_build_object('since', known.since, 'first', later.first, 'name', known.name) AS "values",
     pg_catalog.format(
         '"migration_name" COLLATE "C" > %L AND "finished_at" IS NOT NULL AND "rolled_back_at" IS NULL', known.name
     ) AS predicate,

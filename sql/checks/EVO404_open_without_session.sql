@@ -10,6 +10,10 @@
 --   judged, for others keep no session. If no instance at all has a session here, the server probably keeps them in Redis
 --   (CACHE_REDIS_SAVE_INSTANCES) or in files, and this is advice only. Otherwise log the instance out and in again: DELETE
 --   /instance/logout/INSTANCE, then GET /instance/connect/INSTANCE and scan the code.
+-- detail lost: {count:1 instance says|# instances say} open without a session in this database, although other instances have
+--   theirs here
+-- detail elsewhere: {count:1 instance says|# instances say} open without a session in this database; nor has any other, so the
+--   server may keep sessions elsewhere
 -- fix: manual
 -- judges: Instance
 -- matches: Connection Closed
@@ -35,11 +39,7 @@ WITH lost AS MATERIALIZED (
 )
 SELECT
     'Instance' AS subject,
-    pg_catalog.concat(
-        CASE counted.count WHEN 1 THEN '1 instance says' ELSE counted.count || ' instances say' END,
-        ' open without a session in this database',
-        CASE WHEN counted.is_any_stored THEN ', although other instances have theirs here' ELSE '; nor has any other, so the server may keep sessions elsewhere' END
-    ) AS detail,
+    CASE WHEN counted.is_any_stored THEN 'lost' ELSE 'elsewhere' END AS form,
     pg_catalog.format(
         '"connectionStatus" = ''open'' AND "integration" = ''WHATSAPP-BAILEYS'' AND NOT EXISTS ('
             'SELECT FROM %I."Session" AS session WHERE session."sessionId" = "Instance"."id" AND session."creds" <> '''')',

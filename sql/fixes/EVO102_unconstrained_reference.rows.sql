@@ -1,5 +1,5 @@
 -- code: EVO102
--- version: 2
+-- version: 3
 -- applicability: quarantine
 -- hazards: deletes-rows changes-rows
 -- tables: Chat IntegrationSession MessageUpdate
@@ -8,21 +8,7 @@
 -- In batches only the rows whose ids are in :'batch' are looked at.
 -- Other elements of "labels" than texts and numbers are not known to be labels and stay.
 WITH bot AS (
-    SELECT "id" FROM :"schema"."Typebot"
-    UNION ALL SELECT "id" FROM :"schema"."OpenaiBot"
-    UNION ALL SELECT "id" FROM :"schema"."Dify"
-    -- only with EvolutionBot
-    UNION ALL SELECT "id" FROM :"schema"."EvolutionBot"
-    -- end
-    -- only with Flowise
-    UNION ALL SELECT "id" FROM :"schema"."Flowise"
-    -- end
-    -- only with N8n
-    UNION ALL SELECT "id" FROM :"schema"."N8n"
-    -- end
-    -- only with Evoai
-    UNION ALL SELECT "id" FROM :"schema"."Evoai"
-    -- end
+    :bots
 )
 SELECT
     'Chat' AS "table",
@@ -81,7 +67,7 @@ SELECT
 FROM
     :"schema"."IntegrationSession" AS session
 WHERE
-    session."type" IN ('typebot', 'openai', 'dify', 'evolution', 'flowise', 'n8n', 'evoai')
+    session."type" IN (:bot_types)
     AND session."botId" IS NOT NULL
     AND NOT EXISTS (SELECT FROM bot WHERE bot."id" = session."botId")
     AND (:'batch' = '' OR session."id" = ANY (ARRAY(SELECT pg_catalog.jsonb_array_elements_text(NULLIF(:'batch', '')::jsonb))))

@@ -1,5 +1,5 @@
 -- code: EVO107
--- version: 2
+-- version: 3
 -- applicability: quarantine
 -- hazards: deletes-rows changes-rows
 -- tables: IntegrationSession
@@ -7,17 +7,7 @@
 -- after 2.1.0..: the next message of the contact starts a new session with whatever bot its trigger fits. Messages keep
 --   everything but the reference to the session. Nothing has to be restarted.
 WITH bot AS (
-    SELECT "id" FROM :"schema"."Typebot"
-    UNION ALL SELECT "id" FROM :"schema"."OpenaiBot"
-    UNION ALL SELECT "id" FROM :"schema"."Dify"
-    UNION ALL SELECT "id" FROM :"schema"."EvolutionBot"
-    UNION ALL SELECT "id" FROM :"schema"."Flowise"
-    -- only with N8n
-    UNION ALL SELECT "id" FROM :"schema"."N8n"
-    -- end
-    -- only with Evoai
-    UNION ALL SELECT "id" FROM :"schema"."Evoai"
-    -- end
+    :bots
 )
 SELECT
     'IntegrationSession' AS "table",
@@ -30,7 +20,7 @@ WHERE
     session."status" <> 'closed'
     AND (
         session."botId" IS NULL
-        OR session."type" IN ('typebot', 'openai', 'dify', 'evolution', 'flowise', 'n8n', 'evoai')
+        OR session."type" IN (:bot_types)
         AND NOT EXISTS (SELECT FROM bot WHERE bot."id" = session."botId")
     )
     -- In batches: the rows whose ids are in it.

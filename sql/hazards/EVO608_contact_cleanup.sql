@@ -11,6 +11,10 @@
 --   the server searches all of it for every contact: 75,000 contacts take a moment, twice as many do not finish within minutes,
 --   even without any duplicate. The planner decides this from its own estimate, which is asked here. The fix does it in one pass
 --   before the upgrade, keeps the newest contact with the missing values from the others, and records the migration as applied.
+-- detail twice: {contacts:1 contact is|# contacts are} there more than once, {count:1 row is|# rows are} removed, and which row
+--   stays is arbitrary
+-- detail quadratic: the clean-up searches a list of {count} rows for each of {count} contacts, about {millions} million
+--   comparisons, because the list does not fit into work_mem ({work_mem})
 -- fix: quarantine
 -- matches: Contact_remoteJid_instanceId_key
 -- answers: migration=20240811183328
@@ -25,11 +29,8 @@ size AS (
 )
 SELECT
     'Contact' AS subject,
-    pg_catalog.format(
-        '%s more than once, %s removed, and which row stays is arbitrary',
-        CASE groups.count WHEN 1 THEN '1 contact is there' ELSE groups.count || ' contacts are there' END,
-        CASE groups.removed WHEN 1 THEN '1 row is' ELSE groups.removed || ' rows are' END
-    ) AS detail,
+    'twice' AS form,
+    pg_catalog.jsonb_build_object('contacts', groups.count) AS "values",
     pg_catalog.format(
         '"id" IN (SELECT "id" FROM (SELECT "id", pg_catalog.row_number() OVER (PARTITION BY "instanceId", "remoteJid") AS place '
         'FROM %I."Contact") AS ranked WHERE place > 1)', :'schema'
@@ -57,9 +58,10 @@ WHERE
 UNION ALL
 SELECT
     'Contact',
-    pg_catalog.format(
-        'the clean-up searches a list of %s rows for each of %s contacts, about %s million comparisons, because the list does not fit into work_mem (%s)',
-        size.rows, size.rows, pg_catalog.ceil(size.rows::double precision * size.rows / 2e6), pg_catalog.current_setting('work_mem')
+    'quadratic',
+    pg_catalog.jsonb_build_object(
+        'millions', pg_catalog.ceil(size.rows::double precision * size.rows / 2e6)::text,
+        'work_mem', pg_catalog.current_setting('work_mem')
     ),
     NULL,
     size.rows,

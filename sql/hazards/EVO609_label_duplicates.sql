@@ -8,6 +8,7 @@
 -- summary: duplicate labels of an instance violate a pending unique index
 -- why: The upgrade to 2.0.9 stops with 23505 'could not create unique index "Label_labelId_instanceId_key"' where an instance has
 --   two labels of one number. An older index prevents them; if it is missing, they may exist.
+-- detail: {labels:1 label is|# labels are} there more than once in an instance, so the unique index cannot be built (23505)
 -- fix: quarantine
 -- matches: could not create unique index "Label_labelId_instanceId_key"
 -- answers: message=index-not-created constraint=Label_labelId_instanceId_key
@@ -20,10 +21,7 @@ WITH twice AS (
 )
 SELECT
     'Label' AS subject,
-    pg_catalog.format(
-        '%s more than once in an instance, so the unique index cannot be built (23505)',
-        CASE pg_catalog.count(*) WHEN 1 THEN '1 label is there' ELSE pg_catalog.count(*) || ' labels are there' END
-    ) AS detail,
+    pg_catalog.jsonb_build_object('labels', pg_catalog.count(*)) AS "values",
     pg_catalog.format(
         '("instanceId", "labelId") IN (SELECT "instanceId", "labelId" FROM %I."Label" GROUP BY "instanceId", "labelId" HAVING pg_catalog.count(*) > 1)',
         :'schema'

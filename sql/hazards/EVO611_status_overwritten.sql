@@ -10,21 +10,15 @@
 --   gets the status PENDING. The table is rewritten under a lock that blocks reads too, and then once more for the update: it
 --   needs about three times its size on disk. A server of 2.1.2 keeps the numbers instead, as text (EVO108). The fix rewrites the
 --   table once, before the upgrade, and keeps every status.
+-- detail: every message gets the status PENDING: of {count} in all, {filled} with a status now
+-- detail number: the status of {count:1 message|# messages} becomes text, as the number it was
 -- fix: safe
 -- matches: 20241006130306_alter_status_on_message_table
 -- answers: migration=20241006130306
 SELECT
     'Message' AS subject,
-    CASE :'target'
-        WHEN '2.1.2' THEN pg_catalog.format(
-            'the status of %s becomes text, as the number it was',
-            CASE message.count WHEN 1 THEN '1 message' ELSE message.count || ' messages' END
-        )
-        ELSE pg_catalog.format(
-            'every message gets the status PENDING: of %s in all, %s with a status now',
-            message.count, message.with_status
-        )
-    END AS detail,
+    CASE :'target' WHEN '2.1.2' THEN 'number' END AS form,
+    pg_catalog.jsonb_build_object('filled', message.with_status) AS "values",
     'true' AS predicate,
     message.count,
     COALESCE(message.sample, '[]'::jsonb) AS sample,

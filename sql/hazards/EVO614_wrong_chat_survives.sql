@@ -9,6 +9,9 @@
 -- why: Labels, names and unread counts of chats are lost in the upgrade. Before chats become unique per instance, upstream keeps
 --   the row that was updated last, but sorts rows that were never updated in front of all others: such a row stays, and the newer
 --   one with the labels is deleted. The fix merges them before the upgrade, and keeps everything.
+-- detail twice: {chats:1 chat is|# chats are} there more than once; {count:1 row is|# rows are} removed
+-- detail wrong: the wrong row of {count:1 chat|# chats} stays: labels are lost in {labels}, the row that was updated last in
+--   {newer}; the choice is arbitrary in {arbitrary}
 -- fix: quarantine
 -- matches: 20251122003044_add_chat_instance_remotejid_unique
 -- answers: migration=20251122003044 message=index-not-created
@@ -51,11 +54,8 @@ judged AS (
 )
 SELECT
     'Chat' AS subject,
-    pg_catalog.format(
-        '%s more than once; %s removed',
-        CASE pg_catalog.count(*) WHEN 1 THEN '1 chat is there' ELSE pg_catalog.count(*) || ' chats are there' END,
-        CASE pg_catalog.sum(judged.count - 1) WHEN 1 THEN '1 row is' ELSE pg_catalog.sum(judged.count - 1) || ' rows are' END
-    ) AS detail,
+    'twice' AS form,
+    pg_catalog.jsonb_build_object('chats', pg_catalog.count(*)) AS "values",
     pg_catalog.format(
         '"id" IN (SELECT "id" FROM (SELECT "id", pg_catalog.row_number() OVER (PARTITION BY "instanceId", "remoteJid" ORDER BY "updatedAt" DESC) AS place '
         'FROM %I."Chat") AS ranked WHERE place > 1)', :'schema'
@@ -77,11 +77,11 @@ HAVING
 UNION ALL
 SELECT
     'Chat',
-    pg_catalog.format(
-        'the wrong row of %s stays: labels are lost in %s, the row that was updated last in %s; the choice is arbitrary in %s',
-        CASE pg_catalog.count(*) WHEN 1 THEN '1 chat' ELSE pg_catalog.count(*) || ' chats' END,
-        pg_catalog.count(*) FILTER (WHERE judged.loses_labels), pg_catalog.count(*) FILTER (WHERE judged.loses_newer),
-        pg_catalog.count(*) FILTER (WHERE judged.by_chance)
+    'wrong',
+    pg_catalog.jsonb_build_object(
+        'labels', pg_catalog.count(*) FILTER (WHERE judged.loses_labels),
+        'newer', pg_catalog.count(*) FILTER (WHERE judged.loses_newer),
+        'arbitrary', pg_catalog.count(*) FILTER (WHERE judged.by_chance)
     ),
     NULL,
     pg_catalog.count(*),

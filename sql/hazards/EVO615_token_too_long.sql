@@ -9,15 +9,12 @@
 -- why: The upgrade stops with 22001 "value too long for type character varying(500)" if the column "token" of "Instance" was
 --   widened beyond that and holds longer tokens: 2.4.0 sets it to exactly 500. Give those instances shorter tokens, or remove
 --   instances that are no longer used.
+-- detail: {count:1 token is|# tokens are} longer than 500 characters (22001)
 -- fix: none
 -- matches: value too long for type character varying(500)
 -- answers: code=22001 width=500
 SELECT
     'Instance.token' AS subject,
-    pg_catalog.format(
-        '%s longer than 500 characters (22001)',
-        CASE pg_catalog.count(*) WHEN 1 THEN '1 token is' ELSE pg_catalog.count(*) || ' tokens are' END
-    ) AS detail,
     'pg_catalog.substr("token", 501) ~ ''[^ ]''' AS predicate,
     pg_catalog.count(*) AS count,
     (

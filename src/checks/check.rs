@@ -20,6 +20,7 @@ use super::row_filter::RowFilter;
 use super::task::{Task, pages};
 use super::task_group::TaskGroup;
 use crate::database::ident::SqlFragment;
+use crate::database::shared_sql::with_shared_sql;
 use crate::database::sql_file::{FILES, SqlFile, Variables, render, uses_variable};
 use crate::evolution::schema::schema;
 use crate::rules::rule::Rule;
@@ -34,6 +35,7 @@ pub const KEYS: &[&str] = &[
     "releases",
     "summary",
     "why",
+    "detail",
     "fix",
     "matches",
     "answers",
@@ -112,7 +114,7 @@ impl Check {
             .zip(script.header("suspects"))
             .map(|(table, condition)| RowFilter { table: table.to_owned(), condition: condition.to_owned() });
         let first = script.header("first").map(Precondition::parse);
-        let query = script.only_statement().with_context(|| path.to_owned())?.to_owned();
+        let query = with_shared_sql(script.only_statement().with_context(|| path.to_owned())?);
         let judges = script.header("judges").map(str::to_owned);
         if let Some(table) = &judges {
             let is_asked = query.contains(&format!("\"{table}\"")) || script.header("reads") == Some(table);

@@ -1,8 +1,8 @@
 //! Parts of a query for tables and columns that only some releases have.
 //!
-//! In a check, or in the `.rows.sql` of a fix, lines between `-- only with Table` (or `-- only with Table.column`) and
-//! `-- end` are left out where neither the database has it nor its release. `psql -f` runs them all, as the newest
-//! release needs it.
+//! In a check, in the `.rows.sql` of a fix, or in SQL that these share, lines between `-- only with Table` (or `-- only with
+//! Table.column`) and `-- end` are left out where neither the database has it nor its release. `psql -f` runs them all, as
+//! the newest release needs it.
 
 use crate::database::catalog::Catalog;
 use crate::evolution::release::{Release, ReleaseRange};

@@ -1,15 +1,14 @@
-//! The facts as variables of a check's query. Each is made only for a query that uses it.
+//! The facts as variables of a check's query. Each is made only for a query that uses it. SQL that is the same for every
+//! database is in the query already (`shared_sql`).
 //!
 //! | variable | what it is |
 //! |---|---|
-//! | `:objects` | a query: the objects of the database (`sql/catalog/objects.sql`) |
 //! | `:'expected'` | jsonb: the objects of the release found (of its range the upper end) in the same form |
 //! | `:'migrations'` | jsonb: upstream's migrations and their contents |
 //! | `:'effects'` | jsonb: what came with each release |
 //! | `:'brought'` | jsonb: the release of each migration, and what came with each release |
 //! | `:'schemas'` | jsonb: every release with its migrations, every object with the releases that have it |
 //! | `:'unique_keys'` | jsonb: the columns that any release keeps unique, by table |
-//! | `:server_wide_keys` | a query: unique indexes that hold for all instances at once (`sql/catalog/server_wide_keys.sql`) |
 //! | `:history` | `_prisma_migrations`, or in a database without it an empty table of that form |
 //! | `:superseded` | a query: applied fixes that upstream has overtaken (`sql/ledger/superseded.sql`) |
 //! | `:trusted`, `:code` | queries: the trusted roles, and code of others at Evolution's tables (`sql/catalog/untrusted_code.sql`) |
@@ -30,10 +29,6 @@ use crate::database::ident::SqlFragment;
 use crate::database::sql_file::{FILES, SqlFile, Variables, render_file, variables_of};
 use crate::database::{release_facts, trusted_roles};
 use crate::evolution::release::{Release, ReleaseRange};
-
-/// Queries of the catalog that stand in the queries of several checks.
-const SPLICED: [(&str, &str); 2] =
-    [("objects", "sql/catalog/objects.sql"), ("server_wide_keys", "sql/catalog/server_wide_keys.sql")];
 
 /// Takes the place of Prisma's table if it is missing.
 const NO_HISTORY: &str = "(SELECT NULL::text AS \"id\", NULL::text AS \"migration_name\", NULL::text AS \"checksum\", \
@@ -106,10 +101,6 @@ pub fn query_variables(
     }
     if used.contains("unique_keys") {
         variables = variables.text("unique_keys", UNIQUE_KEYS.as_str());
-    }
-    for (name, path) in SPLICED.into_iter().filter(|(name, _)| used.contains(name)) {
-        let text = render_file(path, &variables)?;
-        variables = variables.sql(name, SqlFragment::assert_safe(text));
     }
     if used.contains("history") {
         if let Some(reason) = catalog.closed.get("_prisma_migrations") {

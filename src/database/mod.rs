@@ -18,6 +18,7 @@ pub mod scratch_server;
 pub mod server_error;
 pub mod session;
 pub mod shared_snapshot;
+pub mod shared_sql;
 pub mod sql_file;
 pub mod statement_splitter;
 pub mod trusted_roles;

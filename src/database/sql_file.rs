@@ -111,7 +111,7 @@ impl SqlFile {
 }
 
 /// Reads `-- key: value` lines up to the first line that is not a comment. Keys are words in lower case, perhaps with a
-/// release behind them (`after 2.3.0..`); a value goes on in lines that are indented.
+/// release or a name behind them (`after 2.3.0..`, `detail none`); a value goes on in lines that are indented.
 fn parse_header(text: &str) -> Vec<(String, String)> {
     let mut header: Vec<(String, String)> = Vec::new();
     // Behind a comment for the reader, an indented line belongs to that.
@@ -142,7 +142,8 @@ fn is_key(text: &str) -> bool {
     let mut words = text.split(' ');
     let first = words.next().unwrap_or_default();
     let is_word = !first.is_empty() && first.chars().all(|c| c.is_ascii_lowercase());
-    is_word && (words.clone().next().is_none() || (first == "after" && words.count() == 1))
+    let rest = words.count();
+    is_word && (rest == 0 || (rest == 1 && ["after", "detail"].contains(&first)))
 }
 
 /// The only statement of the file at `path`, with its variables filled in.
@@ -179,6 +180,25 @@ pub fn render(sql: &str, variables: &Variables) -> Result<String> {
         }
     }
     Ok(out)
+}
+
+/// Puts `fragment` in for `:name`, and as a literal for `:'name'`, as psql does. Other variables stay.
+pub fn splice(sql: &str, name: &str, fragment: &str) -> String {
+    let mut out = String::with_capacity(sql.len() + fragment.len());
+    for token in Tokens::new(sql) {
+        match token {
+            Token::Other(text) | Token::Comment(text) | Token::Quoted(text) => out.push_str(text),
+            Token::Variable { name: found, quote: None } if found == name => out.push_str(fragment),
+            Token::Variable { name: found, quote: Some('\'') } if found == name => {
+                out.push_str(SqlFragment::literal(fragment).as_str());
+            }
+            Token::Variable { name, quote } => {
+                let quote = quote.map(String::from).unwrap_or_default();
+                out.push_str(&format!(":{quote}{name}{quote}"));
+            }
+        }
+    }
+    out
 }
 
 /// True if `sql` uses the variable, in any of its forms.

@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 
 use super::fix_sql::is_query;
 use crate::checks::check::{CheckScope, all_checks};
+use crate::database::shared_sql::with_shared_sql;
 use crate::database::sql_file::{FILES, SqlFile, Variables, render};
 use crate::evolution::release::ReleaseRange;
 use crate::rules::finding::{Finding, FixSummary};
@@ -106,7 +107,7 @@ pub struct Fix {
     pub down: Vec<String>,
     /// The unit that the statements are run for.
     pub family: CheckScope,
-    /// SHA-256 over all its files: what the ledger compares.
+    /// SHA-256 over all its files, with what they share with others: what the ledger compares.
     pub checksum: String,
 }
 
@@ -116,13 +117,14 @@ impl Fix {
     /// # Errors
     /// When a header is incomplete or the files do not belong together.
     pub fn parse(stem: &str, rows: &str, up: &str, down: &str) -> Result<Self> {
+        let texts = [rows, up, down].map(with_shared_sql);
         let mut checksum = Sha256::new();
-        for text in [rows, up, down] {
+        for text in &texts {
             checksum.update(text);
             checksum.update([0]);
         }
         let checksum = checksum.finalize();
-        let [mut rows, up, down] = [rows, up, down].map(SqlFile::parse);
+        let [mut rows, up, down] = texts.map(|text| SqlFile::parse(&text));
         for script in [&rows, &up, &down] {
             script.expect_keys(KEYS).with_context(|| stem.to_owned())?;
         }

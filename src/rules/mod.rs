@@ -7,6 +7,7 @@ pub mod environment;
 pub mod error_lookup;
 pub mod finding;
 pub mod location;
+pub mod message_template;
 pub mod misuse;
 pub mod order;
 pub mod policy;

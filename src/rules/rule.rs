@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::database::sql_file::SqlFile;
 use crate::evolution::release::ReleaseRange;
 use crate::rules::consequence::Consequence;
+use crate::rules::message_template::MessageTemplates;
 
 /// The severity of a finding. Ordered: advice is least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -99,6 +100,8 @@ pub struct Rule {
     pub summary: String,
     /// The consequence for the user, in plain words.
     pub why: String,
+    /// The sentences of its findings; empty if each row of its query brings its own.
+    pub details: MessageTemplates,
     /// The advice, if a fix cannot help.
     pub next: Option<String>,
     /// The applicability of the fix, if there is one.
@@ -137,6 +140,7 @@ impl Rule {
             releases: None,
             summary: summary.to_owned(),
             why: why.to_owned(),
+            details: MessageTemplates::default(),
             next: None,
             fix: None,
             matches: matches.iter().map(|&text| text.to_owned()).collect(),
@@ -208,6 +212,7 @@ impl Rule {
             releases: Some(ReleaseRange::parse(need("releases")?)?),
             summary: need("summary")?.to_owned(),
             why: need("why")?.to_owned(),
+            details: MessageTemplates::from_header(script)?,
             next: None,
             fix: match need("fix")? {
                 "none" => None,

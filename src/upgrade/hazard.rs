@@ -32,6 +32,7 @@ use crate::checks::query_error::explain_query_error;
 use crate::checks::savepoint::query_in_savepoint;
 use crate::database::ident::SqlFragment;
 use crate::database::query::is_lock_conflict;
+use crate::database::shared_sql::with_shared_sql;
 use crate::database::sql_file::{FILES, SqlFile, Variables, embedded_file, render, uses_variable};
 use crate::evolution::release::{Migration, Release, facts};
 use crate::rules::finding::{CheckOutcome, CheckReport, Finding};
@@ -50,6 +51,7 @@ pub const KEYS: &[&str] = &[
     "releases",
     "summary",
     "why",
+    "detail",
     "fix",
     "matches",
     "answers",
@@ -123,7 +125,7 @@ impl Hazard {
             rule,
             stem,
             migrations: migrations.map(str::to_owned).collect(),
-            query: single(&script)?,
+            query: with_shared_sql(&single(&script)?),
             plan: plan.map(|text| single(&SqlFile::parse(text))).transpose()?,
         })
     }
@@ -152,11 +154,9 @@ impl Hazard {
             .text("done", known.done.to_string())
             .text("target", known.target.version());
         if uses_variable(&self.query, "undone") {
-            for (name, path) in [("objects", "sql/catalog/objects.sql"), ("undone", "sql/upgrade/undone.sql")]
-            {
-                let text = render(SqlFile::parse(embedded_file(path)).only_statement()?, &variables)?;
-                variables = variables.sql(name, SqlFragment::assert_safe(text));
-            }
+            let script = SqlFile::parse(embedded_file("sql/upgrade/undone.sql"));
+            let text = render(&with_shared_sql(script.only_statement()?), &variables)?;
+            variables = variables.sql("undone", SqlFragment::assert_safe(text));
         }
         let fitting = |sql: &str| conditional_sql::strip_for_release(sql, context.catalog, context.range);
         if let Some(plan) = &self.plan {

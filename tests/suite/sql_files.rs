@@ -11,7 +11,8 @@ use evodoctor::evolution::migration_steps::MigrationStep;
 use evodoctor::evolution::release::{Release, facts};
 use evodoctor::evolution::schema::schema;
 use evodoctor::repair::fix;
-use evodoctor::rules::rule::{Applicability, is_code};
+use evodoctor::rules::message_template::NONE;
+use evodoctor::rules::rule::{Applicability, Rule, is_code};
 use evodoctor::upgrade::hazard::{self, Hazard, all_hazards};
 
 use crate::support::fixtures::Fixture;
@@ -90,9 +91,55 @@ fn a_bad_header_is_refused() {
         ("2.0.0-beta..", "2.9.9.."),
         ("-- why: w\n", ""),
         ("fix: none", "fix: perhaps"),
+        ("fix: none", "detail: {count\n-- fix: none"),
+        ("fix: none", "detail: a\n-- detail: b\n-- fix: none"),
         ("SELECT 1;", "SELECT 1; SELECT 2;"),
     ] {
         assert!(Check::parse(path, &good.replacen(from, to, 1)).is_err(), "{from} → {to} was accepted");
+    }
+}
+
+/// Which templates a row can need is visible in the query: what is missing would stop the check at the user's.
+#[test]
+fn every_sentence_is_in_the_header_or_in_the_rows_and_has_its_values() {
+    let mut templates = 0;
+    for (path, text) in under("sql/checks/").into_iter().chain(under(hazard::FILES_OF)) {
+        if path.ends_with(".plan.sql") {
+            continue;
+        }
+        let script = SqlFile::parse(text);
+        let rule = Rule::from_header(&script).unwrap_or_else(|error| panic!("{path}: {error:#}"));
+        let query = script.only_statement().unwrap_or_else(|error| panic!("{path}: {error:#}"));
+        // A column is named, or passed on as it is.
+        let has =
+            |column: &str| [" AS ", "."].iter().any(|before| query.contains(&format!("{before}{column},")));
+        assert_ne!(
+            has("detail"),
+            !rule.details.is_empty(),
+            "{path}: `detail` is in the header or in the rows"
+        );
+        for (name, template) in rule.details.iter() {
+            templates += 1;
+            let is_literal = |text: &str| query.contains(&format!("'{text}'"));
+            assert!(
+                name.is_empty() || name == NONE || (has("form") && is_literal(name)),
+                "{path}: no row has the form {name:?}"
+            );
+            for value in template.placeholders().into_iter().filter(|value| *value != "count") {
+                assert!(has("\"values\"") && is_literal(value), "{path}: no row has the value {value:?}");
+            }
+        }
+    }
+    assert!(templates > 30, "only {templates}");
+}
+
+/// Singular and plural are for the templates in the headers.
+#[test]
+fn no_query_chooses_words_by_a_number() {
+    let choice = regex::Regex::new(r"(?:\bWHEN|=) 1 THEN\b|\bELSE 's'").expect("a constant");
+    for (path, text) in under("sql/checks/").into_iter().chain(under(hazard::FILES_OF)) {
+        let found = text.lines().find(|line| choice.is_match(line));
+        assert_eq!(found, None, "{path}: write `detail: {{count:1 row|# rows}}` in the header");
     }
 }
 
@@ -162,9 +209,13 @@ fn parts_need_what_some_release_has() {
             let passes = facts().migrations.iter().flat_map(|m| m.steps(Release::newest())).any(makes);
             assert!(known || (passes && column.is_none()), "{path}: no release has {needed}");
             let folders = ["sql/checks/", hazard::FILES_OF];
-            let takes_parts =
-                folders.iter().any(|folder| path.starts_with(folder)) || path.ends_with(".rows.sql");
-            assert!(takes_parts, "{path}: parts are for checks, for hazards, and for rows of fixes");
+            let takes_parts = folders.iter().any(|folder| path.starts_with(folder))
+                || path.ends_with(".rows.sql")
+                || *path == "sql/catalog/bots.sql";
+            assert!(
+                takes_parts,
+                "{path}: parts are for checks, hazards, rows of fixes, and what these share"
+            );
         }
     }
 }

@@ -16,13 +16,10 @@ use crate::checks::references::encode_subject;
 use crate::database::catalog::{CatalogTable, DeclaredKey};
 use crate::database::ident::SqlFragment;
 use crate::database::query::query_file;
+use crate::database::shared_sql::bot_tables;
 use crate::database::sql_file::Variables;
 use crate::repair::schema_acl::revoke_from_others;
 use crate::repair::work_tables::run_file;
-
-/// The tables of bots. No foreign key says that `IntegrationSession.botId` refers to one of them, but an open session
-/// without its bot blocks every other bot for its contact.
-const BOTS: [&str; 7] = ["Typebot", "OpenaiBot", "Dify", "EvolutionBot", "Flowise", "N8n", "Evoai"];
 
 impl RowRestore<'_> {
     /// Moves the rows that cannot come back, because what they refer to no longer exists or is left itself, into
@@ -68,19 +65,21 @@ impl RowRestore<'_> {
         Ok(leaving.left_rows)
     }
 
-    /// The sessions' references to bots.
+    /// The sessions' references to bots. No foreign key says that `IntegrationSession.botId` refers to one of their tables, but
+    /// an open session without its bot blocks every other bot for its contact.
     fn bots(&self) -> Vec<Link> {
         let has_bots = self
             .catalog
             .tables
             .get("IntegrationSession")
             .is_some_and(|t| t.columns.contains(&"botId".into()));
-        let tables = BOTS.iter().filter(|table| has_bots && self.catalog.tables.contains_key(**table));
-        let link = |table: &&str| Link {
+        let tables = bot_tables().into_iter();
+        let tables = tables.filter(|table| has_bots && self.catalog.tables.contains_key(table));
+        let link = |table: String| Link {
             child_table: "IntegrationSession".to_owned(),
             child_columns: vec!["botId".to_owned()],
             parent_schema: self.catalog.schema.clone(),
-            parent_table: (*table).to_owned(),
+            parent_table: table,
             parent_columns: vec!["id".to_owned()],
             allowance: None,
         };
