@@ -11,6 +11,8 @@
 --   at the same session, and a repeated insert after a timeout. First stop the cause: one server for each instance, and imports
 --   that are not run again. Then remove the later rows with the condition that is shown; their updates and media go with them, so
 --   keep a dump. Of a large table only a part of the messages is compared.
+-- detail: {messages:1 message|# messages} of this instance {messages:is|are} stored more than once, {count:1 row|# rows} too
+--   many{compared}
 -- fix: manual
 -- judges: Message
 -- matches: the same message is stored twice
@@ -61,11 +63,10 @@ counted AS (
 )
 SELECT
     pg_catalog.format('Message %s', pg_catalog.to_json(COALESCE(instance."name"::text, counted."instanceId"))) AS subject,
-    pg_catalog.format(
-        '%s messages of this instance are stored more than once, %s rows too many%s',
-        counted.count, counted.surplus,
-        CASE WHEN share.parts > 1 THEN pg_catalog.format('; only one id in %s was compared', share.parts) ELSE '' END
-    ) AS detail,
+    pg_catalog.jsonb_build_object(
+        'messages', counted.count,
+        'compared', CASE WHEN share.parts > 1 THEN pg_catalog.format('; only one id in %s was compared', share.parts) END
+    ) AS "values",
     pg_catalog.format(
         '"id" IN (SELECT later."id" FROM (SELECT one."id", pg_catalog.row_number() OVER (PARTITION BY one."key" ->> ''id'' '
         'ORDER BY one."messageTimestamp", one."id") AS place FROM %I."Message" AS one WHERE one."instanceId" = %L '

@@ -10,6 +10,10 @@
 --   23502 for any Typebot session, whose status is dropped and added without a default. The first half commits by itself: after
 --   23502 the new type is there, and running the migration again does not help. Sessions are short-lived: a conversation starts
 --   again without them.
+-- detail OpenaiSession: {count:1 OpenAI session has|# OpenAI sessions have} the status "open", which the new type does not have
+--   (22P02)
+-- detail TypebotSession: {count:1 Typebot session gets|# Typebot sessions get} a status column that may not be null and has no
+--   default (23502)
 -- fix: none
 -- matches: invalid input value for enum "TypebotSessionStatus_new"
 -- matches: column "status" of relation "TypebotSession" contains null values
@@ -17,7 +21,7 @@
 -- answers: message=column-has-nulls relation=TypebotSession
 SELECT
     session.subject,
-    session.detail,
+    session.subject AS form,
     session.predicate,
     session.count,
     session.sample,
@@ -28,12 +32,11 @@ SELECT
     ARRAY[pg_catalog.format('DELETE FROM %I.%I%s;', :'schema', session.subject, ' WHERE ' || session.predicate)] AS before
 FROM
     (
-        SELECT NULL::text AS subject, NULL::text AS detail, NULL::text AS predicate, 0::bigint AS count, NULL::jsonb AS sample, NULL::text AS sqlstate, NULL::text AS step
+        SELECT NULL::text AS subject, NULL::text AS predicate, 0::bigint AS count, NULL::jsonb AS sample, NULL::text AS sqlstate, NULL::text AS step
         -- only with OpenaiSession
         UNION ALL
         SELECT
             'OpenaiSession',
-            pg_catalog.format('%s OpenAI sessions have the status "open", which the new type does not have (22P02)', pg_catalog.count(*)),
             '"status"::text = ''open''',
             pg_catalog.count(*),
             (
@@ -53,7 +56,6 @@ FROM
         UNION ALL
         SELECT
             'TypebotSession',
-            pg_catalog.format('%s Typebot sessions get a status column that may not be null and has no default (23502)', pg_catalog.count(*)),
             'true',
             pg_catalog.count(*),
             (

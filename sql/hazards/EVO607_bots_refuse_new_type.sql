@@ -9,12 +9,12 @@
 -- why: The upgrade stops with 23502 'column "botType" of relation "OpenaiBot" contains null values' as soon as there is one
 --   OpenAI bot: the column is dropped and added again with another type, is NOT NULL and has no default. Write the bots down,
 --   remove them, and create them again after the upgrade.
+-- detail: {count:1 OpenAI bot gets|# OpenAI bots get} a new column "botType" that may not be null and has no default (23502)
 -- fix: none
 -- matches: column "botType" of relation "OpenaiBot" contains null values
 -- answers: message=column-has-nulls relation=OpenaiBot
 SELECT
     'OpenaiBot' AS subject,
-    pg_catalog.format('%s OpenAI bots get a new column "botType" that may not be null and has no default (23502)', bot.count) AS detail,
     'true' AS predicate,
     bot.count,
     bot.sample,

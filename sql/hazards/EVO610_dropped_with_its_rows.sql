@@ -9,6 +9,8 @@
 -- why: Data of users is lost in the upgrade, without an error: 2.0.9 drops all bot sessions and which message belonged to which,
 --   2.1.0 drops which bot a session belongs to, without copying it (such a session then blocks every bot: EVO107), and the table
 --   of generic bots; 2.1.1 drops the cache of WhatsApp numbers. Keep a copy if you need it.
+-- detail removes-rows: the table is dropped with its {count:only row|# rows}
+-- detail drops-values: in {count:1 row|# rows} what the columns {columns} hold is dropped
 -- fix: none
 -- matches: TypebotSession
 -- matches: OpenaiSession
@@ -17,10 +19,8 @@
 -- matches: is_on_whatsapp
 SELECT
     gone."table" AS subject,
-    pg_catalog.format(
-        CASE gone.effect WHEN 'removes-rows' THEN 'the table is dropped with its %s rows' ELSE 'in %s rows what the columns %s hold is dropped' END,
-        gone.count, gone.columns
-    ) AS detail,
+    gone.effect AS form,
+    pg_catalog.jsonb_build_object('columns', gone.columns) AS "values",
     gone.predicate,
     gone.count,
     '[]'::jsonb AS sample,

@@ -138,9 +138,9 @@ const ENTRIES: &[Entry] = &[
     entry(
         &["22021"],
         Case::Any,
-        "a value is not UTF-8, which only a database without an encoding (SQL_ASCII) can hold",
-        "such values cannot be shown or kept in jsonb; find them with convert_from(COLUMN::bytea, 'UTF8'), which fails \
-         on them, and correct them",
+        "a value is not UTF-8, and cannot be shown or kept in jsonb",
+        "this database checks no encoding (SQL_ASCII): find such values with convert_from(COLUMN::bytea, 'UTF8'), \
+         which fails on them, and correct them",
     ),
     entry(
         &["22P05"],

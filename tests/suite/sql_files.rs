@@ -287,3 +287,32 @@ fn a_text_is_not_lost_where_no_branch_fits() {
     }
     assert!(cases > 3, "only {cases} are joined to a text: are they still found?");
 }
+
+/// The version tells an older evodoctor, and a plan file, that a fix does something else now. Versions that were handed out stay in the
+/// list, so that none is used again for other SQL.
+#[test]
+fn a_fix_whose_sql_changes_gets_a_new_version() {
+    let known = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/fix_versions.txt"))
+        .expect("the list of versions");
+    let known: BTreeSet<&str> = known.lines().collect();
+    let mut missing = Vec::new();
+    for folder in ["sql/fixes/", "sql/credentials/"] {
+        for stem in fix::stems(folder) {
+            let fix = fix::load_fix(folder, stem).expect("well formed");
+            let line = format!("{} {} {}", fix.code, fix.version, fix.checksum);
+            missing.extend((!known.contains(line.as_str())).then_some(line));
+        }
+    }
+    assert!(
+        missing.is_empty(),
+        "these fixes are new, or their files changed, or files that they share: increase the `version` of what changed, \
+         and add the lines of what is new to fixtures/fix_versions.txt:\n{}",
+        missing.join("\n")
+    );
+    let mut versions = BTreeSet::new();
+    for line in &known {
+        let (version, _) = line.rsplit_once(' ').expect("code, version and checksum");
+        assert!(versions.insert(version), "{version} stands for two texts: give the new one another version");
+    }
+    assert!(known.len() >= fix::fixable_codes().count(), "a line for each fix");
+}
