@@ -4,12 +4,17 @@
 //! not want to wait for that: `main` ends the program then.
 
 use std::sync::{LazyLock, Once};
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 /// The exit code of a program that Ctrl-C ended, as a shell reports it.
 pub const EXIT_CODE: i32 = 130;
+
+/// Signals that follow each other faster than this are one key: a program in between (timeout, npm, an init of a container) passes on
+/// what the terminal has sent to all of them.
+const ONE_PRESS: Duration = Duration::from_millis(300);
 
 /// The number of times that it was pressed.
 static PRESSES: LazyLock<watch::Sender<u32>> = LazyLock::new(|| watch::Sender::new(0));
@@ -43,8 +48,12 @@ fn listen() {
         // Where nobody can listen, Ctrl-C ends the program as it does without.
         let Ok(mut presses) = signal(SignalKind::interrupt()) else { return };
         tokio::spawn(async move {
+            let mut last: Option<Instant> = None;
             while presses.recv().await.is_some() {
-                PRESSES.send_modify(|count| *count += 1);
+                if last.is_none_or(|last| last.elapsed() > ONE_PRESS) {
+                    PRESSES.send_modify(|count| *count += 1);
+                }
+                last = Some(Instant::now());
             }
         });
     });

@@ -185,11 +185,16 @@ async fn a_second_ctrl_c_ends_at_once() {
     execute(&mut connection, &format!("ALTER ROLE {role} CONNECTION LIMIT 1")).await;
     let mut child = start_on(&database.url_as(&role), &["check", "--format", "json"]);
     until(&mut connection, "wait_event = 'PgSleep'", 1).await;
+    // One press, which timeout or npm passes on although the terminal has sent it already.
+    interrupt(&child);
+    tokio::time::sleep(Duration::from_millis(50)).await;
     interrupt(&child);
     let mut said = String::new();
     let stderr = child.stderr.as_mut().expect("piped");
     BufReader::new(stderr).read_line(&mut said).expect("it says something");
     assert!(said.contains("Ctrl-C again"), "{said:?}");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(child.try_wait().expect("a child").is_none(), "it ended before the second press");
     interrupt(&child);
     let run = end_of(child).await.ends(130);
     assert_eq!(run.stdout, "");
