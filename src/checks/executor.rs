@@ -4,8 +4,8 @@
 //! small queries never get any, and the end of a large one waits for its slowest part alone. So each connection has one
 //! process, and by default there are as many of them as the server gives one query as workers
 //! (`max_parallel_workers_per_gather`; the query's own process only collects), two if there is one worker, and at most
-//! [`MAX_CONNECTIONS`]. The run then takes no more of the server than any report would. A connection that is alone keeps the
-//! server's own parallel workers.
+//! [`MAX_CONNECTIONS`]. The run then takes no more of the server than any report would. A connection that is alone, as for a single
+//! query, keeps the server's own parallel workers.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -20,6 +20,7 @@ use sqlx::postgres::PgConnection;
 use super::check::{Check, all_checks};
 use super::context::CheckContext;
 use super::pool::{ConnectionOwner, PooledConnection, SnapshotPool, TaskLimits};
+use super::progress_estimate::ProgressEstimate;
 use super::run_checks::{Examination, run_in_pool};
 use crate::database::query::execute_file;
 use crate::database::session::Session;
@@ -84,7 +85,7 @@ pub async fn run_in_parallel(
     // Now every check has asked for its first tasks, so the first connection starts with the one that ranks highest.
     poll_fn(|waker| Poll::Ready(running.as_mut().poll(waker).is_ready())).await;
 
-    let jobs = connection_count(options, capacity, pool.pages());
+    let jobs = connection_count(options, capacity, &pool.progress());
     let snapshot = match jobs {
         1 => None,
         _ => Some(SharedSnapshot::export(connection, options.target).await?),
@@ -101,15 +102,22 @@ pub async fn run_in_parallel(
     Ok(CheckResults { checks, findings, is_connected })
 }
 
-/// Returns the number of connections to use.
-fn connection_count(options: &ExecutionOptions<'_>, capacity: ServerCapacity, pages: u64) -> u64 {
+/// Returns the number of connections to use for what has been asked for.
+fn connection_count(
+    options: &ExecutionOptions<'_>,
+    capacity: ServerCapacity,
+    asked: &ProgressEstimate,
+) -> u64 {
+    let pages = asked.pages;
     let jobs = options.jobs.unwrap_or_else(|| {
         // Half of what is free stays free, and a connection string that allows Evolution a few allows us no more.
         let limit = options.target.connection_limit.unwrap_or(u64::MAX);
         let spare = (1 + capacity.connections / 2).min(limit);
         // Each of them works without a pause: one more than the server has cores makes all of them slower.
         let workers = capacity.processes.saturating_sub(1).max(capacity.processes.min(2));
-        if pages < WORTH_MORE_CONNECTIONS { 1 } else { workers.min(MAX_CONNECTIONS).min(spare) }
+        // A single query is quicker with parallel workers of its own.
+        let worth_more = pages >= WORTH_MORE_CONNECTIONS && asked.tasks > 1;
+        if worth_more { workers.min(MAX_CONNECTIONS).min(spare) } else { 1 }
     });
     let jobs = if capacity.can_export { jobs.max(1) } else { 1 };
     tracing::debug!(jobs, free = capacity.connections, pages, "connections");
@@ -243,9 +251,13 @@ mod tests {
             processes,
             statement_timeout: None,
         };
-        let count = |processes, pages| connection_count(&options, capacity(processes), pages);
-        let counts = [1, 2, 3, 4, 5, 9].map(|processes| count(processes, WORTH_MORE_CONNECTIONS));
+        let count = |processes, pages, tasks| {
+            let asked = ProgressEstimate { pages, tasks, ..ProgressEstimate::default() };
+            connection_count(&options, capacity(processes), &asked)
+        };
+        let counts = [1, 2, 3, 4, 5, 9].map(|processes| count(processes, WORTH_MORE_CONNECTIONS, 2));
         assert_eq!(counts, [1, 2, 2, 3, MAX_CONNECTIONS, MAX_CONNECTIONS]);
-        assert_eq!(count(9, WORTH_MORE_CONNECTIONS - 1), 1, "little to read");
+        assert_eq!(count(9, WORTH_MORE_CONNECTIONS - 1, 2), 1, "little to read");
+        assert_eq!(count(9, WORTH_MORE_CONNECTIONS, 1), 1, "one query");
     }
 }

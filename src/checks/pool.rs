@@ -140,11 +140,6 @@ impl<'p> SnapshotPool<'p> {
         self.state.borrow().pids.clone()
     }
 
-    /// About how many pages all tasks read that were asked for so far.
-    pub(super) fn pages(&self) -> u64 {
-        self.state.borrow().progress.pages
-    }
-
     /// The progress so far.
     pub(super) fn progress(&self) -> ProgressEstimate {
         let state = self.state.borrow();
