@@ -17,7 +17,7 @@ use sqlx::PgConnection;
 
 use self::random_rows::fill;
 use super::support::database::{TestDatabase, execute};
-use super::support::examination::{SNAPSHOT, known, told};
+use super::support::examination::{SNAPSHOT, read_catalog, summary_lines};
 use super::support::program::evodoctor;
 
 /// Which strategies were chosen for which reference: with each table by itself, and where others read it, too.
@@ -30,7 +30,7 @@ async fn find(connection: &mut PgConnection, scope: &CheckContext<'_>, codes: &[
     let mut found = BTreeSet::new();
     for check in all_checks().iter().filter(|check| codes.contains(&check.rule.code.as_str())) {
         let (report, findings) = run_check(connection, scope, check).await.expect("an answer");
-        found.extend(told(&[report], &findings));
+        found.extend(summary_lines(&[report], &findings));
     }
     found
 }
@@ -46,7 +46,7 @@ async fn find_side_by_side(
     let selected = |check: &Check| CODES.contains(&check.rule.code.as_str());
     let never = std::future::pending();
     let done = executor::run_in_parallel(connection, scope, &plan, selected, never).await.expect("an answer");
-    told(&done.checks, &done.findings)
+    summary_lines(&done.checks, &done.findings)
 }
 
 fn strategies(scope: &CheckContext<'_>) -> Chosen {
@@ -67,7 +67,7 @@ fn strategies(scope: &CheckContext<'_>) -> Chosen {
 async fn compare(database: &TestDatabase, is_paranoid: bool, case: &str) -> (String, Chosen) {
     let connection = &mut database.connect().await;
     begin_transaction(connection, SNAPSHOT).await.expect("a snapshot");
-    let (catalog, range) = known(connection).await;
+    let (catalog, range) = read_catalog(connection).await;
     let scope = |large: u64| {
         let mut scope = CheckContext::new(&catalog, range, "postgres");
         (scope.paranoid, scope.large) = (is_paranoid, large);

@@ -17,7 +17,7 @@ use evodoctor::database::url::ConnectTarget;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::support::database::{TestDatabase, execute};
-use super::support::examination::{SNAPSHOT, known, told};
+use super::support::examination::{SNAPSHOT, read_catalog, summary_lines};
 
 /// How many pages a chunk has here.
 const CHUNK: u64 = 8;
@@ -71,7 +71,7 @@ async fn wrong_rows_in_any_chunk_are_found() {
     let connection = &mut connection;
     fill(connection).await;
     begin_transaction(connection, SNAPSHOT).await.expect("a snapshot");
-    let (catalog, range) = known(connection).await;
+    let (catalog, range) = read_catalog(connection).await;
     for table in ["Message", "MessageUpdate", "Contact"] {
         let count = catalog.page_count(table).div_ceil(CHUNK);
         let wrong = chunks_of_wrong(connection, table, count).await;
@@ -99,13 +99,13 @@ async fn wrong_rows_in_any_chunk_are_found() {
         let told = serde_json::to_string(&finding.sample).expect("JSON");
         assert!(sample.iter().all(|id| told.contains(&format!("{id:?}"))), "{key}: {told}");
     }
-    let found = told(&examined.checks, &examined.findings);
+    let found = summary_lines(&examined.checks, &examined.findings);
     let in_one = CheckContext::new(&catalog, range, "postgres");
     let mut exact = CheckContext::new(&catalog, range, "postgres");
     exact.paranoid = true;
     for scope in [&in_one, &exact] {
         let (checks, findings) = run_checks(connection, scope, selected).await.expect("an answer");
-        assert_eq!(told(&checks, &findings), found, "paranoid: {}", scope.paranoid);
+        assert_eq!(summary_lines(&checks, &findings), found, "paranoid: {}", scope.paranoid);
     }
 }
 
@@ -126,7 +126,7 @@ async fn a_chunk_is_read_once_and_released() {
     let mut connection = database.connect().await;
     fill(&mut connection).await;
     begin_transaction(&mut connection, SNAPSHOT).await.expect("a snapshot");
-    let (catalog, range) = known(&mut connection).await;
+    let (catalog, range) = read_catalog(&mut connection).await;
     let mut context = CheckContext::new(&catalog, range, "postgres");
     context.scans = TableScans::in_chunks_of(CHUNK);
 
@@ -181,7 +181,7 @@ async fn more_rows_than_the_limit_are_all_found() {
     )
     .await;
     begin_transaction(connection, SNAPSHOT).await.expect("a snapshot");
-    let (catalog, range) = known(connection).await;
+    let (catalog, range) = read_catalog(connection).await;
     let mut in_one = CheckContext::new(&catalog, range, "postgres");
     in_one.scans = TableScans::in_chunks_of(u64::from(u32::MAX));
     let mut exact = CheckContext::new(&catalog, range, "postgres");
@@ -192,7 +192,7 @@ async fn more_rows_than_the_limit_are_all_found() {
         let (checks, findings) = run_checks(connection, scope, selected).await.expect("an answer");
         let counts: Vec<_> = findings.iter().map(|finding| finding.count).collect();
         assert_eq!(counts, [100_002, 100_002], "{findings:?}");
-        found.push(told(&checks, &findings));
+        found.push(summary_lines(&checks, &findings));
     }
     assert_eq!(found[0], found[1]);
 }

@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 pub const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
 /// How checks came out, and what they found, in no order.
-pub fn told(checks: &[CheckReport], findings: &[Finding]) -> BTreeSet<String> {
+pub fn summary_lines(checks: &[CheckReport], findings: &[Finding]) -> BTreeSet<String> {
     let outcomes =
         checks.iter().map(|report| format!("{}: {:?} {:?}", report.code, report.outcome, report.reason));
     let found = findings.iter().map(|finding| serde_json::to_string(finding).expect("JSON"));
@@ -20,7 +20,7 @@ pub fn told(checks: &[CheckReport], findings: &[Finding]) -> BTreeSet<String> {
 }
 
 /// The facts about a database before its rows are read: its catalog, and which releases it may be.
-pub async fn known(connection: &mut PgConnection) -> (Catalog, Option<ReleaseRange>) {
+pub async fn read_catalog(connection: &mut PgConnection) -> (Catalog, Option<ReleaseRange>) {
     let mut catalog = Catalog::read(connection, "public").await.expect("a catalog");
     catalog.columns = ColumnStatsMap::read(connection, "public").await.expect("statistics");
     let history = evodoctor::database::catalog::migration_history(connection, &catalog).await;
