@@ -2,15 +2,6 @@
 
 use std::fmt;
 
-/// A question to the database that was answered, or that is undecided and holds nothing else up.
-#[derive(Debug)]
-pub enum Decision<T> {
-    /// The answer.
-    Decided(T),
-    /// Why there is none: the server refused, or it cannot be asked any more.
-    Undecided(String),
-}
-
 /// Why a question has no answer.
 #[derive(Debug)]
 pub enum CheckError {

@@ -16,7 +16,7 @@ use super::release_notes::release_notes;
 use super::simulate::{RejectedStep, object, simulate};
 use super::{MigrationOutcome, PendingMigration, Preflight, TreatedTable};
 use crate::checks::check::{self, Check};
-use crate::checks::check_error::Decision;
+use crate::checks::check_error::{CheckError, CheckResult, if_decided};
 use crate::checks::context::CheckContext;
 use crate::checks::query_error::recovery_conflict;
 use crate::checks::run_checks::run_checks;
@@ -63,21 +63,18 @@ struct HazardQueries<'c> {
 }
 
 impl HazardQueries<'_> {
-    async fn ask<T>(
-        &mut self,
-        question: impl AsyncFnOnce(&mut PgConnection) -> Result<T>,
-    ) -> Result<Decision<T>> {
+    async fn ask<T>(&mut self, question: impl AsyncFnOnce(&mut PgConnection) -> Result<T>) -> CheckResult<T> {
         if let Some(reason) = &self.ended {
-            return Ok(Decision::Undecided(reason.clone()));
+            return Err(CheckError::Undecided(reason.clone()));
         }
         match question(self.connection).await {
-            Ok(answer) => Ok(Decision::Decided(answer)),
+            Ok(answer) => Ok(answer),
             Err(error) => match recovery_conflict(&error, self.is_standby) {
                 Some(reason) => {
                     self.ended = Some(reason.clone());
-                    Ok(Decision::Undecided(reason))
+                    Err(CheckError::Undecided(reason))
                 }
-                None => Err(error),
+                None => Err(CheckError::Fatal(error)),
             },
         }
     }
@@ -108,9 +105,10 @@ pub async fn predict_upgrade(
     let (mut checks, mut findings) = (Vec::new(), Vec::new());
     let is_in_front = |check: &Check| in_front == Some(check.rule.code.as_str());
     if let Some(check) = check::all_checks().iter().find(|check| is_in_front(check)) {
-        match asking.ask(async |connection| run_checks(connection, context, is_in_front).await).await? {
-            Decision::Decided(examined) => (checks, findings) = examined,
-            Decision::Undecided(reason) => checks.push(CheckReport::undecided(&check.rule, reason)),
+        match asking.ask(async |connection| run_checks(connection, context, is_in_front).await).await {
+            Ok(examined) => (checks, findings) = examined,
+            Err(CheckError::Fatal(error)) => return Err(error),
+            Err(CheckError::Undecided(reason)) => checks.push(CheckReport::undecided(&check.rule, reason)),
         }
     }
     let (examined, speed) = match original {
@@ -126,14 +124,17 @@ pub async fn predict_upgrade(
         progress.advance(1);
         progress.set_message(hazard.rule.code_and_name());
         if pending.iter().any(|migration| hazard.concerns(migration)) {
-            match asking.ask(async |connection| hazard.run(connection, context, &known).await).await? {
-                Decision::Decided((report, mut of_hazard)) => {
+            match asking.ask(async |connection| hazard.run(connection, context, &known).await).await {
+                Ok((report, mut of_hazard)) => {
                     checks.push(report);
                     of_hazard
                         .retain(|one| pending.iter().any(|migration| migration.number() == one.migration));
                     found.extend(of_hazard);
                 }
-                Decision::Undecided(reason) => checks.push(CheckReport::undecided(&hazard.rule, reason)),
+                Err(CheckError::Fatal(error)) => return Err(error),
+                Err(CheckError::Undecided(reason)) => {
+                    checks.push(CheckReport::undecided(&hazard.rule, reason))
+                }
             }
         }
     }
@@ -200,11 +201,8 @@ async fn walk_all(
         false => {
             let measured = asking
                 .ask(async |connection| ReadSpeed::measure(connection, schema, &original, &worked).await)
-                .await?;
-            Some(match measured {
-                Decision::Decided(speed) => speed,
-                Decision::Undecided(_) => ReadSpeed::default_estimate(),
-            })
+                .await;
+            Some(if_decided(measured)?.unwrap_or_else(ReadSpeed::default_estimate))
         }
     };
 

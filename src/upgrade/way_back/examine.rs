@@ -6,7 +6,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 
 use super::WayBack;
 use super::compare::{CountedRows, Effect};
-use crate::checks::check_error::Decision;
+use crate::checks::check_error::{CheckError, CheckResult};
 use crate::checks::context::CheckContext;
 use crate::checks::query_error::explain_query_error;
 use crate::checks::savepoint::query_in_savepoint;
@@ -32,9 +32,10 @@ pub async fn way_back(
         let Some(rows_of) = answer.differences[at].rows_of.clone() else { continue };
         let mut sum = Some(0);
         for (table, condition) in conditions(&rows_of, &found) {
-            match count(connection, context, &table, condition).await? {
-                Decision::Decided(count) => sum = sum.map(|sum| sum + count),
-                Decision::Undecided(reason) => {
+            match count(connection, context, &table, condition).await {
+                Ok(count) => sum = sum.map(|sum| sum + count),
+                Err(CheckError::Fatal(error)) => return Err(error),
+                Err(CheckError::Undecided(reason)) => {
                     uncounted.push(format!("{table}: {reason}"));
                     sum = None;
                 }
@@ -112,17 +113,17 @@ async fn count(
     context: &CheckContext<'_>,
     table: &str,
     condition: SqlFragment,
-) -> Result<Decision<i64>> {
+) -> CheckResult<i64> {
     let variables = Variables::default()
         .sql("table", SqlFragment::qualified(&context.catalog.schema, table))
         .sql("condition", condition);
     let text = SqlFile::parse(embedded_file("sql/upgrade/rows_where.sql"));
     let sql = render(text.only_statement()?, &variables)?;
     if let Some(closed) = context.catalog.closed_table_in(&sql) {
-        return Ok(Decision::Undecided(closed.to_owned()));
+        return Err(CheckError::Undecided(closed.to_owned()));
     }
-    Ok(match query_in_savepoint(connection, sql).await? {
-        Ok(rows) => Decision::Decided(rows.first().context("a count is one row")?.try_get("count")?),
-        Err(error) => Decision::Undecided(explain_query_error(&error, context)),
-    })
+    match query_in_savepoint(connection, sql).await? {
+        Ok(rows) => Ok(rows.first().context("a count is one row")?.try_get("count")?),
+        Err(error) => Err(CheckError::Undecided(explain_query_error(&error, context))),
+    }
 }
